@@ -1,0 +1,105 @@
+"""The ground floor: what both observers, the reader and the runner, say to the people who use them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+
+class Status(str, Enum):
+    """How sure a finding is, and who made it so."""
+
+    CERTAIN = "certain"
+    """Reading alone decides."""
+    SUSPECTED = "suspected"
+    """It depends on how the code is run, and no run has decided it yet."""
+    PROVED = "proved"
+    """A run logged a value that differs from the truth and equals what this mistake would log."""
+    REFUTED = "refuted"
+    """A run in which this mistake would have shown logged the truth."""
+
+
+@dataclass(frozen=True, order=True)
+class Location:
+    """A place in a source file. Lines and columns count from 1, as editors do; the end is exclusive.
+
+    ``path`` is as the user gave it (relative to the working directory where possible). ``cell`` is
+    the 1-based index of a notebook's cell, 0 in a plain file.
+    """
+
+    path: str
+    line: int
+    column: int = 1
+    end_line: int = 0
+    end_column: int = 0
+    cell: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}"
+
+    def covers(self, line: int, column: int | None = None) -> bool:
+        """Whether a position lies inside this place; without a column, whether the line does."""
+        end_line = self.end_line or self.line
+        if not self.line <= line <= end_line:
+            return False
+        if column is None:
+            return True
+        after_start = line > self.line or column >= self.column
+        before_end = line < end_line or not self.end_column or column < self.end_column
+        return after_start and before_end
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a run saw: the numbers that prove or refute a finding.
+
+    ``logged`` and ``true`` are in the unit of the logged quantity; ``tolerance`` is absolute.
+    ``world`` names where it ran ("1 process, fp32"), ``how`` the data ("47 samples in batches of
+    16, 16, 15"), ``cause`` the formula that reproduces the logged value, in words with its result.
+    """
+
+    key: str
+    logged: float
+    true: float
+    tolerance: float
+    world: str
+    how: str = ""
+    cause: str = ""
+    reproduce: str = ""
+
+    @property
+    def difference(self) -> float:
+        return abs(self.logged - self.true)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong (or may be) at one place, in words that a stranger can act on.
+
+    ``message`` says what is wrong and why it matters, ``remedy`` what to write instead, ``subject``
+    whose code it is ("LitClassifier"), ``condition`` under which circumstances a suspected finding
+    is a mistake ("on two or more devices").
+    """
+
+    code: str
+    message: str
+    location: Location
+    status: Status = Status.CERTAIN
+    remedy: str = ""
+    subject: str = ""
+    condition: str = ""
+    evidence: tuple[Evidence, ...] = field(default=())
+
+    def judged(self, status: Status, *evidence: Evidence) -> Finding:
+        """This finding after a run has decided it."""
+        return replace(self, status=status, evidence=self.evidence + evidence)
+
+    @property
+    def counts_for_reader(self) -> bool:
+        """Whether it fails ``pl-lint`` without ``--fail-on suspected``."""
+        return self.status is Status.CERTAIN
+
+    @property
+    def counts_for_runner(self) -> bool:
+        """Whether it fails ``pytest --pl-check``."""
+        return self.status in (Status.CERTAIN, Status.PROVED)
