@@ -1,0 +1,1 @@
+"""What a run saw: the vocabulary of the runner. Plain, serialisable data."""
