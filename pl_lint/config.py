@@ -1,0 +1,280 @@
+"""What the user wants: ``[tool.pl-lint]`` in pyproject.toml, overridden by the command line.
+
+Anything not understood is an error with the file, the key and what to write instead: a misspelled
+setting that is passed over in silence would switch a rule off without anybody noticing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from pl_lint.findings import Finding, Status
+
+EVERYTHING = "ALL"
+TABLE = "pl-lint"
+FAIL_ON = {status.value: status for status in (Status.CERTAIN, Status.SUSPECTED)}
+
+
+class Selectable(Protocol):
+    """What selection needs to know of a rule."""
+
+    @property
+    def code(self) -> str: ...
+
+    @property
+    def default(self) -> bool: ...
+
+
+@dataclass(eq=False)
+class ConfigError(Exception):
+    """A setting that cannot be meant as it stands: where, what, and what to write instead."""
+
+    where: str
+    problem: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.problem}" + (f"; {self.remedy}" if self.remedy else "")
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of one run.
+
+    ``root`` is the folder that ``exclude`` patterns are relative to: where the configuration file
+    lies, or the working directory. An empty ``select`` stands for the rules that are on by default.
+    """
+
+    root: Path = field(default_factory=Path.cwd)
+    select: tuple[str, ...] = ()
+    extend_select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    lightning_version: str | None = None
+    fail_on: Status = Status.CERTAIN
+
+    def selects(self, rule: Selectable) -> bool:
+        """Whether a rule is on. The longest selector that matches decides, a tie switches it off.
+
+        So ``select = ["ALL"]``, ``ignore = ["LTN1"]``, ``extend-select = ["LTN101"]`` is
+        everything but logging, and LTN101.
+        """
+        on = _strength(self.select + self.extend_select, rule.code)
+        if not self.select and rule.default:
+            on = max(on, 0)
+        return on > _strength(self.ignore, rule.code)
+
+    def counts(self, finding: Finding) -> bool:
+        """Whether a finding of the reader makes ``pl-lint`` fail."""
+        suspected_counts = self.fail_on is Status.SUSPECTED
+        return finding.counts_for_reader or (
+            suspected_counts and finding.status is Status.SUSPECTED
+        )
+
+
+def _strength(selectors: Iterable[str], code: str) -> int:
+    """How many characters of ``code`` the most specific selector names; -1 where none matches."""
+    matching = (0 if s == EVERYTHING else len(s) for s in selectors if matches(s, code))
+    return max(matching, default=-1)
+
+
+def matches(selector: str, code: str) -> bool:
+    """Whether ``LTN101``, a prefix such as ``LTN1``, or ``ALL`` covers a code."""
+    return selector == EVERYTHING or code.startswith(selector)
+
+
+# --- reading settings -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Turns the raw values of one place into settings; knows where it is for its messages."""
+
+    where: str
+    known_codes: Collection[str]
+
+    def codes(self, key: str, value: object) -> tuple[str, ...]:
+        return tuple(self._code(key, text) for text in self.texts(key, value))
+
+    def _code(self, key: str, text: str) -> str:
+        code = text.upper()
+        if code and any(matches(code, known) for known in self.known_codes):
+            return code
+        candidates = [*self.known_codes, EVERYTHING]
+        raise self.error(key, f"no rule has the code {text!r}", _nearest(code, candidates))
+
+    def texts(self, key: str, value: object) -> tuple[str, ...]:
+        if isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
+            return tuple(value)
+        raise self.error(key, f"must be a list of strings, not {value!r}", f'write ["{value}"]')
+
+    def patterns(self, key: str, value: object) -> tuple[str, ...]:
+        """Patterns in the syntax of ``.gitignore``."""
+        texts = self.texts(key, value)
+        for text in texts:
+            self._check_pattern(key, text)
+        return texts
+
+    def _check_pattern(self, key: str, text: str) -> None:
+        from pathspec import GitIgnoreSpec
+
+        try:
+            GitIgnoreSpec.from_lines([text])
+        except ValueError as error:
+            remedy = "write it as in .gitignore"
+            raise self.error(key, f"{text!r} is no pattern: {error}", remedy) from error
+
+    def version(self, key: str, value: object) -> str:
+        if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+){0,2}", value):
+            return value
+        raise self.error(key, f"must be a version of Lightning, not {value!r}", 'write "2.6"')
+
+    def status(self, key: str, value: object) -> Status:
+        if isinstance(value, str) and value in FAIL_ON:
+            return FAIL_ON[value]
+        choices = " or ".join(f'"{name}"' for name in FAIL_ON)
+        raise self.error(key, f"must be {choices}, not {value!r}", _nearest(str(value), FAIL_ON))
+
+    def error(self, key: str, problem: str, remedy: str) -> ConfigError:
+        return ConfigError(self.where, f"`{key}`: {problem}", remedy)
+
+    def settings(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """The keyword arguments of ``Config`` that the raw table stands for."""
+        for key in raw:
+            if key not in KEYS:
+                raise self.error(key, "no such setting", _nearest(key, KEYS))
+        return {
+            key.replace("-", "_"): getattr(self, KEYS[key])(key, value)
+            for key, value in raw.items()
+        }
+
+
+KEYS: Mapping[str, str] = {
+    "select": "codes",
+    "extend-select": "codes",
+    "ignore": "codes",
+    "exclude": "patterns",
+    "lightning-version": "version",
+    "fail-on": "status",
+}
+"""Each setting and the reading that it gets."""
+
+
+def _nearest(word: str, candidates: Iterable[str]) -> str:
+    """A hint: the candidate that was probably meant, or all of them where nothing is near."""
+    known = sorted(candidates)
+    near = nearest(word, known)
+    if near:
+        return f"did you mean {near!r}?"
+    return f"known: {', '.join(known)}" if known else "no rules are installed"
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that a misspelled word probably means."""
+    import difflib
+
+    near = difflib.get_close_matches(word, sorted(candidates), n=1, cutoff=0.5)
+    return near[0] if near else None
+
+
+# --- finding the file -----------------------------------------------------------------------------
+
+
+def load(
+    paths: Sequence[Path] = (),
+    overrides: Mapping[str, Any] | None = None,
+    known_codes: Collection[str] = (),
+    file: Path | None = None,
+) -> Config:
+    """The settings for reading ``paths``: from ``file`` or the nearest pyproject.toml, then
+    ``overrides`` with the same keys from the command line.
+
+    ``select`` on the command line drops the file's selection whole (its ``ignore`` too): who asks
+    for a rule by hand gets it.
+    """
+    base = _from_file(file, known_codes) if file else _discovered(paths, known_codes)
+    raw = dict(overrides or {})
+    settings = _Reader("command line", known_codes).settings(raw)
+    if "select" in settings:
+        base = replace(base, extend_select=(), ignore=())
+    settings["extend_select"] = base.extend_select + settings.get("extend_select", ())
+    return replace(base, **settings)
+
+
+def _discovered(paths: Sequence[Path], known_codes: Collection[str]) -> Config:
+    start = _common_folder(paths)
+    for folder in (start, *start.parents):
+        candidate = folder / "pyproject.toml"
+        if candidate.is_file() and (table := _table(candidate)) is not None:
+            return _configured(candidate, table, known_codes)
+    return Config()
+
+
+def _common_folder(paths: Sequence[Path]) -> Path:
+    """The deepest folder that holds everything to be read."""
+    if not paths:
+        return Path.cwd()
+    absolute = [Path(os.path.abspath(path)) for path in paths]
+    try:
+        common = Path(os.path.commonpath(absolute))
+    except ValueError:  # different drives
+        return Path.cwd()
+    return common if common.is_dir() else common.parent
+
+
+def _from_file(file: Path, known_codes: Collection[str]) -> Config:
+    if not file.is_file():
+        raise ConfigError(str(file), "no such file", "name a TOML file with a [tool.pl-lint] table")
+    table = _table(file)
+    if table is None:
+        raise ConfigError(str(file), "has no [tool.pl-lint] table", "add one, or drop --config")
+    return _configured(file, table, known_codes)
+
+
+def _configured(file: Path, table: Mapping[str, Any], known_codes: Collection[str]) -> Config:
+    settings = _Reader(_shown(file), known_codes).settings(table)
+    return Config(root=Path(os.path.abspath(file)).parent, **settings)
+
+
+def _shown(file: Path) -> str:
+    """A path as short as it can be said from the working directory."""
+    try:
+        return Path(os.path.abspath(file)).relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return str(file)
+
+
+def _table(file: Path) -> Mapping[str, Any] | None:
+    """The ``[tool.pl-lint]`` table of a TOML file, ``None`` where it has none."""
+    tool = _toml(file).get("tool", {})
+    if not isinstance(tool, dict):
+        return None
+    for name in tool:
+        if name != TABLE and _squeezed(name) == _squeezed(TABLE):
+            raise ConfigError(_shown(file), f"[tool.{name}] is not read", f"write [tool.{TABLE}]")
+    table = tool.get(TABLE)
+    if table is None or isinstance(table, dict):
+        return table
+    raise ConfigError(_shown(file), f"`tool.{TABLE}` must be a table, not {table!r}")
+
+
+def _squeezed(name: str) -> str:
+    return re.sub(r"[^a-z]", "", name.lower())
+
+
+def _toml(file: Path) -> Mapping[str, Any]:
+    try:
+        import tomllib
+    except ModuleNotFoundError:  # Python 3.10
+        import tomli as tomllib
+    try:
+        return tomllib.loads(file.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise ConfigError(_shown(file), f"cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(_shown(file), f"is not valid TOML: {error}", "correct it") from error
