@@ -1,0 +1,82 @@
+"""Telling a misspelled hook from a name of the user's own.
+
+Edit distance alone is noise: ``best_step`` is one letter from ``test_step`` and yet nobody's
+mistake. So names are compared word by word, and a word may differ only as a slip of the keyboard
+would make it differ: in long words up to two edits, in short ones a plural or two letters swapped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+# In names that begin with on_, which people write for Lightning alone, these mean the same.
+_SYNONYMS = {
+    "val": "validation",
+    "valid": "validation",
+    "validate": "validation",
+    "eval": "validation",
+    "training": "train",
+    "testing": "test",
+    "prediction": "predict",
+    "epochs": "epoch",
+    "begin": "start",
+    "ends": "end",
+}
+_LONG = 6
+"""Words of at least this length may have edits; a shorter one soon becomes another word."""
+_MOST_EDITS = 2
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """The only candidate that ``name`` can be a slip of; None where there is none or a choice."""
+    if name.startswith("_"):
+        return None
+    ranked = [(slips(name, one), one) for one in candidates]
+    close = sorted((count, one) for count, one in ranked if count is not None)
+    if not close or (len(close) > 1 and close[0][0] == close[1][0]):
+        return None
+    return close[0][1]
+
+
+def slips(name: str, intended: str) -> int | None:
+    """How many slips turn ``intended`` into ``name``; None where it takes more than slips."""
+    words, meant = name.lower().split("_"), intended.split("_")
+    if words[0] == meant[0] == "on" and sorted(map(_standard, words)) == sorted(meant):
+        return 1
+    if "".join(words) == "".join(meant):
+        return 1
+    if len(words) != len(meant):
+        return None
+    counts = [_word_slips(word, other) for word, other in zip(words, meant, strict=True)]
+    known = [count for count in counts if count is not None]
+    total = sum(known)
+    return total if len(known) == len(counts) and total <= _MOST_EDITS else None
+
+
+def _standard(word: str) -> str:
+    return _SYNONYMS.get(word, word)
+
+
+def _word_slips(word: str, meant: str) -> int | None:
+    if word == meant:
+        return 0
+    if word in (meant + "s", meant + "es") or word + "s" == meant:
+        return 1
+    if sorted(word) == sorted(meant) and edit_distance(word, meant) == 1:
+        return 1
+    count = edit_distance(word, meant)
+    return count if min(len(word), len(meant)) >= _LONG and count <= _MOST_EDITS else None
+
+
+def edit_distance(first: str, second: str) -> int:
+    """Insertions, deletions, replacements and swaps of neighbours (optimal string alignment)."""
+    before: list[int] = []
+    row = list(range(len(second) + 1))
+    for i, left in enumerate(first, 1):
+        older, before, row = before, row, [i]
+        for j, right in enumerate(second, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (left != right))
+            if i > 1 and j > 1 and left == second[j - 2] and first[i - 2] == right:
+                cost = min(cost, older[j - 2] + 1)
+            row.append(cost)
+    return row[-1]
