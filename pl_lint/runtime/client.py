@@ -1,0 +1,243 @@
+"""The pytest process's side: starting the server, asking for templates, watching runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pl_lint.runtime.outcome import Observed
+from pl_lint.runtime.wire import Channel, Closed, Files, Message, TemplateOrder, write_atomically
+
+POLL = 0.02
+"""Seconds between looks at how much a run has printed."""
+LAST_WORDS = 1.0
+"""Seconds that a run to be killed has for writing its stacks."""
+BOOT = (
+    "import json, sys; a = json.loads(sys.argv[1]); sys.path[:] = a['sys_path']; "
+    "from pl_lint.runtime.server import main; main(a['descriptor'], a['client'], a['modules'])"
+)
+"""Not ``-m``, which would put the current directory, and whatever lies there, first in sys.path."""
+ONE_THREAD = tuple(f"{library}_NUM_THREADS" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR"))
+
+
+class RunnerError(Exception):
+    """Nothing can be run here, whatever the module: the reason, for the person who started us."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run may use. The time for the run itself comes with its specification."""
+
+    import_seconds: float = 120.0
+    start_seconds: float = 300.0
+    output_bytes: int = 8 << 20
+    grace_seconds: float = 10.0
+    """For the other ranks, once one has failed."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What makes one server differ from another: what must be set before Python starts."""
+
+    hash_seed: str = "0"
+    cuda: bool = False
+
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            **dict.fromkeys(ONE_THREAD, "1"),
+            "PYTHONHASHSEED": self.hash_seed,
+            # Asks the driver without starting CUDA, which no fork survives.
+            "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+            "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
+            **({} if self.cuda else {"CUDA_VISIBLE_DEVICES": ""}),
+        }
+
+
+class ServerProcess:
+    """A server and the socket that keeps it alive."""
+
+    def __init__(self, world: World, modules: list[str], base: Path, limits: Limits) -> None:
+        if not hasattr(os, "fork"):
+            raise RunnerError("running modules needs fork: use Linux, macOS or WSL")
+        self._limits = limits
+        self._log = base / f"server-{os.getpid()}-{world.hash_seed}.txt"
+        self._control, theirs = Channel.pair()
+        arguments = {
+            "sys_path": absolute_import_path(),
+            "descriptor": theirs.sock.fileno(),
+            "client": os.getpid(),
+            "modules": modules,
+        }
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", BOOT, json.dumps(arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=world.environment(),
+                pass_fds=[theirs.sock.fileno()],
+                start_new_session=True,
+            )
+        theirs.close()
+        self._ready = False
+
+    def wait(self) -> None:
+        """Until the server has loaded everything; at once when it has."""
+        if self._ready:
+            return
+        try:
+            hello = self._control.receive(self._limits.start_seconds)
+        except Closed:
+            hello = {"failed": self._log.read_text(errors="replace")}
+        if hello is None or "failed" in hello:
+            self.close()
+            why = hello["failed"].strip() if hello else "it did not start in time"
+            raise RunnerError(f"the server of runs cannot start: {why}")
+        self._ready = True
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def template(self, order: TemplateOrder) -> Template:
+        self.wait()
+        ours, theirs = Channel.pair()
+        Path(order.directory).mkdir(parents=True, exist_ok=True)
+        self._control.send({"op": "template", "order": order.to_dict()}, theirs.sock.fileno())
+        theirs.close()
+        return Template(self, ours, order, self._limits)
+
+    def signal(self, pid: int, number: int) -> None:
+        self._control.send({"op": "signal", "pid": pid, "signal": number})
+
+    def close(self) -> None:
+        """The server sees the end of its socket and ends everything below it, then itself."""
+        self._control.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def absolute_import_path() -> list[str]:
+    return [os.path.abspath(entry) for entry in sys.path]
+
+
+class Stopped(Exception):
+    """A run or an import went over a limit."""
+
+
+class Overdue(Stopped):
+    pass
+
+
+class Flooded(Stopped):
+    pass
+
+
+class Gone(Exception):
+    """The template died, with this exit code if the server lives to tell."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass
+class Template:
+    """A template process as its client sees it."""
+
+    server: ServerProcess
+    channel: Channel
+    order: TemplateOrder
+    limits: Limits
+    pid: int = 0
+    threads: int = 1
+
+    @property
+    def files(self) -> Files:
+        return Files(self.order.directory)
+
+    def prepare(self) -> Observed | None:
+        """Wait for the import of the case file; what was seen, if it failed."""
+        started = time.monotonic()
+        observed = Observed(1, self.limits.import_seconds, phase="import")
+        try:
+            deadline = started + self.limits.import_seconds
+            self.pid = self.next(lambda: deadline, self.files, 1)["template"]
+            imported = self.next(lambda: deadline, self.files, 1)
+            self.threads = imported["threads"]
+            if imported["imported"]["how"] == "returned":
+                return None
+            write_atomically(self.files.ending(0), imported["imported"])
+            observed.codes[0] = imported["imported"]["code"]
+        except Stopped as stopped:
+            mark(observed, stopped, self.limits)
+            self._stop_import()
+        except Gone as gone:
+            observed.codes[0] = gone.code
+        observed.seconds = time.monotonic() - started
+        return observed
+
+    def _stop_import(self) -> None:
+        if self.pid:
+            self.server.signal(self.pid, signal.SIGUSR1)
+            await_text([self.files.stacks(0)])
+            self.server.signal(self.pid, signal.SIGKILL)
+
+    def next(self, deadline: Callable[[], float], files: Files, ranks: int) -> Message:
+        """The template's next message, while the output stays in bounds and the time lasts."""
+        while (message := self._receive()) is None:
+            if printed(files, ranks) > self.limits.output_bytes:
+                raise Flooded
+            if time.monotonic() > deadline():
+                raise Overdue
+        if "gone" in message:
+            raise Gone(message["gone"])
+        return message
+
+    def _receive(self) -> Message | None:
+        try:
+            return self.channel.receive(POLL)
+        except Closed as error:
+            raise Gone(-signal.SIGKILL) from error
+
+    def send(self, message: Message) -> None:
+        try:
+            self.channel.send(message)
+        except Closed as error:
+            raise Gone(-signal.SIGKILL) from error
+
+    def close(self) -> None:
+        self.channel.close()
+
+
+def printed(files: Files, ranks: int) -> int:
+    paths = [path for rank in range(ranks) for path in (files.output(rank), files.errors(rank))]
+    return sum(path.stat().st_size for path in paths if path.exists())
+
+
+def await_text(paths: list[Path]) -> None:
+    """Until every file has something in it and none grows any more, or the time is up."""
+    deadline = time.monotonic() + LAST_WORDS
+    before: list[int] = []
+    while time.monotonic() < deadline:
+        time.sleep(0.1)
+        now = [path.stat().st_size if path.exists() else 0 for path in paths]
+        if all(now) and now == before:
+            return
+        before = now
+
+
+def mark(observed: Observed, stopped: Stopped, limits: Limits) -> None:
+    observed.verdict = "flooded" if isinstance(stopped, Flooded) else "hung"
+    observed.flood = limits.output_bytes
