@@ -23,6 +23,7 @@ __all__ = [
     "SourceFile",
     "Unreadable",
     "find_sources",
+    "lines_of",
     "load",
     "mentions_lightning",
     "parse",
@@ -203,3 +204,14 @@ def _not_utf8(path: Path, data: bytes) -> Unreadable | None:
         message = f"byte 0x{data[error.start]:02X} is not UTF-8; save the file as UTF-8"
         return _unreadable(path, message, line)
     return None
+
+
+def lines_of(path: str) -> tuple[str, ...]:
+    """The lines of a file to be shown: as well as they can be decoded, none where there is none."""
+    data = read_bytes(Path(path))
+    if isinstance(data, Unreadable):
+        return ()
+    text = _decode(Path(path), data)
+    if isinstance(text, Unreadable):
+        text = data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    return tuple(text.split("\n"))

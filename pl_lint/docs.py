@@ -1,0 +1,192 @@
+"""The pages about rules and checks, made of their docstrings: ``python -m pl_lint.docs``.
+
+What ``pl-lint explain`` prints and what stands in ``docs/`` is the same text.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pl_lint.rules.registry import Rule
+
+MADE = "<!-- Made by `python -m pl_lint.docs` from the docstring; change it there. -->\n"
+
+
+class Documented(Protocol):
+    """What rules and checks have in common."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def summary(self) -> str: ...
+
+    @property
+    def documentation(self) -> str: ...
+
+
+# --- docstrings -----------------------------------------------------------------------------------
+
+
+def markdown(docstring: str) -> str:
+    """A docstring as Markdown: underlined headings become ``##``, indented code gets a fence."""
+    blocks = _blocks(inspect.cleandoc(docstring).split("\n"))
+    return "\n".join(blocks) + "\n"
+
+
+_UNDERLINE = re.compile(r"(-{3,}|={3,}|~{3,})\s*")
+
+
+def _blocks(lines: Sequence[str]) -> Iterator[str]:
+    position = 0
+    while position < len(lines):
+        taken, text = _block(lines, position)
+        yield text
+        position += taken
+
+
+def _block(lines: Sequence[str], position: int) -> tuple[int, str]:
+    """How many lines the next block takes, and its Markdown."""
+    line = lines[position]
+    if line.startswith("```"):
+        return _fenced(lines, position)
+    following = lines[position + 1] if position + 1 < len(lines) else ""
+    if line.strip() and _UNDERLINE.fullmatch(following):
+        return 2, f"## {line.strip()}"
+    if line.startswith("    ") and not (position and lines[position - 1].strip()):
+        return _indented(lines, position)
+    return 1, _prose(line)
+
+
+def _fenced(lines: Sequence[str], position: int) -> tuple[int, str]:
+    """Code that is Markdown already."""
+    end = position + 1
+    while end < len(lines) and not lines[end].startswith("```"):
+        end += 1
+    end = min(end + 1, len(lines))
+    return end - position, "\n".join(lines[position:end])
+
+
+def _indented(lines: Sequence[str], position: int) -> tuple[int, str]:
+    end = position
+    while end < len(lines) and (lines[end].startswith("    ") or not lines[end].strip()):
+        end += 1
+    while not lines[end - 1].strip():
+        end -= 1
+    code = "\n".join(line[4:].rstrip() for line in lines[position:end])
+    return end - position, f"```python\n{code}\n```"
+
+
+def _prose(line: str) -> str:
+    """reStructuredText's double backquotes and the ``::`` before code."""
+    line = re.sub(r"``([^`]+)``", r"`\1`", line)
+    return re.sub(r"::$", ":", line)
+
+
+# --- pages ----------------------------------------------------------------------------------------
+
+
+def page(rule: Rule) -> str:
+    """The page of a rule."""
+    facts = [
+        f"Status: **{rule.status.value}**",
+        f"default: **{'on' if rule.default else 'off'}**",
+        f"found by: {_listed(rule.observers)}",
+    ]
+    return f"# {rule.code}: {rule.name}\n\n{' · '.join(facts)}\n\n{_body(rule)}"
+
+
+def check_page(check: Documented) -> str:
+    return f"# {check.name}\n\n{_body(check)}"
+
+
+def _body(documented: Documented) -> str:
+    """The docstring; its headings below the page's title."""
+    return markdown(documented.documentation)
+
+
+def _listed(observers: Iterable[object]) -> str:
+    return " and ".join(str(getattr(observer, "value", observer)) for observer in observers)
+
+
+def rule_index(rules: Iterable[Rule]) -> str:
+    rows = (
+        (
+            f"[{rule.code}]({rule.code}.md)",
+            rule.name,
+            rule.summary,
+            rule.status.value,
+            "on" if rule.default else "off",
+            _listed(rule.observers),
+        )
+        for rule in rules
+    )
+    heads = ("code", "name", "what it finds", "status", "default", "found by")
+    return "# Rules\n\n" + table(heads, rows)
+
+
+def check_index(checks: Iterable[Documented]) -> str:
+    rows = ((f"[{check.name}]({check.name}.md)", check.summary) for check in checks)
+    return "# Checks\n\n" + table(("check", "what it compares"), rows)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [_row(heads), _row(["---"] * len(heads)), *map(_row, rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(_prose(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def pages() -> Mapping[str, str]:
+    """Every page by its path below ``docs/``."""
+    return {path: MADE + text for path, text in (*_rule_pages(), *_check_pages())}
+
+
+def _rule_pages() -> Iterator[tuple[str, str]]:
+    from pl_lint.rules.registry import all_rules
+
+    rules = tuple(all_rules())
+    yield "rules/README.md", rule_index(rules)
+    for rule in rules:
+        yield f"rules/{rule.code}.md", page(rule)
+
+
+def _check_pages() -> Iterator[tuple[str, str]]:
+    from pl_lint.checks.registry import all_checks
+
+    checks = tuple(all_checks())
+    yield "checks/README.md", check_index(checks)
+    for check in checks:
+        yield f"checks/{check.name}.md", check_page(check)
+
+
+def write(docs: Path) -> None:
+    """Writes every page and removes those of what is gone."""
+    wanted = pages()
+    for stale in made(docs) - wanted.keys():
+        (docs / stale).unlink()
+    for path, text in wanted.items():
+        target = docs / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8", newline="\n")
+
+
+def made(docs: Path) -> set[str]:
+    """The pages that lie there."""
+    found = (*docs.glob("rules/*.md"), *docs.glob("checks/*.md"))
+    return {path.relative_to(docs).as_posix() for path in found}
+
+
+if __name__ == "__main__":
+    write(Path(__file__).parent.parent / "docs")

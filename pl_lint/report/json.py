@@ -1,0 +1,102 @@
+"""Findings for programs. The format is documented in ``docs/json.md``.
+
+``version`` changes when a field is removed or changes its meaning; new fields may come at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pl_lint import __version__
+from pl_lint.findings import Evidence, Finding, Location
+from pl_lint.report.result import Result
+from pl_lint.static.sources import Unreadable
+
+VERSION = 1
+
+
+def render(result: Result) -> str:
+    return json.dumps(document(result), indent=2, ensure_ascii=True, allow_nan=False)
+
+
+def document(result: Result) -> dict[str, Any]:
+    return {
+        "version": VERSION,
+        "tool": {"name": "pl-lint", "version": __version__},
+        "findings": [
+            {**describe(finding, result.names), "counts": result.config.counts(finding)}
+            for finding in result.findings
+        ],
+        "unreadable": [_unreadable(one) for one in result.unreadable],
+        "summary": _summary(result),
+    }
+
+
+def describe(finding: Finding, names: Mapping[str, str]) -> dict[str, Any]:
+    """One finding, of the reader or of a run."""
+    return {
+        "code": finding.code,
+        "name": names.get(finding.code, ""),
+        "status": finding.status.value,
+        **_place(finding.location),
+        "message": finding.message,
+        "remedy": finding.remedy,
+        "subject": finding.subject,
+        "condition": finding.condition,
+        "evidence": [_evidence(evidence) for evidence in finding.evidence],
+    }
+
+
+def _place(location: Location) -> dict[str, Any]:
+    """``null`` where the end, or a notebook's cell, is not known or does not apply."""
+    return {
+        "path": location.path,
+        "line": location.line,
+        "column": location.column,
+        "end_line": location.end_line or None,
+        "end_column": location.end_column or None,
+        "cell": location.cell or None,
+    }
+
+
+def _evidence(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "key": evidence.key,
+        "logged": _number(evidence.logged),
+        "true": _number(evidence.true),
+        "difference": _number(evidence.difference),
+        "tolerance": _number(evidence.tolerance),
+        "world": evidence.world,
+        "how": evidence.how,
+        "cause": evidence.cause,
+        "reproduce": evidence.reproduce,
+    }
+
+
+def _number(value: float) -> float | str:
+    """JSON has no word for ``nan`` and ``inf``; they are written as strings."""
+    return value if math.isfinite(value) else str(value)
+
+
+def _unreadable(unreadable: Unreadable) -> dict[str, Any]:
+    place = unreadable.location
+    return {
+        "path": place.path,
+        "line": place.line,
+        "column": place.column,
+        "message": unreadable.message,
+    }
+
+
+def _summary(result: Result) -> dict[str, int]:
+    return {
+        "findings": len(result.failing),
+        "notes": len(result.notes),
+        "unreadable": len(result.unreadable),
+        "files": result.files,
+        "files_with_lightning": result.relevant,
+        "exit_code": result.exit_code,
+    }

@@ -1,0 +1,49 @@
+"""What the reader has to report, before anything is said about how it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pl_lint.config import Config
+from pl_lint.findings import Finding
+from pl_lint.static.sources import Unreadable
+
+CLEAN, FOUND, UNUSABLE = 0, 1, 2
+"""The exit codes of ``pl-lint``."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run of the reader.
+
+    ``files`` were read, ``relevant`` of them hold Lightning code. ``names`` gives each code the
+    name of its rule.
+    """
+
+    findings: tuple[Finding, ...]
+    unreadable: tuple[Unreadable, ...]
+    files: int
+    relevant: int
+    config: Config
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def failing(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if self.config.counts(finding))
+
+    @property
+    def notes(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if not self.config.counts(finding))
+
+    @property
+    def exit_code(self) -> int:
+        """A file that cannot be read wins: nobody knows what it holds."""
+        if self.unreadable or not self.files:
+            return UNUSABLE
+        return FOUND if self.failing else CLEAN
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings as people read files, whatever order they were made in."""
+    return tuple(sorted(findings, key=lambda f: (f.location, f.code, f.message)))

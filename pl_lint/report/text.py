@@ -1,0 +1,135 @@
+"""Findings for people at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from pl_lint.findings import Evidence, Finding, Location, Status
+from pl_lint.report.excerpt import excerpt, visible
+from pl_lint.report.numbers import comparison
+from pl_lint.report.result import Result
+from pl_lint.static.sources import Unreadable
+
+Lines = Callable[[str], Sequence[str]]
+"""Gives the lines of the file at a path, none where it cannot be read."""
+
+
+@dataclass(frozen=True)
+class Palette:
+    """How the parts of a report look; every field is an ANSI sequence or nothing."""
+
+    failing: str = ""
+    note: str = ""
+    strong: str = ""
+    faint: str = ""
+    plain: str = ""
+
+    def paint(self, style: str, text: str) -> str:
+        return f"{style}{text}{self.plain}" if style else text
+
+
+PLAIN = Palette()
+COLOURED = Palette("\x1b[1;31m", "\x1b[1;33m", "\x1b[1m", "\x1b[2m", "\x1b[0m")
+
+
+def render(result: Result, lines: Lines, palette: Palette = PLAIN) -> Iterator[str]:
+    """The whole report, in pieces that each end without a line break."""
+    lines = cache(lines)
+    for unreadable in result.unreadable:
+        yield render_unreadable(unreadable, lines, palette)
+    for finding in result.findings:
+        yield render_finding(finding, lines, palette)
+    yield palette.paint(palette.strong, _summary(result))
+
+
+def render_finding(finding: Finding, lines: Lines, palette: Palette = PLAIN) -> str:
+    """One finding, of the reader or of a run: place, source, what to do, what a run measured."""
+    style = palette.note if finding.status is Status.SUSPECTED else palette.failing
+    head = (
+        f"{palette.paint(palette.strong, visible(str(finding.location)))}:"
+        f" {palette.paint(style, finding.code)}{_QUALIFIER[finding.status]}"
+        f" {visible(finding.message)}"
+    )
+    parts = [head, *_source(finding.location, lines, palette), *_details(finding)]
+    return "\n".join(parts)
+
+
+_QUALIFIER = {
+    Status.CERTAIN: "",
+    Status.SUSPECTED: " (suspected)",
+    Status.PROVED: " (proved by a run)",
+    Status.REFUTED: " (refuted by a run)",
+}
+
+
+def render_unreadable(unreadable: Unreadable, lines: Lines, palette: Palette = PLAIN) -> str:
+    place = palette.paint(palette.strong, visible(str(unreadable.location)))
+    verdict = palette.paint(palette.failing, "cannot be read")
+    head = f"{place}: {verdict}: {visible(unreadable.message)}"
+    return "\n".join([head, *_source(unreadable.location, lines, palette)])
+
+
+def _source(location: Location, lines: Lines, palette: Palette) -> Iterator[str]:
+    """The first line of a place with its underline."""
+    text = lines(location.path)
+    if location.cell or not 0 < location.line <= len(text):
+        return
+    line = text[location.line - 1]
+    if not line.strip():
+        return
+    goes_on = location.end_line > location.line
+    end = len(line.rstrip()) if goes_on else location.end_column - 1
+    shown, underline = excerpt(line, location.column - 1, end)
+    number = f"{location.line:>5}"
+    yield palette.paint(palette.faint, f"{number} |") + f" {shown}"
+    yield palette.paint(palette.faint, f"{'':>5} |") + f" {underline}"
+
+
+def _details(finding: Finding) -> Iterator[str]:
+    if finding.status is Status.SUSPECTED:
+        yield f"  note: {visible(_doubt(finding))}"
+    for evidence in finding.evidence:
+        yield from _measured(evidence)
+    if finding.remedy:
+        yield f"  remedy: {_indented(finding.remedy)}"
+
+
+def _doubt(finding: Finding) -> str:
+    decided = "`pytest --pl-check` decides by running it"
+    if finding.condition:
+        return f"a mistake {finding.condition}; {decided}"
+    return f"a mistake or not, depending on how the code is run; {decided}"
+
+
+def _measured(evidence: Evidence) -> Iterator[str]:
+    where = ", ".join(visible(part) for part in (evidence.world, evidence.how) if part)
+    yield f"  {visible(evidence.key)}: {comparison(evidence)}" + (f" [{where}]" if where else "")
+    if evidence.cause:
+        yield f"  cause: {_indented(evidence.cause)}"
+    if evidence.reproduce:
+        yield f"  reproduce: {_indented(evidence.reproduce)}"
+
+
+def _indented(text: str) -> str:
+    """Text of several lines (a snippet of code) below its label."""
+    return "\n    ".join(visible(line) for line in text.split("\n"))
+
+
+def _summary(result: Result) -> str:
+    read = _count(result.files, "file")
+    parts = [_count(len(result.failing), "finding")]
+    if result.notes:
+        parts.append(f"{_count(len(result.notes), 'note')} (suspected, not counted)")
+    if result.unreadable:
+        parts.append(f"{_count(len(result.unreadable), 'file')} that cannot be read")
+    if not result.files:
+        return ", ".join(parts[-1:]) if result.unreadable else "no Python file found"
+    if not result.relevant and not result.unreadable:
+        return f"no Lightning code found in {read}, nothing to check"
+    return f"{', '.join(parts)}; {read} read, {result.relevant} with Lightning code"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + "s" * (number != 1)
