@@ -46,6 +46,7 @@ class LogEvent:
     samples: int | None = None
     origin: str = ""
     python_number: bool = False
+    dataloader: int = 0
     sanity: bool = False
     normalisers: Mapping[str, float] = field(default_factory=dict)
 

@@ -1,0 +1,441 @@
+"""What may happen, and where: the vocabulary of the reader. Plain data, no syntax trees.
+
+Rules see nothing else, so each field says as much as reading can know and no more: a ``Value`` is
+Known, OneOf, Pattern or Unknown, and an origin names what a logged value was made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Union
+
+from pl_lint.facts.values import UNKNOWN, Known, Value, may_be
+from pl_lint.findings import Location
+
+Stage = Literal["train", "validate", "test", "predict"]
+Arguments = Mapping[str, Value]
+Pairs = tuple[tuple[str, Value], ...]
+"""Arguments of a call by name (``"0"``, ``"1"`` for positional ones), hashable."""
+
+
+# --- where a value comes from ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MetricObject:
+    """The torchmetrics object itself: Lightning computes, synchronises and resets it."""
+
+    metric: str
+
+
+@dataclass(frozen=True)
+class MetricForward:
+    """What calling a metric returned: its value on this batch alone."""
+
+    metric: str
+
+
+@dataclass(frozen=True)
+class MetricCompute:
+    """What ``compute()`` of a metric returned: its value over everything since the last reset."""
+
+    metric: str
+
+
+@dataclass(frozen=True)
+class Number:
+    """A constant of the program."""
+
+
+@dataclass(frozen=True)
+class BatchValue:
+    """Computed from the batch by operations that nothing more is known of."""
+
+
+@dataclass(frozen=True)
+class ListOfSteps:
+    """A Python list attribute that the steps fill: it holds what this process saw."""
+
+    attribute: str
+
+
+@dataclass(frozen=True)
+class UnknownOrigin:
+    """Reading cannot tell."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Brought together from all processes by hand (``all_gather``, ``all_reduce``)."""
+
+    sources: tuple[Origin, ...] = ()
+
+
+@dataclass(frozen=True)
+class FunctionCall:
+    """The result of a function outside the project whose name is known."""
+
+    name: str
+    arguments: Pairs = ()
+    sources: tuple[Origin, ...] = ()
+
+
+@dataclass(frozen=True)
+class Derived:
+    """The result of an operation on other values: ``sqrt``, ``mean``, ``arithmetic``, ``call``."""
+
+    operation: str
+    sources: tuple[Origin, ...]
+
+
+@dataclass(frozen=True)
+class Either:
+    """One of several, depending on how the code runs."""
+
+    options: tuple[Origin, ...]
+
+
+Origin = Union[
+    MetricObject,
+    MetricForward,
+    MetricCompute,
+    Number,
+    BatchValue,
+    ListOfSteps,
+    UnknownOrigin,
+    Gathered,
+    FunctionCall,
+    Derived,
+    Either,
+]
+
+
+def parts(origin: Origin) -> Iterator[Origin]:
+    """An origin and everything it was made of."""
+    yield origin
+    match origin:
+        case Derived(_, sources) | FunctionCall(_, _, sources) | Gathered(sources):
+            inner = sources
+        case Either(options):
+            inner = options
+        case _:
+            return
+    for source in inner:
+        yield from parts(source)
+
+
+def local_parts(origin: Origin) -> Iterator[Origin]:
+    """As ``parts``, but nothing that was gathered from all processes."""
+    if isinstance(origin, Gathered):
+        return
+    yield origin
+    for source in parts_below(origin):
+        yield from local_parts(source)
+
+
+def parts_below(origin: Origin) -> tuple[Origin, ...]:
+    """What an origin was directly made of."""
+    match origin:
+        case Derived(_, sources) | FunctionCall(_, _, sources) | Gathered(sources):
+            return sources
+        case Either(options):
+            return options
+        case _:
+            return ()
+
+
+# --- logging --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LogSite:
+    """One way to reach one ``self.log`` or ``self.log_dict`` call.
+
+    A call that two hooks reach, or that a helper makes with two bound constants, is several sites
+    with the same location. ``on_step`` and ``on_epoch`` are resolved: where the call leaves them
+    out they are the defaults of ``hook``. ``hook`` is empty where no hook was seen to reach the
+    call. ``sampled``: a condition on the batch index stands before the call.
+    """
+
+    owner: str
+    call: Literal["log", "log_dict"]
+    key: Value
+    origin: Origin
+    hook: str
+    stage: Stage | None
+    location: Location
+    on_step: Value = UNKNOWN
+    on_epoch: Value = UNKNOWN
+    reduce_fx: Value = Known("mean")
+    sync_dist: Value = Known(False)
+    batch_size: Value = Known(None)
+    rank_zero_only: Value = Known(False)
+    add_dataloader_idx: Value = Known(True)
+    logger: Value = Known(None)
+    via: tuple[str, ...] = ()
+    sampled: bool = False
+
+    @property
+    def in_step(self) -> bool:
+        """Whether Lightning calls the hook once per batch with the batch."""
+        return self.hook.endswith("_step") and self.stage is not None
+
+    def feeds(self, key: str) -> bool:
+        """Whether callbacks may find this value under ``key``."""
+        base = key.split("/dataloader_idx_")[0]
+        if may_be(self.key, base) or may_be(self.key, key):
+            return True
+        for suffix, flag in (("_step", self.on_step), ("_epoch", self.on_epoch)):
+            stem = base.removesuffix(suffix)
+            if stem != base and may_be(flag, True) and may_be(self.key, stem):
+                return may_be(self.on_step, True) and may_be(self.on_epoch, True)
+        return False
+
+
+# --- metrics --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MetricSite:
+    """A torchmetrics object that a class makes.
+
+    ``path`` is how the class reaches it: ``val_f1``, ``metrics[val]``; ``name`` its class as
+    imported, ``arguments`` what it is built with.
+    """
+
+    path: str
+    name: str
+    arguments: Pairs
+    location: Location
+    container: str = ""
+
+    @property
+    def class_name(self) -> str:
+        return self.name.rpartition(".")[2]
+
+
+@dataclass(frozen=True)
+class MetricUse:
+    """One thing done to a metric; ``certain`` unless it may be another metric that is meant."""
+
+    metric: str
+    use: Literal["forward", "update", "compute", "reset", "log"]
+    hook: str
+    stage: Stage | None
+    location: Location
+    certain: bool = True
+
+
+# --- what else a class does -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MethodSite:
+    """A method as the class body defines it. ``called`` inside the files read, as far as seen."""
+
+    name: str
+    parameters: tuple[str, ...]
+    required: tuple[str, ...]
+    star_arguments: bool
+    location: Location
+    called: bool = False
+    decorators: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ListSite:
+    """Something done to a Python list attribute."""
+
+    attribute: str
+    action: Literal["append", "clear"]
+    hook: str
+    stage: Stage | None
+    location: Location
+
+
+@dataclass(frozen=True)
+class DeviceSite:
+    """A device written into the code of a Lightning class."""
+
+    text: str
+    hook: str
+    location: Location
+
+
+@dataclass(frozen=True)
+class SchedulerSite:
+    """A learning-rate scheduler as ``configure_optimizers`` returns it.
+
+    ``interval`` is Known(None) where the configuration leaves it out. ``per_step``: it is built
+    with a number of optimizer steps (``total_steps``, ``estimated_stepping_batches``).
+    """
+
+    name: str
+    arguments: Pairs
+    interval: Value
+    form: Literal["list", "dict", "bare"]
+    per_step: bool
+    location: Location
+
+
+@dataclass(frozen=True)
+class HyperparameterSite:
+    """The parameters of ``__init__`` and whether they are saved."""
+
+    parameters: tuple[str, ...]
+    saved: bool
+    location: Location
+
+
+@dataclass(frozen=True)
+class ClassFacts:
+    """A Lightning class with everything it inherits from the files read.
+
+    ``open``: some base is neither among the files read nor a class whose hooks are known, so it
+    may hold anything. ``lightning`` is the newest Lightning version that the code around the class
+    admits (``""``: any).
+    """
+
+    name: str
+    kind: Literal["module", "datamodule", "callback"]
+    location: Location
+    ancestors: tuple[str, ...] = ()
+    open: bool = False
+    lightning: str = ""
+    own_methods: tuple[MethodSite, ...] = ()
+    logs: tuple[LogSite, ...] = ()
+    metrics: tuple[MetricSite, ...] = ()
+    uses: tuple[MetricUse, ...] = ()
+    lists: tuple[ListSite, ...] = ()
+    devices: tuple[DeviceSite, ...] = ()
+    schedulers: tuple[SchedulerSite, ...] = ()
+    hyperparameters: HyperparameterSite | None = None
+
+    @property
+    def short_name(self) -> str:
+        return self.name.rpartition(".")[2]
+
+    def metric(self, path: str) -> MetricSite | None:
+        return next((metric for metric in self.metrics if metric.path == path), None)
+
+    def uses_of(self, path: str) -> tuple[MetricUse, ...]:
+        """What is done to a metric; what is done to its collection is done to each member."""
+        return tuple(use for use in self.uses if path == use.metric or within(path, use.metric))
+
+
+def within(path: str, container: str) -> bool:
+    """Whether ``metrics[val]`` lies in ``metrics``."""
+    return path.startswith(f"{container}[")
+
+
+# --- scripts --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MonitorSite:
+    """Something that watches a logged key: a callback, or a scheduler's configuration.
+
+    ``modules`` are the classes it is trained with, as far as the same scope shows; empty where it
+    does not.
+    """
+
+    watcher: str
+    key: Value
+    location: Location
+    mode: Value = UNKNOWN
+    filename: Value = Known(None)
+    auto_insert_metric_name: Value = Known(True)
+    every_n_train_steps: Value = Known(None)
+    modules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StrayLog:
+    """A key that reaches the monitors by another way than ``self.log`` in a class of ``classes``:
+    a callback's ``pl_module.log``, an assignment to ``trainer.callback_metrics``."""
+
+    key: Value
+    location: Location
+
+
+@dataclass(frozen=True)
+class TrainerSite:
+    """A Trainer and what it is built with."""
+
+    arguments: Pairs
+    complete: bool
+    location: Location
+
+    def argument(self, name: str) -> Value:
+        default: Value = Known(None) if self.complete else UNKNOWN
+        return dict(self.arguments).get(name, default)
+
+
+@dataclass(frozen=True)
+class TrainerCall:
+    """``trainer.fit(...)`` and its sisters, in the order of the scope they stand in.
+
+    ``scope`` names the function; ``model`` and ``ckpt_path`` are Known(None) where left out.
+    ``monitored``: the trainer has a ModelCheckpoint that watches a key.
+    """
+
+    method: Literal["fit", "validate", "test", "predict"]
+    scope: str
+    trainer: Location | None
+    model: str
+    passes_model: bool
+    ckpt_path: Value
+    monitored: bool
+    location: Location
+
+
+@dataclass(frozen=True)
+class SeedSite:
+    """A call of ``seed_everything``."""
+
+    workers: Value
+    location: Location
+
+
+@dataclass(frozen=True)
+class SplitSite:
+    """A random split of data; ``seeded`` where a generator or a random state is given."""
+
+    function: str
+    seeded: bool
+    location: Location
+
+
+@dataclass(frozen=True)
+class CaseSite:
+    """A function marked with ``@pl_lint.case``, and the classes that its body builds."""
+
+    path: str
+    function: str
+    location: Location
+    builds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ProjectFacts:
+    """Everything that was read, over all files of the run."""
+
+    classes: tuple[ClassFacts, ...] = ()
+    monitors: tuple[MonitorSite, ...] = ()
+    stray_logs: tuple[StrayLog, ...] = ()
+    trainers: tuple[TrainerSite, ...] = ()
+    calls: tuple[TrainerCall, ...] = ()
+    seeds: tuple[SeedSite, ...] = ()
+    splits: tuple[SplitSite, ...] = ()
+    cases: tuple[CaseSite, ...] = ()
+    attributes_used: frozenset[str] = field(default=frozenset())
+    """Every attribute name that some expression of the project reads (``model.on_something``)."""
+
+    def modules(self) -> tuple[ClassFacts, ...]:
+        return tuple(found for found in self.classes if found.kind == "module")
+
+    def trained_with(self, monitor: MonitorSite) -> tuple[ClassFacts, ...]:
+        """The modules whose values a monitor sees: those its scope names, or all of them."""
+        named = tuple(found for found in self.modules() if found.name in monitor.modules)
+        return named or self.modules()

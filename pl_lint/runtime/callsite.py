@@ -1,0 +1,68 @@
+"""Where in the user's code a call came from: file, line and column."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from types import CodeType, FrameType, TracebackType
+
+from pl_lint.findings import Location
+
+_LIBRARIES = ("torch", "lightning", "pytorch_lightning", "lightning_fabric", "torchmetrics", "pl_lint")
+
+
+def caller() -> Location:
+    """The innermost line of code on the stack that is the user's own."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and is_library(frame.f_code.co_filename):
+        frame = frame.f_back
+    if frame is None:
+        return Location("<unknown>", 1)
+    return _position(frame.f_code, frame.f_lasti, frame.f_lineno)
+
+
+def last_user_line(trace: TracebackType | None) -> Location | None:
+    """The last line of the user's own code that an exception passed through."""
+    places = [
+        _position(frame.f_code, frame.f_lasti, line)
+        for frame, line in traceback.walk_tb(trace)
+        if not is_library(frame.f_code.co_filename)
+    ]
+    return places[-1] if places else None
+
+
+@functools.cache
+def is_library(filename: str) -> bool:
+    """Whether a file belongs to Python, an installed package or to this tool."""
+    return filename.startswith("<") or filename.startswith(_library_roots())
+
+
+@functools.cache
+def _library_roots() -> tuple[str, ...]:
+    """Directories whose code is not the user's: the libraries named above, site-packages, stdlib."""
+    return tuple(root + os.sep for root in set(_roots()))
+
+
+def _roots() -> Iterator[str]:
+    for name in _LIBRARIES:
+        module = sys.modules.get(name)
+        if module is not None and getattr(module, "__file__", None):
+            yield os.path.dirname(os.path.abspath(module.__file__))
+    yield os.path.dirname(os.__file__)
+    yield from (path for path in sys.path if path.endswith(("site-packages", "dist-packages")))
+
+
+@functools.lru_cache(maxsize=4096)
+def _position(code: CodeType, instruction: int, line: int) -> Location:
+    """The extent of the call expression at an instruction (Python 3.11 on), else its line."""
+    if not hasattr(code, "co_positions"):
+        return Location(code.co_filename, line)
+    positions = next(itertools.islice(code.co_positions(), instruction // 2, None), None)
+    if positions is None or positions[0] is None or positions[2] is None:
+        return Location(code.co_filename, line)
+    first, last, column, end = positions
+    return Location(code.co_filename, first, column + 1, last or first, (end or column) + 1)

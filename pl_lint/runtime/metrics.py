@@ -1,0 +1,219 @@
+"""Watching torchmetrics: which inputs each metric was given, and what it should say about them.
+
+The tap wraps the methods of ``Metric`` in the child process. It records at the outermost call: a
+full-state ``forward`` calls ``update`` twice, and in a collection with compute groups only one
+member of a group is really updated, so inner calls are the library's business, not the user's.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torchmetrics import Metric, MetricCollection
+
+ORIGIN = "_pl_lint_origin"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When something happened in a run."""
+
+    stage: str
+    epoch: int
+    batch: int
+    dataloader: int = 0
+    sanity: bool = False
+    samples: int | None = None
+
+
+@dataclass(frozen=True, eq=False)  # compared by identity: the arguments are tensors
+class Update:
+    """One batch given to a metric: the arguments as they were, and when."""
+
+    moment: Moment
+    arguments: tuple[Any, ...]
+    keywords: Mapping[str, Any]
+
+
+@dataclass
+class History:
+    """All inputs of one metric, and those that it still holds since its last reset."""
+
+    metric: Metric
+    updates: list[Update] = field(default_factory=list)
+    held: list[Update] = field(default_factory=list)
+    at_compute: list[tuple[Moment, tuple[Update, ...]]] = field(default_factory=list)
+
+
+class MetricTap:
+    """Records the life of every torchmetrics metric that is built while it is installed.
+
+    Install it before the module is built: torchmetrics wraps ``update`` and ``compute`` of each
+    instance in its constructor. ``moment`` is kept up to date by the recorder.
+    """
+
+    def __init__(self) -> None:
+        self.moment = Moment("", 0, -1)
+        self._depth = 0
+        self._histories: dict[int, History] = {}
+
+    def history(self, metric: Metric) -> History:
+        # The history keeps the metric alive, so that its id stays its own.
+        return self._histories.setdefault(id(metric), History(metric))
+
+    @contextmanager
+    def installed(self) -> Iterator[MetricTap]:
+        with (
+            patch.object(Metric, "_wrap_update", self._wrapping(Metric._wrap_update, "update")),
+            patch.object(Metric, "_wrap_compute", self._wrapping(Metric._wrap_compute, "compute")),
+            patch.object(Metric, "reset", self._watched_reset(Metric.reset)),
+            patch.object(Metric, "__call__", self._watched_call(Metric.__call__)),
+            patch.object(MetricCollection, "__call__", self._watched_call(MetricCollection.__call__)),
+            patch.object(MetricCollection, "update", self._watched_update(MetricCollection.update)),
+        ):
+            yield self
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """While replaying: what happens inside is the kit's doing, not the user's."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    def _wrapping(self, wrap: Callable[..., Any], kind: str) -> Callable[..., Any]:
+        """torchmetrics wraps ``update`` and ``compute`` of each instance; wrap them once more."""
+        watched = self._watched_update if kind == "update" else self._watched_compute
+
+        def wrap_and_watch(metric: Metric, method: Callable[..., Any]) -> Callable[..., Any]:
+            wrapped = wrap(metric, method)
+            if _is_lightnings_own(metric):
+                return wrapped
+            unbound = watched(lambda self, *args, **kwargs: wrapped(*args, **kwargs))
+            return functools.wraps(method)(functools.partial(unbound, metric))
+
+        return wrap_and_watch
+
+    def _watched_update(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def update(metric: Any, *args: Any, **kwargs: Any) -> Any:
+            self._record_update(metric, args, kwargs)
+            return self._inside(original, metric, *args, **kwargs)
+
+        return update
+
+    def _watched_call(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def call(metric: Any, *args: Any, **kwargs: Any) -> Any:
+            if _is_lightnings_own(metric):
+                return original(metric, *args, **kwargs)
+            self._record_update(metric, args, kwargs)
+            result = self._inside(original, metric, *args, **kwargs)
+            return self._tagged(result, metric, "forward")
+
+        return call
+
+    def _watched_compute(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def compute(metric: Metric, *args: Any, **kwargs: Any) -> Any:
+            outermost = self._depth == 0
+            result = self._inside(original, metric, *args, **kwargs)
+            if not outermost:
+                return result
+            history = self.history(metric)
+            history.at_compute.append((self.moment, tuple(history.held)))
+            return self._tagged(result, metric, "compute")
+
+        return compute
+
+    def _watched_reset(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def reset(metric: Metric, *args: Any, **kwargs: Any) -> Any:
+            if self._depth == 0 and not _is_lightnings_own(metric):
+                self.history(metric).held.clear()
+            return original(metric, *args, **kwargs)
+
+        return reset
+
+    def _inside(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        with self.paused():
+            return original(*args, **kwargs)
+
+    def _record_update(self, metric: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self._depth:
+            return
+        update = Update(self.moment, frozen(args), frozen(kwargs))
+        for member in members(metric):
+            history = self.history(member)
+            history.updates.append(update)
+            history.held.append(update)
+
+    def _tagged(self, result: Any, metric: Any, operation: str) -> Any:
+        """Mark a metric's result, so that a logged tensor tells which metric made it."""
+        if isinstance(result, torch.Tensor):
+            owner = metric if isinstance(metric, Metric) else None
+            setattr(result, ORIGIN, (operation, owner))
+        elif isinstance(result, dict) and isinstance(metric, MetricCollection):
+            owners = dict(metric.items(copy_state=False))
+            for name, value in result.items():
+                if isinstance(value, torch.Tensor) and name in owners:
+                    setattr(value, ORIGIN, (operation, owners[name]))
+        return result
+
+
+def members(metric: Any) -> list[Metric]:
+    if isinstance(metric, MetricCollection):
+        return list(metric.values(copy_state=False))
+    return [metric]
+
+
+def frozen(value: Any) -> Any:
+    """A copy of a metric's inputs that later in-place changes cannot reach."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    if isinstance(value, dict):
+        return {key: frozen(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = [frozen(item) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    return value
+
+
+def replay(metric: Metric, updates: list[Update] | tuple[Update, ...]) -> float | None:
+    """The metric of these inputs: a clone, reset (``clone()`` carries state), updated, computed.
+
+    None if the metric cannot say it in one number. Call it while the tap is not installed.
+    """
+    if not updates:
+        return None
+    clone = metric.clone()
+    clone.reset()
+    clone.sync_on_compute = False
+    for update in updates:
+        clone.update(*update.arguments, **clone._filter_kwargs(**update.keywords))
+    return scalar(clone.compute())
+
+
+def scalar(value: Any) -> float | None:
+    if isinstance(value, torch.Tensor):
+        return float(value) if value.numel() == 1 else None
+    return float(value) if isinstance(value, (bool, int, float)) else None
+
+
+def origin_of(value: Any) -> tuple[str, Metric | None] | None:
+    """``("forward" or "compute" or "object", metric)`` for a value that a metric made."""
+    if isinstance(value, Metric):
+        return "object", value
+    return getattr(value, ORIGIN, None)
+
+
+def _is_lightnings_own(metric: Any) -> bool:
+    """Lightning keeps logged values in Metric subclasses of its own (``_ResultMetric``)."""
+    return type(metric).__module__.startswith(("lightning.", "pytorch_lightning."))

@@ -1,0 +1,90 @@
+"""By what was a logged value divided? Tokens, pixels, summed class weights, or the batch size.
+
+A loss with ``ignore_index`` or class weights, or a mean over tokens, is a ratio inside the batch. Its
+epoch mean moves a little when the data are cut otherwise, and this is no batch-averaged metric. To
+tell the two apart, the denominators are followed from the operation that divides to ``self.log``;
+the check then tests whether Σ denominator·value / Σ denominator is the value over all data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
+
+from pl_lint.runtime.callsite import caller
+
+ATTRIBUTE = "_pl_lint_normalisers"
+_MEANS = (torch.mean, torch.Tensor.mean, torch.nanmean, torch.Tensor.nanmean)
+_DIVISIONS = (
+    torch.div,
+    torch.true_divide,
+    torch.Tensor.div,
+    torch.Tensor.__truediv__,
+    torch.Tensor.true_divide,
+)
+_CLASS_LOSSES = (F.cross_entropy, F.nll_loss)
+_ELEMENT_LOSSES = (F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.binary_cross_entropy_with_logits)
+
+
+class FollowNormalisers(TorchFunctionMode):
+    """While active, every scalar tensor carries the denominators that went into it."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if isinstance(result, torch.Tensor) and result.numel() == 1:
+            found = {k: v for source in _tensors(args) for k, v in normalisers_of(source).items()}
+            divisor = _divisor(func, args, kwargs)
+            if divisor is not None:
+                place = caller()
+                found[f"{getattr(func, '__name__', 'op')}@{place.line}:{place.column}"] = divisor
+            if found:
+                setattr(result, ATTRIBUTE, found)
+        return result
+
+
+def normalisers_of(value: Any) -> dict[str, float]:
+    return getattr(value, ATTRIBUTE, {}) if isinstance(value, torch.Tensor) else {}
+
+
+def _tensors(args: tuple[Any, ...]) -> Iterator[torch.Tensor]:
+    for arg in args:
+        if isinstance(arg, torch.Tensor):
+            yield arg
+        elif isinstance(arg, (list, tuple)):
+            yield from (item for item in arg if isinstance(item, torch.Tensor))
+
+
+def _divisor(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float | None:
+    """The number that this operation divides by, if it is a mean or a division by one number."""
+    if func in _MEANS and args:
+        return float(args[0].numel())
+    if func in _ELEMENT_LOSSES and kwargs.get("reduction", "mean") == "mean" and args:
+        return float(args[0].numel())
+    if func in _DIVISIONS and len(args) > 1:
+        return _one_number(args[1])
+    if func in _CLASS_LOSSES and kwargs.get("reduction", "mean") == "mean":
+        return _class_loss_divisor(args, kwargs)
+    return None
+
+
+def _one_number(value: Any) -> float | None:
+    if isinstance(value, torch.Tensor):
+        return float(value) if value.numel() == 1 else None
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def _class_loss_divisor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> float | None:
+    """The weights of the targets that count, summed (torch.nn.CrossEntropyLoss, 'mean')."""
+    target = args[1] if len(args) > 1 else kwargs.get("target")
+    weight = args[2] if len(args) > 2 else kwargs.get("weight")
+    if not isinstance(target, torch.Tensor) or target.is_floating_point():
+        return None
+    counted = target[target != kwargs.get("ignore_index", -100)]
+    return float(counted.numel() if weight is None else weight[counted].sum())

@@ -1,0 +1,93 @@
+"""Checkpoints of a run: where they are written, what must be in them for a resume to be exact."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+
+from pl_lint.runtime.attributes import plain_attributes
+from pl_lint.runtime.namespace import Namespace
+
+BEST_KEEPER = "BestKeeper"
+
+
+def epoch_saver(namespace: Namespace, directory: Path) -> Any:
+    """Saves ``epoch-N.ckpt`` after the module's own ``on_train_epoch_end``, as checkpoint callbacks
+    do, so that what the hook changes is in it. A class of its own has a state key of its own."""
+
+    class EpochSaver(namespace.part("callbacks.ModelCheckpoint")):  # type: ignore[misc]
+        pass
+
+    return EpochSaver(
+        dirpath=directory,
+        filename="epoch-{epoch}",
+        auto_insert_metric_name=False,
+        save_top_k=-1,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+
+
+def best_keepers(
+    namespace: Namespace, monitors: Sequence[Sequence[str]], directory: Path
+) -> list[Any]:
+    """One keeper of the best checkpoint for each monitor that the user's own code watches."""
+
+    class BestKeeper(namespace.part("callbacks.ModelCheckpoint")):  # type: ignore[misc]
+        pass
+
+    assert BestKeeper.__name__ == BEST_KEEPER
+    return [
+        BestKeeper(directory / "best", f"best-{n}", monitor, mode=mode)
+        for n, (monitor, mode) in enumerate(monitors)
+    ]
+
+
+def random_state_keeper(namespace: Namespace) -> Any:
+    """Puts the random generators into the checkpoint, so that a resumed run can draw the same.
+
+    Restoring them in ``on_train_start`` is too late: ``FitLoop.setup_data`` has already called
+    ``iter(loader)``. The state is tensors and plain numbers, which ``weights_only`` loading accepts.
+    """
+
+    class RandomStateKeeper(namespace.Callback):  # type: ignore[misc, name-defined]
+        def state_dict(self) -> dict[str, Any]:
+            kind, keys, position, has_gauss, gauss = numpy.random.get_state()
+            version, internal, next_gauss = random.getstate()
+            return {
+                "torch": torch.get_rng_state(),
+                "numpy": [str(kind), keys.tolist(), int(position), int(has_gauss), float(gauss)],
+                "python": [version, list(internal), next_gauss],
+            }
+
+        def load_state_dict(self, state: dict[str, Any]) -> None:
+            torch.set_rng_state(state["torch"])
+            kind, keys, *rest = state["numpy"]
+            numpy.random.set_state((kind, numpy.array(keys, dtype=numpy.uint32), *rest))
+            version, internal, next_gauss = state["python"]
+            random.setstate((version, tuple(internal), next_gauss))
+
+    return RandomStateKeeper()
+
+
+@dataclass
+class StateDiary:
+    """The module's plain attributes at a few moments, to name what a checkpoint has lost."""
+
+    by_moment: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def diarist(namespace: Namespace, diary: StateDiary) -> Any:
+    """Notes the plain attributes at the start of every training epoch."""
+
+    class Diarist(namespace.Callback):  # type: ignore[misc, name-defined]
+        def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+            diary.by_moment[f"epoch {trainer.current_epoch}"] = plain_attributes(pl_module)
+
+    return Diarist()

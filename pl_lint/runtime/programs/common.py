@@ -1,0 +1,224 @@
+"""What every program needs: a fresh module under a fresh Trainer, and its story as a record."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pl_lint.facts.events import CaseFacts, LoggerPoint, Note, RunError
+from pl_lint.runtime import cases
+from pl_lint.runtime.callsite import last_user_line
+from pl_lint.runtime.data import Cut, NotRebuilt, Supply, as_list, cut_loader, like, samples_of
+from pl_lint.runtime.namespace import Namespace, namespace_of
+from pl_lint.runtime.specs import RunSpec
+
+# Of the case's own Trainer arguments only those that change what training does are kept; where it
+# runs, for how long and where it writes is the kit's business.
+KEPT_TRAINER_ARGUMENTS = (
+    "callbacks",
+    "gradient_clip_val",
+    "gradient_clip_algorithm",
+    "accumulate_grad_batches",
+    "inference_mode",
+    "reload_dataloaders_every_n_epochs",
+    "deterministic",
+    "sync_batchnorm",
+)
+STAGE_STEPS = {
+    "train": "training_step",
+    "validate": "validation_step",
+    "test": "test_step",
+    "predict": "predict_step",
+}
+
+
+@dataclass
+class Subject:
+    """A fresh module with its data, ready to be given to a Trainer."""
+
+    namespace: Namespace
+    module: Any
+    supply: Supply
+    arguments: Mapping[str, Any]
+    options: cases.CaseOptions
+    spec: RunSpec
+    notes: list[Note] = field(default_factory=list)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages that the module has a step for and the data a loader."""
+        return tuple(stage for stage in STAGE_STEPS if self._has(stage))
+
+    def _has(self, stage: str) -> bool:
+        step = self.namespace.overrides(STAGE_STEPS[stage], self.module)
+        return (step or stage == "predict") and self.supply.has(stage)
+
+    def facts(self) -> CaseFacts:
+        kind = type(self.module)
+        return CaseFacts(
+            module=kind.__qualname__,
+            path=sys.modules[kind.__module__].__file__ or "",
+            line=kind.__init__.__code__.co_firstlineno if hasattr(kind.__init__, "__code__") else 1,
+            namespace=self.namespace.name,
+            stages=self.stages,
+            expected_failures=dict(self.options.expected_failures),
+            batch_dependent=dict(self.options.batch_dependent),
+            tolerances=dict(self.options.tolerances),
+        )
+
+
+def fresh(spec: RunSpec) -> Subject:
+    """Build the case anew, after seeding."""
+    file = cases.import_file(spec.case.file)
+    target = cases.find_target(file, spec.case.name)
+    _seed(spec.seed)
+    built = cases.build(target)
+    namespace = namespace_of(built.module)
+    supply = Supply(namespace, built.module, built.data)
+    return Subject(
+        namespace, built.module, supply, built.trainer_arguments, built.options, spec
+    )
+
+
+def _seed(seed: int) -> None:
+    """Seed everything that a seeded script of the user's would seed, before his code runs."""
+    import random
+
+    import numpy
+
+    random.seed(seed)
+    numpy.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def make_trainer(
+    subject: Subject,
+    directory: Path,
+    callbacks: Sequence[Any] = (),
+    points: list[LoggerPoint] | None = None,
+    **arguments: Any,
+) -> Any:
+    """A Trainer of the module's own Lightning in the specification's world, writing to the run.
+
+    What Lightning hands to its loggers is collected in ``points``; the first logger is TensorBoard's,
+    because most code that reaches for ``self.logger.experiment`` means that one.
+    """
+    own = {k: v for k, v in subject.arguments.items() if k in KEPT_TRAINER_ARGUMENTS}
+    theirs = own.pop("callbacks", None) or []
+    theirs = list(theirs) if isinstance(theirs, (list, tuple)) else [theirs]
+    for callback in theirs:
+        if isinstance(callback, subject.namespace.part("callbacks.ModelCheckpoint")):
+            callback.dirpath = str(directory / "checkpoints")  # never into the user's tree
+    settings = {
+        **own,
+        **subject.spec.world.trainer_arguments(subject.namespace),
+        "logger": [
+            subject.namespace.part("loggers.TensorBoardLogger")(directory, name="", version="events"),
+            points_logger(subject.namespace, [] if points is None else points),
+        ],
+        "default_root_dir": str(directory),
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "log_every_n_steps": 1,
+        "callbacks": [*callbacks, *theirs],
+        **arguments,
+    }
+    return subject.namespace.Trainer(**settings)
+
+
+@contextmanager
+def caught(errors: list[RunError], during: str) -> Iterator[None]:
+    """Turn what the user's code raises into data. ``sys.exit`` inside a hook is an error too."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        errors.append(describe(error, during))
+
+
+def describe(error: BaseException, during: str) -> RunError:
+    message = str(error) or repr(error)
+    if isinstance(error, SystemExit):
+        message = f"the code called sys.exit({error.code!r})"
+    return RunError(
+        kind=type(error).__name__,
+        message=message.strip(),
+        during=during,
+        location=last_user_line(error.__traceback__),
+        traceback="".join(traceback.format_exception(error))[-8000:],
+    )
+
+
+def cut_stage(
+    subject: Subject,
+    stage: str,
+    cut: Cut,
+    limit: int,
+    shard: tuple[int, int] = (0, 1),
+) -> list[tuple[int, ...]]:
+    """Replace a stage's loaders by the kit's own, cut as asked.
+
+    ``shard`` is (which, of how many): the samples are dealt out in turn, as DistributedSampler does.
+    Returns the batch sizes by dataloader; the list is filled when Lightning asks for the data.
+    """
+    sizes: list[tuple[int, ...]] = []
+
+    def change(loaders: Any) -> Any:
+        sizes.clear()
+        rebuilt = []
+        for loader in as_list(loaders):
+            samples = _share(samples_of(loader, limit), cut, shard)
+            sizes.append(cut.sizes(len(samples)))
+            rebuilt.append(cut_loader(loader, samples, cut))
+        return like(loaders, rebuilt)
+
+    subject.supply.change(stage, change)
+    return sizes
+
+
+def _share(samples: Sequence[Any], cut: Cut, shard: tuple[int, int]) -> Sequence[Any]:
+    which, of = shard
+    if of == 1:
+        return samples
+    even = len(samples) - len(samples) % (of * (cut.size or 1))
+    if not even:
+        raise NotRebuilt(f"{len(samples)} samples are too few to share between {of} processes")
+    return torch.utils.data.Subset(samples, range(which, even, of))
+
+
+def digest(tensor: torch.Tensor) -> str:
+    """A short fingerprint of a tensor's exact bits."""
+    data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
+
+
+def digests_of(module: torch.nn.Module) -> dict[str, str]:
+    return {name: digest(value) for name, value in module.state_dict().items() if _is_plain(value)}
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.layout is torch.strided and value.numel() > 0
+
+
+def points_logger(namespace: Namespace, points: list[LoggerPoint]) -> Any:
+    """A logger that keeps what Lightning hands to loggers, in the order it came."""
+    base = namespace.part("loggers.logger.Logger")
+
+    class PointsLogger(base):  # type: ignore[misc, valid-type]
+        name = "points"
+        version = "0"
+
+        def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+            points.extend(LoggerPoint(tag, step or 0, float(v)) for tag, v in metrics.items())
+
+        def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+            """Hyper-parameters are no points."""
+
+    return PointsLogger()

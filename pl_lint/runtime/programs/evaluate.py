@@ -1,0 +1,95 @@
+"""Evaluate the same samples with the same weights, cut into batches in different ways.
+
+A logged epoch value that is a property of the data set does not move; one that is an average of
+something over batches does. With two ranks, the same samples are shared between processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pl_lint.facts.events import EvaluationPass, RunError, RunRecord
+from pl_lint.runtime.data import Cut
+from pl_lint.runtime.metrics import MetricTap
+from pl_lint.runtime.namespace import Namespace
+from pl_lint.runtime.normalisers import FollowNormalisers
+from pl_lint.runtime.programs.common import Subject, cut_stage, describe, fresh, make_trainer
+from pl_lint.runtime.recorder import Recorder
+from pl_lint.runtime.specs import RunSpec
+from pl_lint.runtime.watcher import watcher
+
+
+def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
+    """``options``: ``stage``, ``limit`` (samples) and ``passes``, each a dict of ``label``, ``size``,
+    ``shuffled``, ``seed`` and ``shard``. ``inputs``: ``weights``, a state dict, if there is one."""
+    passes, facts = [], None
+    for order in spec.options["passes"]:
+        with MetricTap().installed() as tap:
+            subject = fresh(spec)
+            facts = facts or subject.facts()
+            torch.manual_seed(order.get("seed", spec.seed))
+            passes.append(_evaluate(subject, tap, order, directory, rank))
+    return RunRecord("evaluate", rank, facts, passes=tuple(passes))
+
+
+def _evaluate(
+    subject: Subject, tap: MetricTap, order: Mapping[str, Any], directory: Path, rank: int
+) -> EvaluationPass:
+    stage = subject.spec.options["stage"]
+    cut = Cut(order["label"], order["size"], order.get("shuffled", False))
+    shard = _shard(subject.spec, order, rank)
+    sizes = cut_stage(subject, stage, cut, subject.spec.options["limit"], shard)
+    recorder = Recorder(subject.namespace, tap, {stage: sizes})
+    error: RunError | None = None
+    try:
+        _validate(subject, stage, recorder, directory)
+    except (Exception, SystemExit) as raised:
+        error = describe(raised, stage)
+    return EvaluationPass(
+        stage=stage,
+        batching=cut.batching(sum(sizes[0]) if sizes else 0),
+        values=recorder.epochs[-1].values if recorder.epochs and error is None else {},
+        events=tuple(recorder.events),
+        replays=tuple(recorder.replays),
+        training_submodules=tuple(sorted(recorder.training_submodules)),
+        error=error,
+    )
+
+
+def _shard(spec: RunSpec, order: Mapping[str, Any], rank: int) -> tuple[int, int]:
+    """This rank's share of the samples, or the share that one process is asked to look at alone."""
+    if spec.world.ranks > 1:
+        return rank, spec.world.ranks
+    which, of = order.get("shard", (0, 1))
+    return which, of
+
+
+def _validate(subject: Subject, stage: str, recorder: Recorder, directory: Path) -> None:
+    callbacks = [watcher(subject.namespace, recorder, lambda module: {}, [])]
+    weights = subject.spec.inputs.get("weights")
+    if weights:
+        callbacks.append(weights_loader(subject.namespace, weights))
+    trainer = make_trainer(subject, directory, callbacks, max_epochs=1)
+    evaluate = getattr(trainer, stage)
+    # Denominators need one process only; the ranks are compared with it.
+    follow = FollowNormalisers() if subject.spec.world.ranks == 1 else nullcontext()
+    with recorder.watching(), follow:
+        evaluate(subject.module, **subject.supply.arguments(stage), verbose=False)
+
+
+def weights_loader(namespace: Namespace, path: str) -> Any:
+    """Put the trained weights in once Lightning has set the module up, as a checkpoint would."""
+
+    class WeightsLoader(namespace.Callback):  # type: ignore[misc, name-defined]
+        def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+            state = torch.load(path, weights_only=False)  # our own file
+            pl_module.load_state_dict(state)
+
+        on_test_start = on_validation_start
+
+    return WeightsLoader()

@@ -1,0 +1,160 @@
+"""A small, seeded, complete fit: two epochs, uneven batches, validation, checkpoints, TensorBoard.
+
+``fast_dev_run`` cannot show one wrong number: it runs one batch, with a dummy logger and without
+checkpoints. This run is what most checks judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pl_lint.facts.events import Batching, EvaluationPass, LoggerPoint, Note, OptimizerStep, RunRecord
+from pl_lint.runtime.data import Cut, NotRebuilt, as_list, like, training_loader
+from pl_lint.runtime.metrics import MetricTap
+from pl_lint.runtime.programs import checkpoints
+from pl_lint.runtime.programs.common import (
+    Subject,
+    cut_stage,
+    describe,
+    digests_of,
+    fresh,
+    make_trainer,
+)
+from pl_lint.runtime.recorder import Recorder
+from pl_lint.runtime.schedulers import placed_schedulers, scheduler_states
+from pl_lint.runtime.specs import RunSpec
+from pl_lint.runtime.tensorboard import read_points
+from pl_lint.runtime.watcher import watcher
+
+EPOCHS = 2
+TRAINING_BATCHES = 6
+VALIDATION = Cut("16", 16)
+VALIDATION_SAMPLES = 47
+
+
+def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
+    """``options``: ``epochs``, and ``monitors``, the ``[key, mode]`` pairs to keep a best checkpoint
+    for. ``inputs``: ``checkpoint``, to resume from. Leaves ``weights.pt`` and ``epoch-N.ckpt``."""
+    with MetricTap().installed() as tap:
+        return _fit(fresh(spec), tap, directory, rank)
+
+
+def _fit(subject: Subject, tap: MetricTap, directory: Path, rank: int) -> RunRecord:
+    spec = subject.spec
+    facts = subject.facts()
+    sizes = {"train": cut_training(subject)}
+    if "validate" in subject.stages:
+        sizes["validate"] = cut_stage(subject, "validate", VALIDATION, VALIDATION_SAMPLES)
+    recorder = Recorder(subject.namespace, tap, sizes)
+    steps: list[OptimizerStep] = []
+    points: list[LoggerPoint] = []
+    states = checkpoints.StateDiary()
+    trainer = make_trainer(
+        subject,
+        directory,
+        [
+            watcher(subject.namespace, recorder, digests_of, steps),
+            checkpoints.random_state_keeper(subject.namespace),
+            checkpoints.diarist(subject.namespace, states),
+            *checkpoints.best_keepers(subject.namespace, spec.options.get("monitors", []), directory),
+            checkpoints.epoch_saver(subject.namespace, directory),
+        ],
+        points,
+        max_epochs=spec.options.get("epochs", EPOCHS),
+    )
+    error = None
+    try:
+        with recorder.watching(), placed_schedulers():
+            trainer.fit(
+                subject.module,
+                ckpt_path=spec.inputs.get("checkpoint"),
+                **subject.supply.arguments("fit"),
+            )
+    except (Exception, SystemExit) as raised:
+        error = describe(raised, "fit")
+    else:
+        torch.save(subject.module.state_dict(), directory / "weights.pt")
+    record = RunRecord(
+        "fit",
+        rank,
+        facts,
+        error,
+        events=tuple(recorder.events),
+        epochs=tuple(recorder.epochs),
+        replays=tuple(recorder.replays),
+        steps=tuple(steps),
+        schedulers=scheduler_states(trainer),
+        handed_to_logger=tuple(points),
+        read_back=read_points(directory / "events"),
+        digests=digests_of(subject.module),
+        facts={
+            "estimated_steps": _estimated_steps(trainer),
+            "epochs": spec.options.get("epochs", EPOCHS),
+            "states": states.by_moment,
+            "training_submodules": sorted(recorder.training_submodules),
+        },
+        notes=tuple(subject.notes),
+    )
+    # Last, because it loads other weights into the module.
+    tested = _best_against_last(subject, trainer) if error is None else ()
+    return replace(record, passes=tested)
+
+
+def cut_training(subject: Subject) -> list[tuple[int, ...]]:
+    """The user's own batch size and order on a few batches, the last of them uneven."""
+    sizes: list[tuple[int, ...]] = []
+
+    def change(loaders: Any) -> Any:
+        sizes.clear()
+        try:
+            pairs = [training_loader(loader, TRAINING_BATCHES) for loader in as_list(loaders)]
+        except NotRebuilt as reason:
+            subject.notes.append(Note("training data", str(reason)))
+            return loaders
+        # Several training loaders make one combined batch; what it counts is then not known.
+        sizes.extend([pairs[0][1]] if len(pairs) == 1 else [])
+        return like(loaders, [loader for loader, _ in pairs])
+
+    subject.supply.change("train", change)
+    return sizes
+
+
+def _estimated_steps(trainer: Any) -> float | None:
+    try:
+        return float(trainer.estimated_stepping_batches)
+    except Exception:  # the loaders are gone after a failed fit
+        return None
+
+
+def _best_against_last(subject: Subject, trainer: Any) -> tuple[EvaluationPass, ...]:
+    """What ``trainer.test`` says of the last weights, and of the best by each kept monitor."""
+    best = [
+        callback
+        for callback in trainer.checkpoint_callbacks
+        if type(callback).__name__ == checkpoints.BEST_KEEPER and callback.best_model_path
+    ]
+    if not best or "test" not in subject.stages:
+        return ()
+    passes = [_tested(subject, trainer, "last")]
+    for callback in best:
+        checkpoint = torch.load(callback.best_model_path, weights_only=False)  # our own file
+        subject.module.load_state_dict(checkpoint["state_dict"])
+        passes.append(_tested(subject, trainer, f"best {callback.monitor}"))
+    return tuple(passes)
+
+
+def _tested(subject: Subject, trainer: Any, label: str) -> EvaluationPass:
+    values: Mapping[str, float] = {}
+    error = None
+    try:
+        arguments = subject.supply.arguments("test")
+        results = trainer.test(subject.module, **arguments, verbose=False)
+        values = {key: value for result in results for key, value in result.items()}
+    except (Exception, SystemExit) as raised:
+        error = describe(raised, "test")
+    return EvaluationPass("test", Batching(label, ()), values, error=error)

@@ -1,0 +1,87 @@
+"""Train a little and evaluate in a lower precision, with the weights that fp32 training gave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torchmetrics import Metric
+
+from pl_lint.facts.events import RunError, RunRecord
+from pl_lint.runtime.data import Cut
+from pl_lint.runtime.metrics import MetricTap
+from pl_lint.runtime.overflow import FindOverflow
+from pl_lint.runtime.programs.common import Subject, caught, cut_stage, fresh, make_trainer
+from pl_lint.runtime.programs.evaluate import weights_loader
+from pl_lint.runtime.programs.fit import VALIDATION_SAMPLES, cut_training
+from pl_lint.runtime.recorder import Recorder
+from pl_lint.runtime.specs import RunSpec
+from pl_lint.runtime.watcher import watcher
+
+HALF = (torch.float16, torch.bfloat16)
+
+
+def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
+    """``options``: ``stage`` to evaluate, or none. ``inputs``: ``weights``. ``facts``: ``overflow``,
+    the first operation whose forward result was not finite, and ``half_states`` of metrics."""
+    subject = fresh(spec)
+    facts = subject.facts()
+    stage = spec.options.get("stage")
+    recorder = Recorder(subject.namespace, MetricTap())
+    errors: list[RunError] = []
+    finder = FindOverflow()
+    half: list[str] = []
+    with caught(errors, "fit"), recorder.watching(), finder:
+        half += _train(subject, recorder, directory)
+    if stage and not errors:
+        subject = fresh(spec)
+        with caught(errors, stage), recorder.watching(), finder:
+            half += _evaluate(subject, stage, recorder, directory)
+    return RunRecord(
+        "precision",
+        rank,
+        facts,
+        errors[0] if errors else None,
+        events=tuple(recorder.events),
+        epochs=tuple(recorder.epochs),
+        facts={"overflow": finder.first, "half_states": sorted(set(half))},
+    )
+
+
+def _train(subject: Subject, recorder: Recorder, directory: Path) -> list[str]:
+    if "train" not in subject.stages:
+        return []
+    cut_training(subject)
+    if "validate" in subject.stages:
+        cut_stage(subject, "validate", Cut("16", 16), VALIDATION_SAMPLES)
+    look = watcher(subject.namespace, recorder, lambda module: {}, [])
+    trainer = make_trainer(subject, directory, [look], max_epochs=1, limit_val_batches=0)
+    trainer.fit(subject.module, **subject.supply.arguments("fit"))
+    return _half_states(subject.module)
+
+
+def _evaluate(subject: Subject, stage: str, recorder: Recorder, directory: Path) -> list[str]:
+    cut_stage(subject, stage, Cut("16", 16), VALIDATION_SAMPLES)
+    callbacks: list[Any] = [watcher(subject.namespace, recorder, lambda module: {}, [])]
+    if "weights" in subject.spec.inputs:
+        callbacks.append(weights_loader(subject.namespace, subject.spec.inputs["weights"]))
+    trainer = make_trainer(subject, directory, callbacks, max_epochs=1)
+    getattr(trainer, stage)(subject.module, **subject.supply.arguments(stage), verbose=False)
+    return _half_states(subject.module)
+
+
+def _half_states(module: torch.nn.Module) -> list[str]:
+    """Metric states kept in half precision: they stop growing after a few hundred updates."""
+    return [
+        f"{name}.{state}"
+        for name, metric in module.named_modules()
+        if isinstance(metric, Metric)
+        for state in metric._defaults
+        if _is_half(getattr(metric, state))
+    ]
+
+
+def _is_half(value: Any) -> bool:
+    """List states hold raw inputs, not sums; their precision is the input's."""
+    return isinstance(value, torch.Tensor) and value.dtype in HALF

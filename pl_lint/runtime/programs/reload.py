@@ -1,0 +1,125 @@
+"""``load_from_checkpoint``: does what was saved come back as what was trained?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pl_lint.facts.events import RunError, RunRecord
+from pl_lint.runtime.construction import Construction, watched_construction
+from pl_lint.runtime.data import Cut, Supply
+from pl_lint.runtime.programs.common import (
+    Subject,
+    caught,
+    cut_stage,
+    digests_of,
+    fresh,
+    make_trainer,
+)
+from pl_lint.runtime.programs.fit import VALIDATION_SAMPLES
+from pl_lint.runtime.specs import RunSpec
+
+# Predictions say most; a module without predict data is compared by what it logs.
+STAGES = ("predict", "validate", "test")
+
+
+def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
+    """``inputs``: ``checkpoint``. ``facts``: ``error``, ``arguments`` by name (as built, as loaded),
+    ``ignored``, ``stage``, ``values`` (as trained, as loaded), ``weights`` that differ."""
+    trained = fresh(spec)
+    kind, path = type(trained.module), spec.inputs["checkpoint"]
+    errors: list[RunError] = []
+    with watched_construction(kind) as built:
+        fresh(spec)
+    left_out = {name: built.arguments[name] for name in built.ignored if name in built.arguments}
+    loaded = None
+    with watched_construction(kind) as rebuilt, caught(errors, "load_from_checkpoint"):
+        loaded = kind.load_from_checkpoint(path, map_location="cpu", **left_out)
+    facts: dict[str, Any] = {
+        "ignored": sorted(left_out),
+        "arguments": _differing(built, rebuilt) if loaded is not None else {},
+    }
+    if loaded is not None:
+        trained.module.load_state_dict(torch.load(path, weights_only=False)["state_dict"])
+        facts |= _compare(spec, trained, loaded, directory)
+    return RunRecord("reload", rank, trained.facts(), errors[0] if errors else None, facts=facts)
+
+
+def _differing(built: Construction, rebuilt: Construction) -> dict[str, list[str]]:
+    """Arguments that came back as something else, with both values as text."""
+    return {
+        name: [repr(value)[:80], repr(rebuilt.arguments.get(name))[:80]]
+        for name, value in built.arguments.items()
+        if name not in built.ignored and not _equal(value, rebuilt.arguments.get(name))
+    }
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.nn.Module):  # a module has no equality; its weights are compared
+        return type(one) is type(other)
+    if isinstance(one, torch.Tensor):
+        return isinstance(other, torch.Tensor) and torch.equal(one, other)
+    try:
+        return bool(one == other) or repr(one) == repr(other)
+    except Exception:  # arrays and exotic types whose comparison is no truth value
+        return repr(one) == repr(other)
+
+
+def _compare(spec: RunSpec, trained: Subject, loaded: Any, directory: Path) -> dict[str, Any]:
+    before, after = digests_of(trained.module), digests_of(loaded)
+    weights = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
+    stage = next((stage for stage in STAGES if stage in trained.stages), "")
+    again = fresh(spec)
+    other = Subject(
+        trained.namespace,
+        loaded,
+        Supply(trained.namespace, loaded, again.supply.data),
+        again.arguments,
+        again.options,
+        spec,
+    )
+    errors: list[RunError] = []
+    values: list[Mapping[str, float]] = []
+    for subject in (trained, other):
+        with caught(errors, stage):
+            torch.manual_seed(spec.seed)
+            values.append(_outputs(subject, stage, directory))
+    return {"weights": weights, "stage": stage, "values": values, "evaluation_errors": errors}
+
+
+def _outputs(subject: Subject, stage: str, directory: Path) -> Mapping[str, float]:
+    """What the module says of some samples: predicted numbers (summed), or logged values."""
+    if not stage:
+        return {}
+    cut_stage(subject, stage, Cut("16", 16), VALIDATION_SAMPLES)
+    trainer = make_trainer(subject, directory, max_epochs=1)
+    arguments = subject.supply.arguments(stage)
+    if stage == "predict":
+        return _numbers(trainer.predict(subject.module, **arguments))
+    (results, *_) = getattr(trainer, stage)(subject.module, **arguments, verbose=False)
+    return dict(results)
+
+
+def _numbers(predictions: Any) -> dict[str, float]:
+    """Each predicted tensor as one number that any change of an element moves."""
+    tensors: list[torch.Tensor] = []
+    _collect(predictions, tensors)
+    numbers = {}
+    for index, tensor in enumerate(tensors):
+        flat = tensor.detach().double().reshape(-1)
+        weights = torch.linspace(1, 2, flat.numel(), dtype=torch.float64)
+        numbers[f"prediction {index}"] = float((flat * weights).sum())
+    return numbers
+
+
+def _collect(value: Any, found: list[torch.Tensor]) -> None:
+    if isinstance(value, torch.Tensor):
+        found.append(value)
+    elif isinstance(value, dict):
+        _collect(list(value.values()), found)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _collect(item, found)

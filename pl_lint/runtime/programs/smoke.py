@@ -1,0 +1,31 @@
+"""fast_dev_run of every stage that the module has, each on a fresh module and fresh data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pl_lint.facts.events import RunError, RunRecord
+from pl_lint.runtime.programs.common import Subject, caught, fresh, make_trainer
+from pl_lint.runtime.specs import RunSpec
+
+METHODS = {"train": "fit", "validate": "validate", "test": "test", "predict": "predict"}
+
+
+def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
+    """``facts["ran"]`` lists the Trainer methods tried, ``facts["errors"]`` what each raised."""
+    subject = fresh(spec)
+    facts, stages = subject.facts(), subject.stages
+    failures: dict[str, RunError] = {}
+    for stage in stages:
+        errors: list[RunError] = []
+        with caught(errors, METHODS[stage]):
+            _try(fresh(spec), METHODS[stage], directory)
+        failures.update(dict.fromkeys([METHODS[stage]], *errors) if errors else {})
+    ran = [METHODS[stage] for stage in stages]
+    return RunRecord("smoke", rank, facts, facts={"ran": ran, "errors": failures})
+
+
+def _try(subject: Subject, method: str, directory: Path) -> None:
+    trainer = make_trainer(subject, directory, fast_dev_run=1)
+    quiet = {} if method in ("fit", "predict") else {"verbose": False}
+    getattr(trainer, method)(subject.module, **subject.supply.arguments(method), **quiet)

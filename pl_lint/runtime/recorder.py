@@ -1,0 +1,170 @@
+"""Watching one Trainer: every ``self.log`` with its line, weight and origin, and every epoch value.
+
+Two private places of Lightning are read, both in ``trainer/connectors/logger_connector/result.py``
+(2.6.6): ``_ResultCollection.log`` has the flags after Lightning resolved their defaults, and
+``_ResultCollection.update_metrics`` the batch size that Lightning really used.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torchmetrics import Metric
+
+from pl_lint.facts.events import EpochValues, LogEvent, Replay
+from pl_lint.findings import Location
+from pl_lint.runtime.callsite import caller
+from pl_lint.runtime.metrics import MetricTap, Moment, origin_of, scalar
+from pl_lint.runtime.namespace import Namespace
+from pl_lint.runtime.normalisers import normalisers_of
+from pl_lint.runtime.replays import replays_of
+
+SizesByStage = Mapping[str, Sequence[tuple[int, ...]]]
+
+
+@dataclass
+class Recorder:
+    """What happened under one Trainer.
+
+    ``sizes`` holds, by stage, the number of samples in each batch of each dataloader as the kit cut
+    them; a stage that is missing was not cut by the kit, and its samples are not counted.
+    """
+
+    namespace: Namespace
+    tap: MetricTap
+    sizes: SizesByStage = field(default_factory=dict)
+    events: list[LogEvent] = field(default_factory=list)
+    epochs: list[EpochValues] = field(default_factory=list)
+    replays: list[Replay] = field(default_factory=list)
+    training_submodules: set[str] = field(default_factory=set)
+    metric_names: dict[int, str] = field(default_factory=dict)
+    _line: Location | None = None
+    _python_number: bool = False
+    _origin: tuple[str, Metric | None] | None = None
+    _normalisers: dict[str, float] = field(default_factory=dict)
+    _epoch_events: list[tuple[LogEvent, Metric | None]] = field(default_factory=list)
+
+    @property
+    def moment(self) -> Moment:
+        return self.tap.moment
+
+    @moment.setter
+    def moment(self, moment: Moment) -> None:
+        self.tap.moment = moment
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        module = self.namespace.LightningModule
+        results = self.namespace.ResultCollection
+        with (
+            patch.object(module, "log", self._watched_log(module.log)),
+            patch.object(results, "log", self._watched_result_log(results.log)),
+        ):
+            yield
+
+    def enter_batch(self, stage: str, epoch: int, batch: int, dataloader: int, sanity: bool) -> None:
+        counted = self._counted(stage, batch, dataloader)
+        self.moment = Moment(stage, epoch, batch, dataloader, sanity, counted)
+
+    def leave_batches(self) -> None:
+        """After the last batch: what is logged now belongs to the epoch, not to a batch."""
+        self.moment = replace(self.moment, batch=-1, samples=None)
+
+    def close_epoch(self, stage: str, epoch: int, values: Mapping[str, Any], sanity: bool) -> None:
+        """Keep the epoch's values and replay the metrics behind them."""
+        events = [pair for pair in self._epoch_events if pair[0].stage == stage]
+        self._epoch_events = [pair for pair in self._epoch_events if pair[0].stage != stage]
+        if sanity:
+            return
+        logged = {event.name for event, _ in events}
+        numbers = {name: scalar(value) for name, value in values.items() if name in logged}
+        kept = {name: value for name, value in numbers.items() if value is not None}
+        self.epochs.append(EpochValues(stage, epoch, kept))
+        self.replays += replays_of(self.tap, stage, epoch, kept, events)
+
+    def _counted(self, stage: str, batch: int, dataloader: int) -> int | None:
+        loaders = self.sizes.get(stage, ())
+        sizes = loaders[dataloader] if dataloader < len(loaders) else ()
+        return sizes[batch] if batch < len(sizes) else None
+
+    def _watched_log(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def log(module: Any, name: str, value: Any, *args: Any, **kwargs: Any) -> Any:
+            self._line = caller()
+            self._python_number = isinstance(value, (bool, int, float))
+            self._origin = origin_of(value)
+            self._normalisers = normalisers_of(value)
+            return original(module, name, value, *args, **kwargs)
+
+        return log
+
+    def _watched_result_log(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """``_ResultCollection.log``: the flags as resolved, the batch size as used."""
+
+        @functools.wraps(original)
+        def log(results: Any, fx: str, name: str, value: Any, *args: Any, **kwargs: Any) -> Any:
+            used: list[float] = []
+            update = results.update_metrics
+
+            def update_metrics(key: str, value: Any, batch_size: Any) -> Any:
+                used.append(float(batch_size))
+                return update(key, value, batch_size)
+
+            with patch.object(results, "update_metrics", update_metrics):
+                answer = original(results, fx, name, value, *args, **kwargs)
+            self._record(results, fx, name, value, kwargs, used)
+            return answer
+
+        return log
+
+    def _record(
+        self, results: Any, fx: str, name: str, value: Any, flags: dict[str, Any], used: list[float]
+    ) -> None:
+        operation, metric = self._origin or ("", None)
+        moment = self.moment
+        event = LogEvent(
+            name=_with_suffix(name, results.dataloader_idx, flags.get("add_dataloader_idx", True)),
+            value=None if isinstance(value, Metric) else scalar(value),
+            hook=fx,
+            stage=moment.stage,
+            epoch=moment.epoch,
+            batch=moment.batch,
+            dataloader=moment.dataloader,
+            location=self._line or Location("<unknown>", 1),
+            on_step=bool(flags.get("on_step")),
+            on_epoch=bool(flags.get("on_epoch")),
+            reduce_fx=_reduction(flags.get("reduce_fx", "mean")),
+            sync_dist=bool(flags.get("sync_dist")),
+            weight=used[0] if used else None,
+            samples=moment.samples,
+            origin=f"{operation}:{self._metric_name(metric)}" if operation else "",
+            python_number=self._python_number,
+            sanity=moment.sanity,
+            normalisers=self._normalisers,
+        )
+        self.events.append(event)
+        if event.on_epoch:
+            self._epoch_events.append((event, metric))
+
+    def _metric_name(self, metric: Metric | None) -> str:
+        return self.metric_names.get(id(metric), type(metric).__name__) if metric is not None else ""
+
+    def name_metrics(self, module: torch.nn.Module) -> None:
+        """Learn by which attribute the module calls each of its metrics."""
+        self.metric_names = {
+            id(child): name for name, child in module.named_modules() if isinstance(child, Metric)
+        }
+
+
+def _with_suffix(name: str, dataloader: int | None, add: bool) -> str:
+    return f"{name}/dataloader_idx_{dataloader}" if add and dataloader is not None else name
+
+
+def _reduction(reduce_fx: Any) -> str:
+    return reduce_fx if isinstance(reduce_fx, str) else getattr(reduce_fx, "__name__", str(reduce_fx))

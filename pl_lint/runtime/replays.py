@@ -1,0 +1,110 @@
+"""What a metric-backed value should have been, and what each known mistake would have logged.
+
+Computed in the child, from the inputs that the tap recorded, because it takes the user's own metric
+objects. Codes are those of the catalogue; the formulas stand beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import torch
+from torchmetrics import Metric
+
+from pl_lint.facts.events import LogEvent, Replay
+from pl_lint.facts.torchmetrics import is_tracker
+from pl_lint.runtime.metrics import History, MetricTap, Update, replay
+
+# Prefix sums of a long epoch cost the square of its batches; the formulas need a few batches only.
+MOST_BATCHES_FOR_FORMULAS = 16
+
+
+def replays_of(
+    tap: MetricTap,
+    stage: str,
+    epoch: int,
+    values: Mapping[str, float],
+    events: Sequence[tuple[LogEvent, Metric | None]],
+) -> Iterator[Replay]:
+    """One replay for each epoch value that a metric made and that one number can say."""
+    made_by = {event.name: (event, metric) for event, metric in events if metric is not None}
+    with tap.paused(), torch.random.fork_rng():
+        for name, (event, metric) in made_by.items():
+            if name not in values or is_tracker(type(metric).__name__):
+                continue
+            found = _replay(tap.history(metric), event, stage, epoch, values[name])
+            if found is not None:
+                yield found
+
+
+def _replay(
+    history: History, event: LogEvent, stage: str, epoch: int, logged: float
+) -> Replay | None:
+    updates = [update for update in history.updates if _belongs(update, event, stage, epoch)]
+    true = replay(history.metric, updates)
+    if true is None:
+        return None
+    operation, _, attribute = event.origin.partition(":")
+    return Replay(
+        name=event.name,
+        stage=stage,
+        epoch=epoch,
+        metric=attribute,
+        metric_class=type(history.metric).__name__,
+        origin=operation,
+        logged=logged,
+        true=true,
+        formulas={**_averaging(history, updates), **_state(history, updates, stage)},
+    )
+
+
+def _belongs(update: Update, event: LogEvent, stage: str, epoch: int) -> bool:
+    moment = update.moment
+    right_loader = "/dataloader_idx_" not in event.name or moment.dataloader == event.dataloader
+    return (moment.stage, moment.epoch, moment.sanity) == (stage, epoch, False) and right_loader
+
+
+def _averaging(history: History, updates: Sequence[Update]) -> dict[str, float]:
+    """What averaging the metric over batches would log.
+
+    LTN101: Σ bᵢ·compute(batches 1…i) / Σ bᵢ.  LTN102: Σ bᵢ·metric(batch i) / Σ bᵢ.
+    """
+    weights = [update.moment.samples for update in updates]
+    if len(updates) > MOST_BATCHES_FOR_FORMULAS or None in weights:
+        return {}
+    running = [replay(history.metric, updates[: i + 1]) for i in range(len(updates))]
+    single = [replay(history.metric, [update]) for update in updates]
+    return {"LTN101": _mean(running, weights), "LTN102": _mean(single, weights)}
+
+
+def _mean(values: Iterable[float | None], weights: Sequence[int | None]) -> float:
+    pairs = [(v, w) for v, w in zip(values, weights, strict=True) if v is not None and w]
+    return sum(v * w for v, w in pairs) / sum(w for _, w in pairs)
+
+
+def _state(history: History, updates: Sequence[Update], stage: str) -> dict[str, float]:
+    """What the metric says of the inputs that it really held when it was last computed."""
+    if not history.at_compute:
+        return {}
+    _, held = history.at_compute[-1]
+    if list(held) == list(updates):
+        return {}
+    value = replay(history.metric, held)
+    return {} if value is None else {_why_different(held, updates, stage): value}
+
+
+def _why_different(held: Sequence[Update], updates: Sequence[Update], stage: str) -> str:
+    """The code of the mistake that left these inputs in the metric.
+
+    LTN201: another stage's batches are in it (or its reset took ours away). LTN204: the sanity
+    check's. LTN116: another dataloader's. LTN203: an earlier pass's.
+    """
+    foreign = [update for update in held if update not in updates]
+    if any(update.moment.stage != stage for update in foreign) or not foreign:
+        return "LTN201"
+    if any(update.moment.sanity for update in foreign):
+        return "LTN204"
+    epochs = {update.moment.epoch for update in updates}
+    if any(update.moment.epoch in epochs for update in foreign):
+        return "LTN116"
+    return "LTN203"

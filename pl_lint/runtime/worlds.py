@@ -1,0 +1,48 @@
+"""Worlds: where a module is run. One process, several gloo ranks, another precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pl_lint.runtime.namespace import Namespace
+
+
+@dataclass(frozen=True)
+class World:
+    """How many processes, and in which precision (Lightning's spelling)."""
+
+    ranks: int = 1
+    precision: str = "32-true"
+
+    def __str__(self) -> str:
+        processes = "1 process" if self.ranks == 1 else f"{self.ranks} gloo ranks"
+        precision = "fp32" if self.precision == "32-true" else self.precision
+        return f"{processes}, CPU, {precision}"
+
+    def trainer_arguments(self, namespace: Namespace) -> dict[str, Any]:
+        """The Trainer arguments of this world. Several ranks must have been launched already."""
+        return {
+            "accelerator": "cpu",
+            "devices": self.ranks,
+            "num_nodes": 1,
+            "strategy": _strategy(self.ranks),
+            "use_distributed_sampler": False,  # the kit shards, so that it can count
+            **_precision(self.precision, namespace),
+        }
+
+
+def _strategy(ranks: int) -> str:
+    # Modules with several optimizers leave parameters unused in some steps.
+    return "auto" if ranks == 1 else "ddp_find_unused_parameters_true"
+
+
+def _precision(precision: str, namespace: Namespace) -> dict[str, Any]:
+    """fp16-mixed on a CPU needs the plugin given explicitly: Lightning replaces '16-mixed' there by
+    bf16 with a warning (``trainer/connectors/accelerator_connector.py``, 2.6.6)."""
+    if precision != "16-mixed":
+        return {"precision": precision}
+    import torch
+
+    plugin = namespace.part("plugins.precision.MixedPrecision")
+    return {"plugins": [plugin("16-mixed", device="cpu", scaler=torch.amp.GradScaler("cpu"))]}

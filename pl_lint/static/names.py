@@ -1,0 +1,293 @@
+"""What a dotted name means: import aliases, classes and their bases across the files of a run.
+
+Fewer than half of the classes with Lightning hooks name ``LightningModule`` in their own file; the
+others inherit it from a class somewhere else in the project. So all files are indexed first, and
+a base is then looked up by where its import points.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import PurePath
+
+MAX_HOPS = 12
+"""How many re-exports (`from .x import Y` in `__init__.py`) are followed; more is a cycle."""
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(eq=False)
+class ClassInfo:
+    """A class statement: where it stands and what its body defines."""
+
+    name: str
+    module: Module
+    node: ast.ClassDef
+    bases: tuple[str, ...]
+
+    @property
+    def qualified(self) -> str:
+        return f"{self.module.name}.{self.name}"
+
+    @cached_property
+    def methods(self) -> Mapping[str, FunctionNode]:
+        """The functions of the body, one level of ``if`` included; the last definition counts."""
+        return {
+            node.name: node for node in statements(self.node.body) if isinstance(node, FunctionNode)
+        }
+
+    @cached_property
+    def constants(self) -> Mapping[str, ast.expr]:
+        return assignments(self.node.body)
+
+
+@dataclass(eq=False)
+class Module:
+    """One file: what its top-level names stand for."""
+
+    path: str
+    name: str
+    tree: ast.Module
+    is_package: bool = False
+    imports: dict[str, str] = field(default_factory=dict)
+    stars: list[str] = field(default_factory=list)
+    classes: dict[str, ClassInfo] = field(default_factory=dict)
+    functions: dict[str, FunctionNode] = field(default_factory=dict)
+    constants: Mapping[str, ast.expr] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return tuple(self.name.split("."))
+
+
+def statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a body and of the ``if``, ``try`` and ``with`` blocks in it."""
+    for node in body:
+        yield node
+        for block in ("body", "orelse", "finalbody"):
+            if isinstance(node, (ast.If, ast.Try, ast.With)):
+                yield from statements(getattr(node, block, ()))
+        if isinstance(node, ast.Try):
+            for handler in node.handlers:
+                yield from statements(handler.body)
+
+
+def assignments(body: Iterable[ast.stmt]) -> dict[str, ast.expr]:
+    """Names that are assigned exactly once in a body, with what they are assigned."""
+    found: dict[str, ast.expr] = {}
+    twice: set[str] = set()
+    for name, value in _assigned(body):
+        if name in found:
+            twice.add(name)
+        found[name] = value
+    return {name: value for name, value in found.items() if name not in twice}
+
+
+def _assigned(body: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
+    for node in statements(body):
+        match node:
+            case ast.Assign(targets=[ast.Name(name)], value=value):
+                yield name, value
+            case ast.AnnAssign(target=ast.Name(name), value=ast.expr() as value):
+                yield name, value
+            case ast.AugAssign(target=ast.Name(name), value=value):
+                yield name, value
+                yield name, value
+
+
+def dotted(node: ast.expr) -> str | None:
+    """``a.b.c`` as text, ``None`` for any other expression."""
+    match node:
+        case ast.Name(name):
+            return name
+        case ast.Attribute(value, attribute):
+            inner = dotted(value)
+            return f"{inner}.{attribute}" if inner else None
+        case ast.Subscript(value):  # Generic[T]
+            return dotted(value)
+    return None
+
+
+# --- one file -------------------------------------------------------------------------------------
+
+
+def index_module(path: str, tree: ast.Module) -> Module:
+    """Read the imports, classes, functions and constants at the top level of a file."""
+    pure = PurePath(path)
+    steps = [part for part in pure.with_suffix("").parts if part not in ("", "/", ".", "..")]
+    is_package = bool(steps) and steps[-1] == "__init__"
+    name = ".".join(steps[:-1] if is_package else steps) or "__main__"
+    module = Module(path, name, tree, is_package, constants=assignments(tree.body))
+    for node in statements(tree.body):
+        _index_statement(node, module)
+    _index_inner_imports(tree, module)
+    return module
+
+
+def _index_statement(node: ast.stmt, module: Module) -> None:
+    match node:
+        case ast.ClassDef(name=name):
+            bases = tuple(text for base in node.bases if (text := dotted(base)))
+            unknown = ("?",) if len(bases) < len(node.bases) else ()
+            module.classes[name] = ClassInfo(name, module, node, bases + unknown)
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            module.functions[name] = node
+        case ast.Import() | ast.ImportFrom():
+            _index_import(node, module)
+
+
+def _index_import(node: ast.Import | ast.ImportFrom, module: Module) -> None:
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            target = alias.name if alias.asname else alias.name.partition(".")[0]
+            module.imports[alias.asname or target] = target
+        return
+    origin = _absolute(node, module)
+    for alias in node.names:
+        if alias.name == "*":
+            module.stars.append(origin)
+        else:
+            module.imports[alias.asname or alias.name] = f"{origin}.{alias.name}".lstrip(".")
+
+
+def _absolute(node: ast.ImportFrom, module: Module) -> str:
+    """Where a from-import points, relative dots resolved against the file's own place."""
+    if not node.level:
+        return node.module or ""
+    keep = len(module.parts) - node.level + (1 if module.is_package else 0)
+    return ".".join((*module.parts[: max(keep, 0)], *filter(None, (node.module,))))
+
+
+def _index_inner_imports(tree: ast.Module, module: Module) -> None:
+    """Imports inside functions: close enough to file-wide, where the name is not taken."""
+    taken = dict(module.imports)
+    for body in (node.body for node in tree.body if isinstance(node, FunctionNode)):
+        for node in statements(body):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                _index_import(node, module)
+    module.imports.update(taken)
+
+
+# --- all files ------------------------------------------------------------------------------------
+
+
+class Project:
+    """All files of a run, and what a name in one of them refers to."""
+
+    def __init__(self, modules: Iterable[Module]) -> None:
+        self.modules = tuple(modules)
+        self._by_tail: dict[str, list[Module]] = {}
+        for module in self.modules:
+            self._by_tail.setdefault(module.parts[-1], []).append(module)
+
+    def find_module(self, name: str, near: Module) -> Module | None:
+        """The file that an import names.
+
+        The import may start deeper than the path the user gave (``src/`` on the path, a script's
+        own folder), so the tail of the path decides, and among several the nearest file.
+        """
+        wanted = tuple(name.split("."))
+        candidates = [
+            module
+            for module in self._by_tail.get(wanted[-1], ())
+            if module.parts[-len(wanted) :] == wanted and module is not near
+        ]
+        return max(candidates, key=lambda module: _kinship(module, near), default=None)
+
+    def resolve(self, name: str, module: Module, hops: int = 0) -> ClassInfo | FunctionNode | str:
+        """What a dotted name means in a file: a class, a function, or a name from outside."""
+        head, _, rest = name.partition(".")
+        if not rest and head in module.classes:
+            return module.classes[head]
+        if not rest and head in module.functions:
+            return module.functions[head]
+        if head in module.imports:
+            full = f"{module.imports[head]}.{rest}" if rest else module.imports[head]
+            return self.locate(full, module, hops + 1)
+        return self._from_stars(name, module, hops)
+
+    def _from_stars(self, name: str, module: Module, hops: int) -> ClassInfo | FunctionNode | str:
+        for origin in module.stars:
+            found = self.locate(f"{origin}.{name}", module, hops + 1)
+            if not isinstance(found, str) or lightning_name(found):
+                return found
+        return name
+
+    def locate(self, name: str, near: Module, hops: int = 0) -> ClassInfo | FunctionNode | str:
+        """What an absolute dotted name means; itself where no file of the run defines it."""
+        owner, _, last = name.rpartition(".")
+        if hops > MAX_HOPS or not owner:
+            return name
+        target = self.find_module(owner, near)
+        if target is None:
+            return name
+        found = self.resolve(last, target, hops)
+        return name if found == last else found
+
+    def constant(self, name: str, near: Module) -> tuple[ast.expr, Module] | None:
+        """The expression that a constant of another file of the run is assigned."""
+        owner, _, last = name.rpartition(".")
+        target = self.find_module(owner, near) if owner else None
+        if target is None or last not in target.constants:
+            return None
+        return target.constants[last], target
+
+    def ancestors(self, info: ClassInfo) -> tuple[ClassInfo | str, ...]:
+        """The class and everything it inherits, in the order that Python looks members up."""
+        return tuple(_linear(info, self, ()))
+
+
+def _kinship(module: Module, near: Module) -> tuple[int, int]:
+    shared = 0
+    for mine, theirs in zip(module.parts, near.parts, strict=False):
+        if mine != theirs:
+            break
+        shared += 1
+    return shared, -len(module.parts)
+
+
+def _linear(
+    info: ClassInfo, project: Project, below: tuple[ClassInfo, ...]
+) -> list[ClassInfo | str]:
+    """Depth first, keeping the last mention: equals Python's order for all but exotic diamonds."""
+    if info in below:
+        return []
+    order: list[ClassInfo | str] = [info]
+    for name in info.bases:
+        base = project.resolve(name, info.module)
+        if isinstance(base, ClassInfo):
+            order += _linear(base, project, (*below, info))
+        elif isinstance(base, str):
+            order.append(base)
+    last = {id(item) if isinstance(item, ClassInfo) else item: i for i, item in enumerate(order)}
+    return [order[i] for i in sorted(last.values())]
+
+
+# --- names from outside ---------------------------------------------------------------------------
+
+LIGHTNING_ROOTS = ("lightning.pytorch", "pytorch_lightning", "lightning")
+MODULE_BASES = frozenset({"LightningModule"})
+DATAMODULE_BASES = frozenset({"LightningDataModule"})
+
+
+def lightning_name(name: str) -> str | None:
+    """The last part of a name that Lightning exports under any of its spellings.
+
+    Fabric is not Lightning module code: its names mean other things.
+    """
+    if "fabric" in name.split(".")[:2]:
+        return None
+    for root in LIGHTNING_ROOTS:
+        if name.startswith(f"{root}."):
+            return name.rpartition(".")[2]
+    return None
+
+
+def is_callback_name(name: str) -> bool:
+    """Whether a name from outside is a callback class of Lightning."""
+    if lightning_name(name) is None:
+        return False
+    return ".callbacks." in name or name.rpartition(".")[2] == "Callback"
