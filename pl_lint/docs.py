@@ -163,6 +163,8 @@ def _rule_pages() -> Iterator[tuple[str, str]]:
 
 
 def _check_pages() -> Iterator[tuple[str, str]]:
+    if importlib.util.find_spec("pl_lint.checks.registry") is None:
+        return
     from pl_lint.checks.registry import all_checks
 
     checks = tuple(all_checks())
