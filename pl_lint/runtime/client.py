@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,8 @@ class ServerProcess:
             self.close()
             why = hello["failed"].strip() if hello else "it did not start in time"
             raise RunnerError(f"the server of runs cannot start: {why}")
+        if hello["threads"] > 1:
+            warnings.warn("loading Lightning started threads: runs may hang", stacklevel=2)
         self._ready = True
 
     @property

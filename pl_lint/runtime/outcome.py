@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
@@ -77,8 +78,12 @@ class Observed:
 
 
 def read_records(files: Files, ranks: int) -> list[dict[str, Any]]:
-    paths = [files.record(rank) for rank in range(ranks)]
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
+    """The records of those ranks that wrote one; half of one, from a run cut short, is none."""
+    records = []
+    for rank in range(ranks):
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+            records.append(json.loads(files.record(rank).read_text("utf-8")))
+    return records
 
 
 def read_ending(path: Path) -> Ending | None:

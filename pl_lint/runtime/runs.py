@@ -142,9 +142,9 @@ class Runner:
             write_atomically(files.outcome, outcome.to_dict())
             return outcome
 
-    def warm_up(self, world: World = World()) -> None:  # noqa: B008 (frozen)
+    def warm_up(self, hash_seed: str = "0") -> None:
         """Start loading Lightning now, in the background; the first run waits for the rest."""
-        self._server(world)
+        self._server(World(hash_seed))
 
     def close(self) -> None:
         """End every process that was started here."""
@@ -178,12 +178,21 @@ class Runner:
         case = self._shown(request.case_file)
         if isinstance(template, Failed):
             return judge(template.observed, files, template.files, str(self.root), case)
-        supervision = Supervision(template, self._order(request, files, template), request.timeout)
-        observed = supervision.watch()
-        if not supervision.usable:
-            self._forget(template)
+        observed = self._watch(template, self._order(request, files, template), request.timeout)
         trim(files, request.ranks, self.limits.output_bytes)
         return judge(observed, files, files, str(self.root), case)
+
+    def _watch(self, template: Template, order: RunOrder, timeout: float) -> Observed:
+        """Supervise a run. A template that is not known to be idle afterwards is given up."""
+        supervision = Supervision(template, order, timeout)
+        idle = False
+        try:
+            observed = supervision.watch()
+            idle = supervision.usable
+        finally:
+            if not idle:
+                self._forget(template)
+        return observed
 
     def _order(self, request: Request, files: Files, template: Template) -> RunOrder:
         imported = template.order.case_file is not None
@@ -200,10 +209,12 @@ class Runner:
     def _template_for(self, request: Request) -> Template | Failed:
         """The process to fork from: one that has the case file imported, or a bare one.
 
-        A file that starts threads when it is imported cannot be forked from (``template.py``).
+        A file that starts threads when it is imported cannot be forked from (``template.py``),
+        nor can one that starts CUDA.
         """
         key = (request.world, request.case_file or "", request.importer, request.salt())
-        if request.case_file is None or request.fresh_import or key in self._threaded:
+        alone = request.fresh_import or request.cuda or key in self._threaded
+        if request.case_file is None or alone:
             return self._template((request.world, "", "", ""))
         if key in self._failed:
             return self._failed[key]

@@ -67,7 +67,7 @@ def _serve(channel: Channel, server: int) -> None:
 
 def _run(order: RunOrder, channel: Channel, server: int) -> None:
     """One run from its fork to the end of everything that it started."""
-    before = frozenset(reaper.descendants(os.getpid()))
+    before = frozenset() if reaper.childless() else frozenset(reaper.descendants(os.getpid()))
     pids = _fork_ranks(order, channel)
     try:
         _watch(pids, channel, server)

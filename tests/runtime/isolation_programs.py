@@ -35,7 +35,8 @@ def call_case(spec: Spec, directory: Path, rank: int) -> None:
 
 
 def tell(spec: Spec, directory: Path, rank: int) -> None:
-    Path(spec["log"]).open("a").write("ran\n")
+    with Path(spec["log"]).open("a") as file:
+        file.write("ran\n")
     time.sleep(spec.get("sleep", 0))
     names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "WANDB_MODE", "SLURM_JOB_ID", "PYTHONHASHSEED")
     note(
@@ -100,6 +101,19 @@ def take_port(spec: Spec, directory: Path, rank: int) -> None:
         file.write("try\n")
     if len(tries.read_text().splitlines()) == 1:
         raise RuntimeError("The server socket has failed to bind: EADDRINUSE")
+
+
+def fork_often(spec: Spec, directory: Path, rank: int) -> None:
+    """Record how the children of half a second ended."""
+    deadline = time.monotonic() + 0.5
+    codes = set()
+    while time.monotonic() < deadline:
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(0.001)
+            os._exit(0)
+        codes.add(os.waitpid(pid, 0)[1])
+    note(directory, rank, codes=sorted(codes))
 
 
 def kill_parent(spec: Spec, directory: Path, rank: int) -> None:
