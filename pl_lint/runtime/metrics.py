@@ -164,7 +164,7 @@ class MetricTap:
             owners = dict(metric.items(copy_state=False))
             for name, value in result.items():
                 if isinstance(value, torch.Tensor) and name in owners:
-                    setattr(value, ORIGIN, (operation, owners[name]))
+                    setattr(value, ORIGIN, (f"{operation}-dict", owners[name]))
         return result
 
 
@@ -208,7 +208,8 @@ def scalar(value: Any) -> float | None:
 
 
 def origin_of(value: Any) -> tuple[str, Metric | None] | None:
-    """``("forward" or "compute" or "object", metric)`` for a value that a metric made."""
+    """How a metric made a value, and which: ``object``, ``forward``, ``compute``, or ``forward-dict``
+    for a member's value in what a MetricCollection returned."""
     if isinstance(value, Metric):
         return "object", value
     return getattr(value, ORIGIN, None)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pl_lint.facts.events import to_json
+from pl_lint.facts.events import from_json, to_json
 from pl_lint.runtime.worlds import World
 
 
@@ -22,7 +22,8 @@ class CaseRef:
 class RunSpec:
     """One run of one case: which program, in which world, with which options.
 
-    ``repeat`` tells equal runs apart (two seeded runs that should agree). ``timeout`` is in seconds.
+    ``repeat`` tells equal runs apart (two seeded runs that should agree); all but the first import
+    the case file anew, so that they share nothing of what the import drew. ``timeout`` is in seconds.
     ``inputs`` names files of earlier runs that this one reads.
     """
 
@@ -36,4 +37,15 @@ class RunSpec:
     inputs: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        return dict(to_json(self))
+        """The specification as JSON data, with what the isolation layer reads of it on top."""
+        isolation = {
+            "case_file": self.case.file,
+            "ranks": self.world.ranks,
+            "fresh_import": self.repeat > 0,
+        }
+        return {**to_json(self), **isolation}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> RunSpec:
+        own = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        return from_json(cls, own)

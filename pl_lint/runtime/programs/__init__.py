@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pl_lint.facts.events import RunRecord, from_json, to_json
+from pl_lint.facts.events import RunRecord, to_json
 from pl_lint.runtime.programs import evaluate, fit, precision, reload, smoke
 from pl_lint.runtime.specs import RunSpec
 
@@ -21,7 +21,7 @@ PROGRAMS = {
 
 def run(spec: dict[str, Any], directory: Path, rank: int) -> None:
     """The entry of every child: run the program of ``spec`` and leave its record in ``directory``."""
-    order = from_json(RunSpec, spec)
+    order = RunSpec.from_dict(spec)
     record: RunRecord = PROGRAMS[order.program](order, directory, rank)
     text = json.dumps(to_json(record))
     (directory / f"record-{rank}.json").write_text(text, encoding="utf-8")

@@ -1,0 +1,177 @@
+"""What a check is: a name, a page of documentation, and a predicate over run records.
+
+A check never starts a Trainer and never imports torch. It asks its :class:`Runs` for records, which
+are made once and shared between checks, and says what they prove.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+import pl_lint.checks
+from pl_lint.facts.events import CaseFacts, RunRecord
+from pl_lint.findings import Evidence, Finding, Location
+
+
+class Verdict(str, Enum):
+    """What a check has to say of a module."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_TRIGGERED = "not triggered"
+    """Nothing in the module could have failed this check."""
+    NOT_DECIDED = "not decided"
+    """Something could have, but this run cannot tell."""
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """A value that was true in a run in which these mistakes would have shown."""
+
+    codes: tuple[str, ...]
+    location: Location
+    evidence: Evidence
+    subject: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A check's answer: what it proved, what it cleared, and why it could say no more."""
+
+    verdict: Verdict
+    reason: str = ""
+    findings: tuple[Finding, ...] = ()
+    cleared: tuple[Cleared, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class NotRun(Exception):
+    """A record that a check asked for does not exist; the message is the reason.
+
+    ``owner`` names the check whose business the failed run is: that one fails, the others are not
+    decided. It is empty where the module has nothing to run.
+    """
+
+    def __init__(self, reason: str, owner: str = "", location: Location | None = None) -> None:
+        super().__init__(reason)
+        self.owner = owner
+        self.location = location
+
+
+class Runs(Protocol):
+    """The records of one case, made on demand. Every method raises :class:`NotRun` if there is none."""
+
+    def case(self) -> CaseFacts: ...
+    def smoke(self) -> RunRecord: ...
+    def fit(self) -> RunRecord: ...
+    def fit_again(self) -> RunRecord: ...
+    def resumed(self) -> RunRecord: ...
+    def reloaded(self) -> RunRecord: ...
+    def rebatched(self, stage: str) -> RunRecord: ...
+    def shared_out(self, stage: str) -> RunRecord: ...
+    def on_ranks(self, stage: str) -> Sequence[RunRecord]: ...
+    def in_precision(self, precision: str) -> RunRecord: ...
+
+
+@dataclass(frozen=True)
+class Check:
+    """A named check. Its function's docstring is its page of documentation."""
+
+    name: str
+    function: Callable[[Runs], Result]
+
+    def __call__(self, runs: Runs) -> Result:
+        return self.function(runs)
+
+    @property
+    def documentation(self) -> str:
+        return inspect.cleandoc(self.function.__doc__ or "")
+
+    @property
+    def summary(self) -> str:
+        return self.documentation.split("\n", 1)[0]
+
+
+def check(name: str) -> Callable[[Callable[[Runs], Result]], Check]:
+    """Make a check of a function. It is found by being in a module of ``pl_lint.checks``."""
+    return functools.partial(Check, name)
+
+
+# The order in which a report shows them: what breaks first comes first.
+ORDER = (
+    "fast-dev-run",
+    "logged-values",
+    "sync-dist",
+    "reproducible",
+    "checkpoint",
+    "schedule",
+    "precision",
+    "event-file",
+)
+
+
+@functools.cache
+def all_checks() -> tuple[Check, ...]:
+    """Every check of every module of this package, in the order of the report."""
+    modules = [
+        importlib.import_module(f"{pl_lint.checks.__name__}.{info.name}")
+        for info in pkgutil.iter_modules(pl_lint.checks.__path__)
+    ]
+    found = {item.name: item for module in modules for item in vars(module).values() if _is(item)}
+    ranks: Mapping[str, int] = {name: index for index, name in enumerate(ORDER)}
+    return tuple(sorted(found.values(), key=lambda item: (ranks.get(item.name, 99), item.name)))
+
+
+def _is(item: object) -> bool:
+    return isinstance(item, Check)
+
+
+@dataclass
+class Gathering:
+    """Collects what a check finds on its way, and makes the result of it."""
+
+    findings: list[Finding] = field(default_factory=list)
+    cleared: list[Cleared] = field(default_factory=list)
+    undecided: list[str] = field(default_factory=list)
+    untriggered: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    passed: int = 0
+
+    def result(self, nothing: str) -> Result:
+        """FAILED if anything was found; PASSED only if something could have failed and did not.
+
+        ``nothing`` is the reason to give when there was nothing to look at.
+        """
+        return Result(
+            self._verdict(),
+            reason="; ".join(dict.fromkeys(self._reasons() or [nothing])),
+            findings=tuple(self.findings),
+            cleared=tuple(self.cleared),
+            notes=tuple(dict.fromkeys(self.notes + self._left_open())),
+        )
+
+    def _verdict(self) -> Verdict:
+        if any(finding.counts_for_runner for finding in self.findings):
+            return Verdict.FAILED
+        if self.passed:
+            return Verdict.PASSED
+        return Verdict.NOT_DECIDED if self.undecided else Verdict.NOT_TRIGGERED
+
+    def _reasons(self) -> list[str]:
+        if self._verdict() in (Verdict.FAILED, Verdict.PASSED):
+            return [""]
+        return self.undecided or self.untriggered
+
+    def _left_open(self) -> list[str]:
+        """What a pass or failure of other values would hide."""
+        if self._verdict() not in (Verdict.FAILED, Verdict.PASSED):
+            return []
+        open_ones = [f"not decided: {reason}" for reason in self.undecided]
+        return open_ones + [f"not triggered: {reason}" for reason in self.untriggered]
