@@ -103,19 +103,6 @@ def take_port(spec: Spec, directory: Path, rank: int) -> None:
         raise RuntimeError("The server socket has failed to bind: EADDRINUSE")
 
 
-def fork_often(spec: Spec, directory: Path, rank: int) -> None:
-    """Record how the children of half a second ended."""
-    deadline = time.monotonic() + 0.5
-    codes = set()
-    while time.monotonic() < deadline:
-        pid = os.fork()
-        if pid == 0:
-            time.sleep(0.001)
-            os._exit(0)
-        codes.add(os.waitpid(pid, 0)[1])
-    note(directory, rank, codes=sorted(codes))
-
-
 def kill_parent(spec: Spec, directory: Path, rank: int) -> None:
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(600)

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from pl_lint.runtime import process
+from pl_lint.runtime import process, reaper
 from pl_lint.runtime.outcome import RunOutcome
-from pl_lint.runtime.runs import TEMPLATES, Limits, Request, Runner, RunnerError
+from pl_lint.runtime.runs import Limits, Request, Runner, RunnerError
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
@@ -98,12 +98,6 @@ def soon(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
     return True
 
 
-def below(pid: int) -> set[int]:
-    from pl_lint.runtime.reaper import descendants
-
-    return descendants(pid)
-
-
 def test_a_run_gives_its_record(run: Run) -> None:
     outcome = run()
     assert (outcome.status, outcome.exits) == ("finished", [0])
@@ -168,19 +162,15 @@ from pl_lint.runtime.runs import Runner
 base, root, spec = json.loads(sys.argv[1])
 sys.path.insert(0, {here!r})
 with Runner(Path(base), Path(root), preload=(), namespaces=()) as runner:
-    print(runner._server(__import__("pl_lint.runtime.client").runtime.client.World())._process.pid,
-          flush=True)
     runner.run(spec)
 """
 
 
-def client(base: Path, spec: dict[str, Any]) -> subprocess.Popen[str]:
+def client(base: Path, spec: dict[str, Any]) -> subprocess.Popen[bytes]:
     """Another process that asks for a run, as another worker of pytest-xdist does."""
     code = CLIENT.format(here=str(Path(__file__).parent))
     arguments = json.dumps([str(base), str(base), spec])
-    return subprocess.Popen(
-        [sys.executable, "-c", code, arguments], stdout=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen([sys.executable, "-c", code, arguments])
 
 
 def test_two_processes_that_ask_at_once_run_it_once(tmp_path: Path) -> None:
@@ -188,8 +178,6 @@ def test_two_processes_that_ask_at_once_run_it_once(tmp_path: Path) -> None:
     spec = specification("tell", "twice", log=str(log), sleep=0.5)
     clients = [client(tmp_path, spec) for _ in range(2)]
     assert [each.wait(20) for each in clients] == [0, 0]
-    for each in clients:
-        each.stdout.close()
     assert log.read_text() == "ran\n"
 
 
@@ -439,35 +427,45 @@ def test_a_run_that_kills_its_template_harms_no_other(run: Run) -> None:
     assert run().status == "finished"
 
 
-def test_a_template_that_is_given_up_takes_no_other_run_along(run: Run) -> None:
-    """Its remains are looked for while the next template's run starts processes of its own."""
-    for number in range(TEMPLATES + 2):
-        assert run(f"{HEALTHY}# {number}").status == "finished"
-    for number in range(3):
-        outcome = run(f"{HEALTHY}# again {number}", program="fork_often")
-        assert (outcome.status, outcome.records[0]["codes"]) == ("finished", [0])
+FORK_OFTEN = """
+import os, time
+end = time.monotonic() + 1.0
+while time.monotonic() < end:
+    if os.fork() == 0:
+        time.sleep(0.001)
+        os._exit(0)
+    os.wait()
+"""
+
+
+@linux
+def test_what_a_neighbour_starts_is_never_taken_for_remains() -> None:
+    with subprocess.Popen([sys.executable, "-c", FORK_OFTEN]) as neighbour:
+        spared = frozenset(reaper.descendants(os.getpid()))
+        assert neighbour.pid in spared
+        while neighbour.poll() is None:
+            assert reaper.strays(spared) == set()
 
 
 @linux
 def test_closing_leaves_nothing(tmp_path: Path) -> None:
-    before = below(os.getpid())
+    before = reaper.descendants(os.getpid())
     with Runner(tmp_path, tmp_path, preload=(), namespaces=()) as runner:
         runner.run(specification("leave_behind", "closing", own_session=True))
-        ours = below(os.getpid()) - before
+        ours = reaper.descendants(os.getpid()) - before
         assert ours
     assert not any(alive(pid) for pid in ours)
 
 
 @linux
 def test_a_killed_client_leaves_nothing(tmp_path: Path) -> None:
-    spec = specification("rank_one_fails", "killed", ranks=2, timeout=600.0)
+    log = str(tmp_path / "log")
+    spec = specification("tell", "killed", log=log, sleep=600, ranks=2, timeout=600.0)
     other = client(tmp_path, spec)
-    assert other.stdout is not None
-    assert soon(lambda: len(below(other.pid)) >= 4)
-    processes = below(other.pid)
+    assert soon(lambda: len(reaper.descendants(other.pid)) >= 4)
+    processes = reaper.descendants(other.pid)
     other.kill()
     other.wait()
-    other.stdout.close()
     assert soon(lambda: not any(alive(pid) for pid in processes))
 
 
