@@ -163,7 +163,7 @@ def _run(order: RunOrder, rank: int) -> None:
         named(order.importer)(order.case_file)
     files = Files(order.directory)
     files.started(rank).touch()
-    named(order.program)(order.spec, files.directory, rank)
+    named(order.entry)(order.spec, files.directory, rank)
 
 
 def _keep_company(files: Files, ranks: int) -> None:

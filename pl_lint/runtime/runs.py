@@ -37,7 +37,7 @@ from pl_lint.runtime.wire import Files, Place, RunOrder, TemplateOrder, write_at
 
 __all__ = ["Limits", "RunOutcome", "Runner", "RunnerError"]
 
-PROGRAM = "pl_lint.runtime.programs:run"
+ENTRY = "pl_lint.runtime.programs:run"
 IMPORTER = "pl_lint.runtime.cases:import_file"
 NAMESPACES = ("lightning.pytorch", "pytorch_lightning")
 TEMPLATES = 4
@@ -56,7 +56,8 @@ class Request:
     """What this layer reads of a specification; the program gets all of it.
 
     ``fresh_import`` has each rank import the case file anew, so that two runs share nothing of
-    what the import drew at random. ``hash_seed`` and ``cuda`` choose the server.
+    what the import drew at random. ``hash_seed`` and ``cuda`` choose the server. ``entry`` names the
+    function that runs in the child.
     """
 
     spec: dict[str, Any]
@@ -66,7 +67,7 @@ class Request:
     fresh_import: bool = False
     hash_seed: str = "0"
     cuda: bool = False
-    program: str = PROGRAM
+    entry: str = ENTRY
     importer: str = IMPORTER
 
     @classmethod
@@ -90,7 +91,7 @@ class Request:
 
     def key(self) -> str:
         """The name of this run: equal for equal specifications of an unchanged case file."""
-        parts = [self.spec, self.program, self.importer, self.salt(), pl_lint.__version__]
+        parts = [self.spec, self.entry, self.importer, self.salt(), pl_lint.__version__]
         canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
 
@@ -198,7 +199,7 @@ class Runner:
         imported = template.order.case_file is not None
         return RunOrder(
             directory=str(files.directory),
-            program=request.program,
+            entry=request.entry,
             spec=request.spec,
             ranks=request.ranks,
             port=free_port() if request.ranks > 1 else 0,

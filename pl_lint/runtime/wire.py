@@ -98,13 +98,13 @@ class TemplateOrder:
 
 @dataclass(frozen=True)
 class RunOrder:
-    """One run: ``program(spec, directory, rank)`` on ``ranks`` processes.
+    """One run: ``entry(spec, directory, rank)`` on ``ranks`` processes.
 
     ``case_file`` is set where the run has to import it itself because its template did not.
     """
 
     directory: str
-    program: str
+    entry: str
     spec: Message
     ranks: int
     port: int

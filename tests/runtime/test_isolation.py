@@ -62,7 +62,7 @@ def run_torch(torch_runner: Runner, project: Path, request: pytest.FixtureReques
 
 def specification(program: str, name: str, **more: Any) -> dict[str, Any]:
     return {
-        "program": f"isolation_programs:{program}",
+        "entry": f"isolation_programs:{program}",
         "importer": "isolation_programs:import_file",
         "timeout": 10.0,
         "test": name,
