@@ -56,8 +56,8 @@ class Request:
     """What this layer reads of a specification; the program gets all of it.
 
     ``fresh_import`` has each rank import the case file anew, so that two runs share nothing of
-    what the import drew at random. ``hash_seed`` and ``cuda`` choose the server. ``entry`` names the
-    function that runs in the child.
+    what the import drew at random. ``hash_seed`` and ``cuda`` choose the server. ``entry`` names
+    the function that runs in the child.
     """
 
     spec: dict[str, Any]

@@ -86,8 +86,6 @@ class Server:
                 other.close()
             template.live(order, channel, server)
         self.templates[pid] = channel
-        with contextlib.suppress(Closed):
-            channel.send({"template": pid})
 
     def _bury(self) -> None:
         """Report the templates that ended. What they left is now our child, and ends."""

@@ -35,6 +35,7 @@ def live(order: TemplateOrder, channel: Channel, server: int) -> NoReturn:
     process.redirect(Files(order.directory), 0)
     process.set_environment(process.quiet_environment(order.directory))
     with contextlib.suppress(Closed):
+        channel.send({"template": os.getpid()})
         if _prepare(order, channel):
             _serve(channel, server)
     process.flush()
