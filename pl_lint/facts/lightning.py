@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from pl_lint.facts.spelling import nearest
@@ -157,6 +156,8 @@ _DATA_REPLACEMENTS: Mapping[str, str] = {
 @cache
 def _data() -> dict[str, Any]:
     """The generated tables; read at the first question, not at import."""
+    from importlib.resources import files  # costs more than the rest of this module together
+
     text = files("pl_lint.facts").joinpath("lightning.json").read_text("utf-8")
     tables: dict[str, Any] = json.loads(text)
     return tables

@@ -1,0 +1,276 @@
+"""What torchmetrics is: its metrics, its functions, and which of them may be averaged over batches.
+
+Names, signatures and ``higher_is_better`` are data (``torchmetrics.json``), written by
+``python -m pl_lint.facts.generate_torchmetrics``; what is linear is the table in
+``pl_lint.facts.linear_table``. Importing this module reads no file and nothing here imports
+torchmetrics.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from pl_lint.facts.linear_table import (
+    LINEAR,
+    OTHERS,
+    SKLEARN_LINEAR,
+    SKLEARN_UNLINEAR,
+    UNLINEAR,
+    Choice,
+    Row,
+)
+from pl_lint.facts.values import UNKNOWN, Known, OneOf, Pattern, Unknown
+
+AGGREGATORS = frozenset(
+    {"MeanMetric", "SumMetric", "MaxMetric", "MinMetric", "CatMetric", "RunningMean", "RunningSum"}
+)
+TRACKERS = frozenset({"MaxMetric", "MinMetric", "MetricTracker", "MinMaxMetric"})
+"""Metrics that are meant to remember the best so far, over epochs."""
+WRAPPERS = frozenset(
+    {
+        *("BinaryTargetTransformer", "BootStrapper", "ClasswiseWrapper", "FeatureShare"),
+        *("LambdaInputTransformer", "MetricInputTransformer", "MetricTracker", "MinMaxMetric"),
+        *("MultioutputWrapper", "MultitaskWrapper", "Running"),
+    }
+)
+COLLECTION = "torchmetrics.MetricCollection"
+TASKS = ("binary", "multiclass", "multilabel")
+UNPACKED = "**"
+"""In a mapping of arguments: ``**options`` was passed too, so an absent argument is unknown."""
+
+# Functions whose name is not their class's name in snake case.
+_FUNCTION_CLASSES = {
+    "word_information_lost": "WordInfoLost",
+    "word_information_preserved": "WordInfoPreserved",
+}
+
+
+@cache
+def _data() -> dict[str, Any]:
+    """The generated tables; read at the first question, not at import."""
+    from importlib.resources import files  # costs more than the rest of this module together
+
+    text = files("pl_lint.facts").joinpath("torchmetrics.json").read_text("utf-8")
+    tables: dict[str, Any] = json.loads(text)
+    return tables
+
+
+# ---------------------------------------------------------------- names
+
+
+def canonical(dotted: str) -> str | None:
+    """The shortest public name of a metric class or function of torchmetrics, else None."""
+    tables = _data()
+    name: str | None = tables["class_names"].get(dotted) or tables["function_names"].get(dotted)
+    return name
+
+
+def simple_name(dotted: str) -> str:
+    return dotted.rpartition(".")[2]
+
+
+@cache
+def _by_simple_name(table: str) -> Mapping[str, str]:
+    """Simple -> canonical; where several share a name, the shortest path wins by coming last."""
+    names = sorted(_data()[table], key=lambda name: (-name.count("."), name))
+    return {simple_name(name): name for name in names}
+
+
+def is_metric_class(name: str) -> bool:
+    """Whether a dotted name is a metric of torchmetrics; for a bare name, whether one is so called.
+
+    ``pytorch_lightning.metrics``, where torchmetrics lived until Lightning 1.5, counts.
+    """
+    old_home, _, rest = name.rpartition(".")
+    if old_home.startswith("pytorch_lightning.metrics") or not old_home:
+        return rest in _by_simple_name("classes")
+    return name in _data()["class_names"]
+
+
+def is_functional(dotted: str) -> bool:
+    """Whether a dotted name is a function of ``torchmetrics.functional``."""
+    return dotted in _data()["function_names"]
+
+
+def is_collection(name: str) -> bool:
+    """Whether this is MetricCollection, whose value is a dict of several metrics' values."""
+    return simple_name(name) == simple_name(COLLECTION)
+
+
+def is_wrapper(name: str) -> bool:
+    """Whether the class wraps another metric, on which its behaviour depends."""
+    return simple_name(name) in WRAPPERS
+
+
+def is_aggregator(name: str) -> bool:
+    """Whether the class aggregates numbers that it is given (aggregation.py)."""
+    return simple_name(name) in AGGREGATORS
+
+
+def is_tracker(name: str) -> bool:
+    """Whether the class remembers the best value so far, and so is rightly never reset."""
+    return simple_name(name) in TRACKERS
+
+
+def higher_is_better(name: str) -> bool | None:
+    """The direction that the class states; for a task wrapper, what all its variants state."""
+    simple = simple_name(name)
+    classes = [simple, *_variant_names(simple)]
+    table = _by_simple_name("classes")
+    stated = {_data()["classes"][table[one]]["higher_is_better"] for one in classes if one in table}
+    stated.discard(None)
+    return stated.pop() if len(stated) == 1 else None
+
+
+# ---------------------------------------------------------------- arguments
+
+
+def bind(
+    name: str, positional: Sequence[object], keywords: Mapping[str, object]
+) -> dict[str, object]:
+    """The arguments of a constructor call by parameter name, as ``is_linear`` wants them.
+
+    For a function pass all its arguments, predictions and targets included.
+    """
+    order = [row[0] for row in _signature(simple_name(name)) if row[1] == "positional"]
+    return {**dict(zip(order, positional, strict=False)), **keywords}
+
+
+def _signature(simple: str) -> list[list[Any]]:
+    classes, functions = _by_simple_name("classes"), _by_simple_name("functions")
+    if simple in classes:
+        rows: list[list[Any]] = _data()["classes"][classes[simple]]["parameters"]
+        return rows
+    return _data()["functions"][functions[simple]] if simple in functions else []
+
+
+@cache
+def _defaults(simple: str) -> Mapping[str, object]:
+    return {row[0]: row[2][0] if row[2] else UNKNOWN for row in _signature(simple) if len(row) == 3}
+
+
+# ---------------------------------------------------------------- linearity
+
+
+def is_linear(class_name: str, arguments: Mapping[str, object]) -> bool | None:
+    """Whether averaging a metric's per-batch values, weighted by samples, gives its true value.
+
+    ``arguments`` are the constructor's, by name: plain values, or Known, OneOf and Unknown from
+    ``pl_lint.facts.values``. None means: not measured, or it depends on a value that is not known.
+    """
+    return _agreed(_verdict(name, given) for name, given in _variants(class_name, arguments))
+
+
+def functional_linearity(name: str, arguments: Mapping[str, object]) -> bool | None:
+    """The same for functions of torchmetrics.functional and sklearn.metrics, by dotted name.
+
+    A function has its own defaults, which are not always its class's.
+    """
+    simple = simple_name(name)
+    if name.startswith("sklearn."):
+        return _judge(SKLEARN_LINEAR.get(simple), simple in SKLEARN_UNLINEAR, arguments)
+    return _agreed(
+        _verdict(_class_of(variant), given) for variant, given in _variants(name, arguments)
+    )
+
+
+def linearity_reason(name: str, arguments: Mapping[str, object]) -> str:
+    """Why the table says what it says, for messages; empty where it says nothing."""
+    simple = simple_name(name)
+    if name.startswith("sklearn."):
+        row = SKLEARN_LINEAR.get(simple)
+        return row.reason if row else SKLEARN_UNLINEAR.get(simple, "")
+    variant = next(_variants(name, arguments))[0]
+    known = _class_of(variant) if simple in _by_simple_name("functions") else variant
+    return LINEAR[known].reason if known in LINEAR else UNLINEAR.get(known, "")
+
+
+def _agreed(verdicts: Iterator[bool | None]) -> bool | None:
+    found = set(verdicts)
+    return found.pop() if len(found) == 1 else None
+
+
+def _variants(
+    name: str, arguments: Mapping[str, object]
+) -> Iterator[tuple[str, dict[str, object]]]:
+    """The metric that is really computed, with its arguments: ``Accuracy`` hands over by task."""
+    simple = simple_name(name)
+    given = {**_absent(simple, arguments), **arguments}
+    names = _variant_names(simple)
+    task = _plain(arguments.get("task", UNKNOWN))
+    if names and isinstance(task, str):
+        names = [one for one in names if one.lower().startswith(task.lower())]
+    for variant in names or [simple]:
+        yield variant, {**_absent(variant, arguments), **given}
+
+
+def _absent(simple: str, arguments: Mapping[str, object]) -> dict[str, object]:
+    """The defaults of what was not passed."""
+    defaults = _defaults(simple)
+    return {name: UNKNOWN if UNPACKED in arguments else defaults[name] for name in defaults}
+
+
+def _variant_names(simple: str) -> list[str]:
+    if simple in _by_simple_name("functions"):
+        names = [f"{task}_{simple}" for task in TASKS]
+        return [name for name in names if name in _by_simple_name("functions")]
+    names = [task.capitalize() + simple for task in TASKS]
+    return [name for name in names if name in _by_simple_name("classes")]
+
+
+@cache
+def _class_of(function: str) -> str:
+    """The class that computes what a function does: ``multiclass_f1_score``, MulticlassF1Score."""
+    flat = {name.lower(): name for name in (*LINEAR, *UNLINEAR)}
+    return _FUNCTION_CLASSES.get(function) or flat.get(function.replace("_", ""), "")
+
+
+def _verdict(class_name: str, given: Mapping[str, object]) -> bool | None:
+    return _judge(LINEAR.get(class_name), class_name in UNLINEAR, given)
+
+
+def _judge(row: Row | None, never: bool, given: Mapping[str, object]) -> bool | None:
+    """One refuting argument refutes, unless another has a value that nobody has measured."""
+    if row is None:
+        return False if never else None
+    values = {**_row_defaults(row, given), **given}
+    answers = [_answer(choice, values.get(name, UNKNOWN)) for name, choice in row.when.items()]
+    if "unmeasured" in answers:
+        return None
+    if "no" in answers:
+        return False
+    return None if "unknown" in answers else True
+
+
+def _row_defaults(row: Row, given: Mapping[str, object]) -> Mapping[str, object]:
+    return dict.fromkeys(row.defaults, UNKNOWN) if UNPACKED in given else row.defaults
+
+
+def _answer(choice: Choice, value: object) -> str:
+    match value:
+        case Unknown() | Pattern():
+            return "unknown"
+        case OneOf(values):
+            answers = {_answer(choice, one) for one in values}
+            return answers.pop() if len(answers) == 1 else "unknown"
+        case Known(known):
+            return _answer(choice, known)
+    if _among(value, choice.linear):
+        return "yes"
+    if _among(value, choice.unlinear):
+        return "no"
+    sides = {choice.linear: "yes", choice.unlinear: "no"}
+    return sides.get(OTHERS, "unmeasured")
+
+
+def _among(value: object, values: tuple[object, ...]) -> bool:
+    """Membership that a tensor or array cannot upset: only plain values are compared."""
+    plain = value is None or isinstance(value, (bool, int, float, str, tuple))
+    return plain and values is not OTHERS and value in values
+
+
+def _plain(value: object) -> object:
+    return value.value if isinstance(value, Known) else value
