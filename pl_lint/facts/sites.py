@@ -6,18 +6,19 @@ Known, OneOf, Pattern or Unknown, and an origin names what a logged value was ma
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, Union
+from typing import Literal
 
 from pl_lint.facts.values import UNKNOWN, Known, Value, may_be
 from pl_lint.findings import Location
 
 Stage = Literal["train", "validate", "test", "predict"]
-Arguments = Mapping[str, Value]
 Pairs = tuple[tuple[str, Value], ...]
 """Arguments of a call by name (``"0"``, ``"1"`` for positional ones), hashable."""
 
+
+ABSENT, YES, NO, MEAN = Known(None), Known(True), Known(False), Known("mean")
 
 # --- where a value comes from ---------------------------------------------------------------------
 
@@ -96,19 +97,19 @@ class Either:
     options: tuple[Origin, ...]
 
 
-Origin = Union[
-    MetricObject,
-    MetricForward,
-    MetricCompute,
-    Number,
-    BatchValue,
-    ListOfSteps,
-    UnknownOrigin,
-    Gathered,
-    FunctionCall,
-    Derived,
-    Either,
-]
+Origin = (
+    MetricObject
+    | MetricForward
+    | MetricCompute
+    | Number
+    | BatchValue
+    | ListOfSteps
+    | UnknownOrigin
+    | Gathered
+    | FunctionCall
+    | Derived
+    | Either
+)
 
 
 def parts(origin: Origin) -> Iterator[Origin]:
@@ -167,12 +168,12 @@ class LogSite:
     location: Location
     on_step: Value = UNKNOWN
     on_epoch: Value = UNKNOWN
-    reduce_fx: Value = Known("mean")
-    sync_dist: Value = Known(False)
-    batch_size: Value = Known(None)
-    rank_zero_only: Value = Known(False)
-    add_dataloader_idx: Value = Known(True)
-    logger: Value = Known(None)
+    reduce_fx: Value = MEAN
+    sync_dist: Value = NO
+    batch_size: Value = ABSENT
+    rank_zero_only: Value = NO
+    add_dataloader_idx: Value = YES
+    logger: Value = ABSENT
     via: tuple[str, ...] = ()
     sampled: bool = False
 
@@ -344,9 +345,9 @@ class MonitorSite:
     key: Value
     location: Location
     mode: Value = UNKNOWN
-    filename: Value = Known(None)
-    auto_insert_metric_name: Value = Known(True)
-    every_n_train_steps: Value = Known(None)
+    filename: Value = ABSENT
+    auto_insert_metric_name: Value = YES
+    every_n_train_steps: Value = ABSENT
     modules: tuple[str, ...] = ()
 
 
@@ -368,7 +369,7 @@ class TrainerSite:
     location: Location
 
     def argument(self, name: str) -> Value:
-        default: Value = Known(None) if self.complete else UNKNOWN
+        default: Value = ABSENT if self.complete else UNKNOWN
         return dict(self.arguments).get(name, default)
 
 

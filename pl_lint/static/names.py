@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePath
 
+from pl_lint.facts import lightning
+from pl_lint.static.sources import SourceFile
+
 MAX_HOPS = 12
 """How many re-exports (`from .x import Y` in `__init__.py`) are followed; more is a cycle."""
 
@@ -48,15 +51,18 @@ class ClassInfo:
 class Module:
     """One file: what its top-level names stand for."""
 
-    path: str
+    source: SourceFile
     name: str
-    tree: ast.Module
     is_package: bool = False
     imports: dict[str, str] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
     classes: dict[str, ClassInfo] = field(default_factory=dict)
     functions: dict[str, FunctionNode] = field(default_factory=dict)
     constants: Mapping[str, ast.expr] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        return self.source.path
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -114,13 +120,14 @@ def dotted(node: ast.expr) -> str | None:
 # --- one file -------------------------------------------------------------------------------------
 
 
-def index_module(path: str, tree: ast.Module) -> Module:
+def index_module(source: SourceFile) -> Module:
     """Read the imports, classes, functions and constants at the top level of a file."""
-    pure = PurePath(path)
+    tree = source.tree
+    pure = PurePath(source.path)
     steps = [part for part in pure.with_suffix("").parts if part not in ("", "/", ".", "..")]
     is_package = bool(steps) and steps[-1] == "__init__"
     name = ".".join(steps[:-1] if is_package else steps) or "__main__"
-    module = Module(path, name, tree, is_package, constants=assignments(tree.body))
+    module = Module(source, name, is_package, constants=assignments(tree.body))
     for node in statements(tree.body):
         _index_statement(node, module)
     _index_inner_imports(tree, module)
@@ -164,11 +171,19 @@ def _absolute(node: ast.ImportFrom, module: Module) -> str:
 def _index_inner_imports(tree: ast.Module, module: Module) -> None:
     """Imports inside functions: close enough to file-wide, where the name is not taken."""
     taken = dict(module.imports)
-    for body in (node.body for node in tree.body if isinstance(node, FunctionNode)):
-        for node in statements(body):
+    for function in _functions(tree.body):
+        for node in statements(function.body):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 _index_import(node, module)
     module.imports.update(taken)
+
+
+def _functions(body: Iterable[ast.stmt]) -> Iterator[FunctionNode]:
+    for node in body:
+        if isinstance(node, FunctionNode):
+            yield node
+        elif isinstance(node, ast.ClassDef):
+            yield from _functions(node.body)
 
 
 # --- all files ------------------------------------------------------------------------------------
@@ -182,6 +197,13 @@ class Project:
         self._by_tail: dict[str, list[Module]] = {}
         for module in self.modules:
             self._by_tail.setdefault(module.parts[-1], []).append(module)
+        self._homes = {
+            id(node): module for module in self.modules for node in module.functions.values()
+        }
+
+    def home(self, node: FunctionNode) -> Module | None:
+        """The file that a top-level function stands in."""
+        return self._homes.get(id(node))
 
     def find_module(self, name: str, near: Module) -> Module | None:
         """The file that an import names.
@@ -212,7 +234,7 @@ class Project:
     def _from_stars(self, name: str, module: Module, hops: int) -> ClassInfo | FunctionNode | str:
         for origin in module.stars:
             found = self.locate(f"{origin}.{name}", module, hops + 1)
-            if not isinstance(found, str) or lightning_name(found):
+            if not isinstance(found, str) or lightning.canonical(found):
                 return found
         return name
 
@@ -264,30 +286,3 @@ def _linear(
             order.append(base)
     last = {id(item) if isinstance(item, ClassInfo) else item: i for i, item in enumerate(order)}
     return [order[i] for i in sorted(last.values())]
-
-
-# --- names from outside ---------------------------------------------------------------------------
-
-LIGHTNING_ROOTS = ("lightning.pytorch", "pytorch_lightning", "lightning")
-MODULE_BASES = frozenset({"LightningModule"})
-DATAMODULE_BASES = frozenset({"LightningDataModule"})
-
-
-def lightning_name(name: str) -> str | None:
-    """The last part of a name that Lightning exports under any of its spellings.
-
-    Fabric is not Lightning module code: its names mean other things.
-    """
-    if "fabric" in name.split(".")[:2]:
-        return None
-    for root in LIGHTNING_ROOTS:
-        if name.startswith(f"{root}."):
-            return name.rpartition(".")[2]
-    return None
-
-
-def is_callback_name(name: str) -> bool:
-    """Whether a name from outside is a callback class of Lightning."""
-    if lightning_name(name) is None:
-        return False
-    return ".callbacks." in name or name.rpartition(".")[2] == "Callback"

@@ -1,0 +1,83 @@
+"""What a rule is, and which there are.
+
+A rule is a function over facts. Its docstring is its documentation page; its code, its name and its
+place in the catalogue stand in the decorator. Nothing else has to be written to add one.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pl_lint.facts.sites import ProjectFacts
+from pl_lint.findings import Finding, Location, Status
+
+Check = Callable[["Rule", ProjectFacts], Iterator[Finding]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A short predicate over facts.
+
+    ``rows`` are the rows of the catalogue of mistakes that it finds, ``default`` whether it is on
+    without being selected, ``observers`` who finds the mistake: ``reading`` alone, or ``both``
+    where a run can prove or refute it. ``condition`` says when a suspected finding is a mistake.
+    """
+
+    code: str
+    name: str
+    rows: tuple[str, ...]
+    status: Status
+    default: bool
+    observers: str
+    condition: str
+    check: Check
+
+    @property
+    def documentation(self) -> str:
+        return inspect.cleandoc(self.check.__doc__ or "")
+
+    @property
+    def summary(self) -> str:
+        return self.documentation.partition("\n")[0]
+
+    def __call__(self, facts: ProjectFacts) -> Iterator[Finding]:
+        return self.check(self, facts)
+
+    def finding(
+        self, location: Location, message: str, *, remedy: str = "", subject: str = ""
+    ) -> Finding:
+        """A finding of this rule."""
+        return Finding(self.code, message, location, self.status, remedy, subject, self.condition)
+
+
+def rule(
+    code: str,
+    name: str,
+    *,
+    rows: tuple[str, ...],
+    status: Status = Status.CERTAIN,
+    default: bool = True,
+    observers: str = "reading",
+    condition: str = "",
+) -> Callable[[Check], Rule]:
+    """Make a rule of a function."""
+
+    def made(check: Check) -> Rule:
+        return Rule(code, name, rows, status, default, observers, condition, check)
+
+    return made
+
+
+@functools.cache
+def all_rules() -> tuple[Rule, ...]:
+    """The rules of every module of this package, by code."""
+    package = importlib.import_module("pl_lint.rules")
+    names = [module.name for module in pkgutil.iter_modules(package.__path__)]
+    modules = [importlib.import_module(f"pl_lint.rules.{name}") for name in names]
+    found = {id(v): v for module in modules for v in vars(module).values() if isinstance(v, Rule)}
+    return tuple(sorted(found.values(), key=lambda rule: rule.code))

@@ -1,0 +1,90 @@
+"""From paths to findings: the pipeline of the reader.
+
+Two passes: all files are indexed first, then the classes are interpreted with their ancestors
+resolved across files. Nothing that is read is imported or executed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pl_lint.config import Config, Selectable
+from pl_lint.facts.sites import ProjectFacts
+from pl_lint.findings import Finding
+from pl_lint.static.project import gather
+from pl_lint.static.sources import (
+    SourceFile,
+    Unreadable,
+    find_sources,
+    mentions_lightning,
+    parse,
+    read_bytes,
+)
+
+
+class AnyRule(Selectable, Protocol):
+    """What the engine needs of a rule. The rules themselves stand above this layer."""
+
+    def __call__(self, facts: ProjectFacts) -> Iterator[Finding]: ...
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What reading found. ``files`` counts all files looked at, the unparsed ones included."""
+
+    project: ProjectFacts
+    findings: tuple[Finding, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    files: int = 0
+
+
+def read(paths: Sequence[Path], config: Config, rules: Iterable[AnyRule] | None = None) -> Reading:
+    """Read files and folders and judge them by the selected rules (all of them by default)."""
+    sources, unreadable, files = _load(paths, config)
+    project = gather(sources, config)
+    selected = [rule for rule in _rules(rules) if config.selects(rule)]
+    findings = _distinct(finding for rule in selected for finding in rule(project))
+    suppressions = {source.path: source.suppressions for source in sources}
+    kept = [one for one in findings if not suppressions[one.location.path].hides(one)]
+    return Reading(project, tuple(sorted(kept, key=_order)), tuple(unreadable), files)
+
+
+def _rules(rules: Iterable[AnyRule] | None) -> Iterable[AnyRule]:
+    """The rules given, or all. Imported late: ``rules`` is the layer above."""
+    if rules is not None:
+        return rules
+    from pl_lint.rules.registry import all_rules
+
+    return all_rules()
+
+
+def _load(paths: Sequence[Path], config: Config) -> tuple[list[SourceFile], list[Unreadable], int]:
+    sources: list[SourceFile] = []
+    unreadable: list[Unreadable] = []
+    files = 0
+    for path in find_sources(paths, config):
+        files += 1
+        data = read_bytes(path)
+        if isinstance(data, bytes) and not mentions_lightning(data):
+            continue
+        loaded = parse(path, data) if isinstance(data, bytes) else data
+        if isinstance(loaded, SourceFile):
+            sources.append(loaded)
+        else:
+            unreadable.append(loaded)
+    return sources, unreadable, files
+
+
+def _distinct(findings: Iterable[Finding]) -> list[Finding]:
+    """One finding for each code and place: a helper that two classes inherit is one mistake."""
+    kept: dict[tuple[object, ...], Finding] = {}
+    for finding in findings:
+        kept.setdefault((finding.code, finding.location), finding)
+    return list(kept.values())
+
+
+def _order(finding: Finding) -> tuple[object, ...]:
+    return finding.location, finding.code

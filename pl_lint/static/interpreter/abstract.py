@@ -1,0 +1,336 @@
+"""The values that the interpreter computes with, and how two of them join."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pl_lint.facts.sites import (
+    ABSENT,
+    BatchValue,
+    Derived,
+    Either,
+    FunctionCall,
+    Gathered,
+    ListOfSteps,
+    MetricObject,
+    Number,
+    Origin,
+    Pairs,
+    UnknownOrigin,
+    parts,
+)
+from pl_lint.facts.values import UNKNOWN, Known, OneOf, Pattern, Value
+from pl_lint.static.names import ClassInfo, FunctionNode, Module
+
+NO_ORIGIN = UnknownOrigin()
+MAX_OPTIONS = 6
+"""More alternatives than this are no longer kept apart."""
+MAX_DEPTH = 4
+"""Deeper derivations keep only their leaves."""
+
+
+@dataclass(frozen=True)
+class Const:
+    """A Python constant."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Text:
+    """A string with holes, as in ``Pattern``."""
+
+    parts: tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A tuple, list or set; ``complete`` unless it may hold more than these items."""
+
+    items: tuple[Abstract, ...] = ()
+    complete: bool = True
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A dict, ModuleDict or the like; ``complete`` unless it may hold more than these items."""
+
+    items: tuple[tuple[Abstract, Abstract], ...] = ()
+    complete: bool = True
+
+    def with_item(self, key: Abstract, value: Abstract) -> Mapping:
+        kept = tuple((k, v) for k, v in self.items if k != key or not isinstance(k, Const))
+        return Mapping((*kept, (key, value)), self.complete)
+
+    def merged(self, other: Mapping) -> Mapping:
+        merged = self
+        for key, value in other.items:
+            merged = merged.with_item(key, value)
+        return Mapping(merged.items, self.complete and other.complete)
+
+    def get(self, key: Abstract) -> Abstract | None:
+        """The value of a key; of all keys where it is not known which."""
+        if isinstance(key, Const) and all(isinstance(k, Const) for k, _ in self.items):
+            return next((value for k, value in self.items if k == key), None)
+        return join(*(value for _, value in self.items)) if self.items else None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A torchmetrics object. ``identity`` tells two objects of equal making apart."""
+
+    identity: int
+    name: str
+    arguments: Pairs = ()
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A MetricCollection; ``members`` by the key that they are logged under, affixes left out."""
+
+    identity: int
+    members: tuple[tuple[str, Metric], ...] = ()
+    prefix: Value = ABSENT
+    postfix: Value = ABSENT
+    complete: bool = True
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An object of a class of the project, or of a class outside that is known by name."""
+
+    name: str
+    arguments: Pairs = ()
+    complete: bool = True
+    label: object = field(default=None, compare=False)
+    """What the maker wants to remember of it (the site it made)."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A name from outside the project: a module, a class, a function."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class LocalClass:
+    """A class of the project."""
+
+    info: ClassInfo
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of the project that is no method, with the names it closes over."""
+
+    node: FunctionNode
+    module: Module
+    closure: dict[str, Abstract] = field(default_factory=dict, compare=False)
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Self:
+    """The object whose class is interpreted."""
+
+
+@dataclass(frozen=True)
+class Super:
+    """``super()`` in a method that ``after`` defines."""
+
+    after: ClassInfo
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A method that was looked up and not called yet."""
+
+    receiver: Abstract
+    name: str
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """Anything else, by its origin."""
+
+    origin: Origin = NO_ORIGIN
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few values, depending on a branch that reading cannot decide."""
+
+    options: tuple[Abstract, ...]
+
+
+Abstract = (
+    Const
+    | Text
+    | Sequence
+    | Mapping
+    | Metric
+    | Collection
+    | Instance
+    | Reference
+    | LocalClass
+    | Function
+    | Self
+    | Super
+    | Bound
+    | Opaque
+    | Choice
+)
+NOTHING = Opaque()
+NONE = Const(None)
+
+
+def same_constant(one: object, other: object) -> bool:
+    """Equality that tells 1, 1.0 and True apart."""
+    return type(one) is type(other) and one == other
+
+
+def same(one: Abstract, other: Abstract) -> bool:
+    if isinstance(one, Const) and isinstance(other, Const):
+        return same_constant(one.value, other.value)
+    return type(one) is type(other) and one == other
+
+
+def options(value: Abstract) -> tuple[Abstract, ...]:
+    """The alternatives that a value stands for."""
+    return value.options if isinstance(value, Choice) else (value,)
+
+
+def join(*values: Abstract) -> Abstract:
+    """The value that may be any of these."""
+    distinct: list[Abstract] = []
+    for value in values:
+        for option in options(value):
+            if not any(same(option, kept) for kept in distinct):
+                distinct.append(option)
+    if len(distinct) == 1:
+        return distinct[0]
+    if not distinct or len(distinct) > MAX_OPTIONS:
+        return NOTHING
+    if all(isinstance(option, Opaque) for option in distinct):
+        return Opaque(either(option.origin for option in distinct))  # type: ignore[union-attr]
+    return Choice(tuple(distinct))
+
+
+# --- to the vocabulary of facts -------------------------------------------------------------------
+
+
+def to_value(abstract: Abstract) -> Value:
+    """What a rule may know of it."""
+    match abstract:
+        case Const(value):
+            return Known(value)
+        case Text(text):
+            return Pattern(text)
+        case Choice(choices) if all(isinstance(option, Const) for option in choices):
+            return OneOf(tuple(option.value for option in choices))  # type: ignore[union-attr]
+        case Sequence(items, True) if all(isinstance(item, Const) for item in items):
+            return Known(tuple(item.value for item in items))  # type: ignore[union-attr]
+        case _:
+            return UNKNOWN
+
+
+def to_origin(abstract: Abstract, path_of: PathOf) -> Origin:
+    """What a value was made of; ``path_of`` names metrics as the class reaches them."""
+    match abstract:
+        case Const() | Text():
+            return Number()
+        case Opaque(origin):
+            return origin
+        case Metric(identity) | Collection(identity):
+            return MetricObject(path_of(identity))
+        case Choice(choices):
+            return either(to_origin(option, path_of) for option in choices)
+        case Sequence(items) if items:
+            return derived("sequence", [to_origin(item, path_of) for item in items])
+        case Mapping(items) if items:
+            return derived("mapping", [to_origin(item, path_of) for _, item in items])
+        case _:
+            return UnknownOrigin()
+
+
+class PathOf:
+    """Names for metrics by identity; one that no attribute holds is named by its class."""
+
+    def __init__(self) -> None:
+        self._paths: dict[int, str] = {}
+
+    def __call__(self, identity: int) -> str:
+        return self._paths.get(identity, f"<{identity}>")
+
+    def name(self, identity: int, path: str) -> None:
+        """The first attribute that holds a metric names it; another one is an alias."""
+        self._paths.setdefault(identity, path)
+
+    def named(self, identity: int) -> bool:
+        return identity in self._paths
+
+
+# --- origins --------------------------------------------------------------------------------------
+
+PLAIN = (BatchValue, Number, UnknownOrigin)
+TELLING = frozenset({"sqrt", "exp", "log"})
+"""Operations that do not commute with means: they matter even on values not known further."""
+
+
+def either(origins: Iterable[Origin]) -> Origin:
+    distinct = _distinct(
+        option
+        for origin in origins
+        for option in (origin.options if isinstance(origin, Either) else (origin,))
+    )
+    if len(distinct) == 1:
+        return distinct[0]
+    return Either(distinct) if len(distinct) <= MAX_OPTIONS else UnknownOrigin()
+
+
+def derived(operation: str, sources: Iterable[Origin]) -> Origin:
+    """The result of an operation, as small as it can be said without losing what rules ask for."""
+    distinct = _distinct(sources)
+    telling = tuple(s for s in distinct if not isinstance(s, (UnknownOrigin, Number))) or distinct
+    if not telling:
+        return UnknownOrigin()
+    if operation not in TELLING and all(isinstance(source, PLAIN) for source in telling):
+        return telling[0]
+    if _depth(telling) >= MAX_DEPTH:
+        telling = tuple(leaf for leaf in _leaves(telling))[:MAX_OPTIONS]
+    return Derived(operation, telling)
+
+
+def called(name: str, arguments: Pairs, sources: Iterable[Origin]) -> Origin:
+    """The result of a function from outside."""
+    distinct = tuple(s for s in _distinct(sources) if not isinstance(s, (UnknownOrigin, Number)))
+    if _depth(distinct) >= MAX_DEPTH:
+        distinct = tuple(_leaves(distinct))[:MAX_OPTIONS]
+    return FunctionCall(name, arguments, distinct)
+
+
+def _distinct(origins: Iterable[Origin]) -> tuple[Origin, ...]:
+    return tuple(dict.fromkeys(origins))
+
+
+def _depth(origins: tuple[Origin, ...]) -> int:
+    depths = [0]
+    for origin in origins:
+        match origin:
+            case Derived(_, sources) | FunctionCall(_, _, sources) | Gathered(sources):
+                depths.append(1 + _depth(sources))
+            case Either(choices):
+                depths.append(1 + _depth(choices))
+    return max(depths)
+
+
+def _leaves(origins: tuple[Origin, ...]) -> tuple[Origin, ...]:
+    inner = (part for origin in origins for part in parts(origin))
+    return _distinct(part for part in inner if not isinstance(part, (Derived, Either)))
+
+
+def is_list_of_steps(value: Abstract) -> bool:
+    return isinstance(value, Opaque) and isinstance(value.origin, ListOfSteps)

@@ -1,0 +1,332 @@
+"""What a call does and returns."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+
+from pl_lint.facts.sites import DeviceSite, Gathered
+from pl_lint.static.interpreter import containers, listing, logs, lookup, metrics, outside, scripts
+from pl_lint.static.interpreter.abstract import (
+    NOTHING,
+    Abstract,
+    Bound,
+    Choice,
+    Collection,
+    Const,
+    Function,
+    Instance,
+    LocalClass,
+    Mapping,
+    Metric,
+    Opaque,
+    Reference,
+    Self,
+    Sequence,
+    Super,
+    Text,
+    derived,
+    join,
+    options,
+)
+from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.names import ClassInfo, FunctionNode
+
+TRANSPARENT = frozenset(
+    [
+        "item",
+        "detach",
+        "cpu",
+        "cuda",
+        "float",
+        "double",
+        "half",
+        "to",
+        "numpy",
+        "tolist",
+        "squeeze",
+        "unsqueeze",
+        "clone",
+        "type",
+        "type_as",
+        "contiguous",
+        "view",
+        "reshape",
+        "flatten",
+        "requires_grad_",
+        "bfloat16",
+        "long",
+        "int",
+    ]
+)
+"""Methods that return the same value in another shape or place."""
+TELLING = {"sqrt": "sqrt", "exp": "exp", "log": "log", "sqrt_": "sqrt", "mean": "mean"}
+
+
+def evaluate_call(context: Context, node: ast.Call, frame: Frame) -> Abstract:
+    function = node.func
+    if isinstance(function, ast.Attribute):
+        receiver = context.evaluate(function.value, frame)
+        arguments = evaluate_arguments(context, node, frame)
+        if listing.changes_list(context, function, receiver, arguments, node, frame):
+            return Const(None)
+        return call_method(context, receiver, function.attr, arguments, node, frame)
+    callee = context.evaluate(function, frame)
+    return call(context, callee, evaluate_arguments(context, node, frame), node, frame)
+
+
+def evaluate_arguments(context: Context, node: ast.Call, frame: Frame) -> Arguments:
+    positional: list[Abstract] = []
+    keywords: dict[str, Abstract] = {}
+    complete = True
+    for argument in node.args:
+        value = context.evaluate(argument, frame)
+        if not isinstance(argument, ast.Starred):
+            positional.append(value)
+        elif isinstance(value, Sequence) and value.complete:
+            positional += value.items
+        else:
+            complete = False
+    for keyword in node.keywords:
+        value = context.evaluate(keyword.value, frame)
+        if keyword.arg is not None:
+            keywords[keyword.arg] = value
+        else:
+            complete = _spread(value, keywords) and complete
+    return Arguments(tuple(positional), keywords, complete)
+
+
+def _spread(value: Abstract, keywords: dict[str, Abstract]) -> bool:
+    """Add the items of ``**value``; whether all of them are known."""
+    if not isinstance(value, Mapping):
+        return False
+    named = {
+        k.value: v for k, v in value.items if isinstance(k, Const) and isinstance(k.value, str)
+    }
+    keywords.update(named)
+    return value.complete and len(named) == len(value.items)
+
+
+def call(
+    context: Context, callee: Abstract, arguments: Arguments, node: ast.Call, frame: Frame
+) -> Abstract:
+    """Call a value."""
+    match callee:
+        case Reference(name):
+            return _outside(context, name, arguments, node, frame)
+        case LocalClass(info):
+            return _instance(context, info, arguments, node, frame)
+        case Function(function, module, closure):
+            inner = Frame(module, dict(closure), frame.defining, depth=frame.depth + 1)
+            return _follow(context, function, inner, arguments, None)
+        case Bound(receiver, name):
+            return call_method(context, receiver, name, arguments, node, frame)
+        case Metric() | Collection():
+            return metrics.use(context, callee, "forward", arguments, node, frame)
+        case Choice(choices):
+            return _each(context, choices, lambda one: call(context, one, arguments, node, frame))
+    origins = [context.origin(value) for value in (callee, *arguments.all())]
+    return Opaque(derived("call", origins))
+
+
+def _outside(
+    context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
+) -> Abstract:
+    """A function or class of another library."""
+    note_device(context, "", arguments, node, frame)
+    if outside.is_collection(name):
+        return metrics.make_collection(context, arguments, node, frame)
+    if outside.is_metric(name):
+        return metrics.make(context, name, arguments, node, frame)
+    known = scripts.call(context, name, arguments, node, frame)
+    return known if known is not None else outside.call(context, name, arguments, node, frame)
+
+
+def _each(
+    context: Context, choices: tuple[Abstract, ...], then: Callable[[Abstract], Abstract]
+) -> Abstract:
+    """Do something to each alternative, none of which is certain."""
+    with context.may_be_another():
+        return join(*(then(option) for option in choices))
+
+
+def call_method(
+    context: Context,
+    receiver: Abstract,
+    name: str,
+    arguments: Arguments,
+    node: ast.Call,
+    frame: Frame,
+) -> Abstract:
+    """Call a method of a value."""
+    match receiver:
+        case Self():
+            return _own_method(context, name, arguments, node, frame)
+        case Super(after):
+            return _inherited(context, after, name, arguments, node, frame)
+        case Choice(choices):
+            return _each(
+                context,
+                choices,
+                lambda one: call_method(context, one, name, arguments, node, frame),
+            )
+        case Metric() | Collection():
+            return metrics.use(context, receiver, name, arguments, node, frame)
+        case Mapping() | Sequence() | Const() | Text():
+            return containers.call(context, receiver, name, arguments, node, frame)
+        case Reference(text):
+            found = lookup.attribute(context, receiver, name, frame)
+            if isinstance(found, Reference):
+                logs.note_foreign(context, node, name, arguments, frame)
+                return _outside(context, f"{text}.{name}", arguments, node, frame)
+            return call(context, found, arguments, node, frame)
+        case LocalClass():
+            return _of_class(context, receiver, name, arguments, frame)
+        case Instance():
+            scripts.method(context, receiver, name, arguments, node, frame)
+    return _opaque_method(context, receiver, name, arguments, node, frame)
+
+
+def _opaque_method(
+    context: Context,
+    receiver: Abstract,
+    name: str,
+    arguments: Arguments,
+    node: ast.Call,
+    frame: Frame,
+) -> Abstract:
+    note_device(context, name, arguments, node, frame)
+    logs.note_foreign(context, node, name, arguments, frame)
+    origins = [context.origin(receiver), *map(context.origin, arguments.all())]
+    if name in TRANSPARENT:
+        return Opaque(origins[0])
+    if outside.gathers(name):
+        return Opaque(Gathered(tuple(dict.fromkeys(origins))))
+    return Opaque(derived(TELLING.get(name, "call"), origins))
+
+
+def note_device(
+    context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
+) -> None:
+    """``x.cuda()``, ``x.to("cuda")``, ``device="cuda"`` in the class that is interpreted."""
+    if not context.owner:
+        return
+    values = [arguments.keywords.get("device"), *(arguments.positional[:1] if name == "to" else ())]
+    written = [v.value for v in values if isinstance(v, Const) and isinstance(v.value, str)]
+    text = next((text for text in written if text.partition(":")[0] in ("cuda", "mps")), None)
+    shown = f'"{text}"' if text else (".cuda()" if name == "cuda" else None)
+    if shown:
+        where = context.location(node, frame)
+        context.recorder.add(DeviceSite(shown, context.hook.name, where))
+
+
+# --- methods of the interpreted class -------------------------------------------------------------
+
+
+def _own_method(
+    context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
+) -> Abstract:
+    if name in context.attributes and name not in context.step_lists:
+        return call(context, context.attributes[name], arguments, node, frame)
+    context.recorder.called_methods.add(name)
+    found = context.find_method(name)
+    if found is not None:
+        info, function = found
+        with_self = _receives_self(function)
+        inner = Frame(info.module, {}, info, depth=frame.depth + 1)
+        if name in ("log", "log_dict"):
+            logs.record(context, name, arguments, node, frame)
+        return _follow(context, function, inner, arguments, Self() if with_self else None)
+    return _of_lightning(context, name, arguments, node, frame)
+
+
+def _of_lightning(
+    context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
+) -> Abstract:
+    """A method that Lightning or torch defines."""
+    if name in ("log", "log_dict"):
+        logs.record(context, name, arguments, node, frame)
+        return Const(None)
+    if name == "save_hyperparameters":
+        context.recorder.saves_hyperparameters = True
+    if (
+        name in ("register_buffer", "add_module", "register_module")
+        and len(arguments.positional) > 1
+    ):
+        _register(context, arguments)
+    note_device(context, name, arguments, node, frame)
+    origins = [context.origin(value) for value in arguments.all()]
+    if name == "all_gather" or outside.gathers(name):
+        return Opaque(Gathered(tuple(dict.fromkeys(origins))))
+    return Opaque(derived("call", origins))
+
+
+def _register(context: Context, arguments: Arguments) -> None:
+    """``self.add_module(name, value)`` is an assignment."""
+    key, value = arguments.positional[:2]
+    for option in options(key):
+        if isinstance(option, Const) and isinstance(option.value, str):
+            lookup.assign_own(context, option.value, value)
+
+
+def _receives_self(function: FunctionNode) -> bool:
+    names = {getattr(decorator, "id", "") for decorator in function.decorator_list}
+    return "staticmethod" not in names
+
+
+def _inherited(
+    context: Context,
+    after: ClassInfo,
+    name: str,
+    arguments: Arguments,
+    node: ast.Call,
+    frame: Frame,
+) -> Abstract:
+    """``super().name(...)``: the next definition after the class that makes the call."""
+    context.recorder.called_methods.add(name)
+    passed = False
+    for info in context.ancestors:
+        if passed and isinstance(info, ClassInfo) and name in info.methods:
+            inner = Frame(info.module, {}, info, depth=frame.depth + 1)
+            return _follow(context, info.methods[name], inner, arguments, Self())
+        passed = passed or info is after
+    return _of_lightning(context, name, arguments, node, frame)
+
+
+def _of_class(
+    context: Context, receiver: LocalClass, name: str, arguments: Arguments, frame: Frame
+) -> Abstract:
+    """``Base.method(self, ...)`` and static methods."""
+    for info in context.project.ancestors(receiver.info):
+        if isinstance(info, ClassInfo) and name in info.methods:
+            inner = Frame(info.module, {}, info, depth=frame.depth + 1)
+            return _follow(context, info.methods[name], inner, arguments, None)
+    return NOTHING
+
+
+def _follow(
+    context: Context,
+    function: FunctionNode,
+    inner: Frame,
+    arguments: Arguments,
+    receiver: Abstract | None,
+) -> Abstract:
+    """Execute a function of the project with its arguments bound."""
+    outer = context.via
+    context.via = (*outer, function.name)
+    result = context.run(function, inner, arguments, receiver)
+    context.via = outer
+    if outside.gathers(function.name):
+        origins = [context.origin(value) for value in (result, *arguments.all())]
+        return Opaque(Gathered(tuple(dict.fromkeys(origins))))
+    return result
+
+
+def _instance(
+    context: Context, info: ClassInfo, arguments: Arguments, node: ast.Call, frame: Frame
+) -> Abstract:
+    """An object of a class of the project: of a metric's class, a metric."""
+    for base in context.project.ancestors(info):
+        if isinstance(base, str) and outside.is_metric(base):
+            return metrics.make(context, info.qualified, arguments, node, frame)
+    return Instance(info.qualified, outside.pairs(arguments), arguments.complete)

@@ -1,0 +1,216 @@
+"""Interprets one Lightning class: its construction, then each of its hooks, as ClassFacts."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from pl_lint.facts import lightning
+from pl_lint.facts.sites import (
+    ClassFacts,
+    DeviceSite,
+    HyperparameterSite,
+    ListSite,
+    LogSite,
+    MethodSite,
+    MetricUse,
+    SchedulerSite,
+    Stage,
+)
+from pl_lint.findings import Location
+from pl_lint.static.interpreter import metrics, schedulers
+from pl_lint.static.interpreter.context import Hook
+from pl_lint.static.interpreter.machine import Machine
+from pl_lint.static.interpreter.recorder import Recorder
+from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
+
+STEPS = ("training_step", "validation_step", "test_step", "predict_step")
+BUILDERS = ("__init__", "setup", "configure_model")
+"""Where attributes are made; ``setup`` runs before every other hook."""
+KINDS = {
+    "LightningModule": "module",
+    "LightningDataModule": "datamodule",
+    "Callback": "callback",
+}
+FAMILIES = {kind: family for family, kind in KINDS.items()}
+PLAIN_BASES = frozenset(
+    [
+        "builtins.object",
+        "object",
+        "abc.ABC",
+        "ABC",
+        "typing.Generic",
+        "Generic",
+        "typing.Protocol",
+        "torch.nn.Module",
+        "torch.nn.modules.module.Module",
+        "nn.Module",
+    ]
+)
+"""Bases outside the project that define no hook of Lightning."""
+
+
+@dataclass(frozen=True)
+class LightningClass:
+    """A class that Lightning calls, with its ancestors in lookup order."""
+
+    info: ClassInfo
+    kind: str
+    ancestors: tuple[ClassInfo | str, ...]
+
+    @property
+    def open(self) -> bool:
+        """Whether it inherits from something that was not read and is not known."""
+        outside = [base for base in self.ancestors if isinstance(base, str)]
+        return any(lightning.kind_of(base) is None and base not in PLAIN_BASES for base in outside)
+
+    def methods(self) -> dict[str, tuple[ClassInfo, FunctionNode]]:
+        """Every method by name, the nearest definition first."""
+        found: dict[str, tuple[ClassInfo, FunctionNode]] = {}
+        for info in self.ancestors:
+            if isinstance(info, ClassInfo):
+                for name, node in info.methods.items():
+                    found.setdefault(name, (info, node))
+        return found
+
+
+def classify(info: ClassInfo, project: Project) -> LightningClass | None:
+    """What a class is to Lightning; None for classes that it does not call.
+
+    A class whose bases are not all known is a module where it defines one of the steps.
+    """
+    ancestors = project.ancestors(info)
+    for base in ancestors:
+        family = lightning.kind_of(base) if isinstance(base, str) else None
+        if family in KINDS:
+            return LightningClass(info, KINDS[family], ancestors)
+    unknown = [base for base in ancestors if isinstance(base, str) and base not in PLAIN_BASES]
+    if unknown and any(step in info.methods for step in STEPS) and _takes_batch(info):
+        return LightningClass(info, "module", ancestors)
+    return None
+
+
+def _takes_batch(info: ClassInfo) -> bool:
+    """Whether the class logs or configures as only a LightningModule does."""
+    return any(
+        isinstance(node, ast.Attribute) and node.attr in ("log", "log_dict")
+        for step in STEPS
+        if step in info.methods
+        for node in ast.walk(info.methods[step])
+    )
+
+
+def stage_of(hook: str) -> Stage | None:
+    """The part of a run that a hook belongs to."""
+    words = hook.split("_")
+    if "train" in words or "training" in words:
+        return "train"
+    if "validation" in words or "val" in words or "validate" in words:
+        return "validate"
+    if "test" in words:
+        return "test"
+    if "predict" in words:
+        return "predict"
+    training = ("optimizer", "backward", "gradient", "grad")
+    return "train" if any(word in words for word in training) else None
+
+
+# --- interpretation -------------------------------------------------------------------------------
+
+
+def interpret(found: LightningClass, project: Project, recorder: Recorder) -> Machine:
+    """Run a class through its construction and its hooks; the sites are in ``recorder``."""
+    machine = Machine(project, recorder, found.ancestors)
+    methods = found.methods()
+    for name in BUILDERS:
+        if name in methods:
+            machine.enter(*methods[name], Hook("__init__" if name == "__init__" else name))
+    for name in _roots(found, methods):
+        machine.enter(*methods[name], Hook(name, stage_of(name)))
+    for name in _unreached(found, methods, recorder):
+        machine.enter(*methods[name], Hook())
+    return machine
+
+
+def _roots(found: LightningClass, methods: dict[str, tuple[ClassInfo, FunctionNode]]) -> list[str]:
+    """The hooks that the class has, the steps first: what they collect, later ones use."""
+    hooks = [name for name in methods if name not in BUILDERS and _is_hook(found.kind, name)]
+    return sorted(hooks, key=lambda name: (not name.endswith("_step"), "batch_end" not in name))
+
+
+def _is_hook(kind: str, name: str) -> bool:
+    """Whether some version of Lightning calls it; ``forward`` is called by the class itself."""
+    if name in ("forward", "__init__"):
+        return False
+    family = FAMILIES[kind]
+    return lightning.hook_exists(family, name) or lightning.removed_hook(family, name) is not None
+
+
+def _unreached(
+    found: LightningClass,
+    methods: dict[str, tuple[ClassInfo, FunctionNode]],
+    recorder: Recorder,
+) -> Iterator[str]:
+    """Methods that no hook was seen to call: someone outside may, so their sites count too."""
+    for name in methods:
+        known = name in BUILDERS or _is_hook(found.kind, name)
+        if not known and name not in recorder.called_methods:
+            yield name
+
+
+# --- facts ----------------------------------------------------------------------------------------
+
+
+def facts_of(found: LightningClass, project: Project, recorder: Recorder) -> ClassFacts:
+    """Everything that reading knows of a class."""
+    machine = interpret(found, project, recorder)
+    recorder.extend(schedulers.sites(machine, found.methods()))
+    return ClassFacts(
+        name=found.info.qualified,
+        kind=found.kind,  # type: ignore[arg-type]
+        location=found.info.module.source.location(found.info.node),
+        ancestors=tuple(
+            base if isinstance(base, str) else base.qualified for base in found.ancestors[1:]
+        ),
+        open=found.open,
+        own_methods=tuple(_method_sites(found, recorder)),
+        logs=recorder.all(LogSite),
+        metrics=tuple(metrics.sites(machine)),
+        uses=recorder.all(MetricUse),
+        lists=recorder.all(ListSite),
+        devices=recorder.all(DeviceSite),
+        schedulers=recorder.all(SchedulerSite),
+        hyperparameters=_hyperparameters(found, recorder),
+    )
+
+
+def _method_sites(found: LightningClass, recorder: Recorder) -> Iterator[MethodSite]:
+    """The methods of the class body itself; inherited ones are reported where they stand."""
+    for name, node in found.info.methods.items():
+        positional = [*node.args.posonlyargs, *node.args.args]
+        count = len(positional) - len(node.args.defaults)
+        yield MethodSite(
+            name=name,
+            parameters=tuple(parameter.arg for parameter in positional[1:]),
+            required=tuple(parameter.arg for parameter in positional[1:count]),
+            star_arguments=node.args.vararg is not None,
+            location=_signature(found, node),
+            called=name in recorder.called_methods,
+            decorators=tuple(filter(None, map(dotted, node.decorator_list))),
+        )
+
+
+def _signature(found: LightningClass, node: FunctionNode) -> Location:
+    """The line with ``def``, not the whole body."""
+    where = found.info.module.source.location(node)
+    width = len(f"{'async ' if isinstance(node, ast.AsyncFunctionDef) else ''}def {node.name}")
+    return replace(where, end_line=where.line, end_column=where.column + width)
+
+
+def _hyperparameters(found: LightningClass, recorder: Recorder) -> HyperparameterSite | None:
+    node = found.info.methods.get("__init__")
+    if node is None:
+        return None
+    names = [p.arg for p in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)][1:]
+    return HyperparameterSite(tuple(names), recorder.saves_hyperparameters, _signature(found, node))

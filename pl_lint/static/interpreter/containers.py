@@ -1,0 +1,157 @@
+"""Methods of dicts, lists and strings."""
+
+from __future__ import annotations
+
+import ast
+import string
+from collections.abc import Iterator
+
+from pl_lint.static.interpreter import lookup
+from pl_lint.static.interpreter.abstract import (
+    NOTHING,
+    Abstract,
+    Const,
+    Mapping,
+    Opaque,
+    Sequence,
+    Text,
+    derived,
+    join,
+)
+from pl_lint.static.interpreter.context import Arguments, Context, Frame
+
+SAFE = frozenset(
+    [
+        "lower",
+        "upper",
+        "title",
+        "capitalize",
+        "strip",
+        "lstrip",
+        "rstrip",
+        "replace",
+        "removeprefix",
+        "removesuffix",
+        "split",
+        "startswith",
+        "endswith",
+    ]
+)
+"""String methods that are computed: short results whatever the arguments."""
+LONGEST = 1_000
+
+
+def call(
+    context: Context,
+    receiver: Abstract,
+    name: str,
+    arguments: Arguments,
+    node: ast.Call,
+    frame: Frame,
+) -> Abstract:
+    match receiver:
+        case Mapping():
+            return _of_mapping(context, receiver, name, arguments, node, frame)
+        case Const(str(text)):
+            return _of_string(context, text, name, arguments)
+        case Sequence() if name in ("copy", "values", "modules"):
+            return receiver
+    origins = [context.origin(value) for value in (receiver, *arguments.all())]
+    return Opaque(derived("mean" if name == "mean" else "call", origins))
+
+
+def _of_mapping(
+    context: Context,
+    receiver: Mapping,
+    name: str,
+    arguments: Arguments,
+    node: ast.Call,
+    frame: Frame,
+) -> Abstract:
+    match name:
+        case "items":
+            pairs = tuple(Sequence((key, value)) for key, value in receiver.items)
+            return Sequence(pairs, receiver.complete)
+        case "keys":
+            return Sequence(tuple(key for key, _ in receiver.items), receiver.complete)
+        case "values":
+            return Sequence(tuple(value for _, value in receiver.items), receiver.complete)
+        case "copy":
+            return receiver
+        case "get" | "pop" | "setdefault":
+            key, default = arguments.get(0, "key"), arguments.get(1, "default")
+            found = receiver.get(key) if key is not None else None
+            return found or default or NOTHING
+        case "update":
+            _update(context, receiver, arguments, node, frame)
+            return Const(None)
+    return Opaque(derived("call", [context.origin(value) for _, value in receiver.items]))
+
+
+def _update(
+    context: Context, receiver: Mapping, arguments: Arguments, node: ast.Call, frame: Frame
+) -> None:
+    added = arguments.get(0, "")
+    other = added if isinstance(added, Mapping) else Mapping((), added is None)
+    for key, value in arguments.keywords.items():
+        other = other.with_item(Const(key), value)
+    merged = receiver.merged(Mapping(other.items, other.complete and arguments.complete))
+    if isinstance(node.func, ast.Attribute):
+        lookup.rebind(context, node.func.value, merged, frame)
+
+
+# --- strings --------------------------------------------------------------------------------------
+
+
+def _of_string(context: Context, text: str, name: str, arguments: Arguments) -> Abstract:
+    if name == "format":
+        return join(_formatted(text, arguments))
+    if name == "join" and arguments.positional:
+        return _joined(text, arguments.positional[0])
+    values = [value.value for value in arguments.positional if isinstance(value, Const)]
+    known = len(values) == len(arguments.positional) and not arguments.keywords
+    if name in SAFE and known and len(text) <= LONGEST:
+        try:
+            return _wrapped(getattr(text, name)(*values))
+        except (TypeError, ValueError):
+            return NOTHING
+    return NOTHING
+
+
+def _wrapped(result: object) -> Abstract:
+    if isinstance(result, list):
+        return Sequence(tuple(Const(item) for item in result))
+    return Const(result) if len(str(result)) <= LONGEST else NOTHING
+
+
+def _joined(separator: str, parts: Abstract) -> Abstract:
+    known = isinstance(parts, Sequence) and parts.complete
+    if not known or not all(isinstance(item, Const) for item in parts.items):
+        return Text((None,))
+    return _wrapped(separator.join(str(item.value) for item in parts.items))
+
+
+def _formatted(template: str, arguments: Arguments) -> Abstract:
+    """``"{}/loss".format(stage)`` with what is known filled in."""
+    try:
+        fields = list(string.Formatter().parse(template))
+    except ValueError:
+        return Text((None,))
+    pieces = list(_pieces(fields, arguments))
+    if all(piece is not None for piece in pieces):
+        return _wrapped("".join(piece for piece in pieces if piece))
+    return Text(tuple(pieces))
+
+
+def _pieces(
+    fields: list[tuple[str, str | None, str | None, str | None]], arguments: Arguments
+) -> Iterator[str | None]:
+    for automatic, (literal, name, form, conversion) in enumerate(fields):
+        if literal:
+            yield literal
+        if name is None:
+            continue
+        index = int(name) if name.isdigit() else (automatic if not name else -1)
+        value = arguments.get(index, name)
+        plain = isinstance(value, Const) and not form and not conversion
+        yield str(value.value) if plain else None

@@ -1,0 +1,153 @@
+"""What the parts of the interpreter share: the state of one interpretation and its frames."""
+
+from __future__ import annotations
+
+import ast
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pl_lint.facts.sites import Origin, Stage
+from pl_lint.findings import Location
+from pl_lint.static.interpreter.abstract import (
+    NOTHING,
+    Abstract,
+    Collection,
+    Metric,
+    PathOf,
+    to_origin,
+)
+from pl_lint.static.interpreter.recorder import Recorder
+from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project
+
+
+@dataclass(frozen=True)
+class Hook:
+    """The method through which Lightning enters the code; empty for code it does not call."""
+
+    name: str = ""
+    stage: Stage | None = None
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The evaluated arguments of a call; not ``complete`` where ``*`` or ``**`` hides some."""
+
+    positional: tuple[Abstract, ...] = ()
+    keywords: dict[str, Abstract] = field(default_factory=dict)
+    complete: bool = True
+
+    def get(self, index: int, name: str) -> Abstract | None:
+        if name in self.keywords:
+            return self.keywords[name]
+        return self.positional[index] if 0 <= index < len(self.positional) else None
+
+    def all(self) -> tuple[Abstract, ...]:
+        return (*self.positional, *self.keywords.values())
+
+
+@dataclass(eq=False)
+class Frame:
+    """One function in execution. ``defining`` is the class whose body holds the method."""
+
+    module: Module
+    names: dict[str, Abstract] = field(default_factory=dict)
+    defining: ClassInfo | None = None
+    function: str = ""
+    depth: int = 0
+    returns: list[Abstract] = field(default_factory=list)
+
+
+Snapshot = tuple[dict[str, Abstract], dict[str, Abstract]]
+
+
+class Context(ABC):
+    """The state of interpreting one class or one script."""
+
+    def __init__(
+        self,
+        project: Project,
+        recorder: Recorder,
+        ancestors: tuple[ClassInfo | str, ...] = (),
+    ) -> None:
+        self.project = project
+        self.recorder = recorder
+        self.ancestors = ancestors
+        self.attributes: dict[str, Abstract] = {}
+        self.step_lists: set[str] = set()
+        self.path_of = PathOf()
+        self.made: dict[int, tuple[Metric | Collection, Location]] = {}
+        self.hook = Hook()
+        self.via: tuple[str, ...] = ()
+        self.sampled = 0
+        self.uncertain = 0
+        self.budget = 0
+        self._identities = 0
+        self._running: list[int] = []
+        self._constants: set[tuple[str, str]] = set()
+
+    @abstractmethod
+    def evaluate(self, node: ast.expr, frame: Frame) -> Abstract: ...
+
+    @abstractmethod
+    def block(self, body: list[ast.stmt], frame: Frame) -> bool: ...
+
+    @abstractmethod
+    def run(
+        self, node: FunctionNode, frame: Frame, arguments: Arguments, receiver: Abstract | None
+    ) -> Abstract: ...
+
+    @property
+    def owner(self) -> str:
+        """The class that is interpreted; empty in a script."""
+        first = self.ancestors[0] if self.ancestors else ""
+        return first.qualified if isinstance(first, ClassInfo) else ""
+
+    def identity(self) -> int:
+        """A fresh number for an object with a state of its own."""
+        self._identities += 1
+        return self._identities
+
+    def origin(self, value: Abstract | None) -> Origin:
+        return to_origin(NOTHING if value is None else value, self.path_of)
+
+    def location(self, node: ast.expr | ast.stmt, frame: Frame) -> Location:
+        return frame.module.source.location(node)
+
+    def find_method(self, name: str) -> tuple[ClassInfo, FunctionNode] | None:
+        """A method of the interpreted class or of what it inherits from the files read."""
+        return next(self.methods(name), None)
+
+    def methods(self, name: str) -> Iterator[tuple[ClassInfo, FunctionNode]]:
+        for info in self.ancestors:
+            if isinstance(info, ClassInfo) and name in info.methods:
+                yield info, info.methods[name]
+
+    def snapshot(self, frame: Frame) -> Snapshot:
+        return dict(frame.names), dict(self.attributes)
+
+    def restore(self, frame: Frame, snapshot: Snapshot) -> None:
+        frame.names, self.attributes = dict(snapshot[0]), dict(snapshot[1])
+
+    @contextmanager
+    def may_be_another(self) -> Iterator[None]:
+        """While it is not sure which of several objects something is done to."""
+        self.uncertain += 1
+        try:
+            yield
+        finally:
+            self.uncertain -= 1
+
+    @contextmanager
+    def constant_lookup(self, module: Module, name: str) -> Iterator[bool]:
+        """Whether a constant may be evaluated now: not while it is being evaluated already."""
+        key = (module.path, name)
+        if key in self._constants:
+            yield False
+            return
+        self._constants.add(key)
+        try:
+            yield True
+        finally:
+            self._constants.discard(key)

@@ -1,0 +1,355 @@
+"""What an expression evaluates to."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Mapping as Table
+
+from pl_lint.static.interpreter import calls, lookup
+from pl_lint.static.interpreter.abstract import (
+    NOTHING,
+    Abstract,
+    Choice,
+    Collection,
+    Const,
+    Function,
+    Mapping,
+    Metric,
+    Opaque,
+    Sequence,
+    Text,
+    derived,
+    join,
+    options,
+    same_constant,
+)
+from pl_lint.static.interpreter.context import Context, Frame
+from pl_lint.static.interpreter.iteration import an_element, elements
+from pl_lint.static.interpreter.strings import MAX_CONSTANT, concatenated, merged
+from pl_lint.static.interpreter.truth import truth
+
+Evaluator = Callable[[Context, ast.expr, Frame], Abstract]
+
+
+def evaluate(context: Context, node: ast.expr, frame: Frame) -> Abstract:
+    """The abstract value of any expression; its calls are recorded on the way."""
+    context.budget -= 1
+    if context.budget < 0:
+        return NOTHING
+    handler = EVALUATORS.get(type(node))
+    return handler(context, node, frame) if handler else _children(context, node, frame)
+
+
+def _children(context: Context, node: ast.expr, frame: Frame) -> Abstract:
+    """An expression that nothing is known of: its parts are still looked at."""
+    values = [
+        evaluate(context, child, frame)
+        for child in ast.iter_child_nodes(node)
+        if isinstance(child, ast.expr)
+    ]
+    return Opaque(derived("call", map(context.origin, values)))
+
+
+def _constant(_: Context, node: ast.Constant, __: Frame) -> Abstract:
+    return Const(node.value)
+
+
+def _name(context: Context, node: ast.Name, frame: Frame) -> Abstract:
+    return lookup.name(context, node.id, frame)
+
+
+def _attribute(context: Context, node: ast.Attribute, frame: Frame) -> Abstract:
+    receiver = evaluate(context, node.value, frame)
+    return join(
+        *(lookup.attribute(context, option, node.attr, frame) for option in options(receiver))
+    )
+
+
+# --- strings and numbers --------------------------------------------------------------------------
+
+
+def _formatted(context: Context, node: ast.JoinedStr, frame: Frame) -> Abstract:
+    pieces: list[Abstract] = []
+    for part in node.values:
+        if isinstance(part, ast.FormattedValue):
+            value = evaluate(context, part.value, frame)
+            plain = part.format_spec is None and part.conversion == -1
+            pieces.append(value if plain else Text((None,)))
+        else:
+            pieces.append(evaluate(context, part, frame))
+    return concatenated(pieces)
+
+
+OPERATORS: Table[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+}
+
+
+def _binary(context: Context, node: ast.BinOp, frame: Frame) -> Abstract:
+    left, right = evaluate(context, node.left, frame), evaluate(context, node.right, frame)
+    return binary(context, node.op, left, right)
+
+
+def binary(context: Context, op: ast.operator, left: Abstract, right: Abstract) -> Abstract:
+    match op, left, right:
+        case ast.Add(), Const(str()) | Text() | Choice(), _ if _is_text(left):
+            return concatenated((left, right))
+        case ast.Add(), _, Const(str()) | Text():
+            return concatenated((left, right))
+        case ast.Add(), Sequence(), Sequence():
+            return Sequence(left.items + right.items, left.complete and right.complete)
+        case ast.BitOr(), Mapping(), Mapping():
+            return left.merged(right)
+        case ast.Mod(), Const(str(template)), _:
+            return merged(_percent(template))
+        case _, Const(value), Const(other) if _is_small(value) and _is_small(other):
+            return _computed(op, value, other)
+        case ast.Pow(), _, Const(0.5):
+            return Opaque(derived("sqrt", (context.origin(left),)))
+    return Opaque(derived("arithmetic", (context.origin(left), context.origin(right))))
+
+
+def _is_text(value: Abstract) -> bool:
+    return all(
+        isinstance(option, Text) or (isinstance(option, Const) and isinstance(option.value, str))
+        for option in options(value)
+    )
+
+
+def _is_small(value: object) -> bool:
+    return isinstance(value, (int, float)) and -MAX_CONSTANT <= value <= MAX_CONSTANT
+
+
+def _computed(op: ast.operator, left: float, right: float) -> Abstract:
+    function = OPERATORS.get(type(op))
+    try:
+        return Const(function(left, right)) if function else NOTHING
+    except ArithmeticError:
+        return NOTHING
+
+
+def _percent(template: str) -> Iterator[str | None]:
+    """``"val_%s" % x``: the text with a hole for each conversion."""
+    head, *rest = template.split("%")
+    yield head
+    for piece in rest:
+        yield None
+        yield piece.lstrip("0123456789.+- #").removeprefix("s").removeprefix("d")
+
+
+def _unary(context: Context, node: ast.UnaryOp, frame: Frame) -> Abstract:
+    value = evaluate(context, node.operand, frame)
+    match node.op, value:
+        case ast.Not(), _:
+            known = truth(value)
+            return NOTHING if known is None else Const(not known)
+        case ast.USub(), Const(int() | float() as number):
+            return Const(-number)
+    return Opaque(derived("arithmetic", (context.origin(value),)))
+
+
+def _compare(context: Context, node: ast.Compare, frame: Frame) -> Abstract:
+    left = evaluate(context, node.left, frame)
+    rights = [evaluate(context, right, frame) for right in node.comparators]
+    if len(rights) == 1:
+        known = _compared(node.ops[0], left, rights[0])
+        if known is not None:
+            return Const(known)
+    return Opaque(derived("call", map(context.origin, (left, *rights))))
+
+
+def _compared(op: ast.cmpop, left: Abstract, right: Abstract) -> bool | None:
+    match op, left, right:
+        case ast.Eq() | ast.Is(), Const(a), Const(b):
+            return a == b if isinstance(op, ast.Eq) else same_constant(a, b)
+        case ast.NotEq() | ast.IsNot(), Const(a), Const(b):
+            return a != b if isinstance(op, ast.NotEq) else not same_constant(a, b)
+        case ast.Is() | ast.IsNot(), Metric() | Collection() | Mapping() | Sequence(), Const(None):
+            return isinstance(op, ast.IsNot)
+        case ast.In() | ast.NotIn(), Const(a), Sequence(items, True) if _constants(items):
+            return (a in [item.value for item in items]) == isinstance(op, ast.In)
+        case ast.In() | ast.NotIn(), Const(str(a)), Const(str(b)):
+            return (a in b) == isinstance(op, ast.In)
+        case ast.In() | ast.NotIn(), Const(), Mapping(items, True) if _constants(
+            k for k, _ in items
+        ):
+            return (left in [key for key, _ in items]) == isinstance(op, ast.In)
+    return None
+
+
+def _constants(items: Iterable[Abstract]) -> bool:
+    return all(isinstance(item, Const) for item in items)
+
+
+def _boolean(context: Context, node: ast.BoolOp, frame: Frame) -> Abstract:
+    """``and`` and ``or`` give one of their operands; those never reached are left out."""
+    stops_at = isinstance(node.op, ast.Or)
+    possible: list[Abstract] = []
+    for operand in node.values:
+        value = evaluate(context, operand, frame)
+        known = truth(value)
+        if known is stops_at:
+            return join(*possible, value)
+        if known is None:
+            possible.append(value)
+    return join(*possible, value) if known is not None else join(*possible)
+
+
+def _conditional(context: Context, node: ast.IfExp, frame: Frame) -> Abstract:
+    known = truth(evaluate(context, node.test, frame))
+    if known is not None:
+        return evaluate(context, node.body if known else node.orelse, frame)
+    return join(evaluate(context, node.body, frame), evaluate(context, node.orelse, frame))
+
+
+# --- containers -----------------------------------------------------------------------------------
+
+
+def _sequence(context: Context, node: ast.List | ast.Tuple | ast.Set, frame: Frame) -> Abstract:
+    items: list[Abstract] = []
+    complete = True
+    for element in node.elts:
+        if isinstance(element, ast.Starred):
+            inner = evaluate(context, element.value, frame)
+            known = inner if isinstance(inner, Sequence) else Sequence((), False)
+            items += known.items
+            complete = complete and known.complete
+        else:
+            items.append(evaluate(context, element, frame))
+    return Sequence(tuple(items), complete)
+
+
+def _dict(context: Context, node: ast.Dict, frame: Frame) -> Abstract:
+    result = Mapping()
+    for key, value in zip(node.keys, node.values, strict=True):
+        item = evaluate(context, value, frame)
+        if key is None:
+            result = result.merged(item if isinstance(item, Mapping) else Mapping((), False))
+        else:
+            result = result.with_item(evaluate(context, key, frame), item)
+    return result
+
+
+def _subscript(context: Context, node: ast.Subscript, frame: Frame) -> Abstract:
+    receiver = evaluate(context, node.value, frame)
+    index = evaluate(context, node.slice, frame)
+    return join(*(item(context, option, index) for option in options(receiver)))
+
+
+def item(context: Context, receiver: Abstract, index: Abstract) -> Abstract:
+    match receiver, index:
+        case Mapping(), _:
+            found = receiver.get(index)
+            return found if found is not None else NOTHING
+        case Collection(_, members), Const(name):
+            return next((metric for key, metric in members if key == name), NOTHING)
+        case Collection(_, members), _:
+            return join(*(metric for _, metric in members))
+        case Sequence(items), Const(int(position)) if -len(items) <= position < len(items):
+            return items[position]
+        case Sequence(items), Opaque() if items:
+            return join(*items)
+    return Opaque(derived("call", (context.origin(receiver),)))
+
+
+def _slice(context: Context, node: ast.Slice, frame: Frame) -> Abstract:
+    for bound in (node.lower, node.upper, node.step):
+        if bound is not None:
+            evaluate(context, bound, frame)
+    return NOTHING
+
+
+# --- comprehensions -------------------------------------------------------------------------------
+
+
+def _comprehension(context: Context, node: ast.ListComp, frame: Frame) -> Abstract:
+    items: list[Abstract] = []
+    complete = True
+    for inner, known in _passes(context, node.generators, frame):
+        items.append(evaluate(context, node.elt, inner))
+        complete = complete and known
+    return Sequence(tuple(items), complete)
+
+
+def _dict_comprehension(context: Context, node: ast.DictComp, frame: Frame) -> Abstract:
+    result = Mapping()
+    for inner, known in _passes(context, node.generators, frame):
+        key = evaluate(context, node.key, inner)
+        result = result.with_item(key, evaluate(context, node.value, inner))
+        # A key with a hole stands for every key that the loop makes.
+        complete = result.complete and (known or isinstance(key, Text))
+        result = Mapping(result.items, complete)
+    return result
+
+
+def _passes(
+    context: Context, generators: list[ast.comprehension], frame: Frame
+) -> Iterator[tuple[Frame, bool]]:
+    """A frame for each turn of the loops, and whether all turns are known."""
+    head, *rest = generators
+    iterable = evaluate(context, head.iter, frame)
+    known = elements(context, iterable)
+    for value in (an_element(context, iterable),) if known is None else known:
+        inner = Frame(frame.module, dict(frame.names), frame.defining, frame.function, frame.depth)
+        lookup.assign(context, head.target, value, inner)
+        verdicts = [truth(evaluate(context, test, inner)) for test in head.ifs]
+        if False in verdicts:
+            continue
+        certain = known is not None and None not in verdicts
+        if not rest:
+            yield inner, certain
+            continue
+        yield from ((deeper, certain and sure) for deeper, sure in _passes(context, rest, inner))
+
+
+def _lambda(_: Context, node: ast.Lambda, frame: Frame) -> Abstract:
+    arguments, body = node.args, ast.Return(node.body)
+    ast.copy_location(body, node)
+    function = ast.FunctionDef("<lambda>", arguments, [body], [])
+    ast.copy_location(function, node)
+    return Function(function, frame.module, frame.names)
+
+
+def _walrus(context: Context, node: ast.NamedExpr, frame: Frame) -> Abstract:
+    value = evaluate(context, node.value, frame)
+    lookup.assign(context, node.target, value, frame)
+    return value
+
+
+def _wrapped(context: Context, node: ast.Await | ast.Starred, frame: Frame) -> Abstract:
+    return evaluate(context, node.value, frame)
+
+
+EVALUATORS: Table[type[ast.expr], Callable[..., Abstract]] = {
+    ast.Constant: _constant,
+    ast.Name: _name,
+    ast.Attribute: _attribute,
+    ast.JoinedStr: _formatted,
+    ast.BinOp: _binary,
+    ast.UnaryOp: _unary,
+    ast.Compare: _compare,
+    ast.BoolOp: _boolean,
+    ast.IfExp: _conditional,
+    ast.List: _sequence,
+    ast.Tuple: _sequence,
+    ast.Set: _sequence,
+    ast.Dict: _dict,
+    ast.Subscript: _subscript,
+    ast.Slice: _slice,
+    ast.ListComp: _comprehension,
+    ast.SetComp: _comprehension,
+    ast.GeneratorExp: _comprehension,
+    ast.DictComp: _dict_comprehension,
+    ast.Lambda: _lambda,
+    ast.NamedExpr: _walrus,
+    ast.Await: _wrapped,
+    ast.Starred: _wrapped,
+    ast.Call: calls.evaluate_call,
+}

@@ -1,0 +1,47 @@
+"""What a loop goes over."""
+
+from __future__ import annotations
+
+from pl_lint.facts.sites import ListOfSteps
+from pl_lint.static.interpreter.abstract import (
+    Abstract,
+    Collection,
+    Const,
+    Mapping,
+    Opaque,
+    Sequence,
+    derived,
+    join,
+)
+from pl_lint.static.interpreter.context import Context
+
+MAX_UNROLLED = 16
+"""Loops over more known items than this are taken once with an unknown item."""
+
+
+def elements(context: Context, iterable: Abstract) -> tuple[Abstract, ...] | None:
+    """The items that a loop goes over, ``None`` where they are not known."""
+    match iterable:
+        case Sequence(items, True):
+            known = items
+        case Mapping(items, True):
+            known = tuple(key for key, _ in items)
+        case Collection(_, members, complete=True):
+            known = tuple(Const(name) for name, _ in members)
+        case Const(str(text)):
+            known = tuple(Const(letter) for letter in text)
+        case _:
+            return None
+    return known if len(known) <= MAX_UNROLLED else None
+
+
+def an_element(context: Context, iterable: Abstract) -> Abstract:
+    """What can be said of an item of something whose items are not known."""
+    match iterable:
+        case Sequence(items) if items:
+            return join(*items)
+        case Mapping(items) if items:
+            return join(*(key for key, _ in items))
+        case Opaque(ListOfSteps()):
+            return iterable
+    return Opaque(derived("call", (context.origin(iterable),)))

@@ -1,0 +1,102 @@
+"""Python lists that are filled step by step."""
+
+from __future__ import annotations
+
+import ast
+
+from pl_lint.facts.sites import ListSite
+from pl_lint.static.interpreter.abstract import (
+    Abstract,
+    Const,
+    Opaque,
+    Self,
+    Sequence,
+    derived,
+    is_list_of_steps,
+    join,
+)
+from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.lookup import rebind
+
+ADDS = frozenset({"append", "extend", "insert", "appendleft"})
+
+
+def changes_list(
+    context: Context,
+    function: ast.Attribute,
+    receiver: Abstract,
+    arguments: Arguments,
+    node: ast.Call,
+    frame: Frame,
+) -> bool:
+    """Whether the call adds to a list or clears it; then it is recorded and done."""
+    if function.attr == "clear" and not arguments.all():
+        attr = own_attribute_of(context, function.value, frame)
+        if attr is not None:
+            _record(context, attr, "clear", node, frame)
+        return attr is not None
+    if function.attr not in ADDS or not arguments.positional:
+        return False
+    attr = own_attribute_of(context, function.value, frame)
+    if attr is not None and _is_python_list(receiver):
+        appended(context, attr, node, frame)
+        return True
+    return _grow(context, function, receiver, arguments, frame)
+
+
+def _is_python_list(receiver: Abstract) -> bool:
+    return (
+        isinstance(receiver, (Sequence, Const))
+        or is_list_of_steps(receiver)
+        or (isinstance(receiver, Opaque))
+    )
+
+
+def appended(context: Context, attr: str, node: ast.expr | ast.stmt, frame: Frame) -> None:
+    """``self.<attr>`` was added to; from a step on it is a list of what this process saw."""
+    if context.hook.name.endswith(("_step", "_batch_end")):
+        context.step_lists.add(attr)
+    _record(context, attr, "append", node, frame)
+
+
+def _record(
+    context: Context, attr: str, action: str, node: ast.expr | ast.stmt, frame: Frame
+) -> None:
+    hook, where = context.hook, context.location(node, frame)
+    context.recorder.add(ListSite(attr, action, hook.name, hook.stage, where))  # type: ignore[arg-type]
+
+
+def _grow(
+    context: Context,
+    function: ast.Attribute,
+    receiver: Abstract,
+    arguments: Arguments,
+    frame: Frame,
+) -> bool:
+    """A local list, or one in ``__init__`` that metrics are put in."""
+    added = arguments.positional[-1]
+    match receiver:
+        case Sequence(items) if function.attr != "extend":
+            rebind(context, function.value, Sequence((*items, added), receiver.complete), frame)
+        case Sequence(items):
+            inner = added if isinstance(added, Sequence) else Sequence((added,), False)
+            grown = Sequence(items + inner.items, receiver.complete and inner.complete)
+            rebind(context, function.value, grown, frame)
+        case Opaque():
+            origins = (context.origin(receiver), context.origin(added))
+            rebind(context, function.value, join(Opaque(derived("call", origins))), frame)
+        case _:
+            return False
+    return True
+
+
+def own_attribute_of(context: Context, node: ast.expr, frame: Frame) -> str | None:
+    """The attribute of ``self`` that holds a container: ``outputs`` in ``self.outputs["val"]``."""
+    match node:
+        case ast.Attribute(ast.Name(name), attr):
+            is_own = isinstance(frame.names.get(name), Self)
+            outside_init = context.hook.name != "__init__"
+            return attr if is_own and outside_init else None
+        case ast.Subscript(inner):
+            return own_attribute_of(context, inner, frame)
+    return None

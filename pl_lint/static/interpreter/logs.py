@@ -1,0 +1,141 @@
+"""``self.log`` and ``self.log_dict`` as sites."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from pl_lint.facts import lightning
+from pl_lint.facts.sites import LogSite, StrayLog
+from pl_lint.facts.values import UNKNOWN, Known, Value
+from pl_lint.static.interpreter import metrics
+from pl_lint.static.interpreter.abstract import (
+    NOTHING,
+    Abstract,
+    Collection,
+    Const,
+    Mapping,
+    Metric,
+    Reference,
+    options,
+    to_value,
+)
+from pl_lint.static.interpreter.context import Arguments, Context, Frame
+
+POSITIONAL = ("prog_bar", "logger", "on_step", "on_epoch", "reduce_fx", "enable_graph", "sync_dist")
+DEFAULTS: dict[str, Value] = {
+    "reduce_fx": Known("mean"),
+    "sync_dist": Known(False),
+    "batch_size": Known(None),
+    "rank_zero_only": Known(False),
+    "add_dataloader_idx": Known(True),
+    "logger": Known(None),
+}
+MODULE_NAMES = frozenset({"pl_module", "module", "model", "lightning_module", "litmodel", "system"})
+"""What people call a LightningModule that they log through from somewhere else."""
+
+
+def record(context: Context, call: str, arguments: Arguments, node: ast.Call, frame: Frame) -> None:
+    """One site for each key that the call may log."""
+    settings = _settings(arguments)
+    flags = _flags(context, arguments)
+    for key, value in _entries(call, arguments):
+        for option in options(value):
+            if isinstance(option, (Metric, Collection)):
+                metrics.note(context, option, "log", node, frame)
+        site = LogSite(
+            owner=context.owner,
+            call=call,  # type: ignore[arg-type]
+            key=to_value(key),
+            origin=context.origin(value),
+            hook=context.hook.name,
+            stage=context.hook.stage,
+            location=context.location(node, frame),
+            via=context.via,
+            sampled=bool(context.sampled),
+            **flags,
+            **settings,
+        )
+        context.recorder.add(site)
+
+
+def _settings(arguments: Arguments) -> dict[str, Value]:
+    """The settings that have the same default everywhere."""
+    return {name: _setting(arguments, name, default) for name, default in DEFAULTS.items()}
+
+
+def _setting(arguments: Arguments, name: str, default: Value) -> Value:
+    index = POSITIONAL.index(name) + 2 if name in POSITIONAL else -1
+    given = arguments.get(index, name)
+    if given is not None:
+        return to_value(given)
+    return default if arguments.complete else UNKNOWN
+
+
+def _flags(context: Context, arguments: Arguments) -> dict[str, Value]:
+    """``on_step`` and ``on_epoch``, with the hook's defaults where they are left out or None."""
+    defaults = lightning.log_defaults(context.hook.name)
+    resolved: dict[str, Value] = {}
+    for name in ("on_step", "on_epoch"):
+        given = _setting(arguments, name, Known(None))
+        if given == Known(None):
+            given = Known(getattr(defaults, name)) if defaults is not None else UNKNOWN
+        resolved[name] = given
+    return resolved
+
+
+def _entries(call: str, arguments: Arguments) -> Iterator[tuple[Abstract, Abstract]]:
+    """The keys and values that one call logs."""
+    if call == "log":
+        yield arguments.get(0, "name") or NOTHING, arguments.get(1, "value") or NOTHING
+        return
+    for logged in options(arguments.get(0, "dictionary") or NOTHING):
+        match logged:
+            case Mapping(items, complete):
+                yield from items
+                if not complete:
+                    yield NOTHING, NOTHING
+            case Collection(complete=True) if logged.members:
+                yield from metrics.keyed(logged)
+            case Collection():
+                yield NOTHING, logged
+            case _:
+                yield NOTHING, logged
+
+
+# --- logging through another object ---------------------------------------------------------------
+
+
+def note_foreign(
+    context: Context, node: ast.Call, name: str, arguments: Arguments, frame: Frame
+) -> None:
+    """``pl_module.log("key", ...)`` in a callback or a helper: the key exists, whoever made it."""
+    if name not in ("log", "log_dict") or not isinstance(node.func, ast.Attribute):
+        return
+    if not _is_module(node.func.value, arguments):
+        return
+    for key, _ in _entries(name, arguments):
+        context.recorder.add(StrayLog(to_value(key), context.location(node, frame)))
+
+
+def _is_module(receiver: ast.expr, arguments: Arguments) -> bool:
+    """Whether the object that is logged through can be a LightningModule, by its name or use."""
+    last = receiver.attr if isinstance(receiver, ast.Attribute) else getattr(receiver, "id", "")
+    key = arguments.get(0, "name")
+    return last in MODULE_NAMES or (
+        isinstance(key, Const) and isinstance(key.value, str) and len(arguments.all()) > 1
+    )
+
+
+def note_metrics_update(
+    context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
+) -> None:
+    """``trainer.callback_metrics.update(...)``: keys that no ``self.log`` made."""
+    given = arguments.get(0, "")
+    keys = [key for key, _ in given.items] if isinstance(given, Mapping) else [NOTHING]
+    for key in keys:
+        context.recorder.add(StrayLog(to_value(key), context.location(node, frame)))
+
+
+def is_metrics_dict(receiver: Abstract) -> bool:
+    return isinstance(receiver, Reference) and receiver.name.endswith("callback_metrics")

@@ -1,0 +1,236 @@
+"""What names and attributes stand for, and what an assignment to them does."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Mapping as Table
+from dataclasses import replace
+
+from pl_lint.facts.sites import ListOfSteps, StrayLog
+from pl_lint.facts.values import Unknown, Value, may_be
+from pl_lint.static.interpreter.abstract import (
+    NOTHING,
+    Abstract,
+    Bound,
+    Collection,
+    Const,
+    Function,
+    Instance,
+    LocalClass,
+    Mapping,
+    Metric,
+    Opaque,
+    Reference,
+    Self,
+    Sequence,
+    Super,
+    derived,
+    to_value,
+)
+from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.names import ClassInfo, FunctionNode, Module, dotted
+
+BUILTINS = frozenset(dir(builtins))
+TRAINER_FLAGS: Table[str, str] = {"testing": "test", "predicting": "predict"}
+"""What ``self.trainer`` says of the stage. ``training`` and ``validating`` are left open: both are
+false while the sanity check runs."""
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+def name(context: Context, text: str, frame: Frame) -> Abstract:
+    if text in frame.names:
+        return frame.names[text]
+    module = frame.module
+    if text in module.constants and text not in module.classes | module.functions:
+        return constant(context, module.constants[text], module, text)
+    if text in module.classes or text in module.functions or text in module.imports:
+        return located(context, context.project.resolve(text, module), module)
+    if text in BUILTINS:
+        return Reference(f"builtins.{text}")
+    if module.stars:
+        found = context.project.resolve(text, module)
+        return NOTHING if found == text else located(context, found, module)
+    return NOTHING
+
+
+def constant(context: Context, node: ast.expr, module: Module, text: str) -> Abstract:
+    """The value of a module-level constant, evaluated where it stands."""
+    with context.constant_lookup(module, text) as allowed:
+        return context.evaluate(node, Frame(module, depth=99)) if allowed else NOTHING
+
+
+def located(context: Context, found: ClassInfo | FunctionNode | str, near: Module) -> Abstract:
+    """An abstract value for what a name was resolved to."""
+    if isinstance(found, ClassInfo):
+        return LocalClass(found)
+    if isinstance(found, str):
+        assigned = context.project.constant(found, near)
+        if assigned is not None:
+            return constant(context, *assigned, found)
+        return Reference(found)
+    return Function(found, context.project.home(found) or near)
+
+
+# --- attributes -----------------------------------------------------------------------------------
+
+
+def attribute(context: Context, receiver: Abstract, attr: str, frame: Frame) -> Abstract:
+    match receiver:
+        case Self():
+            return own_attribute(context, attr, frame)
+        case Reference(text) if text.startswith("self."):
+            return _of_trainer(context, text, attr)
+        case Reference(text):
+            found = context.project.locate(f"{text}.{attr}", frame.module)
+            return located(context, found, frame.module)
+        case LocalClass(info):
+            return _of_class(context, info, attr)
+        case Metric() | Collection() | Super() | Mapping() | Sequence() | Const() | Instance():
+            return Bound(receiver, attr)
+    return Opaque(derived("call", (context.origin(receiver),)))
+
+
+def _of_class(context: Context, info: ClassInfo, attr: str) -> Abstract:
+    for base in context.project.ancestors(info):
+        if isinstance(base, ClassInfo) and attr in base.constants:
+            return constant(context, base.constants[attr], base.module, f"{base.name}.{attr}")
+        if isinstance(base, ClassInfo) and attr in base.methods:
+            return Bound(LocalClass(base), attr)
+    return NOTHING
+
+
+def own_attribute(context: Context, attr: str, frame: Frame) -> Abstract:
+    """``self.<attr>`` in the class that is interpreted."""
+    if attr in context.step_lists:
+        return Opaque(ListOfSteps(attr))
+    if attr in context.attributes:
+        return context.attributes[attr]
+    method = context.find_method(attr)
+    if method is not None:
+        info, node = method
+        if any(dotted(d) in ("property", "cached_property") for d in node.decorator_list):
+            return context.run(node, Frame(info.module, {}, info), Arguments(), Self())
+        return Bound(Self(), attr)
+    for info in context.ancestors:
+        if isinstance(info, ClassInfo) and attr in info.constants:
+            return constant(context, info.constants[attr], info.module, f"{info.name}.{attr}")
+    return _of_lightning(context, attr)
+
+
+def _of_lightning(context: Context, attr: str) -> Abstract:
+    if attr == "training" and context.hook.stage and context.hook.name.endswith("_step"):
+        return Const(context.hook.stage == "train")
+    if attr in ("trainer", "hparams"):
+        return Reference(f"self.{attr}")
+    return Bound(Self(), attr)
+
+
+def _of_trainer(context: Context, text: str, attr: str) -> Abstract:
+    if text == "self.trainer" and attr in TRAINER_FLAGS and context.hook.stage:
+        return Const(context.hook.stage == TRAINER_FLAGS[attr])
+    return Reference(f"{text}.{attr}")
+
+
+# --- assignment -----------------------------------------------------------------------------------
+
+
+def assign(context: Context, target: ast.expr, value: Abstract, frame: Frame) -> None:
+    match target:
+        case ast.Name(text):
+            frame.names[text] = value
+        case ast.Attribute(owner, attr):
+            if isinstance(context.evaluate(owner, frame), Self):
+                assign_own(context, attr, value)
+        case ast.Subscript():
+            assign_item(context, target, value, frame)
+        case ast.Tuple(targets) | ast.List(targets):
+            _unpack(context, targets, value, frame)
+        case ast.Starred(inner):
+            assign(context, inner, NOTHING, frame)
+
+
+def assign_own(context: Context, attr: str, value: Abstract) -> None:
+    """``self.<attr> = value``; the attribute names the metrics that it holds."""
+    name_metrics(context, attr, value)
+    context.attributes[attr] = value
+
+
+def name_metrics(context: Context, path: str, value: Abstract) -> None:
+    match value:
+        case Metric(identity):
+            context.path_of.name(identity, path)
+        case Collection(identity, members):
+            context.path_of.name(identity, path)
+            for key, metric in members:
+                context.path_of.name(metric.identity, f"{path}[{key}]")
+        case Mapping(items):
+            for key, inner in items:
+                name_metrics(context, f"{path}[{_label(key)}]", inner)
+        case Sequence(items):
+            for position, inner in enumerate(items):
+                name_metrics(context, f"{path}[{position}]", inner)
+
+
+def _label(key: Abstract) -> str:
+    return str(key.value) if isinstance(key, Const) else "*"
+
+
+def assign_item(context: Context, target: ast.Subscript, value: Abstract, frame: Frame) -> None:
+    """``container[key] = value``, for containers held by a name or by ``self``."""
+    owner = context.evaluate(target.value, frame)
+    key = context.evaluate(target.slice, frame)
+    match owner:
+        case Mapping():
+            rebind(context, target.value, owner.with_item(key, value), frame)
+        case Sequence():
+            rebind(context, target.value, Sequence((*owner.items, value), False), frame)
+        case Reference(text) if text.endswith("callback_metrics"):
+            context.recorder.add(StrayLog(to_value(key), context.location(target, frame)))
+        case Opaque() if isinstance(target.value, ast.Attribute):
+            if target.value.attr in ("callback_metrics", "logged_metrics"):
+                context.recorder.add(StrayLog(to_value(key), context.location(target, frame)))
+        case Opaque():
+            # A container that nothing is known of now also holds what this value came from.
+            origins = (context.origin(owner), context.origin(value))
+            rebind(context, target.value, Opaque(derived("call", origins)), frame)
+
+
+def rebind(context: Context, node: ast.expr, value: Abstract, frame: Frame) -> None:
+    """A container changed in place: its name now stands for the changed one."""
+    match node:
+        case ast.Name(text) if text in frame.names:
+            frame.names[text] = value
+        case ast.Attribute(ast.Name(), attr) if attr in context.attributes:
+            assign(context, node, value, frame)
+
+
+def _unpack(context: Context, targets: list[ast.expr], value: Abstract, frame: Frame) -> None:
+    items = value.items if isinstance(value, Sequence) and value.complete else ()
+    starred = any(isinstance(target, ast.Starred) for target in targets)
+    if len(items) == len(targets) and not starred:
+        for target, item in zip(targets, items, strict=True):
+            assign(context, target, item, frame)
+        return
+    shared = Opaque(derived("call", (context.origin(value),)))
+    for target in targets:
+        assign(context, target, shared, frame)
+
+
+def fits(pattern: Value, attr: str) -> bool:
+    """Whether an attribute's name can be what a partly known string says."""
+    return not isinstance(pattern, Unknown) and may_be(pattern, attr)
+
+
+def duplicate(context: Context, value: Metric | Collection) -> Metric | Collection:
+    """A deep copy: the same making, a state of its own."""
+    where = context.made[value.identity][1]
+    if isinstance(value, Metric):
+        copy: Metric | Collection = replace(value, identity=context.identity())
+    else:
+        members = tuple((name, duplicate(context, one)) for name, one in value.members)
+        copy = replace(value, identity=context.identity(), members=members)
+    context.made[copy.identity] = (copy, where)
+    return copy

@@ -1,0 +1,124 @@
+"""The interpreter itself: binds arguments, keeps recursion and work within bounds."""
+
+from __future__ import annotations
+
+import ast
+
+from pl_lint.facts.sites import BatchValue, ListOfSteps
+from pl_lint.static.interpreter.abstract import (
+    NONE,
+    NOTHING,
+    Abstract,
+    Const,
+    Mapping,
+    Opaque,
+    Self,
+    Sequence,
+    join,
+)
+from pl_lint.static.interpreter.context import Arguments, Context, Frame, Hook
+from pl_lint.static.interpreter.expressions import evaluate
+from pl_lint.static.interpreter.statements import block
+from pl_lint.static.names import ClassInfo, FunctionNode
+
+MAX_CALLS = 8
+"""Helpers that call helpers are followed so deep."""
+BUDGET = 60_000
+"""Expressions and statements evaluated for one hook; real hooks need a few hundred."""
+
+
+class Machine(Context):
+    """Runs hooks and scripts of one class or file."""
+
+    def evaluate(self, node: ast.expr, frame: Frame) -> Abstract:
+        return evaluate(self, node, frame)
+
+    def block(self, body: list[ast.stmt], frame: Frame) -> bool:
+        return block(self, body, frame)
+
+    def run(
+        self, node: FunctionNode, frame: Frame, arguments: Arguments, receiver: Abstract | None
+    ) -> Abstract:
+        """Execute a function with its arguments bound; what it returns, joined over its paths."""
+        if frame.depth > MAX_CALLS or id(node) in self._running:
+            return Opaque(
+                self.origin(join(*arguments.all())) if arguments.all() else NOTHING.origin
+            )
+        frame.names.update(bind(self, node, frame, arguments, receiver))
+        frame.function = node.name
+        self._running.append(id(node))
+        try:
+            falls_through = self.block(node.body, frame)
+        finally:
+            self._running.pop()
+        return join(*frame.returns, *([NONE] if falls_through else []))
+
+    def enter(self, info: ClassInfo, node: FunctionNode, hook: Hook) -> Abstract:
+        """Run a method as Lightning calls it: with a batch, with outputs, or with nothing known."""
+        self.hook, self.via, self.sampled, self.budget = hook, (), 0, BUDGET
+        given = entry_arguments(node, hook)
+        return self.run(node, Frame(info.module, {}, info), Arguments((), given, False), Self())
+
+
+def bind(
+    context: Context,
+    node: FunctionNode,
+    frame: Frame,
+    arguments: Arguments,
+    receiver: Abstract | None,
+) -> dict[str, Abstract]:
+    """The parameters of a function with what the call gives them."""
+    parameters = [*node.args.posonlyargs, *node.args.args]
+    values: dict[str, Abstract] = {}
+    positional = (receiver, *arguments.positional) if receiver is not None else arguments.positional
+    names = [parameter.arg for parameter in parameters]
+    values.update(zip(names, positional, strict=False))
+    for name in [*names, *(parameter.arg for parameter in node.args.kwonlyargs)]:
+        if name in arguments.keywords:
+            values[name] = arguments.keywords[name]
+        elif name not in values:
+            default = _default(node, name)
+            known = default is not None and arguments.complete
+            values[name] = context.evaluate(default, frame) if known and default else NOTHING
+    return values | _rest(node, names, positional, arguments)
+
+
+def _rest(
+    node: FunctionNode, names: list[str], positional: tuple[Abstract, ...], arguments: Arguments
+) -> dict[str, Abstract]:
+    """What ``*args`` and ``**kwargs`` receive."""
+    rest: dict[str, Abstract] = {}
+    if node.args.vararg is not None:
+        rest[node.args.vararg.arg] = Sequence(tuple(positional[len(names) :]), arguments.complete)
+    if node.args.kwarg is not None:
+        own = {*names, *(parameter.arg for parameter in node.args.kwonlyargs)}
+        items = tuple((Const(k), v) for k, v in arguments.keywords.items() if k not in own)
+        rest[node.args.kwarg.arg] = Mapping(items, arguments.complete)
+    return rest
+
+
+def _default(node: FunctionNode, name: str) -> ast.expr | None:
+    """The default of a parameter, None where it has none."""
+    positional = [*node.args.posonlyargs, *node.args.args]
+    with_default = positional[len(positional) - len(node.args.defaults) :]
+    for parameter, default in zip(with_default, node.args.defaults, strict=True):
+        if parameter.arg == name:
+            return default
+    for parameter, keyword_default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+        if parameter.arg == name:
+            return keyword_default
+    return None
+
+
+def entry_arguments(node: FunctionNode, hook: Hook) -> dict[str, Abstract]:
+    """What Lightning passes: steps get the batch, old epoch ends the outputs of this process."""
+    names = [parameter.arg for parameter in (*node.args.posonlyargs, *node.args.args)][1:]
+    if not names or hook.stage is None:
+        return {}
+    if hook.name.endswith(("_step", "_step_end")) or "batch" in names[0]:
+        return {names[0]: Opaque(BatchValue())}
+    if "_batch_" in hook.name:
+        return {name: Opaque(BatchValue()) for name in names if name in ("outputs", "batch")}
+    if hook.name.endswith("_epoch_end"):
+        return {names[0]: Opaque(ListOfSteps(names[0]))}
+    return {}

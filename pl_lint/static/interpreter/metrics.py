@@ -1,0 +1,169 @@
+"""Metrics: how they are made and what is done to them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from dataclasses import replace
+
+from pl_lint.facts.sites import MetricCompute, MetricForward, MetricSite, MetricUse
+from pl_lint.facts.values import Known, Value
+from pl_lint.static.interpreter import lookup, outside
+from pl_lint.static.interpreter.abstract import (
+    NOTHING,
+    Abstract,
+    Collection,
+    Const,
+    Mapping,
+    Metric,
+    Opaque,
+    Sequence,
+    to_value,
+)
+from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.strings import concatenated
+
+MadeOf = Metric | Collection
+STATE_USES = {"update": "update", "compute": "compute", "reset": "reset", "forward": "forward"}
+SAME_OBJECT = frozenset(
+    {"to", "cpu", "cuda", "eval", "train", "float", "double", "half", "set_dtype"}
+)
+
+
+def make(context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame) -> Metric:
+    """A fresh metric object."""
+    metric = Metric(context.identity(), name, outside.pairs(arguments))
+    context.made[metric.identity] = (metric, context.location(node, frame))
+    return metric
+
+
+def make_collection(
+    context: Context, arguments: Arguments, node: ast.Call, frame: Frame
+) -> Collection:
+    given = arguments.get(0, "metrics") or NOTHING
+    members, complete = _members(given)
+    affixes = {
+        name: to_value(arguments.keywords.get(name) or Const(None))
+        for name in ("prefix", "postfix")
+    }
+    collection = Collection(context.identity(), tuple(members), complete=complete, **affixes)
+    context.made[collection.identity] = (collection, context.location(node, frame))
+    return collection
+
+
+def _members(given: Abstract) -> tuple[list[tuple[str, Metric]], bool]:
+    """The members by name: the keys of a dict, the class names of a list."""
+    match given:
+        case Mapping(items, complete):
+            named = [(key.value, one) for key, one in items if isinstance(key, Const)]
+        case Sequence(items, complete):
+            named = [(_class_name(one), one) for one in items]
+        case Metric():
+            named, complete = [(_class_name(given), given)], True
+        case _:
+            return [], False
+    metrics = [(str(name), one) for name, one in named if isinstance(one, Metric)]
+    total = len(given.items) if isinstance(given, (Mapping, Sequence)) else 1
+    return metrics, complete and len(metrics) == total
+
+
+def _class_name(metric: Abstract) -> str:
+    return metric.name.rpartition(".")[2] if isinstance(metric, Metric) else ""
+
+
+def clone(context: Context, original: MadeOf, arguments: Arguments) -> MadeOf:
+    """``metric.clone()``, for a collection with other affixes."""
+    copy = lookup.duplicate(context, original)
+    if isinstance(copy, Metric):
+        return copy
+    prefix = _affix(arguments.get(0, "prefix"), copy.prefix)
+    postfix = _affix(arguments.get(1, "postfix"), copy.postfix)
+    return replace(copy, prefix=prefix, postfix=postfix)
+
+
+def _affix(given: Abstract | None, before: Value) -> Value:
+    return before if given is None or given == Const(None) else to_value(given)
+
+
+# --- use ------------------------------------------------------------------------------------------
+
+
+def use(
+    context: Context,
+    metric: MadeOf,
+    name: str,
+    arguments: Arguments,
+    node: ast.Call,
+    frame: Frame,
+) -> Abstract:
+    """Call a metric or one of its methods."""
+    if name in ("clone", "__deepcopy__"):
+        return clone(context, metric, arguments)
+    if name in SAME_OBJECT:
+        return metric
+    if name in STATE_USES:
+        note(context, metric, STATE_USES[name], node, frame)
+        return _result(context, metric, name)
+    if isinstance(metric, Collection):
+        return _of_collection(metric, name)
+    return NOTHING
+
+
+def _result(context: Context, metric: MadeOf, name: str) -> Abstract:
+    if name not in ("forward", "compute"):
+        return Const(None)
+    kind = MetricForward if name == "forward" else MetricCompute
+    if isinstance(metric, Metric):
+        return Opaque(kind(context.path_of(metric.identity)))
+    values = tuple((key, Opaque(kind(context.path_of(one.identity)))) for key, one in keyed(metric))
+    if not values or not metric.complete:
+        rest = (Opaque(), Opaque(kind(context.path_of(metric.identity))))
+        return Mapping((*values, rest))
+    return Mapping(values)
+
+
+def keyed(collection: Collection) -> Iterable[tuple[Abstract, Metric]]:
+    """The members by the key that they are logged under, affixes included."""
+    for name, metric in collection.members:
+        pieces = (_piece(collection.prefix), Const(name), _piece(collection.postfix))
+        yield concatenated(pieces), metric
+
+
+def _piece(affix: Value) -> Abstract:
+    if isinstance(affix, Known):
+        return Const("" if affix.value is None else affix.value)
+    return NOTHING
+
+
+def _of_collection(collection: Collection, name: str) -> Abstract:
+    members = Mapping(tuple(keyed(collection)), collection.complete)
+    match name:
+        case "items":
+            return Sequence(tuple(Sequence(pair) for pair in members.items), members.complete)
+        case "keys":
+            return Sequence(tuple(key for key, _ in members.items), members.complete)
+        case "values":
+            return Sequence(tuple(one for _, one in members.items), members.complete)
+    return NOTHING
+
+
+def note(
+    context: Context, metric: MadeOf, what: str, node: ast.expr | ast.stmt, frame: Frame
+) -> None:
+    """Record that something was done to a metric."""
+    hook = context.hook
+    path = context.path_of(metric.identity)
+    where = context.location(node, frame)
+    certain = not context.uncertain
+    context.recorder.add(MetricUse(path, what, hook.name, hook.stage, where, certain))  # type: ignore[arg-type]
+
+
+def sites(context: Context) -> Iterable[MetricSite]:
+    """Every metric that was made, under the name by which the class reaches it."""
+    for identity, (made, where) in context.made.items():
+        path = context.path_of(identity)
+        container = path.partition("[")[0] if "[" in path else ""
+        if isinstance(made, Metric):
+            yield MetricSite(path, made.name, made.arguments, where, container)
+        else:
+            yield MetricSite(path, "torchmetrics.MetricCollection", (), where, container)

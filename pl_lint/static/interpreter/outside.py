@@ -1,0 +1,291 @@
+"""What is known of functions and classes outside the project, by name."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from collections.abc import Mapping as Table
+
+from pl_lint.facts.sites import Gathered, Pairs
+from pl_lint.static.interpreter import lookup
+from pl_lint.static.interpreter.abstract import (
+    NOTHING,
+    Abstract,
+    Bound,
+    Collection,
+    Const,
+    Instance,
+    Mapping,
+    Metric,
+    Opaque,
+    Reference,
+    Self,
+    Sequence,
+    Super,
+    called,
+    derived,
+    join,
+    options,
+    to_value,
+)
+from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.iteration import elements
+
+METRIC_ROOTS = ("torchmetrics.", "pytorch_lightning.metrics.", "lightning.pytorch.metrics.")
+NAMED_FUNCTIONS = (
+    "torchmetrics.",
+    "sklearn.metrics.",
+    "scipy.stats.",
+    "pytorch_lightning.metrics.",
+)
+"""Functions from these places keep their name in the origin of what they return."""
+GATHERING = ("gather", "all_reduce", "allreduce", "reduce_tensor", "sync_across")
+TELLING = {"sqrt": "sqrt", "exp": "exp", "log": "log", "mean": "mean", "nanmean": "mean"}
+SAME_VALUE = frozenset(
+    [
+        "builtins.float",
+        "torch.tensor",
+        "torch.as_tensor",
+        "torch.FloatTensor",
+        "numpy.array",
+        "numpy.asarray",
+        "copy.copy",
+        "copy.deepcopy",
+        "builtins.round",
+        "torch.squeeze",
+        "torch.Tensor",
+    ]
+)
+MAPPINGS = frozenset(
+    [
+        "builtins.dict",
+        "torch.nn.ModuleDict",
+        "torch.nn.ParameterDict",
+        "collections.OrderedDict",
+        "typing.OrderedDict",
+    ]
+)
+SEQUENCES = frozenset(
+    [
+        "builtins.list",
+        "builtins.tuple",
+        "builtins.set",
+        "builtins.sorted",
+        "builtins.reversed",
+        "torch.nn.ModuleList",
+        "torch.nn.Sequential",
+    ]
+)
+
+
+def is_metric(name: str) -> bool:
+    """Whether a name from outside is a torchmetrics class."""
+    last = name.rpartition(".")[2]
+    return name.startswith(METRIC_ROOTS) and last[:1].isupper() and ".functional." not in name
+
+
+def is_collection(name: str) -> bool:
+    return is_metric(name) and name.endswith(".MetricCollection")
+
+
+def gathers(name: str) -> bool:
+    """Whether a function by its name brings values together from all processes."""
+    return any(word in name.lower() for word in GATHERING)
+
+
+def pairs(arguments: Arguments) -> Pairs:
+    """Arguments as plain data."""
+    positional = ((str(index), to_value(v)) for index, v in enumerate(arguments.positional))
+    return (*positional, *((name, to_value(v)) for name, v in arguments.keywords.items()))
+
+
+def call(
+    context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
+) -> Abstract:
+    """Call a function or a class from outside."""
+    handler = HANDLERS.get(name)
+    if handler is not None:
+        return handler(context, arguments, frame)
+    if name in MAPPINGS:
+        return _mapping(context, arguments)
+    if name in SEQUENCES:
+        return _sequence(context, arguments)
+    if name in SAME_VALUE and arguments.positional:
+        return _same(context, arguments.positional[0])
+    if gathers(name):
+        return _gathered(context, arguments, node, frame)
+    return _other(context, name, arguments)
+
+
+def _other(context: Context, name: str, arguments: Arguments) -> Abstract:
+    origins = [context.origin(value) for value in arguments.all()]
+    if name.startswith(NAMED_FUNCTIONS):
+        return Opaque(called(name, pairs(arguments), origins))
+    last = name.rpartition(".")[2]
+    if last[:1].isupper():
+        return Instance(name, pairs(arguments), arguments.complete)
+    return Opaque(derived(TELLING.get(last, "call"), origins))
+
+
+def _same(context: Context, value: Abstract) -> Abstract:
+    """A function that gives its argument back in another shape or type."""
+    if isinstance(value, (Metric, Collection)):
+        return lookup.duplicate(context, value)
+    return value if isinstance(value, (Const, Opaque)) else Opaque(context.origin(value))
+
+
+def _gathered(context: Context, arguments: Arguments, node: ast.Call, frame: Frame) -> Abstract:
+    """``dist.all_reduce(x)`` and the like also change their arguments in place."""
+    origins = tuple(dict.fromkeys(context.origin(value) for value in arguments.all()))
+    result = Opaque(Gathered(origins))
+    for argument in node.args:
+        lookup.rebind(context, argument, result, frame)
+    return result
+
+
+# --- containers -----------------------------------------------------------------------------------
+
+
+def _mapping(context: Context, arguments: Arguments) -> Abstract:
+    given = arguments.get(0, "modules") if arguments.positional else None
+    result = Mapping()
+    match given:
+        case Mapping():
+            result = given
+        case Sequence(items, complete):
+            result = Mapping(_pairs_of(items), complete and len(_pairs_of(items)) == len(items))
+        case None:
+            pass
+        case _:
+            result = Mapping((), False)
+    for key, value in arguments.keywords.items():
+        if key != "modules":
+            result = result.with_item(Const(key), value)
+    return Mapping(result.items, result.complete and arguments.complete)
+
+
+def _pairs_of(items: tuple[Abstract, ...]) -> tuple[tuple[Abstract, Abstract], ...]:
+    return tuple(
+        (item.items[0], item.items[1])
+        for item in items
+        if isinstance(item, Sequence) and len(item.items) == 2
+    )
+
+
+def _sequence(context: Context, arguments: Arguments) -> Abstract:
+    if not arguments.positional:
+        return Sequence((), arguments.complete)
+    if len(arguments.positional) > 1:  # Sequential(a, b)
+        return Sequence(arguments.positional, arguments.complete)
+    given = arguments.positional[0]
+    known = elements(context, given)
+    if known is not None:
+        return Sequence(known)
+    return given if isinstance(given, (Sequence, Opaque)) else Sequence((given,), False)
+
+
+# --- builtins -------------------------------------------------------------------------------------
+
+
+def _super(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
+    return Super(frame.defining) if frame.defining is not None else NOTHING
+
+
+def _getattr(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
+    owner, name = arguments.get(0, "object"), arguments.get(1, "name")
+    if owner is None or name is None:
+        return NOTHING
+    found = [
+        lookup.attribute(context, owner, option.value, frame)
+        for option in options(name)
+        if isinstance(option, Const) and isinstance(option.value, str)
+    ]
+    if len(found) == len(options(name)):
+        return join(*found)
+    return _any_attribute(context, owner, name)
+
+
+def _any_attribute(context: Context, owner: Abstract, name: Abstract) -> Abstract:
+    """``getattr(self, f"{stage}_acc")`` with an unknown stage: any attribute that fits."""
+    if not isinstance(owner, Self):
+        return NOTHING
+    pattern = to_value(name)
+    fitting = [
+        value
+        for attr, value in context.attributes.items()
+        if isinstance(value, (Metric, Collection)) and lookup.fits(pattern, attr)
+    ]
+    return join(*fitting)
+
+
+def _setattr(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
+    if len(arguments.positional) == 3:
+        owner, name, value = arguments.positional
+        if isinstance(owner, Self) and isinstance(name, Const) and isinstance(name.value, str):
+            lookup.assign_own(context, name.value, value)
+    return Const(None)
+
+
+def _range(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
+    bounds = [value.value for value in arguments.positional if isinstance(value, Const)]
+    known = len(bounds) == len(arguments.positional) and all(type(b) is int for b in bounds)
+    if not known or not 1 <= len(bounds) <= 3 or (bounds[-1:] == [0] and len(bounds) == 3):
+        return NOTHING
+    turns = range(*bounds)
+    return Sequence(tuple(map(Const, turns))) if len(turns) <= 16 else NOTHING
+
+
+def _enumerate(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
+    given = arguments.positional[0] if arguments.positional else NOTHING
+    known = elements(context, given)
+    if known is None:
+        return Sequence((Sequence((NOTHING, Opaque(context.origin(given)))),), False)
+    return Sequence(tuple(Sequence((Const(i), item)) for i, item in enumerate(known)))
+
+
+def _zip(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
+    columns = [elements(context, value) for value in arguments.positional]
+    if any(column is None for column in columns):
+        rest = tuple(Opaque(context.origin(value)) for value in arguments.positional)
+        return Sequence((Sequence(rest),), False)
+    return Sequence(tuple(map(Sequence, zip(*columns, strict=False))))  # type: ignore[arg-type]
+
+
+def _length(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
+    given = arguments.positional[0] if arguments.positional else NOTHING
+    known = elements(context, given)
+    return NOTHING if known is None else Const(len(known))
+
+
+def _string(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
+    match arguments.positional:
+        case (Const(str() | int() | None as value),):
+            return Const(str(value))
+    return NOTHING
+
+
+def _unordered(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
+    """``defaultdict(...)``: may hold any key."""
+    return Mapping((), False)
+
+
+def _isinstance(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
+    value = arguments.get(0, "")
+    if isinstance(value, (Const, Bound, Reference)) and value == Const(None):
+        return Const(False)
+    return NOTHING
+
+
+Handler = Callable[[Context, Arguments, Frame], Abstract]
+HANDLERS: Table[str, Handler] = {
+    "builtins.super": _super,
+    "builtins.getattr": _getattr,
+    "builtins.setattr": _setattr,
+    "builtins.range": _range,
+    "builtins.enumerate": _enumerate,
+    "builtins.zip": _zip,
+    "builtins.len": _length,
+    "builtins.str": _string,
+    "builtins.isinstance": _isinstance,
+    "collections.defaultdict": _unordered,
+}

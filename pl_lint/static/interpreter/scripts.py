@@ -1,0 +1,177 @@
+"""Trainers, callbacks, seeds and splits: what stands around the Lightning classes."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from pl_lint.facts import lightning
+from pl_lint.facts.sites import (
+    MonitorSite,
+    SeedSite,
+    SplitSite,
+    TrainerCall,
+    TrainerSite,
+)
+from pl_lint.facts.values import UNKNOWN, Known, Value
+from pl_lint.static.interpreter.abstract import (
+    Abstract,
+    Const,
+    Instance,
+    Sequence,
+    options,
+    to_value,
+)
+from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.outside import pairs
+
+WATCHERS = (lightning.MODEL_CHECKPOINT, lightning.EARLY_STOPPING)
+SEED = {
+    "torch.utils.data.random_split": "generator",
+    "torch.utils.data.dataset.random_split": "generator",
+}
+STATE = {
+    "sklearn.model_selection.train_test_split": "random_state",
+    "sklearn.model_selection.KFold": "random_state",
+    "sklearn.model_selection.StratifiedKFold": "random_state",
+}
+RUNS = frozenset({"fit", "validate", "test", "predict"})
+
+
+def call(
+    context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
+) -> Abstract | None:
+    """Call something that Lightning or a data library defines; None for anything else."""
+    canonical = lightning.canonical(name)
+    if canonical in WATCHERS:
+        return _watcher(context, canonical, arguments, node, frame)
+    if canonical == lightning.TRAINER:
+        return _trainer(context, arguments, node, frame)
+    if canonical == lightning.SEED_EVERYTHING:
+        workers = arguments.get(1, "workers")
+        value = _value(workers, Known(False), arguments)
+        context.recorder.add(SeedSite(value, context.location(node, frame)))
+    _split(context, name, arguments, node, frame)
+    return None
+
+
+def _value(given: Abstract | None, default: Value, arguments: Arguments) -> Value:
+    if given is not None:
+        return to_value(given)
+    return default if arguments.complete else UNKNOWN
+
+
+def _split(context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame) -> None:
+    keyword = (SEED | STATE).get(name)
+    if keyword is None:
+        return
+    position = 2 if name in SEED else -1
+    given = arguments.get(position, keyword)
+    seeded = (given is not None and given != Const(None)) or not arguments.complete
+    unshuffled = _value(arguments.keywords.get("shuffle"), UNKNOWN, arguments) == Known(False)
+    if name.endswith("KFold"):
+        unshuffled = unshuffled or "shuffle" not in arguments.keywords
+    if not unshuffled:
+        short = name.rpartition(".")[2]
+        context.recorder.add(SplitSite(short, seeded, context.location(node, frame)))
+
+
+# --- callbacks that watch a key -------------------------------------------------------------------
+
+
+def _watcher(
+    context: Context, canonical: str, arguments: Arguments, node: ast.Call, frame: Frame
+) -> Instance:
+    checkpoint = canonical == lightning.MODEL_CHECKPOINT
+    given = {
+        name: _value(arguments.keywords.get(name), default, arguments)
+        for name, default in _defaults(canonical).items()
+    }
+    for index, name in enumerate(
+        ("dirpath", "filename", "monitor") if checkpoint else ("monitor",)
+    ):
+        if index < len(arguments.positional) and name in given:
+            given[name] = to_value(arguments.positional[index])
+    key = given.pop("monitor")
+    site = MonitorSite(
+        watcher=canonical.rpartition(".")[2],
+        key=key,
+        location=context.location(node, frame),
+        modules=(context.owner,) if context.owner else (),
+        **given,
+    )
+    context.recorder.add(site)
+    return Instance(canonical, pairs(arguments), arguments.complete, site)
+
+
+def _defaults(canonical: str) -> dict[str, Value]:
+    if canonical == lightning.EARLY_STOPPING:
+        return {"monitor": UNKNOWN, "mode": Known("min")}
+    return {
+        "monitor": Known(None),
+        "mode": Known("min"),
+        "filename": Known(None),
+        "auto_insert_metric_name": Known(True),
+        "every_n_train_steps": Known(None),
+    }
+
+
+# --- trainers -------------------------------------------------------------------------------------
+
+
+def _trainer(context: Context, arguments: Arguments, node: ast.Call, frame: Frame) -> Instance:
+    site = TrainerSite(pairs(arguments), arguments.complete, context.location(node, frame))
+    context.recorder.add(site)
+    watched = any(_watches(value) for value in _callbacks(arguments))
+    return Instance(lightning.TRAINER, site.arguments, arguments.complete, (site, watched))
+
+
+def _callbacks(arguments: Arguments) -> Iterator[Abstract]:
+    given = arguments.keywords.get("callbacks")
+    for option in options(given) if given is not None else ():
+        if isinstance(option, Sequence):
+            for item in option.items:
+                yield from options(item)
+        else:
+            yield option
+
+
+def _watches(value: Abstract) -> bool:
+    """Whether it is a ModelCheckpoint that watches a key."""
+    is_site = isinstance(value, Instance) and isinstance(value.label, MonitorSite)
+    return is_site and value.label.watcher == "ModelCheckpoint" and value.label.key != Known(None)
+
+
+def method(
+    context: Context,
+    receiver: Instance,
+    name: str,
+    arguments: Arguments,
+    node: ast.Call,
+    frame: Frame,
+) -> None:
+    """``trainer.fit(model)`` and its sisters; other methods of known objects leave no site."""
+    if receiver.name != lightning.TRAINER or name not in RUNS:
+        return
+    label = receiver.label if isinstance(receiver.label, tuple) else (None, False)
+    model = arguments.get(0, "model")
+    context.recorder.add(
+        TrainerCall(
+            method=name,  # type: ignore[arg-type]
+            scope=f"{frame.module.path}:{frame.function}",
+            trainer=label[0].location if label[0] is not None else None,
+            model=class_name(model),
+            passes_model=model is not None and model != Const(None),
+            ckpt_path=_value(arguments.keywords.get("ckpt_path"), Known(None), arguments),
+            monitored=bool(label[1]),
+            location=context.location(node, frame),
+        )
+    )
+
+
+def class_name(value: Abstract | None) -> str:
+    """The class of a project's object; empty where it is not known."""
+    names = {
+        option.name if isinstance(option, Instance) else "" for option in options(value or Const(0))
+    }
+    return names.pop() if len(names) == 1 else ""

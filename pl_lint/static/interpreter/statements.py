@@ -1,0 +1,218 @@
+"""What a block of statements does."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from collections.abc import Mapping as Table
+
+from pl_lint.static.interpreter import listing, lookup
+from pl_lint.static.interpreter.abstract import NOTHING, Abstract, Const, Function, Sequence, join
+from pl_lint.static.interpreter.context import Context, Frame, Snapshot
+from pl_lint.static.interpreter.expressions import binary
+from pl_lint.static.interpreter.iteration import an_element, elements
+from pl_lint.static.interpreter.truth import truth
+from pl_lint.static.names import FunctionNode
+
+BATCH_CONDITIONS = frozenset({"batch_idx", "batch_index", "batch_nb", "is_last_batch", "step"})
+"""Names in a condition that is true for some batches only."""
+
+
+def block(context: Context, body: list[ast.stmt], frame: Frame) -> bool:
+    """Execute statements; whether what follows the block can be reached."""
+    for node in body:
+        context.budget -= 1
+        if context.budget < 0:
+            return True
+        handler = STATEMENTS.get(type(node))
+        if handler is not None and not handler(context, node, frame):
+            return False
+    return True
+
+
+def _expression(context: Context, node: ast.Expr, frame: Frame) -> bool:
+    context.evaluate(node.value, frame)
+    return True
+
+
+def _assign(context: Context, node: ast.Assign, frame: Frame) -> bool:
+    value = context.evaluate(node.value, frame)
+    for target in node.targets:
+        lookup.assign(context, target, value, frame)
+    return True
+
+
+def _annotated(context: Context, node: ast.AnnAssign, frame: Frame) -> bool:
+    if node.value is not None:
+        lookup.assign(context, node.target, context.evaluate(node.value, frame), frame)
+    return True
+
+
+def _augmented(context: Context, node: ast.AugAssign, frame: Frame) -> bool:
+    value = context.evaluate(node.value, frame)
+    match node.target:
+        case ast.Attribute(ast.Name("self"), attr) if isinstance(value, Sequence):
+            listing.appended(context, attr, node, frame)
+            return True
+    before = context.evaluate(node.target, frame)
+    lookup.assign(context, node.target, binary(context, node.op, before, value), frame)
+    return True
+
+
+def _return(context: Context, node: ast.Return, frame: Frame) -> bool:
+    value = context.evaluate(node.value, frame) if node.value else Const(None)
+    frame.returns.append(value)
+    return False
+
+
+def _stop(_: Context, __: ast.stmt, ___: Frame) -> bool:
+    return False
+
+
+def _raise(context: Context, node: ast.Raise, frame: Frame) -> bool:
+    if node.exc is not None:
+        context.evaluate(node.exc, frame)
+    return False
+
+
+def _function(context: Context, node: FunctionNode, frame: Frame) -> bool:
+    frame.names[node.name] = Function(node, frame.module, frame.names)
+    return True
+
+
+# --- branches -------------------------------------------------------------------------------------
+
+
+def _if(context: Context, node: ast.If, frame: Frame) -> bool:
+    known = truth(context.evaluate(node.test, frame))
+    if known is not None:
+        return block(context, node.body if known else node.orelse, frame)
+    sampled = _asks_for_batch(node.test)
+    context.sampled += sampled
+    reaches = branches(context, frame, (node.body, node.orelse))
+    context.sampled -= sampled
+    return reaches
+
+
+def _asks_for_batch(test: ast.expr) -> bool:
+    """Whether a condition picks some batches of an epoch."""
+    names = (
+        node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
+        for node in ast.walk(test)
+    )
+    return any(name in BATCH_CONDITIONS or name.endswith("global_step") for name in names)
+
+
+def branches(context: Context, frame: Frame, bodies: tuple[list[ast.stmt], ...]) -> bool:
+    """Execute alternatives from the same state and join what they leave behind."""
+    before = context.snapshot(frame)
+    after: list[Snapshot] = []
+    for body in bodies:
+        context.restore(frame, before)
+        if block(context, body, frame):
+            after.append(context.snapshot(frame))
+    if after:
+        context.restore(frame, _joined(after))
+    return bool(after)
+
+
+def _joined(snapshots: list[Snapshot]) -> Snapshot:
+    first, *rest = snapshots
+    for other in rest:
+        first = (_joined_names(first[0], other[0]), _joined_names(first[1], other[1]))
+    return first
+
+
+def _joined_names(one: dict[str, Abstract], other: dict[str, Abstract]) -> dict[str, Abstract]:
+    """A name that only one branch sets is taken as set: the code that reads it expects so."""
+    joined = {**one, **other}
+    for name in one.keys() & other.keys():
+        if one[name] is not other[name]:
+            joined[name] = join(one[name], other[name])
+    return joined
+
+
+def _match(context: Context, node: ast.Match, frame: Frame) -> bool:
+    context.evaluate(node.subject, frame)
+    return branches(context, frame, (*(case.body for case in node.cases), []))
+
+
+def _try(context: Context, node: ast.Try, frame: Frame) -> bool:
+    handlers = tuple(handler.body for handler in node.handlers)
+    reaches = branches(context, frame, ([*node.body, *node.orelse], *handlers))
+    return block(context, node.finalbody, frame) and reaches
+
+
+# --- loops ----------------------------------------------------------------------------------------
+
+
+def _for(context: Context, node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
+    iterable = context.evaluate(node.iter, frame)
+    known = elements(context, iterable)
+    if known is None:
+        lookup.assign(context, node.target, an_element(context, iterable), frame)
+        branches(context, frame, (node.body, []))
+    else:
+        _unrolled(context, node, known, frame)
+    block(context, node.orelse, frame)
+    return True
+
+
+def _unrolled(
+    context: Context, node: ast.For | ast.AsyncFor, items: tuple[Abstract, ...], frame: Frame
+) -> None:
+    for item in items:
+        lookup.assign(context, node.target, item, frame)
+        block(context, node.body, frame)
+
+
+def _while(context: Context, node: ast.While, frame: Frame) -> bool:
+    context.evaluate(node.test, frame)
+    branches(context, frame, (node.body, []))
+    return True
+
+
+def _with(context: Context, node: ast.With | ast.AsyncWith, frame: Frame) -> bool:
+    for item in node.items:
+        value = context.evaluate(item.context_expr, frame)
+        if item.optional_vars is not None:
+            lookup.assign(context, item.optional_vars, value, frame)
+    return block(context, node.body, frame)
+
+
+def _delete(_: Context, node: ast.Delete, frame: Frame) -> bool:
+    for target in node.targets:
+        if isinstance(target, ast.Name):
+            frame.names[target.id] = NOTHING
+    return True
+
+
+def _assert(context: Context, node: ast.Assert, frame: Frame) -> bool:
+    context.evaluate(node.test, frame)
+    return True
+
+
+STATEMENTS: Table[type[ast.stmt], Callable[..., bool]] = {
+    ast.Expr: _expression,
+    ast.Assign: _assign,
+    ast.AnnAssign: _annotated,
+    ast.AugAssign: _augmented,
+    ast.Return: _return,
+    ast.Break: _stop,
+    ast.Continue: _stop,
+    ast.Raise: _raise,
+    ast.Assert: _assert,
+    ast.Delete: _delete,
+    ast.FunctionDef: _function,
+    ast.AsyncFunctionDef: _function,
+    ast.If: _if,
+    ast.Match: _match,
+    ast.Try: _try,
+    ast.For: _for,
+    ast.AsyncFor: _for,
+    ast.While: _while,
+    ast.With: _with,
+    ast.AsyncWith: _with,
+}
+if hasattr(ast, "TryStar"):
+    STATEMENTS = {**STATEMENTS, ast.TryStar: _try}

@@ -1,0 +1,83 @@
+"""Every rule on its fixtures: `# expect: LTN101` stands on the line that the finding is about.
+
+Each folder of fixtures/rules belongs to one rule and is read with that rule alone switched on. A
+file that is a folder is one project of several files.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pl_lint.config import Config
+from pl_lint.rules.registry import all_rules
+from pl_lint.static.engine import read
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "rules"
+CASES = sorted(path for folder in FIXTURES.iterdir() for path in folder.iterdir())
+EXPECTED = re.compile(r"#\s*expect:\s*(LTN\d{3}(?:\s*,\s*LTN\d{3})*)")
+SPELLINGS = {
+    "lightning.pytorch": {},
+    "pytorch_lightning": {"lightning.pytorch": "pytorch_lightning"},
+    "lightning": {
+        "import lightning.pytorch as pl": "import lightning as L",
+        "pl.": "L.",
+    },
+}
+"""How people import Lightning, as replacements in the fixtures' own spelling."""
+
+
+def files(case: Path) -> list[Path]:
+    return sorted(case.rglob("*.py")) if case.is_dir() else [case]
+
+
+def expected(case: Path) -> list[tuple[str, int, str]]:
+    """(file name, line, code) of every expectation."""
+    return sorted(
+        (path.name, number, code)
+        for path in files(case)
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        for match in EXPECTED.finditer(line)
+        for code in re.findall(r"LTN\d{3}", match[1])
+    )
+
+
+def found(case: Path, code: str) -> list[tuple[str, int, str]]:
+    reading = read([case], Config(root=case.parent, select=(code,)))
+    assert not reading.unreadable
+    return sorted(
+        (Path(one.location.path).name, one.location.line, one.code) for one in reading.findings
+    )
+
+
+def respelled(text: str, spelling: str) -> str:
+    for before, after in SPELLINGS[spelling].items():
+        text = re.sub(rf"(?<![\w.]){re.escape(before)}", after, text)
+    return text
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}/{case.stem}")
+def test_finds_exactly_what_the_fixture_expects(case: Path, spelling: str, tmp_path: Path) -> None:
+    copy = tmp_path / case.name
+    shutil.copytree(case, copy) if case.is_dir() else shutil.copy(case, copy)
+    for path in files(copy):
+        path.write_text(respelled(path.read_text("utf-8"), spelling), "utf-8")
+    assert found(copy, case.parent.name) == expected(case)
+
+
+def test_healthy_and_sick_mean_what_they_say() -> None:
+    for case in CASES:
+        assert case.name.startswith(("sick_", "healthy_"))
+        assert bool(expected(case)) is case.name.startswith("sick_"), case
+
+
+def test_every_rule_has_fixtures_and_every_fixture_a_rule() -> None:
+    names = {case.parent.name: set() for case in CASES}
+    for case in CASES:
+        names[case.parent.name].add(case.name.partition("_")[0])
+    assert {rule.code for rule in all_rules()} == names.keys()
+    assert all(kinds == {"sick", "healthy"} for kinds in names.values()), names
