@@ -179,6 +179,7 @@ class Template:
             self.pid = self.next(lambda: deadline, self.files, 1)["template"]
             imported = self.next(lambda: deadline, self.files, 1)
             self.threads = imported["threads"]
+            self.check_output(self.files, 1)
             if imported["imported"]["how"] == "returned":
                 return None
             write_atomically(self.files.ending(0), imported["imported"])
@@ -200,13 +201,16 @@ class Template:
     def next(self, deadline: Callable[[], float], files: Files, ranks: int) -> Message:
         """The template's next message, while the output stays in bounds and the time lasts."""
         while (message := self._receive()) is None:
-            if printed(files, ranks) > self.limits.output_bytes:
-                raise Flooded
+            self.check_output(files, ranks)
             if time.monotonic() > deadline():
                 raise Overdue
         if "gone" in message:
             raise Gone(message["gone"])
         return message
+
+    def check_output(self, files: Files, ranks: int) -> None:
+        if printed(files, ranks) > self.limits.output_bytes:
+            raise Flooded
 
     def _receive(self) -> Message | None:
         try:

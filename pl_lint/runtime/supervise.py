@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from pl_lint.runtime.client import Gone, Stopped, Template, await_text, mark
+from pl_lint.runtime.client import Flooded, Gone, Stopped, Template, await_text, mark
 from pl_lint.runtime.outcome import Observed, read_ending
 from pl_lint.runtime.wire import Files, Message, RunOrder
 
@@ -32,15 +32,23 @@ class Supervision:
         try:
             self.template.send({"op": "run", "order": self.order.to_dict()})
             self._until_done(self._deadline)
+        except Gone as gone:
+            self._lose(gone)
         except Stopped as stopped:
             if not self._failed():
                 mark(self.observed, stopped, self.template.limits)
             self._stop()
-        except Gone as gone:
-            self._lose(gone)
+        self._check_output()
         self.observed.seconds = time.monotonic() - self._started
         self.observed.phase = "run" if self._has_begun() else "import"
         return self.observed
+
+    def _check_output(self) -> None:
+        """A flood that ended before it was seen is one all the same."""
+        try:
+            self.template.check_output(self.files, self.order.ranks)
+        except Flooded as flooded:
+            mark(self.observed, flooded, self.template.limits)
 
     def _has_begun(self) -> bool:
         return all(self.files.started(rank).exists() for rank in range(self.order.ranks))

@@ -60,6 +60,10 @@ def flood(spec: Spec, directory: Path, rank: int) -> None:
         print("x" * 1000)
 
 
+def print_at_once(spec: Spec, directory: Path, rank: int) -> None:
+    sys.stdout.write("x" * spec["bytes"])
+
+
 def all_reduce(spec: Spec, directory: Path, rank: int) -> None:
     import torch
     import torch.distributed as dist

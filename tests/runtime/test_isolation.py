@@ -291,6 +291,11 @@ def test_a_flood_of_output_is_cut_off(run: Run) -> None:
     assert sum(path.stat().st_size for path in files) <= LIMITS.output_bytes
 
 
+@pytest.mark.parametrize(("size", "status"), [(1 << 20, "finished"), (9 << 20, "flooded")])
+def test_a_flood_that_is_quickly_over_counts(run: Run, size: int, status: str) -> None:
+    assert run(program="print_at_once", bytes=size).status == status
+
+
 def test_an_exception_at_import(run: Run, bare_runner: Runner) -> None:
     outcome = run("import time\nimport no_such_package\n")
     assert (outcome.status, outcome.phase) == ("raised", "import")
