@@ -97,12 +97,13 @@ def _list(text: str) -> list[str]:
 
 
 def _check(arguments: list[str]) -> int:
+    options = _check_parser().parse_args(arguments)
+    paths = options.paths or [Path(".")]
+
     from pl_lint.config import ConfigError, load
     from pl_lint.rules.registry import all_rules
     from pl_lint.static.engine import read
 
-    options = _check_parser().parse_args(arguments)
-    paths = options.paths or [Path(".")]
     rules = tuple(all_rules())
     try:
         config = load(paths, _overrides(options), [rule.code for rule in rules], options.config)
@@ -121,13 +122,13 @@ def _overrides(options: argparse.Namespace) -> Mapping[str, Any]:
 
 
 def _result(reading: Reading, rules: Iterable[Rule], config: Any) -> Result:
-    from pl_lint.report.result import Result, in_order
+    from pl_lint.report.result import Result, in_order, relevant_files
 
     return Result(
         findings=in_order(reading.findings),
         unreadable=tuple(sorted(reading.unreadable, key=lambda one: one.location)),
         files=reading.files,
-        relevant=reading.relevant,
+        relevant=relevant_files(reading.project),
         config=config,
         names={rule.code: rule.name for rule in rules},
     )

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 MADE = "<!-- Made by `python -m pl_lint.docs` from the docstring; change it there. -->\n"
 
 
+OBSERVERS = {
+    "reading": "reading",
+    "running": "running",
+    "both": "reading, and running proves or refutes it",
+}
+
+
 class Documented(Protocol):
     """What rules and checks have in common."""
 
@@ -58,10 +65,24 @@ def _block(lines: Sequence[str], position: int) -> tuple[int, str]:
         return _fenced(lines, position)
     following = lines[position + 1] if position + 1 < len(lines) else ""
     if line.strip() and _UNDERLINE.fullmatch(following):
-        return 2, f"## {line.strip()}"
-    if line.startswith("    ") and not (position and lines[position - 1].strip()):
+        return _heading(lines, position)
+    if line.startswith("    ") and _may_be_code(lines, position):
         return _indented(lines, position)
     return 1, _prose(line)
+
+
+def _heading(lines: Sequence[str], position: int) -> tuple[int, str]:
+    """A heading and exactly one empty line below it."""
+    end = position + 2
+    while end < len(lines) and not lines[end].strip():
+        end += 1
+    return end - position, f"## {lines[position].strip()}\n"
+
+
+def _may_be_code(lines: Sequence[str], position: int) -> bool:
+    """Whether an indented line begins a block, rather than going on with a list's item."""
+    before = lines[position - 1].strip() if position else ""
+    return not before or _UNDERLINE.fullmatch(before) is not None
 
 
 def _fenced(lines: Sequence[str], position: int) -> tuple[int, str]:
@@ -97,7 +118,7 @@ def page(rule: Rule) -> str:
     facts = [
         f"Status: **{rule.status.value}**",
         f"default: **{'on' if rule.default else 'off'}**",
-        f"found by: {_listed(rule.observers)}",
+        f"found by: **{OBSERVERS[rule.observers]}**",
     ]
     return f"# {rule.code}: {rule.name}\n\n{' · '.join(facts)}\n\n{_body(rule)}"
 
@@ -111,10 +132,6 @@ def _body(documented: Documented) -> str:
     return markdown(documented.documentation)
 
 
-def _listed(observers: Iterable[object]) -> str:
-    return " and ".join(str(getattr(observer, "value", observer)) for observer in observers)
-
-
 def rule_index(rules: Iterable[Rule]) -> str:
     rows = (
         (
@@ -123,7 +140,7 @@ def rule_index(rules: Iterable[Rule]) -> str:
             rule.summary,
             rule.status.value,
             "on" if rule.default else "off",
-            _listed(rule.observers),
+            OBSERVERS[rule.observers],
         )
         for rule in rules
     )

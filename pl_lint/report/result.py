@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pl_lint.config import Config
+from pl_lint.facts.sites import ProjectFacts
 from pl_lint.findings import Finding
 from pl_lint.static.sources import Unreadable
 
@@ -17,8 +18,8 @@ CLEAN, FOUND, UNUSABLE = 0, 1, 2
 class Result:
     """One run of the reader.
 
-    ``files`` were read, ``relevant`` of them hold Lightning code. ``names`` gives each code the
-    name of its rule.
+    ``files`` were looked at, in ``relevant`` of them Lightning code was found. ``names`` gives each
+    code the name of its rule.
     """
 
     findings: tuple[Finding, ...]
@@ -47,3 +48,9 @@ class Result:
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Findings as people read files, whatever order they were made in."""
     return tuple(sorted(findings, key=lambda f: (f.location, f.code, f.message)))
+
+
+def relevant_files(project: ProjectFacts) -> int:
+    """In how many files something of Lightning's was found: a class, a Trainer, a monitor."""
+    sites = (*project.classes, *project.monitors, *project.trainers, *project.calls)
+    return len({site.location.path for site in (*sites, *project.stray_logs)})
