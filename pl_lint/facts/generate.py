@@ -211,6 +211,7 @@ def canonical_names(release: Release) -> dict[str, tuple[str, str]]:
     roots = {
         found.dotted: kind for kind in ROOTS if (found := root_class(release, kind)) is not None
     }
+    roots["lightning_fabric.loggers.logger.Logger"] = "Logger"  # LitLogger extends Fabric's
     names: dict[str, tuple[str, str]] = {}
     for dotted, found in release.exports():
         kind = _kind(release, found, roots)
@@ -222,7 +223,7 @@ def canonical_names(release: Release) -> dict[str, tuple[str, str]]:
 def _kind(release: Release, found: Found, roots: dict[str, str]) -> str:
     if found.node.name in FUNCTIONS:
         return found.node.name
-    if found.node.name.startswith("_"):
+    if found.node.name.startswith("_") or found.dotted.startswith("lightning_fabric"):
         return ""
     kinds = [roots[one.dotted] for one in release.ancestry(found) if one.dotted in roots]
     return kinds[0] if kinds else ""
