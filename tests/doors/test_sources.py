@@ -157,6 +157,7 @@ def read(data: bytes) -> SourceFile | Unreadable:
         (b"x = '\\d'", "x = '\\d'"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:invalid escape")
 def test_text_is_decoded_as_python_does(data: bytes, text: str) -> None:
     answer = read(data)
     assert isinstance(answer, SourceFile)
