@@ -13,9 +13,10 @@ from typing import Protocol
 
 from pl_lint.config import Config, Selectable
 from pl_lint.facts.sites import ProjectFacts
-from pl_lint.findings import Finding
+from pl_lint.findings import Finding, Location
 from pl_lint.static.project import gather
 from pl_lint.static.sources import (
+    TOO_DEEP,
     SourceFile,
     Unreadable,
     find_sources,
@@ -23,6 +24,9 @@ from pl_lint.static.sources import (
     parse,
     read_bytes,
 )
+
+DEEP = 60
+"""Nested syntax in a file that may exhaust Python's stack. Code that people write stays below."""
 
 
 class AnyRule(Selectable, Protocol):
@@ -44,12 +48,28 @@ class Reading:
 def read(paths: Sequence[Path], config: Config, rules: Iterable[AnyRule] | None = None) -> Reading:
     """Read files and folders and judge them by the selected rules (all of them by default)."""
     sources, unreadable, files = _load(paths, config)
-    project = gather(sources, config)
+    sources, too_deep, project = _gather(sources, config)
     selected = [rule for rule in _rules(rules) if config.selects(rule)]
     findings = _distinct(finding for rule in selected for finding in rule(project))
     suppressions = {source.path: source.suppressions for source in sources}
     kept = [one for one in findings if not suppressions[one.location.path].hides(one)]
-    return Reading(project, tuple(sorted(kept, key=_order)), tuple(unreadable), files)
+    return Reading(project, tuple(sorted(kept, key=_order)), (*unreadable, *too_deep), files)
+
+
+def _gather(
+    sources: list[SourceFile], config: Config
+) -> tuple[list[SourceFile], list[Unreadable], ProjectFacts]:
+    """Interprets the sources. Those too deeply nested for that are left out, deepest first."""
+    left, too_deep = list(sources), []
+    while True:
+        try:
+            return left, too_deep, gather(left, config)
+        except RecursionError:
+            deepest = max(left, key=lambda source: source.depth)
+            if deepest.depth < DEEP:  # no file's fault
+                raise
+            left.remove(deepest)
+            too_deep.append(Unreadable(Location(deepest.path, 1), TOO_DEEP))
 
 
 def _rules(rules: Iterable[AnyRule] | None) -> Iterable[AnyRule]:

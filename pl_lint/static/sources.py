@@ -20,6 +20,7 @@ from pl_lint.static.suppressions import Suppressions
 from pl_lint.static.walk import find_sources
 
 __all__ = [
+    "TOO_DEEP",
     "SourceFile",
     "Unreadable",
     "find_sources",
@@ -35,9 +36,12 @@ LARGEST = 16 * 2**20
 """Bytes. Parsing takes about 100 times the size of the text in memory, and no one writes this by
 hand."""
 
+TOO_DEEP = "too deeply nested to read; simplify it or exclude the file"
+
 WORDS = (
     b"lightning",
     b"torchmetrics",
+    b"pl_lint",
     b"training_step",
     b"validation_step",
     b"test_step",
@@ -82,6 +86,16 @@ class SourceFile:
     def lines(self) -> tuple[str, ...]:
         """The lines as Python counts them (``str.splitlines`` would also cut at form feeds)."""
         return tuple(self.text.split("\n"))
+
+    @property
+    def depth(self) -> int:
+        """How deep the syntax is nested; found without recursion, which is what may be too deep."""
+        deepest = 0
+        level: list[ast.AST] = [self.tree]
+        while level:
+            deepest += 1
+            level = [child for node in level for child in ast.iter_child_nodes(node)]
+        return deepest
 
     def location(self, node: ast.expr | ast.stmt) -> Location:
         """Where a node stands. Python counts columns in UTF-8 bytes, people in characters."""
@@ -156,7 +170,7 @@ def parse(path: Path, data: bytes) -> SourceFile | Unreadable:
         line, column = max(error.lineno or 1, 1), max(error.offset or 1, 1)
         return _unreadable(path, explain(error, text), line, column)
     except (RecursionError, MemoryError):
-        return _unreadable(path, "too deeply nested to read; simplify it or exclude the file")
+        return _unreadable(path, TOO_DEEP)
     except (ValueError, OverflowError) as error:
         return _unreadable(path, f"cannot be parsed: {error}; exclude the file")
     return SourceFile(shown(path), text, tree, Suppressions(text))
