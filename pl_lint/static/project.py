@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pl_lint.config import Config
 from pl_lint.facts.sites import (
@@ -23,38 +25,38 @@ from pl_lint.facts.sites import (
     TrainerSite,
 )
 from pl_lint.static.interpreter.classes import LightningClass, classify, facts_of
+from pl_lint.static.interpreter.files import interpret_file
 from pl_lint.static.interpreter.recorder import Recorder
 from pl_lint.static.names import Project, index_module
 from pl_lint.static.sources import SourceFile
+from pl_lint.static.versions import Versions
 
+USED = re.compile(r"""(?<!super\(\))\.([a-z]\w+)|["'](\w+)["']""")
 OWN = (LogSite, MetricUse, ListSite, DeviceSite, SchedulerSite, HyperparameterSite)
 """Kinds of sites that belong to a class; the others belong to the project."""
 
 
-def gather(sources: Iterable[SourceFile], config: Config) -> ProjectFacts:
+def gather(sources: Sequence[SourceFile], config: Config) -> ProjectFacts:
     """Interpret every class that Lightning calls and every script around them."""
     project = Project(index_module(source) for source in sources)
+    versions = Versions(sources, config)
     shared = Recorder()
-    classes = tuple(_classes(project, shared))
+    found = tuple(_lightning_classes(project))
+    classes = tuple(_facts(one, project, shared, versions) for one in found)
+    skip = frozenset(one.info for one in found)
+    for module in project.modules:
+        interpret_file(module, project, shared, skip)
     return ProjectFacts(
         classes=classes,
-        monitors=shared.all(MonitorSite),
+        monitors=tuple(_linked(shared)),
         stray_logs=shared.all(StrayLog),
         trainers=shared.all(TrainerSite),
         calls=shared.all(TrainerCall),
         seeds=shared.all(SeedSite),
         splits=shared.all(SplitSite),
         cases=shared.all(CaseSite),
+        attributes_used=_attributes_used(sources),
     )
-
-
-def _classes(project: Project, shared: Recorder) -> Iterator[ClassFacts]:
-    for found in _lightning_classes(project):
-        recorder = Recorder()
-        yield facts_of(found, project, recorder)
-        for kind, sites in recorder.sites.items():
-            if kind not in OWN:
-                shared.extend(sites)
 
 
 def _lightning_classes(project: Project) -> Iterator[LightningClass]:
@@ -63,3 +65,33 @@ def _lightning_classes(project: Project) -> Iterator[LightningClass]:
             found = classify(info, project)
             if found is not None:
                 yield found
+
+
+def _facts(
+    found: LightningClass, project: Project, shared: Recorder, versions: Versions
+) -> ClassFacts:
+    recorder = Recorder()
+    facts = facts_of(found, project, recorder, versions.newest(found.info.module.path))
+    for kind, sites in recorder.sites.items():
+        if kind not in OWN:
+            shared.extend(sites)
+    return facts
+
+
+def _linked(shared: Recorder) -> Iterator[MonitorSite]:
+    """The watchers with the classes that they are trained with, where all of these are known."""
+    for monitor in shared.all(MonitorSite):
+        models = shared.links.get(monitor.location, set())
+        known = models and "" not in models
+        yield replace(monitor, modules=tuple(sorted(models))) if known else monitor
+
+
+def _attributes_used(sources: Sequence[SourceFile]) -> frozenset[str]:
+    """Every name that is read as an attribute or written as a string, over all files.
+
+    A search of the text instead of one more walk over every tree: what it finds too much makes a
+    rule silent, never loud.
+    """
+    return frozenset(
+        name for source in sources for match in USED.findall(source.text) for name in match if name
+    )

@@ -6,7 +6,16 @@ import ast
 from collections.abc import Callable
 
 from pl_lint.facts.sites import DeviceSite, Gathered
-from pl_lint.static.interpreter import containers, listing, logs, lookup, metrics, outside, scripts
+from pl_lint.static.interpreter import (
+    containers,
+    listing,
+    logs,
+    lookup,
+    metrics,
+    outside,
+    schedulers,
+    scripts,
+)
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -138,6 +147,8 @@ def _outside(
         return metrics.make_collection(context, arguments, node, frame)
     if outside.is_metric(name):
         return metrics.make(context, name, arguments, node, frame)
+    if schedulers.is_scheduler(name):
+        return schedulers.build(context, name, arguments, node, frame)
     known = scripts.call(context, name, arguments, node, frame)
     return known if known is not None else outside.call(context, name, arguments, node, frame)
 
@@ -329,4 +340,5 @@ def _instance(
     for base in context.project.ancestors(info):
         if isinstance(base, str) and outside.is_metric(base):
             return metrics.make(context, info.qualified, arguments, node, frame)
+    context.built.append(info.qualified)
     return Instance(info.qualified, outside.pairs(arguments), arguments.complete)

@@ -127,7 +127,9 @@ def interpret(found: LightningClass, project: Project, recorder: Recorder) -> Ma
         if name in methods:
             machine.enter(*methods[name], Hook("__init__" if name == "__init__" else name))
     for name in _roots(found, methods):
-        machine.enter(*methods[name], Hook(name, stage_of(name)))
+        returned = machine.enter(*methods[name], Hook(name, stage_of(name)))
+        if name == "configure_optimizers":
+            schedulers.record(machine, returned)
     for name in _unreached(found, methods, recorder):
         machine.enter(*methods[name], Hook())
     return machine
@@ -162,10 +164,11 @@ def _unreached(
 # --- facts ----------------------------------------------------------------------------------------
 
 
-def facts_of(found: LightningClass, project: Project, recorder: Recorder) -> ClassFacts:
+def facts_of(
+    found: LightningClass, project: Project, recorder: Recorder, newest: str
+) -> ClassFacts:
     """Everything that reading knows of a class."""
     machine = interpret(found, project, recorder)
-    recorder.extend(schedulers.sites(machine, found.methods()))
     return ClassFacts(
         name=found.info.qualified,
         kind=found.kind,  # type: ignore[arg-type]
@@ -174,6 +177,7 @@ def facts_of(found: LightningClass, project: Project, recorder: Recorder) -> Cla
             base if isinstance(base, str) else base.qualified for base in found.ancestors[1:]
         ),
         open=found.open,
+        lightning=newest,
         own_methods=tuple(_method_sites(found, recorder)),
         logs=recorder.all(LogSite),
         metrics=tuple(metrics.sites(machine)),

@@ -83,6 +83,7 @@ class Context(ABC):
         self.sampled = 0
         self.uncertain = 0
         self.budget = 0
+        self.built: list[str] = []
         self._identities = 0
         self._running: list[int] = []
         self._constants: set[tuple[str, str]] = set()

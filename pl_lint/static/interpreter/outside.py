@@ -7,6 +7,8 @@ from collections.abc import Callable
 from collections.abc import Mapping as Table
 
 from pl_lint.facts.sites import Gathered, Pairs
+from pl_lint.facts.torchmetrics import UNPACKED
+from pl_lint.facts.values import UNKNOWN
 from pl_lint.static.interpreter import lookup
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
@@ -96,7 +98,9 @@ def gathers(name: str) -> bool:
 def pairs(arguments: Arguments) -> Pairs:
     """Arguments as plain data."""
     positional = ((str(index), to_value(v)) for index, v in enumerate(arguments.positional))
-    return (*positional, *((name, to_value(v)) for name, v in arguments.keywords.items()))
+    named = ((name, to_value(v)) for name, v in arguments.keywords.items())
+    hidden = () if arguments.complete else ((UNPACKED, UNKNOWN),)
+    return (*positional, *named, *hidden)
 
 
 def call(

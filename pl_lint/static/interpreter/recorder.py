@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from pl_lint.findings import Location
+
 Site = TypeVar("Site")
 
 
@@ -16,12 +18,15 @@ class Recorder:
     sites: dict[type, dict[Any, None]] = field(default_factory=dict)
     called_methods: set[str] = field(default_factory=set)
     saves_hyperparameters: bool = False
+    links: dict[Location, set[str]] = field(default_factory=dict)
+    """Which classes are trained with a watcher; an empty name is a class that is not known."""
 
     def add(self, site: object) -> None:
         self.sites.setdefault(type(site), {})[site] = None
 
-    def discard(self, site: object) -> None:
-        self.sites.get(type(site), {}).pop(site, None)
+    def link(self, watcher: Location, model: str) -> None:
+        """A watcher sees what this class logs."""
+        self.links.setdefault(watcher, set()).add(model)
 
     def all(self, kind: type[Site]) -> tuple[Site, ...]:
         return tuple(self.sites.get(kind, {}))

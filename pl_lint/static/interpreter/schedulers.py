@@ -2,14 +2,134 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from pl_lint.facts.sites import MonitorSite, SchedulerSite
-from pl_lint.static.interpreter.machine import Machine
-from pl_lint.static.names import ClassInfo, FunctionNode
+from pl_lint.facts.sites import ABSENT, MonitorSite, SchedulerSite
+from pl_lint.facts.values import UNKNOWN, Value
+from pl_lint.findings import Location
+from pl_lint.static.interpreter.abstract import (
+    Abstract,
+    Const,
+    Instance,
+    Mapping,
+    Sequence,
+    options,
+    to_value,
+)
+from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.outside import pairs
 
-Methods = dict[str, tuple[ClassInfo, FunctionNode]]
+
+@dataclass(frozen=True)
+class Built:
+    """What is remembered of a scheduler: where it was made, and whether from a number of steps."""
+
+    location: Location
+    per_step: bool
 
 
-def sites(machine: Machine, methods: Methods) -> Iterator[SchedulerSite | MonitorSite]:
-    return iter(())
+STEP_WORDS = frozenset({"total_steps", "num_training_steps", "estimated_stepping_batches"})
+"""Names in the arguments of a scheduler that are numbers of optimizer steps."""
+FAMILIES = ("torch.optim.lr_scheduler.", "transformers.")
+
+
+def is_scheduler(name: str) -> bool:
+    """Whether a name from outside makes a learning-rate scheduler."""
+    last = name.rpartition(".")[2]
+    return name.startswith(FAMILIES) and ("torch." in name or last.startswith("get_"))
+
+
+def build(
+    context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
+) -> Instance:
+    """A scheduler, remembered until ``configure_optimizers`` returns it."""
+    built = Built(context.location(node, frame), _mentions_steps(node))
+    return Instance(name, pairs(arguments), arguments.complete, built)
+
+
+def _mentions_steps(node: ast.Call) -> bool:
+    """Whether an argument is, or is called, a number of optimizer steps."""
+    words = {keyword.arg for keyword in node.keywords}
+    for part in ast.walk(node):
+        words.add(part.attr if isinstance(part, ast.Attribute) else getattr(part, "id", None))
+    return bool(words & STEP_WORDS)
+
+
+def record(context: Context, returned: Abstract) -> None:
+    """Record the schedulers and monitors of a returned configuration."""
+    for configuration in options(returned):
+        for site in _sites(context, configuration):
+            context.recorder.add(site)
+
+
+def _sites(context: Context, returned: Abstract) -> Iterator[SchedulerSite | MonitorSite]:
+    match returned:
+        case Mapping():
+            yield from _of_optimizer_dict(context, returned)
+        case Sequence((Sequence(), second)):
+            items = second.items if isinstance(second, Sequence) else (second,)
+            for item in items:
+                yield from _of_config(context, item, "list")
+        case Sequence(items):
+            for item in items:
+                if isinstance(item, Mapping):
+                    yield from _of_optimizer_dict(context, item)
+
+
+def _of_optimizer_dict(
+    context: Context, configuration: Mapping
+) -> Iterator[SchedulerSite | MonitorSite]:
+    """``{"optimizer": ..., "lr_scheduler": ..., "monitor": ...}``"""
+    scheduler = configuration.get(Const("lr_scheduler"))
+    if scheduler is None or not configuration.complete:
+        return
+    for option in options(scheduler):
+        yield from _of_config(context, option, "bare")
+        outer = configuration.get(Const("monitor"))
+        where = _location(option)
+        if outer is not None and where is not None:
+            yield _monitor(context, outer, where)
+
+
+def _of_config(
+    context: Context, config: Abstract, form: str
+) -> Iterator[SchedulerSite | MonitorSite]:
+    """A scheduler by itself or in ``{"scheduler": ..., "interval": ..., "monitor": ...}``."""
+    interval: Value = ABSENT
+    scheduler: Abstract | None = config
+    if isinstance(config, Mapping):
+        form = "dict"
+        scheduler = config.get(Const("scheduler"))
+        given = config.get(Const("interval"))
+        interval = to_value(given) if given is not None else interval
+        interval = interval if config.complete else UNKNOWN
+        watched = config.get(Const("monitor"))
+        where = _location(scheduler)
+        if watched is not None and where is not None:
+            yield _monitor(context, watched, where)
+    for option in options(scheduler) if scheduler is not None else ():
+        if isinstance(option, Instance) and isinstance(option.label, Built):
+            built = option.label
+            yield SchedulerSite(
+                name=option.name,
+                arguments=option.arguments,
+                interval=interval,
+                form=form,  # type: ignore[arg-type]
+                per_step=built.per_step,
+                location=built.location,
+            )
+
+
+def _monitor(context: Context, watched: Abstract, where: Location) -> MonitorSite:
+    return MonitorSite("lr_scheduler", to_value(watched), where, modules=(context.owner,))
+
+
+def _location(scheduler: Abstract | None) -> Location | None:
+    for option in options(scheduler) if scheduler is not None else ():
+        if isinstance(option, Mapping):
+            return _location(option.get(Const("scheduler")))
+        if isinstance(option, Instance) and isinstance(option.label, Built):
+            return option.label.location
+    return None

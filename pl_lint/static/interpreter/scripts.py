@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import (
+    ABSENT,
+    NO,
+    YES,
     MonitorSite,
     SeedSite,
     SplitSite,
@@ -24,6 +28,23 @@ from pl_lint.static.interpreter.abstract import (
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.outside import pairs
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """What is remembered of a Trainer: where it was made and who watches."""
+
+    site: TrainerSite | None
+    watchers: tuple[MonitorSite, ...]
+
+    @property
+    def monitored(self) -> bool:
+        """Whether a ModelCheckpoint watches a key."""
+        return any(
+            watcher.watcher == "ModelCheckpoint" and watcher.key != ABSENT
+            for watcher in self.watchers
+        )
+
 
 WATCHERS = (lightning.MODEL_CHECKPOINT, lightning.EARLY_STOPPING)
 SEED = {
@@ -49,7 +70,7 @@ def call(
         return _trainer(context, arguments, node, frame)
     if canonical == lightning.SEED_EVERYTHING:
         workers = arguments.get(1, "workers")
-        value = _value(workers, Known(False), arguments)
+        value = _value(workers, NO, arguments)
         context.recorder.add(SeedSite(value, context.location(node, frame)))
     _split(context, name, arguments, node, frame)
     return None
@@ -68,7 +89,7 @@ def _split(context: Context, name: str, arguments: Arguments, node: ast.Call, fr
     position = 2 if name in SEED else -1
     given = arguments.get(position, keyword)
     seeded = (given is not None and given != Const(None)) or not arguments.complete
-    unshuffled = _value(arguments.keywords.get("shuffle"), UNKNOWN, arguments) == Known(False)
+    unshuffled = _value(arguments.keywords.get("shuffle"), UNKNOWN, arguments) == NO
     if name.endswith("KFold"):
         unshuffled = unshuffled or "shuffle" not in arguments.keywords
     if not unshuffled:
@@ -108,11 +129,11 @@ def _defaults(canonical: str) -> dict[str, Value]:
     if canonical == lightning.EARLY_STOPPING:
         return {"monitor": UNKNOWN, "mode": Known("min")}
     return {
-        "monitor": Known(None),
+        "monitor": ABSENT,
         "mode": Known("min"),
-        "filename": Known(None),
-        "auto_insert_metric_name": Known(True),
-        "every_n_train_steps": Known(None),
+        "filename": ABSENT,
+        "auto_insert_metric_name": YES,
+        "every_n_train_steps": ABSENT,
     }
 
 
@@ -122,8 +143,9 @@ def _defaults(canonical: str) -> dict[str, Value]:
 def _trainer(context: Context, arguments: Arguments, node: ast.Call, frame: Frame) -> Instance:
     site = TrainerSite(pairs(arguments), arguments.complete, context.location(node, frame))
     context.recorder.add(site)
-    watched = any(_watches(value) for value in _callbacks(arguments))
-    return Instance(lightning.TRAINER, site.arguments, arguments.complete, (site, watched))
+    watchers = tuple(filter(None, map(_watcher_of, _callbacks(arguments))))
+    label = Trainer(site, watchers)
+    return Instance(lightning.TRAINER, site.arguments, arguments.complete, label)
 
 
 def _callbacks(arguments: Arguments) -> Iterator[Abstract]:
@@ -136,10 +158,9 @@ def _callbacks(arguments: Arguments) -> Iterator[Abstract]:
             yield option
 
 
-def _watches(value: Abstract) -> bool:
-    """Whether it is a ModelCheckpoint that watches a key."""
-    is_site = isinstance(value, Instance) and isinstance(value.label, MonitorSite)
-    return is_site and value.label.watcher == "ModelCheckpoint" and value.label.key != Known(None)
+def _watcher_of(value: Abstract) -> MonitorSite | None:
+    is_watcher = isinstance(value, Instance) and isinstance(value.label, MonitorSite)
+    return value.label if is_watcher else None
 
 
 def method(
@@ -153,20 +174,23 @@ def method(
     """``trainer.fit(model)`` and its sisters; other methods of known objects leave no site."""
     if receiver.name != lightning.TRAINER or name not in RUNS:
         return
-    label = receiver.label if isinstance(receiver.label, tuple) else (None, False)
+    trainer = receiver.label if isinstance(receiver.label, Trainer) else Trainer(None, ())
     model = arguments.get(0, "model")
     context.recorder.add(
         TrainerCall(
             method=name,  # type: ignore[arg-type]
             scope=f"{frame.module.path}:{frame.function}",
-            trainer=label[0].location if label[0] is not None else None,
+            trainer=trainer.site.location if trainer.site is not None else None,
             model=class_name(model),
             passes_model=model is not None and model != Const(None),
-            ckpt_path=_value(arguments.keywords.get("ckpt_path"), Known(None), arguments),
-            monitored=bool(label[1]),
+            ckpt_path=_value(arguments.keywords.get("ckpt_path"), ABSENT, arguments),
+            monitored=trainer.monitored,
             location=context.location(node, frame),
         )
     )
+    if name == "fit":
+        for watcher in trainer.watchers:
+            context.recorder.link(watcher.location, class_name(model))
 
 
 def class_name(value: Abstract | None) -> str:

@@ -1,0 +1,168 @@
+"""Which Lightning the code is written for: pins near it, and what only old versions have.
+
+A hook that 2.0 removed is no mistake in a project that is pinned to 1.7. What counts is the newest
+version that the project admits, since that is the one where its code breaks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+from pl_lint.config import Config
+from pl_lint.facts import lightning
+from pl_lint.static.sources import SourceFile
+
+PIN_FILES = (
+    "poetry.lock",
+    "uv.lock",
+    "Pipfile.lock",
+    "requirements*.txt",
+    "requirements/*.txt",
+    "pyproject.toml",
+    "setup.cfg",
+    "setup.py",
+    "environment*.y*ml",
+    "conda*.y*ml",
+    "Pipfile",
+)
+"""Where projects write what they need; an exact lock comes before a range."""
+MAX_FOLDERS = 8
+LARGEST = 4 * 2**20
+"""Bytes of a lock file that are still looked through."""
+
+PIN = re.compile(
+    r"""(?<![\w/.-])(?:pytorch[-_]lightning|lightning)(?![\w./-])["']?\s*(?:\[[\w,\s-]*\])?
+    \s*(?:=\s*\{[^}]*?version\s*=\s*|["']?\s*:\s*\{[^}]*?"version"\s*:\s*)?(?:=\s*(?=["']))?["'(]?\s*
+    (?P<spec>(?:[=<>!~^]{1,3}\s*\d[\w.*]*|\d+\.[\w.*]+)(?:\s*,\s*[=<>!~]{1,3}\s*\d[\w.*]*)*)""",
+    re.VERBOSE,
+)
+LOCKED = re.compile(
+    r"""name\s*=\s*"(?:pytorch-lightning|lightning)"\s*\nversion\s*=\s*"(?P<spec>[\d.]+)"""
+)
+ONE = re.compile(r"(?P<op>[=<>!~^]*)\s*(?P<version>\d+(?:\.\d+)*)(?P<star>\.\*)?")
+
+OLD = re.compile(
+    r"from_argparse_args|add_argparse_args|pytorch_lightning\.metrics|\bpl\.metrics\.|"
+    r"self\.hparams\s*=[^=]|\boptimizer_idx\b|\bEvalResult\b|\bTrainResult\b|"
+    r"get_progress_bar_dict|LightningLoggerBase|\bgpus\s*=|resume_from_checkpoint\s*=|"
+    r"progress_bar_refresh_rate|distributed_backend|checkpoint_callback\s*=\s*(?:True|False|\w+,)|"
+    r"weights_summary|pytorch_lightning\.core\.lightning|tpu_cores\s*="
+)
+"""What a program can only say to Lightning 1.x or older."""
+NEW = re.compile(r"^\s*(?:import lightning\b|from lightning\b)", re.MULTILINE)
+"""The package ``lightning`` came with 2.0 (as a shell around the old name, shortly before)."""
+NEWEST_OLD = "1.9"
+
+Version = tuple[int, ...]
+
+
+class Versions:
+    """The newest Lightning that the code around a file admits."""
+
+    def __init__(self, sources: Sequence[SourceFile], config: Config) -> None:
+        self._configured = config.lightning_version
+        self._old = {_project_folder(source.path) for source in sources if _is_old(source.text)}
+        self._new = {source.path for source in sources if NEW.search(source.text)}
+
+    def newest(self, path: str) -> str:
+        """As text (``1.7``); empty where there is no limit."""
+        if self._configured is not None:
+            return self._configured
+        for folder in _folders(path):
+            pinned = newest_pinned(folder)
+            if pinned is not None:
+                return pinned
+        old = _project_folder(path) in self._old and path not in self._new
+        return NEWEST_OLD if old else ""
+
+
+def _is_old(text: str) -> bool:
+    return OLD.search(text) is not None
+
+
+def _folders(path: str) -> Iterator[Path]:
+    """The folder of a file and those above it, up to the root of its repository."""
+    folder = Path(path).absolute().parent
+    for _ in range(MAX_FOLDERS):
+        yield folder
+        if (folder / ".git").exists() or folder.parent == folder:
+            return
+        folder = folder.parent
+
+
+@cache
+def _project_folder(path: str) -> Path:
+    """Where the project of a file begins: at the first folder that says what it needs."""
+    folders = list(_folders(path))
+    for folder in folders:
+        if next(_pin_files(folder), None) or any(folder.glob("README*")):
+            return folder
+    return folders[0]
+
+
+def _pin_files(folder: Path) -> Iterator[Path]:
+    for pattern in PIN_FILES:
+        yield from sorted(folder.glob(pattern))
+
+
+@cache
+def newest_pinned(folder: Path) -> str | None:
+    """The newest version that the files of a folder admit; None where they do not say."""
+    found = [pin for file in _pin_files(folder) for pin in _pins(file)]
+    if not found:
+        return None
+    limits = [limit for limit in found if limit is not None]
+    return min(limits, key=_numbers) if limits else ""
+
+
+def _pins(file: Path) -> Iterator[str | None]:
+    """The newest version that each mention of Lightning admits; None for no limit."""
+    try:
+        if file.stat().st_size > LARGEST:
+            return
+        text = file.read_text("utf-8", "replace")
+    except OSError:
+        return
+    text = re.sub(r"(?m)^\s*#.*$", "", text)
+    for pattern in (LOCKED, PIN):
+        for match in pattern.finditer(text):
+            yield newest_admitted(match["spec"])
+
+
+def newest_admitted(specifier: str) -> str | None:
+    """The newest minor version that a specifier such as ``>=1.5,<1.8`` admits."""
+    limits = [limit for one in ONE.finditer(specifier) if (limit := _limit(one)) is not None]
+    return min(limits, key=_numbers) if limits else None
+
+
+def _limit(one: re.Match[str]) -> str | None:
+    version = _numbers(one["version"])
+    match one["op"]:
+        case "" | "=" | "==" | "===" | "<=":
+            return _text(version) if len(version) > 1 else _below((version[0] + 1,))
+        case "<":
+            return _below(version)
+        case "~=" | "~":
+            return _below((version[0] + 1,)) if len(version) < 3 else _text(version)
+        case "^":
+            return _below((version[0] + 1,))
+    return None
+
+
+def _below(bound: Version) -> str | None:
+    """The newest known minor version below a bound; no limit where all known ones are below."""
+    known = [version for version in lightning.versions() if version < bound]
+    if not known or max(known) == lightning.LATEST:
+        return None
+    return _text(max(known))
+
+
+def _numbers(text: str) -> Version:
+    return tuple(int(part) for part in text.split("."))
+
+
+def _text(version: Version) -> str:
+    return ".".join(map(str, version[:2]))
