@@ -84,14 +84,6 @@ class Removed:
 
 
 @dataclass(frozen=True)
-class LogDefaults:
-    """How ``self.log`` behaves in a hook when on_step and on_epoch are not given."""
-
-    on_step: bool
-    on_epoch: bool
-
-
-@dataclass(frozen=True)
 class LogFlags:
     """The on_step and on_epoch with which a value is logged."""
 
@@ -266,14 +258,14 @@ def nearest_hook(kind: str, name: str, version: Version = LATEST) -> str | None:
 
 
 @cache
-def log_defaults(hook: str) -> LogDefaults | None:
+def log_defaults(hook: str) -> LogFlags | None:
     """The defaults of ``self.log`` in a hook; None where Lightning refuses to log there.
 
     From ``_FxValidator.functions`` in trainer/connectors/logger_connector/fx_validator.py. A
     callback's ``pl_module.log`` follows the same table, by the name of the callback's hook.
     """
     row = _data()["log"].get(hook)
-    return None if row is None else LogDefaults(row[2], row[3])
+    return None if row is None else LogFlags(row[2], row[3])
 
 
 def logging_hooks() -> frozenset[str]:
