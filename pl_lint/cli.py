@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pl_lint import __version__
 
 if TYPE_CHECKING:
+    from pl_lint.config import Config
     from pl_lint.report.result import Result
     from pl_lint.report.text import Palette
     from pl_lint.rules.registry import Rule
@@ -121,7 +122,7 @@ def _overrides(options: argparse.Namespace) -> Mapping[str, Any]:
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _result(reading: Reading, rules: Iterable[Rule], config: Any) -> Result:
+def _result(reading: Reading, rules: Sequence[Rule], config: Config) -> Result:
     from pl_lint.report.result import Result, in_order, relevant_files
 
     return Result(
@@ -131,6 +132,7 @@ def _result(reading: Reading, rules: Iterable[Rule], config: Any) -> Result:
         relevant=relevant_files(reading.project),
         config=config,
         names={rule.code: rule.name for rule in rules},
+        decided_by_runs=frozenset(rule.code for rule in rules if rule.observers == "both"),
     )
 
 

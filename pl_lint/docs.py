@@ -42,11 +42,13 @@ class Documented(Protocol):
 
 
 def markdown(docstring: str) -> str:
-    """A docstring as Markdown: underlined headings become ``##``, indented code gets a fence."""
+    """A docstring as Markdown: headings become ``##``, indented code gets a fence."""
     blocks = _blocks(inspect.cleandoc(docstring).split("\n"))
     return "\n".join(blocks) + "\n"
 
 
+_LABEL = re.compile(r"[A-Z][\w']*(?: [\w']+){0,5}:")
+"""``How it is judged:`` above its paragraph."""
 _UNDERLINE = re.compile(r"(-{3,}|={3,}|~{3,})\s*")
 
 
@@ -65,23 +67,29 @@ def _block(lines: Sequence[str], position: int) -> tuple[int, str]:
         return _fenced(lines, position)
     following = lines[position + 1] if position + 1 < len(lines) else ""
     if line.strip() and _UNDERLINE.fullmatch(following):
-        return _heading(lines, position)
+        return _heading(lines, position, 2)
+    if _LABEL.fullmatch(line) and not _before(lines, position) and following[:1].isalnum():
+        return _heading(lines, position, 1)
     if line.startswith("    ") and _may_be_code(lines, position):
         return _indented(lines, position)
     return 1, _prose(line)
 
 
-def _heading(lines: Sequence[str], position: int) -> tuple[int, str]:
+def _before(lines: Sequence[str], position: int) -> str:
+    return lines[position - 1].strip() if position else ""
+
+
+def _heading(lines: Sequence[str], position: int, taken: int) -> tuple[int, str]:
     """A heading and exactly one empty line below it."""
-    end = position + 2
+    end = position + taken
     while end < len(lines) and not lines[end].strip():
         end += 1
-    return end - position, f"## {lines[position].strip()}\n"
+    return end - position, f"## {lines[position].strip().rstrip(':')}\n"
 
 
 def _may_be_code(lines: Sequence[str], position: int) -> bool:
     """Whether an indented line begins a block, rather than going on with a list's item."""
-    before = lines[position - 1].strip() if position else ""
+    before = _before(lines, position)
     return not before or _UNDERLINE.fullmatch(before) is not None
 
 

@@ -19,7 +19,7 @@ class Result:
     """One run of the reader.
 
     ``files`` were looked at, in ``relevant`` of them Lightning code was found. ``names`` gives each
-    code the name of its rule.
+    code the name of its rule, ``decided_by_runs`` are the codes that a run proves or refutes.
     """
 
     findings: tuple[Finding, ...]
@@ -28,6 +28,7 @@ class Result:
     relevant: int
     config: Config
     names: Mapping[str, str] = field(default_factory=dict)
+    decided_by_runs: frozenset[str] = frozenset()
 
     @property
     def failing(self) -> tuple[Finding, ...]:

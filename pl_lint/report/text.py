@@ -30,6 +30,8 @@ class Palette:
         return f"{style}{text}{self.plain}" if style else text
 
 
+RUNNING = "`pytest --pl-check` decides by running it"
+LOOKING = "only you can decide that"
 PLAIN = Palette()
 COLOURED = Palette("\x1b[1;31m", "\x1b[1;33m", "\x1b[1m", "\x1b[2m", "\x1b[0m")
 
@@ -40,19 +42,25 @@ def render(result: Result, lines: Lines, palette: Palette = PLAIN) -> Iterator[s
     for unreadable in result.unreadable:
         yield render_unreadable(unreadable, lines, palette)
     for finding in result.findings:
-        yield render_finding(finding, lines, palette)
+        decider = RUNNING if finding.code in result.decided_by_runs else LOOKING
+        yield render_finding(finding, lines, palette, decider)
     yield palette.paint(palette.strong, _summary(result))
 
 
-def render_finding(finding: Finding, lines: Lines, palette: Palette = PLAIN) -> str:
-    """One finding, of the reader or of a run: place, source, what to do, what a run measured."""
+def render_finding(
+    finding: Finding, lines: Lines, palette: Palette = PLAIN, decider: str = RUNNING
+) -> str:
+    """One finding, of the reader or of a run: place, source, what to do, what a run measured.
+
+    ``decider`` says how a suspicion can be settled.
+    """
     style = palette.note if finding.status is Status.SUSPECTED else palette.failing
     head = (
         f"{palette.paint(palette.strong, visible(str(finding.location)))}:"
         f" {palette.paint(style, finding.code)}{_QUALIFIER[finding.status]}"
         f" {visible(finding.message)}"
     )
-    parts = [head, *_source(finding.location, lines, palette), *_details(finding)]
+    parts = [head, *_source(finding.location, lines, palette), *_details(finding, decider)]
     return "\n".join(parts)
 
 
@@ -87,20 +95,14 @@ def _source(location: Location, lines: Lines, palette: Palette) -> Iterator[str]
     yield palette.paint(palette.faint, f"{'':>5} |") + f" {underline}"
 
 
-def _details(finding: Finding) -> Iterator[str]:
+def _details(finding: Finding, decider: str) -> Iterator[str]:
     if finding.status is Status.SUSPECTED:
-        yield f"  note: {visible(_doubt(finding))}"
+        condition = finding.condition or "or not, depending on how the code is run"
+        yield f"  note: a mistake {visible(condition)}; {decider}"
     for evidence in finding.evidence:
         yield from _measured(evidence)
     if finding.remedy:
         yield f"  remedy: {_indented(finding.remedy)}"
-
-
-def _doubt(finding: Finding) -> str:
-    decided = "`pytest --pl-check` decides by running it"
-    if finding.condition:
-        return f"a mistake {finding.condition}; {decided}"
-    return f"a mistake or not, depending on how the code is run; {decided}"
 
 
 def _measured(evidence: Evidence) -> Iterator[str]:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,17 @@ def test_suspected_findings_are_notes(suspicion: Rule, capsys: Captured) -> None
     assert out.startswith("a.py:1:1: LTN999 (suspected) it may be\n")
     assert "  note: a mistake on a rainy day; `pytest --pl-check` decides by running it\n" in out
     assert "0 findings, 1 note (suspected, not counted); 1 file read" in out
+
+
+def test_a_suspicion_that_no_run_decides_does_not_promise_one(
+    suspicion: Rule, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    rule = replace(suspicion, observers="reading")
+    monkeypatch.setattr(registry, "all_rules", lambda: (rule,))
+    projects.plant(Path(), a=projects.HEALTHY)
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    assert "  note: a mistake on a rainy day; only you can decide that\n" in out
 
 
 def test_suspected_findings_count_for_the_strict(suspicion: Rule, capsys: Captured) -> None:

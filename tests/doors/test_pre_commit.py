@@ -149,6 +149,8 @@ def test_the_base_class_in_a_file_that_did_not_change_is_read(
 
 def test_the_hook_needs_no_torch(project: Path, env: dict[str, str]) -> None:
     store = Path(env["PRE_COMMIT_HOME"])
-    installed = {path.name.split("-")[0].lower() for path in store.rglob("site-packages/*.dist-info")}
+    installed = {
+        path.name.split("-")[0].lower() for path in store.rglob("site-packages/*.dist-info")
+    }
     assert "pl_lint" in installed
     assert installed <= {"pl_lint", "pathspec", "tomli", "pip", "setuptools", "wheel"}
