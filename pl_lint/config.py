@@ -175,11 +175,16 @@ def _nearest(word: str, candidates: Iterable[str]) -> str:
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that a misspelled word probably means."""
-    import difflib
+    """The candidate that a misspelled word probably means; of two that are equally near, the one
+    with more letters in their places."""
+    from difflib import SequenceMatcher
 
-    near = difflib.get_close_matches(word, sorted(candidates), n=1, cutoff=0.5)
-    return near[0] if near else None
+    def nearness(candidate: str) -> tuple[float, int]:
+        in_place = sum(a == b for a, b in zip(word, candidate, strict=False))
+        return SequenceMatcher(None, word, candidate).ratio(), in_place
+
+    best = max(sorted(candidates), key=nearness, default=None)
+    return best if best is not None and nearness(best)[0] >= 0.5 else None
 
 
 # --- finding the file -----------------------------------------------------------------------------
