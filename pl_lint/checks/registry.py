@@ -17,7 +17,8 @@ from typing import Protocol
 
 import pl_lint.checks
 from pl_lint.facts.events import CaseFacts, RunRecord
-from pl_lint.findings import Evidence, Finding, Location
+from pl_lint.findings import Evidence, Finding, Location, Status
+from pl_lint.join import Ruling
 
 
 class Verdict(str, Enum):
@@ -32,41 +33,21 @@ class Verdict(str, Enum):
 
 
 @dataclass(frozen=True)
-class Cleared:
-    """A value that was true in a run in which these mistakes would have shown."""
-
-    codes: tuple[str, ...]
-    location: Location
-    evidence: Evidence
-    subject: str = ""
-
-
-@dataclass(frozen=True)
 class Result:
     """A check's answer: what it proved, what it cleared, and why it could say no more."""
 
     verdict: Verdict
     reason: str = ""
     findings: tuple[Finding, ...] = ()
-    cleared: tuple[Cleared, ...] = ()
+    cleared: tuple[Ruling, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-class NotRun(Exception):
-    """A record that a check asked for does not exist; the message is the reason.
-
-    ``owner`` names the check whose business the failed run is: that one fails, the others are not
-    decided. It is empty where the module has nothing to run.
-    """
-
-    def __init__(self, reason: str, owner: str = "", location: Location | None = None) -> None:
-        super().__init__(reason)
-        self.owner = owner
-        self.location = location
-
-
 class Runs(Protocol):
-    """The records of one case, made on demand. Every method raises :class:`NotRun` if there is none."""
+    """The records of one case, made on demand (``pl_lint.runtime.battery``).
+
+    A run that did not end as it should raises ``RunFailed`` through the check that asked for it.
+    """
 
     def case(self) -> CaseFacts: ...
     def smoke(self) -> RunRecord: ...
@@ -78,6 +59,7 @@ class Runs(Protocol):
     def shared_out(self, stage: str) -> RunRecord: ...
     def on_ranks(self, stage: str) -> Sequence[RunRecord]: ...
     def in_precision(self, precision: str) -> RunRecord: ...
+    def suspected(self, code: str) -> Sequence[Finding]: ...
 
 
 @dataclass(frozen=True)
@@ -138,11 +120,18 @@ class Gathering:
     """Collects what a check finds on its way, and makes the result of it."""
 
     findings: list[Finding] = field(default_factory=list)
-    cleared: list[Cleared] = field(default_factory=list)
+    cleared: list[Ruling] = field(default_factory=list)
     undecided: list[str] = field(default_factory=list)
     untriggered: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     passed: int = 0
+
+    def clear(
+        self, codes: tuple[str, ...], location: Location, evidence: Evidence, subject: str
+    ) -> None:
+        """A value was true in a run in which these mistakes would have shown."""
+        ruling = Ruling(codes, Status.REFUTED, location, (evidence,), subject)
+        self.cleared.append(ruling)
 
     def result(self, nothing: str) -> Result:
         """FAILED if anything was found; PASSED only if something could have failed and did not.

@@ -11,6 +11,7 @@ import dataclasses
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from types import UnionType
 from typing import Any, TypeVar, Union
 
@@ -77,6 +78,16 @@ class EpochValues:
     stage: str
     epoch: int
     values: Mapping[str, float]
+
+
+# The ways in which the same samples are cut into batches, by label.
+WHOLE = "whole"  # all in one batch: the truth
+USUAL = "usual"  # a batch size that people use, the last batch uneven
+ALL_BUT_ONE = "all but one"  # the most uneven cut: one sample weighs as much as all the others
+ONES = "ones"
+SHUFFLED = "shuffled"
+AGAIN = "again"  # the usual cut with other seeds: what moves is random
+HALF = "half"  # half of the samples: what does not move has nothing to show
 
 
 @dataclass(frozen=True)
@@ -208,6 +219,8 @@ def _decode(kind: Any, data: Any) -> Any:
     if origin is tuple:
         kinds = arguments[:1] * len(data) if arguments[1:] == (Ellipsis,) else arguments
         return tuple(_decode(item_kind, item) for item_kind, item in zip(kinds, data, strict=True))
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind(data)
     if dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         return kind(**{name: _decode(hints[name], value) for name, value in data.items()})

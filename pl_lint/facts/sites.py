@@ -115,15 +115,19 @@ Origin = (
 def parts(origin: Origin) -> Iterator[Origin]:
     """An origin and everything it was made of."""
     yield origin
-    match origin:
-        case Derived(_, sources) | FunctionCall(_, _, sources) | Gathered(sources):
-            inner = sources
-        case Either(options):
-            inner = options
-        case _:
-            return
-    for source in inner:
+    for source in parts_below(origin):
         yield from parts(source)
+
+
+def sure_parts(origin: Origin) -> Iterator[Origin]:
+    """As ``parts``, but only what the value is made of whichever branch the code takes."""
+    yield origin
+    if isinstance(origin, Either):
+        common, *others = [list(sure_parts(option)) for option in origin.options]
+        yield from (part for part in common if all(part in other for other in others))
+        return
+    for source in parts_below(origin):
+        yield from sure_parts(source)
 
 
 def local_parts(origin: Origin) -> Iterator[Origin]:

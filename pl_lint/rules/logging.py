@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pl_lint.facts import torchmetrics
 from pl_lint.facts.sites import (
+    BatchValue,
     ClassFacts,
+    Derived,
+    FunctionCall,
     LogSite,
     MetricCompute,
+    MetricForward,
+    MetricObject,
+    MetricSite,
+    MonitorSite,
     ProjectFacts,
-    parts,
+    local_parts,
+    sure_parts,
 )
-from pl_lint.facts.values import must_be
-from pl_lint.findings import Finding
+from pl_lint.facts.values import Known, may_be, must_be
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.judging import averaged, is_linear, linearity_of_call
 from pl_lint.rules.registry import Rule, rule
-from pl_lint.rules.wording import key_text
+from pl_lint.rules.wording import attribute_text, key_text, shown
 
 
 @rule("LTN101", "computed-metric-logged-in-step", rows=("LOG01",), observers="both")
@@ -60,33 +70,446 @@ def computed_in_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         for log in owner.logs:
             metric = _computed_metric(log)
-            if metric is None or not _averaged(log) or _reset_beside(owner, log, metric):
+            if metric is None or not averaged(log) or _reset_beside(owner, log, metric):
                 continue
             yield self.finding(
                 log.location,
                 f"the running value of `{metric}` is averaged over the batches as "
                 f"{key_text(log)}, and the metric is never reset by Lightning",
-                remedy=f"log the metric itself: self.log({key_text(log)}, self.{metric})",
+                remedy=_log_object(log, metric),
                 subject=owner.short_name,
             )
 
 
 def _computed_metric(log: LogSite) -> str | None:
     """The metric whose compute() a value surely comes from."""
-    found = [part.metric for part in parts(log.origin) if isinstance(part, MetricCompute)]
+    found = [part.metric for part in sure_parts(log.origin) if isinstance(part, MetricCompute)]
     return found[0] if found else None
-
-
-def _averaged(log: LogSite) -> bool:
-    """Whether Lightning surely averages what each batch logs over the epoch."""
-    return (
-        log.in_step
-        and must_be(log.on_epoch, True)
-        and must_be(log.reduce_fx, "mean")
-        and not log.sampled
-    )
 
 
 def _reset_beside(owner: ClassFacts, log: LogSite, metric: str) -> bool:
     """Whether the same hook resets the metric: then compute() is the value of this batch alone."""
     return any(use.use == "reset" and use.hook == log.hook for use in owner.uses_of(metric))
+
+
+@rule("LTN102", "batch-metric-averaged", rows=("LOG02",), observers="both")
+def batch_metric_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A metric's value on each batch is averaged, though the mean is not the metric's value.
+
+    What it does
+    ------------
+    Finds `score = self.metric(preds, target)` whose result is logged in a step and reduced over
+    the epoch, for metrics that are not linear with the arguments they are built with: F1,
+    precision, recall, AUROC, macro accuracy, R2 and others. Metrics for which the weighted mean of
+    the batches is exact (micro accuracy, MSE, MAE) are left alone.
+
+    Why is this bad
+    ---------------
+    Calling a metric returns its value on this batch alone, and Lightning averages these over the
+    epoch. The mean of F1 scores is not the F1 score of the data, and it changes with the batch
+    size. In one run on 16 samples a batch, AUROC was logged as 0.782 where 0.887 was true, recall
+    as 0.720 where 0.769 was true.
+
+    Example
+    -------
+        def validation_step(self, batch, batch_idx):
+            x, y = batch
+            f1 = self.val_f1(self(x), y)
+            self.log("val/f1", f1, on_epoch=True)
+
+    Use instead
+    -----------
+        def validation_step(self, batch, batch_idx):
+            x, y = batch
+            self.val_f1(self(x), y)
+            self.log("val/f1", self.val_f1, on_epoch=True)
+
+    When to ignore
+    --------------
+    Where the mean over batches is what you want to report, for example to compare with older code
+    that did so.
+
+    References
+    ----------
+    - https://lightning.ai/docs/torchmetrics/stable/pages/lightning.html#common-pitfalls
+    - https://github.com/Lightning-AI/torchmetrics/issues/845
+    """
+    yield from _batch_metrics(self, facts, members=False)
+
+
+@rule("LTN213", "batch-collection-averaged", rows=("MET13",), observers="both")
+def batch_collection_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """The values of a MetricCollection on each batch are averaged instead of the collection logged.
+
+    What it does
+    ------------
+    Finds `self.log_dict(self.metrics(preds, target))` in a step, directly or through a variable,
+    where the values are reduced over the epoch and some member is not linear.
+
+    Why is this bad
+    ---------------
+    As for a single metric (LTN102): each value is that of one batch, and Lightning averages them.
+    An F1 of 0.833 was logged where 0.800 was true.
+
+    Example
+    -------
+        def validation_step(self, batch, batch_idx):
+            x, y = batch
+            self.log_dict(self.val_metrics(self(x), y))
+
+    Use instead
+    -----------
+        def validation_step(self, batch, batch_idx):
+            x, y = batch
+            self.val_metrics.update(self(x), y)
+            self.log_dict(self.val_metrics)
+
+    When to ignore
+    --------------
+    Where the mean over batches is what you want to report.
+
+    References
+    ----------
+    - https://lightning.ai/docs/torchmetrics/stable/pages/overview.html#metriccollection
+    """
+    yield from _batch_metrics(self, facts, members=True)
+
+
+def _batch_metrics(self: Rule, facts: ProjectFacts, members: bool) -> Iterator[Finding]:
+    """Values of single batches that are averaged, of single metrics or of members."""
+    for owner in facts.modules():
+        for log in owner.logs:
+            metric = _unlinear_metric(owner, log) if averaged(log) else None
+            if metric is None or _in_collection(owner, metric) is not members:
+                continue
+            whole = metric.container if members else metric.path
+            known = not whole.startswith("<")
+            yield self.finding(
+                log.location,
+                f"{key_text(log)} is the mean of {metric.class_name} over batches, which is not "
+                f"the {metric.class_name} of the data and changes with the batch size",
+                remedy=_log_object(log, whole) if known else _keep_object(metric),
+                subject=owner.short_name,
+            )
+
+
+def _unlinear_metric(owner: ClassFacts, log: LogSite) -> MetricSite | None:
+    """A metric whose value on the batch a log call surely logs, if means do not suit it."""
+    names = [
+        part.metric
+        for part in sure_parts(log.origin)
+        if isinstance(part, MetricForward)
+        or (isinstance(part, MetricCompute) and _reset_beside(owner, log, part.metric))
+    ]
+    metrics = [metric for name in names if (metric := owner.metric(name)) is not None]
+    return next((metric for metric in metrics if is_linear(metric) is False), None)
+
+
+def _in_collection(owner: ClassFacts, metric: MetricSite) -> bool:
+    container = owner.metric(metric.container)
+    return container is not None and torchmetrics.is_collection(container.name)
+
+
+def _log_object(log: LogSite, path: str) -> str:
+    if log.call == "log_dict":
+        return f"log the metrics themselves: self.log_dict({attribute_text(path)})"
+    return f"log the metric itself: self.log({key_text(log)}, {attribute_text(path)})"
+
+
+def _keep_object(metric: MetricSite) -> str:
+    return (
+        f"make the {metric.class_name} once in __init__, update it in the step and log the object"
+    )
+
+
+@rule(
+    "LTN103",
+    "batch-function-averaged",
+    rows=("LOG03",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="if an epoch has batches that differ, which they do unless it is one batch",
+)
+def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A function of a whole data set is computed on each batch and averaged.
+
+    What it does
+    ------------
+    Finds values of `torchmetrics.functional` and `sklearn.metrics` that are not linear, and square
+    roots and exponentials of batch means, logged in a step and reduced over the epoch.
+
+    Why is this bad
+    ---------------
+    The mean of batch values is another number than the value over the data. In one run R2 was
+    logged as -17.5 where 0.889 was true, the Pearson correlation as 0.493 where 0.963 was true,
+    RMSE as 2.93 where 3.50 was true.
+
+    Example
+    -------
+        def validation_step(self, batch, batch_idx):
+            x, y = batch
+            mse = torch.nn.functional.mse_loss(self(x), y)
+            self.log("val/rmse", torch.sqrt(mse))
+
+    Use instead
+    -----------
+        def validation_step(self, batch, batch_idx):
+            x, y = batch
+            self.val_rmse.update(self(x), y)  # torchmetrics.MeanSquaredError(squared=False)
+            self.log("val/rmse", self.val_rmse)
+
+    When to ignore
+    --------------
+    Where the mean over batches is the quantity that you define.
+
+    References
+    ----------
+    - https://lightning.ai/docs/torchmetrics/stable/pages/overview.html#functional-metrics
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/2265
+    """
+    for owner in facts.modules():
+        for log in owner.logs:
+            what = _unlinear_function(log) if averaged(log) else None
+            if what is not None:
+                yield self.finding(
+                    log.location,
+                    f"{key_text(log)} is {what} of each batch, averaged over the epoch: that is "
+                    "not its value over the data",
+                    remedy="update a torchmetrics object in the step and log the object, or "
+                    "compute the value once from sums over the epoch",
+                    subject=owner.short_name,
+                )
+
+
+WORDS = {"sqrt": "the square root", "exp": "the exponential"}
+
+
+def _unlinear_function(log: LogSite) -> str | None:
+    for part in sure_parts(log.origin):
+        match part:
+            case FunctionCall(name) if linearity_of_call(part) is False:
+                return name.rpartition(".")[2]
+            case Derived(operation, sources) if operation in WORDS:
+                if not any(isinstance(source, MetricForward) for source in sources):
+                    return WORDS[operation]
+    return None
+
+
+@rule(
+    "LTN106",
+    "value-of-one-process-logged",
+    rows=("LOG06",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="on two or more devices",
+)
+def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A validation or test value is logged without sync_dist=True.
+
+    What it does
+    ------------
+    Finds values computed from the batch that are reduced over an epoch of validation or test
+    without `sync_dist=True`. Metric objects, results of `compute()` and gathered values are right
+    as they are, and projects whose every Trainer uses one device are left alone.
+
+    Why is this bad
+    ---------------
+    Each process keeps the mean of its own share of the data; the first one's is logged, returned
+    and monitored. With two processes 0.0 was logged where 0.5 was true.
+
+    Example
+    -------
+        def validation_step(self, batch, batch_idx):
+            self.log("val_loss", self.loss(batch))
+
+    Use instead
+    -----------
+        def validation_step(self, batch, batch_idx):
+            self.log("val_loss", self.loss(batch), sync_dist=True)
+
+    When to ignore
+    --------------
+    Where the code only ever runs on one device.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/20492
+    """
+    if _single_device(facts):
+        return
+    for owner in facts.modules():
+        for log in owner.logs:
+            if _of_one_process(log):
+                yield self.finding(
+                    log.location,
+                    f"{key_text(log)} is the mean over this process's share of the data only",
+                    remedy="add sync_dist=True",
+                    subject=owner.short_name,
+                )
+
+
+def _of_one_process(log: LogSite) -> bool:
+    judged = log.stage in ("validate", "test") and log.in_step and must_be(log.on_epoch, True)
+    local = must_be(log.sync_dist, False) and must_be(log.rank_zero_only, False)
+    if not judged or not local:
+        return False
+    found = tuple(local_parts(log.origin))
+    if any(isinstance(part, (MetricObject, MetricCompute)) for part in found):
+        return False
+    return any(isinstance(part, (BatchValue, MetricForward, FunctionCall)) for part in found)
+
+
+def _single_device(facts: ProjectFacts) -> bool:
+    """Whether every Trainer of the project surely uses one device."""
+    return bool(facts.trainers) and all(
+        any(
+            must_be(trainer.argument(name), one) for name in ("devices", "gpus") for one in (1, "1")
+        )
+        or must_be(trainer.argument("devices"), (0,))
+        for trainer in facts.trainers
+    )
+
+
+@rule("LTN112", "last-batch-monitored", rows=("LOG12",))
+def last_batch_monitored(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A monitor watches a training value that is logged per step only: the last batch's.
+
+    What it does
+    ------------
+    Finds a ModelCheckpoint, EarlyStopping or scheduler whose key is logged nowhere but in
+    `training_step` without `on_epoch=True`.
+
+    Why is this bad
+    ---------------
+    In `training_step` the default is `on_step=True, on_epoch=False`, so the monitor compares
+    whatever the last batch of each epoch happened to give. In one run it saw 6.5 where the mean
+    of the epoch was 3.5, and nothing said so.
+
+    Example
+    -------
+        def training_step(self, batch, batch_idx):
+            loss = self.loss(batch)
+            self.log("train_loss", loss)
+            return loss
+
+        def configure_callbacks(self):
+            return [EarlyStopping(monitor="train_loss")]
+
+    Use instead
+    -----------
+        def training_step(self, batch, batch_idx):
+            loss = self.loss(batch)
+            self.log("train_loss", loss, on_epoch=True)
+            return loss
+
+    When to ignore
+    --------------
+    With `every_n_train_steps`, where the value of the last step is the only one there is; this
+    rule leaves that alone.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/13147
+    - https://lightning.ai/docs/pytorch/stable/extensions/logging.html#automatic-logging
+    """
+    for monitor in facts.monitors:
+        sites = _only_sites(facts, monitor)
+        per_step = [log for log in sites if _last_batch_only(log)]
+        if not sites or len(per_step) < len(sites) or not _at_epoch_end(monitor):
+            continue
+        key = shown(monitor.key)
+        yield self.finding(
+            monitor.location,
+            f"{monitor.watcher} watches {key}, which training_step logs per step only: what it "
+            "sees is the value of the epoch's last batch",
+            remedy=f"log the mean of the epoch: self.log({key}, ..., on_epoch=True) at "
+            f"{per_step[0].location}",
+            subject=monitor.watcher,
+        )
+
+
+def _only_sites(facts: ProjectFacts, monitor: MonitorSite) -> list[LogSite]:
+    """Every site that may feed a monitor; none where something unknown may feed it too."""
+    if not isinstance(monitor.key, Known) or not isinstance(monitor.key.value, str):
+        return []
+    key = monitor.key.value
+    if any(may_be(stray.key, key) for stray in facts.stray_logs):
+        return []
+    return [log for owner in facts.trained_with(monitor) for log in owner.logs if log.feeds(key)]
+
+
+def _last_batch_only(log: LogSite) -> bool:
+    return (
+        log.hook == "training_step" and must_be(log.on_epoch, False) and isinstance(log.key, Known)
+    )
+
+
+def _at_epoch_end(monitor: MonitorSite) -> bool:
+    return must_be(monitor.every_n_train_steps, None)
+
+
+@rule("LTN113", "key-shared-by-stages", rows=("LOG13",))
+def key_shared_by_stages(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Training and validation log under the same key.
+
+    What it does
+    ------------
+    Finds a key that is logged in training and in validation, often by a helper that both steps
+    call and that takes no stage.
+
+    Why is this bad
+    ---------------
+    Logged values live in one dict: the value of training replaces that of validation before the
+    callbacks look at it, and the logger draws both into one curve. In one run the best checkpoint
+    was chosen by the training loss: epoch 3 (0.70) instead of epoch 0.
+
+    Example
+    -------
+        def training_step(self, batch, batch_idx):
+            loss = self.loss(batch)
+            self.log("loss", loss, on_epoch=True)
+            return loss
+
+        def validation_step(self, batch, batch_idx):
+            self.log("loss", self.loss(batch))
+
+    Use instead
+    -----------
+        def training_step(self, batch, batch_idx):
+            loss = self.loss(batch)
+            self.log("train/loss", loss, on_epoch=True)
+            return loss
+
+        def validation_step(self, batch, batch_idx):
+            self.log("val/loss", self.loss(batch))
+
+    When to ignore
+    --------------
+    Where nothing monitors the key and one curve for both is what you want.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/extensions/logging.html
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/3626
+    """
+    for owner in facts.modules():
+        trained = {key: log for log in owner.logs if (key := _key_in(log, "train"))}
+        for log in owner.logs:
+            key = _key_in(log, "validate")
+            if key is None or key not in trained:
+                continue
+            other = trained[key].location
+            where = "by the same call" if other == log.location else f"in training at {other}"
+            yield self.finding(
+                log.location,
+                f"{key!r} is logged in validation and {where}: monitors and curves mix the two",
+                remedy=f"name the stage in the key, for example 'train/{key}' and 'val/{key}'",
+                subject=owner.short_name,
+            )
+
+
+def _key_in(log: LogSite, stage: str) -> str | None:
+    """The key that a call surely logs in the step of a stage."""
+    known = isinstance(log.key, Known) and isinstance(log.key.value, str)
+    return log.key.value if known and log.in_step and log.stage == stage else None

@@ -22,3 +22,10 @@ def shown(value: Value) -> str:
 def key_text(log: LogSite) -> str:
     """The key of a log call in words."""
     return shown(log.key)
+
+
+def attribute_text(path: str) -> str:
+    """How code reaches a metric: ``metrics[val]`` is ``self.metrics['val']``."""
+    head, _, rest = path.partition("[")
+    keys = rest.rstrip("]").split("][") if rest else []
+    return f"self.{head}" + "".join(f"[{k}]" if k.isdigit() else f"[{k!r}]" for k in keys)

@@ -34,14 +34,27 @@ class NotRebuilt(Exception):
 
 @dataclass(frozen=True)
 class Cut:
-    """How to cut the samples of one loader into batches. ``size`` None means all in one batch."""
+    """How to cut the samples of one loader into batches.
+
+    ``size`` None means all in one batch, a negative one all but so many. ``uneven`` asks for a last
+    batch of another size: even batches hide most mistakes.
+    """
 
     label: str
     size: int | None
     shuffled: bool = False
+    uneven: bool = False
+
+    def size_for(self, samples: int) -> int:
+        size = self.size or samples
+        size = max(1, samples + size if size < 0 else size)
+        if not self.uneven or samples < 3:
+            return size
+        size = min(size, samples * 2 // 3)
+        return size if samples % size or size == 1 else max(2, size - 1)
 
     def sizes(self, samples: int) -> tuple[int, ...]:
-        size = self.size or samples
+        size = self.size_for(samples)
         whole, rest = divmod(samples, size)
         return (size,) * whole + ((rest,) if rest else ())
 
@@ -81,7 +94,7 @@ def cut_loader(loader: DataLoader, samples: Sequence[Any], cut: Cut) -> DataLoad
     order = list(range(len(samples)))
     if cut.shuffled:
         random.Random(1).shuffle(order)
-    size = cut.size or len(order)
+    size = cut.size_for(len(order))
     return DataLoader(samples, batch_size=size, sampler=order, collate_fn=loader.collate_fn)
 
 

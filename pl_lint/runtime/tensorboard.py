@@ -15,7 +15,9 @@ def read_points(directory: Path) -> tuple[LoggerPoint, ...]:
 
     points: list[LoggerPoint] = []
     for path in sorted({file.parent for file in directory.rglob("events.out.tfevents.*")}):
-        accumulator = EventAccumulator(str(path), size_guidance={"scalars": 0, "tensors": 0})
+        accumulator = EventAccumulator(
+            str(path), size_guidance={"scalars": 0, "tensors": 0}, purge_orphaned_data=False
+        )
         accumulator.Reload()
         for tag in accumulator.Tags()["scalars"]:
             points += [LoggerPoint(tag, e.step, e.value) for e in accumulator.Scalars(tag)]

@@ -40,7 +40,10 @@ def best_keepers(
     """One keeper of the best checkpoint for each monitor that the user's own code watches."""
 
     class BestKeeper(namespace.part("callbacks.ModelCheckpoint")):  # type: ignore[misc]
-        pass
+        def _should_skip_saving_checkpoint(self, trainer: Any) -> bool:
+            """The scripts of a project may watch keys that this module does not log."""
+            missing = self.monitor not in trainer.callback_metrics
+            return missing or super()._should_skip_saving_checkpoint(trainer)
 
     assert BestKeeper.__name__ == BEST_KEEPER
     return [

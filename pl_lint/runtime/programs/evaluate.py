@@ -24,9 +24,12 @@ from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watcher import watcher
 
 
+_CUT = {"label": "", "size": None, "shuffled": False, "uneven": False}
+
+
 def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
     """``options``: ``stage``, ``limit`` (samples) and ``passes``, each a dict of ``label``, ``size``,
-    ``shuffled``, ``seed`` and ``shard``. ``inputs``: ``weights``, a state dict, if there is one."""
+    ``shuffled``, ``uneven``, ``seed`` and ``shard``. ``inputs``: ``weights``, a state dict, if there is one."""
     passes, facts = [], None
     for order in spec.options["passes"]:
         with MetricTap().installed() as tap:
@@ -41,7 +44,7 @@ def _evaluate(
     subject: Subject, tap: MetricTap, order: Mapping[str, Any], directory: Path, rank: int
 ) -> EvaluationPass:
     stage = subject.spec.options["stage"]
-    cut = Cut(order["label"], order["size"], order.get("shuffled", False))
+    cut = Cut(*(order.get(name, default) for name, default in _CUT.items()))
     shard = _shard(subject.spec, order, rank)
     sizes = cut_stage(subject, stage, cut, subject.spec.options["limit"], shard)
     recorder = Recorder(subject.namespace, tap, {stage: sizes})

@@ -33,7 +33,7 @@ from pl_lint.runtime.watcher import watcher
 
 EPOCHS = 2
 TRAINING_BATCHES = 6
-VALIDATION = Cut("16", 16)
+VALIDATION = Cut("usual", 16, uneven=True)
 VALIDATION_SAMPLES = 47
 
 
@@ -144,7 +144,7 @@ def _best_against_last(subject: Subject, trainer: Any) -> tuple[EvaluationPass, 
     for callback in best:
         checkpoint = torch.load(callback.best_model_path, weights_only=False)  # our own file
         subject.module.load_state_dict(checkpoint["state_dict"])
-        passes.append(_tested(subject, trainer, f"best {callback.monitor}"))
+        passes.append(_tested(subject, trainer, f"best by {callback.monitor}"))
     return tuple(passes)
 
 

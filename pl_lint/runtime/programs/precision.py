@@ -9,12 +9,11 @@ import torch
 from torchmetrics import Metric
 
 from pl_lint.facts.events import RunError, RunRecord
-from pl_lint.runtime.data import Cut
 from pl_lint.runtime.metrics import MetricTap
 from pl_lint.runtime.overflow import FindOverflow
 from pl_lint.runtime.programs.common import Subject, caught, cut_stage, fresh, make_trainer
 from pl_lint.runtime.programs.evaluate import weights_loader
-from pl_lint.runtime.programs.fit import VALIDATION_SAMPLES, cut_training
+from pl_lint.runtime.programs.fit import VALIDATION, VALIDATION_SAMPLES, cut_training
 from pl_lint.runtime.recorder import Recorder
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watcher import watcher
@@ -54,7 +53,7 @@ def _train(subject: Subject, recorder: Recorder, directory: Path) -> list[str]:
         return []
     cut_training(subject)
     if "validate" in subject.stages:
-        cut_stage(subject, "validate", Cut("16", 16), VALIDATION_SAMPLES)
+        cut_stage(subject, "validate", VALIDATION, VALIDATION_SAMPLES)
     look = watcher(subject.namespace, recorder, lambda module: {}, [])
     trainer = make_trainer(subject, directory, [look], max_epochs=1, limit_val_batches=0)
     trainer.fit(subject.module, **subject.supply.arguments("fit"))
@@ -62,7 +61,7 @@ def _train(subject: Subject, recorder: Recorder, directory: Path) -> list[str]:
 
 
 def _evaluate(subject: Subject, stage: str, recorder: Recorder, directory: Path) -> list[str]:
-    cut_stage(subject, stage, Cut("16", 16), VALIDATION_SAMPLES)
+    cut_stage(subject, stage, VALIDATION, VALIDATION_SAMPLES)
     callbacks: list[Any] = [watcher(subject.namespace, recorder, lambda module: {}, [])]
     if "weights" in subject.spec.inputs:
         callbacks.append(weights_loader(subject.namespace, subject.spec.inputs["weights"]))

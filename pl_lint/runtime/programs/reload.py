@@ -10,7 +10,7 @@ import torch
 
 from pl_lint.facts.events import RunError, RunRecord
 from pl_lint.runtime.construction import Construction, watched_construction
-from pl_lint.runtime.data import Cut, Supply
+from pl_lint.runtime.data import Supply
 from pl_lint.runtime.programs.common import (
     Subject,
     caught,
@@ -19,7 +19,7 @@ from pl_lint.runtime.programs.common import (
     fresh,
     make_trainer,
 )
-from pl_lint.runtime.programs.fit import VALIDATION_SAMPLES
+from pl_lint.runtime.programs.fit import VALIDATION, VALIDATION_SAMPLES
 from pl_lint.runtime.specs import RunSpec
 
 # Predictions say most; a module without predict data is compared by what it logs.
@@ -94,7 +94,7 @@ def _outputs(subject: Subject, stage: str, directory: Path) -> Mapping[str, floa
     """What the module says of some samples: predicted numbers (summed), or logged values."""
     if not stage:
         return {}
-    cut_stage(subject, stage, Cut("16", 16), VALIDATION_SAMPLES)
+    cut_stage(subject, stage, VALIDATION, VALIDATION_SAMPLES)
     trainer = make_trainer(subject, directory, max_epochs=1)
     arguments = subject.supply.arguments(stage)
     if stage == "predict":

@@ -1,0 +1,220 @@
+"""Why is a logged value not the truth? Each cause is a formula that reproduces the wrong number.
+
+A cause is only named if its formula gives what was logged; that also tells two causes on one key
+apart. The codes are those of the catalogue, and a page for each stands in ``docs/rules``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pl_lint.checks.numbers import same, shown, tolerance, weighted_mean
+from pl_lint.facts.events import EvaluationPass, LogEvent, Replay
+
+METRIC_OF_BATCH_MEANS = "MeanMetric"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A mistake that explains a number: its code, the formula in words, what to write instead."""
+
+    code: str
+    formula: str
+    remedy: str
+    counts: bool = True
+
+
+UNKNOWN = Cause(
+    "LTN100",
+    "no known mistake reproduces this number",
+    "make it a property of the data set: accumulate sums over the epoch and divide once, or log a "
+    "torchmetrics object; if it is meant to depend on the batch (a contrastive loss), declare it: "
+    '@pl_lint.case(batch_dependent={"KEY": "why"})',
+)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A value that changed with the way the same samples were cut into batches."""
+
+    name: str
+    logged: float
+    true: float
+    cut: EvaluationPass
+    whole: EvaluationPass
+    ones: float | None
+
+    @property
+    def events(self) -> tuple[LogEvent, ...]:
+        return tuple(event for event in self.cut.events if event.name == self.name)
+
+    @property
+    def steps(self) -> list[LogEvent]:
+        """The values logged per batch, with the number of samples counted by the kit."""
+        return [e for e in self.events if e.batch >= 0 and e.value is not None and e.samples]
+
+    @property
+    def close(self) -> float:
+        """How close a formula must come: a tenth of what there is to explain, at most."""
+        return min(tolerance(self.true) * 5, abs(self.logged - self.true) / 10)
+
+    @property
+    def replay(self) -> Replay | None:
+        return next((r for r in self.cut.replays if r.name == self.name), None)
+
+    def means(self) -> tuple[float, float]:
+        """The mean of the step values by counted samples, and by the weights Lightning used."""
+        values = [event.value or 0.0 for event in self.steps]
+        counted = weighted_mean(values, [event.samples or 0 for event in self.steps])
+        used = weighted_mean(values, [event.weight or 0.0 for event in self.steps])
+        return counted, used
+
+
+def cause_of_moving(moved: Moved) -> Cause:
+    """The first cause, from the most specific to the least, whose formula gives the logged value."""
+    return next(_causes(moved), UNKNOWN)
+
+
+def _causes(moved: Moved) -> Iterator[Cause]:
+    if moved.cut.training_submodules:
+        yield _left_in_training(moved.cut.training_submodules)
+    operation, _, metric = (moved.events[0].origin if moved.events else "").partition(":")
+    if operation == "object":
+        yield from _object_causes(moved, metric)
+    if moved.steps:
+        yield from _step_causes(moved, operation, metric)
+    elif moved.ones is not None and same(moved.ones, moved.true, moved.close):
+        yield _unweighted_mean()
+
+
+def _left_in_training(names: Sequence[str]) -> Cause:
+    first = ", ".join(names[:3])
+    return Cause(
+        "LTN715",
+        f"{len(names)} layers are in training mode while evaluating ({first})",
+        "do not call self.train() in hooks; Lightning sets the mode",
+    )
+
+
+def _object_causes(moved: Moved, metric: str) -> Iterator[Cause]:
+    if moved.replay is not None and moved.replay.metric_class == METRIC_OF_BATCH_MEANS:
+        yield Cause(
+            "LTN218",
+            "the unweighted mean of the batch means, in which a short batch counts as a full one",
+            f"give each batch its weight: self.{metric}.update(value, weight=batch_size)",
+        )
+
+
+def _unweighted_mean() -> Cause:
+    return Cause(
+        "LTN218",
+        "equal batches give the true value and uneven ones do not: the mean of batch means",
+        "weight each batch by its number of samples, or collect samples instead of batch means",
+    )
+
+
+def _step_causes(moved: Moved, operation: str, metric: str) -> Iterator[Cause]:
+    counted, used = moved.means()
+    count = len(moved.steps)
+    reduction = moved.events[0].reduce_fx
+    if reduction != "mean":
+        yield Cause(
+            "LTN121",
+            f"the {reduction} of {count} batch means",
+            "log sums and counts, or use the default reduce_fx='mean' with the right batch_size",
+        )
+    if same(counted, moved.true, moved.close) and same(used, moved.logged, moved.close):
+        yield _wrong_weight(moved)
+    if not same(used, moved.logged, moved.close):
+        return
+    yield from _averaged_metric(moved, operation, metric)
+    place = _normaliser(moved)
+    if place:
+        yield Cause(
+            "LTN105",
+            f"a ratio inside each batch (divided at {place}), averaged by the number of samples",
+            "to be exact, log it with batch_size= set to what it is divided by",
+            counts=False,
+        )
+    yield Cause(
+        "LTN103",
+        f"the mean of {count} per-batch values, weighted by batch size, is {shown(used)}",
+        "log a torchmetrics object, or accumulate over the epoch and compute once at its end",
+    )
+
+
+def _wrong_weight(moved: Moved) -> Cause:
+    used = [f"{event.weight:g}" for event in moved.steps[-3:]]
+    counted = [str(event.samples) for event in moved.steps[-3:]]
+    return Cause(
+        "LTN104",
+        f"the last batches have {', '.join(counted)} samples; Lightning weighted them by "
+        f"{', '.join(used)}",
+        "pass batch_size= to self.log: the number of samples in this batch",
+    )
+
+
+def _averaged_metric(moved: Moved, operation: str, metric: str) -> Iterator[Cause]:
+    count, value = len(moved.steps), shown(moved.means()[1])
+    remedy = f"log the metric object: self.log({moved.name!r}, self.{metric})"
+    if operation.startswith("compute"):
+        formula = f"the mean of {count} running compute() values, weighted by batch size, is {value}"
+        yield Cause("LTN101", formula, remedy)
+    if operation.startswith("forward"):
+        code = "LTN213" if operation == "forward-dict" else "LTN102"
+        formula = f"the mean of {count} single-batch metrics, weighted by batch size, is {value}"
+        yield Cause(code, formula, remedy)
+
+
+def _normaliser(moved: Moved) -> str:
+    """The place that divides, if weighting by what it divides by gives the true value."""
+    places = set.intersection(*(set(event.normalisers) for event in moved.steps))
+    for place in sorted(places):
+        divisors = [event.normalisers[place] for event in moved.steps]
+        values = [event.value or 0.0 for event in moved.steps]
+        if same(weighted_mean(values, divisors), moved.true, moved.close):
+            return place
+    return ""
+
+
+def cause_in_replay(replay: Replay) -> Cause:
+    """Why a metric's logged value is not the metric of its own epoch's inputs."""
+    close = min(tolerance(replay.true) * 5, abs(replay.logged - replay.true) / 10)
+    for code, (formula, remedy) in _REPLAY_CAUSES.items():
+        value = replay.formulas.get(code)
+        if value is not None and same(value, replay.logged, close):
+            return Cause(
+                code,
+                f"{formula} gives {shown(value)}",
+                remedy.format(metric=replay.metric, name=replay.name),
+            )
+    return UNKNOWN
+
+
+_REPLAY_CAUSES = {
+    "LTN201": (
+        "the metric with another stage's batches in it (or its own taken away by their reset)",
+        "give each stage its own metric object",
+    ),
+    "LTN204": (
+        "the metric with the batches of the sanity check still in it",
+        "call self.{metric}.reset() in on_train_start",
+    ),
+    "LTN116": (
+        "the metric with the batches of another dataloader in it",
+        "keep one metric object for each dataloader",
+    ),
+    "LTN203": (
+        "the metric with the batches of earlier epochs still in it",
+        "call self.{metric}.reset() after compute(), or log the object and let Lightning reset it",
+    ),
+    "LTN101": (
+        "the mean of the running compute() values, weighted by batch size,",
+        "log the metric object: self.log({name!r}, self.{metric})",
+    ),
+    "LTN102": (
+        "the mean of the single-batch metrics, weighted by batch size,",
+        "log the metric object: self.log({name!r}, self.{metric})",
+    ),
+}

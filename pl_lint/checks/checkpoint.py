@@ -1,0 +1,217 @@
+"""Does what was saved come back: as a model, and as a training run that goes on?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pl_lint.checks.numbers import same, shown, tolerance
+from pl_lint.checks.registry import Gathering, Result, Runs, check
+from pl_lint.facts.events import CaseFacts, EvaluationPass, RunError, RunRecord, from_json
+from pl_lint.findings import Evidence, Finding, Location, Status
+
+
+@check("checkpoint")
+def checkpoint(runs: Runs) -> Result:
+    """What is saved in a checkpoint is what comes back from it.
+
+    What it promises:
+    `load_from_checkpoint` rebuilds the module that was trained: the same arguments, the same weights,
+    the same predictions. `fit(ckpt_path=...)` after one epoch ends with the same bits as the fit that
+    was never interrupted.
+
+    How it is judged:
+    A two-epoch fit saves a checkpoint after each epoch. The last one is loaded; arguments that the
+    module leaves out on purpose (`save_hyperparameters(ignore=...)`) are taken from the case. The
+    first one is resumed, with the random generators of torch, numpy and Python restored by pl-lint,
+    so that any difference left is state that the module forgot to save. Predictions are compared, or
+    logged values where there are no predict data.
+
+    What it finds:
+    Arguments that come back as their defaults or not at all (LTN306), hyper-parameters that
+    `weights_only` loading refuses (LTN309), counters, averages and tensors in plain attributes that
+    a resumed run starts anew (LTN310), named with both values. Where a script tests the last weights
+    beside a monitored checkpoint (LTN317), what the best and the last weights score.
+
+    When it cannot say:
+    A module that is not reproducible cannot be compared with itself: see `reproducible`.
+    """
+    case, gathering = runs.case(), Gathering()
+    if "train" not in case.stages:
+        return gathering.result("the module has no training to save a checkpoint of")
+    _judge_loading(runs.reloaded(), case, gathering)
+    _judge_resuming(runs, case, gathering)
+    _judge_last_weights(runs, gathering)
+    return gathering.result("the fit made no optimizer step")
+
+
+# --- loading --------------------------------------------------------------------------------------
+
+
+def _judge_loading(record: RunRecord, case: CaseFacts, into: Gathering) -> None:
+    if record.error is not None:
+        into.findings.append(_load_error(record.error, case))
+        return
+    facts = record.facts
+    if facts["arguments"]:
+        into.findings.append(_lost_arguments(facts["arguments"], case))
+    elif facts["weights"]:
+        into.findings.append(_found(case, "LTN310", _lost_weights(facts["weights"]), _SAVE_STATE))
+    elif facts["evaluation_errors"]:
+        error = from_json(RunError, facts["evaluation_errors"][0])
+        into.undecided.append(f"{facts['stage']} after loading: {error}")
+    else:
+        _judge_outputs(facts["stage"], facts["values"], case, into)
+
+
+def _judge_outputs(
+    stage: str, values: Sequence[Mapping[str, float]], case: CaseFacts, into: Gathering
+) -> None:
+    trained, loaded = values
+    into.passed += 1
+    for name, true in trained.items():
+        if not same(loaded.get(name, float("nan")), true, tolerance(true)):
+            text = (
+                f"after load_from_checkpoint, {stage} gives {name!r} as "
+                f"{shown(loaded.get(name, float('nan')))}, before it was {shown(true)}, with equal "
+                "weights and arguments"
+            )
+            into.findings.append(_found(case, "LTN310", text, _SAVE_STATE))
+            return
+
+
+def _load_error(error: RunError, case: CaseFacts) -> Finding:
+    text = f"load_from_checkpoint raised {error.kind}: {error.message.splitlines()[0]}"
+    if error.kind == "TypeError" and "missing" in error.message:
+        return _found(case, "LTN306", text, _SAVE_ARGUMENTS)
+    if "Unpickling" in error.kind or "weights_only" in error.message.lower():
+        return _found(case, "LTN309", text, _PLAIN_ARGUMENTS)
+    return _found(case, "", text, "see the traceback of load_from_checkpoint")
+
+
+def _lost_arguments(arguments: Mapping[str, Sequence[str]], case: CaseFacts) -> Finding:
+    name, (built, loaded) = next(iter(arguments.items()))
+    text = f"built with {name}={built}, loaded from its own checkpoint with {name}={loaded}"
+    if len(arguments) > 1:
+        text += f" (and {len(arguments) - 1} more arguments)"
+    return _found(case, "LTN306", text, _SAVE_ARGUMENTS)
+
+
+def _lost_weights(names: Sequence[str]) -> str:
+    return f"{len(names)} tensors of the loaded module differ from the checkpoint: {names[0]}"
+
+
+# --- resuming -------------------------------------------------------------------------------------
+
+
+def _judge_resuming(runs: Runs, case: CaseFacts, into: Gathering) -> None:
+    whole, resumed = runs.fit(), runs.resumed()
+    if resumed.error is not None:
+        into.findings.append(_resume_error(resumed.error, case))
+        return
+    if whole.digests == resumed.digests:
+        into.passed += bool(whole.steps)
+        return
+    if whole.digests != runs.fit_again().digests:
+        into.undecided.append("resuming: the module is not reproducible to begin with")
+        return
+    into.findings.append(_lost_state(whole, resumed, case))
+
+
+def _resume_error(error: RunError, case: CaseFacts) -> Finding:
+    text = f"fit(ckpt_path=...) raised {error.kind}: {error.message.splitlines()[0]}"
+    weights_only = "Unpickling" in error.kind or "weights_only" in error.message.lower()
+    return _found(
+        case,
+        "LTN309" if weights_only else "",
+        text,
+        _PLAIN_ARGUMENTS if weights_only else "see the traceback of fit",
+    )
+
+
+def _lost_state(whole: RunRecord, resumed: RunRecord, case: CaseFacts) -> Finding:
+    lost = list(_lost_attributes(whole, resumed))
+    if lost:
+        text = "a resumed run is not the run that was interrupted: " + ", ".join(lost[:3])
+    else:
+        text = "a resumed run ends with other weights than the uninterrupted one, first at " + (
+            _first_step(whole, resumed)
+        )
+    return _found(case, "LTN310", text, _SAVE_STATE)
+
+
+def _lost_attributes(whole: RunRecord, resumed: RunRecord) -> Iterator[str]:
+    """Attributes that had another value at the start of the second epoch."""
+    before = whole.facts["states"].get("epoch 1", {})
+    after = resumed.facts["states"].get("epoch 1", {})
+    for name, value in before.items():
+        if after.get(name) != value:
+            yield f"self.{name} was {value}, and {after.get(name, 'gone')} after resuming"
+
+
+def _first_step(whole: RunRecord, resumed: RunRecord) -> str:
+    again = {step.step: step for step in resumed.steps}
+    for step in whole.steps:
+        other = again.get(step.step)
+        if other is not None and other.digests != step.digests:
+            name = next(k for k, v in step.digests.items() if other.digests.get(k) != v)
+            return f"step {step.step} in {name!r}"
+    return "the end of the fit"
+
+
+# --- testing after fit ----------------------------------------------------------------------------
+
+
+def _judge_last_weights(runs: Runs, into: Gathering) -> None:
+    """What a script's ``trainer.test(model)`` says, beside the best weights by the key it watches.
+
+    Asked only where reading suspects LTN317: testing the last weights is no mistake by itself.
+    """
+    suspected = runs.suspected("LTN317")
+    passes = [done for done in runs.fit().passes if done.error is None]
+    if not suspected or not passes:
+        return
+    last, *best = passes
+    differences = [pair for kept in best for pair in _differences(last, kept)]
+    if differences:
+        into.findings += [finding.judged(Status.PROVED, differences[0]) for finding in suspected]
+    else:
+        into.undecided.append("LTN317: the last weights were the best in this short fit")
+
+
+def _differences(last: EvaluationPass, best: EvaluationPass) -> Iterator[Evidence]:
+    for name, value in last.values.items():
+        true = best.values.get(name, value)
+        if not same(value, true, tolerance(true)):
+            yield Evidence(
+                key=name,
+                logged=value,
+                true=true,
+                tolerance=tolerance(true),
+                world="1 process, CPU, fp32",
+                how=f"a two-epoch fit; the truth is the {best.batching.label}",
+                cause="the last weights are tested, not the best",
+            )
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+_SAVE_ARGUMENTS = "call self.save_hyperparameters() in __init__, or load with these arguments"
+_PLAIN_ARGUMENTS = (
+    "save plain values only (str(path), enum.value), or leave the argument out: "
+    "self.save_hyperparameters(ignore=[...])"
+)
+_SAVE_STATE = (
+    "keep tensors with self.register_buffer(...), other state in on_save_checkpoint and "
+    "on_load_checkpoint"
+)
+
+
+def _found(case: CaseFacts, code: str, message: str, remedy: str) -> Finding:
+    return Finding(
+        code=code,
+        message=message,
+        location=Location(case.path, case.line),
+        status=Status.PROVED,
+        remedy=remedy,
+        subject=case.module,
+    )

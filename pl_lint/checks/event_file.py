@@ -1,0 +1,88 @@
+"""Does TensorBoard's event file hold what was logged, once, at the right step?"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from pl_lint.checks.registry import Gathering, Result, Runs, check
+from pl_lint.facts.events import CaseFacts, LogEvent, LoggerPoint
+from pl_lint.findings import Finding, Location, Status
+
+# Written by Lightning itself beside what the user logs.
+LIGHTNINGS_OWN = ("epoch", "hp_metric")
+
+
+@check("event-file")
+def event_file(runs: Runs) -> Result:
+    """The TensorBoard event file holds what was logged, once per step.
+
+    What it promises:
+    Every point that Lightning handed to its loggers is in the event file with the same value (in
+    float32, as TensorBoard stores it) at the same step, exactly once; nothing else was written under
+    the same tag; and no curve's x-axis goes backwards.
+
+    How it is judged:
+    The event file of a two-epoch fit is read back with TensorBoard's own reader, all points of it,
+    and compared with what Lightning handed over.
+
+    What it finds:
+    Values written a second time by hand (`self.logger.experiment.add_scalar` beside `self.log`), at
+    a step of another axis (`batch_idx`, `current_epoch`), and points that got lost.
+    """
+    if "train" not in runs.case().stages:
+        return Gathering().result("the module has no training whose log could be read")
+    record, gathering = runs.fit(), Gathering()
+    handed = [point for point in record.handed_to_logger if point.tag not in LIGHTNINGS_OWN]
+    read = [point for point in record.read_back if point.tag not in LIGHTNINGS_OWN]
+    for tag in sorted({point.tag for point in [*handed, *read]}):
+        problem = next(_problems(_of(tag, handed), _of(tag, read)), None)
+        if problem is None:
+            gathering.passed += 1
+        else:
+            gathering.findings.append(_finding(tag, problem, record.events, runs.case()))
+    return gathering.result("nothing was logged to a logger")
+
+
+def _of(tag: str, points: Sequence[LoggerPoint]) -> list[LoggerPoint]:
+    return [point for point in points if point.tag == tag]
+
+
+def _problems(handed: list[LoggerPoint], read: list[LoggerPoint]) -> Iterator[str]:
+    """What is wrong with one curve, in words, the most telling first."""
+    extra = Counter(map(_stored, read)) - Counter(map(_stored, handed))
+    lost = Counter(map(_stored, handed)) - Counter(map(_stored, read))
+    if handed and extra:
+        step, value = next(iter(extra))
+        yield f"the file also holds {value:.6g} at step {step}, which self.log did not write"
+    if lost:
+        step, value = next(iter(lost))
+        yield f"{value:.6g} was logged at step {step} and is not in the file"
+    for one, other in zip(read, read[1:], strict=False):
+        if other.step <= one.step:
+            how = "twice" if other.step == one.step else "backwards"
+            yield f"its x-axis goes {how}: a point at step {one.step}, then one at {other.step}"
+
+
+def _stored(point: LoggerPoint) -> tuple[int, float]:
+    """A point as TensorBoard stores it: the value in float32. NaN is made equal to itself."""
+    try:
+        value = struct.unpack("f", struct.pack("f", point.value))[0]
+    except OverflowError:
+        value = float("inf") if point.value > 0 else float("-inf")
+    return point.step, value if value == value else float("1e-45")
+
+
+def _finding(tag: str, problem: str, events: Sequence[LogEvent], case: CaseFacts) -> Finding:
+    stem = tag.removesuffix("_step").removesuffix("_epoch")
+    places = [event.location for event in events if event.name in (tag, stem)]
+    return Finding(
+        code="",
+        message=f"the event file does not hold {tag!r} as it was logged: {problem}",
+        location=places[0] if places else Location(case.path, case.line),
+        status=Status.PROVED,
+        remedy="write each tag in one way only, with self.log or with the logger, always at "
+        "self.global_step",
+        subject=case.module,
+    )

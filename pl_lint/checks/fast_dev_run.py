@@ -1,0 +1,45 @@
+"""Does every stage run at all?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pl_lint.checks.registry import Gathering, Result, Runs, check
+from pl_lint.facts.events import CaseFacts, RunError, from_json
+from pl_lint.findings import Finding, Location, Status
+
+
+@check("fast-dev-run")
+def fast_dev_run(runs: Runs) -> Result:
+    """Every stage that the module has runs through one batch without an error.
+
+    What it promises:
+    `fit`, `validate`, `test` and `predict`, as far as the module has a step for them and the data a
+    loader, each run with `Trainer(fast_dev_run=1)` on a fresh module and fresh data. A stage that
+    only works after another one has run fails here.
+
+    What it cannot show:
+    One batch with a dummy logger and without checkpoints proves that code runs, and cannot show one
+    wrong number. The other checks do.
+    """
+    record, gathering = runs.smoke(), Gathering()
+    errors: Mapping[str, Any] = record.facts["errors"]
+    for method in record.facts["ran"]:
+        if method in errors:
+            error = from_json(RunError, errors[method])
+            gathering.findings.append(_finding(method, error, runs.case()))
+        else:
+            gathering.passed += 1
+    return gathering.result("the module has no stage that can be run: no step with data for it")
+
+
+def _finding(method: str, error: RunError, case: CaseFacts) -> Finding:
+    return Finding(
+        code="",
+        message=f"trainer.{method}() raised {error.kind}: {error.message}",
+        location=error.location or Location(case.path, case.line),
+        status=Status.PROVED,
+        remedy=f"run Trainer(fast_dev_run=True).{method}(...) on a fresh module to see it",
+        subject=case.module,
+    )

@@ -1,0 +1,158 @@
+"""Does the module survive half precision?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from pl_lint.checks.numbers import shown
+from pl_lint.checks.registry import Gathering, Result, Runs, check
+from pl_lint.facts.events import USUAL, CaseFacts, RunRecord
+from pl_lint.facts.autocast import cuda_runs_in_fp32
+from pl_lint.findings import Evidence, Finding, Location, Status
+
+# Lightning's spelling, and the distance from 1 to the next number of the format.
+EPSILON: Mapping[str, float] = {"bf16-mixed": 2**-8, "16-mixed": 2**-11}
+STEPS_OF_ROUNDING = 16
+"""How many roundings in a row may all go the same way. With bf16 this allows 6 %: a sum over
+47 samples and a few layers stays far below, a lost term or a stalled counter is far above."""
+
+
+@check("precision")
+def precision(runs: Runs) -> Result:
+    """Under bf16-mixed and fp16-mixed the module logs finite values close to those of fp32.
+
+    What it promises:
+    A few training steps and an evaluation with fp32-trained weights run in both mixed precisions;
+    every logged value that is finite in fp32 stays finite; evaluation values stay within 16 roundings
+    of the format (6 % for bf16, 0.8 % for fp16, of the value or of 1, whichever is larger), or within
+    two samples of a count such as an accuracy; no metric keeps its state in half precision.
+
+    How it is judged:
+    On the CPU, with a real GradScaler for fp16. The first operation that makes NaN or Inf out of
+    finite inputs is named, with its line.
+
+    When it cannot say:
+    CPU autocast keeps some operations in half precision that CUDA runs in fp32 (exp, pow, sum,
+    softmax, layer norm): an overflow in one of those is not decided, and neither is a module with an
+    operation that has no half-precision kernel on the CPU (nn.LSTM).
+    """
+    case, gathering = runs.case(), Gathering()
+    stage = next((stage for stage in ("validate", "test") if stage in case.stages), "")
+    reference = _reference(runs, stage) if stage else {}
+    for spelling in EPSILON:
+        _judge(spelling, runs.in_precision(spelling), reference, stage, case, gathering)
+    return gathering.result("the module neither trains nor logs an evaluation value")
+
+
+def _reference(runs: Runs, stage: str) -> Mapping[str, float]:
+    passes = runs.rebatched(stage).passes
+    return next(done.values for done in passes if done.batching.label == USUAL)
+
+
+def _judge(
+    spelling: str,
+    record: RunRecord,
+    reference: Mapping[str, float],
+    stage: str,
+    case: CaseFacts,
+    into: Gathering,
+) -> None:
+    if record.error is not None:
+        _judge_error(spelling, record, case, into)
+        return
+    for state in record.facts["half_states"]:
+        text = f"under {spelling} the metric state {state} is kept in half precision"
+        into.findings.append(_found("LTN209", text, case, _FULL_STATE))
+    overflow = _not_finite(record, reference)
+    if overflow:
+        _judge_overflow(spelling, overflow, record, case, into)
+        return
+    values = next((e.values for e in reversed(record.epochs) if e.stage == stage), {})
+    for name in values.keys() & reference.keys():
+        _judge_value(spelling, name, values[name], reference[name], record, case, into)
+    into.passed += bool(values) or bool(record.events)
+
+
+def _judge_error(spelling: str, record: RunRecord, case: CaseFacts, into: Gathering) -> None:
+    error = record.error
+    assert error is not None
+    if "not implemented for" in error.message or "'Half'" in error.message:
+        into.undecided.append(f"{spelling}: the CPU has no kernel for it ({error.message})")
+        return
+    text = f"runs in fp32, and under {spelling} raises {error.kind}: {error.message}"
+    place = error.location or Location(case.path, case.line)
+    into.findings.append(_found("", text, case, "see the operation at this line", place))
+
+
+def _not_finite(record: RunRecord, reference: Mapping[str, float]) -> str:
+    """A logged key that is not finite here and not known to be so in fp32."""
+    for event in record.events:
+        finite_in_fp32 = math.isfinite(reference.get(event.name, 0.0))
+        if event.value is not None and not math.isfinite(event.value) and finite_in_fp32:
+            return event.name
+    return ""
+
+
+def _judge_overflow(
+    spelling: str, name: str, record: RunRecord, case: CaseFacts, into: Gathering
+) -> None:
+    first = record.facts["overflow"]
+    if first is None:
+        into.undecided.append(f"{spelling}: {name!r} is not finite, and no operation made it so")
+        return
+    if cuda_runs_in_fp32(first["operation"]):
+        into.undecided.append(
+            f"{spelling}: {name!r} overflows in {first['operation']}, which CUDA runs in fp32"
+        )
+        return
+    place = Location(**first["location"])
+    text = (
+        f"under {spelling} {name!r} is logged as not finite; the first overflow is in "
+        f"{first['operation']} on {first['dtype']}"
+    )
+    into.findings.append(_found("LTN606", text, case, _FULL_MATH, place))
+
+
+def _judge_value(
+    spelling: str,
+    name: str,
+    value: float,
+    true: float,
+    record: RunRecord,
+    case: CaseFacts,
+    into: Gathering,
+) -> None:
+    rounding = STEPS_OF_ROUNDING * EPSILON[spelling] * max(1.0, abs(true))
+    two_samples = 2 / max(1, sum(e.samples or 0 for e in record.events if e.name == name) or 47)
+    bound = max(rounding, two_samples)
+    if not math.isfinite(true) or abs(value - true) <= bound:
+        return
+    evidence = Evidence(
+        key=name,
+        logged=value,
+        true=true,
+        tolerance=bound,
+        world=f"1 process, CPU, {spelling}",
+        how=f"the same weights and samples; {STEPS_OF_ROUNDING} roundings of the format or two "
+        "samples are allowed",
+    )
+    text = f"under {spelling} {name!r} is {shown(value)}, in fp32 {shown(true)}"
+    place = next((e.location for e in record.events if e.name == name), None)
+    into.findings.append(_found("LTN606", text, case, _FULL_MATH, place, (evidence,)))
+
+
+_FULL_STATE = "keep metrics out of .half() and bf16-true conversions: metric.set_dtype(torch.float32)"
+_FULL_MATH = "do this computation in float32: x.float() before it"
+
+
+def _found(
+    code: str,
+    message: str,
+    case: CaseFacts,
+    remedy: str,
+    location: Location | None = None,
+    evidence: tuple[Evidence, ...] = (),
+) -> Finding:
+    place = location or Location(case.path, case.line)
+    return Finding(code, message, place, Status.PROVED, remedy, case.module, evidence=evidence)

@@ -1,0 +1,77 @@
+"""Is the learning-rate schedule stepped as often as it was made for?"""
+
+from __future__ import annotations
+
+from pl_lint.checks.registry import Gathering, Result, Runs, check
+from pl_lint.facts.events import CaseFacts, RunRecord, SchedulerState
+from pl_lint.findings import Evidence, Finding, Location, Status
+
+
+@check("schedule")
+def schedule(runs: Runs) -> Result:
+    """A schedule made for N steps is stepped N times.
+
+    What it promises:
+    A scheduler whose horizon (`total_steps`, `T_max`, `num_training_steps`) is the number of
+    optimizer steps is stepped after every optimizer step, and one made for epochs after every epoch.
+
+    How it is judged:
+    The small fit has many more steps than epochs. A scheduler that Lightning steps once per epoch,
+    but whose horizon equals `trainer.estimated_stepping_batches`, never gets past its first few
+    percent: a one-cycle rate stays at its start, a cosine never falls (LTN710).
+
+    When it cannot say:
+    A horizon that is neither this fit's number of steps nor of epochs (a constant) is not decided.
+    A scheduler without a horizon, such as StepLR, cannot fail.
+    """
+    if "train" not in runs.case().stages:
+        return Gathering().result("the module has no training")
+    record, gathering = runs.fit(), Gathering()
+    for state in record.schedulers:
+        _judge(state, record, runs.case(), gathering)
+    return gathering.result("the module has no learning-rate scheduler")
+
+
+def _judge(state: SchedulerState, record: RunRecord, case: CaseFacts, into: Gathering) -> None:
+    steps, epochs = record.facts["estimated_steps"], record.facts["epochs"]
+    expected = {"step": steps, "epoch": epochs}.get(state.interval)
+    if state.horizon is None:
+        into.untriggered.append(f"{state.name} has no horizon")
+    elif steps is None or steps <= epochs:
+        into.undecided.append(f"{state.name}: the fit had no more steps than epochs")
+    elif state.interval == "epoch" and state.horizon == steps:
+        into.findings.append(_finding(state, steps, epochs, case))
+    elif state.horizon == expected:
+        into.passed += 1
+        location = state.location or Location(case.path, case.line)
+        into.clear(("LTN710",), location, _evidence(state, state.horizon), case.module)
+    else:
+        into.undecided.append(
+            f"{state.name}: its horizon of {state.horizon} is neither the {steps:g} steps nor the "
+            f"{epochs} epochs of this fit"
+        )
+
+
+def _evidence(state: SchedulerState, true: float) -> Evidence:
+    return Evidence(
+        key=state.name,
+        logged=float(state.horizon or 0),
+        true=float(true),
+        tolerance=0.0,
+        world="1 process, CPU, fp32",
+        how="the schedule's horizon against the number of times that Lightning steps it",
+    )
+
+
+def _finding(state: SchedulerState, steps: float, epochs: int, case: CaseFacts) -> Finding:
+    cause = f"made for {steps:g} optimizer steps, stepped once per epoch ({epochs} times)"
+    return Finding(
+        code="LTN710",
+        message=f"{state.name} is {cause}: the learning rate hardly follows the schedule",
+        location=state.location or Location(case.path, case.line),
+        status=Status.PROVED,
+        remedy='return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, '
+        '"interval": "step"}}',
+        subject=case.module,
+        evidence=(Evidence(**{**vars(_evidence(state, epochs)), "cause": cause}),),
+    )

@@ -1,0 +1,45 @@
+"""What became of one item, as plain data: it travels from pytest-xdist's workers in the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from pl_lint.checks.registry import Result
+from pl_lint.facts.events import from_json, to_json
+from pl_lint.findings import Finding
+from pl_lint.join import Ruling
+
+
+class State(str, Enum):
+    """The states of the closing table."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    EXPECTED = "expected failure"
+    NOT_TRIGGERED = "not triggered"
+    NOT_DECIDED = "not decided"
+    NOT_BUILT = "not built"
+
+
+@dataclass(frozen=True)
+class ItemOutcome:
+    """State, reason, what was found and what was ruled out."""
+
+    state: State
+    reason: str = ""
+    findings: tuple[Finding, ...] = ()
+    rulings: tuple[Ruling, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, state: State, result: Result, reason: str = "") -> ItemOutcome:
+        return cls(state, reason or result.reason, result.findings, result.cleared, result.notes)
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(to_json(self))
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> ItemOutcome:
+        return from_json(cls, data)

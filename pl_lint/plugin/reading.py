@@ -1,0 +1,98 @@
+"""What reading says about the files under test: their modules, their cases, what is suspected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pl_lint.config import Config
+from pl_lint.facts.sites import CaseSite, ClassFacts
+from pl_lint.facts.values import Known
+from pl_lint.findings import Finding, Location
+from pl_lint.static.engine import Reading, read
+
+STEPS = ("training_step", "validation_step", "test_step", "predict_step")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing to run: a case function, or a module class to build with default arguments.
+
+    ``modules`` are the classes that it may build, as far as reading knows.
+    """
+
+    path: Path
+    name: str
+    location: Location
+    is_case: bool
+    modules: tuple[ClassFacts, ...] = ()
+
+
+@dataclass
+class ProjectReading:
+    """The reader's answer for the paths of one pytest session, asked once."""
+
+    paths: Sequence[Path]
+    config: Config
+
+    @cached_property
+    def reading(self) -> Reading:
+        return read(self.paths, self.config)
+
+    @cached_property
+    def targets(self) -> tuple[Target, ...]:
+        """Every case, and every concrete module that no case builds."""
+        cases = [self._case(site) for site in self.reading.project.cases]
+        built = {module.name for case in cases for module in case.modules}
+        classes = [
+            Target(Path(c.location.path).resolve(), c.short_name, c.location, False, (c,))
+            for c in self.reading.project.modules()
+            if c.name not in built and self._is_concrete(c)
+        ]
+        return (*cases, *classes)
+
+    def findings_in(self, path: Path) -> tuple[Finding, ...]:
+        return tuple(
+            finding
+            for finding in self.reading.findings
+            if Path(finding.location.path).resolve() == path
+        )
+
+    def suspicions_of(self, target: Target) -> tuple[Finding, ...]:
+        """What reading suspects of the modules of a target, scripts that train them included."""
+        names = {module.short_name for module in target.modules}
+        return tuple(f for f in self.reading.findings if not f.subject or f.subject in names)
+
+    def monitors_of(self, target: Target) -> tuple[tuple[str, str], ...]:
+        """The keys, with mode, that checkpoints of the project watch on these modules."""
+        names = {module.name for module in target.modules}
+        return tuple(sorted(set(self._monitors(names))))
+
+    def _monitors(self, names: set[str]) -> Iterator[tuple[str, str]]:
+        project = self.reading.project
+        for site in project.monitors:
+            known = isinstance(site.key, Known) and isinstance(site.mode, Known)
+            watched = {module.name for module in project.trained_with(site)}
+            if known and site.watcher == "ModelCheckpoint" and names & watched:
+                yield str(site.key.value), str(site.mode.value or "min")
+
+    def _case(self, site: CaseSite) -> Target:
+        project = self.reading.project
+        modules = tuple(c for c in project.modules() if c.name in site.builds)
+        path = Path(site.path).resolve()
+        return Target(path, site.function, site.location, True, modules)
+
+    def _is_concrete(self, module: ClassFacts) -> bool:
+        """A class without any step is a base for others; so is one that another class extends and
+        whose own name says so."""
+        lineage = [module, *self._ancestors(module)]
+        methods = {method.name for each in lineage for method in each.own_methods}
+        extended = any(module.name in other.ancestors for other in self.reading.project.classes)
+        says_base = module.short_name.lower().startswith(("base", "abstract", "_"))
+        nested = "<locals>" in module.name
+        return bool(methods & set(STEPS)) and not (extended and says_base) and not nested
+
+    def _ancestors(self, module: ClassFacts) -> Iterator[ClassFacts]:
+        return (c for c in self.reading.project.classes if c.name in module.ancestors)

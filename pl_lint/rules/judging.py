@@ -1,0 +1,39 @@
+"""Questions that several rules ask of facts."""
+
+from __future__ import annotations
+
+from pl_lint.facts import torchmetrics
+from pl_lint.facts.lightning import LATEST, Version
+from pl_lint.facts.sites import ClassFacts, FunctionCall, LogSite, MetricSite, Pairs
+from pl_lint.facts.values import Value, must_be
+
+
+def averaged(log: LogSite) -> bool:
+    """Whether Lightning surely averages what each batch logs over the epoch."""
+    whole_epoch = must_be(log.on_epoch, True) and must_be(log.reduce_fx, "mean")
+    return log.in_step and whole_epoch and not log.sampled
+
+
+def by_name(name: str, pairs: Pairs) -> dict[str, object]:
+    """Arguments by parameter name, as the tables of torchmetrics want them."""
+    positional = [value for key, value in pairs if key.isdigit()]
+    keywords: dict[str, Value] = {key: value for key, value in pairs if not key.isdigit()}
+    return torchmetrics.bind(name, positional, keywords)
+
+
+def is_linear(metric: MetricSite) -> bool | None:
+    """Whether the mean of a metric's values per batch is its value over all data."""
+    return torchmetrics.is_linear(metric.name, by_name(metric.name, metric.arguments))
+
+
+def linearity_of_call(call: FunctionCall) -> bool | None:
+    """The same for a function."""
+    return torchmetrics.functional_linearity(call.name, by_name(call.name, call.arguments))
+
+
+def target_version(owner: ClassFacts) -> Version:
+    """The Lightning version that a class is judged by."""
+    if not owner.lightning:
+        return LATEST
+    major, minor, *_ = (*owner.lightning.split("."), "0")
+    return int(major), int(minor)

@@ -1,0 +1,177 @@
+"""The runs of one case, made on demand and shared between checks: what each check may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pl_lint.facts.events import (
+    AGAIN,
+    ALL_BUT_ONE,
+    HALF,
+    ONES,
+    SHUFFLED,
+    USUAL,
+    WHOLE,
+    CaseFacts,
+    RunRecord,
+    from_json,
+)
+from pl_lint.findings import Finding, Location
+from pl_lint.runtime.outcome import RunOutcome
+from pl_lint.runtime.runs import Runner
+from pl_lint.runtime.specs import CaseRef, RunSpec
+from pl_lint.runtime.worlds import World
+
+REBATCHING: tuple[Mapping[str, Any], ...] = (
+    {"label": WHOLE},
+    {"label": USUAL, "size": 16, "uneven": True},
+    {"label": ALL_BUT_ONE, "size": -1},
+    {"label": ONES, "size": 1},
+    {"label": SHUFFLED, "size": 16, "uneven": True, "shuffled": True},
+    {"label": AGAIN, "size": 16, "uneven": True, "seed": 2},
+    {"label": HALF, "shard": [0, 2]},
+)
+REBATCHED_SAMPLES = 47  # prime: no batch size but 1 divides it
+RANKS = 2
+SHARED_BATCH = 8
+SHARED_SAMPLES = 48  # RANKS × SHARED_BATCH × 3: DistributedSampler would pad anything else
+SHARING: tuple[Mapping[str, Any], ...] = (
+    {"label": WHOLE, "size": None},
+    {"label": USUAL, "size": SHARED_BATCH},
+    {"label": "shard 0", "size": SHARED_BATCH, "shard": [0, RANKS]},
+    {"label": "shard 1", "size": SHARED_BATCH, "shard": [1, RANKS]},
+)
+
+
+class RunFailed(Exception):
+    """A run did not end as it should.
+
+    ``owner`` is the check that fails for it; ``built`` whether the module was built before that.
+    """
+
+    def __init__(
+        self, message: str, owner: str, location: Location | None = None, built: bool = True
+    ) -> None:
+        super().__init__(message)
+        self.owner = owner
+        self.location = location
+        self.built = built
+
+
+@dataclass
+class Battery:
+    """All runs of one case. Implements what ``pl_lint.checks.registry.Runs`` describes.
+
+    ``monitors`` are the ``(key, mode)`` pairs that the user's scripts watch, and ``suspicions`` what
+    reading suspects of this module, as far as it knows.
+    """
+
+    runner: Runner
+    ref: CaseRef
+    timeout: float = 60.0
+    monitors: tuple[tuple[str, str], ...] = ()
+    suspicions: tuple[Finding, ...] = ()
+    _done: dict[str, list[RunRecord]] = field(default_factory=dict)
+    _failed: dict[str, RunFailed] = field(default_factory=dict)
+
+    def case(self) -> CaseFacts:
+        facts = self.smoke().case
+        assert facts is not None
+        return facts
+
+    def smoke(self) -> RunRecord:
+        return self._one("smoke", "fast-dev-run")
+
+    def fit(self) -> RunRecord:
+        return self._checked(self._one("fit", "logged-values", options=self._fit_options()), "fit")
+
+    def fit_again(self) -> RunRecord:
+        options = self._fit_options()
+        return self._checked(self._one("fit", "reproducible", options=options, repeat=1), "fit")
+
+    def resumed(self) -> RunRecord:
+        options, inputs = self._fit_options(), {"checkpoint": self._file("epoch-0.ckpt")}
+        return self._one("fit", "checkpoint", options=options, inputs=inputs)
+
+    def reloaded(self) -> RunRecord:
+        last = f"epoch-{int(self.fit().facts['epochs']) - 1}.ckpt"
+        return self._one("reload", "checkpoint", inputs={"checkpoint": self._file(last)})
+
+    def rebatched(self, stage: str) -> RunRecord:
+        options = {"stage": stage, "limit": REBATCHED_SAMPLES, "passes": REBATCHING}
+        return self._one("evaluate", "logged-values", options=options, inputs=self._weights())
+
+    def shared_out(self, stage: str) -> RunRecord:
+        """The samples that the ranks share, evaluated in one process: all, and each rank's part."""
+        options = {"stage": stage, "limit": SHARED_SAMPLES, "passes": SHARING}
+        return self._one("evaluate", "sync-dist", options=options, inputs=self._weights())
+
+    def on_ranks(self, stage: str) -> Sequence[RunRecord]:
+        passes = [{"label": USUAL, "size": SHARED_BATCH}]
+        options = {"stage": stage, "limit": SHARED_SAMPLES, "passes": passes}
+        world, inputs = World(RANKS), self._weights()
+        return self._all("evaluate", "sync-dist", world=world, options=options, inputs=inputs)
+
+    def in_precision(self, precision: str) -> RunRecord:
+        stages = self.case().stages
+        stage = next((stage for stage in ("validate", "test") if stage in stages), None)
+        world = World(1, precision)
+        options = {"stage": stage}
+        inputs = self._weights()
+        return self._one("precision", "precision", world=world, options=options, inputs=inputs)
+
+    def suspected(self, code: str) -> Sequence[Finding]:
+        return [finding for finding in self.suspicions if finding.code == code]
+
+    def _fit_options(self) -> dict[str, Any]:
+        return {"monitors": [list(pair) for pair in self.monitors]}
+
+    def _weights(self) -> dict[str, str]:
+        """Trained weights for an evaluation; a module without training is judged as it is built."""
+        if "train" not in self.case().stages:
+            return {}
+        return {"weights": self._file("weights.pt")}
+
+    def _file(self, name: str) -> str:
+        """A file that the fit has left in its directory."""
+        return str(Path(self.fit().facts["directory"]) / name)
+
+    def _checked(self, record: RunRecord, program: str) -> RunRecord:
+        """A fit that raised has no weights and no epoch values to judge."""
+        if record.error is None:
+            return record
+        smoke_failed = "fit" in self.smoke().facts["errors"]
+        owner = "fast-dev-run" if smoke_failed else "logged-values"
+        raise RunFailed(f"{program} raised {record.error}", owner, record.error.location)
+
+    def _one(self, program: str, owner: str, **parts: Any) -> RunRecord:
+        return self._all(program, owner, **parts)[0]
+
+    def _all(self, program: str, owner: str, **parts: Any) -> list[RunRecord]:
+        spec = RunSpec(self.ref, program, timeout=self.timeout, **parts)
+        key = repr(spec)
+        if key in self._failed:
+            raise self._failed[key]
+        if key not in self._done:
+            outcome = self.runner.run(spec)
+            if not outcome.finished:
+                self._failed[key] = _failure(outcome, owner)
+                raise self._failed[key]
+            self._done[key] = [_record(outcome, data) for data in outcome.records]
+        return self._done[key]
+
+
+def _record(outcome: RunOutcome, data: dict[str, Any]) -> RunRecord:
+    record = from_json(RunRecord, data)
+    return replace(record, facts={**record.facts, "directory": outcome.directory})
+
+
+def _failure(outcome: RunOutcome, owner: str) -> RunFailed:
+    ending = outcome.error
+    frame = ending.frame if ending is not None else None
+    place = Location(frame.path, frame.line) if frame is not None else None
+    # What the programs do not catch themselves is what building the module raised.
+    return RunFailed(outcome.message, owner, place, built=outcome.status in ("hung", "flooded"))
