@@ -1,6 +1,20 @@
 """pl-lint: can you believe what this PyTorch Lightning code logs, saves and repeats?"""
 
-from pl_lint.runtime.cases import case
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pl_lint.runtime.cases import case
 
 __all__ = ["__version__", "case"]
 __version__ = "0.1.0.dev0"
+
+
+def __getattr__(name: str) -> Any:
+    """``pl_lint.case``, imported when it is asked for: the reader's command starts without it."""
+    if name != "case":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from pl_lint.runtime.cases import case
+
+    return case

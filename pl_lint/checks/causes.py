@@ -159,7 +159,9 @@ def _averaged_metric(moved: Moved, operation: str, metric: str) -> Iterator[Caus
     count, value = len(moved.steps), shown(moved.means()[1])
     remedy = f"log the metric object: self.log({moved.name!r}, self.{metric})"
     if operation.startswith("compute"):
-        formula = f"the mean of {count} running compute() values, weighted by batch size, is {value}"
+        formula = (
+            f"the mean of {count} running compute() values, weighted by batch size, is {value}"
+        )
         yield Cause("LTN101", formula, remedy)
     if operation.startswith("forward"):
         code = "LTN213" if operation == "forward-dict" else "LTN102"

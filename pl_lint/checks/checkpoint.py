@@ -85,7 +85,7 @@ def _load_error(error: RunError, case: CaseFacts) -> Finding:
         return _found(case, "LTN306", text, _SAVE_ARGUMENTS)
     if "Unpickling" in error.kind or "weights_only" in error.message.lower():
         return _found(case, "LTN309", text, _PLAIN_ARGUMENTS)
-    return _found(case, "", text, "see the traceback of load_from_checkpoint")
+    return _found(case, "checkpoint", text, "see the traceback of load_from_checkpoint")
 
 
 def _lost_arguments(arguments: Mapping[str, Sequence[str]], case: CaseFacts) -> Finding:
@@ -122,7 +122,7 @@ def _resume_error(error: RunError, case: CaseFacts) -> Finding:
     weights_only = "Unpickling" in error.kind or "weights_only" in error.message.lower()
     return _found(
         case,
-        "LTN309" if weights_only else "",
+        "LTN309" if weights_only else "checkpoint",
         text,
         _PLAIN_ARGUMENTS if weights_only else "see the traceback of fit",
     )

@@ -78,7 +78,7 @@ def _finding(tag: str, problem: str, events: Sequence[LogEvent], case: CaseFacts
     stem = tag.removesuffix("_step").removesuffix("_epoch")
     places = [event.location for event in events if event.name in (tag, stem)]
     return Finding(
-        code="",
+        code="event-file",
         message=f"the event file does not hold {tag!r} as it was logged: {problem}",
         location=places[0] if places else Location(case.path, case.line),
         status=Status.PROVED,

@@ -36,7 +36,7 @@ def fast_dev_run(runs: Runs) -> Result:
 
 def _finding(method: str, error: RunError, case: CaseFacts) -> Finding:
     return Finding(
-        code="",
+        code="fast-dev-run",
         message=f"trainer.{method}() raised {error.kind}: {error.message}",
         location=error.location or Location(case.path, case.line),
         status=Status.PROVED,

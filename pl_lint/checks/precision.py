@@ -82,7 +82,7 @@ def _judge_error(spelling: str, record: RunRecord, case: CaseFacts, into: Gather
         return
     text = f"runs in fp32, and under {spelling} raises {error.kind}: {error.message}"
     place = error.location or Location(case.path, case.line)
-    into.findings.append(_found("", text, case, "see the operation at this line", place))
+    into.findings.append(_found("precision", text, case, "see the operation at this line", place))
 
 
 def _not_finite(record: RunRecord, reference: Mapping[str, float]) -> str:
@@ -142,7 +142,9 @@ def _judge_value(
     into.findings.append(_found("LTN606", text, case, _FULL_MATH, place, (evidence,)))
 
 
-_FULL_STATE = "keep metrics out of .half() and bf16-true conversions: metric.set_dtype(torch.float32)"
+_FULL_STATE = (
+    "keep metrics out of .half() and bf16-true conversions: metric.set_dtype(torch.float32)"
+)
 _FULL_MATH = "do this computation in float32: x.float() before it"
 
 

@@ -98,7 +98,7 @@ def _logged(one: LogEvent, other: LogEvent | None) -> str:
 
 def _finding(difference: str, location: Location | None, case: CaseFacts) -> Finding:
     return Finding(
-        code="",
+        code="reproducible",
         message=f"two runs with the same seed are not equal: {difference}",
         location=location or Location(case.path, case.line),
         status=Status.PROVED,

@@ -52,11 +52,11 @@ def _judge(state: SchedulerState, record: RunRecord, case: CaseFacts, into: Gath
         )
 
 
-def _evidence(state: SchedulerState, true: float) -> Evidence:
+def _evidence(state: SchedulerState, horizon: int) -> Evidence:
     return Evidence(
-        key=state.name,
-        logged=float(state.horizon or 0),
-        true=float(true),
+        key=f"horizon of {state.name}",
+        logged=float(horizon),
+        true=float(horizon),
         tolerance=0.0,
         world="1 process, CPU, fp32",
         how="the schedule's horizon against the number of times that Lightning steps it",
@@ -73,5 +73,4 @@ def _finding(state: SchedulerState, steps: float, epochs: int, case: CaseFacts) 
         remedy='return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, '
         '"interval": "step"}}',
         subject=case.module,
-        evidence=(Evidence(**{**vars(_evidence(state, epochs)), "cause": cause}),),
     )

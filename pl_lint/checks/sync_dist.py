@@ -118,7 +118,11 @@ def _cause(
     values = [value for value in logged if value is not None]
     mean = sum(parts) / len(parts)
     if len(values) < len(logged):
-        return "", "one rank logs it and another does not", "log the same keys on every rank"
+        return (
+            "sync-dist",
+            "one rank logs it and another does not",
+            "log the same keys on every rank",
+        )
     if all(same(v, part, within) for v, part in zip(values, parts, strict=True)):
         if at_epoch_end:
             return "LTN211", "each rank logs the value of its own samples", _GATHER
@@ -157,7 +161,7 @@ def _location(events: Sequence[LogEvent], name: str, case: CaseFacts) -> Locatio
 def _crash(ranks: Sequence[RunRecord], stage: str, case: CaseFacts) -> Finding:
     error = next(record.passes[0].error for record in ranks if record.passes[0].error)
     return Finding(
-        code="",
+        code="sync-dist",
         message=f"{stage} works in one process and fails on two ranks: {error}",
         location=error.location or Location(case.path, case.line),
         status=Status.PROVED,

@@ -316,6 +316,7 @@ class ClassFacts:
     devices: tuple[DeviceSite, ...] = ()
     schedulers: tuple[SchedulerSite, ...] = ()
     hyperparameters: HyperparameterSite | None = None
+    manual_optimization: bool = False
 
     @property
     def short_name(self) -> str:
@@ -341,8 +342,8 @@ def within(path: str, container: str) -> bool:
 class MonitorSite:
     """Something that watches a logged key: a callback, or a scheduler's configuration.
 
-    ``modules`` are the classes it is trained with, as far as the same scope shows; empty where it
-    does not.
+    ``modules`` are the classes that are trained with it, or else those that its file knows; empty
+    where there are none.
     """
 
     watcher: str
@@ -441,6 +442,13 @@ class ProjectFacts:
         return tuple(found for found in self.classes if found.kind == "module")
 
     def trained_with(self, monitor: MonitorSite) -> tuple[ClassFacts, ...]:
-        """The modules whose values a monitor sees: those its scope names, or all of them."""
-        named = tuple(found for found in self.modules() if found.name in monitor.modules)
-        return named or self.modules()
+        """The modules whose values a monitor sees, with what inherits from them.
+
+        None where that is not known: the code that trains may be in a file that was not read.
+        """
+        names = set(monitor.modules)
+        return tuple(
+            found
+            for found in self.modules()
+            if found.name in names or not names.isdisjoint(found.ancestors)
+        )

@@ -130,7 +130,7 @@ class CheckItem(PlItem):
         if self.plugin.requires_all:
             location = self.target.location
             text = f"{self.target.name} was not run: {reason}"
-            self._fail((Finding("", text, location, Status.PROVED, subject=self.target.name),))
+            self._fail((Finding(self.check.name, text, location, Status.PROVED, subject=self.target.name),))
         self.skip(State.NOT_BUILT, reason)
 
     def _failed_run(self, failure: RunFailed) -> Result:
@@ -140,7 +140,7 @@ class CheckItem(PlItem):
             return Result(Verdict.NOT_DECIDED, reason)
         location = failure.location or self.target.location
         name = self.target.name
-        finding = Finding("", str(failure), location, Status.PROVED, subject=name)
+        finding = Finding(self.check.name, str(failure), location, Status.PROVED, subject=name)
         return Result(Verdict.FAILED, findings=(finding,))
 
     def _report(self, result: Result) -> None:
@@ -171,7 +171,7 @@ class CheckItem(PlItem):
 
 def _unexpected_pass(target: Target, check: str, reason: str) -> Finding:
     text = f"{check} was expected to fail ({reason}) and passes; remove it from expected_failures"
-    return Finding("", text, target.location, Status.PROVED, subject=target.name)
+    return Finding(check, text, target.location, Status.PROVED, subject=target.name)
 
 
 def _near(finding: Finding) -> Finding:

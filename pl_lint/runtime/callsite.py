@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import linecache
 import os
 import sys
 import traceback
@@ -12,7 +13,14 @@ from types import CodeType, FrameType, TracebackType
 
 from pl_lint.findings import Location
 
-_LIBRARIES = ("torch", "lightning", "pytorch_lightning", "lightning_fabric", "torchmetrics", "pl_lint")
+_LIBRARIES = (
+    "torch",
+    "lightning",
+    "pytorch_lightning",
+    "lightning_fabric",
+    "torchmetrics",
+    "pl_lint",
+)
 
 
 def caller() -> Location:
@@ -64,5 +72,14 @@ def _position(code: CodeType, instruction: int, line: int) -> Location:
     positions = next(itertools.islice(code.co_positions(), instruction // 2, None), None)
     if positions is None or positions[0] is None or positions[2] is None:
         return Location(code.co_filename, line)
-    first, last, column, end = positions
-    return Location(code.co_filename, first, column + 1, last or first, (end or column) + 1)
+    first, last, start, end = positions
+    path, last = code.co_filename, last or first
+    return Location(
+        path, first, _column(path, first, start), last, _column(path, last, end or start)
+    )
+
+
+def _column(path: str, line: int, offset: int) -> int:
+    """Python counts UTF-8 bytes from 0; people count characters from 1."""
+    text = linecache.getline(path, line).encode()
+    return len(text[:offset].decode(errors="ignore")) + 1 if text else offset + 1

@@ -15,9 +15,8 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from torch.utils.weak import WeakIdKeyDictionary
 from torchmetrics import Metric, MetricCollection
-
-ORIGIN = "_pl_lint_origin"
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,8 @@ class MetricTap:
         self.moment = Moment("", 0, -1)
         self._depth = 0
         self._histories: dict[int, History] = {}
+        # Beside the tensors, not in them: a tensor's attributes would go into the user's checkpoints.
+        self._origins: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
     def history(self, metric: Metric) -> History:
         # The history keeps the metric alive, so that its id stays its own.
@@ -74,10 +75,19 @@ class MetricTap:
             patch.object(Metric, "_wrap_compute", self._wrapping(Metric._wrap_compute, "compute")),
             patch.object(Metric, "reset", self._watched_reset(Metric.reset)),
             patch.object(Metric, "__call__", self._watched_call(Metric.__call__)),
-            patch.object(MetricCollection, "__call__", self._watched_call(MetricCollection.__call__)),
+            patch.object(
+                MetricCollection, "__call__", self._watched_call(MetricCollection.__call__)
+            ),
             patch.object(MetricCollection, "update", self._watched_update(MetricCollection.update)),
         ):
             yield self
+
+    def origin_of(self, value: Any) -> tuple[str, Metric | None] | None:
+        """How a metric made a value, and which: ``object``, ``forward``, ``compute``, or
+        ``forward-dict`` for a member's value in what a MetricCollection returned."""
+        if isinstance(value, Metric):
+            return "object", value
+        return self._origins.get(value) if isinstance(value, torch.Tensor) else None
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -158,13 +168,12 @@ class MetricTap:
     def _tagged(self, result: Any, metric: Any, operation: str) -> Any:
         """Mark a metric's result, so that a logged tensor tells which metric made it."""
         if isinstance(result, torch.Tensor):
-            owner = metric if isinstance(metric, Metric) else None
-            setattr(result, ORIGIN, (operation, owner))
+            self._origins[result] = (operation, metric if isinstance(metric, Metric) else None)
         elif isinstance(result, dict) and isinstance(metric, MetricCollection):
             owners = dict(metric.items(copy_state=False))
             for name, value in result.items():
                 if isinstance(value, torch.Tensor) and name in owners:
-                    setattr(value, ORIGIN, (f"{operation}-dict", owners[name]))
+                    self._origins[value] = (f"{operation}-dict", owners[name])
         return result
 
 
@@ -205,14 +214,6 @@ def scalar(value: Any) -> float | None:
     if isinstance(value, torch.Tensor):
         return float(value) if value.numel() == 1 else None
     return float(value) if isinstance(value, (bool, int, float)) else None
-
-
-def origin_of(value: Any) -> tuple[str, Metric | None] | None:
-    """How a metric made a value, and which: ``object``, ``forward``, ``compute``, or ``forward-dict``
-    for a member's value in what a MetricCollection returned."""
-    if isinstance(value, Metric):
-        return "object", value
-    return getattr(value, ORIGIN, None)
 
 
 def _is_lightnings_own(metric: Any) -> bool:

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakIdKeyDictionary
 
 from pl_lint.runtime.callsite import caller
 
-ATTRIBUTE = "_pl_lint_normalisers"
 _MEANS = (torch.mean, torch.Tensor.mean, torch.nanmean, torch.Tensor.nanmean)
 _DIVISIONS = (
     torch.div,
@@ -31,7 +31,17 @@ _ELEMENT_LOSSES = (F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.binary_cross_entro
 
 
 class FollowNormalisers(TorchFunctionMode):
-    """While active, every scalar tensor carries the denominators that went into it."""
+    """While active, remembers for every scalar tensor the denominators that went into it.
+
+    Beside the tensors, not in them: a tensor's attributes would go into the user's checkpoints.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: WeakIdKeyDictionary = WeakIdKeyDictionary()
+
+    def of(self, value: Any) -> dict[str, float]:
+        return self._found.get(value, {}) if isinstance(value, torch.Tensor) else {}
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -39,18 +49,14 @@ class FollowNormalisers(TorchFunctionMode):
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         if isinstance(result, torch.Tensor) and result.numel() == 1:
-            found = {k: v for source in _tensors(args) for k, v in normalisers_of(source).items()}
+            found = {k: v for source in _tensors(args) for k, v in self.of(source).items()}
             divisor = _divisor(func, args, kwargs)
             if divisor is not None:
                 place = caller()
                 found[f"{getattr(func, '__name__', 'op')}@{place.line}:{place.column}"] = divisor
             if found:
-                setattr(result, ATTRIBUTE, found)
+                self._found[result] = found
         return result
-
-
-def normalisers_of(value: Any) -> dict[str, float]:
-    return getattr(value, ATTRIBUTE, {}) if isinstance(value, torch.Tensor) else {}
 
 
 def _tensors(args: tuple[Any, ...]) -> Iterator[torch.Tensor]:

@@ -20,9 +20,8 @@ from torchmetrics import Metric
 from pl_lint.facts.events import EpochValues, LogEvent, Replay
 from pl_lint.findings import Location
 from pl_lint.runtime.callsite import caller
-from pl_lint.runtime.metrics import MetricTap, Moment, origin_of, scalar
+from pl_lint.runtime.metrics import MetricTap, Moment, scalar
 from pl_lint.runtime.namespace import Namespace
-from pl_lint.runtime.normalisers import normalisers_of
 from pl_lint.runtime.replays import replays_of
 
 SizesByStage = Mapping[str, Sequence[tuple[int, ...]]]
@@ -43,6 +42,7 @@ class Recorder:
     epochs: list[EpochValues] = field(default_factory=list)
     replays: list[Replay] = field(default_factory=list)
     training_submodules: set[str] = field(default_factory=set)
+    normalisers: Callable[[Any], dict[str, float]] = lambda value: {}
     metric_names: dict[int, str] = field(default_factory=dict)
     _line: Location | None = None
     _python_number: bool = False
@@ -68,7 +68,9 @@ class Recorder:
         ):
             yield
 
-    def enter_batch(self, stage: str, epoch: int, batch: int, dataloader: int, sanity: bool) -> None:
+    def enter_batch(
+        self, stage: str, epoch: int, batch: int, dataloader: int, sanity: bool
+    ) -> None:
         counted = self._counted(stage, batch, dataloader)
         self.moment = Moment(stage, epoch, batch, dataloader, sanity, counted)
 
@@ -98,8 +100,8 @@ class Recorder:
         def log(module: Any, name: str, value: Any, *args: Any, **kwargs: Any) -> Any:
             self._line = caller()
             self._python_number = isinstance(value, (bool, int, float))
-            self._origin = origin_of(value)
-            self._normalisers = normalisers_of(value)
+            self._origin = self.tap.origin_of(value)
+            self._normalisers = self.normalisers(value)
             return original(module, name, value, *args, **kwargs)
 
         return log
@@ -153,7 +155,9 @@ class Recorder:
             self._epoch_events.append((event, metric))
 
     def _metric_name(self, metric: Metric | None) -> str:
-        return self.metric_names.get(id(metric), type(metric).__name__) if metric is not None else ""
+        return (
+            self.metric_names.get(id(metric), type(metric).__name__) if metric is not None else ""
+        )
 
     def name_metrics(self, module: torch.nn.Module) -> None:
         """Learn by which attribute the module calls each of its metrics."""
@@ -167,4 +171,6 @@ def _with_suffix(name: str, dataloader: int | None, add: bool) -> str:
 
 
 def _reduction(reduce_fx: Any) -> str:
-    return reduce_fx if isinstance(reduce_fx, str) else getattr(reduce_fx, "__name__", str(reduce_fx))
+    return (
+        reduce_fx if isinstance(reduce_fx, str) else getattr(reduce_fx, "__name__", str(reduce_fx))
+    )

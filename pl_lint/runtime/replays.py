@@ -96,15 +96,14 @@ def _state(history: History, updates: Sequence[Update], stage: str) -> dict[str,
 def _why_different(held: Sequence[Update], updates: Sequence[Update], stage: str) -> str:
     """The code of the mistake that left these inputs in the metric.
 
-    LTN201: another stage's batches are in it (or its reset took ours away). LTN204: the sanity
-    check's. LTN116: another dataloader's. LTN203: an earlier pass's.
+    LTN201: another stage's batches are in it (or its reset took ours away). LTN203: an earlier
+    pass's. LTN116: another dataloader's. LTN204: the sanity check's only.
     """
     foreign = [update for update in held if update not in updates]
     if any(update.moment.stage != stage for update in foreign) or not foreign:
         return "LTN201"
-    if any(update.moment.sanity for update in foreign):
-        return "LTN204"
     epochs = {update.moment.epoch for update in updates}
-    if any(update.moment.epoch in epochs for update in foreign):
-        return "LTN116"
-    return "LTN203"
+    unasked = [update for update in foreign if not update.moment.sanity]
+    if any(update.moment.epoch not in epochs for update in unasked):
+        return "LTN203"
+    return "LTN116" if unasked else "LTN204"

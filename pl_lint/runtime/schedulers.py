@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
+from weakref import WeakKeyDictionary
 
 from torch.optim.lr_scheduler import LRScheduler
 
 from pl_lint.facts.events import SchedulerState
+from pl_lint.findings import Location
 from pl_lint.runtime.callsite import caller
 
-_PLACE = "_pl_lint_place"
+Places = WeakKeyDictionary[LRScheduler, Location]
 # Where schedulers keep the number of steps after which they are done (torch.optim.lr_scheduler).
 _HORIZONS = ("total_steps", "T_max", "total_iters")
 # Where the closures of LambdaLR schedules keep it (transformers.optimization).
@@ -21,31 +23,35 @@ _CLOSURE_HORIZONS = ("num_training_steps", "total_steps", "max_steps", "t_total"
 
 
 @contextmanager
-def placed_schedulers() -> Iterator[None]:
-    """Remember the line of the user's code that made each scheduler."""
+def placed_schedulers() -> Iterator[Places]:
+    """Remember the line of the user's code that made each scheduler.
+
+    Beside the schedulers, not in them: their attributes go into checkpoints.
+    """
+    places: Places = WeakKeyDictionary()
     original = LRScheduler.__init__
 
     @functools.wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        if not hasattr(self, _PLACE):
-            setattr(self, _PLACE, caller())
+        places.setdefault(self, caller())
         original(self, *args, **kwargs)
 
     with patch.object(LRScheduler, "__init__", __init__):
-        yield
+        yield places
 
 
-def scheduler_states(trainer: Any) -> tuple[SchedulerState, ...]:
-    return tuple(_state(config) for config in getattr(trainer.strategy, "lr_scheduler_configs", []))
+def scheduler_states(trainer: Any, places: Places) -> tuple[SchedulerState, ...]:
+    configs = getattr(trainer.strategy, "lr_scheduler_configs", [])
+    return tuple(_state(config, places) for config in configs)
 
 
-def _state(config: Any) -> SchedulerState:
+def _state(config: Any, places: Places) -> SchedulerState:
     scheduler = config.scheduler
     return SchedulerState(
         name=type(scheduler).__name__,
         interval=config.interval,
         horizon=_horizon(scheduler),
-        location=getattr(scheduler, _PLACE, None),
+        location=places.get(scheduler),
     )
 
 

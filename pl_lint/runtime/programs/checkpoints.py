@@ -25,7 +25,7 @@ def epoch_saver(namespace: Namespace, directory: Path) -> Any:
         pass
 
     return EpochSaver(
-        dirpath=directory,
+        dirpath=str(directory),
         filename="epoch-{epoch}",
         auto_insert_metric_name=False,
         save_top_k=-1,
@@ -47,7 +47,7 @@ def best_keepers(
 
     assert BestKeeper.__name__ == BEST_KEEPER
     return [
-        BestKeeper(directory / "best", f"best-{n}", monitor, mode=mode)
+        BestKeeper(str(directory / "best"), f"best-{n}", monitor, mode=mode)
         for n, (monitor, mode) in enumerate(monitors)
     ]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,6 +42,9 @@ STAGE_STEPS = {
 }
 
 
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")  # torch.load's messages are in bold
+
+
 @dataclass
 class Subject:
     """A fresh module with its data, ready to be given to a Trainer."""
@@ -59,20 +64,27 @@ class Subject:
 
     def _has(self, stage: str) -> bool:
         step = self.namespace.overrides(STAGE_STEPS[stage], self.module)
-        return (step or stage == "predict") and self.supply.has(stage)
+        return step and self.supply.has(stage)
 
     def facts(self) -> CaseFacts:
         kind = type(self.module)
         return CaseFacts(
             module=kind.__qualname__,
             path=sys.modules[kind.__module__].__file__ or "",
-            line=kind.__init__.__code__.co_firstlineno if hasattr(kind.__init__, "__code__") else 1,
+            line=_first_line(kind),
             namespace=self.namespace.name,
             stages=self.stages,
             expected_failures=dict(self.options.expected_failures),
             batch_dependent=dict(self.options.batch_dependent),
             tolerances=dict(self.options.tolerances),
         )
+
+
+def _first_line(kind: type) -> int:
+    try:
+        return inspect.getsourcelines(kind)[1]
+    except (OSError, TypeError):  # made by a program, or its file is gone
+        return 1
 
 
 def fresh(spec: RunSpec) -> Subject:
@@ -83,9 +95,7 @@ def fresh(spec: RunSpec) -> Subject:
     built = cases.build(target)
     namespace = namespace_of(built.module)
     supply = Supply(namespace, built.module, built.data)
-    return Subject(
-        namespace, built.module, supply, built.trainer_arguments, built.options, spec
-    )
+    return Subject(namespace, built.module, supply, built.trainer_arguments, built.options, spec)
 
 
 def _seed(seed: int) -> None:
@@ -121,7 +131,9 @@ def make_trainer(
         **own,
         **subject.spec.world.trainer_arguments(subject.namespace),
         "logger": [
-            subject.namespace.part("loggers.TensorBoardLogger")(directory, name="", version="events"),
+            subject.namespace.part("loggers.TensorBoardLogger")(
+                directory, name="", version="events"
+            ),
             points_logger(subject.namespace, [] if points is None else points),
         ],
         "default_root_dir": str(directory),
@@ -149,7 +161,7 @@ def describe(error: BaseException, during: str) -> RunError:
         message = f"the code called sys.exit({error.code!r})"
     return RunError(
         kind=type(error).__name__,
-        message=message.strip(),
+        message=_ANSI.sub("", message).strip(),
         during=during,
         location=last_user_line(error.__traceback__),
         traceback="".join(traceback.format_exception(error))[-8000:],

@@ -18,7 +18,7 @@ from pl_lint.runtime.data import Cut
 from pl_lint.runtime.metrics import MetricTap
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.normalisers import FollowNormalisers
-from pl_lint.runtime.programs.common import Subject, cut_stage, describe, fresh, make_trainer
+from pl_lint.runtime.programs.common import Subject, caught, cut_stage, fresh, make_trainer
 from pl_lint.runtime.recorder import Recorder
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watcher import watcher
@@ -48,19 +48,17 @@ def _evaluate(
     shard = _shard(subject.spec, order, rank)
     sizes = cut_stage(subject, stage, cut, subject.spec.options["limit"], shard)
     recorder = Recorder(subject.namespace, tap, {stage: sizes})
-    error: RunError | None = None
-    try:
+    errors: list[RunError] = []
+    with caught(errors, stage):
         _validate(subject, stage, recorder, directory)
-    except (Exception, SystemExit) as raised:
-        error = describe(raised, stage)
     return EvaluationPass(
         stage=stage,
         batching=cut.batching(sum(sizes[0]) if sizes else 0),
-        values=recorder.epochs[-1].values if recorder.epochs and error is None else {},
+        values=recorder.epochs[-1].values if recorder.epochs and not errors else {},
         events=tuple(recorder.events),
         replays=tuple(recorder.replays),
         training_submodules=tuple(sorted(recorder.training_submodules)),
-        error=error,
+        error=errors[0] if errors else None,
     )
 
 
@@ -80,8 +78,9 @@ def _validate(subject: Subject, stage: str, recorder: Recorder, directory: Path)
     trainer = make_trainer(subject, directory, callbacks, max_epochs=1)
     evaluate = getattr(trainer, stage)
     # Denominators need one process only; the ranks are compared with it.
-    follow = FollowNormalisers() if subject.spec.world.ranks == 1 else nullcontext()
-    with recorder.watching(), follow:
+    follow = FollowNormalisers()
+    recorder.normalisers = follow.of
+    with recorder.watching(), follow if subject.spec.world.ranks == 1 else nullcontext():
         evaluate(subject.module, **subject.supply.arguments(stage), verbose=False)
 
 

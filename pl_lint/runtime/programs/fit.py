@@ -13,14 +13,22 @@ from typing import Any
 
 import torch
 
-from pl_lint.facts.events import Batching, EvaluationPass, LoggerPoint, Note, OptimizerStep, RunRecord
+from pl_lint.facts.events import (
+    Batching,
+    EvaluationPass,
+    LoggerPoint,
+    Note,
+    OptimizerStep,
+    RunError,
+    RunRecord,
+)
 from pl_lint.runtime.data import Cut, NotRebuilt, as_list, like, training_loader
 from pl_lint.runtime.metrics import MetricTap
 from pl_lint.runtime.programs import checkpoints
 from pl_lint.runtime.programs.common import (
     Subject,
+    caught,
     cut_stage,
-    describe,
     digests_of,
     fresh,
     make_trainer,
@@ -61,23 +69,23 @@ def _fit(subject: Subject, tap: MetricTap, directory: Path, rank: int) -> RunRec
             watcher(subject.namespace, recorder, digests_of, steps),
             checkpoints.random_state_keeper(subject.namespace),
             checkpoints.diarist(subject.namespace, states),
-            *checkpoints.best_keepers(subject.namespace, spec.options.get("monitors", []), directory),
+            *checkpoints.best_keepers(
+                subject.namespace, spec.options.get("monitors", []), directory
+            ),
             checkpoints.epoch_saver(subject.namespace, directory),
         ],
         points,
         max_epochs=spec.options.get("epochs", EPOCHS),
     )
-    error = None
-    try:
-        with recorder.watching(), placed_schedulers():
-            trainer.fit(
-                subject.module,
-                ckpt_path=spec.inputs.get("checkpoint"),
-                **subject.supply.arguments("fit"),
-            )
-    except (Exception, SystemExit) as raised:
-        error = describe(raised, "fit")
-    else:
+    errors: list[RunError] = []
+    with caught(errors, "fit"), recorder.watching(), placed_schedulers() as places:
+        trainer.fit(
+            subject.module,
+            ckpt_path=spec.inputs.get("checkpoint"),
+            **subject.supply.arguments("fit"),
+        )
+    error = errors[0] if errors else None
+    if error is None:
         torch.save(subject.module.state_dict(), directory / "weights.pt")
     record = RunRecord(
         "fit",
@@ -88,7 +96,7 @@ def _fit(subject: Subject, tap: MetricTap, directory: Path, rank: int) -> RunRec
         epochs=tuple(recorder.epochs),
         replays=tuple(recorder.replays),
         steps=tuple(steps),
-        schedulers=scheduler_states(trainer),
+        schedulers=scheduler_states(trainer, places),
         handed_to_logger=tuple(points),
         read_back=read_points(directory / "events"),
         digests=digests_of(subject.module),
@@ -150,11 +158,9 @@ def _best_against_last(subject: Subject, trainer: Any) -> tuple[EvaluationPass, 
 
 def _tested(subject: Subject, trainer: Any, label: str) -> EvaluationPass:
     values: Mapping[str, float] = {}
-    error = None
-    try:
+    errors: list[RunError] = []
+    with caught(errors, "test"):
         arguments = subject.supply.arguments("test")
         results = trainer.test(subject.module, **arguments, verbose=False)
         values = {key: value for result in results for key, value in result.items()}
-    except (Exception, SystemExit) as raised:
-        error = describe(raised, "test")
-    return EvaluationPass("test", Batching(label, ()), values, error=error)
+    return EvaluationPass("test", Batching(label, ()), values, error=errors[0] if errors else None)
