@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from pl_lint.facts import torchmetrics
 from pl_lint.facts.lightning import LATEST, Version
-from pl_lint.facts.sites import ClassFacts, FunctionCall, LogSite, MetricSite, Pairs
-from pl_lint.facts.values import Value, must_be
+from pl_lint.facts.sites import (
+    ClassFacts,
+    FunctionCall,
+    LogSite,
+    MetricSite,
+    Pairs,
+    ProjectFacts,
+    TrainerSite,
+)
+from pl_lint.facts.values import Known, Value, may_be, must_be
 
 
 def averaged(log: LogSite) -> bool:
@@ -37,3 +45,19 @@ def target_version(owner: ClassFacts) -> Version:
         return LATEST
     major, minor, *_ = (*owner.lightning.split("."), "0")
     return int(major), int(minor)
+
+
+def single_device(facts: ProjectFacts) -> bool:
+    """Whether every Trainer of the project surely uses one device."""
+    return bool(facts.trainers) and all(map(_uses_one_device, facts.trainers))
+
+
+def _uses_one_device(trainer: TrainerSite) -> bool:
+    one: tuple[object, ...] = (1, "1", (0,))
+    return any(must_be(trainer.argument(name), x) for name in ("devices", "gpus") for x in one)
+
+
+def may_share(one: Value, other: Value) -> bool:
+    """Whether two keys, one of them known, may be the same."""
+    known, partner = (one, other) if isinstance(one, Known) else (other, one)
+    return not isinstance(known, Known) or may_be(partner, known.value)

@@ -16,13 +16,16 @@ from pl_lint.facts.sites import (
     MetricObject,
     MetricSite,
     MonitorSite,
+    Number,
     ProjectFacts,
+    UnknownOrigin,
     local_parts,
+    parts,
     sure_parts,
 )
 from pl_lint.facts.values import Known, may_be, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import averaged, is_linear, linearity_of_call
+from pl_lint.rules.judging import averaged, is_linear, linearity_of_call, may_share, single_device
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, key_text, shown
 
@@ -336,7 +339,7 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
     - https://github.com/Lightning-AI/pytorch-lightning/issues/20492
     """
-    if _single_device(facts):
+    if single_device(facts):
         return
     for owner in facts.modules():
         for log in owner.logs:
@@ -358,17 +361,6 @@ def _of_one_process(log: LogSite) -> bool:
     if any(isinstance(part, (MetricObject, MetricCompute)) for part in found):
         return False
     return any(isinstance(part, (BatchValue, MetricForward, FunctionCall)) for part in found)
-
-
-def _single_device(facts: ProjectFacts) -> bool:
-    """Whether every Trainer of the project surely uses one device."""
-    return bool(facts.trainers) and all(
-        any(
-            must_be(trainer.argument(name), one) for name in ("devices", "gpus") for one in (1, "1")
-        )
-        or must_be(trainer.argument("devices"), (0,))
-        for trainer in facts.trainers
-    )
 
 
 @rule("LTN112", "last-batch-monitored", rows=("LOG12",))
@@ -497,7 +489,7 @@ def key_shared_by_stages(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         trained = {key: log for log in owner.logs if (key := _key_in(log, "train"))}
         for log in owner.logs:
             key = _key_in(log, "validate")
-            if key is None or key not in trained:
+            if key is None or key not in trained or not _matters(facts, log, trained[key]):
                 continue
             other = trained[key].location
             where = "by the same call" if other == log.location else f"in training at {other}"
@@ -507,6 +499,18 @@ def key_shared_by_stages(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy=f"name the stage in the key, for example 'train/{key}' and 'val/{key}'",
                 subject=owner.short_name,
             )
+
+
+def _matters(facts: ProjectFacts, *logs: LogSite) -> bool:
+    """Whether the mixture reaches a curve or a monitor, and is one of measured values."""
+    constant = all(
+        isinstance(p, (Number, UnknownOrigin)) for log in logs for p in parts(log.origin)
+    )
+    if constant:
+        return False
+    if any(not must_be(log.logger, False) for log in logs):
+        return True
+    return any(may_share(monitor.key, log.key) for monitor in facts.monitors for log in logs)
 
 
 def _key_in(log: LogSite, stage: str) -> str | None:

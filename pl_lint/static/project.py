@@ -27,7 +27,7 @@ from pl_lint.facts.sites import (
 from pl_lint.static.interpreter.classes import LightningClass, classify, facts_of
 from pl_lint.static.interpreter.files import interpret_file
 from pl_lint.static.interpreter.recorder import Recorder
-from pl_lint.static.names import Project, index_module
+from pl_lint.static.names import ClassInfo, Module, Project, index_module
 from pl_lint.static.sources import SourceFile
 from pl_lint.static.versions import Versions
 
@@ -48,7 +48,7 @@ def gather(sources: Sequence[SourceFile], config: Config) -> ProjectFacts:
         interpret_file(module, project, shared, skip)
     return ProjectFacts(
         classes=classes,
-        monitors=tuple(_linked(shared)),
+        monitors=tuple(_linked(shared, project, found)),
         stray_logs=shared.all(StrayLog),
         trainers=shared.all(TrainerSite),
         calls=shared.all(TrainerCall),
@@ -78,12 +78,28 @@ def _facts(
     return facts
 
 
-def _linked(shared: Recorder) -> Iterator[MonitorSite]:
-    """The watchers with the classes that they are trained with, where all of these are known."""
+def _linked(
+    shared: Recorder, project: Project, found: Sequence[LightningClass]
+) -> Iterator[MonitorSite]:
+    """The watchers with the classes that they are trained with.
+
+    Where the code does not show these, with the module classes that its file defines or imports:
+    whoever builds a callback for a module mostly builds the module beside it.
+    """
+    files = {module.path: module for module in project.modules}
+    modules = {one.info for one in found if one.kind == "module"}
     for monitor in shared.all(MonitorSite):
         models = shared.links.get(monitor.location, set())
-        known = models and "" not in models
-        yield replace(monitor, modules=tuple(sorted(models))) if known else monitor
+        if not models or "" in models:
+            seen = _visible(files[monitor.location.path], project) & modules
+            models = {info.qualified for info in seen}
+        yield monitor if monitor.modules else replace(monitor, modules=tuple(sorted(models)))
+
+
+def _visible(module: Module, project: Project) -> set[ClassInfo]:
+    """The classes that a file defines or imports by name."""
+    named = (project.resolve(name, module) for name in module.imports)
+    return {*module.classes.values(), *(one for one in named if isinstance(one, ClassInfo))}
 
 
 def _attributes_used(sources: Sequence[SourceFile]) -> frozenset[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from pl_lint.facts.sites import DeviceSite, Gathered
+from pl_lint.facts.sites import DeviceSite, Gathered, StrayLog
+from pl_lint.facts.values import UNKNOWN
 from pl_lint.static.interpreter import (
     containers,
     listing,
@@ -134,8 +135,15 @@ def call(
             return metrics.use(context, callee, "forward", arguments, node, frame)
         case Choice(choices):
             return _each(context, choices, lambda one: call(context, one, arguments, node, frame))
+    _note_handed_on(context, arguments, node, frame)
     origins = [context.origin(value) for value in (callee, *arguments.all())]
     return Opaque(derived("call", origins))
+
+
+def _note_handed_on(context: Context, arguments: Arguments, node: ast.Call, frame: Frame) -> None:
+    """The module itself is given to code that is not followed: it may log any key."""
+    if context.hook.name and any(isinstance(value, Self) for value in arguments.all()):
+        context.recorder.add(StrayLog(UNKNOWN, context.location(node, frame)))
 
 
 def _outside(
@@ -340,5 +348,7 @@ def _instance(
     for base in context.project.ancestors(info):
         if isinstance(base, str) and outside.is_metric(base):
             return metrics.make(context, info.qualified, arguments, node, frame)
+    if not context.hook.name.startswith("configure"):
+        _note_handed_on(context, arguments, node, frame)
     context.built.append(info.qualified)
     return Instance(info.qualified, outside.pairs(arguments), arguments.complete)

@@ -19,8 +19,9 @@ from pl_lint.facts.sites import (
     Stage,
 )
 from pl_lint.findings import Location
-from pl_lint.static.interpreter import metrics, schedulers
-from pl_lint.static.interpreter.context import Hook
+from pl_lint.static.interpreter import lookup, metrics, schedulers
+from pl_lint.static.interpreter.abstract import Const
+from pl_lint.static.interpreter.context import Frame, Hook
 from pl_lint.static.interpreter.machine import Machine
 from pl_lint.static.interpreter.recorder import Recorder
 from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
@@ -186,7 +187,13 @@ def facts_of(
         devices=recorder.all(DeviceSite),
         schedulers=recorder.all(SchedulerSite),
         hyperparameters=_hyperparameters(found, recorder),
+        manual_optimization=_optimizes_itself(machine),
     )
+
+
+def _optimizes_itself(machine: Machine) -> bool:
+    frame = Frame(machine.ancestors[0].module)  # type: ignore[union-attr]
+    return lookup.own_attribute(machine, "automatic_optimization", frame) == Const(False)
 
 
 def _method_sites(found: LightningClass, recorder: Recorder) -> Iterator[MethodSite]:

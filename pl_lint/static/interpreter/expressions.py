@@ -7,6 +7,8 @@ import operator
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Mapping as Table
 
+from pl_lint.facts.sites import StrayLog
+from pl_lint.facts.values import UNKNOWN
 from pl_lint.static.interpreter import calls, lookup
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
@@ -18,6 +20,7 @@ from pl_lint.static.interpreter.abstract import (
     Mapping,
     Metric,
     Opaque,
+    Self,
     Sequence,
     Text,
     derived,
@@ -62,6 +65,9 @@ def _name(context: Context, node: ast.Name, frame: Frame) -> Abstract:
 
 def _attribute(context: Context, node: ast.Attribute, frame: Frame) -> Abstract:
     receiver = evaluate(context, node.value, frame)
+    if isinstance(receiver, Self) and node.attr in ("log", "log_dict"):
+        # The method itself is handed on: whoever gets it may log any key.
+        context.recorder.add(StrayLog(UNKNOWN, context.location(node, frame)))
     return join(
         *(lookup.attribute(context, option, node.attr, frame) for option in options(receiver))
     )
