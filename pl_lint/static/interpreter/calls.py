@@ -302,7 +302,8 @@ def _inherited(
     frame: Frame,
 ) -> Abstract:
     """``super().name(...)``: the next definition after the class that makes the call."""
-    context.recorder.called_methods.add(name)
+    if name != frame.function:
+        context.recorder.called_methods.add(name)
     passed = False
     for info in context.ancestors:
         if passed and isinstance(info, ClassInfo) and name in info.methods:
