@@ -1,0 +1,58 @@
+# make demo   the main job: read and run a small project, and report what is wrong with it
+# make test   the whole test suite
+# make bench  what reading and running cost, as tables
+# make clean  remove the virtual environment
+#
+# Each makes the virtual environment itself. PYTHON names the interpreter for it (3.10 or newer),
+# VENV another folder, TESTFLAGS what pytest gets on top.
+
+PYTHON ?= python3
+VENV ?= .venv
+# The suite is mostly waiting for small processes; two workers are faster even on two cores.
+TESTFLAGS ?= -n 2
+
+BIN := $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help demo test bench clean
+# Both commands install into one environment: never at the same time.
+.NOTPARALLEL:
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+demo: $(VENV)/.check-installed
+	@$(BIN)/python fixtures/run_demo.py
+
+test: $(VENV)/.dev-installed
+	$(BIN)/python -m pytest $(TESTFLAGS)
+
+bench: $(VENV)/.dev-installed
+	@$(BIN)/python benchmarks/reading.py
+	@$(BIN)/python benchmarks/running.py
+
+clean:
+	rm -rf $(VENV)
+
+# A stamp file says that an installation is complete and newer than what it was made from.
+$(VENV)/.check-installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing pl-lint with the runner into $(VENV) (once; torch takes a few minutes)"
+	@$(INSTALL) -e ".[check]"
+	@touch $@
+
+$(VENV)/.dev-installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing pl-lint for its own tests into $(VENV) (once; torch takes a few minutes)"
+	@$(INSTALL) -e ".[dev]"
+	@touch $(VENV)/.check-installed $@
+
+$(BIN)/python:
+	@command -v "$(PYTHON)" >/dev/null || { \
+	  echo "There is no '$(PYTHON)' here. Name a Python 3.10 or newer: make PYTHON=python3.12 ..." >&2; \
+	  exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "pl-lint needs Python 3.10 or newer; '$(PYTHON)' is $$("$(PYTHON)" --version 2>&1)." >&2; \
+	  echo "Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot make virtual environments: its venv or ensurepip is missing." >&2; \
+	  echo "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@"$(PYTHON)" -m venv --clear "$(VENV)"
