@@ -186,8 +186,9 @@ def cause_in_replay(replay: Replay) -> Cause:
     for code, (formula, remedy) in _REPLAY_CAUSES.items():
         value = replay.formulas.get(code)
         if value is not None and same(value, replay.logged, close):
+            member = code == "LTN102" and replay.origin == "forward-dict"
             return Cause(
-                code,
+                "LTN213" if member else code,
                 f"{formula} gives {shown(value)}",
                 remedy.format(metric=replay.metric, name=replay.name),
             )

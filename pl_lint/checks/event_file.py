@@ -41,7 +41,7 @@ def event_file(runs: Runs) -> Result:
         if problem is None:
             gathering.passed += 1
         else:
-            gathering.findings.append(_finding(tag, problem, record.events, runs.case()))
+            gathering.findings.append(_finding(tag, *problem, record.events, runs.case()))
     return gathering.result("nothing was logged to a logger")
 
 
@@ -49,20 +49,21 @@ def _of(tag: str, points: Sequence[LoggerPoint]) -> list[LoggerPoint]:
     return [point for point in points if point.tag == tag]
 
 
-def _problems(handed: list[LoggerPoint], read: list[LoggerPoint]) -> Iterator[str]:
-    """What is wrong with one curve, in words, the most telling first."""
+def _problems(handed: list[LoggerPoint], read: list[LoggerPoint]) -> Iterator[tuple[str, str]]:
+    """What is wrong with one curve, as code and words, the most telling first."""
     extra = Counter(map(_stored, read)) - Counter(map(_stored, handed))
     lost = Counter(map(_stored, handed)) - Counter(map(_stored, read))
     if handed and extra:
         step, value = next(iter(extra))
-        yield f"the file also holds {value:.6g} at step {step}, which self.log did not write"
+        text = f"the file also holds {value:.6g} at step {step}, which self.log did not write"
+        yield "event-file", text
     if lost:
         step, value = next(iter(lost))
-        yield f"{value:.6g} was logged at step {step} and is not in the file"
+        yield "event-file", f"{value:.6g} was logged at step {step} and is not in the file"
     for one, other in zip(read, read[1:], strict=False):
         if other.step <= one.step:
-            how = "twice" if other.step == one.step else "backwards"
-            yield f"its x-axis goes {how}: a point at step {one.step}, then one at {other.step}"
+            text = f"a point at step {one.step}, then one at step {other.step}"
+            yield "LTN908", f"its x-axis does not go forward: {text}"
 
 
 def _stored(point: LoggerPoint) -> tuple[int, float]:
@@ -74,11 +75,13 @@ def _stored(point: LoggerPoint) -> tuple[int, float]:
     return point.step, value if value == value else float("1e-45")
 
 
-def _finding(tag: str, problem: str, events: Sequence[LogEvent], case: CaseFacts) -> Finding:
+def _finding(
+    tag: str, code: str, problem: str, events: Sequence[LogEvent], case: CaseFacts
+) -> Finding:
     stem = tag.removesuffix("_step").removesuffix("_epoch")
     places = [event.location for event in events if event.name in (tag, stem)]
     return Finding(
-        code="event-file",
+        code=code,
         message=f"the event file does not hold {tag!r} as it was logged: {problem}",
         location=places[0] if places else Location(case.path, case.line),
         status=Status.PROVED,

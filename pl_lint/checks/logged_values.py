@@ -16,6 +16,7 @@ from pl_lint.facts.events import (
     USUAL,
     WHOLE,
     CaseFacts,
+    EpochValues,
     EvaluationPass,
     LogEvent,
     Replay,
@@ -66,6 +67,8 @@ def logged_values(runs: Runs) -> Result:
     if "train" in case.stages:
         for replay in _most_telling(runs.fit(), case):
             _judge_replay(replay, runs.fit(), case, gathering)
+    if {"train", "validate"} <= set(case.stages):
+        _judge_sanity_check(runs, case, gathering)
     for stage in ("validate", "test"):
         if stage in case.stages:
             _judge_rebatching(runs.rebatched(stage), case, gathering)
@@ -108,6 +111,48 @@ def _judge_replay(replay: Replay, record: RunRecord, case: CaseFacts, into: Gath
         return
     cause = cause_in_replay(replay)
     into.findings.append(_finding(cause, replay.name, evidence, location, case))
+
+
+# --- the sanity check -----------------------------------------------------------------------------
+
+
+def _judge_sanity_check(runs: Runs, case: CaseFacts, into: Gathering) -> None:
+    """Whatever it is kept in, what the sanity check leaves behind changes what fit logs: Lightning
+    restores the random state after it, so the same fit without it logs the same values."""
+    fit, without = runs.fit(), runs.fit_without_sanity_check()
+    if fit.digests != without.digests:  # not only the log is touched: see `reproducible`
+        return
+    clean = {(e.stage, e.epoch, name): v for e in without.epochs for name, v in e.values.items()}
+    for epoch in fit.epochs:
+        for name, logged in epoch.values.items():
+            true = clean.get((epoch.stage, epoch.epoch, name), logged)
+            within = _tolerance(case, name, true)
+            if not same(logged, true, within) and not _is_python_number(name, fit):
+                into.findings.append(_contaminated(name, logged, true, epoch, fit, case))
+
+
+def _is_python_number(name: str, record: RunRecord) -> bool:
+    return any(event.python_number for event in record.events if event.name == name)
+
+
+def _contaminated(
+    name: str, logged: float, true: float, epoch: EpochValues, record: RunRecord, case: CaseFacts
+) -> Finding:
+    evidence = Evidence(
+        key=name,
+        logged=logged,
+        true=true,
+        tolerance=_tolerance(case, name, true),
+        world=ONE_PROCESS,
+        how=f"epoch {epoch.epoch} of a fit; the truth is the same fit without the sanity check",
+    )
+    cause = Cause(
+        "LTN204",
+        "the batches of the sanity check are still in it",
+        "clear what validation collects in on_train_start, or leave it alone while "
+        "self.trainer.sanity_checking",
+    )
+    return _finding(cause, name, evidence, _location(record.events, name, epoch.stage, case), case)
 
 
 # --- re-batching ----------------------------------------------------------------------------------

@@ -13,6 +13,9 @@ from pl_lint.findings import Evidence, Finding, Location, Status
 
 # Lightning's spelling, and the distance from 1 to the next number of the format.
 EPSILON: Mapping[str, float] = {"bf16-mixed": 2**-8, "16-mixed": 2**-11}
+DIVISIONS = ("div", "reciprocal", "rsqrt", "log")
+NO_KERNEL = ("not implemented for", "'Half'", "could not create a primitive", "mkldnn")
+"""How torch says that the CPU has no kernel for an operation in this precision."""
 STEPS_OF_ROUNDING = 16
 """How many roundings in a row may all go the same way. With bf16 this allows 6 %: a sum over
 47 samples and a few layers stays far below, a lost term or a stalled counter is far above."""
@@ -77,7 +80,7 @@ def _judge(
 def _judge_error(spelling: str, record: RunRecord, case: CaseFacts, into: Gathering) -> None:
     error = record.error
     assert error is not None
-    if "not implemented for" in error.message or "'Half'" in error.message:
+    if any(sign in error.message for sign in NO_KERNEL):
         into.undecided.append(f"{spelling}: the CPU has no kernel for it ({error.message})")
         return
     text = f"runs in fp32, and under {spelling} raises {error.kind}: {error.message}"
@@ -107,11 +110,13 @@ def _judge_overflow(
         )
         return
     place = Location(**first["location"])
+    divided = first["operation"] in DIVISIONS
     text = (
         f"under {spelling} {name!r} is logged as not finite; the first overflow is in "
         f"{first['operation']} on {first['dtype']}"
     )
-    into.findings.append(_found("LTN606", text, case, _FULL_MATH, place))
+    code, remedy = ("LTN604", _LARGER_EPS) if divided else ("LTN606", _FULL_MATH)
+    into.findings.append(_found(code, text, case, remedy, place))
 
 
 def _judge_value(
@@ -145,6 +150,7 @@ def _judge_value(
 _FULL_STATE = (
     "keep metrics out of .half() and bf16-true conversions: metric.set_dtype(torch.float32)"
 )
+_LARGER_EPS = "an epsilon below 6e-8 is zero in fp16: use a larger one, or divide in float32"
 _FULL_MATH = "do this computation in float32: x.float() before it"
 
 

@@ -16,9 +16,10 @@ def schedule(runs: Runs) -> Result:
     optimizer steps is stepped after every optimizer step, and one made for epochs after every epoch.
 
     How it is judged:
-    The small fit has many more steps than epochs. A scheduler that Lightning steps once per epoch,
-    but whose horizon equals `trainer.estimated_stepping_batches`, never gets past its first few
-    percent: a one-cycle rate stays at its start, a cosine never falls (LTN710).
+    The small fit has many more steps than epochs, and counts how often the scheduler was stepped. One
+    that was stepped once per epoch, but whose horizon equals `trainer.estimated_stepping_batches`,
+    never gets past its first few percent: a one-cycle rate stays at its start, a cosine never falls
+    (LTN710).
 
     When it cannot say:
     A horizon that is neither this fit's number of steps nor of epochs (a constant) is not decided.
@@ -34,14 +35,13 @@ def schedule(runs: Runs) -> Result:
 
 def _judge(state: SchedulerState, record: RunRecord, case: CaseFacts, into: Gathering) -> None:
     steps, epochs = record.facts["estimated_steps"], record.facts["epochs"]
-    expected = {"step": steps, "epoch": epochs}.get(state.interval)
     if state.horizon is None:
         into.untriggered.append(f"{state.name} has no horizon")
     elif steps is None or steps <= epochs:
         into.undecided.append(f"{state.name}: the fit had no more steps than epochs")
-    elif state.interval == "epoch" and state.horizon == steps:
+    elif state.horizon == steps and state.stepped == epochs:
         into.findings.append(_finding(state, steps, epochs, case))
-    elif state.horizon == expected:
+    elif state.horizon == state.stepped:
         into.passed += 1
         location = state.location or Location(case.path, case.line)
         into.clear(("LTN710",), location, _evidence(state, state.horizon), case.module)

@@ -128,7 +128,8 @@ def _cause(
             return "LTN211", "each rank logs the value of its own samples", _GATHER
         return "LTN106", "each rank logs the mean of its own samples", _SYNC.format(name=name)
     if all(same(value, mean, within) for value in values):
-        code = "LTN211" if at_epoch_end else "LTN109"
+        from_metric = any(e.origin for e in events if e.name == name)
+        code = "LTN211" if at_epoch_end and not from_metric else "LTN109"
         return code, f"the mean of both ranks' own values is {shown(mean)}", _GATHER
     return "LTN100", "no known mistake reproduces these numbers", _GATHER
 

@@ -123,11 +123,12 @@ class OptimizerStep:
 
 @dataclass(frozen=True)
 class SchedulerState:
-    """A learning rate scheduler as Lightning runs it. ``horizon`` is in scheduler steps."""
+    """A learning rate scheduler at the end of a fit: for how many of its steps it was made, where it
+    says so, and how many were made."""
 
     name: str
-    interval: str
     horizon: int | None
+    stepped: int
     location: Location | None = None
 
 

@@ -88,6 +88,10 @@ class Battery:
     def fit(self) -> RunRecord:
         return self._checked(self._one("fit", "logged-values", options=self._fit_options()), "fit")
 
+    def fit_without_sanity_check(self) -> RunRecord:
+        options = {**self._fit_options(), "sanity_steps": 0}
+        return self._checked(self._one("fit", "logged-values", options=options), "fit")
+
     def fit_again(self) -> RunRecord:
         options = self._fit_options()
         return self._checked(self._one("fit", "reproducible", options=options, repeat=1), "fit")

@@ -98,13 +98,15 @@ def cut_loader(loader: DataLoader, samples: Sequence[Any], cut: Cut) -> DataLoad
     return DataLoader(samples, batch_size=size, sampler=order, collate_fn=loader.collate_fn)
 
 
-def training_loader(loader: Any, batches: int) -> tuple[DataLoader, tuple[int, ...]]:
-    """A few uneven batches of the user's own batch size, shuffled if the user's loader shuffles.
+def shortened(loader: Any, batches: int) -> tuple[DataLoader, tuple[int, ...]]:
+    """A few batches of the user's own size, in the user's own order, the last of them uneven if the
+    user's is.
 
     Returns the loader and the number of samples in each batch of an epoch.
     """
     size = _batch_size(loader)
-    samples = samples_of(loader, limit=max(2, size * batches - size // 2))
+    short = 0 if _is_even(loader, size) else size // 2
+    samples = samples_of(loader, limit=max(2, size * batches - short))
     shuffles = not isinstance(loader.sampler, SequentialSampler)
     drop_last = bool(loader.drop_last) and len(samples) >= size
     rebuilt = DataLoader(
@@ -115,8 +117,15 @@ def training_loader(loader: Any, batches: int) -> tuple[DataLoader, tuple[int, .
         collate_fn=loader.collate_fn,
         generator=loader.generator if shuffles else None,
     )
-    sizes = Cut("training", size).sizes(len(samples))
+    sizes = Cut("own", size).sizes(len(samples))
     return rebuilt, tuple(s for s in sizes if s == size or not drop_last)
+
+
+def _is_even(loader: DataLoader, size: int) -> bool:
+    """Whether the user's own epoch has full batches only; a module may count on it."""
+    if loader.drop_last:
+        return True
+    return not isinstance(loader.dataset, IterableDataset) and len(loader.sampler) % size == 0
 
 
 def _batch_size(loader: Any) -> int:

@@ -198,10 +198,8 @@ def frozen(value: Any) -> Any:
 def replay(metric: Metric, updates: list[Update] | tuple[Update, ...]) -> float | None:
     """The metric of these inputs: a clone, reset (``clone()`` carries state), updated, computed.
 
-    None if the metric cannot say it in one number. Call it while the tap is not installed.
+    None if the metric cannot say it in one number. Call it while the tap is paused.
     """
-    if not updates:
-        return None
     clone = metric.clone()
     clone.reset()
     clone.sync_on_compute = False

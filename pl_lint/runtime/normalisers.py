@@ -4,6 +4,10 @@ A loss with ``ignore_index`` or class weights, or a mean over tokens, is a ratio
 epoch mean moves a little when the data are cut otherwise, and this is no batch-averaged metric. To
 tell the two apart, the denominators are followed from the operation that divides to ``self.log``;
 the check then tests whether Σ denominator·value / Σ denominator is the value over all data.
+
+An F1 is such a ratio too, and averaging it is a mistake. What tells them apart: a loss is divided by a
+number that the data alone decide, an F1 by one that depends on what the module predicted. So it is also
+followed which tensors were computed from the module's parameters.
 """
 
 from __future__ import annotations
@@ -39,6 +43,7 @@ class FollowNormalisers(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self._found: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        self._predicted: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
     def of(self, value: Any) -> dict[str, float]:
         return self._found.get(value, {}) if isinstance(value, torch.Tensor) else {}
@@ -48,15 +53,28 @@ class FollowNormalisers(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
+        sources = list(_tensors((*args, *kwargs.values())))
+        if any(map(self._is_predicted, sources)):
+            for made in _tensors((result,)):
+                self._predicted[made] = True
         if isinstance(result, torch.Tensor) and result.numel() == 1:
-            found = {k: v for source in _tensors(args) for k, v in self.of(source).items()}
-            divisor = _divisor(func, args, kwargs)
+            found = {k: v for source in sources for k, v in self.of(source).items()}
+            divisor = (
+                None if self._divides_by_prediction(func, args) else _divisor(func, args, kwargs)
+            )
             if divisor is not None:
                 place = caller()
                 found[f"{getattr(func, '__name__', 'op')}@{place.line}:{place.column}"] = divisor
             if found:
                 self._found[result] = found
         return result
+
+    def _is_predicted(self, tensor: torch.Tensor) -> bool:
+        return isinstance(tensor, torch.nn.Parameter) or tensor in self._predicted
+
+    def _divides_by_prediction(self, func: Any, args: tuple[Any, ...]) -> bool:
+        divisor = args[1] if func in _DIVISIONS and len(args) > 1 else None
+        return isinstance(divisor, torch.Tensor) and self._is_predicted(divisor)
 
 
 def _tensors(args: tuple[Any, ...]) -> Iterator[torch.Tensor]:

@@ -30,7 +30,7 @@ def replays_of(
     made_by = {event.name: (event, metric) for event, metric in events if metric is not None}
     with tap.paused(), torch.random.fork_rng():
         for name, (event, metric) in made_by.items():
-            if name not in values or is_tracker(type(metric).__name__):
+            if name not in values:
                 continue
             found = _replay(tap.history(metric), event, stage, epoch, values[name])
             if found is not None:
@@ -40,10 +40,13 @@ def replays_of(
 def _replay(
     history: History, event: LogEvent, stage: str, epoch: int, logged: float
 ) -> Replay | None:
-    updates = [update for update in history.updates if _belongs(update, event, stage, epoch)]
-    true = replay(history.metric, updates)
+    tracker = is_tracker(type(history.metric).__name__)
+    belongs = _since_training_began if tracker else _of_this_epoch
+    updates = [update for update in history.updates if belongs(update, event, stage, epoch)]
+    true = replay(history.metric, updates) if updates else None
     if true is None:
         return None
+    averaging = {} if tracker else _averaging(history, updates)
     operation, _, attribute = event.origin.partition(":")
     return Replay(
         name=event.name,
@@ -54,11 +57,17 @@ def _replay(
         origin=operation,
         logged=logged,
         true=true,
-        formulas={**_averaging(history, updates), **_state(history, updates, stage)},
+        formulas={**averaging, **_state(history, updates, stage)},
     )
 
 
-def _belongs(update: Update, event: LogEvent, stage: str, epoch: int) -> bool:
+def _since_training_began(update: Update, event: LogEvent, stage: str, epoch: int) -> bool:
+    """What a best-so-far tracker should have seen: all epochs of the stage, not the sanity check."""
+    moment = update.moment
+    return moment.stage == stage and moment.epoch <= epoch and not moment.sanity
+
+
+def _of_this_epoch(update: Update, event: LogEvent, stage: str, epoch: int) -> bool:
     moment = update.moment
     right_loader = "/dataloader_idx_" not in event.name or moment.dataloader == event.dataloader
     return (moment.stage, moment.epoch, moment.sanity) == (stage, epoch, False) and right_loader
@@ -89,8 +98,16 @@ def _state(history: History, updates: Sequence[Update], stage: str) -> dict[str,
     _, held = history.at_compute[-1]
     if list(held) == list(updates):
         return {}
-    value = replay(history.metric, held)
+    value = _value_held(history, held)
     return {} if value is None else {_why_different(held, updates, stage): value}
+
+
+def _value_held(history: History, held: Sequence[Update]) -> float | None:
+    """The metric of what it held; some metrics of nothing raise instead of giving a number."""
+    try:
+        return replay(history.metric, held)
+    except (RuntimeError, ValueError, ZeroDivisionError):
+        return None
 
 
 def _why_different(held: Sequence[Update], updates: Sequence[Update], stage: str) -> str:

@@ -49,8 +49,8 @@ def _state(config: Any, places: Places) -> SchedulerState:
     scheduler = config.scheduler
     return SchedulerState(
         name=type(scheduler).__name__,
-        interval=config.interval,
         horizon=_horizon(scheduler),
+        stepped=int(scheduler.last_epoch),
         location=places.get(scheduler),
     )
 

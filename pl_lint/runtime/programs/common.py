@@ -122,6 +122,7 @@ def make_trainer(
     because most code that reaches for ``self.logger.experiment`` means that one.
     """
     own = {k: v for k, v in subject.arguments.items() if k in KEPT_TRAINER_ARGUMENTS}
+    own |= _validation_within_epochs(subject.arguments.get("val_check_interval"))
     theirs = own.pop("callbacks", None) or []
     theirs = list(theirs) if isinstance(theirs, (list, tuple)) else [theirs]
     for callback in theirs:
@@ -144,6 +145,11 @@ def make_trainer(
         **arguments,
     }
     return subject.namespace.Trainer(**settings)
+
+
+def _validation_within_epochs(interval: Any) -> dict[str, Any]:
+    """A fraction of an epoch keeps its meaning on truncated data; a number of batches does not."""
+    return {"val_check_interval": interval} if isinstance(interval, float) else {}
 
 
 @contextmanager

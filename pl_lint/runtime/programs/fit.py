@@ -22,13 +22,12 @@ from pl_lint.facts.events import (
     RunError,
     RunRecord,
 )
-from pl_lint.runtime.data import Cut, NotRebuilt, as_list, like, training_loader
+from pl_lint.runtime.data import Cut, NotRebuilt, as_list, like, shortened
 from pl_lint.runtime.metrics import MetricTap
 from pl_lint.runtime.programs import checkpoints
 from pl_lint.runtime.programs.common import (
     Subject,
     caught,
-    cut_stage,
     digests_of,
     fresh,
     make_trainer,
@@ -41,12 +40,13 @@ from pl_lint.runtime.watcher import watcher
 
 EPOCHS = 2
 TRAINING_BATCHES = 6
+VALIDATION_BATCHES = 4
 VALIDATION = Cut("usual", 16, uneven=True)
 VALIDATION_SAMPLES = 47
 
 
 def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
-    """``options``: ``epochs``, and ``monitors``, the ``[key, mode]`` pairs to keep a best checkpoint
+    """``options``: ``epochs``, ``sanity_steps``, and ``monitors``, the ``[key, mode]`` pairs to keep a best checkpoint
     for. ``inputs``: ``checkpoint``, to resume from. Leaves ``weights.pt`` and ``epoch-N.ckpt``."""
     with MetricTap().installed() as tap:
         return _fit(fresh(spec), tap, directory, rank)
@@ -55,9 +55,9 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
 def _fit(subject: Subject, tap: MetricTap, directory: Path, rank: int) -> RunRecord:
     spec = subject.spec
     facts = subject.facts()
-    sizes = {"train": cut_training(subject)}
+    sizes = {"train": shorten(subject, "train", TRAINING_BATCHES)}
     if "validate" in subject.stages:
-        sizes["validate"] = cut_stage(subject, "validate", VALIDATION, VALIDATION_SAMPLES)
+        sizes["validate"] = shorten(subject, "validate", VALIDATION_BATCHES)
     recorder = Recorder(subject.namespace, tap, sizes)
     steps: list[OptimizerStep] = []
     points: list[LoggerPoint] = []
@@ -76,6 +76,9 @@ def _fit(subject: Subject, tap: MetricTap, directory: Path, rank: int) -> RunRec
         ],
         points,
         max_epochs=spec.options.get("epochs", EPOCHS),
+        num_sanity_val_steps=spec.options.get("sanity_steps", 2),
+        limit_train_batches=TRAINING_BATCHES,
+        limit_val_batches=VALIDATION_BATCHES,
     )
     errors: list[RunError] = []
     with caught(errors, "fit"), recorder.watching(), placed_schedulers() as places:
@@ -113,22 +116,24 @@ def _fit(subject: Subject, tap: MetricTap, directory: Path, rank: int) -> RunRec
     return replace(record, passes=tested)
 
 
-def cut_training(subject: Subject) -> list[tuple[int, ...]]:
-    """The user's own batch size and order on a few batches, the last of them uneven."""
+def shorten(subject: Subject, stage: str, batches: int) -> list[tuple[int, ...]]:
+    """Let a stage's loaders serve a few batches of the user's own size; returns the sizes by loader,
+    nothing where they cannot be counted."""
     sizes: list[tuple[int, ...]] = []
 
     def change(loaders: Any) -> Any:
         sizes.clear()
         try:
-            pairs = [training_loader(loader, TRAINING_BATCHES) for loader in as_list(loaders)]
+            pairs = [shortened(loader, batches) for loader in as_list(loaders)]
         except NotRebuilt as reason:
-            subject.notes.append(Note("training data", str(reason)))
+            subject.notes.append(Note(f"{stage} data", str(reason)))
             return loaders
         # Several training loaders make one combined batch; what it counts is then not known.
-        sizes.extend([pairs[0][1]] if len(pairs) == 1 else [])
+        if stage != "train" or len(pairs) == 1:
+            sizes.extend(counted for _, counted in pairs)
         return like(loaders, [loader for loader, _ in pairs])
 
-    subject.supply.change("train", change)
+    subject.supply.change(stage, change)
     return sizes
 
 

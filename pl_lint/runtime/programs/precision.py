@@ -10,10 +10,11 @@ from torchmetrics import Metric
 
 from pl_lint.facts.events import RunError, RunRecord
 from pl_lint.runtime.metrics import MetricTap
+from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.overflow import FindOverflow
 from pl_lint.runtime.programs.common import Subject, caught, cut_stage, fresh, make_trainer
 from pl_lint.runtime.programs.evaluate import weights_loader
-from pl_lint.runtime.programs.fit import VALIDATION, VALIDATION_SAMPLES, cut_training
+from pl_lint.runtime.programs.fit import TRAINING_BATCHES, VALIDATION, VALIDATION_SAMPLES, shorten
 from pl_lint.runtime.recorder import Recorder
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watcher import watcher
@@ -51,23 +52,46 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
 def _train(subject: Subject, recorder: Recorder, directory: Path) -> list[str]:
     if "train" not in subject.stages:
         return []
-    cut_training(subject)
-    if "validate" in subject.stages:
-        cut_stage(subject, "validate", VALIDATION, VALIDATION_SAMPLES)
-    look = watcher(subject.namespace, recorder, lambda module: {}, [])
-    trainer = make_trainer(subject, directory, [look], max_epochs=1, limit_val_batches=0)
+    shorten(subject, "train", TRAINING_BATCHES)
+    half = _HalfStates()
+    callbacks = [_looks(subject, recorder), half.callback(subject.namespace)]
+    limits = {"max_epochs": 1, "limit_train_batches": TRAINING_BATCHES, "limit_val_batches": 0}
+    trainer = make_trainer(subject, directory, callbacks, **limits)
     trainer.fit(subject.module, **subject.supply.arguments("fit"))
-    return _half_states(subject.module)
+    return half.found
 
 
 def _evaluate(subject: Subject, stage: str, recorder: Recorder, directory: Path) -> list[str]:
     cut_stage(subject, stage, VALIDATION, VALIDATION_SAMPLES)
-    callbacks: list[Any] = [watcher(subject.namespace, recorder, lambda module: {}, [])]
+    half = _HalfStates()
+    callbacks = [_looks(subject, recorder), half.callback(subject.namespace)]
     if "weights" in subject.spec.inputs:
         callbacks.append(weights_loader(subject.namespace, subject.spec.inputs["weights"]))
     trainer = make_trainer(subject, directory, callbacks, max_epochs=1)
     getattr(trainer, stage)(subject.module, **subject.supply.arguments(stage), verbose=False)
-    return _half_states(subject.module)
+    return half.found
+
+
+def _looks(subject: Subject, recorder: Recorder) -> Any:
+    return watcher(subject.namespace, recorder, lambda module: {}, [])
+
+
+class _HalfStates:
+    """Looks at the metrics after every batch: at the end of an epoch they are reset."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def callback(self, namespace: Namespace) -> Any:
+        found = self.found
+
+        class HalfStates(namespace.Callback):  # type: ignore[misc, name-defined]
+            def on_train_batch_end(self, trainer: Any, pl_module: Any, *args: Any) -> None:
+                found.extend(_half_states(pl_module))
+
+            on_validation_batch_end = on_test_batch_end = on_train_batch_end
+
+        return HalfStates()
 
 
 def _half_states(module: torch.nn.Module) -> list[str]:

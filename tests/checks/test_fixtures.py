@@ -1,0 +1,100 @@
+"""Every fixture of every check, run for real: the sick are found for what they are, the healthy not.
+
+The expectation stands in the fixture's head: ``# expect: CHECK CODE key=KEY case=CASE``, with ``fail``
+for a failure that has no code of the catalogue and ``none`` for a healthy file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pl_lint.checks.registry import Result, Verdict, all_checks
+from pl_lint.config import Config
+from pl_lint.findings import Finding, Status
+from pl_lint.plugin.reading import ProjectReading, Target
+from pl_lint.runtime.battery import Battery, RunFailed
+from pl_lint.runtime.runs import Runner
+from pl_lint.runtime.specs import CaseRef
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "checks"
+HEADER = re.compile(
+    r"^# expect: (?P<check>\S+) (?P<code>LTN\d+|fail)(?: key=(?P<key>\S+))?(?: case=(?P<case>\S+))?$",
+    re.MULTILINE,
+)
+TIMEOUT = 10.0
+
+
+@dataclass(frozen=True)
+class Expected:
+    code: str
+    key: str | None
+
+    def met_by(self, finding: Finding) -> bool:
+        """A finding about several values may not name one key."""
+        keys = {evidence.key for evidence in finding.evidence}
+        right_key = self.key is None or not keys or self.key in keys or self.key in finding.message
+        return right_key and self.code in ("fail", finding.code)
+
+
+@dataclass(frozen=True)
+class Fixture:
+    """One case of one fixture file, and what its check must find in it."""
+
+    check: str
+    target: Target
+    expected: tuple[Expected, ...]
+
+    def __str__(self) -> str:
+        return f"{self.check}/{self.target.path.stem}/{self.target.name}"
+
+
+def fixtures() -> Iterator[Fixture]:
+    for path in sorted(FIXTURES.glob("*/*.py")):
+        found = [match.groupdict() for match in HEADER.finditer(path.read_text("utf-8"))]
+        targets = ProjectReading([path], Config(root=FIXTURES)).targets
+        assert targets, f"{path} has no case"
+        for target in targets:
+            mine = [row for row in found if row["case"] in (None, target.name)]
+            expected = tuple(Expected(row["code"], row["key"]) for row in mine)
+            yield Fixture(path.parent.name, target, expected)
+
+
+@pytest.fixture(scope="session")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    with Runner(tmp_path_factory.mktemp("runs")) as shared:
+        yield shared
+
+
+def judge(fixture: Fixture, runner: Runner) -> Result:
+    """The check's answer, as the plugin would give it."""
+    check = next(each for each in all_checks() if each.name == fixture.check)
+    target = fixture.target
+    battery = Battery(runner, CaseRef(str(target.path), target.name), TIMEOUT)
+    try:
+        return check(battery)
+    except RunFailed as failure:
+        assert failure.owner == check.name, failure
+        finding = Finding(check.name, str(failure), target.location, Status.PROVED)
+        return Result(Verdict.FAILED, findings=(finding,))
+
+
+@pytest.mark.parametrize("fixture", fixtures(), ids=str)
+def test_check_finds_what_is_there_and_nothing_else(fixture: Fixture, runner: Runner) -> None:
+    result = judge(fixture, runner)
+    failing = [finding for finding in result.findings if finding.counts_for_runner]
+    missing = [row for row in fixture.expected if not any(map(row.met_by, failing))]
+    unexpected = [f for f in failing if not any(row.met_by(f) for row in fixture.expected)]
+    assert not missing, f"not found: {missing}; found: {failing}; {result.reason} {result.notes}"
+    assert not unexpected, unexpected
+
+
+def test_every_check_has_sick_and_healthy_fixtures() -> None:
+    for check in all_checks():
+        names = [path.stem for path in (FIXTURES / check.name).glob("*.py")]
+        assert any(name.startswith("sick_") for name in names), check.name
+        assert any(name.startswith("healthy_") for name in names), check.name
