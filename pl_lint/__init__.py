@@ -12,9 +12,10 @@ __version__ = "0.1.0.dev0"
 
 
 def __getattr__(name: str) -> Any:
-    """``pl_lint.case``, imported when it is asked for: the reader's command starts without it."""
-    if name != "case":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from pl_lint.runtime.cases import case
+    """``case`` comes in when it is asked for: every pytest imports this package, and the reader
+    needs nothing of the runner's."""
+    if name == "case":
+        from pl_lint.runtime.cases import case
 
-    return case
+        return case
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

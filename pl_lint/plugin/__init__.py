@@ -6,7 +6,13 @@ pytest; the rest comes in when the option is given.
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
+
+NEEDED = ("torch", "torchmetrics", "filelock")
+"""What the runner needs and the reader does not. Lightning itself comes in two namespaces."""
+LIGHTNINGS = ("lightning", "pytorch_lightning")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,7 +42,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--pl-check"):
-        from pl_lint.plugin.session import PlCheck
+    if not config.getoption("--pl-check"):
+        return
+    missing = [name for name in NEEDED if not _is_installed(name)]
+    if not any(map(_is_installed, LIGHTNINGS)):
+        missing.append(LIGHTNINGS[0])
+    if missing:
+        names = ", ".join(missing)
+        raise pytest.UsageError(f"--pl-check needs {names}: pip install 'pl-lint[check]'")
 
-        config.pluginmanager.register(PlCheck(config), "pl-check")
+    from pl_lint.plugin.session import PlCheck
+
+    config.pluginmanager.register(PlCheck(config), "pl-check")
+
+
+def _is_installed(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,17 +12,22 @@ import pytest
 
 from pl_lint.checks.registry import Check, Result, Verdict, all_checks
 from pl_lint.findings import Finding, Status
-from pl_lint.join import decide, proved
+from pl_lint.plugin.declared import mistakes_in, stale_keys
 from pl_lint.plugin.outcomes import ItemOutcome, State
 from pl_lint.plugin.reading import Target
 from pl_lint.report.text import render_finding
 from pl_lint.runtime.battery import Battery, RunFailed
+from pl_lint.runtime.runs import RunnerError
 from pl_lint.static.sources import lines_of
 
 if TYPE_CHECKING:
     from pl_lint.plugin.session import PlCheck
 
 READING = "reading"
+CASE_CHECK = "fast-dev-run"
+"""The check that speaks for the case itself: what is wrong with it is said once, there."""
+VALUES_CHECK = "logged-values"
+_TESTS = re.compile(r"^\s*(async\s+)?(def test|class Test)", re.MULTILINE)
 
 
 class CheckFailure(Exception):
@@ -32,6 +38,18 @@ class CheckFailure(Exception):
         self.findings = findings
 
 
+class NoTests(pytest.File):
+    """Stands for a file in which pytest would look for tests, and import it for that, only because
+    it was named on the command line. What is named for ``--pl-check`` is not imported here."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        return iter(())
+
+
+def holds_tests(path: Path) -> bool:
+    return bool(_TESTS.search("\n".join(lines_of(str(path)))))
+
+
 class CheckedFile(pytest.File):
     """A source file with Lightning code in it, beside pytest's own module node if it has one."""
 
@@ -39,7 +57,7 @@ class CheckedFile(pytest.File):
         yield ReadingItem.from_parent(self, name=READING)
         plugin: PlCheck = self.config.pluginmanager.get_plugin("pl-check")
         for target in plugin.project.targets:
-            if target.path == self.path:
+            if target.path == self.path.resolve():
                 node = CheckedModule.from_parent(self, name=target.name)
                 node.target = target
                 yield node
@@ -58,7 +76,7 @@ class CheckedModule(pytest.Collector):
 
 
 class PlItem(pytest.Item):
-    """What all items share: an outcome that travels with the report, and findings as its failure."""
+    """What all items share: an outcome that travels with the report, findings as its failure."""
 
     outcome: ItemOutcome | None = None
 
@@ -70,24 +88,27 @@ class PlItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if not isinstance(excinfo.value, CheckFailure):
             return super().repr_failure(excinfo, style)
-        texts = [render_finding(_near(f), lines_of) for f in excinfo.value.findings]
+        texts = [render_finding(near(f), lines_of) for f in excinfo.value.findings]
         return "\n\n".join([*texts, f'reproduce: pytest --pl-check "{self.nodeid}"'])
 
     def skip(self, state: State, reason: str) -> None:
-        self.outcome = ItemOutcome(state, reason)
-        pytest.skip(f"{state.value}: {reason}")
+        """The place of a skip is the item's own, not this line."""
+        raise pytest.skip.Exception(f"{state.value}: {reason}", _use_item_location=True)
+
+    def fail(self, *findings: Finding) -> None:
+        self.outcome = ItemOutcome(State.FAILED, findings=findings)
+        raise CheckFailure(findings)
 
 
 class ReadingItem(PlItem):
     """Reading this file: what is certain without a run fails."""
 
     def runtest(self) -> None:
-        findings = self.plugin.project.findings_in(self.path)
+        findings = self.plugin.project.findings_in(self.path.resolve())
         certain = tuple(finding for finding in findings if finding.status is Status.CERTAIN)
-        state = State.FAILED if certain else State.PASSED
-        self.outcome = ItemOutcome(state, findings=certain)
         if certain:
-            raise CheckFailure(certain)
+            self.fail(*certain)
+        self.outcome = ItemOutcome(State.PASSED)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         return self.path, None, f"{self.path.name}: reading"
@@ -108,59 +129,85 @@ class CheckItem(PlItem):
         return self.plugin.battery(self.target)
 
     def runtest(self) -> None:
-        self._require_built()
         try:
-            result = self.check(self.battery)
-        except RunFailed as failure:
-            result = self._failed_run(failure)
+            self._require_built()
+            self._require_a_sound_case()
+            result = self._checked()
+        except RunnerError as error:
+            pytest.exit(f"pl-check: {error}", pytest.ExitCode.USAGE_ERROR)
         self._report(result)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         line = self.target.location.line - 1
         return self.path, line, f"{self.target.name}: {self.check.name}"
 
+    def _checked(self) -> Result:
+        try:
+            return self.check(self.battery)
+        except RunFailed as failure:
+            return self._failed_run(failure)
+
     def _require_built(self) -> None:
         """A class without a case is tried with default arguments; if that does not work it is no
         fault of the class, and the report says what to add."""
-        if self.target.is_case:
-            return
-        reason = self.plugin.cannot_run(self.target)
+        reason = "" if self.target.is_case else self.plugin.cannot_run(self.target)
         if not reason:
             return
         if self.plugin.requires_all:
-            location = self.target.location
-            text = f"{self.target.name} was not run: {reason}"
-            self._fail((Finding(self.check.name, text, location, Status.PROVED, subject=self.target.name),))
+            self.fail(self._finding(f"{self.target.name} was not run: {reason}"))
+        self.outcome = ItemOutcome(State.NOT_BUILT, reason)
         self.skip(State.NOT_BUILT, reason)
+
+    def _require_a_sound_case(self) -> None:
+        try:
+            mistakes = mistakes_in(self.battery.case())
+        except RunFailed:  # the check itself says so
+            return
+        if mistakes and self.check.name == CASE_CHECK:
+            self.fail(*map(self._finding, mistakes))
+        if mistakes:
+            reason = f"the case is not sound; see {CASE_CHECK}"
+            self.outcome = ItemOutcome(State.NOT_DECIDED, reason)
+            self.skip(State.NOT_DECIDED, reason)
+
+    def _finding(self, text: str) -> Finding:
+        name, place = self.target.name, self.target.location
+        return Finding(self.check.name, text, place, Status.PROVED, subject=name)
 
     def _failed_run(self, failure: RunFailed) -> Result:
         """A run that broke off fails the check whose business it is; the others cannot say."""
         if failure.owner != self.check.name:
-            reason = f"the run failed ({failure}); see {failure.owner}"
+            reason = f"a run failed; see {failure.owner}"
             return Result(Verdict.NOT_DECIDED, reason)
-        location = failure.location or self.target.location
-        name = self.target.name
-        finding = Finding(self.check.name, str(failure), location, Status.PROVED, subject=name)
+        finding = self._finding(str(failure))
+        location = failure.location or finding.location
+        finding = dataclasses.replace(finding, location=location)
         return Result(Verdict.FAILED, findings=(finding,))
 
     def _report(self, result: Result) -> None:
         expected = self._expected_reason()
         if result.verdict is Verdict.FAILED:
-            failing = tuple(finding for finding in result.findings if finding.counts_for_runner)
-            if expected:
-                self.outcome = ItemOutcome.of(State.EXPECTED, result, expected)
-                pytest.xfail(expected)
-            self.outcome = ItemOutcome.of(State.FAILED, result)
-            raise CheckFailure(failing)
+            self._report_failure(result, expected)
         if expected and result.verdict is Verdict.PASSED:
-            self._fail((_unexpected_pass(self.target, self.check.name, expected),))
-        self.outcome = ItemOutcome.of(State(result.verdict.value), result)
+            text = f"{self.check.name} was expected to fail ({expected}) and passes; "
+            self.fail(self._finding(f"{text}take it out of expected_failures"))
+        self.outcome = ItemOutcome.of(State(result.verdict.value), result, notes=self._stale())
         if result.verdict is not Verdict.PASSED:
-            pytest.skip(f"{result.verdict.value}: {result.reason}")
+            self.skip(self.outcome.state, result.reason)
 
-    def _fail(self, findings: tuple[Finding, ...]) -> None:
-        self.outcome = ItemOutcome(State.FAILED, findings=findings)
-        raise CheckFailure(findings)
+    def _report_failure(self, result: Result, expected: str) -> None:
+        state = State.EXPECTED if expected else State.FAILED
+        self.outcome = ItemOutcome.of(state, result, expected, notes=self._stale())
+        if expected:
+            pytest.xfail(expected)
+        raise CheckFailure(tuple(f for f in result.findings if f.counts_for_runner))
+
+    def _stale(self) -> tuple[str, ...]:
+        """Declarations about logged values are held against what was logged, once per case."""
+        try:
+            return stale_keys(self.battery) if self.check.name == VALUES_CHECK else ()
+        except RunFailed:
+            return ()
 
     def _expected_reason(self) -> str:
         try:
@@ -169,24 +216,10 @@ class CheckItem(PlItem):
             return ""
 
 
-def _unexpected_pass(target: Target, check: str, reason: str) -> Finding:
-    text = f"{check} was expected to fail ({reason}) and passes; remove it from expected_failures"
-    return Finding(check, text, target.location, Status.PROVED, subject=target.name)
-
-
-def _near(finding: Finding) -> Finding:
+def near(finding: Finding) -> Finding:
     """The finding with its path as people type it."""
     path = Path(finding.location.path)
     if not path.is_absolute() or not path.is_relative_to(Path.cwd()):
         return finding
-    location = dataclasses.replace(finding.location, path=str(path.relative_to(Path.cwd())))
+    location = dataclasses.replace(finding.location, path=path.relative_to(Path.cwd()).as_posix())
     return dataclasses.replace(finding, location=location)
-
-
-def final_findings(
-    read: tuple[Finding, ...], outcomes: list[ItemOutcome]
-) -> tuple[Finding, ...]:
-    """The reader's findings after all runs."""
-    rulings = [ruling for outcome in outcomes for ruling in outcome.rulings]
-    found = [f for outcome in outcomes for f in outcome.findings if f.status is Status.PROVED]
-    return decide(read, [*rulings, *(proved(finding) for finding in found)])

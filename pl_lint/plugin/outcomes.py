@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -20,7 +21,10 @@ class State(str, Enum):
     EXPECTED = "expected failure"
     NOT_TRIGGERED = "not triggered"
     NOT_DECIDED = "not decided"
-    NOT_BUILT = "not built"
+    NOT_BUILT = "not run"
+
+
+DECIDED = (State.PASSED, State.FAILED, State.EXPECTED)
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,15 @@ class ItemOutcome:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, state: State, result: Result, reason: str = "") -> ItemOutcome:
-        return cls(state, reason or result.reason, result.findings, result.cleared, result.notes)
+    def of(
+        cls, state: State, result: Result, reason: str = "", notes: tuple[str, ...] = ()
+    ) -> ItemOutcome:
+        reason = reason or result.reason
+        return cls(state, reason, result.findings, result.cleared, (*result.notes, *notes))
 
     def to_dict(self) -> dict[str, Any]:
-        return dict(to_json(self))
+        """Nothing but what JSON knows: pytest-xdist carries no enums."""
+        return dict(json.loads(json.dumps(to_json(self))))
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ItemOutcome:

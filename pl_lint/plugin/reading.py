@@ -29,21 +29,30 @@ class Target:
     is_case: bool
     modules: tuple[ClassFacts, ...] = ()
 
+    @property
+    def key(self) -> tuple[Path, str]:
+        return self.path, self.name
+
 
 @dataclass
 class ProjectReading:
-    """The reader's answer for the paths of one pytest session, asked once."""
+    """The reader's answer for one pytest session, asked once.
+
+    ``paths`` are what the user gave. ``around`` is read as well, because a script that trains a
+    module says what must be true of it, but what is only found there is neither run nor reported.
+    """
 
     paths: Sequence[Path]
     config: Config
+    around: Sequence[Path] = ()
 
     @cached_property
     def reading(self) -> Reading:
-        return read(self.paths, self.config)
+        return read([*self.paths, *self.around], self.config)
 
     @cached_property
     def targets(self) -> tuple[Target, ...]:
-        """Every case, and every concrete module that no case builds."""
+        """Every case, and every concrete module that no case builds, in the given paths."""
         cases = [self._case(site) for site in self.reading.project.cases]
         built = {module.name for case in cases for module in case.modules}
         classes = [
@@ -51,7 +60,12 @@ class ProjectReading:
             for c in self.reading.project.modules()
             if c.name not in built and self._is_concrete(c)
         ]
-        return (*cases, *classes)
+        return tuple(target for target in (*cases, *classes) if self.is_given(target.path))
+
+    def is_given(self, path: Path) -> bool:
+        """Whether a file is one that the user asked for."""
+        resolved = path.resolve()
+        return any(resolved.is_relative_to(given.resolve()) for given in self.paths)
 
     def findings_in(self, path: Path) -> tuple[Finding, ...]:
         return tuple(
@@ -85,14 +99,26 @@ class ProjectReading:
         return Target(path, site.function, site.location, True, modules)
 
     def _is_concrete(self, module: ClassFacts) -> bool:
-        """A class without any step is a base for others; so is one that another class extends and
-        whose own name says so."""
+        """A class without any step is a base for others; so is one with abstract methods, and one
+        that another class extends and whose own name says so."""
         lineage = [module, *self._ancestors(module)]
         methods = {method.name for each in lineage for method in each.own_methods}
         extended = any(module.name in other.ancestors for other in self.reading.project.classes)
         says_base = module.short_name.lower().startswith(("base", "abstract", "_"))
         nested = "<locals>" in module.name
-        return bool(methods & set(STEPS)) and not (extended and says_base) and not nested
+        is_base = _is_abstract(lineage) or (extended and says_base)
+        return bool(methods & set(STEPS)) and not is_base and not nested
 
     def _ancestors(self, module: ClassFacts) -> Iterator[ClassFacts]:
-        return (c for c in self.reading.project.classes if c.name in module.ancestors)
+        known = {found.name: found for found in self.reading.project.classes}
+        return (known[name] for name in module.ancestors if name in known)
+
+
+def _is_abstract(lineage: Sequence[ClassFacts]) -> bool:
+    """Whether some method of a class, or inherited and not overridden, is abstract."""
+    nearest: dict[str, bool] = {}
+    for each in lineage:
+        for method in each.own_methods:
+            abstract = any(name.endswith("abstractmethod") for name in method.decorators)
+            nearest.setdefault(method.name, abstract)
+    return any(nearest.values())

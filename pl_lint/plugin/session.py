@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from pl_lint import config as settings
-from pl_lint.plugin.items import READING, CheckedFile, CheckItem, PlItem
-from pl_lint.plugin.outcomes import ItemOutcome, State
+from pl_lint.plugin import datafile
+from pl_lint.plugin.items import CheckedFile, CheckItem, NoTests, PlItem, holds_tests
 from pl_lint.plugin.reading import ProjectReading, Target
+from pl_lint.plugin.results import Results
 from pl_lint.plugin.summary import Summary
+from pl_lint.rules.registry import all_rules
 from pl_lint.runtime.battery import Battery, RunFailed
+from pl_lint.runtime.cases import import_root
 from pl_lint.runtime.runs import Runner
 from pl_lint.runtime.specs import CaseRef
 
@@ -29,24 +32,55 @@ class PlCheck:
         self.config = config
         self.timeout: float = config.getoption("--pl-timeout")
         self.requires_all: bool = config.getoption("--pl-require-all")
-        self.outcomes: dict[str, ItemOutcome] = {}
-        self._batteries: dict[Target, Battery] = {}
+        self._batteries: dict[tuple[Path, str], Battery] = {}
 
     # --- collecting ---------------------------------------------------------------------------
 
     @cached_property
     def project(self) -> ProjectReading:
-        given = [Path(str(arg).split("::")[0]) for arg in self.config.args]
-        paths = [path if path.is_absolute() else self.config.invocation_params.dir / path
-                 for path in given]
-        return ProjectReading(paths, settings.load(paths, known_codes=_known_codes()))
+        paths = self._given()
+        around = [root for path in paths for root in self._surroundings(path)]
+        try:
+            configured = settings.load(paths, known_codes={rule.code for rule in all_rules()})
+        except settings.ConfigError as error:
+            raise pytest.UsageError(str(error)) from error
+        return ProjectReading(paths, configured, around)
+
+    def _given(self) -> list[Path]:
+        names = dict.fromkeys(str(arg).split("::")[0] for arg in self.config.args)
+        return [self.config.invocation_params.dir / name for name in names]
+
+    def _surroundings(self, path: Path) -> Iterator[Path]:
+        """For a file named alone, the folder that it is imported from: the scripts there say how
+        its modules are trained. Only inside a project, lest a home directory be read."""
+        root = self.config.rootpath
+        is_project = self.config.inipath is not None or (root / ".git").exists()
+        if path.is_file() and is_project and path.resolve().is_relative_to(root):
+            yield import_root(path.resolve())[0]
+
+    def pytest_sessionstart(self) -> None:
+        """Read now: bad settings end the session before anything is collected."""
+        assert self.project.config is not None
 
     def pytest_collect_file(
         self, file_path: Path, parent: pytest.Collector
     ) -> pytest.Collector | None:
-        if file_path.suffix != ".py" or file_path not in self._files:
+        if file_path.suffix != ".py" or file_path.resolve() not in self._files:
             return None
-        node: pytest.Collector = CheckedFile.from_parent(parent, path=file_path)
+        # Running an item of a Package would import the package here, in pytest's own process.
+        above: pytest.Collector = parent
+        while isinstance(above, pytest.Package) and isinstance(above.parent, pytest.Collector):
+            above = above.parent
+        node: pytest.Collector = CheckedFile.from_parent(above, path=file_path)
+        return node
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makemodule(
+        self, module_path: Path, parent: pytest.Collector
+    ) -> pytest.Collector | None:
+        if module_path.resolve() not in self._files or holds_tests(module_path):
+            return None
+        node: pytest.Collector = NoTests.from_parent(parent, path=module_path)
         return node
 
     @cached_property
@@ -73,15 +107,15 @@ class PlCheck:
         return Runner(self.base / "runs", root=self.config.invocation_params.dir)
 
     def battery(self, target: Target) -> Battery:
-        if target not in self._batteries:
-            self._batteries[target] = Battery(
+        if target.key not in self._batteries:
+            self._batteries[target.key] = Battery(
                 self.runner,
                 CaseRef(str(target.path), target.name),
                 self.timeout,
                 self.project.monitors_of(target),
                 self.project.suspicions_of(target),
             )
-        return self._batteries[target]
+        return self._batteries[target.key]
 
     def cannot_run(self, target: Target) -> str:
         """Why a class without a case has nothing to be judged on, or nothing if it has."""
@@ -102,9 +136,9 @@ class PlCheck:
         report = yield
         if isinstance(item, PlItem) and call.when == "call" and item.outcome is not None:
             report.pl_check = {
-                "module": item.parent.name if isinstance(item, CheckItem) else item.path.name,
+                "module": item.target.name if isinstance(item, CheckItem) else "",
+                "path": str(item.path.resolve()),
                 "check": item.name,
-                "is_case": isinstance(item, CheckItem) and item.target.is_case,
                 "outcome": item.outcome.to_dict(),
             }
         return report
@@ -112,28 +146,32 @@ class PlCheck:
     # --- reporting ----------------------------------------------------------------------------
 
     @cached_property
-    def summary(self) -> Summary:
-        return Summary(self.project)
+    def results(self) -> Results:
+        return Results(self.project)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if hasattr(report, "pl_check"):
-            self.summary.add(report.nodeid, report.pl_check)
+            self.results.add(report.nodeid, report.pl_check)
 
     def pytest_report_header(self) -> str:
-        return f"pl-check: time limit {self.timeout:g} s a run, CPU"
+        cases = sum(target.is_case for target in self.project.targets)
+        bare = len(self.project.targets) - cases
+        found = f"{_count(cases, 'case')}, {_count(bare, 'module')} to build with default arguments"
+        return f"pl-check: {found}; on the CPU, at most {self.timeout:g} s a run"
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        self.summary.write(terminalreporter)
-        target = self.config.getoption("--pl-report")
-        if target:
-            self.summary.save(Path(target))
+        if not self.config.option.collectonly:
+            Summary(self.results, terminalreporter).write()
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if hasattr(self.config, "workerinput"):
+        if hasattr(self.config, "workerinput") or self.config.option.collectonly:
             return
-        if exitstatus == pytest.ExitCode.OK and not self.summary.anything_decided:
+        if exitstatus == pytest.ExitCode.OK and self.results.is_empty_handed:
             session.exitstatus = NOTHING_RAN
+        target = self.config.getoption("--pl-report")
+        if target:
+            datafile.save(self.results, self.config.invocation_params.dir / target)
 
     def pytest_unconfigure(self) -> None:
         if "runner" in vars(self):
@@ -142,10 +180,5 @@ class PlCheck:
             shutil.rmtree(self.base, ignore_errors=True)
 
 
-def _known_codes() -> set[str]:
-    from pl_lint.rules.registry import all_rules
-
-    return {rule.code for rule in all_rules()}
-
-
-__all__ = ["READING", "PlCheck", "State"]
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + "s" * (number != 1)

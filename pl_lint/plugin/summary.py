@@ -1,161 +1,186 @@
-"""The closing words of a session: modules × checks, what reading suspected, what was not run."""
+"""The closing words of a session: modules by checks, what is left open, what was not run."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
 
 import pytest
 
 from pl_lint.checks.registry import ORDER
-from pl_lint.facts.events import to_json
 from pl_lint.findings import Finding, Status
-from pl_lint.plugin.items import READING, final_findings
-from pl_lint.plugin.outcomes import ItemOutcome, State
-from pl_lint.plugin.reading import ProjectReading
+from pl_lint.plugin.items import READING, near
+from pl_lint.plugin.outcomes import State
+from pl_lint.plugin.results import Results, Row
+from pl_lint.plugin.unrun import lines_to_add
 from pl_lint.report.numbers import comparison
+from pl_lint.rules.registry import all_rules
+from pl_lint.static.sources import shown
 
-SHORT = {
+WORDS = {
     State.PASSED: "pass",
     State.FAILED: "FAIL",
-    State.EXPECTED: "expected",
-    State.NOT_TRIGGERED: "nothing",
-    State.NOT_DECIDED: "undecided",
-    State.NOT_BUILT: "skipped",
+    State.EXPECTED: "xfail",
+    State.NOT_TRIGGERED: "n/a",
+    State.NOT_DECIDED: "open",
+    State.NOT_BUILT: "not run",
 }
-DECIDED = (State.PASSED, State.FAILED, State.EXPECTED)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One item of the session."""
-
-    module: str
-    check: str
-    nodeid: str
-    is_case: bool
-    outcome: ItemOutcome
+LEGEND = {
+    State.EXPECTED: "fails as the case declares",
+    State.NOT_TRIGGERED: "nothing in the module could fail this check",
+    State.NOT_DECIDED: "these runs cannot tell; reasons below",
+    State.NOT_BUILT: "no case, and not runnable with default arguments",
+}
 
 
 @dataclass
 class Summary:
-    """Collects the outcomes as the reports come in, from whichever process."""
+    """Writes what a session found, shortest and most important first."""
 
-    project: ProjectReading
-    rows: list[Row] = field(default_factory=list)
+    results: Results
+    to: pytest.TerminalReporter
 
-    def add(self, nodeid: str, data: dict[str, Any]) -> None:
-        outcome = ItemOutcome.from_dict(data["outcome"])
-        self.rows.append(Row(data["module"], data["check"], nodeid, data["is_case"], outcome))
-
-    @property
-    def checked(self) -> list[Row]:
-        return [row for row in self.rows if row.check != READING]
-
-    @property
-    def anything_decided(self) -> bool:
-        """Whether any module was really run, or any file read with something to say."""
-        return any(row.outcome.state in DECIDED for row in self.checked) or any(
-            row.outcome.state is State.FAILED for row in self.rows
+    def write(self) -> None:
+        self.to.section("pl-check")
+        parts = (
+            self._table(),
+            self._counts(),
+            self._reasons(),
+            self._suspicions(),
+            self._unreadable(),
+            lines_to_add(self.results.not_run),
+            self._nothing(),
         )
+        written = False
+        for part in parts:
+            lines = list(part)
+            if lines and written:
+                self.to.line("")
+            for line in lines:
+                self.to.line(line)
+            written = written or bool(lines)
 
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """The reader's findings with the runs' judgement."""
-        return final_findings(self.project.reading.findings, [row.outcome for row in self.rows])
+    # --- modules by checks ---------------------------------------------------------------------
 
-    def write(self, to: pytest.TerminalReporter) -> None:
-        to.section("pl-check")
-        self._write_table(to)
-        self._write_counts(to)
-        self._write_reasons(to)
-        self._write_suspicions(to)
-        self._write_unbuilt(to)
-
-    def save(self, path: Path) -> None:
-        data = {
-            "version": 1,
-            "read": [to_json(finding) for finding in self.findings],
-            "run": [
-                {"module": row.module, "check": row.check, "nodeid": row.nodeid}
-                | row.outcome.to_dict()
-                for row in self.rows
-            ],
-        }
-        path.write_text(json.dumps(data, indent=1), encoding="utf-8")
-
-    # --- parts --------------------------------------------------------------------------------
-
-    def _write_table(self, to: pytest.TerminalReporter) -> None:
-        modules = list(dict.fromkeys((_owner(row), row.module) for row in self.checked))
-        checks = [c for c in ORDER if any(row.check == c for row in self.checked)]
-        if not modules:
-            to.line("no LightningModule and no case was found in the files given")
+    def _table(self) -> Iterator[str]:
+        targets = self.results.targets
+        checks = [c for c in ORDER if any(row.check == c for row in self.results.checked)]
+        if not targets:
             return
-        width = max(len(name) for _, name in modules)
-        to.line("  ".join([" " * width, *(f"{check:>{_width(check)}}" for check in checks)]))
-        cells = {(_owner(row), row.module, row.check): row.outcome.state for row in self.checked}
-        for owner, name in modules:
-            states = [cells.get((owner, name, check)) for check in checks]
-            shown = [
-                f"{SHORT[state] if state else '-':>{_width(check)}}"
-                for state, check in zip(states, checks, strict=True)
-            ]
-            to.line("  ".join([f"{name:<{width}}", *shown]))
+        width = max(len(target.name) for target in targets)
+        titles = [_title(check) for check in checks]
+        widths = [max(len(WORDS[State.NOT_BUILT]), *map(len, title)) for title in titles]
+        for parts in zip_longest(*titles, fillvalue=""):
+            yield _line("", width, parts, widths)
+        for target in targets:
+            rows = self.results.of(target)
+            yield _line(target.name, width, [_word(rows.get(check)) for check in checks], widths)
 
-    def _write_counts(self, to: pytest.TerminalReporter) -> None:
-        counts = {state: sum(r.outcome.state is state for r in self.checked) for state in State}
-        words = [f"{number} {state.value}" for state, number in counts.items() if number]
-        to.line("")
-        to.line(f"checks: {', '.join(words) or 'none'}")
+    def _counts(self) -> Iterator[str]:
+        states = [row.outcome.state for row in self.results.checked]
+        if not states:
+            return
+        counts = [f"{states.count(s)} {_plain(s)}" for s in State if s in states]
+        yield f"{len(states)} checks of {len(self.results.targets)} modules: {', '.join(counts)}"
+        for state, meaning in LEGEND.items():
+            if state in states:
+                yield f"  {WORDS[state]:<7} {meaning}"
+        yield from self._read()
 
-    def _write_reasons(self, to: pytest.TerminalReporter) -> None:
-        for row in self.checked:
-            open_state = row.outcome.state in (State.NOT_TRIGGERED, State.NOT_DECIDED)
-            if open_state and row.outcome.reason:
-                state = row.outcome.state.value
-                to.line(f"  {row.module} {row.check}: {state}: {row.outcome.reason}")
-            for note in row.outcome.notes:
-                to.line(f"  {row.module} {row.check}: {note}")
+    def _read(self) -> Iterator[str]:
+        read = [row for row in self.results.rows if row.check == READING]
+        failed = [row for row in read if row.outcome.state is State.FAILED]
+        if failed:
+            number = sum(len(row.outcome.findings) for row in failed)
+            files = f"{len(failed)} of {len(read)} files"
+            yield f"reading alone is certain of {number} more, in {files}"
 
-    def _write_suspicions(self, to: pytest.TerminalReporter) -> None:
-        doubtful = [f for f in self.findings if f.status is not Status.CERTAIN]
-        if doubtful:
-            to.line("")
-            to.line("what reading suspected:")
-        for finding in doubtful:
-            status = "undecided" if finding.status is Status.SUSPECTED else finding.status.value
-            numbers = f" ({comparison(finding.evidence[-1])})" if finding.evidence else ""
-            to.line(f"  {status:<10} {finding.location}: {finding.code}{numbers}")
+    # --- what is left open --------------------------------------------------------------------
 
-    def _write_unbuilt(self, to: pytest.TerminalReporter) -> None:
-        """Modules that were not run, why, and the lines that would have them run."""
-        unbuilt = {
-            (row.module, row.outcome.reason)
-            for row in self.checked
-            if row.outcome.state is State.NOT_BUILT
-        }
-        for name, reason in sorted(unbuilt):
-            to.line("")
-            to.line(f"not run: {name}: {reason}. To have it run, add a case:")
-            for line in (
-                "    @pl_lint.case",
-                f"    def {_function_name(name)}():",
-                f"        return {name}(...), MyDataModule()",
-            ):
-                to.line(line)
+    def _reasons(self) -> Iterator[str]:
+        """Why checks are open, each reason once; then what the decided ones had to leave out."""
+        rows = self.results.checked
+        open_rows = [row for row in rows if row.outcome.state is State.NOT_DECIDED]
+        stories = _grouped(open_rows, lambda row: (row.module, row.outcome.reason))
+        if stories:
+            yield "open (not decided):"
+        for (module, reason), group in stories.items():
+            yield f"  {module}: {', '.join(row.check for row in group)}: {reason}"
+        noted = [(row, note) for row in rows for note in row.outcome.notes]
+        if noted:
+            yield "notes:"
+        for row, note in noted:
+            yield f"  {row.module}: {row.check}: {note}"
+
+    def _suspicions(self) -> Iterator[str]:
+        """What became of each suspicion: code, place, and the numbers or why there are none."""
+        suspected = [f for f in self.results.findings if f.status is not Status.CERTAIN]
+        if suspected:
+            yield "what reading suspected:"
+        by_runs = {rule.code for rule in all_rules() if rule.observers == "both"}
+        for finding in suspected:
+            status = finding.status.value
+            status = "undecided" if finding.status is Status.SUSPECTED else status
+            yield f"  {status:<9}  {finding.code}  {near(finding).location}"
+            yield f"             {_became(finding, by_runs)}"
+
+    def _unreadable(self) -> Iterator[str]:
+        for one in self.results.project.reading.unreadable:
+            yield f"{one.location}: cannot be read: {one.message}"
+
+    def _nothing(self) -> Iterator[str]:
+        """Never a silent green."""
+        project = self.results.project
+        if not project.targets:
+            paths = ", ".join(shown(path) for path in project.paths)
+            yield f"nothing was checked: no LightningModule to run and no case in {paths}"
+            yield from self._elsewhere()
+        elif self.results.is_empty_handed:
+            yield "nothing was checked: none of these modules could be run and judged"
+
+    def _elsewhere(self) -> Iterator[str]:
+        """Cases beside the given files that build the modules in them."""
+        project = self.results.project
+        for case in project.reading.project.cases:
+            yield f'  there is a case beside it: pytest --pl-check "{case.path}::{case.function}"'
 
 
-def _owner(row: Row) -> str:
-    return row.nodeid.rpartition("::")[0]
+def _became(finding: Finding, by_runs: Iterable[str]) -> str:
+    if finding.evidence:
+        evidence = finding.evidence[-1]
+        verdict = "the truth was logged: " if finding.status is Status.REFUTED else ""
+        return f"{evidence.key}: {verdict}{comparison(evidence)}"
+    if finding.status is Status.PROVED:
+        return finding.message
+    condition = f"a mistake {finding.condition}" if finding.condition else finding.message
+    decider = "no run could decide it" if finding.code in by_runs else "only you can decide that"
+    return f"{condition}; {decider}"
 
 
-def _width(check: str) -> int:
-    return max(len(check), *map(len, SHORT.values()))
+def _grouped(
+    rows: Iterable[Row], key: Callable[[Row], tuple[str, str]]
+) -> dict[tuple[str, str], list[Row]]:
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return groups
 
 
-def _function_name(name: str) -> str:
-    letters = [f"_{c.lower()}" if c.isupper() else c for c in name.replace(".", "_")]
-    return "".join(letters).lstrip("_")
+def _title(check: str) -> tuple[str, ...]:
+    """A check's name over two lines, so that the table fits a terminal."""
+    first, hyphen, rest = check.rpartition("-")
+    return (first + hyphen, rest) if hyphen else ("", rest)
+
+
+def _line(name: str, width: int, cells: Iterable[str], widths: Iterable[int]) -> str:
+    shown_cells = [f"{cell:>{size}}" for cell, size in zip(cells, widths, strict=True)]
+    return "  ".join([f"{name:<{width}}", *shown_cells]).rstrip()
+
+
+def _word(row: Row | None) -> str:
+    return WORDS[row.outcome.state] if row is not None else ""
+
+
+def _plain(state: State) -> str:
+    return {State.EXPECTED: "failed as expected"}.get(state, state.value)
