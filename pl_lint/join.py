@@ -1,8 +1,8 @@
 """Where the two observers meet: what a run says about what reading suspects.
 
-A suspected finding is *proved* when a run found the same mistake (the same code, so the same formula)
-at the same call; it is *refuted* when the value logged there was the truth in a run in which this
-mistake would have shown. Otherwise it stays suspected.
+A suspected finding is *proved* when a run found the same mistake (the same code, so the same
+formula) at the same call; it is *refuted* when the value logged there was the truth in a run in
+which this mistake would have shown. Otherwise it stays suspected.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def _settles(ruling: Ruling, finding: Finding) -> bool:
 
 
 def same_place(one: Location, other: Location) -> bool:
-    """Whether two places in source overlap. The reader's paths are relative, a run's absolute; a run
-    on Python 3.10 knows the line only."""
+    """Whether two places in source overlap. The reader's paths are relative, a run's absolute; a
+    run on Python 3.10 knows the line only."""
     if Path(one.path).resolve() != Path(other.path).resolve():
         return False
     first, second = sorted((one, other), key=lambda place: place.line)

@@ -72,7 +72,8 @@ class Moved:
 
 
 def cause_of_moving(moved: Moved) -> Cause:
-    """The first cause, from the most specific to the least, whose formula gives the logged value."""
+    """The first cause, from the most specific to the least, whose formula gives the logged
+    value."""
     return next(_causes(moved), UNKNOWN)
 
 

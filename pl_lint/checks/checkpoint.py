@@ -15,22 +15,22 @@ def checkpoint(runs: Runs) -> Result:
     """What is saved in a checkpoint is what comes back from it.
 
     What it promises:
-    `load_from_checkpoint` rebuilds the module that was trained: the same arguments, the same weights,
-    the same predictions. `fit(ckpt_path=...)` after one epoch ends with the same bits as the fit that
-    was never interrupted.
+    `load_from_checkpoint` rebuilds the module that was trained: the same arguments, the same
+    weights, the same predictions. `fit(ckpt_path=...)` after one epoch ends with the same bits as
+    the fit that was never interrupted.
 
     How it is judged:
     A two-epoch fit saves a checkpoint after each epoch. The last one is loaded; arguments that the
     module leaves out on purpose (`save_hyperparameters(ignore=...)`) are taken from the case. The
     first one is resumed, with the random generators of torch, numpy and Python restored by pl-lint,
-    so that any difference left is state that the module forgot to save. Predictions are compared, or
-    logged values where there are no predict data.
+    so that any difference left is state that the module forgot to save. Predictions are compared,
+    or logged values where there are no predict data.
 
     What it finds:
     Arguments that come back as their defaults or not at all (LTN306), hyper-parameters that
     `weights_only` loading refuses (LTN309), counters, averages and tensors in plain attributes that
-    a resumed run starts anew (LTN310), named with both values. Where a script tests the last weights
-    beside a monitored checkpoint (LTN317), what the best and the last weights score.
+    a resumed run starts anew (LTN310), named with both values. Where a script tests the last
+    weights beside a monitored checkpoint (LTN317), what the best and the last weights score.
 
     When it cannot say:
     A module that is not reproducible cannot be compared with itself: see `reproducible`.

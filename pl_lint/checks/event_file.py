@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.facts.events import CaseFacts, LogEvent, LoggerPoint
@@ -20,8 +21,8 @@ def event_file(runs: Runs) -> Result:
 
     What it promises:
     Every point that Lightning handed to its loggers is in the event file with the same value (in
-    float32, as TensorBoard stores it) at the same step, exactly once; nothing else was written under
-    the same tag; and no curve's x-axis goes backwards.
+    float32, as TensorBoard stores it) at the same step, exactly once; nothing else was written
+    under the same tag; and no curve's x-axis goes backwards.
 
     How it is judged:
     The event file of a two-epoch fit is read back with TensorBoard's own reader, all points of it,
@@ -60,7 +61,7 @@ def _problems(handed: list[LoggerPoint], read: list[LoggerPoint]) -> Iterator[tu
     if lost:
         step, value = next(iter(lost))
         yield "event-file", f"{value:.6g} was logged at step {step} and is not in the file"
-    for one, other in zip(read, read[1:], strict=False):
+    for one, other in pairwise(read):
         if other.step <= one.step:
             text = f"a point at step {one.step}, then one at step {other.step}"
             yield "LTN908", f"its x-axis does not go forward: {text}"

@@ -36,9 +36,9 @@ def logged_values(runs: Runs) -> Result:
     """Each epoch value that was logged is the truth about its data.
 
     What it promises:
-    The number that `self.log` wrote for an epoch of validation or test is a property of the data set:
-    it does not depend on how the samples were cut into batches. The number that a torchmetrics object
-    gave is the metric of exactly this epoch's inputs.
+    The number that `self.log` wrote for an epoch of validation or test is a property of the data
+    set: it does not depend on how the samples were cut into batches. The number that a torchmetrics
+    object gave is the metric of exactly this epoch's inputs.
 
     How it is judged:
     The module is trained a little, so that its predictions vary. Then 47 samples are evaluated with
@@ -49,18 +49,19 @@ def logged_values(runs: Runs) -> Result:
 
     What it can say:
     A wrong value is reported with the mistake whose formula reproduces it: an averaged `compute()`
-    (LTN101), an averaged forward value (LTN102, LTN213), an averaged function (LTN103), a wrong batch
-    size (LTN104), batch means without weights (LTN218), a metric shared between stages (LTN201), one
-    that is never reset (LTN203) or still holds the sanity check's batches (LTN204). A ratio inside the
-    batch, such as a loss with `ignore_index`, moves a little when batches change; it is a note
-    (LTN105), not a failure.
+    (LTN101), an averaged forward value (LTN102, LTN213), an averaged function (LTN103), a wrong
+    batch size (LTN104), batch means without weights (LTN218), a metric shared between stages
+    (LTN201), one that is never reset (LTN203) or still holds the sanity check's batches (LTN204). A
+    ratio inside the batch, such as a loss with `ignore_index`, moves a little when batches change;
+    it is a note (LTN105), not a failure.
 
     When it passes:
     Only if a mistake could have shown: the per-batch values differ, or a known mistake's formula is
     far from the truth on this very data. Otherwise the check says 'not triggered'.
 
     When to declare instead:
-    A quantity that is meant to depend on the batch, such as a contrastive loss, is declared per key:
+    A quantity that is meant to depend on the batch, such as a contrastive loss, is declared per
+    key:
     `@pl_lint.case(batch_dependent={"val_loss": "InfoNCE compares the samples of a batch"})`.
     """
     case, gathering = runs.case(), Gathering()
@@ -79,8 +80,8 @@ def logged_values(runs: Runs) -> Result:
 
 
 def _most_telling(record: RunRecord, case: CaseFacts) -> Iterator[Replay]:
-    """One replay of each key: the last wrong one (what earlier epochs left behind shows in the last,
-    what the sanity check left may show in the first only), else the last."""
+    """One replay of each key: the last wrong one (what earlier epochs left behind shows in the
+    last, what the sanity check left may show in the first only), else the last."""
     chosen: dict[tuple[str, str], Replay] = {}
     for replay in record.replays:
         key = (replay.stage, replay.name)
@@ -249,7 +250,8 @@ def _has_power(
     passes: dict[str, EvaluationPass],
     within: float,
 ) -> bool:
-    """Could a mistake have shown? A known formula is far off, or the quantity varies with its data."""
+    """Could a mistake have shown? A known formula is far off, or the quantity varies with its
+    data."""
     true = whole.values[name]
     formulas = [
         v for cut in cuts for r in cut.replays if r.name == name for v in r.formulas.values()
@@ -311,14 +313,19 @@ def _finding(
     )
 
 
+# What is also true of a value with a deeper cause: an unexplained number, and a metric that is
+# never reset holds the sanity check's batches too.
+_SECONDARY = ("LTN100", "LTN204")
+
+
 def _merged(gathering: Gathering) -> Gathering:
-    """One finding per key and cause; an unexplained number is dropped where another oracle explains
-    the same key."""
-    explained = {f.evidence[0].key for f in gathering.findings if f.code != "LTN100"}
+    """One finding per key and cause, and none of the secondary ones where a deeper cause is
+    found."""
+    explained = {f.evidence[0].key for f in gathering.findings if f.code not in _SECONDARY}
     unique: dict[tuple[str, str], Finding] = {}
     for finding in gathering.findings:
         key = finding.evidence[0].key
-        if finding.code != "LTN100" or key not in explained:
+        if finding.code not in _SECONDARY or key not in explained:
             unique.setdefault((finding.code, key), finding)
     gathering.findings = list(unique.values())
     wrong = {finding.evidence[0].key for finding in gathering.findings}

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 
 RELATIVE = 2e-5
-"""Right values move by at most 1.2e-7 under re-batching in fp32, wrong ones by 1e-3 and more (measured
-on 50 samples); this leaves room for large models on both sides."""
+"""Right values move by at most 1.2e-7 under re-batching in fp32, wrong ones by 1e-3 and more
+(measured on 50 samples); this leaves room for large models on both sides."""
 ABSOLUTE = 1e-6
 POWER = 10.0
 """A mistake could have shown if its own formula is this many tolerances away from the truth."""

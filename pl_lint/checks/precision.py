@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from pl_lint.checks.numbers import shown
 from pl_lint.checks.registry import Gathering, Result, Runs, check
-from pl_lint.facts.events import USUAL, CaseFacts, RunRecord
 from pl_lint.facts.autocast import cuda_runs_in_fp32
+from pl_lint.facts.events import USUAL, CaseFacts, RunRecord
 from pl_lint.findings import Evidence, Finding, Location, Status
 
 # Lightning's spelling, and the distance from 1 to the next number of the format.
@@ -27,9 +27,10 @@ def precision(runs: Runs) -> Result:
 
     What it promises:
     A few training steps and an evaluation with fp32-trained weights run in both mixed precisions;
-    every logged value that is finite in fp32 stays finite; evaluation values stay within 16 roundings
-    of the format (6 % for bf16, 0.8 % for fp16, of the value or of 1, whichever is larger), or within
-    two samples of a count such as an accuracy; no metric keeps its state in half precision.
+    every logged value that is finite in fp32 stays finite; evaluation values stay within 16
+    roundings of the format (6 % for bf16, 0.8 % for fp16, of the value or of 1, whichever is
+    larger), or within two samples of a count such as an accuracy; no metric keeps its state in half
+    precision.
 
     How it is judged:
     On the CPU, with a real GradScaler for fp16. The first operation that makes NaN or Inf out of
@@ -37,8 +38,8 @@ def precision(runs: Runs) -> Result:
 
     When it cannot say:
     CPU autocast keeps some operations in half precision that CUDA runs in fp32 (exp, pow, sum,
-    softmax, layer norm): an overflow in one of those is not decided, and neither is a module with an
-    operation that has no half-precision kernel on the CPU (nn.LSTM).
+    softmax, layer norm): an overflow in one of those is not decided, and neither is a module with
+    an operation that has no half-precision kernel on the CPU (nn.LSTM).
     """
     case, gathering = runs.case(), Gathering()
     stage = next((stage for stage in ("validate", "test") if stage in case.stages), "")

@@ -17,8 +17,8 @@ def reproducible(runs: Runs) -> Result:
 
     What it promises:
     `random`, numpy and torch are seeded before the case is built; two such fits in two processes,
-    each of which imports the code anew, end with the same bits in every parameter and buffer and log
-    the same values.
+    each of which imports the code anew, end with the same bits in every parameter and buffer and
+    log the same values.
 
     What it can say:
     The first difference in time: the training step, and the logged key or the parameter. What

@@ -13,13 +13,14 @@ def schedule(runs: Runs) -> Result:
 
     What it promises:
     A scheduler whose horizon (`total_steps`, `T_max`, `num_training_steps`) is the number of
-    optimizer steps is stepped after every optimizer step, and one made for epochs after every epoch.
+    optimizer steps is stepped after every optimizer step, and one made for epochs after every
+    epoch.
 
     How it is judged:
-    The small fit has many more steps than epochs, and counts how often the scheduler was stepped. One
-    that was stepped once per epoch, but whose horizon equals `trainer.estimated_stepping_batches`,
-    never gets past its first few percent: a one-cycle rate stays at its start, a cosine never falls
-    (LTN710).
+    The small fit has many more steps than epochs, and counts how often the scheduler was stepped.
+    One that was stepped once per epoch, but whose horizon equals
+    `trainer.estimated_stepping_batches`, never gets past its first few percent: a one-cycle rate
+    stays at its start, a cosine never falls (LTN710).
 
     When it cannot say:
     A horizon that is neither this fit's number of steps nor of epochs (a constant) is not decided.

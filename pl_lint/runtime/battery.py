@@ -37,7 +37,7 @@ REBATCHING: tuple[Mapping[str, Any], ...] = (
 REBATCHED_SAMPLES = 47  # prime: no batch size but 1 divides it
 RANKS = 2
 SHARED_BATCH = 8
-SHARED_SAMPLES = 48  # RANKS × SHARED_BATCH × 3: DistributedSampler would pad anything else
+SHARED_SAMPLES = 48  # RANKS x SHARED_BATCH x 3: DistributedSampler would pad anything else
 SHARING: tuple[Mapping[str, Any], ...] = (
     {"label": WHOLE, "size": None},
     {"label": USUAL, "size": SHARED_BATCH},
@@ -65,8 +65,8 @@ class RunFailed(Exception):
 class Battery:
     """All runs of one case. Implements what ``pl_lint.checks.registry.Runs`` describes.
 
-    ``monitors`` are the ``(key, mode)`` pairs that the user's scripts watch, and ``suspicions`` what
-    reading suspects of this module, as far as it knows.
+    ``monitors`` are the ``(key, mode)`` pairs that the user's scripts watch, and ``suspicions``
+    what reading suspects of this module, as far as it knows.
     """
 
     runner: Runner
@@ -177,5 +177,11 @@ def _failure(outcome: RunOutcome, owner: str) -> RunFailed:
     ending = outcome.error
     frame = ending.frame if ending is not None else None
     place = Location(frame.path, frame.line) if frame is not None else None
-    # What the programs do not catch themselves is what building the module raised.
-    return RunFailed(outcome.message, owner, place, built=outcome.status in ("hung", "flooded"))
+    return RunFailed(outcome.message, owner, place, built=_was_built(outcome))
+
+
+def _was_built(outcome: RunOutcome) -> bool:
+    """The programs catch what a module raises once it is built, so what ends in an exception is the
+    import or the building. A process that was killed says nothing; it is taken to be the module's
+    own doing, which should not be passed over as one that merely needs arguments."""
+    return outcome.phase == "run" and outcome.error is None

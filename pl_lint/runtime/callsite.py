@@ -46,12 +46,13 @@ def last_user_line(trace: TracebackType | None) -> Location | None:
 @functools.cache
 def is_library(filename: str) -> bool:
     """Whether a file belongs to Python, an installed package or to this tool."""
-    return filename.startswith("<") or filename.startswith(_library_roots())
+    return filename.startswith(("<", *_library_roots()))
 
 
 @functools.cache
 def _library_roots() -> tuple[str, ...]:
-    """Directories whose code is not the user's: the libraries named above, site-packages, stdlib."""
+    """Directories whose code is not the user's: the libraries named above, site-packages,
+    stdlib."""
     return tuple(root + os.sep for root in set(_roots()))
 
 

@@ -21,10 +21,10 @@ _OPTIONS = "__pl_lint_case__"
 class CaseOptions:
     """What the author of a case declares about it.
 
-    ``expected_failures`` maps a check's name to the reason why it fails (strict: a check that passes
-    in spite of it fails the item). ``batch_dependent`` maps a logged key to the reason why its value
-    may depend on how the data are cut into batches. ``tolerances`` maps a logged key to the relative
-    difference that is allowed for it.
+    ``expected_failures`` maps a check's name to the reason why it fails (strict: a check that
+    passes in spite of it fails the item). ``batch_dependent`` maps a logged key to the reason why
+    its value may depend on how the data are cut into batches. ``tolerances`` maps a logged key to
+    the relative difference that is allowed for it.
     """
 
     expected_failures: Mapping[str, str] = field(default_factory=dict)
@@ -58,9 +58,10 @@ def case(
 def case(factory: Any = None, **options: Any) -> Any:
     """Mark a function as a case for ``pytest --pl-check``.
 
-    The function takes no arguments and returns the module, or ``(module, data)``, or ``(module, data,
-    trainer_arguments)``. The data are a LightningDataModule, a loader, or a dict of loaders by stage
-    (``train``, ``val``, ``test``, ``predict``). It is called afresh for every run, after seeding.
+    The function takes no arguments and returns the module, or ``(module, data)``, or ``(module,
+    data, trainer_arguments)``. The data are a LightningDataModule, a loader, or a dict of loaders
+    by stage (``train``, ``val``, ``test``, ``predict``). It is called afresh for every run, after
+    seeding.
     """
 
     def mark(function: Factory) -> Factory:
@@ -76,7 +77,8 @@ def options_of(target: Any) -> CaseOptions:
 
 
 def import_root(path: Path) -> tuple[Path, str]:
-    """The directory to put on ``sys.path`` and the dotted name for a file, as pytest's ``prepend``."""
+    """The directory to put on ``sys.path`` and the dotted name for a file, as pytest's
+    ``prepend``."""
     root, names = path.parent, [] if path.name == "__init__.py" else [path.stem]
     while (root / "__init__.py").exists() and root != root.parent:
         names.insert(0, root.name)

@@ -1,4 +1,5 @@
-"""With which arguments is a module built, and which of them does it leave out of its checkpoints?"""
+"""With which arguments is a module built, and which of them does it leave out of its
+checkpoints?"""
 
 from __future__ import annotations
 

@@ -65,8 +65,8 @@ class Cut:
 def samples_of(loader: Any, limit: int) -> Sequence[Any]:
     """At most ``limit`` samples that this loader would serve, as a map-style dataset.
 
-    They are spread over the data set by a fixed draw: the first samples of a sorted data set are all
-    of one class, on which most metrics have nothing to show.
+    They are spread over the data set by a fixed draw: the first samples of a sorted data set are
+    all of one class, on which most metrics have nothing to show.
     """
     if not isinstance(loader, DataLoader):
         raise NotRebuilt(f"a {type(loader).__name__} is not a torch DataLoader")

@@ -61,7 +61,8 @@ class MetricTap:
         self.moment = Moment("", 0, -1)
         self._depth = 0
         self._histories: dict[int, History] = {}
-        # Beside the tensors, not in them: a tensor's attributes would go into the user's checkpoints.
+        # Beside the tensors, not in them: a tensor's attributes would go into the user's
+        # checkpoints.
         self._origins: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
     def history(self, metric: Metric) -> History:

@@ -1,13 +1,14 @@
 """By what was a logged value divided? Tokens, pixels, summed class weights, or the batch size.
 
-A loss with ``ignore_index`` or class weights, or a mean over tokens, is a ratio inside the batch. Its
-epoch mean moves a little when the data are cut otherwise, and this is no batch-averaged metric. To
-tell the two apart, the denominators are followed from the operation that divides to ``self.log``;
-the check then tests whether Σ denominator·value / Σ denominator is the value over all data.
+A loss with ``ignore_index`` or class weights, or a mean over tokens, is a ratio inside the batch.
+Its epoch mean moves a little when the data are cut otherwise, and this is no batch-averaged metric.
+To tell the two apart, the denominators are followed from the operation that divides to
+``self.log``; the check then tests whether Σ denominator·value / Σ denominator is the value over all
+data.
 
-An F1 is such a ratio too, and averaging it is a mistake. What tells them apart: a loss is divided by a
-number that the data alone decide, an F1 by one that depends on what the module predicted. So it is also
-followed which tensors were computed from the module's parameters.
+An F1 is such a ratio too, and averaging it is a mistake. What tells them apart: a loss is divided
+by a number that the data alone decide, an F1 by one that depends on what the module predicted. So
+it is also followed which tensors were computed from the module's parameters.
 """
 
 from __future__ import annotations

@@ -62,7 +62,8 @@ def _replay(
 
 
 def _since_training_began(update: Update, event: LogEvent, stage: str, epoch: int) -> bool:
-    """What a best-so-far tracker should have seen: all epochs of the stage, not the sanity check."""
+    """What a best-so-far tracker should have seen: all epochs of the stage, not the sanity
+    check."""
     moment = update.moment
     return moment.stage == stage and moment.epoch <= epoch and not moment.sanity
 

@@ -1,4 +1,5 @@
-"""Learning rate schedulers as Lightning runs them: who steps them, and how long they think it takes."""
+"""Learning rate schedulers as Lightning runs them: who steps them, and how long they think it
+takes."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ class RunSpec:
     """One run of one case: which program, in which world, with which options.
 
     ``repeat`` tells equal runs apart (two seeded runs that should agree); all but the first import
-    the case file anew, so that they share nothing of what the import drew. ``timeout`` is in seconds.
-    ``inputs`` names files of earlier runs that this one reads.
+    the case file anew, so that they share nothing of what the import drew. ``timeout`` is in
+    seconds. ``inputs`` names files of earlier runs that this one reads.
     """
 
     case: CaseRef

@@ -8,7 +8,8 @@ from pl_lint.facts.events import LoggerPoint
 
 
 def read_points(directory: Path) -> tuple[LoggerPoint, ...]:
-    """Every scalar point of every tag, in the order of the files. Values are float32 in the file."""
+    """Every scalar point of every tag, in the order of the files. Values are float32 in the
+    file."""
     if not directory.is_dir():
         return ()
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

@@ -20,7 +20,8 @@ PROGRAMS = {
 
 
 def run(spec: dict[str, Any], directory: Path, rank: int) -> None:
-    """The entry of every child: run the program of ``spec`` and leave its record in ``directory``."""
+    """The entry of every child: run the program of ``spec`` and leave its record in
+    ``directory``."""
     order = RunSpec.from_dict(spec)
     record: RunRecord = PROGRAMS[order.program](order, directory, rank)
     text = json.dumps(to_json(record))

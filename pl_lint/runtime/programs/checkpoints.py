@@ -56,7 +56,8 @@ def random_state_keeper(namespace: Namespace) -> Any:
     """Puts the random generators into the checkpoint, so that a resumed run can draw the same.
 
     Restoring them in ``on_train_start`` is too late: ``FitLoop.setup_data`` has already called
-    ``iter(loader)``. The state is tensors and plain numbers, which ``weights_only`` loading accepts.
+    ``iter(loader)``. The state is tensors and plain numbers, which ``weights_only`` loading
+    accepts.
     """
 
     class RandomStateKeeper(namespace.Callback):  # type: ignore[misc, name-defined]

@@ -118,8 +118,8 @@ def make_trainer(
 ) -> Any:
     """A Trainer of the module's own Lightning in the specification's world, writing to the run.
 
-    What Lightning hands to its loggers is collected in ``points``; the first logger is TensorBoard's,
-    because most code that reaches for ``self.logger.experiment`` means that one.
+    What Lightning hands to its loggers is collected in ``points``; the first logger is
+    TensorBoard's, because most code that reaches for ``self.logger.experiment`` means that one.
     """
     own = {k: v for k, v in subject.arguments.items() if k in KEPT_TRAINER_ARGUMENTS}
     own |= _validation_within_epochs(subject.arguments.get("val_check_interval"))
@@ -183,8 +183,9 @@ def cut_stage(
 ) -> list[tuple[int, ...]]:
     """Replace a stage's loaders by the kit's own, cut as asked.
 
-    ``shard`` is (which, of how many): the samples are dealt out in turn, as DistributedSampler does.
-    Returns the batch sizes by dataloader; the list is filled when Lightning asks for the data.
+    ``shard`` is (which, of how many): the samples are dealt out in turn, as DistributedSampler
+    does. Returns the batch sizes by dataloader; the list is filled when Lightning asks for the
+    data.
     """
     sizes: list[tuple[int, ...]] = []
 

@@ -23,13 +23,13 @@ from pl_lint.runtime.recorder import Recorder
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watcher import watcher
 
-
 _CUT = {"label": "", "size": None, "shuffled": False, "uneven": False}
 
 
 def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
-    """``options``: ``stage``, ``limit`` (samples) and ``passes``, each a dict of ``label``, ``size``,
-    ``shuffled``, ``uneven``, ``seed`` and ``shard``. ``inputs``: ``weights``, a state dict, if there is one."""
+    """``options``: ``stage``, ``limit`` (samples) and ``passes``, each a dict of ``label``,
+    ``size``, ``shuffled``, ``uneven``, ``seed`` and ``shard``. ``inputs``: ``weights``, a state
+    dict, if there is one."""
     passes, facts = [], None
     for order in spec.options["passes"]:
         with MetricTap().installed() as tap:

@@ -46,8 +46,9 @@ VALIDATION_SAMPLES = 47
 
 
 def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
-    """``options``: ``epochs``, ``sanity_steps``, and ``monitors``, the ``[key, mode]`` pairs to keep a best checkpoint
-    for. ``inputs``: ``checkpoint``, to resume from. Leaves ``weights.pt`` and ``epoch-N.ckpt``."""
+    """``options``: ``epochs``, ``sanity_steps``, and ``monitors``, the ``[key, mode]`` pairs to
+    keep a best checkpoint for. ``inputs``: ``checkpoint``, to resume from. Leaves ``weights.pt``
+    and ``epoch-N.ckpt``."""
     with MetricTap().installed() as tap:
         return _fit(fresh(spec), tap, directory, rank)
 
@@ -117,8 +118,8 @@ def _fit(subject: Subject, tap: MetricTap, directory: Path, rank: int) -> RunRec
 
 
 def shorten(subject: Subject, stage: str, batches: int) -> list[tuple[int, ...]]:
-    """Let a stage's loaders serve a few batches of the user's own size; returns the sizes by loader,
-    nothing where they cannot be counted."""
+    """Let a stage's loaders serve a few batches of the user's own size; returns the sizes by
+    loader, nothing where they cannot be counted."""
     sizes: list[tuple[int, ...]] = []
 
     def change(loaders: Any) -> Any:

@@ -23,8 +23,9 @@ HALF = (torch.float16, torch.bfloat16)
 
 
 def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
-    """``options``: ``stage`` to evaluate, or none. ``inputs``: ``weights``. ``facts``: ``overflow``,
-    the first operation whose forward result was not finite, and ``half_states`` of metrics."""
+    """``options``: ``stage`` to evaluate, or none. ``inputs``: ``weights``. ``facts``:
+    ``overflow``, the first operation whose forward result was not finite, and ``half_states`` of
+    metrics."""
     subject = fresh(spec)
     facts = subject.facts()
     stage = spec.options.get("stage")

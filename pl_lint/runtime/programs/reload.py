@@ -27,8 +27,8 @@ STAGES = ("predict", "validate", "test")
 
 
 def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
-    """``inputs``: ``checkpoint``. ``facts``: ``error``, ``arguments`` by name (as built, as loaded),
-    ``ignored``, ``stage``, ``values`` (as trained, as loaded), ``weights`` that differ."""
+    """``inputs``: ``checkpoint``. ``facts``: ``error``, ``arguments`` by name (as built, as
+    loaded), ``ignored``, ``stage``, ``values`` (as trained, as loaded), ``weights`` that differ."""
     trained = fresh(spec)
     kind, path = type(trained.module), spec.inputs["checkpoint"]
     errors: list[RunError] = []
