@@ -110,7 +110,7 @@ def _check(arguments: list[str]) -> int:
         config = load(paths, _overrides(options), [rule.code for rule in rules], options.config)
     except ConfigError as error:
         return _refuse(str(error))
-    reading = read(paths, config)
+    reading = read(paths, config, rules)
     result = _result(reading, rules, config)
     _FORMATS[options.output_format](result)
     return result.exit_code

@@ -11,6 +11,7 @@ from pl_lint.config import Config
 from pl_lint.facts.sites import CaseSite, ClassFacts
 from pl_lint.facts.values import Known
 from pl_lint.findings import Finding, Location
+from pl_lint.rules.registry import all_rules
 from pl_lint.static.engine import Reading, read
 
 STEPS = ("training_step", "validation_step", "test_step", "predict_step")
@@ -48,7 +49,7 @@ class ProjectReading:
 
     @cached_property
     def reading(self) -> Reading:
-        return read([*self.paths, *self.around], self.config)
+        return read([*self.paths, *self.around], self.config, all_rules())
 
     @cached_property
     def targets(self) -> tuple[Target, ...]:

@@ -15,7 +15,7 @@ from pl_lint.plugin import datafile
 from pl_lint.plugin.items import CheckedFile, CheckItem, NoTests, PlItem, holds_tests
 from pl_lint.plugin.reading import ProjectReading, Target
 from pl_lint.plugin.results import Results
-from pl_lint.plugin.summary import Summary
+from pl_lint.plugin.summary import Summary, count
 from pl_lint.rules.registry import all_rules
 from pl_lint.runtime.battery import Battery, RunFailed
 from pl_lint.runtime.cases import import_root
@@ -156,7 +156,7 @@ class PlCheck:
     def pytest_report_header(self) -> str:
         cases = sum(target.is_case for target in self.project.targets)
         bare = len(self.project.targets) - cases
-        found = f"{_count(cases, 'case')}, {_count(bare, 'module')} to build with default arguments"
+        found = f"{count(cases, 'case')}, {count(bare, 'module')} to build with default arguments"
         return f"pl-check: {found}; on the CPU, at most {self.timeout:g} s a run"
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -178,7 +178,3 @@ class PlCheck:
             self.runner.close()
         if "base" in vars(self) and not hasattr(self.config, "workerinput"):
             shutil.rmtree(self.base, ignore_errors=True)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + "s" * (number != 1)

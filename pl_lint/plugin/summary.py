@@ -82,7 +82,8 @@ class Summary:
         if not states:
             return
         counts = [f"{states.count(s)} {_plain(s)}" for s in State if s in states]
-        yield f"{len(states)} checks of {len(self.results.targets)} modules: {', '.join(counts)}"
+        number = count(len(self.results.targets), "module")
+        yield f"{count(len(states), 'check')} of {number}: {', '.join(counts)}"
         for state, meaning in LEGEND.items():
             if state in states:
                 yield f"  {WORDS[state]:<7} {meaning}"
@@ -184,3 +185,7 @@ def _word(row: Row | None) -> str:
 
 def _plain(state: State) -> str:
     return {State.EXPECTED: "failed as expected"}.get(state, state.value)
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + "s" * (number != 1)

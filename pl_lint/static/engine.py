@@ -45,11 +45,11 @@ class Reading:
     files: int = 0
 
 
-def read(paths: Sequence[Path], config: Config, rules: Iterable[AnyRule] | None = None) -> Reading:
-    """Read files and folders and judge them by the selected rules (all of them by default)."""
+def read(paths: Sequence[Path], config: Config, rules: Iterable[AnyRule]) -> Reading:
+    """Read files and folders and judge them by those of ``rules`` that the settings select."""
     sources, unreadable, files = _load(paths, config)
     sources, too_deep, project = _gather(sources, config)
-    selected = [rule for rule in _rules(rules) if config.selects(rule)]
+    selected = [rule for rule in rules if config.selects(rule)]
     findings = _distinct(finding for rule in selected for finding in rule(project))
     suppressions = {source.path: source.suppressions for source in sources}
     kept = [one for one in findings if not suppressions[one.location.path].hides(one)]
@@ -70,15 +70,6 @@ def _gather(
                 raise
             left.remove(deepest)
             too_deep.append(Unreadable(Location(deepest.path, 1), TOO_DEEP))
-
-
-def _rules(rules: Iterable[AnyRule] | None) -> Iterable[AnyRule]:
-    """The rules given, or all. Imported late: ``rules`` is the layer above."""
-    if rules is not None:
-        return rules
-    from pl_lint.rules.registry import all_rules
-
-    return all_rules()
 
 
 def _load(paths: Sequence[Path], config: Config) -> tuple[list[SourceFile], list[Unreadable], int]:

@@ -46,7 +46,7 @@ def expected(case: Path) -> list[tuple[str, int, str]]:
 
 
 def found(case: Path, code: str) -> list[tuple[str, int, str]]:
-    reading = read([case], Config(root=case.parent, select=(code,)))
+    reading = read([case], Config(root=case.parent, select=(code,)), all_rules())
     assert not reading.unreadable
     return sorted(
         (Path(one.location.path).name, one.location.line, one.code) for one in reading.findings
