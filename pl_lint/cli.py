@@ -171,37 +171,29 @@ def _refuse(message: str) -> int:
 
 def _explain(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="pl-lint explain", description="What a rule finds, why it matters, what to write."
+        prog="pl-lint explain",
+        description="What a rule or a check finds, why it matters, what to write.",
     )
-    parser.add_argument("what", metavar="CODE", help="such as LTN101, or a rule's name")
+    parser.add_argument("what", metavar="CODE", help="such as LTN101, or a rule's or check's name")
     wanted = parser.parse_args(arguments).what
 
-    from pl_lint.docs import page
-    from pl_lint.rules.registry import all_rules
+    from pl_lint.docs import pages_by_name
 
-    rules = tuple(all_rules())
-    found = [rule for rule in rules if _is_called(rule, wanted)]
-    if not found:
-        return _refuse(_unknown(wanted, rules))
-    print("\n".join(page(rule) for rule in found), end="")
+    named = pages_by_name()
+    pages = {name.casefold(): texts for name, texts in named.items()}
+    if wanted.casefold() not in pages:
+        return _refuse(_unknown(wanted, named))
+    print("\n".join(pages[wanted.casefold()]), end="")
     return 0
 
 
-def _is_called(rule: Rule, word: str) -> bool:
-    return word.casefold() in {call.casefold() for call in _calls(rule)}
-
-
-def _calls(rule: Rule) -> tuple[str, ...]:
-    return (rule.code, rule.name, *rule.rows)
-
-
-def _unknown(word: str, rules: Iterable[Rule]) -> str:
+def _unknown(word: str, names: Iterable[str]) -> str:
     from pl_lint.config import nearest
 
-    near = nearest(word.casefold(), {c.casefold() for rule in rules for c in _calls(rule)})
-    spelled = {c.casefold(): c for rule in rules for c in _calls(rule)}
+    spelled = {name.casefold(): name for name in names}
+    near = nearest(word.casefold(), spelled)
     hint = f"did you mean {spelled[near]}?" if near else "`pl-lint rules` lists them"
-    return f"no rule is called {word!r}; {hint}"
+    return f"no rule and no check is called {word!r}; {hint}"
 
 
 def _rules(arguments: list[str]) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from pl_lint.rules.registry import Rule
+    from pl_lint.findings import Status
 
 MADE = "<!-- Made by `python -m pl_lint.docs` from the docstring; change it there. -->\n"
 
@@ -36,6 +36,25 @@ class Documented(Protocol):
 
     @property
     def documentation(self) -> str: ...
+
+
+class Coded(Documented, Protocol):
+    """What rules and the mistakes that only a run can see have in common."""
+
+    @property
+    def code(self) -> str: ...
+
+    @property
+    def rows(self) -> tuple[str, ...]: ...
+
+    @property
+    def status(self) -> Status: ...
+
+    @property
+    def default(self) -> bool: ...
+
+    @property
+    def observers(self) -> str: ...
 
 
 # --- docstrings -----------------------------------------------------------------------------------
@@ -121,7 +140,7 @@ def _prose(line: str) -> str:
 # --- pages ----------------------------------------------------------------------------------------
 
 
-def page(rule: Rule) -> str:
+def page(rule: Coded) -> str:
     """The page of a rule."""
     facts = [
         f"Status: **{rule.status.value}**",
@@ -140,7 +159,7 @@ def _body(documented: Documented) -> str:
     return markdown(documented.documentation)
 
 
-def rule_index(rules: Iterable[Rule]) -> str:
+def rule_index(rules: Iterable[Coded]) -> str:
     rows = (
         (
             f"[{rule.code}]({rule.code}.md)",
@@ -178,10 +197,29 @@ def pages() -> Mapping[str, str]:
     return {path: MADE + text for path, text in (*_rule_pages(), *_check_pages())}
 
 
-def _rule_pages() -> Iterator[tuple[str, str]]:
+def all_codes() -> tuple[Coded, ...]:
+    """Everything that has a code and a page: the rules, and the mistakes that only a run can see."""
+    from pl_lint.checks.mistakes import all_mistakes
     from pl_lint.rules.registry import all_rules
 
-    rules = tuple(all_rules())
+    return tuple(sorted((*all_rules(), *all_mistakes()), key=lambda each: each.code))
+
+
+def pages_by_name() -> Mapping[str, Sequence[str]]:
+    """Every page under each of its names: code, name and catalogue row, or a check's name."""
+    from pl_lint.checks.registry import all_checks
+
+    found: dict[str, list[str]] = {}
+    for each in all_codes():
+        for name in (each.code, each.name, *each.rows):
+            found.setdefault(name, []).append(page(each))
+    for check in all_checks():
+        found.setdefault(check.name, []).append(check_page(check))
+    return found
+
+
+def _rule_pages() -> Iterator[tuple[str, str]]:
+    rules = all_codes()
     yield "rules/README.md", rule_index(rules)
     for rule in rules:
         yield f"rules/{rule.code}.md", page(rule)

@@ -1,0 +1,31 @@
+"""Every code that a check can give has a page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pl_lint.checks
+from pl_lint.checks.mistakes import all_mistakes
+from pl_lint.rules.registry import all_rules
+
+CHECKS = Path(pl_lint.checks.__file__).parent
+
+
+def test_every_code_of_a_check_is_a_rule_or_a_mistake_with_a_page() -> None:
+    named = {
+        code for path in CHECKS.glob("*.py") for code in re.findall(r'"(LTN\d+)"', path.read_text())
+    }
+    known = {each.code for each in (*all_rules(), *all_mistakes())}
+    assert named <= known, named - known
+
+
+def test_no_code_is_both_a_rule_and_a_mistake() -> None:
+    codes = [each.code for each in (*all_rules(), *all_mistakes())]
+    assert len(codes) == len(set(codes))
+
+
+def test_every_mistake_is_named_by_some_check() -> None:
+    text = "".join(p.read_text() for p in CHECKS.glob("*.py") if p.name != "mistakes.py")
+    runtime = (CHECKS.parent / "runtime" / "replays.py").read_text()
+    assert not [each.code for each in all_mistakes() if each.code not in text + runtime]
