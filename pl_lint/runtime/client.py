@@ -38,7 +38,8 @@ class Limits:
 
     import_seconds: float = 120.0
     start_seconds: float = 300.0
-    output_bytes: int = 8 << 20
+    output_bytes: int = 2 << 20
+    """Nobody reads megabytes of some dozen small batches; in a real training they fill the disk."""
     grace_seconds: float = 10.0
     """For the other ranks, once one has failed."""
 

@@ -1,0 +1,242 @@
+"""What ``pytest --pl-check`` finds to run, and what it says of what it cannot run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sessions import NO_CACHE, Session, plant, pytest_in, with_head
+
+MODELS = with_head('''
+    from abc import abstractmethod
+
+
+    class OwnData(Line):
+        """Default arguments, data of its own: needs no case."""
+
+        def train_dataloader(self):
+            return pairs()
+
+
+    class WithCase(OwnData):
+        def __init__(self, size=3):
+            super().__init__()
+            if size == 3:
+                raise ValueError("is not to be tried with defaults")
+
+
+    class NeedsWidth(Line):
+        def __init__(self, width, depth, bias=True):
+            super().__init__()
+
+
+    class NoData(Line):
+        pass
+
+
+    class Abstract(Line):
+        @abstractmethod
+        def build(self): ...
+
+
+    class BaseLine(Line):
+        pass
+
+
+    class FromBase(BaseLine):
+        def train_dataloader(self):
+            return pairs()
+    ''')
+OLD_NAME = """
+    import pytorch_lightning as pl
+    import torch
+    from torch.utils.data import DataLoader
+
+
+    class OldName(pl.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.net = torch.nn.Linear(3, 1)
+
+        def training_step(self, batch, batch_idx):
+            assert type(self.trainer).__module__.startswith("pytorch_lightning")
+            return self.net(batch).pow(2).mean()
+
+        def train_dataloader(self):
+            return DataLoader(torch.ones(16, 3), batch_size=8)
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=0.01)
+    """
+CASES = """
+    from package.models import WithCase
+
+    import pl_lint
+
+
+    @pl_lint.case
+    def wide():
+        return WithCase(size=4)
+    """
+ORDINARY = """
+    import os
+    from pathlib import Path
+
+
+    def test_ordinary(number):
+        with Path(os.environ["ORDINARY_LOG"]).open("a") as log:
+            log.write(f"ran with {number}\\n")
+    """
+CONFTEST = """
+    import pytest
+
+
+    @pytest.fixture
+    def number():
+        return 7
+    """
+PACKAGE = """
+    import os
+
+    os.environ["IMPORTED_BY_PYTEST"] = "1"
+    """
+GUARD = """
+    import os
+    import sys
+
+
+    def pytest_unconfigure():
+        heavy = [name for name in ("torch", "lightning", "package") if name in sys.modules]
+        print("imported by pytest itself:", heavy, os.environ.get("IMPORTED_BY_PYTEST"))
+    """
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    files = {
+        "package/__init__.py": PACKAGE,
+        "package/models.py": MODELS,
+        "package/old_name.py": OLD_NAME,
+        "elsewhere/cases.py": CASES,
+        "elsewhere/test_ordinary.py": ORDINARY,
+        "elsewhere/conftest.py": CONFTEST,
+        "guard.py": GUARD,
+        "pytest.ini": "[pytest]\npythonpath = .\n",
+    }
+    return plant(tmp_path_factory.mktemp("collecting") / "project", files)
+
+
+@pytest.fixture(scope="module")
+def session(project: Path) -> Session:
+    options = (*NO_CACHE, "-p", "guard", "-k", "fast-dev-run or ordinary", "-s")
+    log = project.parent / "ordinary.log"
+    return pytest_in(project, *options, ORDINARY_LOG=str(log), PYTHONPATH=str(project))
+
+
+def state(session: Session, module: str) -> str:
+    return session.states[f"package/models.py::{module}::fast-dev-run"]
+
+
+@pytest.mark.parametrize("module", ["OwnData", "FromBase"])
+def test_a_class_with_default_arguments_and_its_own_data_needs_no_case(
+    session: Session, module: str
+) -> None:
+    assert state(session, module) == "passed"
+
+
+def test_a_class_with_a_case_anywhere_is_not_tried_with_default_arguments(session: Session) -> None:
+    assert session.states["elsewhere/cases.py::wide::fast-dev-run"] == "passed"
+    assert not [nodeid for nodeid in session.states if "WithCase" in nodeid]
+
+
+def test_abstract_bases_do_not_count(session: Session) -> None:
+    modules = {row["module"] for row in session.report["run"]}
+    assert not modules & {"Abstract", "BaseLine"}
+
+
+def test_both_namespaces_in_one_session(session: Session) -> None:
+    assert session.states["package/old_name.py::OldName::fast-dev-run"] == "passed"
+
+
+def test_ordinary_tests_beside_run_once_with_their_fixtures(
+    session: Session, project: Path
+) -> None:
+    assert (project.parent / "ordinary.log").read_text() == "ran with 7\n"
+
+
+def test_pytest_itself_imports_nothing_of_what_it_checks(session: Session) -> None:
+    assert "imported by pytest itself: [] None" in session.output
+
+
+def test_a_module_that_cannot_be_run_is_skipped_with_its_reason(session: Session) -> None:
+    assert session.code == 0
+    reasons = {row["module"]: row["reason"] for row in session.report["not_run"]}
+    assert set(reasons) == {"NeedsWidth", "NoData", "Line"}
+    assert "cannot be built with default arguments" in reasons["NeedsWidth"]
+    assert "width" in reasons["NeedsWidth"]
+    assert reasons["NoData"] == "it brings no data of its own"
+    assert session.table()["NeedsWidth"] == ["not-run"]
+
+
+def test_the_closing_words_give_lines_that_are_python_and_name_the_arguments(
+    session: Session,
+) -> None:
+    _, _, given = session.closing.partition("pl_cases.py:\n")
+    lines = [line.removeprefix("    ") for line in given.splitlines()]
+    code = "\n".join(lines)
+    compile(code, "pl_cases.py", "exec")
+    assert "from package.models import NeedsWidth" in lines
+    assert "    return NeedsWidth(width=..., depth=...), MyDataModule()" in lines
+    assert "def needs_width():" in lines
+
+
+def test_require_all_fails_what_cannot_be_run(project: Path) -> None:
+    node = "package/models.py::NeedsWidth::fast-dev-run"
+    session = pytest_in(project, *NO_CACHE, "--pl-require-all", node)
+    assert session.code == 1
+    assert session.states == {node: "failed"}
+    assert "NeedsWidth was not run" in session.messages(node)[0]
+
+
+# --- nothing is not green -------------------------------------------------------------------------
+
+
+def test_zero_modules_found_is_not_green(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "project", {"plain.py": "x = 1\n", "test_a.py": "def test(): pass\n"})
+    session = pytest_in(folder, *NO_CACHE)
+    assert session.code == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert "nothing was checked: no LightningModule to run and no case in ." in session.closing
+    assert "1 passed" in session.output
+
+
+def test_nothing_that_could_be_run_is_not_green(project: Path) -> None:
+    session = pytest_in(project, *NO_CACHE, "package/models.py::NoData")
+    assert set(session.states.values()) == {"not run"}
+    assert session.code == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert "nothing was checked: none of these modules could be run" in session.closing
+
+
+def test_what_the_user_left_out_himself_is_no_reason_to_complain(project: Path) -> None:
+    variables = {"ORDINARY_LOG": str(project.parent / "other.log"), "PYTHONPATH": str(project)}
+    session = pytest_in(project, *NO_CACHE, "-k", "test_ordinary", **variables)
+    assert session.code == 0
+    assert session.report["run"] == []
+
+
+# --- node ids -------------------------------------------------------------------------------------
+
+
+def test_node_ids_are_file_name_check(project: Path) -> None:
+    session = pytest_in(project, *NO_CACHE, "--collect-only", "-q", "elsewhere/cases.py")
+    listed = [line for line in session.output.splitlines() if "::" in line]
+    assert "elsewhere/cases.py::wide::logged-values" in listed
+    assert len(listed) == len(set(listed))
+    assert session.code == 0
+
+
+def test_settings_that_are_not_understood_end_the_session(tmp_path: Path) -> None:
+    files = {"pyproject.toml": '[tool.pl-lint]\nselcet = ["LTN1"]\n', "models.py": MODELS}
+    session = pytest_in(plant(tmp_path / "project", files), *NO_CACHE)
+    assert session.code == pytest.ExitCode.USAGE_ERROR
+    assert "did you mean 'select'?" in session.output
+    assert "Traceback" not in session.output
