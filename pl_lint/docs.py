@@ -198,7 +198,7 @@ def pages() -> Mapping[str, str]:
 
 
 def all_codes() -> tuple[Coded, ...]:
-    """Everything that has a code and a page: the rules, and the mistakes that only a run can see."""
+    """Everything with a code and a page: the rules, and the mistakes that only a run can see."""
     from pl_lint.checks.mistakes import all_mistakes
     from pl_lint.rules.registry import all_rules
 

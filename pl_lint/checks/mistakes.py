@@ -127,10 +127,10 @@ _RATIO_IN_BATCH = Mistake(
 
     What it does
     ------------
-    A note, not a failure. A mean over tokens, a loss with `ignore_index` or class weights is a ratio
-    inside each batch. Lightning averages these ratios by the number of samples, so the epoch value
-    moves a little when batches change. pl-lint found the place that divides: weighted by what it
-    divides by, the values give the exact number.
+    A note, not a failure. A mean over tokens, a loss with `ignore_index` or class weights is a
+    ratio inside each batch. Lightning averages these ratios by the number of samples, so the epoch
+    value moves a little when batches change. pl-lint found the place that divides: weighted by what
+    it divides by, the values give the exact number.
 
     Why is this bad
     ---------------
@@ -272,8 +272,8 @@ _UNWEIGHTED_MEANS = Mistake(
 
     What it does
     ------------
-    The value is the plain mean of the batches' means, kept in a MeanMetric or in a list, and batches
-    of equal size give another number.
+    The value is the plain mean of the batches' means, kept in a MeanMetric or in a list, and
+    batches of equal size give another number.
 
     Why is this bad
     ---------------
@@ -360,8 +360,8 @@ _SMALL_EPSILON = Mistake(
 
     What it does
     ------------
-    Names the first operation that made NaN or Inf out of finite numbers under fp16 or bf16, where it
-    divides.
+    Names the first operation that made NaN or Inf out of finite numbers under fp16 or bf16, where
+    it divides.
 
     Why is this bad
     ---------------

@@ -45,7 +45,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class World:
+class ServerSettings:
     """What makes one server differ from another: what must be set before Python starts."""
 
     hash_seed: str = "0"
@@ -66,7 +66,9 @@ class World:
 class ServerProcess:
     """A server and the socket that keeps it alive."""
 
-    def __init__(self, world: World, modules: list[str], base: Path, limits: Limits) -> None:
+    def __init__(
+        self, settings: ServerSettings, modules: list[str], base: Path, limits: Limits
+    ) -> None:
         if not hasattr(os, "fork"):
             raise RunnerError("running modules needs fork: use Linux, macOS or WSL")
         self._limits = limits
@@ -84,7 +86,7 @@ class ServerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=world.environment(),
+                env=settings.environment(),
                 pass_fds=[theirs.sock.fileno()],
                 start_new_session=True,
             )

@@ -28,7 +28,7 @@ from pl_lint.runtime.client import (
     RunnerError,
     ServerProcess,
     Template,
-    World,
+    ServerSettings,
     absolute_import_path,
 )
 from pl_lint.runtime.outcome import Observed, RunOutcome, judge
@@ -81,8 +81,8 @@ class Request:
         return cls(data, **given)
 
     @property
-    def world(self) -> World:
-        return World(self.hash_seed, self.cuda)
+    def settings(self) -> ServerSettings:
+        return ServerSettings(self.hash_seed, self.cuda)
 
     def salt(self) -> str:
         """Changes with the case file."""
@@ -96,7 +96,7 @@ class Request:
         return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
 
 
-TemplateKey = tuple[World, str, str, str]
+TemplateKey = tuple[ServerSettings, str, str, str]
 
 
 @dataclass
@@ -121,7 +121,7 @@ class Runner:
     namespaces: Iterable[str] = NAMESPACES
     preload: Iterable[str] = ("torch", "torchmetrics", "pl_lint.runtime.programs")
     limits: Limits = field(default_factory=Limits)
-    _servers: dict[World, ServerProcess] = field(init=False, default_factory=dict)
+    _servers: dict[ServerSettings, ServerProcess] = field(init=False, default_factory=dict)
     _templates: OrderedDict[TemplateKey, Template] = field(init=False, default_factory=OrderedDict)
     _failed: dict[TemplateKey, Failed] = field(init=False, default_factory=dict)
     _threaded: set[TemplateKey] = field(init=False, default_factory=set)
@@ -145,7 +145,7 @@ class Runner:
 
     def warm_up(self, hash_seed: str = "0") -> None:
         """Start loading Lightning now, in the background; the first run waits for the rest."""
-        self._server(World(hash_seed))
+        self._server(ServerSettings(hash_seed))
 
     def close(self) -> None:
         """End every process that was started here."""
@@ -213,17 +213,17 @@ class Runner:
         A file that starts threads when it is imported cannot be forked from (``template.py``),
         nor can one that starts CUDA.
         """
-        key = (request.world, request.case_file or "", request.importer, request.salt())
+        key = (request.settings, request.case_file or "", request.importer, request.salt())
         alone = request.fresh_import or request.cuda or key in self._threaded
         if request.case_file is None or alone:
-            return self._template((request.world, "", "", ""))
+            return self._template((request.settings, "", "", ""))
         if key in self._failed:
             return self._failed[key]
         template = self._template(key)
         if isinstance(template, Template) and template.threads > 1:
             self._forget(template)
             self._threaded.add(key)
-            return self._template((request.world, "", "", ""))
+            return self._template((request.settings, "", "", ""))
         return template
 
     def _template(self, key: TemplateKey) -> Template | Failed:
@@ -249,19 +249,19 @@ class Runner:
         place = Place(str(self.root), absolute_import_path())
         return TemplateOrder(str(directory), place, key[1] or None, key[2])
 
-    def _server(self, world: World) -> ServerProcess:
-        """The server of a world; a new one if the old one has died, and its templates with it."""
-        server = self._servers.get(world)
+    def _server(self, settings: ServerSettings) -> ServerProcess:
+        """The server with these settings; a new one if the old one has died, and its templates with it."""
+        server = self._servers.get(settings)
         if server is not None and server.alive:
             return server
         if server is not None:
             server.close()
-            for key in [key for key in self._templates if key[0] == world]:
+            for key in [key for key in self._templates if key[0] == settings]:
                 self._templates.pop(key).close()
         self.base.mkdir(parents=True, exist_ok=True)
         modules = [*self.preload, *installed(self.namespaces)]
-        self._servers[world] = ServerProcess(world, modules, self.base, self.limits)
-        return self._servers[world]
+        self._servers[settings] = ServerProcess(settings, modules, self.base, self.limits)
+        return self._servers[settings]
 
     def _forget(self, template: Template) -> None:
         for key in [key for key, value in self._templates.items() if value is template]:

@@ -8,18 +8,21 @@ from pl_lint.facts.events import LoggerPoint
 
 
 def read_points(directory: Path) -> tuple[LoggerPoint, ...]:
-    """Every scalar point of every tag, in the order of the files. Values are float32 in the
-    file."""
+    """Every scalar point of every tag, in the order of the files; values are float32 there.
+
+    Files in folders below (``add_scalars`` makes one for each curve) are curves of their own.
+    """
     if not directory.is_dir():
         return ()
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     points: list[LoggerPoint] = []
-    for path in sorted({file.parent for file in directory.rglob("events.out.tfevents.*")}):
+    for folder in sorted({file.parent for file in directory.rglob("events.out.tfevents.*")}):
         accumulator = EventAccumulator(
-            str(path), size_guidance={"scalars": 0, "tensors": 0}, purge_orphaned_data=False
+            str(folder), size_guidance={"scalars": 0, "tensors": 0}, purge_orphaned_data=False
         )
         accumulator.Reload()
+        below = "" if folder == directory else f"{folder.relative_to(directory)}: "
         for tag in accumulator.Tags()["scalars"]:
-            points += [LoggerPoint(tag, e.step, e.value) for e in accumulator.Scalars(tag)]
+            points += [LoggerPoint(below + tag, e.step, e.value) for e in accumulator.Scalars(tag)]
     return tuple(points)

@@ -1,7 +1,8 @@
-"""Every fixture of every check, run for real: the sick are found for what they are, the healthy not.
+"""Every fixture of every check, run for real: the sick are found for what they are, the healthy
+not.
 
-The expectation stands in the fixture's head: ``# expect: CHECK CODE key=KEY case=CASE``, with ``fail``
-for a failure that has no code of the catalogue and ``none`` for a healthy file.
+The expectation stands in the fixture's head: ``# expect: CHECK CODE key=KEY case=CASE``, with
+``fail`` for a failure that has no code of the catalogue and ``none`` for a healthy file.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from pl_lint.runtime.specs import CaseRef
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "checks"
 HEADER = re.compile(
-    r"^# expect: (?P<check>\S+) (?P<code>LTN\d+|fail)(?: key=(?P<key>\S+))?(?: case=(?P<case>\S+))?$",
-    re.MULTILINE,
+    r"^# expect: (?P<check>\S+) (?P<code>LTN\d+|fail)(?: key=(?P<key>\S+))?(?:
+    case=(?P<case>\S+))?$", re.MULTILINE,
 )
 TIMEOUT = 10.0
 
