@@ -72,7 +72,7 @@ class ServerProcess:
         if not hasattr(os, "fork"):
             raise RunnerError("running modules needs fork: use Linux, macOS or WSL")
         self._limits = limits
-        self._log = base / f"server-{os.getpid()}-{world.hash_seed}.txt"
+        self._log = base / f"server-{os.getpid()}-{settings.hash_seed}.txt"
         self._control, theirs = Channel.pair()
         arguments = {
             "sys_path": absolute_import_path(),
