@@ -16,9 +16,6 @@ from pathlib import PurePath
 from pl_lint.facts import lightning
 from pl_lint.static.sources import SourceFile
 
-MAX_HOPS = 12
-"""How many re-exports (`from .x import Y` in `__init__.py`) are followed; more is a cycle."""
-
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -67,6 +64,9 @@ class Module:
     @property
     def parts(self) -> tuple[str, ...]:
         return tuple(self.name.split("."))
+
+
+Definition = ClassInfo | FunctionNode
 
 
 def statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
@@ -197,6 +197,7 @@ class Project:
         self._by_tail: dict[str, list[Module]] = {}
         for module in self.modules:
             self._by_tail.setdefault(module.parts[-1], []).append(module)
+        self._resolved: dict[tuple[str, str], Definition | str] = {}
         self._homes = {
             id(node): module for module in self.modules for node in module.functions.values()
         }
@@ -219,8 +220,15 @@ class Project:
         ]
         return max(candidates, key=lambda module: _kinship(module, near), default=None)
 
-    def resolve(self, name: str, module: Module, hops: int = 0) -> ClassInfo | FunctionNode | str:
+    def resolve(self, name: str, module: Module) -> Definition | str:
         """What a dotted name means in a file: a class, a function, or a name from outside."""
+        key = (name, module.path)
+        if key not in self._resolved:
+            self._resolved[key] = name  # the answer to whoever asks in a circle of imports
+            self._resolved[key] = self._look_up(name, module)
+        return self._resolved[key]
+
+    def _look_up(self, name: str, module: Module) -> Definition | str:
         head, _, rest = name.partition(".")
         if not rest and head in module.classes:
             return module.classes[head]
@@ -228,25 +236,23 @@ class Project:
             return module.functions[head]
         if head in module.imports:
             full = f"{module.imports[head]}.{rest}" if rest else module.imports[head]
-            return self.locate(full, module, hops + 1)
-        return self._from_stars(name, module, hops)
+            return self.locate(full, module)
+        return self._from_stars(name, module)
 
-    def _from_stars(self, name: str, module: Module, hops: int) -> ClassInfo | FunctionNode | str:
+    def _from_stars(self, name: str, module: Module) -> Definition | str:
         for origin in module.stars:
-            found = self.locate(f"{origin}.{name}", module, hops + 1)
+            found = self.locate(f"{origin}.{name}", module)
             if not isinstance(found, str) or lightning.canonical(found):
                 return found
         return name
 
-    def locate(self, name: str, near: Module, hops: int = 0) -> ClassInfo | FunctionNode | str:
+    def locate(self, name: str, near: Module) -> Definition | str:
         """What an absolute dotted name means; itself where no file of the run defines it."""
         owner, _, last = name.rpartition(".")
-        if hops > MAX_HOPS or not owner:
-            return name
-        target = self.find_module(owner, near)
+        target = self.find_module(owner, near) if owner else None
         if target is None:
             return name
-        found = self.resolve(last, target, hops)
+        found = self.resolve(last, target)
         return name if found == last else found
 
     def constant(self, name: str, near: Module) -> tuple[ast.expr, Module] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from pl_lint.facts.sites import CaseSite
@@ -13,6 +14,11 @@ from pl_lint.static.interpreter.recorder import Recorder
 from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project, dotted
 
 CASE = "pl_lint.case"
+TELLING = re.compile(
+    r"Trainer|Checkpoint|EarlyStopping|seed_everything|split|KFold|\.log|callback_metrics|"
+    r"\.fit\(|\bcase\b"
+)
+"""A function whose text holds none of these leaves no site, and is not run."""
 
 
 def interpret_file(
@@ -26,7 +32,14 @@ def interpret_file(
     machine.budget = BUDGET
     machine.block(module.source.tree.body, Frame(module))
     for node, owner in _functions(module, skip):
-        _run_alone(module, project, recorder, node, owner)
+        if _tells(node, module):
+            _run_alone(module, project, recorder, node, owner)
+
+
+def _tells(node: FunctionNode, module: Module) -> bool:
+    """Whether running a function can leave a site."""
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    return TELLING.search("\n".join(module.source.lines[first - 1 : node.end_lineno])) is not None
 
 
 def _functions(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from pl_lint.facts.sites import BatchValue, ListOfSteps
+from pl_lint.facts.sites import BatchValue, ListOfSteps, StrayLog
+from pl_lint.facts.values import UNKNOWN
 from pl_lint.static.interpreter.abstract import (
     NONE,
     NOTHING,
@@ -49,6 +50,11 @@ class Machine(Context):
         self._running.append(id(node))
         try:
             falls_through = self.block(node.body, frame)
+        except RecursionError:
+            if not frame.depth:  # the hook itself is too deeply nested: the engine says so
+                raise
+            self.recorder.add(StrayLog(UNKNOWN, frame.module.source.location(node)))
+            return NOTHING
         finally:
             self._running.pop()
         return join(*frame.returns, *([NONE] if falls_through else []))
