@@ -1,0 +1,98 @@
+"""The demo, as `make demo` runs it, in a copy of the project: it passes, and it fails when any part
+of what it demonstrates is taken away.
+
+The copy comes before the installed project on the import path, so what is removed from it is really
+gone, from both commands.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("Makefile", "pyproject.toml", "constraints.txt", "pl_lint", "fixtures")
+UNWANTED = shutil.ignore_patterns("__pycache__", "checks", "rules")
+REMOVE_RULE = """
+
+for _name in [name for name, item in vars().items() if getattr(item, "code", "") == {code!r}]:
+    del globals()[_name]
+"""
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The project with all that the demo needs, and nothing that it does not."""
+    for part in PARTS:
+        source, target = ROOT / part, tmp_path / part
+        if source.is_file():
+            shutil.copy(source, target)
+        else:
+            unwanted = UNWANTED if part == "fixtures" else shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, target, ignore=unwanted)
+    return tmp_path
+
+
+def make_demo(copy: Path) -> subprocess.CompletedProcess[str]:
+    """`make demo` with the environment that runs this test, which needs no installation."""
+    outside = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    outside.pop("MFLAGS", None)
+    stamp = f"{sys.prefix}/.check-installed"
+    return subprocess.run(
+        ["make", "demo", f"VENV={sys.prefix}", "--assume-old", stamp],
+        cwd=copy,
+        env={**outside, "PYTHONPATH": str(copy)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_the_demo_passes_and_leaves_the_project_as_it_was(copy: Path) -> None:
+    before = contents(copy / "fixtures")
+    done = make_demo(copy)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the demo is as it should be" in done.stdout
+    after = contents(copy / "fixtures")
+    caches = {name for name in after if name.startswith("__pycache__")}  # of the demo's script
+    assert after.keys() - caches == before.keys()
+    assert all(after[name] == data for name, data in before.items())
+
+
+def test_without_a_rule_the_demo_fails_and_names_what_is_missing(copy: Path) -> None:
+    module = copy / "pl_lint" / "rules" / "logging.py"
+    module.write_text(module.read_text("utf-8") + REMOVE_RULE.format(code="LTN101"), "utf-8")
+    done = make_demo(copy)
+    assert done.returncode != 0
+    complaints = done.stdout.partition("the demo is NOT as it should be")[2].splitlines()
+    assert [line for line in complaints if line.strip()] == [
+        "  missing: flowers/species.py:42: LTN101 certain (reading and running together)",
+        "  missing: flowers/species.py:42: LTN101 certain (pl-lint)",
+    ]
+
+
+def test_without_a_check_the_demo_fails_and_names_what_is_missing(copy: Path) -> None:
+    (copy / "pl_lint" / "checks" / "reproducible.py").unlink()
+    done = make_demo(copy)
+    assert done.returncode != 0
+    complaints = done.stdout.partition("the demo is NOT as it should be")[2]
+    assert "missing: flowers/visits.py:30: reproducible proved" in complaints
+    assert "missing: reproducible was not run on visits" in complaints
+    assert "missing: reproducible was not run on locator" in complaints  # though it finds nothing
+    assert "unexpected" not in complaints
