@@ -17,6 +17,7 @@ from pl_lint.plugin.outcomes import ItemOutcome, State
 from pl_lint.plugin.reading import Target
 from pl_lint.report.text import render_finding
 from pl_lint.runtime.battery import Battery, RunFailed
+from pl_lint.runtime.cases import CaseError
 from pl_lint.runtime.runs import RunnerError
 from pl_lint.static.sources import lines_of
 
@@ -27,6 +28,7 @@ READING = "reading"
 CASE_CHECK = "fast-dev-run"
 """The check that speaks for the case itself: what is wrong with it is said once, there."""
 VALUES_CHECK = "logged-values"
+_CASE_ERROR = f"the module raised {CaseError.__name__}: "
 _TESTS = re.compile(r"^\s*(async\s+)?(def test|class Test)", re.MULTILINE)
 
 
@@ -179,7 +181,8 @@ class CheckItem(PlItem):
         if failure.owner != self.check.name:
             reason = f"a run failed; see {failure.owner}"
             return Result(Verdict.NOT_DECIDED, reason)
-        finding = self._finding(str(failure))
+        text = str(failure).replace(_CASE_ERROR, "the case is wrong: ", 1)
+        finding = self._finding(text)
         location = failure.location or finding.location
         finding = dataclasses.replace(finding, location=location)
         return Result(Verdict.FAILED, findings=(finding,))

@@ -85,7 +85,9 @@ class Session:
     @property
     def closing(self) -> str:
         """What pl-check itself says at the end."""
-        return self.output.split("= pl-check =", 1)[1].split("\n", 1)[1].split("\n====", 1)[0]
+        return (
+            self.output.split("= pl-check =", 1)[1].split("\n", 1)[1].split("\n====", 1)[0].rstrip()
+        )
 
     def table(self) -> dict[str, list[str]]:
         """The words of the closing table by module; a cell of two words is not split."""

@@ -1,0 +1,111 @@
+"""The options of pytest that people know work on checks too; without ours, nothing changes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from sessions import NO_CACHE, Session, environment, plant, pytest_in, with_head
+
+MODELS = with_head("""
+    class Crashing(Line):
+        def predict_step(self, batch, batch_idx):
+            raise RuntimeError("no forecast")
+
+
+    @pl_lint.case
+    def crashing():
+        return Crashing(), {"train": pairs(), "predict": pairs()}
+
+
+    @pl_lint.case
+    def sound():
+        return Line(), pairs()
+    """)
+FAILING = "models.py::crashing::fast-dev-run"
+SOUND = "models.py::sound::fast-dev-run"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return plant(tmp_path_factory.mktemp("options") / "project", {"models.py": MODELS})
+
+
+@pytest.fixture(scope="module")
+def stopped(project: Path) -> Session:
+    """A first session that stops at the first failure; --lf then asks what it was."""
+    junit = f"--junitxml={project.parent / 'junit.xml'}"
+    return pytest_in(project, "-x", junit, "-k", "fast-dev-run or schedule", "-ra")
+
+
+def test_the_first_failure_can_stop_the_session(stopped: Session) -> None:
+    assert stopped.code == 1
+    assert stopped.states == {FAILING: "failed"}
+    assert "stopping after 1 failures" in stopped.output
+    assert stopped.table() == {"crashing": ["FAIL"]}
+
+
+def test_junit_names_module_and_check(stopped: Session, project: Path) -> None:
+    root = ElementTree.parse(project.parent / "junit.xml").getroot()
+    [case] = root.iter("testcase")
+    assert (case.get("classname"), case.get("name")) == ("models.crashing", "fast-dev-run")
+    [failure] = case.iter("failure")
+    assert "no forecast" in (failure.text or "")
+
+
+def test_the_last_failure_alone_can_be_run_again(stopped: Session, project: Path) -> None:
+    session = pytest_in(project, "--lf")
+    assert session.states == {FAILING: "failed"}
+
+
+def test_one_node_is_run_by_its_id_and_a_skip_stands_at_its_case(project: Path) -> None:
+    node = "models.py::sound::schedule"
+    session = pytest_in(project, *NO_CACHE, "-rs", node, SOUND)
+    assert session.states == {node: "not triggered", SOUND: "passed"}
+    line = 1 + MODELS.splitlines().index("def sound():")
+    assert f"SKIPPED [1] models.py:{line}: not triggered: " in session.output
+
+
+# --- without --pl-check ---------------------------------------------------------------------------
+
+PROBE = """
+import sys
+import pytest
+code = pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[1:]])
+names = ("torch", "lightning", "pytorch_lightning", "pl_lint.runtime", "pl_lint.plugin.session")
+print("loaded:", [name for name in names if name in sys.modules], "pl_lint.plugin" in sys.modules)
+raise SystemExit(code)
+"""
+
+
+def test_without_the_option_nothing_is_loaded(tmp_path: Path) -> None:
+    plant(tmp_path, {"test_a.py": "def test(): pass\n"})
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "loaded: [] True" in done.stdout
+
+
+ADDED = """
+import sys
+import pytest
+before = set(sys.modules)
+import pl_lint.plugin
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+def test_without_the_option_pytest_starts_as_quickly(tmp_path: Path) -> None:
+    """Not measured in milliseconds, which depend on the machine: nothing but two small files."""
+    done = subprocess.run(
+        [sys.executable, "-c", ADDED], env=environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["pl_lint", "pl_lint.plugin"]
