@@ -1,5 +1,4 @@
-"""Every fixture of every check, run for real: the sick are found for what they are, the healthy
-not.
+"""Every fixture of every check, run for real: the sick ones are found, and the healthy ones not.
 
 The expectation stands in the fixture's head: ``# expect: CHECK CODE key=KEY case=CASE``, with
 ``fail`` for a failure that has no code of the catalogue and ``none`` for a healthy file.
@@ -24,8 +23,9 @@ from pl_lint.runtime.specs import CaseRef
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "checks"
 HEADER = re.compile(
-    r"^# expect: (?P<check>\S+) (?P<code>LTN\d+|fail)(?: key=(?P<key>\S+))?(?:
-    case=(?P<case>\S+))?$", re.MULTILINE,
+    r"^# expect: (?P<check>\S+) (?P<code>LTN\d+|fail)"
+    r"(?: key=(?P<key>\S+))?(?: case=(?P<case>\S+))?$",
+    re.MULTILINE,
 )
 TIMEOUT = 10.0
 
@@ -84,7 +84,7 @@ def judge(fixture: Fixture, runner: Runner) -> Result:
         return Result(Verdict.FAILED, findings=(finding,))
 
 
-@pytest.mark.parametrize("fixture", fixtures(), ids=str)
+@pytest.mark.parametrize("fixture", list(fixtures()), ids=str)
 def test_check_finds_what_is_there_and_nothing_else(fixture: Fixture, runner: Runner) -> None:
     result = judge(fixture, runner)
     failing = [finding for finding in result.findings if finding.counts_for_runner]
