@@ -1,0 +1,115 @@
+"""Laws of attribution: each mistake's own arithmetic is recognised as that mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from pl_lint.checks.causes import Moved, cause_in_replay, cause_of_moving
+from pl_lint.checks.numbers import far, same, tolerance, weighted_mean
+from pl_lint.facts.events import Batching, EvaluationPass, LogEvent, Replay
+from pl_lint.findings import Location
+
+HERE = Location("model.py", 7)
+numbers = st.floats(-1e3, 1e3, allow_nan=False).map(lambda x: round(x, 3))
+sizes = st.integers(1, 64)
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> list[tuple[float, int, int]]:
+    """Value, counted samples and a second number (a weight, a divisor) of each batch."""
+    return draw(st.lists(st.tuples(numbers, sizes, sizes), min_size=2, max_size=8))
+
+
+def moved(
+    rows: list[tuple[float, int, int]],
+    true: float,
+    weights: list[float],
+    origin: str = "",
+    normalisers: list[Mapping[str, float]] | None = None,
+    reduce_fx: str = "mean",
+    logged: float | None = None,
+) -> Moved:
+    """A value logged per batch: the mean by ``weights``, unless ``logged`` is given."""
+    values = [value for value, _, _ in rows]
+    found = normalisers or [{} for _ in rows]
+    events = tuple(
+        LogEvent(
+            "val", value, "validation_step", "validate", 0, number, HERE, False, True,
+            reduce_fx=reduce_fx, weight=weight, samples=samples, origin=origin, normalisers=places,
+        )
+        for number, ((value, samples, _), weight, places) in enumerate(
+            zip(rows, weights, found, strict=True)
+        )
+    )  # fmt: skip
+    cut = EvaluationPass("validate", Batching("usual", tuple(n for _, n, _ in rows)), events=events)
+    number = weighted_mean(values, weights) if logged is None else logged
+    return Moved("val", number, true, cut, cut, ones=None)
+
+
+def counted(rows: list[tuple[float, int, int]]) -> list[float]:
+    return [float(samples) for _, samples, _ in rows]
+
+
+def mean(rows: list[tuple[float, int, int]], weights: list[float]) -> float:
+    return weighted_mean([value for value, _, _ in rows], weights)
+
+
+@given(batches())
+def test_wrong_weights_are_named(rows: list[tuple[float, int, int]]) -> None:
+    used = [float(weight) for _, _, weight in rows]
+    true = mean(rows, counted(rows))
+    assume(far(mean(rows, used), true, tolerance(true)))
+    assert cause_of_moving(moved(rows, true, used)).code == "LTN104"
+
+
+@given(batches(), numbers, st.sampled_from(("compute", "forward", "forward-dict", "")))
+def test_averages_are_named_by_what_was_averaged(
+    rows: list[tuple[float, int, int]], true: float, operation: str
+) -> None:
+    assume(far(mean(rows, counted(rows)), true, tolerance(true)))
+    codes = {"compute": "LTN101", "forward": "LTN102", "forward-dict": "LTN213", "": "LTN103"}
+    origin = f"{operation}:val_f1" if operation else ""
+    assert cause_of_moving(moved(rows, true, counted(rows), origin)).code == codes[operation]
+
+
+@given(batches())
+def test_a_ratio_inside_the_batch_is_a_note(rows: list[tuple[float, int, int]]) -> None:
+    divisors = [float(divisor) for _, _, divisor in rows]
+    true = mean(rows, divisors)
+    assume(far(mean(rows, counted(rows)), true, tolerance(true)))
+    places = [{"mean@7:9": divisor} for divisor in divisors]
+    cause = cause_of_moving(moved(rows, true, counted(rows), normalisers=places))
+    assert (cause.code, cause.counts) == ("LTN105", False)
+
+
+@given(batches(), numbers, numbers)
+def test_a_number_that_no_formula_gives_is_not_explained(
+    rows: list[tuple[float, int, int]], true: float, logged: float
+) -> None:
+    average = mean(rows, counted(rows))
+    assume(far(logged, true, tolerance(true)) and abs(logged - average) > abs(logged - true))
+    assert cause_of_moving(moved(rows, true, counted(rows), logged=logged)).code == "LTN100"
+
+
+@given(numbers, numbers, st.sampled_from(("LTN201", "LTN203", "LTN204", "LTN101", "LTN102")))
+def test_a_replay_is_explained_by_the_formula_that_gives_its_number(
+    true: float, logged: float, code: str
+) -> None:
+    assume(far(logged, true, tolerance(true)))
+    formulas = dict.fromkeys(("LTN201", "LTN203", "LTN204", "LTN101", "LTN102"), true)
+    replay = Replay("val", "validate", 1, "f1", "F1Score", "object", logged, true, formulas)
+    assert cause_in_replay(replay).code == "LTN100"
+    explained = Replay(**{**vars(replay), "formulas": {**formulas, code: logged}})
+    assert cause_in_replay(explained).code == code
+
+
+@given(numbers)
+def test_a_number_is_the_same_as_itself_and_far_from_others(number: float) -> None:
+    within = tolerance(number)
+    assert same(number, number + within / 2, within)
+    assert far(number, number + 100 * within, within)
+    assert same(float("nan"), float("nan"), within)
+    assert far(number, float("nan"), within)
