@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -130,7 +131,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def session(project: Path) -> Session:
     options = (*NO_CACHE, "-p", "guard", "-k", "fast-dev-run or ordinary", "-s")
     log = project.parent / "ordinary.log"
-    return pytest_in(project, *options, ORDINARY_LOG=str(log), PYTHONPATH=str(project))
+    return pytest_in(project, *options, ORDINARY_LOG=str(log), PYTHONPATH=found_in(project))
+
+
+def found_in(project: Path) -> str:
+    """For ``-p guard``, which is imported before pytest reads its settings."""
+    return os.pathsep.join([str(project), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def state(session: Session, module: str) -> str:
@@ -217,7 +223,7 @@ def test_nothing_that_could_be_run_is_not_green(project: Path) -> None:
 
 
 def test_what_the_user_left_out_himself_is_no_reason_to_complain(project: Path) -> None:
-    variables = {"ORDINARY_LOG": str(project.parent / "other.log"), "PYTHONPATH": str(project)}
+    variables = {"ORDINARY_LOG": str(project.parent / "other.log"), "PYTHONPATH": found_in(project)}
     session = pytest_in(project, *NO_CACHE, "-k", "test_ordinary", **variables)
     assert session.code == 0
     assert session.report["run"] == []
