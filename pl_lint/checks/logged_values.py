@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.checks.causes import Cause, Moved, cause_in_replay, cause_of_moving
-from pl_lint.checks.numbers import far, same, shown, sizes_in_words, tolerance
+from pl_lint.checks.numbers import far, same, shown, sizes_in_words
+from pl_lint.checks.randomness import random_part, value_tolerance
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.facts.events import (
-    AGAIN,
     ALL_BUT_ONE,
     HALF,
     ONES,
@@ -91,11 +91,11 @@ def _most_telling(record: RunRecord, case: CaseFacts) -> Iterator[Replay]:
 
 
 def _is_true(replay: Replay, case: CaseFacts) -> bool:
-    return same(replay.logged, replay.true, _tolerance(case, replay.name, replay.true))
+    return same(replay.logged, replay.true, value_tolerance(case, replay.name, replay.true))
 
 
 def _judge_replay(replay: Replay, record: RunRecord, case: CaseFacts, into: Gathering) -> None:
-    within = _tolerance(case, replay.name, replay.true)
+    within = value_tolerance(case, replay.name, replay.true)
     location = _location(record.events, replay.name, replay.stage, case)
     evidence = Evidence(
         key=replay.name,
@@ -127,7 +127,7 @@ def _judge_sanity_check(runs: Runs, case: CaseFacts, into: Gathering) -> None:
     for epoch in fit.epochs:
         for name, logged in epoch.values.items():
             true = clean.get((epoch.stage, epoch.epoch, name), logged)
-            within = _tolerance(case, name, true)
+            within = value_tolerance(case, name, true)
             if not same(logged, true, within) and not _is_python_number(name, fit):
                 into.findings.append(_contaminated(name, logged, true, epoch, fit, case))
 
@@ -143,7 +143,7 @@ def _contaminated(
         key=name,
         logged=logged,
         true=true,
-        tolerance=_tolerance(case, name, true),
+        tolerance=value_tolerance(case, name, true),
         world=ONE_PROCESS,
         how=f"epoch {epoch.epoch} of a fit; the truth is the same fit without the sanity check",
     )
@@ -195,12 +195,13 @@ def _judge_value(
     if name in case.batch_dependent:
         into.notes.append(f"{name}: declared batch-dependent ({case.batch_dependent[name]})")
         return
-    random = _random_part(name, passes, case)
-    if random or not known:
-        into.undecided.append(random or f"{name}: logged in one batch only")
+    if not known:
+        into.undecided.append(
+            random_part(name, passes, case) or f"{name}: logged in one batch only"
+        )
         return
     steps = [e.value for cut in known for e in cut.events if e.name == name and e.value is not None]
-    within = _tolerance(case, name, true, steps)
+    within = value_tolerance(case, name, true, steps)
     worst = _worst(name, known, true, within)
     location = _location(worst.events, name, whole.stage, case)
     evidence = _evidence(name, worst, whole, within)
@@ -210,24 +211,13 @@ def _judge_value(
         if powerful:
             into.clear(RULED_OUT, location, evidence, case.module)
         return
+    random = random_part(name, passes, case)
+    if random:
+        into.undecided.append(random)
+        return
     ones = passes[ONES].values.get(name) if ONES in passes else None
     moved = Moved(name, worst.values[name], true, worst, whole, ones)
     into.findings.append(_finding(cause_of_moving(moved), name, evidence, location, case))
-
-
-def _random_part(name: str, passes: dict[str, EvaluationPass], case: CaseFacts) -> str:
-    """Why a value cannot be judged because it differs between two equal evaluations."""
-    usual, again = passes.get(USUAL), passes.get(AGAIN)
-    if usual is None or again is None or name not in usual.values or name not in again.values:
-        return ""
-    one, other = usual.values[name], again.values[name]
-    if same(one, other, _tolerance(case, name, one)):
-        return ""
-    if any(event.python_number for event in usual.events if event.name == name):
-        return (
-            f"{name}: a Python number that differs between equal runs (a time, a load) is set aside"
-        )
-    return f"{name}: evaluating twice with other seeds gave {shown(one)} and {shown(other)}"
 
 
 def _worst(name: str, cuts: list[EvaluationPass], true: float, within: float) -> EvaluationPass:
@@ -271,12 +261,6 @@ def _note_power(powerful: bool, name: str, into: Gathering) -> None:
         into.passed += 1
     else:
         into.untriggered.append(f"{name}: every known mistake would have logged the same number")
-
-
-def _tolerance(case: CaseFacts, name: str, true: float, values: list[float] | None = None) -> float:
-    if name in case.tolerances:
-        return tolerance(true, relative=case.tolerances[name])
-    return tolerance(true, values or ())
 
 
 def _location(events: tuple[LogEvent, ...], name: str, stage: str, case: CaseFacts) -> Location:

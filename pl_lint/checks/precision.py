@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from pl_lint.checks.numbers import shown
+from pl_lint.checks.randomness import random_part
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.facts.autocast import cuda_runs_in_fp32
 from pl_lint.facts.events import USUAL, CaseFacts, RunRecord
@@ -43,15 +44,18 @@ def precision(runs: Runs) -> Result:
     """
     case, gathering = runs.case(), Gathering()
     stage = next((stage for stage in ("validate", "test") if stage in case.stages), "")
-    reference = _reference(runs, stage) if stage else {}
+    reference = _reference(runs, stage, case, gathering) if stage else {}
     for spelling in EPSILON:
         _judge(spelling, runs.in_precision(spelling), reference, stage, case, gathering)
     return gathering.result("the module neither trains nor logs an evaluation value")
 
 
-def _reference(runs: Runs, stage: str) -> Mapping[str, float]:
-    passes = runs.rebatched(stage).passes
-    return next(done.values for done in passes if done.batching.label == USUAL)
+def _reference(runs: Runs, stage: str, case: CaseFacts, into: Gathering) -> Mapping[str, float]:
+    """What fp32 logs on the same samples, without the values that chance decides."""
+    passes = {done.batching.label: done for done in runs.rebatched(stage).passes}
+    random = {name: random_part(name, passes, case) for name in passes[USUAL].values}
+    into.undecided += [reason for reason in random.values() if reason]
+    return {name: v for name, v in passes[USUAL].values.items() if not random[name]}
 
 
 def _judge(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pl_lint.checks.numbers import far, same, shown, tolerance
+from pl_lint.checks.randomness import random_part
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.facts.events import USUAL, WHOLE, CaseFacts, EvaluationPass, LogEvent, RunRecord
 from pl_lint.findings import Evidence, Finding, Location, Status
@@ -29,7 +30,7 @@ def sync_dist(runs: Runs) -> Result:
 
     What it sets aside:
     A value that moves with the batches in one process already is wrong for another reason, which
-    `logged-values` reports.
+    `logged-values` reports; one that differs between two seeds is not decided.
 
     When it passes:
     Only if one rank's part alone has another value than all samples; otherwise 'not triggered'.
@@ -66,8 +67,10 @@ def _judge_value(
     within = tolerance(true, relative=case.tolerances.get(name, 2e-5))
     if name in case.batch_dependent:
         return
+    random = random_part(name, alone, case)
     if usual is None or not same(usual, true, within):
-        into.undecided.append(f"{name}: moves with the batches in one process already")
+        moves = f"{name}: moves with the batches in one process already"
+        into.undecided.append(random or moves)
         return
     logged = [done.values.get(name) for done in ranks]
     parts = [alone[f"shard {rank}"].values.get(name, true) for rank in range(len(ranks))]
@@ -79,6 +82,9 @@ def _judge_value(
             return
         into.passed += 1
         into.clear(RULED_OUT, location, evidence, case.module)
+        return
+    if random:
+        into.undecided.append(random)
         return
     into.findings.append(_finding(name, logged, parts, evidence, ranks[0], location, case))
 

@@ -41,6 +41,7 @@ SHARED_SAMPLES = 48  # RANKS x SHARED_BATCH x 3: DistributedSampler would pad an
 SHARING: tuple[Mapping[str, Any], ...] = (
     {"label": WHOLE, "size": None},
     {"label": USUAL, "size": SHARED_BATCH},
+    {"label": AGAIN, "size": SHARED_BATCH, "seed": 2},
     {"label": "shard 0", "size": SHARED_BATCH, "shard": [0, RANKS]},
     {"label": "shard 1", "size": SHARED_BATCH, "shard": [1, RANKS]},
 )

@@ -11,6 +11,7 @@ import functools
 import itertools
 import random
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,21 +171,34 @@ class Supply:
     def has(self, stage: str) -> bool:
         if self._explicit:
             return self._given(stage) is not None
-        return self.namespace.overrides(STAGE_HOOKS[stage], self._owner)
+        return self.namespace.overrides(STAGE_HOOKS[stage], self.owner)
 
     def change(self, stage: str, change: Callable[[Any], Any]) -> None:
         """Let the loaders of a stage pass through ``change`` on their way to the Trainer."""
         if self._explicit:
             self.data = {**self._by_stage(), stage: change(self._given(stage))}
             return
+        self._lay_over(stage, lambda load: change(load()))
+
+    def inside(self, stage: str, context: Callable[[], AbstractContextManager[Any]]) -> None:
+        """Let the hook that makes the loaders of a stage run inside a context."""
+
+        def entered(load: Callable[[], Any]) -> Any:
+            with context():
+                return load()
+
+        if not self._explicit:  # else the case has made them before Lightning was called
+            self._lay_over(stage, entered)
+
+    def _lay_over(self, stage: str, around: Callable[[Callable[[], Any]], Any]) -> None:
         name = STAGE_HOOKS[stage]
-        original = getattr(self._owner, name)
+        original = getattr(self.owner, name)
 
         @functools.wraps(original)
         def changed(*args: Any, **kwargs: Any) -> Any:
-            return change(original(*args, **kwargs))
+            return around(functools.partial(original, *args, **kwargs))
 
-        setattr(self._owner, name, changed)
+        setattr(self.owner, name, changed)
 
     def arguments(self, method: str) -> dict[str, Any]:
         """What to pass to ``trainer.fit``, ``validate``, ``test`` or ``predict``."""
@@ -204,8 +218,10 @@ class Supply:
         )
 
     @property
-    def _owner(self) -> Any:
-        return self.module if self.data is None else self.data
+    def owner(self) -> Any:
+        """The object whose hooks serve the loaders: the DataModule, or the module itself."""
+        own = self.data is None or self._explicit
+        return self.module if own else self.data
 
     def _by_stage(self) -> dict[str, Any]:
         if not isinstance(self.data, dict):

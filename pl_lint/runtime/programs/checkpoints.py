@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,30 +53,67 @@ def best_keepers(
     ]
 
 
-def random_state_keeper(namespace: Namespace) -> Any:
+class RandomStates:
+    """The random generators over an interruption: drawn on by a resumed run as by a whole one.
+
+    Lightning asks for the loaders after it has restored the callbacks. Data that are drawn there
+    (``train_dataloader`` with ``torch.randn``) must be those of the whole run, which had drawn them
+    before its first step: the user's loader hooks see the generators as they were before anything
+    was restored, and cost training nothing.
+    """
+
+    def __init__(self) -> None:
+        self._fresh: dict[str, Any] | None = None
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._fresh = random_state()
+        set_random_state(state)
+
+    @contextmanager
+    def while_loading(self) -> Iterator[None]:
+        if self._fresh is None:  # nothing was resumed
+            yield
+            return
+        restored = random_state()
+        set_random_state(self._fresh)
+        try:
+            yield
+        finally:
+            set_random_state(restored)
+
+
+def random_state() -> dict[str, Any]:
+    """Tensors and plain numbers, which ``weights_only`` loading accepts."""
+    kind, keys, position, has_gauss, gauss = numpy.random.get_state()
+    version, internal, next_gauss = random.getstate()
+    return {
+        "torch": torch.get_rng_state(),
+        "numpy": [str(kind), keys.tolist(), int(position), int(has_gauss), float(gauss)],
+        "python": [version, list(internal), next_gauss],
+    }
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    torch.set_rng_state(state["torch"])
+    kind, keys, *rest = state["numpy"]
+    numpy.random.set_state((kind, numpy.array(keys, dtype=numpy.uint32), *rest))
+    version, internal, next_gauss = state["python"]
+    random.setstate((version, tuple(internal), next_gauss))
+
+
+def random_state_keeper(namespace: Namespace, states: RandomStates) -> Any:
     """Puts the random generators into the checkpoint, so that a resumed run can draw the same.
 
     Restoring them in ``on_train_start`` is too late: ``FitLoop.setup_data`` has already called
-    ``iter(loader)``. The state is tensors and plain numbers, which ``weights_only`` loading
-    accepts.
+    ``iter(loader)``.
     """
 
     class RandomStateKeeper(namespace.Callback):  # type: ignore[misc, name-defined]
         def state_dict(self) -> dict[str, Any]:
-            kind, keys, position, has_gauss, gauss = numpy.random.get_state()
-            version, internal, next_gauss = random.getstate()
-            return {
-                "torch": torch.get_rng_state(),
-                "numpy": [str(kind), keys.tolist(), int(position), int(has_gauss), float(gauss)],
-                "python": [version, list(internal), next_gauss],
-            }
+            return random_state()
 
         def load_state_dict(self, state: dict[str, Any]) -> None:
-            torch.set_rng_state(state["torch"])
-            kind, keys, *rest = state["numpy"]
-            numpy.random.set_state((kind, numpy.array(keys, dtype=numpy.uint32), *rest))
-            version, internal, next_gauss = state["python"]
-            random.setstate((version, tuple(internal), next_gauss))
+            states.restore(state)
 
     return RandomStateKeeper()
 

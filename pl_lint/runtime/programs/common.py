@@ -20,6 +20,7 @@ from pl_lint.runtime import cases
 from pl_lint.runtime.callsite import last_user_line
 from pl_lint.runtime.data import Cut, NotRebuilt, Supply, as_list, cut_loader, like, samples_of
 from pl_lint.runtime.namespace import Namespace, namespace_of
+from pl_lint.runtime.preparation import prepare_once
 from pl_lint.runtime.specs import RunSpec
 
 # Of the case's own Trainer arguments only those that change what training does are kept; where it
@@ -91,15 +92,15 @@ def fresh(spec: RunSpec) -> Subject:
     """Build the case anew, after seeding."""
     file = cases.import_file(spec.case.file)
     target = cases.find_target(file, spec.case.name)
-    _seed(spec.seed)
+    seed_all(spec.seed)
     built = cases.build(target)
     namespace = namespace_of(built.module)
     supply = Supply(namespace, built.module, built.data)
     return Subject(namespace, built.module, supply, built.trainer_arguments, built.options, spec)
 
 
-def _seed(seed: int) -> None:
-    """Seed everything that a seeded script of the user's would seed, before his code runs."""
+def seed_all(seed: int) -> None:
+    """Seed everything that a seeded script of the user's would seed."""
     import random
 
     import numpy
@@ -128,6 +129,7 @@ def make_trainer(
     for callback in theirs:
         if isinstance(callback, subject.namespace.part("callbacks.ModelCheckpoint")):
             callback.dirpath = str(directory / "checkpoints")  # never into the user's tree
+    prepare_once(subject.supply.owner, subject.spec.case, directory.parent)
     settings = {
         **own,
         **subject.spec.world.trainer_arguments(subject.namespace),

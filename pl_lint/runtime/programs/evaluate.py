@@ -18,7 +18,14 @@ from pl_lint.runtime.data import Cut
 from pl_lint.runtime.metrics import MetricTap
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.normalisers import FollowNormalisers
-from pl_lint.runtime.programs.common import Subject, caught, cut_stage, fresh, make_trainer
+from pl_lint.runtime.programs.common import (
+    Subject,
+    caught,
+    cut_stage,
+    fresh,
+    make_trainer,
+    seed_all,
+)
 from pl_lint.runtime.recorder import Recorder
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watcher import watcher
@@ -35,7 +42,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
         with MetricTap().installed() as tap:
             subject = fresh(spec)
             facts = facts or subject.facts()
-            torch.manual_seed(order.get("seed", spec.seed))
+            seed_all(order.get("seed", spec.seed))
             passes.append(_evaluate(subject, tap, order, directory, rank))
     return RunRecord("evaluate", rank, facts, passes=tuple(passes))
 

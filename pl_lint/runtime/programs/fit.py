@@ -59,6 +59,9 @@ def _fit(subject: Subject, tap: MetricTap, directory: Path, rank: int) -> RunRec
     sizes = {"train": shorten(subject, "train", TRAINING_BATCHES)}
     if "validate" in subject.stages:
         sizes["validate"] = shorten(subject, "validate", VALIDATION_BATCHES)
+    randomness = checkpoints.RandomStates()
+    for stage in sizes:
+        subject.supply.inside(stage, randomness.while_loading)
     recorder = Recorder(subject.namespace, tap, sizes)
     steps: list[OptimizerStep] = []
     points: list[LoggerPoint] = []
@@ -68,7 +71,7 @@ def _fit(subject: Subject, tap: MetricTap, directory: Path, rank: int) -> RunRec
         directory,
         [
             watcher(subject.namespace, recorder, digests_of, steps),
-            checkpoints.random_state_keeper(subject.namespace),
+            checkpoints.random_state_keeper(subject.namespace, randomness),
             checkpoints.diarist(subject.namespace, states),
             *checkpoints.best_keepers(
                 subject.namespace, spec.options.get("monitors", []), directory

@@ -12,7 +12,14 @@ from pl_lint.facts.events import RunError, RunRecord
 from pl_lint.runtime.metrics import MetricTap
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.overflow import FindOverflow
-from pl_lint.runtime.programs.common import Subject, caught, cut_stage, fresh, make_trainer
+from pl_lint.runtime.programs.common import (
+    Subject,
+    caught,
+    cut_stage,
+    fresh,
+    make_trainer,
+    seed_all,
+)
 from pl_lint.runtime.programs.evaluate import weights_loader
 from pl_lint.runtime.programs.fit import TRAINING_BATCHES, VALIDATION, VALIDATION_SAMPLES, shorten
 from pl_lint.runtime.recorder import Recorder
@@ -37,6 +44,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
         half += _train(subject, recorder, directory)
     if stage and not errors:
         subject = fresh(spec)
+        seed_all(spec.seed)  # as for the evaluation in fp32
         with caught(errors, stage), recorder.watching(), finder:
             half += _evaluate(subject, stage, recorder, directory)
     return RunRecord(

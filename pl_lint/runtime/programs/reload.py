@@ -18,6 +18,7 @@ from pl_lint.runtime.programs.common import (
     digests_of,
     fresh,
     make_trainer,
+    seed_all,
 )
 from pl_lint.runtime.programs.fit import VALIDATION, VALIDATION_SAMPLES
 from pl_lint.runtime.specs import RunSpec
@@ -85,7 +86,7 @@ def _compare(spec: RunSpec, trained: Subject, loaded: Any, directory: Path) -> d
     values: list[Mapping[str, float]] = []
     for subject in (trained, other):
         with caught(errors, stage):
-            torch.manual_seed(spec.seed)
+            seed_all(spec.seed)
             values.append(_outputs(subject, stage, directory))
     return {"weights": weights, "stage": stage, "values": values, "evaluation_errors": errors}
 

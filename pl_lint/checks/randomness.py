@@ -1,0 +1,33 @@
+"""Values that chance decides: no two evaluations agree on them, so none can be held against one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pl_lint.checks.numbers import same, shown, tolerance
+from pl_lint.facts.events import AGAIN, USUAL, CaseFacts, EvaluationPass
+
+
+def random_part(name: str, passes: Mapping[str, EvaluationPass], case: CaseFacts) -> str:
+    """Why a value cannot be judged because it differs between two evaluations that are equal but
+    for their seed; empty if it does not."""
+    usual, again = passes.get(USUAL), passes.get(AGAIN)
+    if usual is None or again is None or name not in usual.values or name not in again.values:
+        return ""
+    one, other = usual.values[name], again.values[name]
+    if same(one, other, value_tolerance(case, name, one)):
+        return ""
+    if any(event.python_number for event in usual.events if event.name == name):
+        return (
+            f"{name}: a Python number that differs between equal runs (a time, a load) is set aside"
+        )
+    return f"{name}: evaluating twice with other seeds gave {shown(one)} and {shown(other)}"
+
+
+def value_tolerance(
+    case: CaseFacts, name: str, true: float, values: list[float] | None = None
+) -> float:
+    """How far a logged key may be off: as its case declares it, or as float32 sums are."""
+    if name in case.tolerances:
+        return tolerance(true, relative=case.tolerances[name])
+    return tolerance(true, values or ())
