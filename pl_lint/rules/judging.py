@@ -13,7 +13,7 @@ from pl_lint.facts.sites import (
     ProjectFacts,
     TrainerSite,
 )
-from pl_lint.facts.values import Known, Value, may_be, must_be
+from pl_lint.facts.values import Value, must_be
 
 
 def averaged(log: LogSite) -> bool:
@@ -55,9 +55,3 @@ def single_device(facts: ProjectFacts) -> bool:
 def _uses_one_device(trainer: TrainerSite) -> bool:
     one: tuple[object, ...] = (1, "1", (0,))
     return any(must_be(trainer.argument(name), x) for name in ("devices", "gpus") for x in one)
-
-
-def may_share(one: Value, other: Value) -> bool:
-    """Whether two keys, one of them known, may be the same."""
-    known, partner = (one, other) if isinstance(one, Known) else (other, one)
-    return not isinstance(known, Known) or may_be(partner, known.value)

@@ -25,7 +25,7 @@ from pl_lint.facts.sites import (
 )
 from pl_lint.facts.values import Known, may_be, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import averaged, is_linear, linearity_of_call, may_share, single_device
+from pl_lint.rules.judging import averaged, is_linear, linearity_of_call, single_device
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, key_text, shown
 
@@ -508,9 +508,8 @@ def _matters(facts: ProjectFacts, *logs: LogSite) -> bool:
     )
     if constant:
         return False
-    if any(not must_be(log.logger, False) for log in logs):
-        return True
-    return any(may_share(monitor.key, log.key) for monitor in facts.monitors for log in logs)
+    in_a_curve = any(not must_be(log.logger, False) for log in logs)
+    return in_a_curve or any(monitor.key == logs[0].key for monitor in facts.monitors)
 
 
 def _key_in(log: LogSite, stage: str) -> str | None:

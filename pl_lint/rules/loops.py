@@ -61,7 +61,9 @@ def removed_epoch_end(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.classes:
         for method in owner.own_methods if _surely_lightning(owner) else ():
-            problem = _refused(owner, method) or _called_without(owner, method)
+            problem = _refused(owner, method)
+            if problem is None and not _called_otherwise(facts, method):
+                problem = _called_without(owner, method)
             if problem is not None:
                 message, remedy = problem
                 yield self.finding(

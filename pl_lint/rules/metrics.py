@@ -9,6 +9,7 @@ from pl_lint.facts.sites import (
     ClassFacts,
     ListOfSteps,
     LogSite,
+    MetricCompute,
     MetricObject,
     MetricSite,
     MetricUse,
@@ -18,7 +19,7 @@ from pl_lint.facts.sites import (
 )
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import single_device
+from pl_lint.rules.judging import averaged, single_device
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, key_text
 
@@ -200,9 +201,16 @@ def _computed_without_reset(owner: ClassFacts, metric: MetricSite) -> MetricUse 
     inner = [use for use in owner.uses if use.metric.startswith(f"{metric.path}[")]
     if any(use.use in ("reset", "log") for use in (*uses, *inner)):
         return None
+    if _averaged_in_step(owner, metric):
+        return None  # LTN101 says so
     filled = any(use.use in FILLS and use.stage for use in uses)
     computed = (use for use in uses if use.use == "compute" and use.stage and use.certain)
     return next(computed, None) if filled else None
+
+
+def _averaged_in_step(owner: ClassFacts, metric: MetricSite) -> bool:
+    computed = MetricCompute(metric.path)
+    return any(averaged(log) and computed in sure_parts(log.origin) for log in owner.logs)
 
 
 @rule(

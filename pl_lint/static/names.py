@@ -250,7 +250,7 @@ class Project:
         """What an absolute dotted name means; itself where no file of the run defines it."""
         owner, _, last = name.rpartition(".")
         target = self.find_module(owner, near) if owner else None
-        if target is None:
+        if target is None or lightning.canonical(name):  # also where Lightning itself is read
             return name
         found = self.resolve(last, target)
         return name if found == last else found

@@ -83,17 +83,19 @@ def _linked(
 ) -> Iterator[MonitorSite]:
     """The watchers with the classes that they are trained with.
 
-    Where the code does not show these, with the module classes that its file defines or imports:
-    whoever builds a callback for a module mostly builds the module beside it.
+    Where no Trainer is seen to get a watcher, with the module classes that its file defines or
+    imports: whoever builds a callback for a module mostly builds the module beside it. Where one
+    is seen to train something that is not known, with none.
     """
     files = {module.path: module for module in project.modules}
     modules = {one.info for one in found if one.kind == "module"}
     for monitor in shared.all(MonitorSite):
         models = shared.links.get(monitor.location, set())
-        if not models or "" in models:
+        if not models:
             seen = _visible(files[monitor.location.path], project) & modules
             models = {info.qualified for info in seen}
-        yield monitor if monitor.modules else replace(monitor, modules=tuple(sorted(models)))
+        known = tuple(sorted(models)) if "" not in models else ()
+        yield monitor if monitor.modules else replace(monitor, modules=known)
 
 
 def _visible(module: Module, project: Project) -> set[ClassInfo]:

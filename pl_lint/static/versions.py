@@ -6,6 +6,7 @@ version that the project admits, since that is the one where its code breaks.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -54,7 +55,9 @@ OLD = re.compile(
 """What a program can only say to Lightning 1.x or older."""
 NEW = re.compile(r"^\s*(?:import lightning\b|from lightning\b)", re.MULTILINE)
 """The package ``lightning`` came with 2.0 (as a shell around the old name, shortly before)."""
-NEWEST_OLD = "1.9"
+UNDATED_OLD = "1.5"
+"""Old code without a pin is taken for one that still had every hook of the 1.x years; 1.6 began to
+say goodbye to them."""
 
 Version = tuple[int, ...]
 
@@ -64,7 +67,8 @@ class Versions:
 
     def __init__(self, sources: Sequence[SourceFile], config: Config) -> None:
         self._configured = config.lightning_version
-        self._old = {_project_folder(source.path) for source in sources if _is_old(source.text)}
+        self._common = _common_folder(sources)
+        self._old = {self._project(source.path) for source in sources if _is_old(source.text)}
         self._new = {source.path for source in sources if NEW.search(source.text)}
 
     def newest(self, path: str) -> str:
@@ -75,8 +79,21 @@ class Versions:
             pinned = newest_pinned(folder)
             if pinned is not None:
                 return pinned
-        old = _project_folder(path) in self._old and path not in self._new
-        return NEWEST_OLD if old else ""
+        old = self._project(path) in self._old and path not in self._new
+        return UNDATED_OLD if old else ""
+
+    def _project(self, path: str) -> Path:
+        """Where the project of a file begins; without any sign, where the reading begins."""
+        return _project_folder(path) or self._common
+
+
+def _common_folder(sources: Sequence[SourceFile]) -> Path:
+    """The deepest folder that holds everything that is read."""
+    folders = [Path(source.path).absolute().parent for source in sources]
+    try:
+        return Path(os.path.commonpath(folders))
+    except ValueError:  # nothing, or different drives
+        return Path.cwd()
 
 
 def _is_old(text: str) -> bool:
@@ -94,13 +111,12 @@ def _folders(path: str) -> Iterator[Path]:
 
 
 @cache
-def _project_folder(path: str) -> Path:
+def _project_folder(path: str) -> Path | None:
     """Where the project of a file begins: at the first folder that says what it needs."""
-    folders = list(_folders(path))
-    for folder in folders:
+    for folder in _folders(path):
         if next(_pin_files(folder), None) or any(folder.glob("README*")):
             return folder
-    return folders[0]
+    return None
 
 
 def _pin_files(folder: Path) -> Iterator[Path]:

@@ -89,7 +89,7 @@ def _of_optimizer_dict(
         yield from _of_config(context, option, "bare")
         outer = configuration.get(Const("monitor"))
         where = _location(option)
-        if outer is not None and where is not None:
+        if outer is not None and where is not None and _reads_monitor(option):
             yield _monitor(context, outer, where)
 
 
@@ -107,7 +107,7 @@ def _of_config(
         interval = interval if config.complete else UNKNOWN
         watched = config.get(Const("monitor"))
         where = _location(scheduler)
-        if watched is not None and where is not None:
+        if watched is not None and where is not None and _reads_monitor(config):
             yield _monitor(context, watched, where)
     for option in options(scheduler) if scheduler is not None else ():
         if isinstance(option, Instance) and isinstance(option.label, Built):
@@ -124,6 +124,14 @@ def _of_config(
 
 def _monitor(context: Context, watched: Abstract, where: Location) -> MonitorSite:
     return MonitorSite("lr_scheduler", to_value(watched), where, modules=(context.owner,))
+
+
+def _reads_monitor(scheduler: Abstract | None) -> bool:
+    """Lightning looks at the monitor of a plateau scheduler only; for others it is decoration."""
+    if isinstance(scheduler, Mapping):
+        plateau = scheduler.get(Const("reduce_on_plateau")) == Const(True)
+        return plateau or _reads_monitor(scheduler.get(Const("scheduler")))
+    return isinstance(scheduler, Instance) and scheduler.name.endswith("ReduceLROnPlateau")
 
 
 def _location(scheduler: Abstract | None) -> Location | None:

@@ -190,7 +190,8 @@ def method(
     )
     if name == "fit":
         for watcher in trainer.watchers:
-            context.recorder.link(watcher.location, class_name(model))
+            for option in options(model or Const(None)):
+                context.recorder.link(watcher.location, class_name(option))
 
 
 def class_name(value: Abstract | None) -> str:
