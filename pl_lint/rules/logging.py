@@ -15,19 +15,15 @@ from pl_lint.facts.sites import (
     MetricForward,
     MetricObject,
     MetricSite,
-    MonitorSite,
-    Number,
     ProjectFacts,
-    UnknownOrigin,
     local_parts,
-    parts,
     sure_parts,
 )
-from pl_lint.facts.values import Known, may_be, must_be
+from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import averaged, is_linear, linearity_of_call, single_device
 from pl_lint.rules.registry import Rule, rule
-from pl_lint.rules.wording import attribute_text, key_text, shown
+from pl_lint.rules.wording import attribute_text, key_text
 
 
 @rule("LTN101", "computed-metric-logged-in-step", rows=("LOG01",), observers="both")
@@ -361,158 +357,3 @@ def _of_one_process(log: LogSite) -> bool:
     if any(isinstance(part, (MetricObject, MetricCompute)) for part in found):
         return False
     return any(isinstance(part, (BatchValue, MetricForward, FunctionCall)) for part in found)
-
-
-@rule("LTN112", "last-batch-monitored", rows=("LOG12",))
-def last_batch_monitored(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """A monitor watches a training value that is logged per step only: the last batch's.
-
-    What it does
-    ------------
-    Finds a ModelCheckpoint, EarlyStopping or scheduler whose key is logged nowhere but in
-    `training_step` without `on_epoch=True`.
-
-    Why is this bad
-    ---------------
-    In `training_step` the default is `on_step=True, on_epoch=False`, so the monitor compares
-    whatever the last batch of each epoch happened to give. In one run it saw 6.5 where the mean
-    of the epoch was 3.5, and nothing said so.
-
-    Example
-    -------
-        def training_step(self, batch, batch_idx):
-            loss = self.loss(batch)
-            self.log("train_loss", loss)
-            return loss
-
-        def configure_callbacks(self):
-            return [EarlyStopping(monitor="train_loss")]
-
-    Use instead
-    -----------
-        def training_step(self, batch, batch_idx):
-            loss = self.loss(batch)
-            self.log("train_loss", loss, on_epoch=True)
-            return loss
-
-    When to ignore
-    --------------
-    With `every_n_train_steps`, where the value of the last step is the only one there is; this
-    rule leaves that alone.
-
-    References
-    ----------
-    - https://github.com/Lightning-AI/pytorch-lightning/issues/13147
-    - https://lightning.ai/docs/pytorch/stable/extensions/logging.html#automatic-logging
-    """
-    for monitor in facts.monitors:
-        sites = _only_sites(facts, monitor)
-        per_step = [log for log in sites if _last_batch_only(log)]
-        if not sites or len(per_step) < len(sites) or not _at_epoch_end(monitor):
-            continue
-        key = shown(monitor.key)
-        yield self.finding(
-            monitor.location,
-            f"{monitor.watcher} watches {key}, which training_step logs per step only: what it "
-            "sees is the value of the epoch's last batch",
-            remedy=f"log the mean of the epoch: self.log({key}, ..., on_epoch=True) at "
-            f"{per_step[0].location}",
-            subject=monitor.watcher,
-        )
-
-
-def _only_sites(facts: ProjectFacts, monitor: MonitorSite) -> list[LogSite]:
-    """Every site that may feed a monitor; none where something unknown may feed it too."""
-    if not isinstance(monitor.key, Known) or not isinstance(monitor.key.value, str):
-        return []
-    key = monitor.key.value
-    if any(may_be(stray.key, key) for stray in facts.stray_logs):
-        return []
-    return [log for owner in facts.trained_with(monitor) for log in owner.logs if log.feeds(key)]
-
-
-def _last_batch_only(log: LogSite) -> bool:
-    return (
-        log.hook == "training_step" and must_be(log.on_epoch, False) and isinstance(log.key, Known)
-    )
-
-
-def _at_epoch_end(monitor: MonitorSite) -> bool:
-    return must_be(monitor.every_n_train_steps, None)
-
-
-@rule("LTN113", "key-shared-by-stages", rows=("LOG13",))
-def key_shared_by_stages(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """Training and validation log under the same key.
-
-    What it does
-    ------------
-    Finds a key that is logged in training and in validation, often by a helper that both steps
-    call and that takes no stage.
-
-    Why is this bad
-    ---------------
-    Logged values live in one dict: the value of training replaces that of validation before the
-    callbacks look at it, and the logger draws both into one curve. In one run the best checkpoint
-    was chosen by the training loss: epoch 3 (0.70) instead of epoch 0.
-
-    Example
-    -------
-        def training_step(self, batch, batch_idx):
-            loss = self.loss(batch)
-            self.log("loss", loss, on_epoch=True)
-            return loss
-
-        def validation_step(self, batch, batch_idx):
-            self.log("loss", self.loss(batch))
-
-    Use instead
-    -----------
-        def training_step(self, batch, batch_idx):
-            loss = self.loss(batch)
-            self.log("train/loss", loss, on_epoch=True)
-            return loss
-
-        def validation_step(self, batch, batch_idx):
-            self.log("val/loss", self.loss(batch))
-
-    When to ignore
-    --------------
-    Where nothing monitors the key and one curve for both is what you want.
-
-    References
-    ----------
-    - https://lightning.ai/docs/pytorch/stable/extensions/logging.html
-    - https://github.com/Lightning-AI/pytorch-lightning/issues/3626
-    """
-    for owner in facts.modules():
-        trained = {key: log for log in owner.logs if (key := _key_in(log, "train"))}
-        for log in owner.logs:
-            key = _key_in(log, "validate")
-            if key is None or key not in trained or not _matters(facts, log, trained[key]):
-                continue
-            other = trained[key].location
-            where = "by the same call" if other == log.location else f"in training at {other}"
-            yield self.finding(
-                log.location,
-                f"{key!r} is logged in validation and {where}: monitors and curves mix the two",
-                remedy=f"name the stage in the key, for example 'train/{key}' and 'val/{key}'",
-                subject=owner.short_name,
-            )
-
-
-def _matters(facts: ProjectFacts, *logs: LogSite) -> bool:
-    """Whether the mixture reaches a curve or a monitor, and is one of measured values."""
-    constant = all(
-        isinstance(p, (Number, UnknownOrigin)) for log in logs for p in parts(log.origin)
-    )
-    if constant:
-        return False
-    in_a_curve = any(not must_be(log.logger, False) for log in logs)
-    return in_a_curve or any(monitor.key == logs[0].key for monitor in facts.monitors)
-
-
-def _key_in(log: LogSite, stage: str) -> str | None:
-    """The key that a call surely logs in the step of a stage."""
-    known = isinstance(log.key, Known) and isinstance(log.key.value, str)
-    return log.key.value if known and log.in_step and log.stage == stage else None
