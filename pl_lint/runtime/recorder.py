@@ -8,6 +8,7 @@ Two private places of Lightning are read, both in ``trainer/connectors/logger_co
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -46,6 +47,7 @@ class Recorder:
     metric_names: dict[int, str] = field(default_factory=dict)
     _line: Location | None = None
     _python_number: bool = False
+    _sync_dist: bool = False
     _origin: tuple[str, Metric | None] | None = None
     _normalisers: dict[str, float] = field(default_factory=dict)
     _epoch_events: list[tuple[LogEvent, Metric | None]] = field(default_factory=list)
@@ -96,10 +98,15 @@ class Recorder:
         return sizes[batch] if batch < len(sizes) else None
 
     def _watched_log(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """``LightningModule.log``, which on one process passes ``sync_dist`` on as False."""
+        signature = inspect.signature(original)
+
         @functools.wraps(original)
         def log(module: Any, name: str, value: Any, *args: Any, **kwargs: Any) -> Any:
             self._line = caller()
             self._python_number = isinstance(value, (bool, int, float))
+            asked = signature.bind(module, name, value, *args, **kwargs).arguments
+            self._sync_dist = bool(asked.get("sync_dist"))
             self._origin = self.tap.origin_of(value)
             self._normalisers = self.normalisers(value)
             return original(module, name, value, *args, **kwargs)
@@ -142,7 +149,7 @@ class Recorder:
             on_step=bool(flags.get("on_step")),
             on_epoch=bool(flags.get("on_epoch")),
             reduce_fx=_reduction(flags.get("reduce_fx", "mean")),
-            sync_dist=bool(flags.get("sync_dist")),
+            sync_dist=self._sync_dist,
             weight=used[0] if used else None,
             samples=moment.samples,
             origin=f"{operation}:{self._metric_name(metric)}" if operation else "",
