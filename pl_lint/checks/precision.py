@@ -15,8 +15,15 @@ from pl_lint.findings import Evidence, Finding, Location, Status
 # Lightning's spelling, and the distance from 1 to the next number of the format.
 EPSILON: Mapping[str, float] = {"bf16-mixed": 2**-8, "16-mixed": 2**-11}
 DIVISIONS = ("div", "reciprocal", "rsqrt", "log")
-NO_KERNEL = ("not implemented for", "'Half'", "could not create a primitive", "mkldnn")
-"""How torch says that the CPU has no kernel for an operation in this precision."""
+UNDECIDABLE = {
+    "not implemented for": "the CPU has no kernel for it",
+    "could not create a primitive": "the CPU has no kernel for it",
+    "mkldnn": "the CPU has no kernel for it",
+    "Half": "CPU autocast casts other operations than CUDA's",
+    "BFloat16": "CPU autocast casts other operations than CUDA's",
+    "dtype": "CPU autocast casts other operations than CUDA's",
+}
+"""What in a RuntimeError's message says that a GPU might have run this, and why."""
 STEPS_OF_ROUNDING = 16
 """How many roundings in a row may all go the same way. With bf16 this allows 6 %: a sum over
 47 samples and a few layers stays far below, a lost term or a stalled counter is far above."""
@@ -85,8 +92,9 @@ def _judge(
 def _judge_error(spelling: str, record: RunRecord, case: CaseFacts, into: Gathering) -> None:
     error = record.error
     assert error is not None
-    if any(sign in error.message for sign in NO_KERNEL):
-        into.undecided.append(f"{spelling}: the CPU has no kernel for it ({error.message})")
+    reason = next((why for sign, why in UNDECIDABLE.items() if sign in error.message), "")
+    if reason and error.kind in ("RuntimeError", "NotImplementedError"):
+        into.undecided.append(f"{spelling}: {reason} ({error.message})")
         return
     text = f"runs in fp32, and under {spelling} raises {error.kind}: {error.message}"
     place = error.location or Location(case.path, case.line)

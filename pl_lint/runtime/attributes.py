@@ -12,8 +12,8 @@ _KINDS = (bool, int, float, str, torch.Tensor)
 
 def plain_attributes(module: torch.nn.Module) -> dict[str, str]:
     """Attributes of a module and its submodules that are neither parameter, buffer nor
-    hyper-parameter: numbers, strings, tensors, and lists or dicts of them, each in a short printable
-    form, by dotted name."""
+    hyper-parameter: numbers, strings, tensors, and lists or dicts of them, each in a short
+    printable form, by dotted name."""
     house = set(vars(torch.nn.Module()))
     for base in type(module).__mro__:
         if base.__name__ == "LightningModule":

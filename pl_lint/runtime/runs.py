@@ -27,8 +27,8 @@ from pl_lint.runtime.client import (
     Limits,
     RunnerError,
     ServerProcess,
-    Template,
     ServerSettings,
+    Template,
     absolute_import_path,
 )
 from pl_lint.runtime.outcome import Observed, RunOutcome, judge
@@ -250,7 +250,7 @@ class Runner:
         return TemplateOrder(str(directory), place, key[1] or None, key[2])
 
     def _server(self, settings: ServerSettings) -> ServerProcess:
-        """The server with these settings; a new one if the old one has died, and its templates with it."""
+        """The server with these settings; a new one if the old one, and its templates, died."""
         server = self._servers.get(settings)
         if server is not None and server.alive:
             return server

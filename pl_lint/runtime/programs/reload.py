@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
         "arguments": _differing(built, rebuilt) if loaded is not None else {},
     }
     if loaded is not None:
-        trained.module.load_state_dict(torch.load(path, weights_only=False)["state_dict"])
-        facts |= _compare(spec, trained, loaded, directory)
+        facts |= _compare(trained, loaded, path, directory)
     return RunRecord("reload", rank, trained.facts(), errors[0] if errors else None, facts=facts)
 
 
@@ -63,32 +63,45 @@ def _equal(one: Any, other: Any) -> bool:
         return type(one) is type(other)
     if isinstance(one, torch.Tensor):
         return isinstance(other, torch.Tensor) and torch.equal(one, other)
+    if _is_opaque(one):
+        return type(one) is type(other)
     try:
         return bool(one == other) or repr(one) == repr(other)
     except Exception:  # arrays and exotic types whose comparison is no truth value
         return repr(one) == repr(other)
 
 
-def _compare(spec: RunSpec, trained: Subject, loaded: Any, directory: Path) -> dict[str, Any]:
-    before, after = digests_of(trained.module), digests_of(loaded)
-    weights = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
+def _is_opaque(value: Any) -> bool:
+    """An object without a comparison or a printed form of its own: nothing can be said of it."""
+    return type(value).__eq__ is object.__eq__ and " at 0x" in repr(value)
+
+
+def _compare(trained: Subject, loaded: Any, path: str, directory: Path) -> dict[str, Any]:
+    """The loaded module beside one that is built by the case and given the trained weights."""
     stage = next((stage for stage in STAGES if stage in trained.stages), "")
-    again = fresh(spec)
-    other = Subject(
-        trained.namespace,
-        loaded,
-        Supply(trained.namespace, loaded, again.supply.data),
-        again.arguments,
-        again.options,
-        spec,
-    )
     errors: list[RunError] = []
     values: list[Mapping[str, float]] = []
-    for subject in (trained, other):
+    weights: list[str] = []
+    with caught(errors, "load_state_dict"):
+        trained.module.load_state_dict(torch.load(path, weights_only=False)["state_dict"])
+        weights += _differing_weights(trained.module, loaded)
+    for subject in (trained, _with_module(trained.spec, loaded)):
         with caught(errors, stage):
-            seed_all(spec.seed)
+            seed_all(trained.spec.seed)
             values.append(_outputs(subject, stage, directory))
     return {"weights": weights, "stage": stage, "values": values, "evaluation_errors": errors}
+
+
+def _differing_weights(one: torch.nn.Module, other: torch.nn.Module) -> list[str]:
+    before, after = digests_of(one), digests_of(other)
+    return sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
+
+
+def _with_module(spec: RunSpec, module: Any) -> Subject:
+    """The case with its own fresh data, and the loaded module in place of its own."""
+    subject = fresh(spec)
+    supply = Supply(subject.namespace, module, subject.supply.data)
+    return replace(subject, module=module, supply=supply)
 
 
 def _outputs(subject: Subject, stage: str, directory: Path) -> Mapping[str, float]:
