@@ -161,10 +161,8 @@ class CheckItem(PlItem):
         self.skip(State.NOT_BUILT, reason)
 
     def _require_a_sound_case(self) -> None:
-        try:
-            mistakes = mistakes_in(self.battery.case())
-        except RunFailed:  # the check itself says so
-            return
+        case = self.battery.declared()
+        mistakes = mistakes_in(case) if case is not None else []
         if mistakes and self.check.name == CASE_CHECK:
             self.fail(*map(self._finding, mistakes))
         if mistakes:
@@ -213,10 +211,8 @@ class CheckItem(PlItem):
             return ()
 
     def _expected_reason(self) -> str:
-        try:
-            return self.battery.case().expected_failures.get(self.check.name, "")
-        except RunFailed:
-            return ""
+        case = self.battery.declared()
+        return case.expected_failures.get(self.check.name, "") if case is not None else ""
 
 
 def near(finding: Finding) -> Finding:

@@ -122,7 +122,7 @@ class PlCheck:
         try:
             stages = self.battery(target).case().stages
         except RunFailed as failure:
-            return "" if failure.built else f"it cannot be built with default arguments: {failure}"
+            return "" if failure.case else f"it cannot be built with default arguments: {failure}"
         return "" if stages else "it brings no data of its own"
 
     @pytest.hookimpl(optionalhook=True)

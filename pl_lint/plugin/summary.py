@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
+from pathlib import Path
 
 import pytest
 
@@ -143,8 +144,12 @@ class Summary:
     def _elsewhere(self) -> Iterator[str]:
         """Cases beside the given files that build the modules in them."""
         project = self.results.project
+        modules = project.reading.project.modules()
+        given = {m.name for m in modules if project.is_given(Path(m.location.path))}
         for case in project.reading.project.cases:
-            yield f'  there is a case beside it: pytest --pl-check "{case.path}::{case.function}"'
+            if given & set(case.builds):
+                nodeid = f"{case.path}::{case.function}"
+                yield f'  there is a case beside it: pytest --pl-check "{nodeid}"'
 
 
 def _became(finding: Finding, by_runs: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from pl_lint.facts.events import (
 from pl_lint.findings import Finding, Location
 from pl_lint.runtime.outcome import RunOutcome
 from pl_lint.runtime.runs import Runner
-from pl_lint.runtime.specs import CaseRef, RunSpec
+from pl_lint.runtime.specs import CASE_FILE, CaseRef, RunSpec
 from pl_lint.runtime.worlds import World
 
 REBATCHING: tuple[Mapping[str, Any], ...] = (
@@ -50,16 +51,21 @@ SHARING: tuple[Mapping[str, Any], ...] = (
 class RunFailed(Exception):
     """A run did not end as it should.
 
-    ``owner`` is the check that fails for it; ``built`` whether the module was built before that.
+    ``owner`` is the check that fails for it; ``case`` what the case was before that, None where it
+    was never built.
     """
 
     def __init__(
-        self, message: str, owner: str, location: Location | None = None, built: bool = True
+        self,
+        message: str,
+        owner: str,
+        location: Location | None = None,
+        case: CaseFacts | None = None,
     ) -> None:
         super().__init__(message)
         self.owner = owner
         self.location = location
-        self.built = built
+        self.case = case
 
 
 @dataclass
@@ -82,6 +88,13 @@ class Battery:
         facts = self.smoke().case
         assert facts is not None
         return facts
+
+    def declared(self) -> CaseFacts | None:
+        """What the case declares, also where running it failed; None where it was never built."""
+        try:
+            return self.case()
+        except RunFailed as failure:
+            return failure.case
 
     def smoke(self) -> RunRecord:
         return self._one("smoke", "fast-dev-run")
@@ -178,11 +191,10 @@ def _failure(outcome: RunOutcome, owner: str) -> RunFailed:
     ending = outcome.error
     frame = ending.frame if ending is not None else None
     place = Location(frame.path, frame.line) if frame is not None else None
-    return RunFailed(outcome.message, owner, place, built=_was_built(outcome))
+    return RunFailed(outcome.message, owner, place, _case_in(Path(outcome.directory)))
 
 
-def _was_built(outcome: RunOutcome) -> bool:
-    """The programs catch what a module raises once it is built, so what ends in an exception is the
-    import or the building. A process that was killed says nothing; it is taken to be the module's
-    own doing, which should not be passed over as one that merely needs arguments."""
-    return outcome.phase == "run" and outcome.error is None
+def _case_in(directory: Path) -> CaseFacts | None:
+    """What a run that broke off had said of its case; nothing where that was never built."""
+    told = directory / CASE_FILE
+    return from_json(CaseFacts, json.loads(told.read_text("utf-8"))) if told.exists() else None

@@ -9,6 +9,9 @@ from typing import Any
 from pl_lint.facts.events import from_json, to_json
 from pl_lint.runtime.worlds import World
 
+CASE_FILE = "case.json"
+"""In a run's directory: what the case is, told before anything of it is run."""
+
 
 @dataclass(frozen=True)
 class CaseRef:

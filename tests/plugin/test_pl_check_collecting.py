@@ -69,6 +69,14 @@ OLD_NAME = """
         def configure_optimizers(self):
             return torch.optim.SGD(self.parameters(), lr=0.01)
     """
+DERIVED = """
+    from others import Line
+
+
+    class WithCase(Line):
+        def test_step(self, batch, batch_idx):
+            self.log("test_loss", self.loss(batch))
+    """
 CASES = """
     from package.models import WithCase
 
@@ -246,3 +254,19 @@ def test_settings_that_are_not_understood_end_the_session(tmp_path: Path) -> Non
     assert session.code == pytest.ExitCode.USAGE_ERROR
     assert "did you mean 'select'?" in session.output
     assert "Traceback" not in session.output
+
+
+def test_a_file_alone_is_read_with_what_lies_around_it(tmp_path: Path) -> None:
+    """A class with a case next door is not tried with defaults, and its case is named."""
+    files = {
+        "pytest.ini": "[pytest]\n",
+        "models.py": DERIVED,
+        "cases.py": CASES.replace("package.models", "models"),
+        "others.py": with_head("@pl_lint.case\ndef other():\n    return Line(), pairs()\n"),
+    }
+    session = pytest_in(plant(tmp_path / "project", files), *NO_CACHE, "models.py")
+    assert set(session.states) <= {"models.py::reading"}
+    assert session.code == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert "no LightningModule to run and no case in models.py" in session.closing
+    assert 'there is a case beside it: pytest --pl-check "cases.py::wide"' in session.closing
+    assert "::other" not in session.closing

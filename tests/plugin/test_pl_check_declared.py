@@ -8,6 +8,9 @@ import pytest
 from sessions import NO_CACHE, Session, plant, pytest_in, with_head
 
 CASES = with_head("""
+    import os
+
+
     class Crashing(Line):
         def test_step(self, batch, batch_idx):
             raise RuntimeError("not written yet")
@@ -20,6 +23,16 @@ CASES = with_head("""
     @pl_lint.case(expected_failures={"fast-dev-run": "the test step is not written yet"})
     def expected():
         return Crashing(), both()
+
+
+    class Leaving(Line):
+        def training_step(self, batch, batch_idx):
+            os._exit(3)
+
+
+    @pl_lint.case(expected_failures={"fast-dev-run": "the licence of the simulator is gone"})
+    def killed():
+        return Leaving(), pairs()
 
 
     @pl_lint.case(expected_failures={"fast-dev-run": "it used to crash"})
@@ -82,7 +95,11 @@ def test_an_expected_failure_is_one(session: Session) -> None:
     assert row["state"] == "expected failure"
     assert row["reason"] == "the test step is not written yet"
     assert session.table()["expected"][0] == "xfail"
-    assert "1 xfailed" in session.output
+    assert "2 xfailed" in session.output
+
+
+def test_the_death_of_a_process_can_be_expected(session: Session) -> None:
+    assert states(session, "killed") == ("expected failure", "not decided")
 
 
 def test_an_unexpected_pass_fails(session: Session) -> None:

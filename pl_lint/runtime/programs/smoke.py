@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pl_lint.facts.events import RunError, RunRecord
+from pl_lint.facts.events import RunError, RunRecord, to_json
 from pl_lint.runtime.programs.common import Subject, caught, fresh, make_trainer
-from pl_lint.runtime.specs import RunSpec
+from pl_lint.runtime.specs import CASE_FILE, RunSpec
+from pl_lint.runtime.wire import write_atomically
 
 METHODS = {"train": "fit", "validate": "validate", "test": "test", "predict": "predict"}
 
@@ -15,6 +16,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
     """``facts["ran"]`` lists the Trainer methods tried, ``facts["errors"]`` what each raised."""
     subject = fresh(spec)
     facts, stages = subject.facts(), subject.stages
+    write_atomically(directory / CASE_FILE, to_json(facts))
     failures: dict[str, RunError] = {}
     for stage in stages:
         errors: list[RunError] = []
