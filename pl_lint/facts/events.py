@@ -2,7 +2,8 @@
 
 A run of the user's module leaves one :class:`RunRecord` per rank. It is made of events (what was
 logged, by which line, with which weight) and of the numbers that need torch to compute and are
-therefore computed where torch is: replayed metrics, digests of weights, values read back from files.
+therefore computed where torch is: replayed metrics, digests of weights, values read back from
+files.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ T = TypeVar("T")
 class LogEvent:
     """One call of ``self.log`` (each key of a ``self.log_dict`` is one).
 
-    ``name`` is the key as Lightning's ``callback_metrics`` has it (with the dataloader suffix, without
-    the ``_step``/``_epoch`` fork). ``value`` is None for a metric object. ``weight`` is the batch size
-    that Lightning used, ``samples`` the one counted by the kit's own loader (None outside of batches).
-    ``origin`` says what made the value: ``object:val_f1``, ``forward:val_f1``, ``compute:val_f1`` or
-    nothing. ``normalisers`` maps a place in the code to the number by which the value was divided
-    there (tokens, pixels, summed class weights).
+    ``name`` is the key as Lightning's ``callback_metrics`` has it (with the dataloader suffix,
+    without the ``_step``/``_epoch`` fork). ``value`` is None for a metric object. ``weight`` is the
+    batch size that Lightning used, ``samples`` the one counted by the kit's own loader (None
+    outside of batches). ``origin`` says what made the value: ``object:val_f1``, ``forward:val_f1``,
+    ``compute:val_f1`` or nothing. ``normalisers`` maps a place in the code to the number by which
+    the value was divided there (tokens, pixels, summed class weights).
     """
 
     name: str
@@ -73,7 +74,8 @@ class Replay:
 
 @dataclass(frozen=True)
 class EpochValues:
-    """The epoch-level values of one pass over the data, as ``trainer.callback_metrics`` has them."""
+    """The epoch-level values of one pass over the data, as ``trainer.callback_metrics`` has
+    them."""
 
     stage: str
     epoch: int
@@ -114,7 +116,8 @@ class EvaluationPass:
 
 @dataclass(frozen=True)
 class OptimizerStep:
-    """The state of the module after one optimizer step: a digest per parameter, the learning rates."""
+    """The state of the module after one optimizer step: a digest per parameter, the learning
+    rates."""
 
     step: int
     digests: Mapping[str, str] = field(default_factory=dict)
@@ -123,8 +126,8 @@ class OptimizerStep:
 
 @dataclass(frozen=True)
 class SchedulerState:
-    """A learning rate scheduler at the end of a fit: for how many of its steps it was made, where it
-    says so, and how many were made."""
+    """A learning rate scheduler at the end of a fit: for how many of its steps it was made, where
+    it says so, and how many were made."""
 
     name: str
     horizon: int | None
@@ -174,7 +177,8 @@ class CaseFacts:
 
 @dataclass(frozen=True)
 class Note:
-    """A remark of the run itself, for the check to pass on ('the loader could not be rebuilt: …')."""
+    """A remark of the run itself, for the check to pass on ('the loader could not be rebuilt:
+    …')."""
 
     about: str
     text: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Union
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Unknown:
     """Reading cannot tell."""
 
 
-Value = Union[Known, OneOf, Pattern, Unknown]
+Value = Known | OneOf | Pattern | Unknown
 UNKNOWN = Unknown()
 
 
