@@ -6,6 +6,8 @@ pytest; the rest comes in when the option is given.
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import importlib.util
 
 import pytest
@@ -29,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--pl-timeout",
-        type=float,
+        type=_seconds,
         default=60.0,
         metavar="SECONDS",
         help="time limit of each run of a module (default: 60)",
@@ -39,6 +41,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="write what was found, proved and refuted to FILE, as JSON",
     )
+
+
+def _seconds(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
 
 
 def pytest_configure(config: pytest.Config) -> None:

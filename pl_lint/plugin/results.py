@@ -32,9 +32,13 @@ class Row:
 
 @dataclass
 class Results:
-    """Collects the outcomes as the reports come in."""
+    """Collects the outcomes as the reports come in.
+
+    ``visited`` are the files that pytest came by: not those that it was told to leave out.
+    """
 
     project: ProjectReading
+    visited: set[Path] = field(default_factory=set)
     _rows: list[Row] = field(default_factory=list)
 
     def add(self, nodeid: str, data: dict[str, Any]) -> None:
@@ -88,8 +92,12 @@ class Results:
         if any(row.outcome.state is State.FAILED for row in self.rows):
             return False
         if not self.checked:
-            return not self.project.targets
+            return not self.any_visited
         return not any(row.outcome.state in DECIDED for row in self.checked)
+
+    @property
+    def any_visited(self) -> bool:
+        return any(target.path in self.visited for target in self.project.targets)
 
     @property
     def rulings(self) -> list[Ruling]:

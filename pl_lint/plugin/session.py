@@ -65,6 +65,7 @@ class PlCheck:
     def pytest_collect_file(
         self, file_path: Path, parent: pytest.Collector
     ) -> pytest.Collector | None:
+        self.results.visited.add(file_path.resolve())
         if file_path.suffix != ".py" or file_path.resolve() not in self._files:
             return None
         # Running an item of a Package would import the package here, in pytest's own process.
@@ -128,6 +129,8 @@ class PlCheck:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: object) -> None:
         node.workerinput["pl_lint_base"] = str(self.base)  # type: ignore[attr-defined]
+        # Only the workers collect, and in the same way.
+        self.results.visited.update(target.path for target in self.project.targets)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

@@ -138,6 +138,9 @@ class Summary:
             paths = ", ".join(shown(path) for path in project.paths)
             yield f"nothing was checked: no LightningModule to run and no case in {paths}"
             yield from self._elsewhere()
+        elif not self.results.any_visited:
+            yield "nothing was checked: pytest was told not to look where the modules are"
+            yield "  (norecursedirs, --ignore, collect_ignore)"
         elif self.results.is_empty_handed:
             yield "nothing was checked: none of these modules could be run and judged"
 

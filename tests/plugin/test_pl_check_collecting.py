@@ -223,6 +223,13 @@ def test_zero_modules_found_is_not_green(tmp_path: Path) -> None:
     assert "1 passed" in session.output
 
 
+def test_modules_where_pytest_does_not_look_are_not_green(tmp_path: Path) -> None:
+    files = {"build/models.py": MODELS, "test_a.py": "def test(): pass\n"}
+    session = pytest_in(plant(tmp_path / "project", files), *NO_CACHE)
+    assert session.code == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert "pytest was told not to look where the modules are" in session.closing
+
+
 def test_nothing_that_could_be_run_is_not_green(project: Path) -> None:
     session = pytest_in(project, *NO_CACHE, "package/models.py::NoData")
     assert set(session.states.values()) == {"not run"}
@@ -246,6 +253,15 @@ def test_node_ids_are_file_name_check(project: Path) -> None:
     assert "elsewhere/cases.py::wide::logged-values" in listed
     assert len(listed) == len(set(listed))
     assert session.code == 0
+
+
+@pytest.mark.parametrize("limit", ["0", "nan", "soon"])
+def test_a_time_limit_is_a_time(tmp_path: Path, limit: str) -> None:
+    session = pytest_in(
+        plant(tmp_path / "project", {"a.py": ""}), *NO_CACHE, f"--pl-timeout={limit}"
+    )
+    assert session.code == pytest.ExitCode.USAGE_ERROR
+    assert f"argument --pl-timeout: {limit!r} is no number of seconds above 0" in session.output
 
 
 def test_settings_that_are_not_understood_end_the_session(tmp_path: Path) -> None:

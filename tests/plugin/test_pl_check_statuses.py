@@ -1,0 +1,87 @@
+"""What reading says, in a session that also runs: docs/statuses.md, as exit codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sessions import NO_CACHE, Session, plant, pytest_in, with_head
+
+CERTAIN = with_head("""
+    from torchmetrics.classification import BinaryF1Score
+
+
+    class Averaging(Line):
+        def __init__(self):
+            super().__init__()
+            self.f1 = BinaryF1Score()
+
+        def validation_step(self, batch, batch_idx):
+            x, y = batch
+            self.f1.update(self.net(x), y > 0)
+            self.log("val_f1", self.f1.compute())
+    """)
+PROVED = with_head("""
+    class Root(Line):
+        def validation_step(self, batch, batch_idx):
+            self.log("val_rmse", torch.sqrt(self.loss(batch)))
+
+
+    @pl_lint.case
+    def root():
+        return Root(), {"train": pairs(), "val": pairs()}
+    """)
+REFUTED = PROVED.replace(
+    'self.log("val_rmse", torch.sqrt(self.loss(batch)))',
+    'self.log("val_rmse", torch.sqrt(self.net(batch[0]).abs()).mean())',
+)
+SELECT = '[tool.pl-lint]\nselect = ["LTN101", "LTN103"]\n'
+
+
+def session(folder: Path, text: str, keyword: str) -> Session:
+    plant(folder / "project", {"models.py": text, "pyproject.toml": SELECT})
+    return pytest_in(folder / "project", *NO_CACHE, "-k", keyword)
+
+
+def test_what_is_certain_fails(tmp_path: Path) -> None:
+    found = session(tmp_path, CERTAIN, "reading")
+    assert found.code == pytest.ExitCode.TESTS_FAILED
+    assert found.states == {"models.py::reading": "failed"}
+    [finding] = found.report["read"]
+    assert (finding["code"], finding["status"], finding["counts"]) == ("LTN101", "certain", True)
+    assert 'self.log("val_f1", self.f1.compute())' in found.output
+
+
+def test_a_comment_hides_it(tmp_path: Path) -> None:
+    text = CERTAIN.replace("compute())", "compute())  # noqa: LTN101")
+    found = session(tmp_path, text, "reading")
+    assert found.code == pytest.ExitCode.OK
+    assert found.report["read"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "keyword", "status", "code"),
+    [
+        (PROVED, "reading", "suspected", pytest.ExitCode.OK),
+        (PROVED, "logged-values", "proved", pytest.ExitCode.TESTS_FAILED),
+        (REFUTED, "logged-values", "refuted", pytest.ExitCode.OK),
+    ],
+    ids=["undecided", "proved", "refuted"],
+)
+def test_what_is_suspected_is_decided_by_a_run(
+    tmp_path: Path, text: str, keyword: str, status: str, code: int
+) -> None:
+    found = session(tmp_path, text, keyword)
+    assert found.code == code
+    [finding] = found.report["read"]
+    assert (finding["code"], finding["status"]) == ("LTN103", status)
+    word = {"suspected": "undecided"}.get(status, status)
+    assert f"{word:<9}  LTN103  models.py:" in found.closing
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    plant(tmp_path / "project", {"broken.py": "import lightning\nclass Lit(:\n"})
+    found = session(tmp_path, CERTAIN, "reading")
+    assert "broken.py:2:" in found.closing
+    [unreadable] = found.report["unreadable"]
+    assert (unreadable["path"], unreadable["line"]) == ("broken.py", 2)
