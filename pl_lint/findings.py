@@ -21,7 +21,7 @@ class Status(str, Enum):
 
 @dataclass(frozen=True, order=True)
 class Location:
-    """A place in a source file. Lines and columns count from 1, as in editors; the end is exclusive.
+    """A place in a source file. Lines and columns count from 1; the end is exclusive.
 
     ``path`` is as the user gave it (relative to the working directory where possible). ``cell`` is
     the 1-based index of a notebook's cell, 0 in a plain file.
