@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pl_lint.checks.lines import deciding
 from pl_lint.checks.numbers import same, shown, tolerance, weighted_mean
 from pl_lint.facts.events import EvaluationPass, LogEvent, Replay
 
@@ -47,7 +48,7 @@ class Moved:
 
     @property
     def events(self) -> tuple[LogEvent, ...]:
-        return tuple(event for event in self.cut.events if event.name == self.name)
+        return deciding(self.cut.events, self.name)
 
     @property
     def steps(self) -> list[LogEvent]:
@@ -137,6 +138,12 @@ def _step_causes(moved: Moved, operation: str, metric: str) -> Iterator[Cause]:
             f"a ratio inside each batch (divided at {place}), averaged by the number of samples",
             "to be exact, log it with batch_size= set to what it is divided by",
             counts=False,
+        )
+    if same(sum(event.value or 0.0 for event in moved.steps), moved.true, moved.close):
+        yield Cause(
+            "LTN103",
+            f"a sum over the samples of each batch, averaged over {count} batches",
+            "log the mean over the samples of the batch",
         )
     yield Cause(
         "LTN103",

@@ -80,10 +80,10 @@ def _judge_outputs(
 
 
 def _load_error(error: RunError, case: CaseFacts) -> Finding:
-    text = f"load_from_checkpoint raised {error.kind}: {error.message.splitlines()[0]}"
+    text = f"load_from_checkpoint raised {error.kind}: {_essence(error)}"
     if error.kind == "TypeError" and "missing" in error.message:
         return _found(case, "LTN306", text, _SAVE_ARGUMENTS)
-    if "Unpickling" in error.kind or "weights_only" in error.message.lower():
+    if _is_refusal(error):
         return _found(case, "LTN309", text, _PLAIN_ARGUMENTS)
     return _found(case, "checkpoint", text, "see the traceback of load_from_checkpoint")
 
@@ -106,7 +106,9 @@ def _lost_weights(names: Sequence[str]) -> str:
 def _judge_resuming(runs: Runs, case: CaseFacts, into: Gathering) -> None:
     whole, resumed = runs.fit(), runs.resumed()
     if resumed.error is not None:
-        into.findings.append(_resume_error(resumed.error, case))
+        error = _resume_error(resumed.error, case)
+        if error.code not in {finding.code for finding in into.findings}:
+            into.findings.append(error)  # else loading has found the same
         return
     if whole.digests == resumed.digests:
         into.passed += bool(whole.steps)
@@ -118,14 +120,22 @@ def _judge_resuming(runs: Runs, case: CaseFacts, into: Gathering) -> None:
 
 
 def _resume_error(error: RunError, case: CaseFacts) -> Finding:
-    text = f"fit(ckpt_path=...) raised {error.kind}: {error.message.splitlines()[0]}"
-    weights_only = "Unpickling" in error.kind or "weights_only" in error.message.lower()
-    return _found(
-        case,
-        "LTN309" if weights_only else "checkpoint",
-        text,
-        _PLAIN_ARGUMENTS if weights_only else "see the traceback of fit",
-    )
+    text = f"fit(ckpt_path=...) raised {error.kind}: {_essence(error)}"
+    if _is_refusal(error):
+        return _found(case, "LTN309", text, _PLAIN_ARGUMENTS)
+    return _found(case, "checkpoint", text, "see the traceback of fit")
+
+
+def _is_refusal(error: RunError) -> bool:
+    """Whether loading with ``weights_only`` refused what was saved."""
+    return "Unpickling" in error.kind or "weights_only" in error.message.lower()
+
+
+def _essence(error: RunError) -> str:
+    """The line of torch's long advice that names the class it refuses; else the first line."""
+    lines = error.message.splitlines()
+    reason = next((line for line in lines if "WeightsUnpickler error" in line), lines[0])
+    return reason.split(". Please use ")[0].strip().removeprefix("WeightsUnpickler error: ")
 
 
 def _lost_state(whole: RunRecord, resumed: RunRecord, case: CaseFacts) -> Finding:

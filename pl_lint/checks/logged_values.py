@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.checks.causes import Cause, Moved, cause_in_replay, cause_of_moving
+from pl_lint.checks.lines import line_of
 from pl_lint.checks.numbers import far, same, shown, sizes_in_words
 from pl_lint.checks.randomness import random_part, value_tolerance
 from pl_lint.checks.registry import Gathering, Result, Runs, check
@@ -264,8 +265,7 @@ def _note_power(powerful: bool, name: str, into: Gathering) -> None:
 
 
 def _location(events: tuple[LogEvent, ...], name: str, stage: str, case: CaseFacts) -> Location:
-    found = [e.location for e in events if e.name == name and e.stage == stage and e.on_epoch]
-    return found[0] if found else Location(case.path, case.line)
+    return line_of((event for event in events if event.stage == stage), name, case)
 
 
 def _evidence(name: str, cut: EvaluationPass, whole: EvaluationPass, within: float) -> Evidence:

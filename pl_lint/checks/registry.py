@@ -142,7 +142,7 @@ class Gathering:
         return Result(
             self._verdict(),
             reason="; ".join(dict.fromkeys(self._reasons() or [nothing])),
-            findings=tuple(self.findings),
+            findings=tuple(dict.fromkeys(self.findings)),  # test may call what validation calls
             cleared=tuple(self.cleared),
             notes=tuple(dict.fromkeys(self.notes + self._left_open())),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pl_lint.checks.lines import deciding, line_of
 from pl_lint.checks.numbers import far, same, shown, tolerance
 from pl_lint.checks.randomness import random_part
 from pl_lint.checks.registry import Gathering, Result, Runs, check
@@ -74,7 +75,7 @@ def _judge_value(
         return
     logged = [done.values.get(name) for done in ranks]
     parts = [alone[f"shard {rank}"].values.get(name, true) for rank in range(len(ranks))]
-    location = _location(ranks[0].events, name, case)
+    location = line_of(ranks[0].events, name, case)
     evidence = _evidence(name, logged, true, within)
     if all(value is not None and same(value, true, within) for value in logged):
         if not any(far(part, true, within) for part in parts):
@@ -120,7 +121,8 @@ def _cause(
     events: Sequence[LogEvent],
 ) -> tuple[str, str, str]:
     """The code, the formula in words and the remedy of what the ranks logged."""
-    at_epoch_end = any(e.batch < 0 for e in events if e.name == name)
+    calls = deciding(events, name)
+    at_epoch_end = any(event.batch < 0 for event in calls)
     values = [value for value in logged if value is not None]
     mean = sum(parts) / len(parts)
     if len(values) < len(logged):
@@ -134,7 +136,7 @@ def _cause(
             return "LTN211", "each rank logs the value of its own samples", _GATHER
         return "LTN106", "each rank logs the mean of its own samples", _SYNC.format(name=name)
     if all(same(value, mean, within) for value in values):
-        from_metric = any(e.origin for e in events if e.name == name)
+        from_metric = any(event.origin for event in calls)
         code = "LTN211" if at_epoch_end and not from_metric else "LTN109"
         return code, f"the mean of both ranks' own values is {shown(mean)}", _GATHER
     return "LTN100", "no known mistake reproduces these numbers", _GATHER
@@ -158,11 +160,6 @@ def _evidence(name: str, logged: Sequence[float | None], true: float, within: fl
         how="the same 48 samples, or as many as there are, shared by two ranks; the truth is one "
         "process with all of them",
     )
-
-
-def _location(events: Sequence[LogEvent], name: str, case: CaseFacts) -> Location:
-    found = [event.location for event in events if event.name == name and event.on_epoch]
-    return found[0] if found else Location(case.path, case.line)
 
 
 def _crash(ranks: Sequence[RunRecord], stage: str, case: CaseFacts) -> Finding:

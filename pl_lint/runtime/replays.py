@@ -77,12 +77,17 @@ def _of_this_epoch(update: Update, event: LogEvent, stage: str, epoch: int) -> b
 def _averaging(history: History, updates: Sequence[Update]) -> dict[str, float]:
     """What averaging the metric over batches would log.
 
-    LTN101: Σ bᵢ·compute(batches 1…i) / Σ bᵢ.  LTN102: Σ bᵢ·metric(batch i) / Σ bᵢ.
+    LTN101: Σ bᵢ·compute(batches 1…i) / Σ bᵢ, with whatever else the metric held when it was really
+    computed.  LTN102: Σ bᵢ·metric(batch i) / Σ bᵢ.
     """
     weights = [update.moment.samples for update in updates]
     if len(updates) > MOST_BATCHES_FOR_FORMULAS or None in weights:
         return {}
-    running = [replay(history.metric, updates[: i + 1]) for i in range(len(updates))]
+    held = dict(history.at_compute)
+    running = [
+        replay(history.metric, held.get(update.moment, updates[: i + 1]))
+        for i, update in enumerate(updates)
+    ]
     single = [replay(history.metric, [update]) for update in updates]
     return {"LTN101": _mean(running, weights), "LTN102": _mean(single, weights)}
 

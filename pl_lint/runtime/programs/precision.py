@@ -21,7 +21,13 @@ from pl_lint.runtime.programs.common import (
     seed_all,
 )
 from pl_lint.runtime.programs.evaluate import weights_loader
-from pl_lint.runtime.programs.fit import TRAINING_BATCHES, VALIDATION, VALIDATION_SAMPLES, shorten
+from pl_lint.runtime.programs.fit import (
+    TRAINING_BATCHES,
+    VALIDATION,
+    VALIDATION_BATCHES,
+    VALIDATION_SAMPLES,
+    shorten,
+)
 from pl_lint.runtime.recorder import Recorder
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watcher import watcher
@@ -62,10 +68,14 @@ def _train(subject: Subject, recorder: Recorder, directory: Path) -> list[str]:
     if "train" not in subject.stages:
         return []
     shorten(subject, "train", TRAINING_BATCHES)
+    if "validate" in subject.stages:  # a scheduler may wait for what validation logs
+        shorten(subject, "validate", VALIDATION_BATCHES)
     half = _HalfStates()
     callbacks = [_looks(subject, recorder), half.callback(subject.namespace)]
-    limits = {"max_epochs": 1, "limit_train_batches": TRAINING_BATCHES, "limit_val_batches": 0}
-    trainer = make_trainer(subject, directory, callbacks, **limits)
+    limits = {"limit_train_batches": TRAINING_BATCHES, "limit_val_batches": VALIDATION_BATCHES}
+    trainer = make_trainer(
+        subject, directory, callbacks, max_epochs=1, num_sanity_val_steps=0, **limits
+    )
     trainer.fit(subject.module, **subject.supply.arguments("fit"))
     return half.found
 

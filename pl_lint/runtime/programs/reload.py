@@ -52,10 +52,14 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
 def _differing(built: Construction, rebuilt: Construction) -> dict[str, list[str]]:
     """Arguments that came back as something else, with both values as text."""
     return {
-        name: [repr(value)[:80], repr(rebuilt.arguments.get(name))[:80]]
+        name: [repr(value)[:80], _shown(rebuilt.arguments, name)]
         for name, value in built.arguments.items()
         if name not in built.ignored and not _equal(value, rebuilt.arguments.get(name))
     }
+
+
+def _shown(arguments: Mapping[str, Any], name: str) -> str:
+    return repr(arguments[name])[:80] if name in arguments else "nothing"
 
 
 def _equal(one: Any, other: Any) -> bool:
