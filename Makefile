@@ -11,7 +11,14 @@ VENV ?= .venv
 # The suite is mostly waiting for small processes; two workers are faster even on two cores.
 TESTFLAGS ?= -n 2
 
+ifneq ($(words $(VENV)),1)
+$(error VENV is '$(VENV)'; it must be one path without spaces)
+endif
 BIN := $(VENV)/bin
+# Before anything in that folder is deleted: that it is ours to delete.
+NOTHING_ELSE = test ! -e "$(VENV)" || test -e "$(VENV)/pyvenv.cfg" || { \
+  echo "'$(VENV)' exists and is no virtual environment; name another: make VENV=.venv ..." >&2; \
+  exit 1; }
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: help demo test bench clean
@@ -32,7 +39,8 @@ bench: $(VENV)/.dev-installed
 	@$(BIN)/python benchmarks/running.py
 
 clean:
-	rm -rf $(VENV)
+	@$(NOTHING_ELSE)
+	rm -rf "$(VENV)"
 
 # A stamp file says that an installation is complete and newer than what it was made from.
 $(VENV)/.check-installed: pyproject.toml constraints.txt | $(BIN)/python
@@ -55,4 +63,5 @@ $(BIN)/python:
 	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { \
 	  echo "'$(PYTHON)' cannot make virtual environments: its venv or ensurepip is missing." >&2; \
 	  echo "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(NOTHING_ELSE)
 	@"$(PYTHON)" -m venv --clear "$(VENV)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,21 @@ def test_a_python_without_venv_is_told_what_to_install(tmp_path: Path) -> None:
     said = make(tmp_path, "demo", str(program(tmp_path / "python3", NO_ENSUREPIP)))
     assert "venv or ensurepip is missing" in said
     assert "apt install python3-venv" in said
+
+
+@pytest.mark.parametrize("target", ["demo", "clean"])
+def test_a_folder_that_is_something_else_is_not_deleted(tmp_path: Path, target: str) -> None:
+    (tmp_path / "thesis.tex").touch()
+    done = run("make", "-C", str(ROOT), target, f"PYTHON={sys.executable}", f"VENV={tmp_path}")
+    assert done.returncode != 0
+    assert "is no virtual environment" in done.stderr
+    assert (tmp_path / "thesis.tex").exists()
+
+
+def test_a_path_with_spaces_would_be_two(tmp_path: Path) -> None:
+    done = run("make", "-C", str(ROOT), "demo", f"VENV={tmp_path}/my env")
+    assert done.returncode != 0
+    assert "must be one path without spaces" in done.stderr
 
 
 def test_no_python_at_all(tmp_path: Path) -> None:
