@@ -79,7 +79,8 @@ class PlCheck:
     def pytest_pycollect_makemodule(
         self, module_path: Path, parent: pytest.Collector
     ) -> pytest.Collector | None:
-        if module_path.resolve() not in self._files or holds_tests(module_path):
+        is_test = any(map(module_path.match, self.config.getini("python_files")))
+        if is_test or module_path.resolve() not in self._files or holds_tests(module_path):
             return None
         node: pytest.Collector = NoTests.from_parent(parent, path=module_path)
         return node

@@ -69,6 +69,26 @@ def test_one_node_is_run_by_its_id_and_a_skip_stands_at_its_case(project: Path) 
     assert f"SKIPPED [1] models.py:{line}: not triggered: " in session.output
 
 
+@pytest.mark.parametrize("name", ["test_models.py", "trial.py"])
+def test_tests_in_the_same_file_are_run_too_and_once(tmp_path: Path, name: str) -> None:
+    """Also in a file that pytest looks into only because it is named."""
+    text = MODELS + "\n\ndef test_ordinary():\n    assert sound() is not None\n"
+    folder = plant(tmp_path / "project", {name: text})
+    session = pytest_in(folder, *NO_CACHE, "--collect-only", "-q", name)
+    listed = [line for line in session.output.splitlines() if line.startswith(name)]
+    assert listed.count(f"{name}::test_ordinary") == 1
+    assert listed.count(f"{name}::sound::fast-dev-run") == 1
+
+
+def test_tests_that_a_test_file_imports_are_not_lost(tmp_path: Path) -> None:
+    files = {
+        "test_all.py": "from shared import *\n" + MODELS,
+        "shared.py": "def test_shared():\n    pass\n",
+    }
+    session = pytest_in(plant(tmp_path / "project", files), *NO_CACHE, "--collect-only", "-q")
+    assert "test_all.py::test_shared" in session.output.splitlines()
+
+
 # --- without --pl-check ---------------------------------------------------------------------------
 
 PROBE = """
