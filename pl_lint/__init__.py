@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pl_lint.library import check
     from pl_lint.runtime.cases import case
 
-__all__ = ["__version__", "case"]
+__all__ = ["__version__", "case", "check"]
 __version__ = "0.1.0.dev0"
+
+_HOMES = {"case": "pl_lint.runtime.cases", "check": "pl_lint.library"}
 
 
 def __getattr__(name: str) -> Any:
-    """``case`` comes in when it is asked for: every pytest imports this package, and the reader
-    needs nothing of the runner's."""
-    if name == "case":
-        from pl_lint.runtime.cases import case
+    """``pl_lint.case`` and ``pl_lint.check``, imported when asked for: the reader's command starts
+    without them."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
 
-        return case
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -9,8 +9,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.util
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pl_lint.library import Checker
 
 NEEDED = ("torch", "torchmetrics", "filelock")
 """What the runner needs and the reader does not. Lightning itself comes in two namespaces."""
@@ -48,6 +53,15 @@ def _seconds(text: str) -> float:
         if 0 < float(text) < float("inf"):
             return float(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+
+
+@pytest.fixture(scope="session")
+def pl_check() -> Iterator[Checker]:
+    """``pl_check(factory)`` in people's own tests: the report of the checks on a case."""
+    from pl_lint.library import checker
+
+    with checker() as check_one:
+        yield check_one
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -71,7 +71,7 @@ class Subject:
         kind = type(self.module)
         return CaseFacts(
             module=kind.__qualname__,
-            path=sys.modules[kind.__module__].__file__ or "",
+            path=getattr(sys.modules.get(kind.__module__), "__file__", "") or "",
             line=_first_line(kind),
             namespace=self.namespace.name,
             stages=self.stages,

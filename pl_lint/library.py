@@ -1,0 +1,134 @@
+"""The checks as a function, for scripts, notebooks and people's own tests.
+
+``pl_lint.check(factory)`` runs what ``pytest --pl-check`` runs on a case, and returns the report.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pl_lint.checks.registry import Check, Result, Verdict, all_checks
+from pl_lint.config import nearest
+from pl_lint.findings import Finding, Location, Status
+from pl_lint.report.text import render_finding
+from pl_lint.runtime.battery import Battery, RunFailed
+from pl_lint.runtime.runs import Runner
+from pl_lint.runtime.specs import CaseRef
+from pl_lint.static.sources import lines_of
+
+# A factory that cannot be imported by name (a closure, a notebook's function) travels by value.
+_LOADER = """\
+import pathlib
+import pickle
+
+case = pickle.loads(pathlib.Path(__file__).with_suffix(".pickle").read_bytes())
+"""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the checks said of one case, by name."""
+
+    results: Mapping[str, Result]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What failed."""
+        return tuple(
+            finding
+            for result in self.results.values()
+            for finding in result.findings
+            if finding.counts_for_runner
+        )
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed and at least one check could really judge."""
+        verdicts = [result.verdict for result in self.results.values()]
+        return Verdict.FAILED not in verdicts and Verdict.PASSED in verdicts
+
+    def __str__(self) -> str:
+        verdicts = [
+            f"{name}: {result.verdict.value}" + (f": {result.reason}" if result.reason else "")
+            for name, result in self.results.items()
+        ]
+        return "\n\n".join(["\n".join(verdicts), *(_shown(each) for each in self.findings)])
+
+
+def _shown(finding: Finding) -> str:
+    return render_finding(finding, lines_of)
+
+
+@dataclass
+class Checker:
+    """Checks factories one after the other, sharing the processes that have Lightning loaded."""
+
+    runner: Runner
+    timeout: float = 60.0
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def __call__(self, factory: Callable[[], Any], checks: Sequence[str] | None = None) -> Report:
+        """Run ``factory`` (see ``pl_lint.case``) and judge it by the checks named, or by all.
+
+        Raises ValueError for a name that is no check.
+        """
+        battery = Battery(self.runner, self._case(factory), self.timeout)
+        chosen = _chosen(checks)
+        return Report({check.name: _judged(check, battery) for check in chosen})
+
+    def _case(self, factory: Callable[[], Any]) -> CaseRef:
+        import cloudpickle
+
+        self.runner.base.mkdir(parents=True, exist_ok=True)
+        file = self.runner.base / f"case_by_value_{next(self._numbers)}.py"
+        file.with_suffix(".pickle").write_bytes(cloudpickle.dumps(factory))
+        file.write_text(_LOADER, encoding="utf-8")
+        return CaseRef(str(file), "case")
+
+
+def _chosen(names: Sequence[str] | None) -> list[Check]:
+    known = {check.name: check for check in all_checks()}
+    for name in names or ():
+        if name not in known:
+            near = nearest(name, known)
+            hint = f"; did you mean {near!r}?" if near else ""
+            raise ValueError(f"no check is called {name!r}{hint}")
+    return [known[name] for name in (names or known)]
+
+
+def _judged(check: Check, battery: Battery) -> Result:
+    """A run that broke off fails the check whose business it is; the others cannot say."""
+    try:
+        return check(battery)
+    except RunFailed as failure:
+        if failure.owner != check.name:
+            return Result(Verdict.NOT_DECIDED, f"the run failed ({failure}); see {failure.owner}")
+        place = failure.location or Location("<case>", 1)
+        return Result(
+            Verdict.FAILED, findings=(Finding(check.name, str(failure), place, Status.PROVED),)
+        )
+
+
+@contextmanager
+def checker(timeout: float = 60.0) -> Iterator[Checker]:
+    """A checker whose processes and files end with the block. ``timeout``: seconds for each run."""
+    with tempfile.TemporaryDirectory(prefix="pl-lint-") as folder, Runner(Path(folder)) as runner:
+        yield Checker(runner, timeout)
+
+
+def check(
+    factory: Callable[[], Any], checks: Sequence[str] | None = None, *, timeout: float = 60.0
+) -> Report:
+    """Check one case: what a factory marked with ``pl_lint.case`` would be checked for.
+
+    ``factory`` returns a module, ``(module, data)`` or ``(module, data, trainer_arguments)``.
+    ``checks`` are names of checks, by default all. ``timeout`` is in seconds, for each run.
+    """
+    with checker(timeout) as check_one:
+        return check_one(factory, checks)
