@@ -206,7 +206,8 @@ class MetricSite:
     """A torchmetrics object that a class makes.
 
     ``path`` is how the class reaches it: ``val_f1``, ``metrics[val]``; ``name`` its class as
-    imported, ``arguments`` what it is built with.
+    imported, ``arguments`` what it is built with, ``hook`` where it is made (``""``: it is not
+    known to be a hook).
     """
 
     path: str
@@ -214,6 +215,7 @@ class MetricSite:
     arguments: Pairs
     location: Location
     container: str = ""
+    hook: str = ""
 
     @property
     def class_name(self) -> str:
@@ -273,7 +275,8 @@ class SchedulerSite:
     """A learning-rate scheduler as ``configure_optimizers`` returns it.
 
     ``interval`` is Known(None) where the configuration leaves it out. ``per_step``: it is built
-    with a number of optimizer steps (``total_steps``, ``estimated_stepping_batches``).
+    with a number of optimizer steps (``total_steps``, ``estimated_stepping_batches``);
+    ``per_epoch``: its length is a number of epochs (``total_steps=max_epochs``).
     """
 
     name: str
@@ -282,6 +285,7 @@ class SchedulerSite:
     form: Literal["list", "dict", "bare"]
     per_step: bool
     location: Location
+    per_epoch: bool = False
 
 
 @dataclass(frozen=True)
@@ -383,7 +387,8 @@ class TrainerCall:
     """``trainer.fit(...)`` and its sisters, in the order of the scope they stand in.
 
     ``scope`` names the function; ``model`` and ``ckpt_path`` are Known(None) where left out.
-    ``monitored``: the trainer has a ModelCheckpoint that watches a key.
+    ``monitored``: the trainer has a ModelCheckpoint that watches a key. ``reloaded``: the model
+    was given other weights before by ``load_state_dict``.
     """
 
     method: Literal["fit", "validate", "test", "predict"]
@@ -394,6 +399,7 @@ class TrainerCall:
     ckpt_path: Value
     monitored: bool
     location: Location
+    reloaded: bool = False
 
 
 @dataclass(frozen=True)

@@ -233,12 +233,24 @@ def last_weights_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             )
 
 
+def _best_is_tested(facts: ProjectFacts, call: TrainerCall) -> bool:
+    """Whether the same function also runs a checkpoint: then the last weights are meant."""
+    return any(
+        (other.method, other.scope, other.trainer) == (call.method, call.scope, call.trainer)
+        and not must_be(other.ckpt_path, None)
+        for other in facts.calls
+    )
+
+
 def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
     if not (call.passes_model and call.model and call.monitored and must_be(call.ckpt_path, None)):
+        return False
+    if _best_is_tested(facts, call):
         return False
     return any(
         other.method == "fit"
         and (other.scope, other.trainer, other.model) == (call.scope, call.trainer, call.model)
+        and other.reloaded == call.reloaded
         and other.location < call.location
         for other in facts.calls
     )

@@ -15,8 +15,10 @@ from pl_lint.facts.sites import (
     MetricForward,
     MetricObject,
     MetricSite,
+    Origin,
     ProjectFacts,
     local_parts,
+    parts,
     sure_parts,
 )
 from pl_lint.facts.values import must_be
@@ -69,7 +71,7 @@ def computed_in_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         for log in owner.logs:
             metric = _computed_metric(log)
-            if metric is None or not averaged(log) or _reset_beside(owner, log, metric):
+            if metric is None or not averaged(log) or _of_this_batch(owner, log, metric):
                 continue
             yield self.finding(
                 log.location,
@@ -86,8 +88,12 @@ def _computed_metric(log: LogSite) -> str | None:
     return found[0] if found else None
 
 
-def _reset_beside(owner: ClassFacts, log: LogSite, metric: str) -> bool:
-    """Whether the same hook resets the metric: then compute() is the value of this batch alone."""
+def _of_this_batch(owner: ClassFacts, log: LogSite, metric: str) -> bool:
+    """Whether compute() is the value of this batch alone: the same hook resets or makes the
+    metric."""
+    made = owner.metric(metric)
+    if made is not None and made.hook == log.hook:
+        return True
     return any(use.use == "reset" and use.hook == log.hook for use in owner.uses_of(metric))
 
 
@@ -198,7 +204,7 @@ def _unlinear_metric(owner: ClassFacts, log: LogSite) -> MetricSite | None:
         part.metric
         for part in sure_parts(log.origin)
         if isinstance(part, MetricForward)
-        or (isinstance(part, MetricCompute) and _reset_beside(owner, log, part.metric))
+        or (isinstance(part, MetricCompute) and _of_this_batch(owner, log, part.metric))
     ]
     metrics = [metric for name in names if (metric := owner.metric(name)) is not None]
     return next((metric for metric in metrics if is_linear(metric) is False), None)
@@ -284,14 +290,29 @@ WORDS = {"sqrt": "the square root", "exp": "the exponential"}
 
 
 def _unlinear_function(log: LogSite) -> str | None:
+    per_sample = _averaged_operations(log.origin)
     for part in sure_parts(log.origin):
         match part:
             case FunctionCall(name) if linearity_of_call(part) is False:
                 return name.rpartition(".")[2]
-            case Derived(operation, sources) if operation in WORDS:
-                if not any(isinstance(source, MetricForward) for source in sources):
+            case Derived(operation) if operation in WORDS and part not in per_sample:
+                if _is_of_batch(part):
                     return WORDS[operation]
     return None
+
+
+def _averaged_operations(origin: Origin) -> frozenset[Origin]:
+    """What is averaged after it was computed: a root for each sample is no root of a mean."""
+    means = (one for one in parts(origin) if isinstance(one, Derived) and one.operation == "mean")
+    return frozenset(inner for mean in means for inner in parts(mean) if inner is not mean)
+
+
+def _is_of_batch(operation: Derived) -> bool:
+    """Whether an operation is done to what the batch gave: not to a parameter, which is the same
+    for every batch, and not to a metric, which is judged as one."""
+    if any(isinstance(source, MetricForward) for source in operation.sources):
+        return False
+    return any(isinstance(part, (BatchValue, FunctionCall)) for part in parts(operation))
 
 
 @rule(
@@ -339,13 +360,19 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         return
     for owner in facts.modules():
         for log in owner.logs:
-            if _of_one_process(log):
+            if _of_one_process(log) and not _means_do_not_suit(owner, log):
                 yield self.finding(
                     log.location,
                     f"{key_text(log)} is the mean over this process's share of the data only",
                     remedy="add sync_dist=True",
                     subject=owner.short_name,
                 )
+
+
+def _means_do_not_suit(owner: ClassFacts, log: LogSite) -> bool:
+    """Whether the value is reported as one that no mean is right for: over ranks neither."""
+    unlinear = _unlinear_metric(owner, log) or _unlinear_function(log)
+    return averaged(log) and unlinear is not None
 
 
 def _of_one_process(log: LogSite) -> bool:

@@ -232,4 +232,6 @@ def _steps_itself(owner: ClassFacts) -> bool:
 
 def _for_steps(site: SchedulerSite) -> bool:
     name = site.name.rpartition(".")[2]
+    if site.per_epoch:
+        return False
     return site.per_step or name in PER_STEP or name.endswith("_with_warmup")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePath
 
-from pl_lint.facts import lightning
+from pl_lint.facts import lightning, torchmetrics
 from pl_lint.static.sources import SourceFile
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
@@ -242,7 +242,7 @@ class Project:
     def _from_stars(self, name: str, module: Module) -> Definition | str:
         for origin in module.stars:
             found = self.locate(f"{origin}.{name}", module)
-            if not isinstance(found, str) or lightning.canonical(found):
+            if not isinstance(found, str) or _is_of_library(found):
                 return found
         return name
 
@@ -263,9 +263,20 @@ class Project:
             return None
         return target.constants[last], target
 
+    def defines(self, info: ClassInfo, method: str) -> bool:
+        """Whether a class has a method of its own or from another class of the project."""
+        own = (base for base in self.ancestors(info) if isinstance(base, ClassInfo))
+        return any(method in base.methods for base in own)
+
     def ancestors(self, info: ClassInfo) -> tuple[ClassInfo | str, ...]:
         """The class and everything it inherits, in the order that Python looks members up."""
         return tuple(_linear(info, self, ()))
+
+
+def _is_of_library(name: str) -> bool:
+    """Whether Lightning or torchmetrics defines a name that a star import may have brought."""
+    home = lightning.canonical(name)
+    return bool(home) or (name.startswith("torchmetrics.") and bool(torchmetrics.canonical(name)))
 
 
 def _kinship(module: Module, near: Module) -> tuple[int, int]:

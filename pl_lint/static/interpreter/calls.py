@@ -70,6 +70,8 @@ TRANSPARENT = frozenset(
     ]
 )
 """Methods that return the same value in another shape or place."""
+MODULE_WALKS = frozenset({"modules", "children", "named_modules", "named_children"})
+"""Methods of a module that go over everything in it, its metrics too."""
 TELLING = {"sqrt": "sqrt", "exp": "exp", "log": "log", "sqrt_": "sqrt", "mean": "mean"}
 
 
@@ -196,6 +198,8 @@ def call_method(
         case Reference(text):
             found = lookup.attribute(context, receiver, name, frame)
             if isinstance(found, Reference):
+                if (text, name) == ("self.hparams", "update"):  # what they hold is saved
+                    context.recorder.saves_hyperparameters = True
                 logs.note_foreign(context, node, name, arguments, frame)
                 return _outside(context, f"{text}.{name}", arguments, node, frame)
             return call(context, found, arguments, node, frame)
@@ -251,6 +255,9 @@ def _own_method(
     found = context.find_method(name)
     if found is not None:
         info, function = found
+        if lookup.is_property(function):
+            value = lookup.own_attribute(context, name, frame)
+            return call(context, value, arguments, node, frame)
         with_self = _receives_self(function)
         inner = Frame(info.module, {}, info, depth=frame.depth + 1)
         if name in ("log", "log_dict"):
@@ -273,6 +280,8 @@ def _of_lightning(
         and len(arguments.positional) > 1
     ):
         _register(context, arguments)
+    if name in MODULE_WALKS:
+        return metrics.all_held(context, named=name.startswith("named_"))
     note_device(context, name, arguments, node, frame)
     origins = [context.origin(value) for value in arguments.all()]
     if name == "all_gather" or outside.gathers(name):
@@ -349,6 +358,10 @@ def _instance(
     for base in context.project.ancestors(info):
         if isinstance(base, str) and outside.is_metric(base):
             return metrics.make(context, info.qualified, arguments, node, frame)
+    if not context.project.defines(info, "__init__"):
+        known = scripts.of_subclass(context, info, arguments, node, frame)
+        if known is not None:
+            return known
     if not context.hook.name.startswith("configure"):
         _note_handed_on(context, arguments, node, frame)
     context.built.append(info.qualified)

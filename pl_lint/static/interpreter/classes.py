@@ -137,9 +137,18 @@ def interpret(found: LightningClass, project: Project, recorder: Recorder) -> Ma
 
 
 def _roots(found: LightningClass, methods: dict[str, tuple[ClassInfo, FunctionNode]]) -> list[str]:
-    """The hooks that the class has, the steps first: what they collect, later ones use."""
+    """The hooks that the class has, as a run comes to them: what starts prepares, what steps
+    collect later hooks use."""
     hooks = [name for name in methods if name not in BUILDERS and _is_hook(found.kind, name)]
-    return sorted(hooks, key=lambda name: (not name.endswith("_step"), "batch_end" not in name))
+    return sorted(hooks, key=_turn)
+
+
+def _turn(name: str) -> int:
+    if name.endswith("_start"):
+        return 0
+    if name.endswith("_step"):
+        return 1
+    return 2 if "batch_end" in name else 3
 
 
 def _is_hook(kind: str, name: str) -> bool:
@@ -179,7 +188,7 @@ def facts_of(
         ),
         open=found.open,
         lightning=newest,
-        own_methods=tuple(_method_sites(found, recorder)),
+        own_methods=tuple(_method_sites(found, project, recorder)),
         logs=recorder.all(LogSite),
         metrics=tuple(metrics.sites(machine)),
         uses=recorder.all(MetricUse),
@@ -196,9 +205,14 @@ def _optimizes_itself(machine: Machine) -> bool:
     return lookup.own_attribute(machine, "automatic_optimization", frame) == Const(False)
 
 
-def _method_sites(found: LightningClass, recorder: Recorder) -> Iterator[MethodSite]:
-    """The methods of the class body itself; inherited ones are reported where they stand."""
-    for name, node in found.info.methods.items():
+def _method_sites(
+    found: LightningClass, project: Project, recorder: Recorder
+) -> Iterator[MethodSite]:
+    """The methods of the class body and of its mixins; those that it inherits from another class
+    of Lightning are reported there."""
+    for name, (info, node) in found.methods().items():
+        if info is not found.info and classify(info, project) is not None:
+            continue
         positional = [*node.args.posonlyargs, *node.args.args]
         count = len(positional) - len(node.args.defaults)
         yield MethodSite(
@@ -206,15 +220,15 @@ def _method_sites(found: LightningClass, recorder: Recorder) -> Iterator[MethodS
             parameters=tuple(parameter.arg for parameter in positional[1:]),
             required=tuple(parameter.arg for parameter in positional[1:count]),
             star_arguments=node.args.vararg is not None,
-            location=_signature(found, node),
+            location=_signature(info, node),
             called=name in recorder.called_methods,
             decorators=tuple(filter(None, map(dotted, node.decorator_list))),
         )
 
 
-def _signature(found: LightningClass, node: FunctionNode) -> Location:
+def _signature(info: ClassInfo, node: FunctionNode) -> Location:
     """The line with ``def``, not the whole body."""
-    where = found.info.module.source.location(node)
+    where = info.module.source.location(node)
     width = len(f"{'async ' if isinstance(node, ast.AsyncFunctionDef) else ''}def {node.name}")
     return replace(where, end_line=where.line, end_column=where.column + width)
 
@@ -224,4 +238,6 @@ def _hyperparameters(found: LightningClass, recorder: Recorder) -> Hyperparamete
     if node is None:
         return None
     names = [p.arg for p in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)][1:]
-    return HyperparameterSite(tuple(names), recorder.saves_hyperparameters, _signature(found, node))
+    return HyperparameterSite(
+        tuple(names), recorder.saves_hyperparameters, _signature(found.info, node)
+    )

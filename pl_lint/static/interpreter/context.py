@@ -77,7 +77,7 @@ class Context(ABC):
         self.attributes: dict[str, Abstract] = {}
         self.step_lists: set[str] = set()
         self.path_of = PathOf()
-        self.made: dict[int, tuple[Metric | Collection, Location]] = {}
+        self.made: dict[int, tuple[Metric | Collection, Location, str]] = {}
         self.hook = Hook()
         self.via: tuple[str, ...] = ()
         self.sampled = 0

@@ -165,13 +165,13 @@ def _compare(context: Context, node: ast.Compare, frame: Frame) -> Abstract:
     left = evaluate(context, node.left, frame)
     rights = [evaluate(context, right, frame) for right in node.comparators]
     if len(rights) == 1:
-        known = _compared(node.ops[0], left, rights[0])
+        known = compared(node.ops[0], left, rights[0])
         if known is not None:
             return Const(known)
     return Opaque(derived("call", map(context.origin, (left, *rights))))
 
 
-def _compared(op: ast.cmpop, left: Abstract, right: Abstract) -> bool | None:
+def compared(op: ast.cmpop, left: Abstract, right: Abstract) -> bool | None:
     match op, left, right:
         case ast.Eq() | ast.Is(), Const(a), Const(b):
             return a == b if isinstance(op, ast.Eq) else same_constant(a, b)

@@ -16,7 +16,7 @@ from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project, dotte
 CASE = "pl_lint.case"
 TELLING = re.compile(
     r"Trainer|Checkpoint|EarlyStopping|seed_everything|split|KFold|\.log|callback_metrics|"
-    r"\.fit\(|\bcase\b"
+    r"\.fit\(|\bcase\b|\bmonitor\b|\bcallbacks\b"
 )
 """A function whose text holds none of these leaves no site, and is not run."""
 

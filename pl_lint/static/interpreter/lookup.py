@@ -32,9 +32,15 @@ from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.names import ClassInfo, FunctionNode, Module, dotted
 
 BUILTINS = frozenset(dir(builtins))
-TRAINER_FLAGS: Table[str, str] = {"testing": "test", "predicting": "predict"}
-"""What ``self.trainer`` says of the stage. ``training`` and ``validating`` are left open: both are
-false while the sanity check runs."""
+TRAINER_FLAGS: Table[str, str] = {
+    "training": "train",
+    "testing": "test",
+    "predicting": "predict",
+    "validating": "validate",
+    "sanity_checking": "validate",
+}
+"""What ``self.trainer`` says of the stage. In validation the last two are left open: either may
+hold."""
 
 
 # --- names ----------------------------------------------------------------------------------------
@@ -111,13 +117,18 @@ def own_attribute(context: Context, attr: str, frame: Frame) -> Abstract:
     method = context.find_method(attr)
     if method is not None:
         info, node = method
-        if any(dotted(d) in ("property", "cached_property") for d in node.decorator_list):
+        if is_property(node):
             return context.run(node, Frame(info.module, {}, info), Arguments(), Self())
         return Bound(Self(), attr)
     for info in context.ancestors:
         if isinstance(info, ClassInfo) and attr in info.constants:
             return constant(context, info.constants[attr], info.module, f"{info.name}.{attr}")
     return _of_lightning(context, attr)
+
+
+def is_property(node: FunctionNode) -> bool:
+    names = [dotted(decorator) or "" for decorator in node.decorator_list]
+    return any(name.rpartition(".")[2] in ("property", "cached_property") for name in names)
 
 
 def _of_lightning(context: Context, attr: str) -> Abstract:
@@ -129,8 +140,10 @@ def _of_lightning(context: Context, attr: str) -> Abstract:
 
 
 def _of_trainer(context: Context, text: str, attr: str) -> Abstract:
-    if text == "self.trainer" and attr in TRAINER_FLAGS and context.hook.stage:
-        return Const(context.hook.stage == TRAINER_FLAGS[attr])
+    stage, flag = context.hook.stage, TRAINER_FLAGS.get(attr)
+    either = flag == stage == "validate"
+    if text == "self.trainer" and flag and stage and not either:
+        return Const(stage == flag)
     return Reference(f"{text}.{attr}")
 
 
@@ -226,11 +239,11 @@ def fits(pattern: Value, attr: str) -> bool:
 
 def duplicate(context: Context, value: Metric | Collection) -> Metric | Collection:
     """A deep copy: the same making, a state of its own."""
-    where = context.made[value.identity][1]
+    _, where, _ = context.made[value.identity]
     if isinstance(value, Metric):
         copy: Metric | Collection = replace(value, identity=context.identity())
     else:
         members = tuple((name, duplicate(context, one)) for name, one in value.members)
         copy = replace(value, identity=context.identity(), members=members)
-    context.made[copy.identity] = (copy, where)
+    context.made[copy.identity] = (copy, where, context.hook.name)
     return copy

@@ -33,7 +33,7 @@ SAME_OBJECT = frozenset(
 def make(context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame) -> Metric:
     """A fresh metric object."""
     metric = Metric(context.identity(), name, outside.pairs(arguments))
-    context.made[metric.identity] = (metric, context.location(node, frame))
+    context.made[metric.identity] = (metric, context.location(node, frame), context.hook.name)
     return metric
 
 
@@ -47,7 +47,8 @@ def make_collection(
         for name in ("prefix", "postfix")
     }
     collection = Collection(context.identity(), tuple(members), complete=complete, **affixes)
-    context.made[collection.identity] = (collection, context.location(node, frame))
+    where = context.location(node, frame)
+    context.made[collection.identity] = (collection, where, context.hook.name)
     return collection
 
 
@@ -147,6 +148,14 @@ def _of_collection(collection: Collection, name: str) -> Abstract:
     return NOTHING
 
 
+def all_held(context: Context, named: bool) -> Sequence:
+    """What ``self.modules()`` goes over, as far as metrics are concerned."""
+    held = [(context.path_of(number), made) for number, (made, _, _) in context.made.items()]
+    metrics = [(Const(path), made) for path, made in held if not path.startswith("<")]
+    items = (Sequence(pair) if named else pair[1] for pair in metrics)
+    return Sequence((*items, NOTHING))
+
+
 def note(
     context: Context, metric: MadeOf, what: str, node: ast.expr | ast.stmt, frame: Frame
 ) -> None:
@@ -160,10 +169,10 @@ def note(
 
 def sites(context: Context) -> Iterable[MetricSite]:
     """Every metric that was made, under the name by which the class reaches it."""
-    for identity, (made, where) in context.made.items():
+    for identity, (made, where, hook) in context.made.items():
         path = context.path_of(identity)
         container = path.partition("[")[0] if "[" in path else ""
         if isinstance(made, Metric):
-            yield MetricSite(path, made.name, made.arguments, where, container)
+            yield MetricSite(path, made.name, made.arguments, where, container, hook)
         else:
-            yield MetricSite(path, "torchmetrics.MetricCollection", (), where, container)
+            yield MetricSite(path, "torchmetrics.MetricCollection", (), where, container, hook)

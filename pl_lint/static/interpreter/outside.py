@@ -48,6 +48,7 @@ SAME_VALUE = frozenset(
         "builtins.float",
         "torch.tensor",
         "torch.as_tensor",
+        "torch.device",
         "torch.FloatTensor",
         "numpy.array",
         "numpy.asarray",

@@ -20,6 +20,7 @@ from pl_lint.static.interpreter.abstract import (
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.outside import pairs
+from pl_lint.static.names import dotted
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Built:
 
     location: Location
     per_step: bool
+    per_epoch: bool
 
 
 STEP_WORDS = frozenset({"total_steps", "num_training_steps", "estimated_stepping_batches"})
@@ -45,7 +47,7 @@ def build(
     context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
 ) -> Instance:
     """A scheduler, remembered until ``configure_optimizers`` returns it."""
-    built = Built(context.location(node, frame), _mentions_steps(node))
+    built = Built(context.location(node, frame), _mentions_steps(node), _counts_epochs(node))
     return Instance(name, pairs(arguments), arguments.complete, built)
 
 
@@ -55,6 +57,13 @@ def _mentions_steps(node: ast.Call) -> bool:
     for part in ast.walk(node):
         words.add(part.attr if isinstance(part, ast.Attribute) else getattr(part, "id", None))
     return bool(words & STEP_WORDS)
+
+
+def _counts_epochs(node: ast.Call) -> bool:
+    """Whether the number of steps is, by its name, a number of epochs."""
+    lengths = [keyword.value for keyword in node.keywords if keyword.arg in STEP_WORDS]
+    names = (dotted(length) or "" for length in lengths)
+    return any("epoch" in name.rpartition(".")[2] for name in names)
 
 
 def record(context: Context, returned: Abstract) -> None:
@@ -119,6 +128,7 @@ def _of_config(
                 form=form,  # type: ignore[arg-type]
                 per_step=built.per_step,
                 location=built.location,
+                per_epoch=built.per_epoch,
             )
 
 

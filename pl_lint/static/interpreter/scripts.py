@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import (
@@ -18,6 +18,7 @@ from pl_lint.facts.sites import (
     TrainerSite,
 )
 from pl_lint.facts.values import UNKNOWN, Known, Value
+from pl_lint.static.interpreter import lookup
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Const,
@@ -28,6 +29,7 @@ from pl_lint.static.interpreter.abstract import (
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.outside import pairs
+from pl_lint.static.names import ClassInfo
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Trainer:
         )
 
 
+RELOADED = "reloaded"
+"""The label of a model whose weights were loaded into it."""
 WATCHERS = (lightning.MODEL_CHECKPOINT, lightning.EARLY_STOPPING)
 SEED = {
     "torch.utils.data.random_split": "generator",
@@ -56,7 +60,8 @@ STATE = {
     "sklearn.model_selection.KFold": "random_state",
     "sklearn.model_selection.StratifiedKFold": "random_state",
 }
-RUNS = frozenset({"fit", "validate", "test", "predict"})
+CKPT_PATH = {"fit": 4, "validate": 2, "test": 2, "predict": 4}
+"""The calls of a Trainer that run a model, and where they take a checkpoint."""
 
 
 def call(
@@ -73,6 +78,21 @@ def call(
         value = _value(workers, NO, arguments)
         context.recorder.add(SeedSite(value, context.location(node, frame)))
     _split(context, name, arguments, node, frame)
+    return None
+
+
+def of_subclass(
+    context: Context, info: ClassInfo, arguments: Arguments, node: ast.Call, frame: Frame
+) -> Instance | None:
+    """An object of a project's own ModelCheckpoint, EarlyStopping or Trainer."""
+    if context.project.defines(info, "format_checkpoint_name"):  # files are named otherwise
+        return None
+    for base in context.project.ancestors(info):
+        canonical = lightning.canonical(base) if isinstance(base, str) else None
+        if canonical in WATCHERS:
+            return _watcher(context, canonical, arguments, node, frame)
+        if canonical == lightning.TRAINER:
+            return _trainer(context, arguments, node, frame)
     return None
 
 
@@ -172,7 +192,9 @@ def method(
     frame: Frame,
 ) -> None:
     """``trainer.fit(model)`` and its sisters; other methods of known objects leave no site."""
-    if receiver.name != lightning.TRAINER or name not in RUNS:
+    if name == "load_state_dict" and isinstance(node.func, ast.Attribute):
+        lookup.rebind(context, node.func.value, replace(receiver, label=RELOADED), frame)
+    if receiver.name != lightning.TRAINER or name not in CKPT_PATH:
         return
     trainer = receiver.label if isinstance(receiver.label, Trainer) else Trainer(None, ())
     model = arguments.get(0, "model")
@@ -183,15 +205,20 @@ def method(
             trainer=trainer.site.location if trainer.site is not None else None,
             model=class_name(model),
             passes_model=model is not None and model != Const(None),
-            ckpt_path=_value(arguments.keywords.get("ckpt_path"), ABSENT, arguments),
+            ckpt_path=_value(arguments.get(CKPT_PATH[name], "ckpt_path"), ABSENT, arguments),
             monitored=trainer.monitored,
             location=context.location(node, frame),
+            reloaded=any(_is_reloaded(option) for option in options(model or Const(None))),
         )
     )
     if name == "fit":
         for watcher in trainer.watchers:
             for option in options(model or Const(None)):
                 context.recorder.link(watcher.location, class_name(option))
+
+
+def _is_reloaded(model: Abstract) -> bool:
+    return isinstance(model, Instance) and model.label == RELOADED
 
 
 def class_name(value: Abstract | None) -> str:

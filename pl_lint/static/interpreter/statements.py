@@ -9,7 +9,7 @@ from collections.abc import Mapping as Table
 from pl_lint.static.interpreter import listing, lookup
 from pl_lint.static.interpreter.abstract import NOTHING, Abstract, Const, Function, Sequence, join
 from pl_lint.static.interpreter.context import Context, Frame, Snapshot
-from pl_lint.static.interpreter.expressions import binary
+from pl_lint.static.interpreter.expressions import binary, compared
 from pl_lint.static.interpreter.iteration import an_element, elements
 from pl_lint.static.interpreter.truth import truth
 from pl_lint.static.names import FunctionNode
@@ -133,8 +133,36 @@ def _joined_names(one: dict[str, Abstract], other: dict[str, Abstract]) -> dict[
 
 
 def _match(context: Context, node: ast.Match, frame: Frame) -> bool:
-    context.evaluate(node.subject, frame)
-    return branches(context, frame, (*(case.body for case in node.cases), []))
+    """The cases that the subject can fit, up to the first that it surely fits."""
+    subject = context.evaluate(node.subject, frame)
+    bodies: list[list[ast.stmt]] = []
+    for case in node.cases:
+        fits = _fits(context, case.pattern, subject, frame)
+        guard = truth(context.evaluate(case.guard, frame)) if case.guard is not None else True
+        if fits is not False and guard is not False:
+            bodies.append(case.body)
+        if fits and guard:
+            break
+    else:
+        bodies.append([])
+    return branches(context, frame, tuple(bodies))
+
+
+def _fits(context: Context, pattern: ast.pattern, subject: Abstract, frame: Frame) -> bool | None:
+    """Whether a subject fits a pattern; None where that is open."""
+    match pattern:
+        case ast.MatchAs(None, name):
+            if name is not None:
+                frame.names[name] = subject
+            return True
+        case ast.MatchValue(value):
+            return compared(ast.Eq(), subject, context.evaluate(value, frame))
+        case ast.MatchSingleton(value):
+            return compared(ast.Is(), subject, Const(value))
+        case ast.MatchOr(patterns):
+            verdicts = [_fits(context, one, subject, frame) for one in patterns]
+            return True if True in verdicts else (None if None in verdicts else False)
+    return None
 
 
 def _try(context: Context, node: ast.Try, frame: Frame) -> bool:
