@@ -33,8 +33,9 @@ PROVED = with_head("""
     """)
 REFUTED = PROVED.replace(
     'self.log("val_rmse", torch.sqrt(self.loss(batch)))',
-    'self.log("val_rmse", torch.sqrt(self.net(batch[0]).abs()).mean())',
+    'self.log("val_rmse", torch.sqrt(self.net(batch[0]).abs()).sum() / len(batch[0]))',
 )
+"""A mean of roots, written so that reading does not see the mean."""
 SELECT = '[tool.pl-lint]\nselect = ["LTN101", "LTN103"]\n'
 
 
