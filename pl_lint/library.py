@@ -18,7 +18,7 @@ from pl_lint.config import nearest
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.report.text import render_finding
 from pl_lint.runtime.battery import Battery, RunFailed
-from pl_lint.runtime.runs import Runner
+from pl_lint.runtime.isolation.runs import Runner
 from pl_lint.runtime.specs import CaseRef
 from pl_lint.static.sources import lines_of
 

@@ -19,7 +19,7 @@ from pl_lint.facts.values import Unknown, may_be
 from pl_lint.findings import Location
 from pl_lint.join import same_place
 from pl_lint.plugin.reading import ProjectReading, Target
-from pl_lint.runtime.runs import Runner
+from pl_lint.runtime.isolation.runs import Runner
 from pl_lint.runtime.specs import CaseRef, RunSpec
 
 ROOT = Path(__file__).parents[1]

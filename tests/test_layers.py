@@ -118,7 +118,7 @@ def test_no_room_but_the_runtime_names_torch(room: str) -> None:
         "pl_lint.docs, pl_lint.rules.registry as r; list(r.all_rules())",
         "pl_lint.checks.registry as r; r.all_checks()",
         "pl_lint.join",
-        "pl_lint.runtime.runs, pl_lint.runtime.battery, pl_lint.runtime.cases",
+        "pl_lint.runtime.isolation.runs, pl_lint.runtime.battery, pl_lint.runtime.cases",
     ],
     ids=["package", "reader", "checks", "join", "pytest side of runs"],
 )

@@ -18,7 +18,7 @@ from pl_lint.plugin.reading import Target
 from pl_lint.report.text import render_finding
 from pl_lint.runtime.battery import Battery, RunFailed
 from pl_lint.runtime.cases import CaseError
-from pl_lint.runtime.runs import RunnerError
+from pl_lint.runtime.isolation.runs import RunnerError
 from pl_lint.static.sources import lines_of
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from pl_lint.plugin.summary import Summary, count
 from pl_lint.rules.registry import all_rules
 from pl_lint.runtime.battery import Battery, RunFailed
 from pl_lint.runtime.cases import import_root
-from pl_lint.runtime.runs import Runner
+from pl_lint.runtime.isolation.runs import Runner
 from pl_lint.runtime.specs import CaseRef
 
 NOTHING_RAN = pytest.ExitCode.NO_TESTS_COLLECTED

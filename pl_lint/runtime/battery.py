@@ -21,8 +21,8 @@ from pl_lint.facts.events import (
     from_json,
 )
 from pl_lint.findings import Finding, Location
-from pl_lint.runtime.outcome import RunOutcome
-from pl_lint.runtime.runs import Runner
+from pl_lint.runtime.isolation.outcome import RunOutcome
+from pl_lint.runtime.isolation.runs import Runner
 from pl_lint.runtime.specs import CASE_FILE, CaseRef, RunSpec
 from pl_lint.runtime.worlds import World
 

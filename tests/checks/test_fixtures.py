@@ -18,7 +18,7 @@ from pl_lint.config import Config
 from pl_lint.findings import Finding, Status
 from pl_lint.plugin.reading import ProjectReading, Target
 from pl_lint.runtime.battery import Battery, RunFailed
-from pl_lint.runtime.runs import Runner
+from pl_lint.runtime.isolation.runs import Runner
 from pl_lint.runtime.specs import CaseRef
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "checks"

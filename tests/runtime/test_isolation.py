@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from pl_lint.runtime import process, reaper
-from pl_lint.runtime.outcome import RunOutcome
-from pl_lint.runtime.runs import Limits, Request, Runner, RunnerError
+from pl_lint.runtime.isolation import process, reaper
+from pl_lint.runtime.isolation.outcome import RunOutcome
+from pl_lint.runtime.isolation.runs import Limits, Request, Runner, RunnerError
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
@@ -158,7 +158,7 @@ def test_a_specification_is_named_by_what_it_says(tmp_path: Path) -> None:
 CLIENT = """
 import json, sys
 from pathlib import Path
-from pl_lint.runtime.runs import Runner
+from pl_lint.runtime.isolation.runs import Runner
 base, root, spec = json.loads(sys.argv[1])
 sys.path.insert(0, {here!r})
 with Runner(Path(base), Path(root), preload=(), namespaces=()) as runner:

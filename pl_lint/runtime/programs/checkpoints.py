@@ -12,8 +12,8 @@ from typing import Any
 import numpy
 import torch
 
-from pl_lint.runtime.attributes import plain_attributes
 from pl_lint.runtime.namespace import Namespace
+from pl_lint.runtime.watching.attributes import plain_attributes
 
 BEST_KEEPER = "BestKeeper"
 

@@ -17,11 +17,11 @@ import torch
 
 from pl_lint.facts.events import CaseFacts, LoggerPoint, Note, RunError
 from pl_lint.runtime import cases
-from pl_lint.runtime.callsite import last_user_line
 from pl_lint.runtime.data import Cut, NotRebuilt, Supply, as_list, cut_loader, like, samples_of
 from pl_lint.runtime.namespace import Namespace, namespace_of
 from pl_lint.runtime.preparation import prepare_once
 from pl_lint.runtime.specs import RunSpec
+from pl_lint.runtime.watching.callsite import last_user_line
 
 # Of the case's own Trainer arguments only those that change what training does are kept; where it
 # runs, for how long and where it writes is the kit's business.

@@ -15,9 +15,7 @@ import torch
 
 from pl_lint.facts.events import EvaluationPass, RunError, RunRecord
 from pl_lint.runtime.data import Cut
-from pl_lint.runtime.metrics import MetricTap
 from pl_lint.runtime.namespace import Namespace
-from pl_lint.runtime.normalisers import FollowNormalisers
 from pl_lint.runtime.programs.common import (
     Subject,
     caught,
@@ -26,9 +24,11 @@ from pl_lint.runtime.programs.common import (
     make_trainer,
     seed_all,
 )
-from pl_lint.runtime.recorder import Recorder
 from pl_lint.runtime.specs import RunSpec
-from pl_lint.runtime.watcher import watcher
+from pl_lint.runtime.watching.metrics import MetricTap
+from pl_lint.runtime.watching.normalisers import FollowNormalisers
+from pl_lint.runtime.watching.recorder import Recorder
+from pl_lint.runtime.watching.watcher import watcher
 
 _CUT = {"label": "", "size": None, "shuffled": False, "uneven": False}
 

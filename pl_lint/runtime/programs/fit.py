@@ -23,7 +23,6 @@ from pl_lint.facts.events import (
     RunRecord,
 )
 from pl_lint.runtime.data import Cut, NotRebuilt, as_list, like, shortened
-from pl_lint.runtime.metrics import MetricTap
 from pl_lint.runtime.programs import checkpoints
 from pl_lint.runtime.programs.common import (
     Subject,
@@ -32,11 +31,12 @@ from pl_lint.runtime.programs.common import (
     fresh,
     make_trainer,
 )
-from pl_lint.runtime.recorder import Recorder
-from pl_lint.runtime.schedulers import placed_schedulers, scheduler_states
 from pl_lint.runtime.specs import RunSpec
-from pl_lint.runtime.tensorboard import read_points
-from pl_lint.runtime.watcher import watcher
+from pl_lint.runtime.watching.metrics import MetricTap
+from pl_lint.runtime.watching.recorder import Recorder
+from pl_lint.runtime.watching.schedulers import placed_schedulers, scheduler_states
+from pl_lint.runtime.watching.tensorboard import read_points
+from pl_lint.runtime.watching.watcher import watcher
 
 EPOCHS = 2
 TRAINING_BATCHES = 6

@@ -9,9 +9,7 @@ import torch
 from torchmetrics import Metric
 
 from pl_lint.facts.events import RunError, RunRecord
-from pl_lint.runtime.metrics import MetricTap
 from pl_lint.runtime.namespace import Namespace
-from pl_lint.runtime.overflow import FindOverflow
 from pl_lint.runtime.programs.common import (
     Subject,
     caught,
@@ -28,9 +26,11 @@ from pl_lint.runtime.programs.fit import (
     VALIDATION_SAMPLES,
     shorten,
 )
-from pl_lint.runtime.recorder import Recorder
 from pl_lint.runtime.specs import RunSpec
-from pl_lint.runtime.watcher import watcher
+from pl_lint.runtime.watching.metrics import MetricTap
+from pl_lint.runtime.watching.overflow import FindOverflow
+from pl_lint.runtime.watching.recorder import Recorder
+from pl_lint.runtime.watching.watcher import watcher
 
 HALF = (torch.float16, torch.bfloat16)
 

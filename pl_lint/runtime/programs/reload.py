@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from pl_lint.facts.events import RunError, RunRecord
-from pl_lint.runtime.construction import Construction, watched_construction
 from pl_lint.runtime.data import Supply
 from pl_lint.runtime.programs.common import (
     Subject,
@@ -23,6 +22,7 @@ from pl_lint.runtime.programs.common import (
 )
 from pl_lint.runtime.programs.fit import VALIDATION, VALIDATION_SAMPLES
 from pl_lint.runtime.specs import RunSpec
+from pl_lint.runtime.watching.construction import Construction, watched_construction
 
 # Predictions say most; a module without predict data is compared by what it logs.
 STAGES = ("predict", "validate", "test")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pl_lint.facts.events import RunError, RunRecord, to_json
+from pl_lint.runtime.isolation.wire import write_atomically
 from pl_lint.runtime.programs.common import Subject, caught, fresh, make_trainer
 from pl_lint.runtime.specs import CASE_FILE, RunSpec
-from pl_lint.runtime.wire import write_atomically
 
 METHODS = {"train": "fit", "validate": "validate", "test": "test", "predict": "predict"}
 

@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pl_lint.findings import Location
-from pl_lint.runtime.callsite import caller
+from pl_lint.runtime.watching.callsite import caller
 
 
 @dataclass(frozen=True)

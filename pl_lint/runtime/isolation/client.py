@@ -13,8 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pl_lint.runtime.outcome import Observed
-from pl_lint.runtime.wire import Channel, Closed, Files, Message, TemplateOrder, write_atomically
+from pl_lint.runtime.isolation.outcome import Observed
+from pl_lint.runtime.isolation.wire import (
+    Channel,
+    Closed,
+    Files,
+    Message,
+    TemplateOrder,
+    write_atomically,
+)
 
 POLL = 0.02
 """Seconds between looks at how much a run has printed."""
@@ -22,7 +29,8 @@ LAST_WORDS = 1.0
 """Seconds that a run to be killed has for writing its stacks."""
 BOOT = (
     "import json, sys; a = json.loads(sys.argv[1]); sys.path[:] = a['sys_path']; "
-    "from pl_lint.runtime.server import main; main(a['descriptor'], a['client'], a['modules'])"
+    "from pl_lint.runtime.isolation.server import main; "
+    "main(a['descriptor'], a['client'], a['modules'])"
 )
 """Not ``-m``, which would put the current directory, and whatever lies there, first in sys.path."""
 ONE_THREAD = tuple(f"{library}_NUM_THREADS" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR"))

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from pl_lint.runtime import reaper
-from pl_lint.runtime.wire import Ending, Files, Frame, RunOrder, write_atomically
+from pl_lint.runtime.isolation import reaper
+from pl_lint.runtime.isolation.wire import Ending, Files, Frame, RunOrder, write_atomically
 
 LOOPBACK = {"linux": "lo", "darwin": "lo0"}
 LAUNCHERS = ("SLURM_", "OMPI_", "PMI_", "PMIX_", "LSB_", "JSM_", "TORCHELASTIC_", "PL_", "LT_")

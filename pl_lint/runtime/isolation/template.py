@@ -16,8 +16,8 @@ import sys
 import time
 from typing import NoReturn
 
-from pl_lint.runtime import process, reaper
-from pl_lint.runtime.wire import Channel, Closed, Ending, Files, RunOrder, TemplateOrder
+from pl_lint.runtime.isolation import process, reaper
+from pl_lint.runtime.isolation.wire import Channel, Closed, Ending, Files, RunOrder, TemplateOrder
 
 TICK = 0.01
 """Seconds between looks at the run's processes: no signal handlers that they would inherit."""

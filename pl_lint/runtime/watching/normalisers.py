@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from pl_lint.runtime.callsite import caller
+from pl_lint.runtime.watching.callsite import caller
 
 _MEANS = (torch.mean, torch.Tensor.mean, torch.nanmean, torch.Tensor.nanmean)
 _DIVISIONS = (

@@ -7,9 +7,9 @@ import signal
 import time
 from collections.abc import Callable
 
-from pl_lint.runtime.client import Flooded, Gone, Stopped, Template, await_text, mark
-from pl_lint.runtime.outcome import Observed, read_ending
-from pl_lint.runtime.wire import Files, Message, RunOrder
+from pl_lint.runtime.isolation.client import Flooded, Gone, Stopped, Template, await_text, mark
+from pl_lint.runtime.isolation.outcome import Observed, read_ending
+from pl_lint.runtime.isolation.wire import Files, Message, RunOrder
 
 CLEANING = 15.0
 """Seconds that a template has for ending a run before it is ended itself."""

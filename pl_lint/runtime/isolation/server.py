@@ -17,8 +17,8 @@ import sys
 import traceback
 from typing import NoReturn
 
-from pl_lint.runtime import reaper, template
-from pl_lint.runtime.wire import Channel, Closed, TemplateOrder
+from pl_lint.runtime.isolation import reaper, template
+from pl_lint.runtime.isolation.wire import Channel, Closed, TemplateOrder
 
 TICK = 0.1
 """Seconds between looks at ended templates and at whether the client still lives."""

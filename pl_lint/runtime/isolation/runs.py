@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from filelock import FileLock
 
 import pl_lint
-from pl_lint.runtime.client import (
+from pl_lint.runtime.isolation.client import (
     Limits,
     RunnerError,
     ServerProcess,
@@ -31,9 +31,9 @@ from pl_lint.runtime.client import (
     Template,
     absolute_import_path,
 )
-from pl_lint.runtime.outcome import Observed, RunOutcome, judge
-from pl_lint.runtime.supervise import Supervision
-from pl_lint.runtime.wire import Files, Place, RunOrder, TemplateOrder, write_atomically
+from pl_lint.runtime.isolation.outcome import Observed, RunOutcome, judge
+from pl_lint.runtime.isolation.supervise import Supervision
+from pl_lint.runtime.isolation.wire import Files, Place, RunOrder, TemplateOrder, write_atomically
 
 __all__ = ["Limits", "RunOutcome", "Runner", "RunnerError"]
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from pl_lint.facts.events import OptimizerStep
-from pl_lint.runtime.metrics import Moment
 from pl_lint.runtime.namespace import Namespace
-from pl_lint.runtime.recorder import Recorder
+from pl_lint.runtime.watching.metrics import Moment
+from pl_lint.runtime.watching.recorder import Recorder
 
 # Layers whose output in training mode depends on the batch or on chance.
 _MODE_DEPENDENT = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.modules.dropout._DropoutNd)

@@ -13,7 +13,7 @@ from torchmetrics import Metric
 
 from pl_lint.facts.events import LogEvent, Replay
 from pl_lint.facts.torchmetrics import is_tracker
-from pl_lint.runtime.metrics import History, MetricTap, Update, replay
+from pl_lint.runtime.watching.metrics import History, MetricTap, Update, replay
 
 # Prefix sums of a long epoch cost the square of its batches; the formulas need a few batches only.
 MOST_BATCHES_FOR_FORMULAS = 16

@@ -20,10 +20,10 @@ from torchmetrics import Metric
 
 from pl_lint.facts.events import EpochValues, LogEvent, Replay
 from pl_lint.findings import Location
-from pl_lint.runtime.callsite import caller
-from pl_lint.runtime.metrics import MetricTap, Moment, scalar
 from pl_lint.runtime.namespace import Namespace
-from pl_lint.runtime.replays import replays_of
+from pl_lint.runtime.watching.callsite import caller
+from pl_lint.runtime.watching.metrics import MetricTap, Moment, scalar
+from pl_lint.runtime.watching.replays import replays_of
 
 SizesByStage = Mapping[str, Sequence[tuple[int, ...]]]
 

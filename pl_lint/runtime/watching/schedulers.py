@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from pl_lint.facts.events import SchedulerState
 from pl_lint.findings import Location
-from pl_lint.runtime.callsite import caller
+from pl_lint.runtime.watching.callsite import caller
 
 Places = WeakKeyDictionary[LRScheduler, Location]
 # Where schedulers keep the number of steps after which they are done (torch.optim.lr_scheduler).

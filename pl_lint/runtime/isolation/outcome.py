@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pl_lint.runtime import process
-from pl_lint.runtime.wire import Ending, Files, Frame
+from pl_lint.runtime.isolation import process
+from pl_lint.runtime.isolation.wire import Ending, Files, Frame
 
 Status = Literal["finished", "raised", "exited", "crashed", "hung", "flooded"]
 TAIL = 4096
