@@ -7,7 +7,7 @@ Known, OneOf, Pattern or Unknown, and an origin names what a logged value was ma
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from pl_lint.facts.values import UNKNOWN, Known, Value, may_be
@@ -239,7 +239,10 @@ class MetricUse:
 
 @dataclass(frozen=True)
 class MethodSite:
-    """A method as the class body defines it. ``called`` inside the files read, as far as seen."""
+    """A method as the class body defines it.
+
+    ``called``: its class calls it, or some code of the project names it (``model.on_something``).
+    """
 
     name: str
     parameters: tuple[str, ...]
@@ -441,8 +444,6 @@ class ProjectFacts:
     seeds: tuple[SeedSite, ...] = ()
     splits: tuple[SplitSite, ...] = ()
     cases: tuple[CaseSite, ...] = ()
-    attributes_used: frozenset[str] = field(default=frozenset())
-    """Every attribute name that some expression of the project reads (``model.on_something``)."""
 
     def modules(self) -> tuple[ClassFacts, ...]:
         return tuple(found for found in self.classes if found.kind == "module")

@@ -62,7 +62,7 @@ def removed_epoch_end(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.classes:
         for method in owner.own_methods if _surely_lightning(owner) else ():
             problem = _refused(owner, method)
-            if problem is None and not _called_otherwise(facts, method):
+            if problem is None and not _called_otherwise(method):
                 problem = _called_without(owner, method)
             if problem is not None:
                 message, remedy = problem
@@ -133,7 +133,7 @@ def hook_never_called(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.classes:
         for method in owner.own_methods if not owner.open else ():
-            if _called_otherwise(facts, method):
+            if _called_otherwise(method):
                 continue
             problem = _dead(owner, method)
             if problem is not None:
@@ -143,9 +143,9 @@ def hook_never_called(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-def _called_otherwise(facts: ProjectFacts, method: MethodSite) -> bool:
+def _called_otherwise(method: MethodSite) -> bool:
     """Whether the project itself uses the method, or it is nothing that Lightning could call."""
-    if method.called or method.name in facts.attributes_used:
+    if method.called:
         return True
     return bool({name.rpartition(".")[2] for name in method.decorators} & NO_HOOK)
 

@@ -263,10 +263,10 @@ class Project:
             return None
         return target.constants[last], target
 
-    def defines(self, info: ClassInfo, method: str) -> bool:
-        """Whether a class has a method of its own or from another class of the project."""
+    def method(self, info: ClassInfo, name: str) -> tuple[ClassInfo, FunctionNode] | None:
+        """A method of a class or of what it inherits from the files read, and its owner."""
         own = (base for base in self.ancestors(info) if isinstance(base, ClassInfo))
-        return any(method in base.methods for base in own)
+        return next(((base, base.methods[name]) for base in own if name in base.methods), None)
 
     def ancestors(self, info: ClassInfo) -> tuple[ClassInfo | str, ...]:
         """The class and everything it inherits, in the order that Python looks members up."""

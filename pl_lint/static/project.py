@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from pl_lint.config import Config
 from pl_lint.facts.sites import (
@@ -43,11 +44,12 @@ def gather(sources: Sequence[SourceFile], config: Config) -> ProjectFacts:
     shared = Recorder()
     found = tuple(_lightning_classes(project))
     classes = tuple(_facts(one, project, shared, versions) for one in found)
+    names_used = _NamesUsed(sources, versions)
     skip = frozenset(one.info for one in found)
     for module in project.modules:
         interpret_file(module, project, shared, skip)
     return ProjectFacts(
-        classes=classes,
+        classes=tuple(names_used.marked(one) for one in classes),
         monitors=tuple(_linked(shared, project, found)),
         stray_logs=shared.all(StrayLog),
         trainers=shared.all(TrainerSite),
@@ -55,7 +57,6 @@ def gather(sources: Sequence[SourceFile], config: Config) -> ProjectFacts:
         seeds=shared.all(SeedSite),
         splits=shared.all(SplitSite),
         cases=shared.all(CaseSite),
-        attributes_used=_attributes_used(sources),
     )
 
 
@@ -104,12 +105,38 @@ def _visible(module: Module, project: Project) -> set[ClassInfo]:
     return {*module.classes.values(), *(one for one in named if isinstance(one, ClassInfo))}
 
 
-def _attributes_used(sources: Sequence[SourceFile]) -> frozenset[str]:
-    """Every name that is read as an attribute or written as a string, over all files.
+class _NamesUsed:
+    """Names that are read as an attribute or written as a string, by the project they stand in.
 
     A search of the text instead of one more walk over every tree: what it finds too much makes a
-    rule silent, never loud.
+    rule silent, never loud. One project does not call the methods of another beside it.
     """
-    return frozenset(
-        name for source in sources for match in USED.findall(source.text) for name in match if name
-    )
+
+    def __init__(self, sources: Sequence[SourceFile], versions: Versions) -> None:
+        self._versions = versions
+        self._texts: dict[Path, list[str]] = {}
+        for source in sources:
+            self._texts.setdefault(versions.project_of(source.path), []).append(source.text)
+        self._names: dict[Path, frozenset[str]] = {}
+
+    def marked(self, owner: ClassFacts) -> ClassFacts:
+        """The class with what code around it calls."""
+        home = self._versions.project_of(owner.location.path)
+        methods = (
+            replace(one, called=one.called or self._used(one.name, home))
+            for one in owner.own_methods
+        )
+        return replace(owner, own_methods=tuple(methods))
+
+    def _used(self, name: str, home: Path) -> bool:
+        return any(
+            name in self._in(folder)
+            for folder in self._texts
+            if folder.is_relative_to(home) or home.is_relative_to(folder)
+        )
+
+    def _in(self, folder: Path) -> frozenset[str]:
+        if folder not in self._names:
+            found = (name for text in self._texts[folder] for name in USED.findall(text))
+            self._names[folder] = frozenset(one for pair in found for one in pair if one)
+        return self._names[folder]

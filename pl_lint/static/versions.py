@@ -68,7 +68,7 @@ class Versions:
     def __init__(self, sources: Sequence[SourceFile], config: Config) -> None:
         self._configured = config.lightning_version
         self._common = _common_folder(sources)
-        self._old = {self._project(source.path) for source in sources if _is_old(source.text)}
+        self._old = {self.project_of(source.path) for source in sources if _is_old(source.text)}
         self._new = {source.path for source in sources if NEW.search(source.text)}
 
     def newest(self, path: str) -> str:
@@ -79,10 +79,10 @@ class Versions:
             pinned = newest_pinned(folder)
             if pinned is not None:
                 return pinned
-        old = self._project(path) in self._old and path not in self._new
+        old = self.project_of(path) in self._old and path not in self._new
         return UNDATED_OLD if old else ""
 
-    def _project(self, path: str) -> Path:
+    def project_of(self, path: str) -> Path:
         """Where the project of a file begins; without any sign, where the reading begins."""
         return _project_folder(path) or self._common
 

@@ -138,6 +138,13 @@ class Self:
 
 
 @dataclass(frozen=True)
+class Holder:
+    """An object of a class that Lightning does not call: an experiment that holds a Trainer."""
+
+    info: ClassInfo
+
+
+@dataclass(frozen=True)
 class Super:
     """``super()`` in a method that ``after`` defines."""
 
@@ -178,6 +185,7 @@ Abstract = (
     | LocalClass
     | Function
     | Self
+    | Holder
     | Super
     | Bound
     | Opaque

@@ -25,6 +25,7 @@ from pl_lint.static.interpreter.abstract import (
     Collection,
     Const,
     Function,
+    Holder,
     Instance,
     LocalClass,
     Mapping,
@@ -183,6 +184,8 @@ def call_method(
     match receiver:
         case Self():
             return _own_method(context, name, arguments, node, frame)
+        case Holder(info) if name in context.attributes or context.project.method(info, name):
+            return _held(context, receiver, name, arguments, node, frame)
         case Super(after):
             return _inherited(context, after, name, arguments, node, frame)
         case Choice(choices):
@@ -264,6 +267,24 @@ def _own_method(
             logs.record(context, name, arguments, node, frame)
         return _follow(context, function, inner, arguments, Self() if with_self else None)
     return _of_lightning(context, name, arguments, node, frame)
+
+
+def _held(
+    context: Context,
+    receiver: Holder,
+    name: str,
+    arguments: Arguments,
+    node: ast.Call,
+    frame: Frame,
+) -> Abstract:
+    """Call a method, or what an attribute holds, of an object that Lightning does not know."""
+    found = context.project.method(receiver.info, name)
+    if name in context.attributes or found is None:
+        return call(context, context.attributes[name], arguments, node, frame)
+    info, function = found
+    inner = Frame(info.module, {}, info, depth=frame.depth + 1)
+    given = receiver if _receives_self(function) else None
+    return _follow(context, function, inner, arguments, given)
 
 
 def _of_lightning(
@@ -358,7 +379,7 @@ def _instance(
     for base in context.project.ancestors(info):
         if isinstance(base, str) and outside.is_metric(base):
             return metrics.make(context, info.qualified, arguments, node, frame)
-    if not context.project.defines(info, "__init__"):
+    if context.project.method(info, "__init__") is None:
         known = scripts.of_subclass(context, info, arguments, node, frame)
         if known is not None:
             return known

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 
 from pl_lint.facts.sites import CaseSite
-from pl_lint.static.interpreter.abstract import Opaque
+from pl_lint.static.interpreter.abstract import Holder
 from pl_lint.static.interpreter.context import Arguments, Frame
 from pl_lint.static.interpreter.machine import BUDGET, Machine
 from pl_lint.static.interpreter.recorder import Recorder
@@ -31,9 +30,12 @@ def interpret_file(
     machine = Machine(project, recorder)
     machine.budget = BUDGET
     machine.block(module.source.tree.body, Frame(module))
-    for node, owner in _functions(module, skip):
+    for node in module.functions.values():
         if _tells(node, module):
-            _run_alone(module, project, recorder, node, owner)
+            _run_alone(module, project, recorder, node)
+    for info in module.classes.values():
+        if info not in skip:
+            _run_class(info, project, recorder)
 
 
 def _tells(node: FunctionNode, module: Module) -> bool:
@@ -42,28 +44,30 @@ def _tells(node: FunctionNode, module: Module) -> bool:
     return TELLING.search("\n".join(module.source.lines[first - 1 : node.end_lineno])) is not None
 
 
-def _functions(
-    module: Module, skip: frozenset[ClassInfo]
-) -> Iterator[tuple[FunctionNode, ClassInfo | None]]:
-    for function in module.functions.values():
-        yield function, None
-    for info in module.classes.values():
-        if info not in skip:
-            for method in info.methods.values():
-                yield method, info
+def _run_class(info: ClassInfo, project: Project, recorder: Recorder) -> None:
+    """Each method of a class that Lightning does not call, after its ``__init__``: what that makes
+    (a Trainer, callbacks) the others use."""
+    telling = [node for node in info.methods.values() if _tells(node, info.module)]
+    if not telling:
+        return
+    machine = Machine(project, recorder)
+    found = project.method(info, "__init__")
+    if found is not None:
+        _run_method(machine, *found, Holder(info))
+    for node in telling:
+        if node.name != "__init__":
+            _run_method(machine, info, node, Holder(info))
 
 
-def _run_alone(
-    module: Module,
-    project: Project,
-    recorder: Recorder,
-    node: FunctionNode,
-    owner: ClassInfo | None,
-) -> None:
+def _run_method(machine: Machine, owner: ClassInfo, node: FunctionNode, held: Holder) -> None:
+    machine.budget = BUDGET
+    machine.run(node, Frame(owner.module, {}, owner), Arguments((), {}, False), held)
+
+
+def _run_alone(module: Module, project: Project, recorder: Recorder, node: FunctionNode) -> None:
     machine = Machine(project, recorder)
     machine.budget = BUDGET
-    receiver = Opaque() if owner is not None else None
-    machine.run(node, Frame(module, {}, owner), Arguments((), {}, False), receiver)
+    machine.run(node, Frame(module), Arguments((), {}, False), None)
     if any(_is_case(decorator, module, project) for decorator in node.decorator_list):
         where = module.source.location(node)
         built = tuple(dict.fromkeys(machine.built))

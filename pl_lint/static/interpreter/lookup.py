@@ -16,6 +16,7 @@ from pl_lint.static.interpreter.abstract import (
     Collection,
     Const,
     Function,
+    Holder,
     Instance,
     LocalClass,
     Mapping,
@@ -87,6 +88,9 @@ def attribute(context: Context, receiver: Abstract, attr: str, frame: Frame) -> 
     match receiver:
         case Self():
             return own_attribute(context, attr, frame)
+        case Holder(info):
+            known = context.project.method(info, attr) is not None
+            return context.attributes.get(attr, Bound(receiver, attr) if known else NOTHING)
         case Reference(text) if text.startswith("self."):
             return _of_trainer(context, text, attr)
         case Reference(text):
@@ -155,7 +159,7 @@ def assign(context: Context, target: ast.expr, value: Abstract, frame: Frame) ->
         case ast.Name(text):
             frame.names[text] = value
         case ast.Attribute(owner, attr):
-            if isinstance(context.evaluate(owner, frame), Self):
+            if isinstance(context.evaluate(owner, frame), (Self, Holder)):
                 assign_own(context, attr, value)
         case ast.Subscript():
             assign_item(context, target, value, frame)

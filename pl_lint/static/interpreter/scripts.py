@@ -85,7 +85,7 @@ def of_subclass(
     context: Context, info: ClassInfo, arguments: Arguments, node: ast.Call, frame: Frame
 ) -> Instance | None:
     """An object of a project's own ModelCheckpoint, EarlyStopping or Trainer."""
-    if context.project.defines(info, "format_checkpoint_name"):  # files are named otherwise
+    if context.project.method(info, "format_checkpoint_name"):  # files are named otherwise
         return None
     for base in context.project.ancestors(info):
         canonical = lightning.canonical(base) if isinstance(base, str) else None
