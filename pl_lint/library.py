@@ -18,10 +18,12 @@ from pl_lint.config import nearest
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.report.text import render_finding
 from pl_lint.runtime.battery import Battery, RunFailed
+from pl_lint.runtime.cases import CaseError
 from pl_lint.runtime.isolation.runs import Runner
 from pl_lint.runtime.specs import CaseRef
 from pl_lint.static.sources import lines_of
 
+_CASE_ERROR = f"the module raised {CaseError.__name__}: "
 # A factory that cannot be imported by name (a closure, a notebook's function) travels by value.
 _LOADER = """\
 import pathlib
@@ -78,9 +80,10 @@ class Checker:
 
         Raises ValueError for a name that is no check.
         """
-        battery = Battery(self.runner, self._case(factory), self.timeout)
-        chosen = _chosen(checks)
-        return Report({check.name: _judged(check, battery) for check in chosen})
+        case, chosen = self._case(factory), _chosen(checks)
+        battery, place = Battery(self.runner, case, self.timeout), Location(case.file, 1)
+        name = getattr(factory, "__name__", case.name)
+        return Report({each.name: judged(each, battery, place, name) for each in chosen})
 
     def _case(self, factory: Callable[[], Any]) -> CaseRef:
         import cloudpickle
@@ -102,17 +105,17 @@ def _chosen(names: Sequence[str] | None) -> list[Check]:
     return [known[name] for name in (names or known)]
 
 
-def _judged(check: Check, battery: Battery) -> Result:
-    """A run that broke off fails the check whose business it is; the others cannot say."""
+def judged(check: Check, battery: Battery, place: Location, subject: str) -> Result:
+    """A check's answer. A run that broke off fails the check whose business it is, at its own line
+    or else at ``place``; the others cannot say."""
     try:
         return check(battery)
     except RunFailed as failure:
         if failure.owner != check.name:
-            return Result(Verdict.NOT_DECIDED, f"the run failed ({failure}); see {failure.owner}")
-        place = failure.location or Location("<case>", 1)
-        return Result(
-            Verdict.FAILED, findings=(Finding(check.name, str(failure), place, Status.PROVED),)
-        )
+            return Result(Verdict.NOT_DECIDED, f"a run failed; see {failure.owner}")
+        text = str(failure).replace(_CASE_ERROR, "the case is wrong: ", 1)
+        found = Finding(check.name, text, failure.location or place, Status.PROVED, subject=subject)
+        return Result(Verdict.FAILED, findings=(found,))
 
 
 @contextmanager

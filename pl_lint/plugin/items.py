@@ -12,12 +12,12 @@ import pytest
 
 from pl_lint.checks.registry import Check, Result, Verdict, all_checks
 from pl_lint.findings import Finding, Status
+from pl_lint.library import judged
 from pl_lint.plugin.declared import mistakes_in, stale_keys
 from pl_lint.plugin.outcomes import ItemOutcome, State
 from pl_lint.plugin.reading import Target
 from pl_lint.report.text import render_finding
 from pl_lint.runtime.battery import Battery, RunFailed
-from pl_lint.runtime.cases import CaseError
 from pl_lint.runtime.isolation.runs import RunnerError
 from pl_lint.static.sources import lines_of
 
@@ -28,8 +28,8 @@ READING = "reading"
 CASE_CHECK = "fast-dev-run"
 """The check that speaks for the case itself: what is wrong with it is said once, there."""
 VALUES_CHECK = "logged-values"
-_CASE_ERROR = f"the module raised {CaseError.__name__}: "
-_TESTS = re.compile(r"^\s*(async\s+)?(def test|class Test)", re.MULTILINE)
+# Not what is indented: `test_step` and `test_dataloader` are hooks of most LightningModules.
+_TESTS = re.compile(r"^(async\s+)?(def test|class Test|class \w+\(.*TestCase)", re.MULTILINE)
 
 
 class CheckFailure(Exception):
@@ -134,7 +134,7 @@ class CheckItem(PlItem):
         try:
             self._require_built()
             self._require_a_sound_case()
-            result = self._checked()
+            result = judged(self.check, self.battery, self.target.location, self.target.name)
         except RunnerError as error:
             pytest.exit(f"pl-check: {error}", pytest.ExitCode.USAGE_ERROR)
         self._report(result)
@@ -142,12 +142,6 @@ class CheckItem(PlItem):
     def reportinfo(self) -> tuple[Path, int | None, str]:
         line = self.target.location.line - 1
         return self.path, line, f"{self.target.name}: {self.check.name}"
-
-    def _checked(self) -> Result:
-        try:
-            return self.check(self.battery)
-        except RunFailed as failure:
-            return self._failed_run(failure)
 
     def _require_built(self) -> None:
         """A class without a case is tried with default arguments; if that does not work it is no
@@ -173,17 +167,6 @@ class CheckItem(PlItem):
     def _finding(self, text: str) -> Finding:
         name, place = self.target.name, self.target.location
         return Finding(self.check.name, text, place, Status.PROVED, subject=name)
-
-    def _failed_run(self, failure: RunFailed) -> Result:
-        """A run that broke off fails the check whose business it is; the others cannot say."""
-        if failure.owner != self.check.name:
-            reason = f"a run failed; see {failure.owner}"
-            return Result(Verdict.NOT_DECIDED, reason)
-        text = str(failure).replace(_CASE_ERROR, "the case is wrong: ", 1)
-        finding = self._finding(text)
-        location = failure.location or finding.location
-        finding = dataclasses.replace(finding, location=location)
-        return Result(Verdict.FAILED, findings=(finding,))
 
     def _report(self, result: Result) -> None:
         expected = self._expected_reason()
