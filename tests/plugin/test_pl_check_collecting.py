@@ -286,3 +286,25 @@ def test_a_file_alone_is_read_with_what_lies_around_it(tmp_path: Path) -> None:
     assert "no LightningModule to run and no case in models.py" in session.closing
     assert 'there is a case beside it: pytest --pl-check "cases.py::wide"' in session.closing
     assert "::other" not in session.closing
+
+
+def test_hooks_named_test_are_no_tests_to_import_a_script_for(tmp_path: Path) -> None:
+    """A script that trains when it is imported is not imported by pytest, whatever its hooks."""
+    script = """
+
+        @pl_lint.case
+        def with_hooks():
+            class Tested(Line):
+                def test_step(self, batch, batch_idx):
+                    self.log("test_loss", self.loss(batch))
+
+                def test_dataloader(self):
+                    return pairs()
+
+            return Tested(), pairs()
+        """
+    guard = "import sys\n\nassert 'pytest' not in sys.modules, 'imported by pytest'\n"
+    folder = plant(tmp_path / "project", {"train.py": guard + with_head(script)})
+    session = pytest_in(folder, *NO_CACHE, "-k", "fast-dev-run", "train.py")
+    assert "imported by pytest" not in session.output
+    assert session.states["train.py::with_hooks::fast-dev-run"] == "passed"
