@@ -56,6 +56,8 @@ class Module:
     classes: dict[str, ClassInfo] = field(default_factory=dict)
     functions: dict[str, FunctionNode] = field(default_factory=dict)
     constants: Mapping[str, ast.expr] = field(default_factory=dict)
+    inner_classes: list[ClassInfo] = field(default_factory=list)
+    """Classes that stand in functions: Lightning may call them, no other file can name them."""
 
     @property
     def path(self) -> str:
@@ -131,19 +133,31 @@ def index_module(source: SourceFile) -> Module:
     for node in statements(tree.body):
         _index_statement(node, module)
     _index_inner_imports(tree, module)
+    module.inner_classes.extend(_inner_classes(tree, module))
     return module
 
 
 def _index_statement(node: ast.stmt, module: Module) -> None:
     match node:
         case ast.ClassDef(name=name):
-            bases = tuple(text for base in node.bases if (text := dotted(base)))
-            unknown = ("?",) if len(bases) < len(node.bases) else ()
-            module.classes[name] = ClassInfo(name, module, node, bases + unknown)
+            module.classes[name] = _class(node, name, module)
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
             module.functions[name] = node
         case ast.Import() | ast.ImportFrom():
             _index_import(node, module)
+
+
+def _class(node: ast.ClassDef, name: str, module: Module) -> ClassInfo:
+    bases = tuple(text for base in node.bases if (text := dotted(base)))
+    unknown = ("?",) if len(bases) < len(node.bases) else ()
+    return ClassInfo(name, module, node, bases + unknown)
+
+
+def _inner_classes(tree: ast.Module, module: Module) -> Iterator[ClassInfo]:
+    for function in _functions(tree.body):
+        for node in statements(function.body):
+            if isinstance(node, ast.ClassDef):
+                yield _class(node, f"{function.name}.<locals>.{node.name}", module)
 
 
 def _index_import(node: ast.Import | ast.ImportFrom, module: Module) -> None:

@@ -62,7 +62,7 @@ def gather(sources: Sequence[SourceFile], config: Config) -> ProjectFacts:
 
 def _lightning_classes(project: Project) -> Iterator[LightningClass]:
     for module in project.modules:
-        for info in module.classes.values():
+        for info in (*module.classes.values(), *module.inner_classes):
             found = classify(info, project)
             if found is not None:
                 yield found
