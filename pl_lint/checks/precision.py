@@ -9,7 +9,7 @@ from pl_lint.checks.numbers import shown
 from pl_lint.checks.randomness import random_part
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.facts.autocast import cuda_runs_in_fp32
-from pl_lint.facts.events import USUAL, CaseFacts, RunRecord
+from pl_lint.facts.events import TIME_LIMIT, USUAL, CaseFacts, RunRecord
 from pl_lint.findings import Evidence, Finding, Location, Status
 
 # Lightning's spelling, and the distance from 1 to the next number of the format.
@@ -47,7 +47,8 @@ def precision(runs: Runs) -> Result:
     When it cannot say:
     CPU autocast keeps some operations in half precision that CUDA runs in fp32 (exp, pow, sum,
     softmax, layer norm): an overflow in one of those is not decided, and neither is a module with
-    an operation that has no half-precision kernel on the CPU (nn.LSTM).
+    an operation that has no half-precision kernel on the CPU (nn.LSTM), or one that is too slow on
+    this CPU to be done within the time limit (`--pl-timeout`).
     """
     case, gathering = runs.case(), Gathering()
     stage = next((stage for stage in ("validate", "test") if stage in case.stages), "")
@@ -92,6 +93,9 @@ def _judge(
 def _judge_error(spelling: str, record: RunRecord, case: CaseFacts, into: Gathering) -> None:
     error = record.error
     assert error is not None
+    if error.kind == TIME_LIMIT:
+        into.undecided.append(f"{spelling}: too slow on this CPU; fp32 took less ({error.message})")
+        return
     reason = next((why for sign, why in UNDECIDABLE.items() if sign in error.message), "")
     if reason and error.kind in ("RuntimeError", "NotImplementedError"):
         into.undecided.append(f"{spelling}: {reason} ({error.message})")

@@ -144,6 +144,10 @@ class LoggerPoint:
     value: float
 
 
+TIME_LIMIT = "TimeLimit"
+"""The kind of the error of a run that was not done in time, where that proves nothing."""
+
+
 @dataclass(frozen=True)
 class RunError:
     """An exception that ended a run. ``location`` is the last line of the user's own code in it."""

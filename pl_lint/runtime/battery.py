@@ -14,9 +14,11 @@ from pl_lint.facts.events import (
     HALF,
     ONES,
     SHUFFLED,
+    TIME_LIMIT,
     USUAL,
     WHOLE,
     CaseFacts,
+    RunError,
     RunRecord,
     from_json,
 )
@@ -38,7 +40,8 @@ REBATCHING: tuple[Mapping[str, Any], ...] = (
 REBATCHED_SAMPLES = 47  # prime: no batch size but 1 divides it
 RANKS = 2
 SHARED_BATCH = 8
-SHARED_SAMPLES = 48  # RANKS x SHARED_BATCH x 3: DistributedSampler would pad anything else
+SHARED: Mapping[str, int] = {"limit": 48, "multiple": RANKS * SHARED_BATCH}
+"""DistributedSampler would pad any number of samples that the ranks' batches do not divide."""
 SHARING: tuple[Mapping[str, Any], ...] = (
     {"label": WHOLE, "size": None},
     {"label": USUAL, "size": SHARED_BATCH},
@@ -66,6 +69,10 @@ class RunFailed(Exception):
         self.owner = owner
         self.location = location
         self.case = case
+
+
+class RunHung(RunFailed):
+    """A run that had no result when its time was up."""
 
 
 @dataclass
@@ -124,12 +131,12 @@ class Battery:
 
     def shared_out(self, stage: str) -> RunRecord:
         """The samples that the ranks share, evaluated in one process: all, and each rank's part."""
-        options = {"stage": stage, "limit": SHARED_SAMPLES, "passes": SHARING}
+        options = {"stage": stage, **SHARED, "passes": SHARING}
         return self._one("evaluate", "sync-dist", options=options, inputs=self._weights())
 
     def on_ranks(self, stage: str) -> Sequence[RunRecord]:
         passes = [{"label": USUAL, "size": SHARED_BATCH}]
-        options = {"stage": stage, "limit": SHARED_SAMPLES, "passes": passes}
+        options = {"stage": stage, **SHARED, "passes": passes}
         world, inputs = World(RANKS), self._weights()
         return self._all("evaluate", "sync-dist", world=world, options=options, inputs=inputs)
 
@@ -139,7 +146,11 @@ class Battery:
         world = World(1, precision)
         options = {"stage": stage}
         inputs = self._weights()
-        return self._one("precision", "precision", world=world, options=options, inputs=inputs)
+        try:
+            return self._one("precision", "precision", world=world, options=options, inputs=inputs)
+        except RunHung as failure:  # CPUs are slow in half precision: no fault of the module
+            error = RunError(TIME_LIMIT, str(failure), "precision", failure.location)
+            return RunRecord("precision", 0, self.case(), error)
 
     def suspected(self, code: str) -> Sequence[Finding]:
         return [finding for finding in self.suspicions if finding.code == code]
@@ -191,7 +202,8 @@ def _failure(outcome: RunOutcome, owner: str) -> RunFailed:
     ending = outcome.error
     frame = ending.frame if ending is not None else None
     place = Location(frame.path, frame.line) if frame is not None else None
-    return RunFailed(outcome.message, owner, place, _case_in(Path(outcome.directory)))
+    kind = RunHung if outcome.status == "hung" else RunFailed
+    return kind(outcome.message, owner, place, _case_in(Path(outcome.directory)))
 
 
 def _case_in(directory: Path) -> CaseFacts | None:

@@ -182,12 +182,14 @@ def cut_stage(
     cut: Cut,
     limit: int,
     shard: tuple[int, int] = (0, 1),
+    multiple: int = 1,
 ) -> list[tuple[int, ...]]:
     """Replace a stage's loaders by the kit's own, cut as asked.
 
     ``shard`` is (which, of how many): the samples are dealt out in turn, as DistributedSampler
-    does. Returns the batch sizes by dataloader; the list is filled when Lightning asks for the
-    data.
+    does. ``multiple`` is what the number of samples has to be divisible by, for all who are to see
+    the same ones; those left over are nobody's. Returns the batch sizes by dataloader; the list is
+    filled when Lightning asks for the data.
     """
     sizes: list[tuple[int, ...]] = []
 
@@ -195,7 +197,7 @@ def cut_stage(
         sizes.clear()
         rebuilt = []
         for loader in as_list(loaders):
-            samples = _share(samples_of(loader, limit), cut, shard)
+            samples = _share(_divisible(samples_of(loader, limit), multiple), shard)
             sizes.append(cut.sizes(len(samples)))
             rebuilt.append(cut_loader(loader, samples, cut))
         return like(loaders, rebuilt)
@@ -204,14 +206,20 @@ def cut_stage(
     return sizes
 
 
-def _share(samples: Sequence[Any], cut: Cut, shard: tuple[int, int]) -> Sequence[Any]:
+def _divisible(samples: Sequence[Any], multiple: int) -> Sequence[Any]:
+    rest = len(samples) % multiple
+    if not rest:
+        return samples
+    if rest == len(samples):
+        raise NotRebuilt(f"{rest} samples are too few to share: {multiple} are needed")
+    return torch.utils.data.Subset(samples, range(len(samples) - rest))
+
+
+def _share(samples: Sequence[Any], shard: tuple[int, int]) -> Sequence[Any]:
     which, of = shard
     if of == 1:
         return samples
-    even = len(samples) - len(samples) % (of * (cut.size or 1))
-    if not even:
-        raise NotRebuilt(f"{len(samples)} samples are too few to share between {of} processes")
-    return torch.utils.data.Subset(samples, range(which, even, of))
+    return torch.utils.data.Subset(samples, range(which, len(samples), of))
 
 
 def digest(tensor: torch.Tensor) -> str:

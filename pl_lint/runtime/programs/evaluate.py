@@ -35,7 +35,8 @@ _CUT = {"label": "", "size": None, "shuffled": False, "uneven": False}
 
 def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
     """``options``: ``stage``, ``limit`` (samples) and ``passes``, each a dict of ``label``,
-    ``size``, ``shuffled``, ``uneven``, ``seed`` and ``shard``. ``inputs``: ``weights``, a state
+    ``size``, ``shuffled``, ``uneven``, ``seed`` and ``shard``; ``multiple``, what the number of
+    samples has to be divisible by, if anything. ``inputs``: ``weights``, a state
     dict, if there is one."""
     passes, facts = [], None
     for order in spec.options["passes"]:
@@ -53,7 +54,8 @@ def _evaluate(
     stage = subject.spec.options["stage"]
     cut = Cut(*(order.get(name, default) for name, default in _CUT.items()))
     shard = _shard(subject.spec, order, rank)
-    sizes = cut_stage(subject, stage, cut, subject.spec.options["limit"], shard)
+    options = subject.spec.options
+    sizes = cut_stage(subject, stage, cut, options["limit"], shard, options.get("multiple", 1))
     recorder = Recorder(subject.namespace, tap, {stage: sizes})
     errors: list[RunError] = []
     with caught(errors, stage):
