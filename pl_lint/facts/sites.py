@@ -6,7 +6,7 @@ Known, OneOf, Pattern or Unknown, and an origin names what a logged value was ma
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -128,6 +128,18 @@ def sure_parts(origin: Origin) -> Iterator[Origin]:
         return
     for source in parts_below(origin):
         yield from sure_parts(source)
+
+
+def sure_part(origin: Origin, fits: Callable[[Origin], bool]) -> Origin | None:
+    """A part that fits and that the value is made of whichever branch the code takes; where each
+    branch has another one, the first of them."""
+    if fits(origin):
+        return origin
+    below = (sure_part(source, fits) for source in parts_below(origin))
+    if isinstance(origin, Either):
+        found = list(below)
+        return None if None in found else found[0]
+    return next((part for part in below if part is not None), None)
 
 
 def local_parts(origin: Origin) -> Iterator[Origin]:

@@ -19,7 +19,7 @@ from pl_lint.facts.sites import (
     ProjectFacts,
     local_parts,
     parts,
-    sure_parts,
+    sure_part,
 )
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
@@ -84,8 +84,8 @@ def computed_in_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 def _computed_metric(log: LogSite) -> str | None:
     """The metric whose compute() a value surely comes from."""
-    found = [part.metric for part in sure_parts(log.origin) if isinstance(part, MetricCompute)]
-    return found[0] if found else None
+    found = sure_part(log.origin, lambda part: isinstance(part, MetricCompute))
+    return found.metric if isinstance(found, MetricCompute) else None
 
 
 def _of_this_batch(owner: ClassFacts, log: LogSite, metric: str) -> bool:
@@ -200,14 +200,17 @@ def _batch_metrics(self: Rule, facts: ProjectFacts, members: bool) -> Iterator[F
 
 def _unlinear_metric(owner: ClassFacts, log: LogSite) -> MetricSite | None:
     """A metric whose value on the batch a log call surely logs, if means do not suit it."""
-    names = [
-        part.metric
-        for part in sure_parts(log.origin)
-        if isinstance(part, MetricForward)
-        or (isinstance(part, MetricCompute) and _of_this_batch(owner, log, part.metric))
-    ]
-    metrics = [metric for name in names if (metric := owner.metric(name)) is not None]
-    return next((metric for metric in metrics if is_linear(metric) is False), None)
+
+    def is_unlinear(part: Origin) -> bool:
+        if not isinstance(part, (MetricForward, MetricCompute)):
+            return False
+        if isinstance(part, MetricCompute) and not _of_this_batch(owner, log, part.metric):
+            return False
+        metric = owner.metric(part.metric)
+        return metric is not None and is_linear(metric) is False
+
+    found = sure_part(log.origin, is_unlinear)
+    return owner.metric(found.metric) if isinstance(found, (MetricForward, MetricCompute)) else None
 
 
 def _in_collection(owner: ClassFacts, metric: MetricSite) -> bool:
@@ -291,13 +294,18 @@ WORDS = {"sqrt": "the square root", "exp": "the exponential"}
 
 def _unlinear_function(log: LogSite) -> str | None:
     per_sample = _averaged_operations(log.origin)
-    for part in sure_parts(log.origin):
-        match part:
-            case FunctionCall(name) if linearity_of_call(part) is False:
-                return name.rpartition(".")[2]
-            case Derived(operation) if operation in WORDS and part not in per_sample:
-                if _is_of_batch(part):
-                    return WORDS[operation]
+
+    def is_unlinear(part: Origin) -> bool:
+        if isinstance(part, FunctionCall):
+            return linearity_of_call(part) is False
+        of_all = isinstance(part, Derived) and part.operation in WORDS and part not in per_sample
+        return of_all and _is_of_batch(part)
+
+    match sure_part(log.origin, is_unlinear):
+        case FunctionCall(name):
+            return name.rpartition(".")[2]
+        case Derived(operation):
+            return WORDS[operation]
     return None
 
 

@@ -15,7 +15,13 @@ FAMILIES = {
     "datamodule": "LightningDataModule",
     "callback": "Callback",
 }
-NO_HOOK = frozenset({"property", "staticmethod", "classmethod", "cached_property"})
+PLAIN_DECORATORS = frozenset(
+    {
+        *("override", "overrides", "abstractmethod", "final"),
+        *("no_grad", "enable_grad", "inference_mode", "rank_zero_only"),
+    }
+)
+"""Decorators that leave a method what it is; others may register it somewhere."""
 
 
 @rule("LTN701", "removed-epoch-end", rows=("LOOP01",))
@@ -147,7 +153,7 @@ def _called_otherwise(method: MethodSite) -> bool:
     """Whether the project itself uses the method, or it is nothing that Lightning could call."""
     if method.called:
         return True
-    return bool({name.rpartition(".")[2] for name in method.decorators} & NO_HOOK)
+    return not PLAIN_DECORATORS.issuperset(name.rpartition(".")[2] for name in method.decorators)
 
 
 def _dead(owner: ClassFacts, method: MethodSite) -> tuple[str, str] | None:

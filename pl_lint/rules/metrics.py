@@ -193,8 +193,8 @@ def never_reset(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _computed_without_reset(owner: ClassFacts, metric: MetricSite) -> MetricUse | None:
-    if not _judged(metric):
-        return None
+    if not _judged(metric) or metric.hook.startswith("on_"):
+        return None  # one that a hook makes anew starts empty
     if metric.container and owner.metric(metric.container) is not None:
         return None  # its collection is judged
     uses = owner.uses_of(metric.path)

@@ -49,6 +49,7 @@ WORDS = (
     b"configure_optimizers",
     b"self.log(",
     b"self.log_dict(",
+    b"_epoch_end(",
 )
 
 
@@ -58,7 +59,8 @@ def mentions_lightning(data: bytes) -> bool:
     ``lightning`` alone misses the files whose base class comes from another file of the project
     (11 % of those that define hooks); the five hooks find all of these. ``torchmetrics`` finds
     the project's own metric classes, ``self.log`` the mixins and helpers that log without naming
-    Lightning. Nine substring searches run at memory speed, a regular expression does not.
+    Lightning, ``_epoch_end(`` classes that add no more to a base in another file than what 2.0
+    removed. A few substring searches run at memory speed, a regular expression does not.
     """
     if b"\0" in data:  # UTF-16, perhaps: parsing will say so
         data = data.replace(b"\0", b"")

@@ -222,8 +222,13 @@ def _method_sites(
             star_arguments=node.args.vararg is not None,
             location=_signature(info, node),
             called=name in recorder.called_methods,
-            decorators=tuple(filter(None, map(dotted, node.decorator_list))),
+            decorators=tuple(map(_decorator, node.decorator_list)),
         )
+
+
+def _decorator(node: ast.expr) -> str:
+    """The name of a decorator, with or without arguments."""
+    return dotted(node.func if isinstance(node, ast.Call) else node) or "?"
 
 
 def _signature(info: ClassInfo, node: FunctionNode) -> Location:

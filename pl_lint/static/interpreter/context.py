@@ -81,6 +81,7 @@ class Context(ABC):
         self.hook = Hook()
         self.via: tuple[str, ...] = ()
         self.sampled = 0
+        self.batch_index = ""
         self.uncertain = 0
         self.budget = 0
         self.built: list[str] = []

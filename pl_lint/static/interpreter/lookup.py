@@ -89,8 +89,7 @@ def attribute(context: Context, receiver: Abstract, attr: str, frame: Frame) -> 
         case Self():
             return own_attribute(context, attr, frame)
         case Holder(info):
-            known = context.project.method(info, attr) is not None
-            return context.attributes.get(attr, Bound(receiver, attr) if known else NOTHING)
+            return context.attributes.get(attr) or _of_holder(context, receiver, info, attr)
         case Reference(text) if text.startswith("self."):
             return _of_trainer(context, text, attr)
         case Reference(text):
@@ -101,6 +100,11 @@ def attribute(context: Context, receiver: Abstract, attr: str, frame: Frame) -> 
         case Metric() | Collection() | Super() | Mapping() | Sequence() | Const() | Instance():
             return Bound(receiver, attr)
     return Opaque(derived("call", (context.origin(receiver),)))
+
+
+def _of_holder(context: Context, receiver: Holder, info: ClassInfo, attr: str) -> Abstract:
+    is_method = context.project.method(info, attr) is not None
+    return Bound(receiver, attr) if is_method else _of_class(context, info, attr)
 
 
 def _of_class(context: Context, info: ClassInfo, attr: str) -> Abstract:

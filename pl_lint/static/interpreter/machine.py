@@ -63,6 +63,8 @@ class Machine(Context):
         """Run a method as Lightning calls it: with a batch, with outputs, or with nothing known."""
         self.hook, self.via, self.sampled, self.budget = hook, (), 0, BUDGET
         given = entry_arguments(node, hook)
+        names = [parameter.arg for parameter in node.args.args]
+        self.batch_index = names[2] if hook.name.endswith("_step") and len(names) > 2 else ""
         return self.run(node, Frame(info.module, {}, info), Arguments((), given, False), Self())
 
 

@@ -171,7 +171,7 @@ def sites(context: Context) -> Iterable[MetricSite]:
     """Every metric that was made, under the name by which the class reaches it."""
     for identity, (made, where, hook) in context.made.items():
         path = context.path_of(identity)
-        container = path.partition("[")[0] if "[" in path else ""
+        container = path.rpartition("[")[0]
         if isinstance(made, Metric):
             yield MetricSite(path, made.name, made.arguments, where, container, hook)
         else:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pl_lint.facts.sites import ABSENT, MonitorSite, SchedulerSite
-from pl_lint.facts.values import UNKNOWN, Value
+from pl_lint.facts.values import UNKNOWN, Known, Value
 from pl_lint.findings import Location
 from pl_lint.static.interpreter.abstract import (
     Abstract,
@@ -117,7 +117,7 @@ def _of_config(
         watched = config.get(Const("monitor"))
         where = _location(scheduler)
         if watched is not None and where is not None and _reads_monitor(config):
-            yield _monitor(context, watched, where)
+            yield _monitor(context, watched, where, interval)
     for option in options(scheduler) if scheduler is not None else ():
         if isinstance(option, Instance) and isinstance(option.label, Built):
             built = option.label
@@ -132,8 +132,17 @@ def _of_config(
             )
 
 
-def _monitor(context: Context, watched: Abstract, where: Location) -> MonitorSite:
-    return MonitorSite("lr_scheduler", to_value(watched), where, modules=(context.owner,))
+def _monitor(
+    context: Context, watched: Abstract, where: Location, interval: Value = ABSENT
+) -> MonitorSite:
+    each_epoch = interval in (ABSENT, Known("epoch"))
+    return MonitorSite(
+        "lr_scheduler",
+        to_value(watched),
+        where,
+        every_n_train_steps=ABSENT if each_epoch else UNKNOWN,
+        modules=(context.owner,),
+    )
 
 
 def _reads_monitor(scheduler: Abstract | None) -> bool:

@@ -38,6 +38,8 @@ class Trainer:
 
     site: TrainerSite | None
     watchers: tuple[MonitorSite, ...]
+    open: bool = False
+    """Whether it may have callbacks that log what no file of the project shows."""
 
     @property
     def monitored(self) -> bool:
@@ -163,8 +165,9 @@ def _defaults(canonical: str) -> dict[str, Value]:
 def _trainer(context: Context, arguments: Arguments, node: ast.Call, frame: Frame) -> Instance:
     site = TrainerSite(pairs(arguments), arguments.complete, context.location(node, frame))
     context.recorder.add(site)
-    watchers = tuple(filter(None, map(_watcher_of, _callbacks(arguments))))
-    label = Trainer(site, watchers)
+    callbacks = tuple(_callbacks(arguments))
+    watchers = tuple(filter(None, map(_watcher_of, callbacks)))
+    label = Trainer(site, watchers, any(_may_log(context, one) for one in callbacks))
     return Instance(lightning.TRAINER, site.arguments, arguments.complete, label)
 
 
@@ -176,6 +179,14 @@ def _callbacks(arguments: Arguments) -> Iterator[Abstract]:
                 yield from options(item)
         else:
             yield option
+
+
+def _may_log(context: Context, callback: Abstract) -> bool:
+    """Whether a callback may log: one of the project does so in sight, those of Lightning log
+    under names that are known."""
+    if not isinstance(callback, Instance):
+        return False
+    return lightning.canonical(callback.name) is None and callback.name not in context.built
 
 
 def _watcher_of(value: Abstract) -> MonitorSite | None:
@@ -214,7 +225,8 @@ def method(
     if name == "fit":
         for watcher in trainer.watchers:
             for option in options(model or Const(None)):
-                context.recorder.link(watcher.location, class_name(option))
+                name = "" if trainer.open else class_name(option)
+                context.recorder.link(watcher.location, name)
 
 
 def _is_reloaded(model: Abstract) -> bool:

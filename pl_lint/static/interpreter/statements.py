@@ -87,20 +87,21 @@ def _if(context: Context, node: ast.If, frame: Frame) -> bool:
     known = truth(context.evaluate(node.test, frame))
     if known is not None:
         return block(context, node.body if known else node.orelse, frame)
-    sampled = _asks_for_batch(node.test)
+    sampled = _asks_for_batch(context, node.test)
     context.sampled += sampled
     reaches = branches(context, frame, (node.body, node.orelse))
     context.sampled -= sampled
     return reaches
 
 
-def _asks_for_batch(test: ast.expr) -> bool:
+def _asks_for_batch(context: Context, test: ast.expr) -> bool:
     """Whether a condition picks some batches of an epoch."""
     names = (
         node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
         for node in ast.walk(test)
     )
-    return any(name in BATCH_CONDITIONS or name.endswith("global_step") for name in names)
+    picking = BATCH_CONDITIONS | ({context.batch_index} - {""})
+    return any(name in picking or name.endswith("global_step") for name in names)
 
 
 def branches(context: Context, frame: Frame, bodies: tuple[list[ast.stmt], ...]) -> bool:
