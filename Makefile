@@ -8,8 +8,9 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# The suite is mostly waiting for small processes; two workers are faster even on two cores.
-TESTFLAGS ?= -n 2
+# Two workers are faster on two cores. A file stays with one of them, for its tests share runs, and
+# some tests are about all that the others of their file have seen.
+TESTFLAGS ?= -n 2 --dist loadfile
 
 ifneq ($(words $(VENV)),1)
 $(error VENV is '$(VENV)'; it must be one path without spaces)
