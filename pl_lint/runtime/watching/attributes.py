@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import torch
 
 _KINDS = (bool, int, float, str, torch.Tensor)
+_LIBRARIES = ("torch", "torchmetrics", "lightning", "pytorch_lightning", "numpy")
 
 
 def plain_attributes(module: torch.nn.Module) -> dict[str, str]:
     """Attributes of a module and its submodules that are neither parameter, buffer nor
     hyper-parameter: numbers, strings, tensors, and lists or dicts of them, each in a short
-    printable form, by dotted name."""
+    printable form, by dotted name. Those of plain objects that they hold count as theirs: a counter
+    is as lost in a helper object as in the module."""
     house = set(vars(torch.nn.Module()))
     for base in type(module).__mro__:
         if base.__name__ == "LightningModule":
@@ -22,13 +26,31 @@ def plain_attributes(module: torch.nn.Module) -> dict[str, str]:
         f"{prefix}.{name}" if prefix else name: text
         for prefix, child in module.named_modules()
         if not _is_library(child)
-        for name, value in vars(child).items()
-        if not name.startswith("_") and name not in house and (text := _printed(value)) is not None
+        for name, value in _attributes(child, house)
+        if (text := _printed(value)) is not None
     }
 
 
-def _is_library(module: torch.nn.Module) -> bool:
-    return type(module).__module__.split(".")[0] in ("torch", "torchmetrics", "lightning")
+def _attributes(holder: Any, house: Collection[str] = ()) -> Iterator[tuple[str, Any]]:
+    for name, value in vars(holder).items():
+        if name.startswith("_") or name in house:
+            continue
+        yield name, value
+        if _is_plain_object(value):
+            inner = ((n, v) for n, v in vars(value).items() if not n.startswith("_"))
+            yield from ((f"{name}.{n}", v) for n, v in inner)
+
+
+def _is_plain_object(value: Any) -> bool:
+    """An instance of the user's own class that no checkpoint holds and no library made."""
+    if isinstance(value, (type, torch.nn.Module)) or not hasattr(value, "__dict__"):
+        return False
+    return not callable(value) and not _is_library(value)
+
+
+def _is_library(value: Any) -> bool:
+    package = type(value).__module__.split(".")[0]
+    return package in _LIBRARIES or package in sys.stdlib_module_names
 
 
 def _printed(value: Any) -> str | None:
