@@ -7,7 +7,7 @@ checkpoints. This run is what most checks judge.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,14 @@ import torch
 
 from pl_lint.facts.events import (
     Batching,
+    CaseFacts,
     EvaluationPass,
     LoggerPoint,
     Note,
     OptimizerStep,
     RunError,
     RunRecord,
+    SchedulerState,
 )
 from pl_lint.runtime.data import Cut, NotRebuilt, as_list, like, shortened
 from pl_lint.runtime.programs import checkpoints
@@ -50,74 +52,101 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
     keep a best checkpoint for. ``inputs``: ``checkpoint``, to resume from. Leaves ``weights.pt``
     and ``epoch-N.ckpt``."""
     with MetricTap().installed() as tap:
-        return _fit(fresh(spec), tap, directory, rank)
+        fit = Fit.prepared(fresh(spec), tap, directory)
+        facts, trainer = fit.subject.facts(), fit.trainer()
+        errors: list[RunError] = []
+        with caught(errors, "fit"), fit.recorder.watching(), placed_schedulers() as places:
+            trainer.fit(
+                fit.subject.module,
+                ckpt_path=spec.inputs.get("checkpoint"),
+                **fit.subject.supply.arguments("fit"),
+            )
+        schedulers = scheduler_states(trainer, places)
+        if errors:
+            return fit.record(trainer, facts, schedulers, rank, errors[0])
+        torch.save(fit.subject.module.state_dict(), directory / "weights.pt")
+        record = fit.record(trainer, facts, schedulers, rank)
+        # Last, because it loads other weights into the module.
+        return replace(record, passes=_best_against_last(fit.subject, trainer))
 
 
-def _fit(subject: Subject, tap: MetricTap, directory: Path, rank: int) -> RunRecord:
-    spec = subject.spec
-    facts = subject.facts()
-    sizes = {"train": shorten(subject, "train", TRAINING_BATCHES)}
-    if "validate" in subject.stages:
-        sizes["validate"] = shorten(subject, "validate", VALIDATION_BATCHES)
-    randomness = checkpoints.RandomStates()
-    for stage in sizes:
-        subject.supply.inside(stage, randomness.while_loading)
-    recorder = Recorder(subject.namespace, tap, sizes)
-    steps: list[OptimizerStep] = []
-    points: list[LoggerPoint] = []
-    states = checkpoints.StateDiary()
-    trainer = make_trainer(
-        subject,
-        directory,
-        [
-            watcher(subject.namespace, recorder, digests_of, steps),
-            checkpoints.random_state_keeper(subject.namespace, randomness),
-            checkpoints.diarist(subject.namespace, states),
-            *checkpoints.best_keepers(
-                subject.namespace, spec.options.get("monitors", []), directory
-            ),
-            checkpoints.epoch_saver(subject.namespace, directory),
-        ],
-        points,
-        max_epochs=spec.options.get("epochs", EPOCHS),
-        num_sanity_val_steps=spec.options.get("sanity_steps", 2),
-        limit_train_batches=TRAINING_BATCHES,
-        limit_val_batches=VALIDATION_BATCHES,
-    )
-    errors: list[RunError] = []
-    with caught(errors, "fit"), recorder.watching(), placed_schedulers() as places:
-        trainer.fit(
-            subject.module,
-            ckpt_path=spec.inputs.get("checkpoint"),
-            **subject.supply.arguments("fit"),
+@dataclass
+class Fit:
+    """One fit under way: who is trained, and everything that watches it."""
+
+    subject: Subject
+    directory: Path
+    recorder: Recorder
+    randomness: checkpoints.RandomStates = field(default_factory=checkpoints.RandomStates)
+    states: checkpoints.StateDiary = field(default_factory=checkpoints.StateDiary)
+    steps: list[OptimizerStep] = field(default_factory=list)
+    points: list[LoggerPoint] = field(default_factory=list)
+
+    @classmethod
+    def prepared(cls, subject: Subject, tap: MetricTap, directory: Path) -> Fit:
+        """A fit of a few batches, counted, with loaders that a resumed run draws as a whole one."""
+        sizes = {"train": shorten(subject, "train", TRAINING_BATCHES)}
+        if "validate" in subject.stages:
+            sizes["validate"] = shorten(subject, "validate", VALIDATION_BATCHES)
+        fit = cls(subject, directory, Recorder(subject.namespace, tap, sizes))
+        for stage in sizes:
+            subject.supply.inside(stage, fit.randomness.while_loading)
+        return fit
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        return self.subject.spec.options
+
+    def trainer(self) -> Any:
+        return make_trainer(
+            self.subject,
+            self.directory,
+            self._callbacks(),
+            self.points,
+            max_epochs=self.options.get("epochs", EPOCHS),
+            num_sanity_val_steps=self.options.get("sanity_steps", 2),
+            limit_train_batches=TRAINING_BATCHES,
+            limit_val_batches=VALIDATION_BATCHES,
         )
-    error = errors[0] if errors else None
-    if error is None:
-        torch.save(subject.module.state_dict(), directory / "weights.pt")
-    record = RunRecord(
-        "fit",
-        rank,
-        facts,
-        error,
-        events=tuple(recorder.events),
-        epochs=tuple(recorder.epochs),
-        replays=tuple(recorder.replays),
-        steps=tuple(steps),
-        schedulers=scheduler_states(trainer, places),
-        handed_to_logger=tuple(points),
-        read_back=read_points(directory / "events"),
-        digests=digests_of(subject.module),
-        facts={
-            "estimated_steps": _estimated_steps(trainer),
-            "epochs": spec.options.get("epochs", EPOCHS),
-            "states": states.by_moment,
-            "training_submodules": sorted(recorder.training_submodules),
-        },
-        notes=tuple(subject.notes),
-    )
-    # Last, because it loads other weights into the module.
-    tested = _best_against_last(subject, trainer) if error is None else ()
-    return replace(record, passes=tested)
+
+    def _callbacks(self) -> list[Any]:
+        namespace, monitors = self.subject.namespace, self.options.get("monitors", [])
+        return [
+            watcher(namespace, self.recorder, digests_of, self.steps),
+            checkpoints.random_state_keeper(namespace, self.randomness),
+            checkpoints.diarist(namespace, self.states),
+            *checkpoints.best_keepers(namespace, monitors, self.directory),
+            checkpoints.epoch_saver(namespace, self.directory),
+        ]
+
+    def record(
+        self,
+        trainer: Any,
+        case: CaseFacts,
+        schedulers: tuple[SchedulerState, ...],
+        rank: int,
+        error: RunError | None = None,
+    ) -> RunRecord:
+        return RunRecord(
+            "fit",
+            rank,
+            case,
+            error,
+            events=tuple(self.recorder.events),
+            epochs=tuple(self.recorder.epochs),
+            replays=tuple(self.recorder.replays),
+            steps=tuple(self.steps),
+            schedulers=schedulers,
+            handed_to_logger=tuple(self.points),
+            read_back=read_points(self.directory / "events"),
+            digests=digests_of(self.subject.module),
+            facts={
+                "estimated_steps": _estimated_steps(trainer),
+                "epochs": self.options.get("epochs", EPOCHS),
+                "states": self.states.by_moment,
+            },
+            notes=tuple(self.subject.notes),
+        )
 
 
 def shorten(subject: Subject, stage: str, batches: int) -> list[tuple[int, ...]]:
