@@ -6,7 +6,6 @@ resolved across files. Nothing that is read is imported or executed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Protocol
 from pl_lint.config import Config, Selectable
 from pl_lint.facts.sites import ProjectFacts
 from pl_lint.findings import Finding, Location
+from pl_lint.static.imports import imported
 from pl_lint.static.project import gather
 from pl_lint.static.sources import (
     TOO_DEEP,
@@ -26,11 +26,6 @@ from pl_lint.static.sources import (
     read_bytes,
 )
 
-IMPORT = re.compile(
-    r"^[ \t]*(?:from[ \t]+(?P<origin>[\w.]+)[ \t]+import[ \t(]+(?P<names>[\w, \t]*)"
-    r"|import[ \t]+(?P<module>[\w.]+))",
-    re.MULTILINE,
-)
 DEEP = 60
 """Nested syntax in a file that may exhaust Python's stack. Code that people write stays below."""
 
@@ -94,36 +89,11 @@ def _load(paths: Sequence[Path], config: Config) -> tuple[list[SourceFile], list
             sources.append(loaded)
         else:
             unreadable.append(loaded)
-    return [*sources, *_imported(sources, passed_over)], unreadable, files
-
-
-def _imported(sources: Sequence[SourceFile], others: Iterable[Path]) -> Iterator[SourceFile]:
-    """Files that name nothing of Lightning but are imported by one that does: its constants,
-    mixins and helpers. What they import in turn is left out, and so is what cannot be read."""
-    wanted = {name for source in sources for name in _imports(source.text)}
-    tails = {name.rpartition(".")[2] for name in wanted}
-    for path in others:
-        parts = path.with_suffix("").parts
-        parts = parts[:-1] if parts[-1:] == ("__init__",) else parts
-        if parts and parts[-1] in tails and _is_wanted(parts, wanted):
-            data = read_bytes(path)
-            loaded = parse(path, data) if isinstance(data, bytes) else data
-            if isinstance(loaded, SourceFile):
-                yield loaded
-
-
-def _imports(text: str) -> Iterator[str]:
-    """The modules that a file's imports may mean: in ``from a import b`` also ``a.b``."""
-    for match in IMPORT.finditer(text):
-        origin = (match["origin"] or match["module"]).strip(".")
-        yield origin
-        for name in re.findall(r"\w+", match["names"] or ""):
-            yield f"{origin}.{name}".strip(".")
-
-
-def _is_wanted(parts: Sequence[str], wanted: set[str]) -> bool:
-    """Whether some tail of a path is imported by its dotted name."""
-    return any(".".join(parts[start:]) in wanted for start in range(len(parts)))
+    for path in imported(tuple(sources), passed_over):
+        loaded = parse(path, data) if isinstance(data := read_bytes(path), bytes) else data
+        if isinstance(loaded, SourceFile):  # what cannot be read here was not asked for
+            sources.append(loaded)
+    return sources, unreadable, files
 
 
 def _distinct(findings: Iterable[Finding]) -> list[Finding]:
