@@ -49,7 +49,7 @@ def checkpoint(runs: Runs) -> Result:
 
 def _judge_loading(record: RunRecord, case: CaseFacts, into: Gathering) -> None:
     if record.error is not None:
-        into.findings.append(_load_error(record.error, case))
+        into.findings.append(_load_error(record.error, record.facts["arguments"], case))
         return
     facts = record.facts
     if facts["arguments"]:
@@ -79,8 +79,12 @@ def _judge_outputs(
             return
 
 
-def _load_error(error: RunError, case: CaseFacts) -> Finding:
+def _load_error(
+    error: RunError, arguments: Mapping[str, Sequence[str]], case: CaseFacts
+) -> Finding:
     text = f"load_from_checkpoint raised {error.kind}: {_essence(error)}"
+    if arguments:
+        return _lost_arguments(arguments, case, f"; {text}")
     if error.kind == "TypeError" and "missing" in error.message:
         return _found(case, "LTN306", text, _SAVE_ARGUMENTS)
     if _is_refusal(error):
@@ -88,12 +92,14 @@ def _load_error(error: RunError, case: CaseFacts) -> Finding:
     return _found(case, "checkpoint", text, "see the traceback of load_from_checkpoint")
 
 
-def _lost_arguments(arguments: Mapping[str, Sequence[str]], case: CaseFacts) -> Finding:
+def _lost_arguments(
+    arguments: Mapping[str, Sequence[str]], case: CaseFacts, consequence: str = ""
+) -> Finding:
     name, (built, loaded) = next(iter(arguments.items()))
     text = f"built with {name}={built}, loaded from its own checkpoint with {name}={loaded}"
     if len(arguments) > 1:
         text += f" (and {len(arguments) - 1} more arguments)"
-    return _found(case, "LTN306", text, _SAVE_ARGUMENTS)
+    return _found(case, "LTN306", text + consequence, _SAVE_ARGUMENTS)
 
 
 def _lost_weights(names: Sequence[str]) -> str:

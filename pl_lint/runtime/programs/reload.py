@@ -42,7 +42,8 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
         loaded = kind.load_from_checkpoint(path, map_location="cpu", **left_out)
     facts: dict[str, Any] = {
         "ignored": sorted(left_out),
-        "arguments": _differing(built, rebuilt) if loaded is not None else {},
+        # Also of one that was built anew and could not take the weights: their shapes differ then.
+        "arguments": _differing(built, rebuilt) if rebuilt.arguments else {},
     }
     if loaded is not None:
         facts |= _compare(trained, loaded, path, directory)
