@@ -175,8 +175,6 @@ class CaseFacts:
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     batch_dependent: Mapping[str, str] = field(default_factory=dict)
     tolerances: Mapping[str, float] = field(default_factory=dict)
-    scheduled: bool = False
-    monitors: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
