@@ -143,12 +143,21 @@ def sure_part(origin: Origin, fits: Callable[[Origin], bool]) -> Origin | None:
 
 
 def local_parts(origin: Origin) -> Iterator[Origin]:
-    """As ``parts``, but nothing that was gathered from all processes."""
-    if isinstance(origin, Gathered):
+    """As ``parts``, but nothing that was gathered from all processes.
+
+    A branch that gathers (``if self.trainer.world_size > 1``) does so where there are several.
+    """
+    if isinstance(origin, Gathered) or gathers_in_a_branch(origin):
         return
     yield origin
     for source in parts_below(origin):
         yield from local_parts(source)
+
+
+def gathers_in_a_branch(origin: Origin) -> bool:
+    """Whether the value is gathered in some of the ways that the code may take."""
+    options = origin.options if isinstance(origin, Either) else ()
+    return any(isinstance(part, Gathered) for option in options for part in parts(option))
 
 
 def parts_below(origin: Origin) -> tuple[Origin, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,8 @@ from pl_lint.facts.sites import (
     Origin,
     Pairs,
     UnknownOrigin,
-    parts,
+    gathers_in_a_branch,
+    parts_below,
 )
 from pl_lint.facts.values import UNKNOWN, Known, OneOf, Pattern, Value
 from pl_lint.static.names import ClassInfo, FunctionNode, Module
@@ -336,8 +337,18 @@ def _depth(origins: tuple[Origin, ...]) -> int:
 
 
 def _leaves(origins: tuple[Origin, ...]) -> tuple[Origin, ...]:
-    inner = (part for origin in origins for part in parts(origin))
-    return _distinct(part for part in inner if not isinstance(part, (Derived, Either)))
+    """What origins were made of in the end; what was gathered stays so."""
+    return _distinct(leaf for origin in origins for leaf in _leaves_of(origin))
+
+
+def _leaves_of(origin: Origin) -> Iterator[Origin]:
+    if isinstance(origin, Gathered) or gathers_in_a_branch(origin):
+        yield origin
+        return
+    if not isinstance(origin, (Derived, Either)):
+        yield origin
+    for source in parts_below(origin):
+        yield from _leaves_of(source)
 
 
 def is_list_of_steps(value: Abstract) -> bool:
