@@ -43,7 +43,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
     facts: dict[str, Any] = {
         "ignored": sorted(left_out),
         # Also of one that was built anew and could not take the weights: their shapes differ then.
-        "arguments": _differing(built, rebuilt) if rebuilt.arguments else {},
+        "arguments": _differing(built, rebuilt) if loaded or rebuilt.arguments else {},
     }
     if loaded is not None:
         facts |= _compare(trained, loaded, path, directory)
