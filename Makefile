@@ -8,7 +8,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# Two workers are faster on two cores. A file stays with one of them, for its tests share runs, and
+# Two workers for two cores. A file stays with one of them, because its tests share runs, and
 # some tests are about all that the others of their file have seen.
 TESTFLAGS ?= -n 2 --dist loadfile
 
