@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from pl_lint.facts import torchmetrics
 from pl_lint.facts.lightning import LATEST, Version
-from pl_lint.facts.sites import (
-    ClassFacts,
-    FunctionCall,
-    LogSite,
-    MetricSite,
-    Pairs,
-    ProjectFacts,
-    TrainerSite,
-)
+from pl_lint.facts.origins import FunctionCall, Pairs
+from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts, TrainerSite
 from pl_lint.facts.values import Value, must_be
 
 

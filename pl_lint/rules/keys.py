@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import (
-    LogSite,
-    MonitorSite,
-    Number,
-    ProjectFacts,
-    UnknownOrigin,
-    parts,
-)
+from pl_lint.facts.origins import Number, UnknownOrigin, parts
+from pl_lint.facts.sites import LogSite, MonitorSite, ProjectFacts
 from pl_lint.facts.values import Known, may_be, must_be
 from pl_lint.findings import Finding
 from pl_lint.rules.registry import Rule, rule

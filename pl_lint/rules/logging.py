@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import torchmetrics
-from pl_lint.facts.sites import (
+from pl_lint.facts.origins import (
     BatchValue,
-    ClassFacts,
     Derived,
     FunctionCall,
-    LogSite,
     MetricCompute,
     MetricForward,
     MetricObject,
-    MetricSite,
     Origin,
-    ProjectFacts,
     local_parts,
     parts,
     sure_part,
 )
+from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import averaged, is_linear, linearity_of_call, single_device

@@ -5,18 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import torchmetrics
-from pl_lint.facts.sites import (
-    ClassFacts,
-    ListOfSteps,
-    LogSite,
-    MetricCompute,
-    MetricObject,
-    MetricSite,
-    MetricUse,
-    ProjectFacts,
-    local_parts,
-    sure_parts,
-)
+from pl_lint.facts.origins import ListOfSteps, MetricCompute, MetricObject, local_parts, sure_parts
+from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, MetricUse, ProjectFacts
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import averaged, single_device

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pl_lint.facts.sites import (
-    ABSENT,
+from pl_lint.facts.origins import (
     BatchValue,
     Derived,
     Either,
@@ -22,6 +21,7 @@ from pl_lint.facts.sites import (
     gathers_in_a_branch,
     parts_below,
 )
+from pl_lint.facts.sites import ABSENT
 from pl_lint.facts.values import UNKNOWN, Known, OneOf, Pattern, Value
 from pl_lint.static.names import ClassInfo, FunctionNode, Module
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from pl_lint.facts.sites import DeviceSite, Gathered, StrayLog
+from pl_lint.facts.origins import Gathered
+from pl_lint.facts.sites import DeviceSite, StrayLog
 from pl_lint.facts.values import UNKNOWN
 from pl_lint.static.interpreter import (
     containers,
@@ -44,31 +45,10 @@ from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.names import ClassInfo, FunctionNode
 
 TRANSPARENT = frozenset(
-    [
-        "item",
-        "detach",
-        "cpu",
-        "cuda",
-        "float",
-        "double",
-        "half",
-        "to",
-        "numpy",
-        "tolist",
-        "squeeze",
-        "unsqueeze",
-        "clone",
-        "type",
-        "type_as",
-        "contiguous",
-        "view",
-        "reshape",
-        "flatten",
-        "requires_grad_",
-        "bfloat16",
-        "long",
-        "int",
-    ]
+    (
+        "item detach cpu cuda float double half to numpy tolist squeeze unsqueeze clone type "
+        "type_as contiguous view reshape flatten requires_grad_ bfloat16 long int"
+    ).split()
 )
 """Methods that return the same value in another shape or place."""
 MODULE_WALKS = frozenset({"modules", "children", "named_modules", "named_children"})
@@ -198,19 +178,31 @@ def call_method(
             return metrics.use(context, receiver, name, arguments, node, frame)
         case Mapping() | Sequence() | Const() | Text():
             return containers.call(context, receiver, name, arguments, node, frame)
-        case Reference(text):
-            found = lookup.attribute(context, receiver, name, frame)
-            if isinstance(found, Reference):
-                if (text, name) == ("self.hparams", "update"):  # what they hold is saved
-                    context.recorder.saves_hyperparameters = True
-                logs.note_foreign(context, node, name, arguments, frame)
-                return _outside(context, f"{text}.{name}", arguments, node, frame)
-            return call(context, found, arguments, node, frame)
+        case Reference():
+            return _of_reference(context, receiver, name, arguments, node, frame)
         case LocalClass():
             return _of_class(context, receiver, name, arguments, frame)
         case Instance():
             scripts.method(context, receiver, name, arguments, node, frame)
     return _opaque_method(context, receiver, name, arguments, node, frame)
+
+
+def _of_reference(
+    context: Context,
+    receiver: Reference,
+    name: str,
+    arguments: Arguments,
+    node: ast.Call,
+    frame: Frame,
+) -> Abstract:
+    """Call what a module or class holds, of this project or of another."""
+    found = lookup.attribute(context, receiver, name, frame)
+    if not isinstance(found, Reference):
+        return call(context, found, arguments, node, frame)
+    if (receiver.name, name) == ("self.hparams", "update"):  # what they hold is saved
+        context.recorder.saves_hyperparameters = True
+    logs.note_foreign(context, node, name, arguments, frame)
+    return _outside(context, f"{receiver.name}.{name}", arguments, node, frame)
 
 
 def _opaque_method(

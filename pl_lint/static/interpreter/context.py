@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from pl_lint.facts.sites import Origin, Stage
+from pl_lint.facts.origins import Origin
+from pl_lint.facts.sites import Stage
 from pl_lint.findings import Location
 from pl_lint.static.interpreter.abstract import (
     NOTHING,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pl_lint.facts.sites import ListOfSteps
+from pl_lint.facts.origins import ListOfSteps
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Collection,

@@ -7,7 +7,8 @@ import builtins
 from collections.abc import Mapping as Table
 from dataclasses import replace
 
-from pl_lint.facts.sites import ListOfSteps, StrayLog
+from pl_lint.facts.origins import ListOfSteps
+from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import Unknown, Value, may_be
 from pl_lint.static.interpreter.abstract import (
     NOTHING,

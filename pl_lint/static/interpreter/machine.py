@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from pl_lint.facts.sites import BatchValue, ListOfSteps, StrayLog
+from pl_lint.facts.origins import BatchValue, ListOfSteps
+from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import UNKNOWN
 from pl_lint.static.interpreter.abstract import (
     NONE,

@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pl_lint.facts.sites import MetricCompute, MetricForward, MetricSite, MetricUse
+from pl_lint.facts.origins import MetricCompute, MetricForward
+from pl_lint.facts.sites import MetricSite, MetricUse
 from pl_lint.facts.values import Known, Value
 from pl_lint.static.interpreter import lookup, outside
 from pl_lint.static.interpreter.abstract import (

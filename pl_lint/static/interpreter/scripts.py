@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from pl_lint.facts import lightning
@@ -209,6 +209,7 @@ def method(
         return
     trainer = receiver.label if isinstance(receiver.label, Trainer) else Trainer(None, ())
     model = arguments.get(0, "model")
+    given = options(model or Const(None))
     context.recorder.add(
         TrainerCall(
             method=name,  # type: ignore[arg-type]
@@ -219,14 +220,19 @@ def method(
             ckpt_path=_value(arguments.get(CKPT_PATH[name], "ckpt_path"), ABSENT, arguments),
             monitored=trainer.monitored,
             location=context.location(node, frame),
-            reloaded=any(_is_reloaded(option) for option in options(model or Const(None))),
+            reloaded=any(map(_is_reloaded, given)),
         )
     )
     if name == "fit":
+        names = [""] if trainer.open else map(class_name, given)
+        _link(context, trainer, names)
+
+
+def _link(context: Context, trainer: Trainer, models: Iterable[str]) -> None:
+    """What a Trainer fits is what its watchers see."""
+    for model in models:
         for watcher in trainer.watchers:
-            for option in options(model or Const(None)):
-                name = "" if trainer.open else class_name(option)
-                context.recorder.link(watcher.location, name)
+            context.recorder.link(watcher.location, model)
 
 
 def _is_reloaded(model: Abstract) -> bool:

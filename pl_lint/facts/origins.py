@@ -1,0 +1,159 @@
+"""Where a logged value comes from: what reading knows of how it was made. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pl_lint.facts.values import Value
+
+Pairs = tuple[tuple[str, Value], ...]
+"""Arguments of a call by name (``"0"``, ``"1"`` for positional ones), hashable."""
+
+
+@dataclass(frozen=True)
+class MetricObject:
+    """The torchmetrics object itself: Lightning computes, synchronises and resets it."""
+
+    metric: str
+
+
+@dataclass(frozen=True)
+class MetricForward:
+    """What calling a metric returned: its value on this batch alone."""
+
+    metric: str
+
+
+@dataclass(frozen=True)
+class MetricCompute:
+    """What ``compute()`` of a metric returned: its value over everything since the last reset."""
+
+    metric: str
+
+
+@dataclass(frozen=True)
+class Number:
+    """A constant of the program."""
+
+
+@dataclass(frozen=True)
+class BatchValue:
+    """Computed from the batch by operations that nothing more is known of."""
+
+
+@dataclass(frozen=True)
+class ListOfSteps:
+    """A Python list attribute that the steps fill: it holds what this process saw."""
+
+    attribute: str
+
+
+@dataclass(frozen=True)
+class UnknownOrigin:
+    """Reading cannot tell."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Brought together from all processes by hand (``all_gather``, ``all_reduce``)."""
+
+    sources: tuple[Origin, ...] = ()
+
+
+@dataclass(frozen=True)
+class FunctionCall:
+    """The result of a function outside the project whose name is known."""
+
+    name: str
+    arguments: Pairs = ()
+    sources: tuple[Origin, ...] = ()
+
+
+@dataclass(frozen=True)
+class Derived:
+    """The result of an operation on other values: ``sqrt``, ``mean``, ``arithmetic``, ``call``."""
+
+    operation: str
+    sources: tuple[Origin, ...]
+
+
+@dataclass(frozen=True)
+class Either:
+    """One of several, depending on how the code runs."""
+
+    options: tuple[Origin, ...]
+
+
+Origin = (
+    MetricObject
+    | MetricForward
+    | MetricCompute
+    | Number
+    | BatchValue
+    | ListOfSteps
+    | UnknownOrigin
+    | Gathered
+    | FunctionCall
+    | Derived
+    | Either
+)
+
+
+def parts(origin: Origin) -> Iterator[Origin]:
+    """An origin and everything it was made of."""
+    yield origin
+    for source in parts_below(origin):
+        yield from parts(source)
+
+
+def sure_parts(origin: Origin) -> Iterator[Origin]:
+    """As ``parts``, but only what the value is made of whichever branch the code takes."""
+    yield origin
+    if isinstance(origin, Either):
+        common, *others = [list(sure_parts(option)) for option in origin.options]
+        yield from (part for part in common if all(part in other for other in others))
+        return
+    for source in parts_below(origin):
+        yield from sure_parts(source)
+
+
+def sure_part(origin: Origin, fits: Callable[[Origin], bool]) -> Origin | None:
+    """A part that fits and that the value is made of whichever branch the code takes; where each
+    branch has another one, the first of them."""
+    if fits(origin):
+        return origin
+    below = (sure_part(source, fits) for source in parts_below(origin))
+    if isinstance(origin, Either):
+        found = list(below)
+        return None if None in found else found[0]
+    return next((part for part in below if part is not None), None)
+
+
+def local_parts(origin: Origin) -> Iterator[Origin]:
+    """As ``parts``, but nothing that was gathered from all processes.
+
+    A branch that gathers (``if self.trainer.world_size > 1``) does so where there are several.
+    """
+    if isinstance(origin, Gathered) or gathers_in_a_branch(origin):
+        return
+    yield origin
+    for source in parts_below(origin):
+        yield from local_parts(source)
+
+
+def gathers_in_a_branch(origin: Origin) -> bool:
+    """Whether the value is gathered in some of the ways that the code may take."""
+    options = origin.options if isinstance(origin, Either) else ()
+    return any(isinstance(part, Gathered) for option in options for part in parts(option))
+
+
+def parts_below(origin: Origin) -> tuple[Origin, ...]:
+    """What an origin was directly made of."""
+    match origin:
+        case Derived(_, sources) | FunctionCall(_, _, sources) | Gathered(sources):
+            return sources
+        case Either(options):
+            return options
+        case _:
+            return ()
