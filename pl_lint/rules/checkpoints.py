@@ -22,7 +22,8 @@ def never_logged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Compares the key of ModelCheckpoint, EarlyStopping or a scheduler with every key that the
     modules trained with it can log, across files. It is silent wherever something is not known: a
-    key that is computed, a base class that was not read, values passed on to other code.
+    key that is computed, a base class that was not read, values passed on to other code, a
+    callback of another package beside it.
 
     Why is this bad
     ---------------
@@ -48,7 +49,7 @@ def never_logged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     When to ignore
     --------------
-    Where a callback of another package logs the key.
+    Where code that cannot be seen logs the key.
 
     References
     ----------

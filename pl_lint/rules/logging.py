@@ -335,7 +335,8 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds values computed from the batch that are reduced over an epoch of validation or test
     without `sync_dist=True`. Metric objects, results of `compute()` and gathered values are right
-    as they are, and projects whose every Trainer uses one device are left alone.
+    as they are, and projects whose every Trainer uses one device are left alone. What LTN102,
+    LTN103 and LTN213 report is left to them: no mean over processes would be right either.
 
     Why is this bad
     ---------------

@@ -176,10 +176,15 @@ def never_reset(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 name = attribute_text(metric.path)
                 yield self.finding(
                     place.location,
-                    f"`{name}` is computed but never reset, so every epoch counts the ones before",
+                    f"`{name}` is computed but never reset, so {_counted_on(place)}",
                     remedy=f"call {name}.reset() after compute(), or log the object itself",
                     subject=owner.short_name,
                 )
+
+
+def _counted_on(place: MetricUse) -> str:
+    once = place.stage in ("test", "predict")
+    return "another test counts this one" if once else "every epoch counts the ones before"
 
 
 def _computed_without_reset(owner: ClassFacts, metric: MetricSite) -> MetricUse | None:
