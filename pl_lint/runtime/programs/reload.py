@@ -40,10 +40,11 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
     loaded = None
     with watched_construction(kind) as rebuilt, caught(errors, "load_from_checkpoint"):
         loaded = kind.load_from_checkpoint(path, map_location="cpu", **left_out)
+    # One that was built and could not take the weights counts: lost arguments change their shapes.
+    was_built = loaded is not None or bool(rebuilt.arguments)
     facts: dict[str, Any] = {
         "ignored": sorted(left_out),
-        # Also of one that was built anew and could not take the weights: their shapes differ then.
-        "arguments": _differing(built, rebuilt) if loaded or rebuilt.arguments else {},
+        "arguments": _differing(built, rebuilt) if was_built else {},
     }
     if loaded is not None:
         facts |= _compare(trained, loaded, path, directory)
