@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from pl_lint.facts.origins import Gathered, parts
 from pl_lint.facts.sites import ListSite
 from pl_lint.static.interpreter.abstract import (
     Abstract,
@@ -39,7 +40,7 @@ def changes_list(
         return False
     attr = own_attribute_of(context, function.value, frame)
     if attr is not None and _is_python_list(receiver):
-        appended(context, attr, node, frame)
+        appended(context, attr, arguments.positional[-1], node, frame)
         return True
     return _grow(context, function, receiver, arguments, frame)
 
@@ -52,9 +53,13 @@ def _is_python_list(receiver: Abstract) -> bool:
     )
 
 
-def appended(context: Context, attr: str, node: ast.expr | ast.stmt, frame: Frame) -> None:
-    """``self.<attr>`` was added to; from a step on it is a list of what this process saw."""
-    if context.hook.name.endswith(("_step", "_batch_end")):
+def appended(
+    context: Context, attr: str, added: Abstract, node: ast.expr | ast.stmt, frame: Frame
+) -> None:
+    """``self.<attr>`` was added to; from a step on it is a list of what this process saw, unless
+    the step gathers what all processes saw."""
+    gathered = any(isinstance(part, Gathered) for part in parts(context.origin(added)))
+    if context.hook.name.endswith(("_step", "_batch_end")) and not gathered:
         context.step_lists.add(attr)
     _record(context, attr, "append", node, frame)
 

@@ -52,7 +52,7 @@ def _augmented(context: Context, node: ast.AugAssign, frame: Frame) -> bool:
     value = context.evaluate(node.value, frame)
     match node.target:
         case ast.Attribute(ast.Name("self"), attr) if isinstance(value, Sequence):
-            listing.appended(context, attr, node, frame)
+            listing.appended(context, attr, value, node, frame)
             return True
     before = context.evaluate(node.target, frame)
     lookup.assign(context, node.target, binary(context, node.op, before, value), frame)
