@@ -65,7 +65,6 @@ class Evidence:
     world: str
     how: str = ""
     cause: str = ""
-    reproduce: str = ""
 
     @property
     def difference(self) -> float:

@@ -72,7 +72,6 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
         "world": evidence.world,
         "how": evidence.how,
         "cause": evidence.cause,
-        "reproduce": evidence.reproduce,
     }
 
 

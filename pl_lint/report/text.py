@@ -110,8 +110,6 @@ def _measured(evidence: Evidence) -> Iterator[str]:
     yield f"  {visible(evidence.key)}: {comparison(evidence)}" + (f" [{where}]" if where else "")
     if evidence.cause:
         yield f"  cause: {_indented(evidence.cause)}"
-    if evidence.reproduce:
-        yield f"  reproduce: {_indented(evidence.reproduce)}"
 
 
 def _indented(text: str) -> str:

@@ -43,9 +43,6 @@ class Namespace:
         """Whether the instance's class defines this Lightning hook itself."""
         return bool(self.part("utilities.model_helpers.is_overridden")(hook, instance))
 
-    def seed_everything(self, seed: int) -> None:
-        self.part("seed_everything")(seed, workers=True, verbose=False)
-
 
 def namespace_of(module: Any) -> Namespace:
     """The Lightning that a module's class comes from."""

@@ -36,7 +36,6 @@ EVIDENCE = Evidence(
     world="1 process, fp32",
     how="47 samples in batches of 16, 16, 15",
     cause="mean of the running values = 0.756",
-    reproduce="pytest --pl-check a.py",
 )
 
 
@@ -79,7 +78,6 @@ def test_a_finding_with_evidence_says_what_a_run_measured() -> None:
         "  val/f1: logged 0.756, true 0.567 (off by 0.189 = 33 %, tolerance 1e-05)"
         " [1 process, fp32, 47 samples in batches of 16, 16, 15]\n"
         "  cause: mean of the running values = 0.756\n"
-        "  reproduce: pytest --pl-check a.py\n"
     ) in shown
 
 
@@ -164,7 +162,7 @@ def test_nothing_that_is_shown_controls_the_terminal(hostile: str) -> None:
         Status.SUSPECTED,
         f"r{hostile}",
         condition=hostile,
-        evidence=(replace(EVIDENCE, key=hostile, world=hostile, cause=hostile, reproduce=hostile),),
+        evidence=(replace(EVIDENCE, key=hostile, world=hostile, cause=hostile),),
     )
     unreadable = Unreadable(place, f"u{hostile}")
     source = (f"a{hostile}", f"b = {hostile} + cccccccccccc")

@@ -143,10 +143,6 @@ class Runner:
             write_atomically(files.outcome, outcome.to_dict())
             return outcome
 
-    def warm_up(self, hash_seed: str = "0") -> None:
-        """Start loading Lightning now, in the background; the first run waits for the rest."""
-        self._server(ServerSettings(hash_seed))
-
     def close(self) -> None:
         """End every process that was started here."""
         while self._templates:
