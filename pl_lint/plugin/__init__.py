@@ -17,7 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from pl_lint.library import Checker
 
-NEEDED = ("torch", "torchmetrics", "filelock")
+NEEDED = ("torch", "torchmetrics", "tensorboard", "filelock")
 """What the runner needs and the reader does not. Lightning itself comes in two namespaces."""
 LIGHTNINGS = ("lightning", "pytorch_lightning")
 

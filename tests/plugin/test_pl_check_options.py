@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 import pytest
 from sessions import NO_CACHE, Session, environment, plant, pytest_in, with_head
 
+import pl_lint.plugin
+
 MODELS = with_head("""
     class Crashing(Line):
         def predict_step(self, batch, batch_idx):
@@ -129,3 +131,12 @@ def test_without_the_option_pytest_starts_as_quickly(tmp_path: Path) -> None:
         [sys.executable, "-c", ADDED], env=environment(), capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["pl_lint", "pl_lint.plugin"]
+
+
+def test_what_the_runner_lacks_is_one_clear_error(
+    pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pl_lint.plugin, "_is_installed", lambda name: name != "tensorboard")
+    monkeypatch.setattr(pytestconfig.option, "pl_check", True)
+    with pytest.raises(pytest.UsageError, match=r"^--pl-check needs tensorboard: pip install"):
+        pl_lint.plugin.pytest_configure(pytestconfig)
