@@ -11,25 +11,33 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from pl_lint.runtime.specs import CaseRef
+
+ONCE = "_pl_lint_once"
 
 
 def prepare_once(owner: Any, case: CaseRef, base: Path) -> None:
     """Let ``owner.prepare_data`` do nothing if an earlier run of this case, below ``base``, has run
-    it and it left the owner as it was."""
+    it and it left the owner as it was. Several Trainers may ask for one owner."""
     name = hashlib.blake2b(f"{case.file}::{case.name}".encode(), digest_size=8).hexdigest()
     marker = base / f"prepared-{name}"
     original = owner.prepare_data
+    if getattr(original, ONCE, False):
+        return  # a lock inside its own lock would wait for ever
 
     @functools.wraps(original)
     def prepare_data(*args: Any, **kwargs: Any) -> None:
-        if marker.exists():
-            return
-        before = dict(vars(owner))
-        original(*args, **kwargs)
-        if _same(before, vars(owner)):
-            marker.touch()
+        with FileLock(marker.with_suffix(".lock")):  # two workers may run checks of one case
+            if marker.exists():
+                return
+            before = dict(vars(owner))
+            original(*args, **kwargs)
+            if _same(before, vars(owner)):
+                marker.touch()
 
+    setattr(prepare_data, ONCE, True)
     owner.prepare_data = prepare_data
 
 

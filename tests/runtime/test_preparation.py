@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
+
+import pytest
 
 from pl_lint.runtime.preparation import prepare_once
 from pl_lint.runtime.specs import CaseRef
@@ -17,12 +21,25 @@ class Downloads:
         type(self).calls += 1
 
 
+class Slow(Downloads):
+    calls = 0
+
+    def prepare_data(self) -> None:
+        super().prepare_data()
+        time.sleep(0.2)
+
+
 class Assigns(Downloads):
     calls = 0
 
     def prepare_data(self) -> None:
         super().prepare_data()
         self.vocabulary = ["a"]
+
+
+@pytest.fixture(autouse=True)
+def no_calls_yet() -> None:
+    Downloads.calls = Assigns.calls = Slow.calls = 0
 
 
 def run(owner: Downloads, base: Path, case: CaseRef = CASE) -> None:
@@ -37,7 +54,6 @@ def test_a_download_runs_once(tmp_path: Path) -> None:
 
 
 def test_another_case_prepares_its_own(tmp_path: Path) -> None:
-    Downloads.calls = 0
     run(Downloads(), tmp_path)
     run(Downloads(), tmp_path, CaseRef("cases.py", "other"))
     assert Downloads.calls == 2
@@ -48,3 +64,22 @@ def test_a_hook_that_assigns_state_runs_each_time(tmp_path: Path) -> None:
         owner = Assigns()
         run(owner, tmp_path)
         assert owner.vocabulary == ["a"]
+
+
+def test_two_at_the_same_time_prepare_once(tmp_path: Path) -> None:
+    workers = [threading.Thread(target=run, args=(Slow(), tmp_path)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(10)
+    assert Slow.calls == 1
+
+
+def test_an_owner_that_several_trainers_ask_for_does_not_wait_for_itself(tmp_path: Path) -> None:
+    owner = Downloads()
+    prepare_once(owner, CASE, tmp_path)
+    asking = threading.Thread(target=run, args=(owner, tmp_path), daemon=True)
+    asking.start()
+    asking.join(10)
+    assert not asking.is_alive()
+    assert Downloads.calls == 1
