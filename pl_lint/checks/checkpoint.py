@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from pl_lint.checks.numbers import same, shown, tolerance
 from pl_lint.checks.registry import Gathering, Result, Runs, check
@@ -38,7 +39,7 @@ def checkpoint(runs: Runs) -> Result:
     case, gathering = runs.case(), Gathering()
     if "train" not in case.stages:
         return gathering.result("the module has no training to save a checkpoint of")
-    _judge_loading(runs.reloaded(), case, gathering)
+    _judge_loading(runs.fit(), runs.reloaded(), case, gathering)
     _judge_resuming(runs, case, gathering)
     _judge_last_weights(runs, gathering)
     return gathering.result("the fit made no optimizer step")
@@ -47,33 +48,50 @@ def checkpoint(runs: Runs) -> Result:
 # --- loading --------------------------------------------------------------------------------------
 
 
-def _judge_loading(record: RunRecord, case: CaseFacts, into: Gathering) -> None:
+def _judge_loading(fit: RunRecord, record: RunRecord, case: CaseFacts, into: Gathering) -> None:
     if record.error is not None:
         into.findings.append(_load_error(record.error, record.facts["arguments"], case))
         return
     facts = record.facts
     if facts["arguments"]:
         into.findings.append(_lost_arguments(facts["arguments"], case))
-    elif facts["weights"]:
-        into.findings.append(_found(case, "LTN310", _lost_weights(facts["weights"]), _SAVE_STATE))
-    elif facts["evaluation_errors"]:
-        error = from_json(RunError, facts["evaluation_errors"][0])
-        into.undecided.append(f"{facts['stage']} after loading: {error}")
+    elif weights := _differing_weights(fit, record):
+        into.findings.append(_found(case, "LTN310", _lost_weights(weights), _SAVE_STATE))
     else:
-        _judge_outputs(facts["stage"], facts["values"], case, into)
+        _judge_outputs(fit.facts["outputs"], facts["outputs"], facts["again"], case, into)
+
+
+def _differing_weights(fit: RunRecord, loaded: RunRecord) -> list[str]:
+    names = fit.digests.keys() | loaded.digests.keys()
+    return sorted(name for name in names if fit.digests.get(name) != loaded.digests.get(name))
 
 
 def _judge_outputs(
-    stage: str, values: Sequence[Mapping[str, float]], case: CaseFacts, into: Gathering
+    trained: Mapping[str, Any],
+    loaded: Mapping[str, Any],
+    again: Mapping[str, Any],
+    case: CaseFacts,
+    into: Gathering,
 ) -> None:
-    trained, loaded = values
-    into.passed += 1
-    for name, true in trained.items():
-        if not same(loaded.get(name, float("nan")), true, tolerance(true)):
+    """What the trained module said at the end of its fit, beside what the loaded one says."""
+    stage = trained["stage"]
+    if trained["error"] or loaded["error"]:
+        error = from_json(RunError, trained["error"] or loaded["error"])
+        into.undecided.append(f"{stage} after training or loading: {error}")
+        return
+    if not trained["values"]:
+        into.untriggered.append("the module predicts and logs nothing that could be compared")
+        return
+    for name, true in trained["values"].items():
+        value, other = (of["values"].get(name, float("nan")) for of in (loaded, again))
+        if same(value, true, tolerance(true)):
+            into.passed += 1
+        elif not same(value, other, tolerance(value)):
+            into.undecided.append(f"{stage}: {name!r} differs between two equal evaluations")
+        else:
             text = (
-                f"after load_from_checkpoint, {stage} gives {name!r} as "
-                f"{shown(loaded.get(name, float('nan')))}, before it was {shown(true)}, with equal "
-                "weights and arguments"
+                f"after load_from_checkpoint, {stage} gives {name!r} as {shown(value)}, before it "
+                f"was {shown(true)}, with equal weights and arguments"
             )
             into.findings.append(_found(case, "LTN310", text, _SAVE_STATE))
             return
@@ -89,7 +107,9 @@ def _load_error(
         return _found(case, "LTN306", text, _SAVE_ARGUMENTS)
     if _is_refusal(error):
         return _found(case, "LTN309", text, _PLAIN_ARGUMENTS)
-    return _found(case, "checkpoint", text, "see the traceback of load_from_checkpoint")
+    return _found(
+        case, "checkpoint", text, "load it by hand with load_from_checkpoint to see the traceback"
+    )
 
 
 def _lost_arguments(
@@ -110,26 +130,48 @@ def _lost_weights(names: Sequence[str]) -> str:
 
 
 def _judge_resuming(runs: Runs, case: CaseFacts, into: Gathering) -> None:
-    whole, resumed = runs.fit(), runs.resumed()
+    whole = runs.fit()
+    if whole.facts["epochs_run"] < whole.facts["epochs"]:
+        into.undecided.append(f"resuming: the fit stopped after {whole.facts['epochs_run']} epoch")
+        return
+    resumed = runs.resumed()
     if resumed.error is not None:
         error = _resume_error(resumed.error, case)
         if error.code not in {finding.code for finding in into.findings}:
             into.findings.append(error)  # else loading has found the same
         return
-    if whole.digests == resumed.digests:
+    changed = _changed_values(whole, resumed) if whole.digests == resumed.digests else []
+    lost = list(_lost_attributes(whole, resumed))
+    if whole.digests == resumed.digests and not (lost and changed):
         into.passed += bool(whole.steps)
+        into.notes += [f"lost on resume, to no effect here: {text}" for text in lost]
         return
-    if whole.digests != runs.fit_again().digests:
+    again = runs.fit_again()
+    if whole.digests != again.digests or set(changed) & set(_changed_values(whole, again)):
         into.undecided.append("resuming: the module is not reproducible to begin with")
         return
     into.findings.append(_lost_state(whole, resumed, case))
+
+
+def _changed_values(whole: RunRecord, other: RunRecord) -> list[str]:
+    """Keys whose value in the last epoch both ran is another one."""
+    values = {(each.stage, each.epoch): each.values for each in other.epochs}
+    return [
+        name
+        for each in whole.epochs
+        for name, value in each.values.items()
+        if name in values.get((each.stage, each.epoch), {})
+        and not same(values[each.stage, each.epoch][name], value, tolerance(value))
+    ]
 
 
 def _resume_error(error: RunError, case: CaseFacts) -> Finding:
     text = f"fit(ckpt_path=...) raised {error.kind}: {_essence(error)}"
     if _is_refusal(error):
         return _found(case, "LTN309", text, _PLAIN_ARGUMENTS)
-    return _found(case, "checkpoint", text, "see the traceback of fit")
+    return _found(
+        case, "checkpoint", text, "resume it by hand with fit(ckpt_path=...) to see the traceback"
+    )
 
 
 def _is_refusal(error: RunError) -> bool:

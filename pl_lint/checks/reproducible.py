@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import zip_longest
 
+from pl_lint.checks.lines import line_of
 from pl_lint.checks.numbers import shown
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.facts.events import CaseFacts, LogEvent, RunRecord
@@ -36,7 +37,9 @@ def reproducible(runs: Runs) -> Result:
     gathering.notes += [
         f"{name}: a Python number that differs between equal runs is set aside" for name in timings
     ]
-    difference = _first_difference(first, second, timings if not weights_differ else set())
+    difference = _first_difference(
+        first, second, timings if not weights_differ else set(), runs.case()
+    )
     if difference is None:
         gathering.passed += bool(first.steps)
     else:
@@ -52,11 +55,15 @@ def _differing(first: RunRecord, second: RunRecord) -> Iterator[tuple[LogEvent, 
 
 
 def _same(one: LogEvent, other: LogEvent) -> bool:
-    return one.value == other.value or (one.value != one.value and other.value != other.value)
+    return _equal(one.value, other.value)
+
+
+def _equal(one: float | None, other: float | None) -> bool:
+    return one == other or (one != one and other != other)
 
 
 def _first_difference(
-    first: RunRecord, second: RunRecord, aside: set[str]
+    first: RunRecord, second: RunRecord, aside: set[str], case: CaseFacts
 ) -> tuple[str, Location | None] | None:
     """In words, with the line that logged it if it is a logged value."""
     step = _first_step(first, second)
@@ -69,6 +76,13 @@ def _first_difference(
     if step is not None:
         number, name = step
         return f"after optimizer step {number}, {name!r} has other bits", None
+    for one, other in zip(first.epochs, second.epochs, strict=False):
+        for name, value in one.values.items():
+            if name not in aside and not _equal(value, other.values.get(name)):
+                where = f"{one.stage} of epoch {one.epoch}"
+                text = f"{shown(value)} and {shown(other.values.get(name, float('nan')))}"
+                place = line_of((e for e in first.events if e.stage == one.stage), name, case)
+                return f"in {where}, {name!r} was {text}", place
     changed = [k for k in first.digests if first.digests[k] != second.digests.get(k)]
     return (f"at the end, {changed[0]!r} has other bits", None) if changed else None
 

@@ -122,7 +122,7 @@ class Battery:
         return self._one("fit", "checkpoint", options=options, inputs=inputs)
 
     def reloaded(self) -> RunRecord:
-        last = f"epoch-{int(self.fit().facts['epochs']) - 1}.ckpt"
+        last = f"epoch-{int(self.fit().facts['epochs_run']) - 1}.ckpt"
         return self._one("reload", "checkpoint", inputs={"checkpoint": self._file(last)})
 
     def rebatched(self, stage: str) -> RunRecord:

@@ -24,7 +24,7 @@ from pl_lint.facts.events import (
     RunRecord,
     SchedulerState,
 )
-from pl_lint.runtime.data import Cut, NotRebuilt, as_list, like, shortened
+from pl_lint.runtime.data import NotRebuilt, as_list, like, shortened
 from pl_lint.runtime.programs import checkpoints
 from pl_lint.runtime.programs.common import (
     Subject,
@@ -33,6 +33,7 @@ from pl_lint.runtime.programs.common import (
     fresh,
     make_trainer,
 )
+from pl_lint.runtime.programs.outputs import CUT, SAMPLES, outputs_of
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.metrics import MetricTap
 from pl_lint.runtime.watching.recorder import Recorder
@@ -43,8 +44,7 @@ from pl_lint.runtime.watching.watcher import watcher
 EPOCHS = 2
 TRAINING_BATCHES = 6
 VALIDATION_BATCHES = 4
-VALIDATION = Cut("usual", 16, uneven=True)
-VALIDATION_SAMPLES = 47
+VALIDATION, VALIDATION_SAMPLES = CUT, SAMPLES
 
 
 def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
@@ -66,8 +66,11 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
             return fit.record(trainer, facts, schedulers, rank, errors[0])
         torch.save(fit.subject.module.state_dict(), directory / "weights.pt")
         record = fit.record(trainer, facts, schedulers, rank)
-        # Last, because it loads other weights into the module.
-        return replace(record, passes=_best_against_last(fit.subject, trainer))
+        # Last, because they evaluate the module again and load other weights into it.
+        tested = _best_against_last(fit.subject, trainer)
+        fit.subject.module.load_state_dict(torch.load(directory / "weights.pt", weights_only=False))
+        outputs = outputs_of(fit.subject.module, spec, directory)
+        return replace(record, passes=tested, facts={**record.facts, "outputs": outputs})
 
 
 @dataclass
@@ -143,6 +146,8 @@ class Fit:
             facts={
                 "estimated_steps": _estimated_steps(trainer),
                 "epochs": self.options.get("epochs", EPOCHS),
+                "epochs_run": trainer.current_epoch,
+                "parameters": [name for name, _ in self.subject.module.named_parameters()],
                 "states": self.states.by_moment,
             },
             notes=tuple(self.subject.notes),
