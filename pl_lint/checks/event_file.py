@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from pl_lint.checks.numbers import shown
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.facts.events import CaseFacts, LogEvent, LoggerPoint
 from pl_lint.findings import Finding, Location, Status
@@ -22,7 +24,8 @@ def event_file(runs: Runs) -> Result:
     What it promises:
     Every point that Lightning handed to its loggers is in the event file with the same value (in
     float32, as TensorBoard stores it) at the same step, exactly once; nothing else was written
-    under the same tag; and no curve's x-axis goes backwards.
+    under the same tag; and no curve's x-axis goes backwards, nor does it stand still where the
+    module writes the curve itself.
 
     How it is judged:
     The event file of a two-epoch fit is read back with TensorBoard's own reader, all points of it,
@@ -56,24 +59,32 @@ def _problems(handed: list[LoggerPoint], read: list[LoggerPoint]) -> Iterator[tu
     lost = Counter(map(_stored, handed)) - Counter(map(_stored, read))
     if handed and extra:
         step, value = next(iter(extra))
-        text = f"the file also holds {value:.6g} at step {step}, which self.log did not write"
+        text = f"the file also holds {_shown(value)} at step {step}, which self.log did not write"
         yield "event-file", text
     if lost:
         step, value = next(iter(lost))
-        yield "event-file", f"{value:.6g} was logged at step {step} and is not in the file"
+        yield "event-file", f"{_shown(value)} was logged at step {step} and is not in the file"
+    # At one step twice: Lightning does so itself where batches are accumulated, so what it handed
+    # over is not the user's doing; what it did not is.
+    forward = 0 if handed else 1
     for one, other in pairwise(read):
-        if other.step <= one.step:
+        if other.step < one.step + forward:
             text = f"a point at step {one.step}, then one at step {other.step}"
             yield "LTN908", f"its x-axis does not go forward: {text}"
 
 
-def _stored(point: LoggerPoint) -> tuple[int, float]:
-    """A point as TensorBoard stores it: the value in float32. NaN is made equal to itself."""
+def _stored(point: LoggerPoint) -> tuple[int, float | None]:
+    """A point as TensorBoard stores it, in float32; None for NaN, which does not equal itself."""
+    if math.isnan(point.value):
+        return point.step, None
     try:
-        value = struct.unpack("f", struct.pack("f", point.value))[0]
+        return point.step, struct.unpack("f", struct.pack("f", point.value))[0]
     except OverflowError:
-        value = float("inf") if point.value > 0 else float("-inf")
-    return point.step, value if value == value else float("1e-45")
+        return point.step, math.copysign(math.inf, point.value)
+
+
+def _shown(value: float | None) -> str:
+    return "nan" if value is None else shown(value)
 
 
 def _finding(
