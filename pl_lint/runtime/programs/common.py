@@ -20,6 +20,7 @@ from pl_lint.runtime import cases
 from pl_lint.runtime.data import Cut, NotRebuilt, Supply, as_list, cut_loader, like, samples_of
 from pl_lint.runtime.namespace import Namespace, namespace_of
 from pl_lint.runtime.preparation import prepare_once
+from pl_lint.runtime.programs.loggers import points_logger, tensorboard_logger
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.callsite import last_user_line
 
@@ -134,9 +135,7 @@ def make_trainer(
         **own,
         **subject.spec.world.trainer_arguments(subject.namespace),
         "logger": [
-            subject.namespace.part("loggers.TensorBoardLogger")(
-                directory, name="", version="events"
-            ),
+            tensorboard_logger(subject.namespace, directory),
             points_logger(subject.namespace, [] if points is None else points),
         ],
         "default_root_dir": str(directory),
@@ -234,25 +233,3 @@ def digests_of(module: torch.nn.Module) -> dict[str, str]:
 
 def _is_plain(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.layout is torch.strided and value.numel() > 0
-
-
-def points_logger(namespace: Namespace, points: list[LoggerPoint]) -> Any:
-    """A logger that keeps what Lightning hands to loggers, in the order it came."""
-    base = namespace.part("loggers.logger.Logger")
-
-    class PointsLogger(base):  # type: ignore[misc, valid-type]
-        name = "points"
-        version = "0"
-
-        @property
-        def experiment(self) -> Any:
-            """Code that writes to every logger's experiment knows this one from fast_dev_run."""
-            return namespace.part("loggers.logger.DummyExperiment")()
-
-        def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-            points.extend(LoggerPoint(tag, step or 0, float(v)) for tag, v in metrics.items())
-
-        def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-            """Hyper-parameters are no points."""
-
-    return PointsLogger()
