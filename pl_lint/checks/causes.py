@@ -6,14 +6,12 @@ apart. The codes are those of the catalogue, and a page for each stands in ``doc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pl_lint.checks.lines import deciding
 from pl_lint.checks.numbers import same, shown, tolerance, weighted_mean
 from pl_lint.facts.events import EvaluationPass, LogEvent, Replay
-
-METRIC_OF_BATCH_MEANS = "MeanMetric"
 
 
 @dataclass(frozen=True)
@@ -79,13 +77,16 @@ def cause_of_moving(moved: Moved) -> Cause:
 
 
 def _causes(moved: Moved) -> Iterator[Cause]:
-    if moved.cut.training_submodules:
-        yield _left_in_training(moved.cut.training_submodules)
     operation, _, metric = (moved.events[0].origin if moved.events else "").partition(":")
     if operation == "object":
         yield from _object_causes(moved, metric)
     if moved.steps:
-        yield from _step_causes(moved, operation, metric)
+        yield from _arithmetic_causes(moved)
+        yield from _averaged_metric(moved, operation, metric)
+    if moved.cut.training_submodules:
+        yield _left_in_training(moved.cut.training_submodules)
+    if moved.steps:
+        yield from _averaged_values(moved)
     elif moved.ones is not None and same(moved.ones, moved.true, moved.close):
         yield _unweighted_mean()
 
@@ -100,10 +101,12 @@ def _left_in_training(names: Sequence[str]) -> Cause:
 
 
 def _object_causes(moved: Moved, metric: str) -> Iterator[Cause]:
-    if moved.replay is not None and moved.replay.metric_class == METRIC_OF_BATCH_MEANS:
+    unweighted = moved.replay.formulas.get("LTN218") if moved.replay is not None else None
+    if unweighted is not None and same(unweighted, moved.logged, moved.close):
         yield Cause(
             "LTN218",
-            "the unweighted mean of the batch means, in which a short batch counts as a full one",
+            "the unweighted mean of the batch means, in which a short batch counts as a full one, "
+            f"is {shown(unweighted)}",
             f"give each batch its weight: self.{metric}.update(value, weight=batch_size)",
         )
 
@@ -116,21 +119,30 @@ def _unweighted_mean() -> Cause:
     )
 
 
-def _step_causes(moved: Moved, operation: str, metric: str) -> Iterator[Cause]:
+_REDUCTIONS: Mapping[str, Callable[[list[float]], float]] = {"sum": sum, "min": min, "max": max}
+
+
+def _arithmetic_causes(moved: Moved) -> Iterator[Cause]:
+    """Mistakes in how the values of the batches were put together."""
     counted, used = moved.means()
-    count = len(moved.steps)
     reduction = moved.events[0].reduce_fx
-    if reduction != "mean":
+    reduced = _REDUCTIONS.get(reduction)
+    values = [event.value or 0.0 for event in moved.steps]
+    if reduced is not None and same(reduced(values), moved.logged, moved.close):
         yield Cause(
             "LTN121",
-            f"the {reduction} of {count} batch means",
+            f"the {reduction} of {len(values)} batch means is {shown(reduced(values))}",
             "log sums and counts, or use the default reduce_fx='mean' with the right batch_size",
         )
     if same(counted, moved.true, moved.close) and same(used, moved.logged, moved.close):
         yield _wrong_weight(moved)
+
+
+def _averaged_values(moved: Moved) -> Iterator[Cause]:
+    """Values of batches that are right by themselves and may not be averaged."""
+    used, count = moved.means()[1], len(moved.steps)
     if not same(used, moved.logged, moved.close):
         return
-    yield from _averaged_metric(moved, operation, metric)
     place = _normaliser(moved)
     if place:
         yield Cause(
@@ -164,6 +176,8 @@ def _wrong_weight(moved: Moved) -> Cause:
 
 
 def _averaged_metric(moved: Moved, operation: str, metric: str) -> Iterator[Cause]:
+    if not same(moved.means()[1], moved.logged, moved.close):
+        return
     count, value = len(moved.steps), shown(moved.means()[1])
     remedy = f"log the metric object: self.log({moved.name!r}, self.{metric})"
     if operation.startswith("compute"):

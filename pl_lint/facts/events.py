@@ -89,6 +89,7 @@ ALL_BUT_ONE = "all but one"  # the most uneven cut: one sample weighs as much as
 ONES = "ones"
 SHUFFLED = "shuffled"
 AGAIN = "again"  # the usual cut with other seeds: what moves is random
+REPEATED = "repeated"  # the usual cut a second time: what moves was not reset
 HALF = "half"  # half of the samples: what does not move has nothing to show
 
 

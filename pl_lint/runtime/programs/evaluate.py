@@ -59,7 +59,7 @@ def _evaluate(
     recorder = Recorder(subject.namespace, tap, {stage: sizes})
     errors: list[RunError] = []
     with caught(errors, stage):
-        _validate(subject, stage, recorder, directory)
+        _validate(subject, stage, recorder, directory, 2 if order.get("repeat") else 1)
     return EvaluationPass(
         stage=stage,
         batching=cut.batching(sum(sizes[0]) if sizes else 0),
@@ -79,7 +79,11 @@ def _shard(spec: RunSpec, order: Mapping[str, Any], rank: int) -> tuple[int, int
     return which, of
 
 
-def _validate(subject: Subject, stage: str, recorder: Recorder, directory: Path) -> None:
+def _validate(
+    subject: Subject, stage: str, recorder: Recorder, directory: Path, times: int
+) -> None:
+    """Evaluate the same module as often as asked, each time from the same seed; the recorder's last
+    epoch is that of the last time."""
     callbacks = [watcher(subject.namespace, recorder, lambda module: {}, [])]
     weights = subject.spec.inputs.get("weights")
     if weights:
@@ -90,7 +94,8 @@ def _validate(subject: Subject, stage: str, recorder: Recorder, directory: Path)
     follow = FollowNormalisers()
     recorder.normalisers = follow.of
     with recorder.watching(), follow if subject.spec.world.ranks == 1 else nullcontext():
-        evaluate(subject.module, **subject.supply.arguments(stage), verbose=False)
+        for _ in range(times):
+            evaluate(subject.module, **subject.supply.arguments(stage), verbose=False)
 
 
 def weights_loader(namespace: Namespace, path: str) -> Any:

@@ -30,6 +30,9 @@ class Moment:
     sanity: bool = False
     samples: int | None = None
 
+    def same_epoch(self, other: Moment) -> bool:
+        return (self.stage, self.epoch, self.sanity) == (other.stage, other.epoch, other.sanity)
+
 
 @dataclass(frozen=True, eq=False)  # compared by identity: the arguments are tensors
 class Update:
@@ -88,7 +91,12 @@ class MetricTap:
         ``forward-dict`` for a member's value in what a MetricCollection returned."""
         if isinstance(value, Metric):
             return "object", value
-        return self._origins.get(value) if isinstance(value, torch.Tensor) else None
+        made = self._origins.get(value) if isinstance(value, torch.Tensor) else None
+        if made is None:
+            return None
+        operation, metric, moment = made
+        # What an earlier epoch computed is no longer the metric's value: `min(self.best, value)`.
+        return (operation, metric) if moment.same_epoch(self.moment) else None
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -169,12 +177,13 @@ class MetricTap:
     def _tagged(self, result: Any, metric: Any, operation: str) -> Any:
         """Mark a metric's result, so that a logged tensor tells which metric made it."""
         if isinstance(result, torch.Tensor):
-            self._origins[result] = (operation, metric if isinstance(metric, Metric) else None)
+            owner = metric if isinstance(metric, Metric) else None
+            self._origins[result] = (operation, owner, self.moment)
         elif isinstance(result, dict) and isinstance(metric, MetricCollection):
             owners = dict(metric.items(copy_state=False))
             for name, value in result.items():
                 if isinstance(value, torch.Tensor) and name in owners:
-                    self._origins[value] = (f"{operation}-dict", owners[name])
+                    self._origins[value] = (f"{operation}-dict", owners[name], self.moment)
         return result
 
 

@@ -13,7 +13,7 @@ from torchmetrics import Metric
 
 from pl_lint.facts.events import LogEvent, Replay
 from pl_lint.facts.torchmetrics import is_tracker
-from pl_lint.runtime.watching.metrics import History, MetricTap, Update, replay
+from pl_lint.runtime.watching.metrics import History, MetricTap, Update, replay, scalar
 
 # Prefix sums of a long epoch cost the square of its batches; the formulas need a few batches only.
 MOST_BATCHES_FOR_FORMULAS = 16
@@ -46,7 +46,7 @@ def _replay(
     true = replay(history.metric, updates) if updates else None
     if true is None:
         return None
-    averaging = {} if tracker else _averaging(history, updates)
+    averaging = {} if tracker else {**_averaging(history, updates), **_unweighted(history, updates)}
     operation, _, attribute = event.origin.partition(":")
     return Replay(
         name=event.name,
@@ -57,7 +57,11 @@ def _replay(
         origin=operation,
         logged=logged,
         true=true,
-        formulas={**averaging, **_state(history, updates, stage)},
+        formulas={
+            **averaging,
+            **_never_reset(history, updates, stage, epoch),
+            **_state(history, updates, stage),
+        },
     )
 
 
@@ -90,6 +94,29 @@ def _averaging(history: History, updates: Sequence[Update]) -> dict[str, float]:
     ]
     single = [replay(history.metric, [update]) for update in updates]
     return {"LTN101": _mean(running, weights), "LTN102": _mean(single, weights)}
+
+
+def _unweighted(history: History, updates: Sequence[Update]) -> dict[str, float]:
+    """LTN218: what a MeanMetric says that was given one number for each batch and no weight."""
+    if type(history.metric).__name__ != "MeanMetric":
+        return {}
+    numbers = [scalar(update.arguments[0]) for update in updates if _is_one_number(update)]
+    if len(numbers) != len(updates) or None in numbers:
+        return {}
+    return {"LTN218": sum(number or 0.0 for number in numbers) / len(numbers)}
+
+
+def _is_one_number(update: Update) -> bool:
+    return len(update.arguments) == 1 and not update.keywords
+
+
+def _never_reset(
+    history: History, updates: Sequence[Update], stage: str, epoch: int
+) -> dict[str, float]:
+    """LTN203: the metric of all epochs of its stage up to this one."""
+    earlier = [u for u in history.updates if u.moment.stage == stage and u.moment.epoch < epoch]
+    value = _value_held(history, [*earlier, *updates]) if earlier else None
+    return {} if value is None else {"LTN203": value}
 
 
 def _mean(values: Iterable[float | None], weights: Sequence[int | None]) -> float:

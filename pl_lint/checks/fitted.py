@@ -1,0 +1,164 @@
+"""Values that a fit logged: metrics replayed, training means counted, the sanity check left out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from pl_lint.checks.causes import Cause, Moved, cause_in_replay, cause_of_moving
+from pl_lint.checks.lines import deciding
+from pl_lint.checks.numbers import far, same, sizes_in_words, weighted_mean
+from pl_lint.checks.randomness import value_tolerance
+from pl_lint.checks.registry import Gathering, Runs
+from pl_lint.checks.values import ONE_PROCESS, STAGE_WORDS, note_power, place_of, wrong_value
+from pl_lint.facts.events import (
+    USUAL,
+    Batching,
+    CaseFacts,
+    EpochValues,
+    EvaluationPass,
+    LogEvent,
+    Replay,
+    RunRecord,
+)
+from pl_lint.findings import Evidence, Finding
+
+# --- replayed metrics -----------------------------------------------------------------------------
+
+
+def most_telling(record: RunRecord, case: CaseFacts) -> Iterator[Replay]:
+    """One replay of each key: the last wrong one (what earlier epochs left behind shows in the
+    last, what the sanity check left may show in the first only), else the last."""
+    chosen: dict[tuple[str, str], Replay] = {}
+    for replay in record.replays:
+        key = (replay.stage, replay.name)
+        if key not in chosen or not _is_true(replay, case) or _is_true(chosen[key], case):
+            chosen[key] = replay
+    yield from chosen.values()
+
+
+def _is_true(replay: Replay, case: CaseFacts) -> bool:
+    return same(replay.logged, replay.true, value_tolerance(case, replay.name, replay.true))
+
+
+def judge_replay(replay: Replay, record: RunRecord, case: CaseFacts, into: Gathering) -> None:
+    within = value_tolerance(case, replay.name, replay.true)
+    location = place_of(record.events, replay.name, replay.stage, case)
+    evidence = Evidence(
+        key=replay.name,
+        logged=replay.logged,
+        true=replay.true,
+        tolerance=within,
+        world=ONE_PROCESS,
+        how=f"epoch {replay.epoch} of a fit, {STAGE_WORDS[replay.stage]}; the truth is a fresh "
+        f"{replay.metric_class} given the same batches once",
+    )
+    if same(replay.logged, replay.true, within):
+        shows = [code for code, value in replay.formulas.items() if far(value, replay.true, within)]
+        note_power(bool(shows), replay.name, into)
+        into.clear(tuple(shows), location, evidence, case.module)
+        return
+    cause = cause_in_replay(replay)
+    into.findings.append(wrong_value(cause, replay.name, evidence, location, case))
+
+
+# --- training means -------------------------------------------------------------------------------
+
+
+def judge_training_means(record: RunRecord, case: CaseFacts, into: Gathering) -> None:
+    """A plain value averaged over the training epoch: Σ samples·value / Σ samples, counted."""
+    last = next((each for each in reversed(record.epochs) if each.stage == "train"), None)
+    if last is None:
+        return
+    for name, logged in last.values.items():
+        events = [e for e in deciding(record.events, name) if e.epoch == last.epoch]
+        events = [e for e in events if e.stage == "train" and e.value is not None and e.samples]
+        if not events or any(e.reduce_fx != "mean" or e.origin for e in events):
+            continue
+        values = [event.value or 0.0 for event in events]
+        true = weighted_mean(values, [event.samples or 0 for event in events])
+        _judge_training_mean(name, logged, true, events, record, case, into)
+
+
+def _judge_training_mean(
+    name: str,
+    logged: float,
+    true: float,
+    events: list[LogEvent],
+    record: RunRecord,
+    case: CaseFacts,
+    into: Gathering,
+) -> None:
+    within = value_tolerance(case, name, true, [event.value or 0.0 for event in events])
+    unweighted = sum(event.value or 0.0 for event in events) / len(events)
+    if same(logged, true, within):
+        note_power(far(unweighted, true, within), name, into)
+        return
+    sizes = tuple(event.samples or 0 for event in events)
+    cut = EvaluationPass("train", Batching(USUAL, sizes), {name: logged}, tuple(events))
+    moved = Moved(name, logged, true, cut, cut, None)
+    evidence = Evidence(
+        key=name,
+        logged=logged,
+        true=true,
+        tolerance=within,
+        world=ONE_PROCESS,
+        how=f"training: {sizes_in_words(sizes)}; the truth weights each batch by its samples",
+    )
+    location = place_of(record.events, name, "train", case)
+    into.findings.append(wrong_value(cause_of_moving(moved), name, evidence, location, case))
+
+
+# --- the sanity check -----------------------------------------------------------------------------
+
+
+def judge_sanity_check(runs: Runs, case: CaseFacts, into: Gathering) -> None:
+    """Whatever it is kept in, what the sanity check leaves behind changes what fit logs: Lightning
+    restores the random state after it, so the same fit without it logs the same values."""
+    fit, without = runs.fit(), runs.fit_without_sanity_check()
+    if any(fit.digests[name] != without.digests[name] for name in fit.facts["parameters"]):
+        into.undecided.append("without the sanity check the training itself is another one")
+        return
+    clean = {(e.stage, e.epoch, name): v for e in without.epochs for name, v in e.values.items()}
+    for epoch in fit.epochs:
+        for name, logged in epoch.values.items():
+            true = clean.get((epoch.stage, epoch.epoch, name), logged)
+            within = value_tolerance(case, name, true)
+            if same(logged, true, within) or _is_python_number(name, fit):
+                continue
+            if not same(logged, _value_of(runs.fit_again(), epoch, name), within):
+                into.undecided.append(f"{name}: differs between two equal fits")
+                continue
+            into.findings.append(_contaminated(name, logged, true, epoch, fit, case))
+
+
+def _value_of(record: RunRecord, epoch: EpochValues, name: str) -> float:
+    """The same key of the same epoch in another fit; NaN where it has none."""
+    found = (e.values for e in record.epochs if (e.stage, e.epoch) == (epoch.stage, epoch.epoch))
+    return next(found, {}).get(name, math.nan)
+
+
+def _is_python_number(name: str, record: RunRecord) -> bool:
+    return any(event.python_number for event in record.events if event.name == name)
+
+
+def _contaminated(
+    name: str, logged: float, true: float, epoch: EpochValues, record: RunRecord, case: CaseFacts
+) -> Finding:
+    evidence = Evidence(
+        key=name,
+        logged=logged,
+        true=true,
+        tolerance=value_tolerance(case, name, true),
+        world=ONE_PROCESS,
+        how=f"epoch {epoch.epoch} of a fit; the truth is the same fit without the sanity check",
+    )
+    cause = Cause(
+        "LTN204",
+        "the batches of the sanity check are still in it",
+        "clear what validation collects in on_train_start, or leave it alone while "
+        "self.trainer.sanity_checking",
+    )
+    return wrong_value(
+        cause, name, evidence, place_of(record.events, name, epoch.stage, case), case
+    )

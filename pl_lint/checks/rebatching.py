@@ -1,0 +1,174 @@
+"""The same samples in other batches, and a second time: what is a property of the data stays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pl_lint.checks.causes import Cause, Moved, cause_of_moving
+from pl_lint.checks.numbers import far, same, sizes_in_words
+from pl_lint.checks.randomness import random_part, value_tolerance
+from pl_lint.checks.registry import Gathering
+from pl_lint.checks.values import ONE_PROCESS, STAGE_WORDS, note_power, place_of, wrong_value
+from pl_lint.facts.events import (
+    ALL_BUT_ONE,
+    HALF,
+    ONES,
+    REPEATED,
+    SHUFFLED,
+    USUAL,
+    WHOLE,
+    CaseFacts,
+    EvaluationPass,
+    RunRecord,
+)
+from pl_lint.findings import Evidence, Finding
+
+# The first is the cut whose numbers are shown: it is closest to how people run.
+UNEVEN = (USUAL, ALL_BUT_ONE, ONES, SHUFFLED)
+# What a true value under re-batching rules out for its line.
+NOT_AVERAGED = ("LTN101", "LTN102", "LTN103", "LTN104", "LTN213", "LTN218")
+
+
+def judge_rebatching(record: RunRecord, case: CaseFacts, into: Gathering) -> None:
+    """Every epoch value of one stage, over all the ways in which its samples were cut."""
+    passes = {done.batching.label: done for done in record.passes}
+    whole = passes[WHOLE]
+    if whole.error is not None:
+        into.undecided.append(f"{whole.stage}: {_unusable(whole)}")
+        return
+    cuts = [passes[label] for label in UNEVEN if label in passes and passes[label].error is None]
+    if not cuts:
+        into.undecided.append(f"{whole.stage}: {_unusable(passes[USUAL])}")
+        return
+    for name in whole.values:
+        known = [cut for cut in cuts if name in cut.values]
+        Judged(name, whole, known, passes, case).judge(into)
+
+
+def _unusable(done: EvaluationPass) -> str:
+    error = done.error
+    assert error is not None
+    if error.kind == "NotRebuilt":
+        return f"its data cannot be cut into other batches: {error.message}"
+    cut = sizes_in_words(done.batching.sizes) if done.batching.sizes else "the samples cut anew"
+    return f"evaluating {cut} raised {error}"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One epoch value: over all samples at once (the truth), and over the other cuts of them."""
+
+    name: str
+    whole: EvaluationPass
+    cuts: Sequence[EvaluationPass]
+    passes: Mapping[str, EvaluationPass]
+    case: CaseFacts
+
+    def judge(self, into: Gathering) -> None:
+        random = random_part(self.name, self.passes, self.case)
+        if self.name in self.case.batch_dependent:
+            reason = self.case.batch_dependent[self.name]
+            into.notes.append(f"{self.name}: declared batch-dependent ({reason})")
+        elif not self.cuts:
+            into.undecided.append(random or f"{self.name}: logged in one batch only")
+        elif self._holds(self.worst):
+            self._judge_repetition(random, into)
+        elif random:
+            into.undecided.append(random)
+        else:
+            cause = cause_of_moving(self._moved())
+            into.findings.append(self._finding(cause, self._evidence()))
+
+    @property
+    def true(self) -> float:
+        return self.whole.values[self.name]
+
+    @property
+    def steps(self) -> list[float]:
+        """What was logged per batch, in all cuts."""
+        events = (event for cut in self.cuts for event in cut.events if event.name == self.name)
+        return [event.value for event in events if event.value is not None]
+
+    @property
+    def within(self) -> float:
+        return value_tolerance(self.case, self.name, self.true, self.steps)
+
+    @property
+    def worst(self) -> EvaluationPass:
+        """The cut to show: the usual one if it is wrong, else the one that is furthest off."""
+        if not self._holds(self.cuts[0]):
+            return self.cuts[0]
+        return max(self.cuts, key=self._distance)
+
+    def _holds(self, cut: EvaluationPass) -> bool:
+        return same(cut.values[self.name], self.true, self.within)
+
+    def _distance(self, cut: EvaluationPass) -> float:
+        return 0.0 if self._holds(cut) else abs(cut.values[self.name] - self.true)
+
+    def _judge_repetition(self, random: str, into: Gathering) -> None:
+        """A value that no cut moves may still hold what an earlier evaluation left behind."""
+        first, second = self._of(USUAL), self._of(REPEATED)
+        stays = random or first is None or second is None or same(first, second, self.within)
+        if not stays and first is not None and second is not None:
+            into.findings.append(self._left_over(first, second))
+            return
+        powerful = self._has_power()
+        note_power(powerful, self.name, into)
+        if powerful:
+            place = place_of(self.worst.events, self.name, self.whole.stage, self.case)
+            into.clear(NOT_AVERAGED, place, self._evidence(), self.case.module)
+
+    def _of(self, label: str) -> float | None:
+        done = self.passes.get(label)
+        return done.values.get(self.name) if done is not None else None
+
+    def _has_power(self) -> bool:
+        """Could a mistake have shown? A known formula is far off, or the quantity varies with its
+        data."""
+        replays = (r for cut in self.cuts for r in cut.replays if r.name == self.name)
+        formulas = [value for replay in replays for value in replay.formulas.values()]
+        half = self._of(HALF)
+        others = [*formulas, *self.steps, *([half] if half is not None else [])]
+        return any(far(value, self.true, self.within) for value in others)
+
+    def _moved(self) -> Moved:
+        worst = self.worst
+        ones = self._of(ONES)
+        return Moved(self.name, worst.values[self.name], self.true, worst, self.whole, ones)
+
+    def _evidence(self) -> Evidence:
+        cut = self.worst
+        order = " in another order" if cut.batching.shuffled else ""
+        return Evidence(
+            key=self.name,
+            logged=cut.values[self.name],
+            true=self.true,
+            tolerance=self.within,
+            world=ONE_PROCESS,
+            how=f"{STAGE_WORDS[cut.stage]}: {sizes_in_words(cut.batching.sizes)}{order}; the truth "
+            "is all samples in one batch",
+        )
+
+    def _left_over(self, first: float, second: float) -> Finding:
+        """The second of two equal evaluations logs another value: the first one is still in it."""
+        evidence = Evidence(
+            key=self.name,
+            logged=second,
+            true=first,
+            tolerance=self.within,
+            world=ONE_PROCESS,
+            how=f"{STAGE_WORDS[self.whole.stage]} of the same samples twice; the truth is the "
+            "first time",
+        )
+        cause = Cause(
+            "LTN203",
+            "what the first evaluation left behind is still in the second",
+            "reset the metric, clear the list or zero the sums where the value is logged",
+        )
+        return self._finding(cause, evidence)
+
+    def _finding(self, cause: Cause, evidence: Evidence) -> Finding:
+        place = place_of(self.worst.events, self.name, self.whole.stage, self.case)
+        return wrong_value(cause, self.name, evidence, place, self.case)
