@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from pl_lint.checks.crashed_ranks import crash
 from pl_lint.checks.lines import deciding, line_of
-from pl_lint.checks.numbers import far, same, shown, tolerance
-from pl_lint.checks.randomness import random_part
+from pl_lint.checks.numbers import far, same, shown
+from pl_lint.checks.randomness import random_part, value_tolerance
 from pl_lint.checks.registry import Gathering, Result, Runs, check
-from pl_lint.facts.events import USUAL, WHOLE, CaseFacts, EvaluationPass, LogEvent, RunRecord
+from pl_lint.facts.events import USUAL, WHOLE, CaseFacts, EvaluationPass, LogEvent
 from pl_lint.findings import Evidence, Finding, Location, Status
 
 RULED_OUT = ("LTN106", "LTN109", "LTN211")
@@ -20,7 +22,8 @@ def sync_dist(runs: Runs) -> Result:
 
     What it promises:
     The epoch values of validation and test are the same on both ranks, and equal to those of one
-    process that sees all samples.
+    process that sees all samples; of a key that is logged with rank_zero_only=True, rank 0's value
+    is.
 
     How it is judged:
     48 samples are evaluated with the same weights in one process and on two real gloo ranks, dealt
@@ -31,7 +34,8 @@ def sync_dist(runs: Runs) -> Result:
 
     What it sets aside:
     A value that moves with the batches in one process already is wrong for another reason, which
-    `logged-values` reports; one that differs between two seeds is not decided.
+    `logged-values` reports; one that differs between two seeds is not decided, and one that the
+    case declares to depend on the batches is not compared.
 
     When it passes:
     Only if one rank's part alone has another value than all samples; otherwise 'not triggered'.
@@ -51,7 +55,7 @@ def _judge_stage(runs: Runs, stage: str, case: CaseFacts, into: Gathering) -> No
         return
     ranks = runs.on_ranks(stage)
     if any(record.passes[0].error for record in ranks):
-        into.findings.append(_crash(ranks, stage, case))
+        into.findings.append(crash([record.passes[0] for record in ranks], stage, case))
         return
     for name in alone[WHOLE].values:
         _judge_value(name, alone, [record.passes[0] for record in ranks], case, into)
@@ -65,17 +69,21 @@ def _judge_value(
     into: Gathering,
 ) -> None:
     true, usual = alone[WHOLE].values[name], alone[USUAL].values.get(name)
-    within = tolerance(true, relative=case.tolerances.get(name, 2e-5))
     if name in case.batch_dependent:
+        declared = f"declared to depend on the batches ({case.batch_dependent[name]})"
+        into.untriggered.append(f"{name}: {declared}, which two ranks cut differently")
         return
+    within = value_tolerance(case, name, true, _values(alone[USUAL].events, name))
     random = random_part(name, alone, case)
     if usual is None or not same(usual, true, within):
         moves = f"{name}: moves with the batches in one process already"
         into.undecided.append(random or moves)
         return
+    ranks = _speaking(ranks, name)
     logged = [done.values.get(name) for done in ranks]
     parts = [alone[f"shard {rank}"].values.get(name, true) for rank in range(len(ranks))]
-    location = line_of(ranks[0].events, name, case)
+    events = [event for done in ranks for event in done.events]
+    location = line_of(events, name, case)
     evidence = _evidence(name, logged, true, within)
     if all(value is not None and same(value, true, within) for value in logged):
         if not any(far(part, true, within) for part in parts):
@@ -87,7 +95,19 @@ def _judge_value(
     if random:
         into.undecided.append(random)
         return
-    into.findings.append(_finding(name, logged, parts, evidence, ranks[0], location, case))
+    into.findings.append(_finding(name, logged, parts, evidence, events, location, case))
+
+
+def _speaking(ranks: Sequence[EvaluationPass], name: str) -> Sequence[EvaluationPass]:
+    """The ranks whose value of a key counts: with rank_zero_only=True the first alone, whatever
+    the others log or not (Lightning's ``docs/source-pytorch/extensions/logging.rst``)."""
+    calls = deciding(ranks[0].events, name)
+    alone = bool(calls) and all(event.rank_zero_only for event in calls)
+    return ranks[:1] if alone else ranks
+
+
+def _values(events: Sequence[LogEvent], name: str) -> list[float]:
+    return [event.value for event in deciding(events, name) if event.value is not None]
 
 
 def _finding(
@@ -95,21 +115,23 @@ def _finding(
     logged: Sequence[float | None],
     parts: Sequence[float],
     evidence: Evidence,
-    done: EvaluationPass,
+    events: Sequence[LogEvent],
     location: Location,
     case: CaseFacts,
 ) -> Finding:
-    code, cause, remedy = _cause(name, logged, parts, evidence.tolerance, done.events)
+    code, cause, remedy = _cause(name, logged, parts, evidence.tolerance, events)
     values = " and ".join("nothing" if value is None else shown(value) for value in logged)
+    where = "two ranks" if len(logged) > 1 else "rank 0, which logs it for all"
+    wrong = not same(evidence.logged, evidence.true, evidence.tolerance)
     return Finding(
         code=code,
-        message=f"{name!r} was logged as {values} on two ranks, the truth is "
+        message=f"{name!r} was logged as {values} on {where}, the truth is "
         f"{shown(evidence.true)}: {cause}",
         location=location,
         status=Status.PROVED,
         remedy=remedy,
         subject=case.module,
-        evidence=(Evidence(**{**vars(evidence), "cause": cause}),),
+        evidence=(replace(evidence, cause=cause),) if wrong else (),
     )
 
 
@@ -126,11 +148,10 @@ def _cause(
     values = [value for value in logged if value is not None]
     mean = sum(parts) / len(parts)
     if len(values) < len(logged):
-        return (
-            "sync-dist",
-            "one rank logs it and another does not",
-            "log the same keys on every rank",
-        )
+        who = "one rank logs it and another does not" if values else "neither of them logs it"
+        return "sync-dist", who, "log the same keys on every rank"
+    if len(values) == 1 and same(values[0], parts[0], within):
+        return "LTN106", "the value of that rank's own samples", _GATHER
     if all(same(v, part, within) for v, part in zip(values, parts, strict=True)):
         if at_epoch_end:
             return "LTN211", "each rank logs the value of its own samples", _GATHER
@@ -159,16 +180,4 @@ def _evidence(name: str, logged: Sequence[float | None], true: float, within: fl
         world="2 gloo ranks, CPU, fp32",
         how="the same 48 samples, or as many as there are, shared by two ranks; the truth is one "
         "process with all of them",
-    )
-
-
-def _crash(ranks: Sequence[RunRecord], stage: str, case: CaseFacts) -> Finding:
-    error = next(record.passes[0].error for record in ranks if record.passes[0].error)
-    return Finding(
-        code="sync-dist",
-        message=f"{stage} works in one process and fails on two ranks: {error}",
-        location=error.location or Location(case.path, case.line),
-        status=Status.PROVED,
-        remedy="see the traceback of the rank that failed first",
-        subject=case.module,
     )

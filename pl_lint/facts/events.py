@@ -44,6 +44,7 @@ class LogEvent:
     on_epoch: bool
     reduce_fx: str = "mean"
     sync_dist: bool = False
+    rank_zero_only: bool = False
     weight: float | None = None
     samples: int | None = None
     origin: str = ""
@@ -89,7 +90,7 @@ ALL_BUT_ONE = "all but one"  # the most uneven cut: one sample weighs as much as
 ONES = "ones"
 SHUFFLED = "shuffled"
 AGAIN = "again"  # the usual cut with other seeds: what moves is random
-REPEATED = "repeated"  # the usual cut a second time: what moves was not reset
+REPEATED = "repeated"  # the usual cut after half of it: what moves was not reset
 HALF = "half"  # half of the samples: what does not move has nothing to show
 
 

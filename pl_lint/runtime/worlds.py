@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from pl_lint.runtime.namespace import Namespace
@@ -20,21 +21,25 @@ class World:
         precision = "fp32" if self.precision == "32-true" else self.precision
         return f"{processes}, CPU, {precision}"
 
-    def trainer_arguments(self, namespace: Namespace) -> dict[str, Any]:
-        """The Trainer arguments of this world. Several ranks must have been launched already."""
+    def trainer_arguments(self, namespace: Namespace, patience: float) -> dict[str, Any]:
+        """The Trainer arguments of this world. Several ranks must have been launched already; one
+        that waits for the others longer than ``patience`` seconds raises, and so can tell why."""
         return {
             "accelerator": "cpu",
             "devices": self.ranks,
             "num_nodes": 1,
-            "strategy": _strategy(self.ranks),
+            "strategy": _strategy(self.ranks, namespace, patience),
             "use_distributed_sampler": False,  # the kit shards, so that it can count
             **_precision(self.precision, namespace),
         }
 
 
-def _strategy(ranks: int) -> str:
+def _strategy(ranks: int, namespace: Namespace, patience: float) -> Any:
+    if ranks == 1:
+        return "auto"
     # Modules with several optimizers leave parameters unused in some steps.
-    return "auto" if ranks == 1 else "ddp_find_unused_parameters_true"
+    ddp = namespace.part("strategies.DDPStrategy")
+    return ddp(find_unused_parameters=True, timeout=timedelta(seconds=patience))
 
 
 def _precision(precision: str, namespace: Namespace) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,16 @@ import torch
 
 from pl_lint.facts.events import CaseFacts, LoggerPoint, Note, RunError
 from pl_lint.runtime import cases
-from pl_lint.runtime.data import Cut, NotRebuilt, Supply, as_list, cut_loader, like, samples_of
+from pl_lint.runtime.data import (
+    STAGE_HOOKS,
+    Cut,
+    NotRebuilt,
+    Supply,
+    as_list,
+    cut_loader,
+    like,
+    samples_of,
+)
 from pl_lint.runtime.namespace import Namespace, namespace_of
 from pl_lint.runtime.preparation import prepare_once
 from pl_lint.runtime.programs.loggers import points_logger, tensorboard_logger
@@ -36,6 +45,8 @@ KEPT_TRAINER_ARGUMENTS = (
     "deterministic",
     "sync_batchnorm",
 )
+WAITING = 0.75
+"""The share of a run's time that a rank may wait for the others: what is left is for telling."""
 STAGE_STEPS = {
     "train": "training_step",
     "validate": "validation_step",
@@ -100,6 +111,18 @@ def fresh(spec: RunSpec) -> Subject:
     return Subject(namespace, built.module, supply, built.trainer_arguments, built.options, spec)
 
 
+def with_module(spec: RunSpec, module: Any) -> Subject:
+    """The case with its own fresh data, and this module in place of its own.
+
+    What earlier programs have laid over the module's loader hooks is taken off again.
+    """
+    for name in (*STAGE_HOOKS.values(), "prepare_data"):
+        vars(module).pop(name, None)
+    subject = fresh(spec)
+    supply = Supply(subject.namespace, module, subject.supply.data)
+    return replace(subject, module=module, supply=supply)
+
+
 def seed_all(seed: int) -> None:
     """Seed everything that a seeded script of the user's would seed."""
     import random
@@ -133,7 +156,7 @@ def make_trainer(
     prepare_once(subject.supply.owner, subject.spec.case, directory.parent)
     settings = {
         **own,
-        **subject.spec.world.trainer_arguments(subject.namespace),
+        **subject.spec.world.trainer_arguments(subject.namespace, WAITING * subject.spec.timeout),
         "logger": [
             tensorboard_logger(subject.namespace, directory),
             points_logger(subject.namespace, [] if points is None else points),

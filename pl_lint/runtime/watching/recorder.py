@@ -150,6 +150,7 @@ class Recorder:
             on_epoch=bool(flags.get("on_epoch")),
             reduce_fx=_reduction(flags.get("reduce_fx", "mean")),
             sync_dist=self._sync_dist,
+            rank_zero_only=bool(flags.get("rank_zero_only")),
             weight=used[0] if used else None,
             samples=moment.samples,
             origin=f"{operation}:{self._metric_name(metric)}" if operation else "",
