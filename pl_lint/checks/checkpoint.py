@@ -7,7 +7,7 @@ from typing import Any
 
 from pl_lint.checks.numbers import same, shown, tolerance
 from pl_lint.checks.registry import Gathering, Result, Runs, check
-from pl_lint.facts.events import CaseFacts, EvaluationPass, RunError, RunRecord, from_json
+from pl_lint.facts.events import CaseFacts, EvaluationPass, LogEvent, RunError, RunRecord, from_json
 from pl_lint.findings import Evidence, Finding, Location, Status
 
 
@@ -140,29 +140,42 @@ def _judge_resuming(runs: Runs, case: CaseFacts, into: Gathering) -> None:
         if error.code not in {finding.code for finding in into.findings}:
             into.findings.append(error)  # else loading has found the same
         return
-    changed = _changed_values(whole, resumed) if whole.digests == resumed.digests else []
+    changed = set(_changed_values(whole, resumed))
     lost = list(_lost_attributes(whole, resumed))
     if whole.digests == resumed.digests and not (lost and changed):
         into.passed += bool(whole.steps)
         into.notes += [f"lost on resume, to no effect here: {text}" for text in lost]
         return
     again = runs.fit_again()
-    if whole.digests != again.digests or set(changed) & set(_changed_values(whole, again)):
+    by_chance = changed and changed <= set(_changed_values(whole, again))
+    if whole.digests != again.digests or (whole.digests == resumed.digests and by_chance):
         into.undecided.append("resuming: the module is not reproducible to begin with")
         return
     into.findings.append(_lost_state(whole, resumed, case))
 
 
+def _call(event: LogEvent) -> tuple[str, int, int, str]:
+    return event.stage, event.epoch, event.batch, event.name
+
+
 def _changed_values(whole: RunRecord, other: RunRecord) -> list[str]:
-    """Keys whose value in the last epoch both ran is another one."""
+    """Keys that were logged with another value after the first epoch."""
     values = {(each.stage, each.epoch): each.values for each in other.epochs}
-    return [
+    steps = {_call(event): event.value for event in other.events if event.epoch}
+    by_step = [
+        event.name
+        for event in whole.events
+        if event.epoch and _call(event) in steps and event.value != steps[_call(event)]
+    ]
+    by_epoch = [
         name
         for each in whole.epochs
         for name, value in each.values.items()
-        if name in values.get((each.stage, each.epoch), {})
+        if each.epoch
+        and name in values.get((each.stage, each.epoch), {})
         and not same(values[each.stage, each.epoch][name], value, tolerance(value))
     ]
+    return by_step + by_epoch
 
 
 def _resume_error(error: RunError, case: CaseFacts) -> Finding:

@@ -27,9 +27,9 @@ def logged_values(runs: Runs) -> Result:
     the same weights in batches of 47, 16, 46, 1, and in another order; a right value moves by less
     than 1e-6, a batch-averaged metric by 1e-3 and more. The inputs of every torchmetrics metric are
     recorded and given once to a fresh, reset clone; training values are judged that way too, and
-    plain training means by their own values and sizes. One cut is evaluated twice, and the fit is
-    repeated without the sanity check: what earlier batches left behind moves. Batch sizes are
-    counted by pl-lint's own loader, never taken from Lightning.
+    plain training means by their own values and sizes. One cut is evaluated after another one, and
+    the fit is repeated without the sanity check: what earlier batches left behind moves. Batch
+    sizes are counted by pl-lint's own loader, never taken from Lightning.
 
     What it can say:
     A wrong value is reported with the mistake whose formula reproduces it: an averaged `compute()`

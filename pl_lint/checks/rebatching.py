@@ -110,7 +110,7 @@ class Judged:
     def _judge_repetition(self, random: str, into: Gathering) -> None:
         """A value that no cut moves may still hold what an earlier evaluation left behind."""
         first, second = self._of(USUAL), self._of(REPEATED)
-        stays = random or first is None or second is None or same(first, second, self.within)
+        stays = random or first is None or second is None or self._is_explained(first, second)
         if not stays and first is not None and second is not None:
             into.findings.append(self._left_over(first, second))
             return
@@ -119,6 +119,12 @@ class Judged:
         if powerful:
             place = place_of(self.worst.events, self.name, self.whole.stage, self.case)
             into.clear(NOT_AVERAGED, place, self._evidence(), self.case.module)
+
+    def _is_explained(self, first: float, second: float) -> bool:
+        """Nothing was left over, or a best-so-far value was: that of the evaluation before."""
+        before = self._of(HALF)
+        is_best = before is not None and same(second, before, self.within)
+        return is_best or same(first, second, self.within)
 
     def _of(self, label: str) -> float | None:
         done = self.passes.get(label)
@@ -152,19 +158,19 @@ class Judged:
         )
 
     def _left_over(self, first: float, second: float) -> Finding:
-        """The second of two equal evaluations logs another value: the first one is still in it."""
+        """An evaluation after another one logs another value: the first one is still in it."""
         evidence = Evidence(
             key=self.name,
             logged=second,
             true=first,
             tolerance=self.within,
             world=ONE_PROCESS,
-            how=f"{STAGE_WORDS[self.whole.stage]} of the same samples twice; the truth is the "
-            "first time",
+            how=f"{STAGE_WORDS[self.whole.stage]} of half of the samples, then of all; the truth "
+            "is all of them on a fresh module",
         )
         cause = Cause(
             "LTN203",
-            "what the first evaluation left behind is still in the second",
+            "what an earlier evaluation left behind is still in it",
             "reset the metric, clear the list or zero the sums where the value is logged",
         )
         return self._finding(cause, evidence)

@@ -36,7 +36,7 @@ REBATCHING: tuple[Mapping[str, Any], ...] = (
     {"label": ONES, "size": 1},
     {"label": SHUFFLED, "size": 16, "uneven": True, "shuffled": True},
     {"label": AGAIN, "size": 16, "uneven": True, "seed": 2},
-    {"label": REPEATED, "size": 16, "uneven": True, "repeat": True},
+    {"label": REPEATED, "size": 16, "uneven": True, "before": {"label": HALF, "shard": [0, 2]}},
     {"label": HALF, "shard": [0, 2]},
 )
 REBATCHED_SAMPLES = 47  # prime: no batch size but 1 divides it

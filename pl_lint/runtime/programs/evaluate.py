@@ -23,6 +23,7 @@ from pl_lint.runtime.programs.common import (
     fresh,
     make_trainer,
     seed_all,
+    with_module,
 )
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.metrics import MetricTap
@@ -35,14 +36,17 @@ _CUT = {"label": "", "size": None, "shuffled": False, "uneven": False}
 
 def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
     """``options``: ``stage``, ``limit`` (samples) and ``passes``, each a dict of ``label``,
-    ``size``, ``shuffled``, ``uneven``, ``seed`` and ``shard``; ``multiple``, what the number of
-    samples has to be divisible by, if anything. ``inputs``: ``weights``, a state
-    dict, if there is one."""
+    ``size``, ``shuffled``, ``uneven``, ``seed``, ``shard`` and ``before`` (a pass that the same
+    module makes first); ``multiple``, what the number of samples has to be divisible by, if
+    anything. ``inputs``: ``weights``, a state dict, if there is one."""
     passes, facts = [], None
     for order in spec.options["passes"]:
         with MetricTap().installed() as tap:
             subject = fresh(spec)
             facts = facts or subject.facts()
+            if "before" in order:
+                _evaluate(subject, MetricTap(), order["before"], directory, rank)
+                subject = with_module(spec, subject.module)
             seed_all(order.get("seed", spec.seed))
             passes.append(_evaluate(subject, tap, order, directory, rank))
     return RunRecord("evaluate", rank, facts, passes=tuple(passes))
@@ -59,7 +63,7 @@ def _evaluate(
     recorder = Recorder(subject.namespace, tap, {stage: sizes})
     errors: list[RunError] = []
     with caught(errors, stage):
-        _validate(subject, stage, recorder, directory, 2 if order.get("repeat") else 1)
+        _validate(subject, stage, recorder, directory)
     return EvaluationPass(
         stage=stage,
         batching=cut.batching(sum(sizes[0]) if sizes else 0),
@@ -79,11 +83,7 @@ def _shard(spec: RunSpec, order: Mapping[str, Any], rank: int) -> tuple[int, int
     return which, of
 
 
-def _validate(
-    subject: Subject, stage: str, recorder: Recorder, directory: Path, times: int
-) -> None:
-    """Evaluate the same module as often as asked, each time from the same seed; the recorder's last
-    epoch is that of the last time."""
+def _validate(subject: Subject, stage: str, recorder: Recorder, directory: Path) -> None:
     callbacks = [watcher(subject.namespace, recorder, lambda module: {}, [])]
     weights = subject.spec.inputs.get("weights")
     if weights:
@@ -94,8 +94,7 @@ def _validate(
     follow = FollowNormalisers()
     recorder.normalisers = follow.of
     with recorder.watching(), follow if subject.spec.world.ranks == 1 else nullcontext():
-        for _ in range(times):
-            evaluate(subject.module, **subject.supply.arguments(stage), verbose=False)
+        evaluate(subject.module, **subject.supply.arguments(stage), verbose=False)
 
 
 def weights_loader(namespace: Namespace, path: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,14 @@ import torch
 from torchmetrics import Metric
 
 from pl_lint.facts.events import RunError
-from pl_lint.runtime.data import STAGE_HOOKS, Cut, Supply
+from pl_lint.runtime.data import Cut
 from pl_lint.runtime.programs.common import (
     Subject,
     caught,
     cut_stage,
-    fresh,
     make_trainer,
     seed_all,
+    with_module,
 )
 from pl_lint.runtime.specs import RunSpec
 
@@ -30,7 +29,10 @@ SAMPLES, CUT = 47, Cut("usual", 16, uneven=True)
 def outputs_of(module: Any, spec: RunSpec, directory: Path) -> dict[str, Any]:
     """``stage``, ``values`` by name, and ``error``: the module evaluated on the case's fresh data,
     seeded, with its metrics reset."""
-    subject = _with_module(spec, module)
+    for child in module.modules():
+        if isinstance(child, Metric):
+            child.reset()
+    subject = with_module(spec, module)
     stage = next((stage for stage in STAGES if stage in subject.stages), "")
     errors: list[RunError] = []
     values: Mapping[str, float] = {}
@@ -38,21 +40,6 @@ def outputs_of(module: Any, spec: RunSpec, directory: Path) -> dict[str, Any]:
         seed_all(spec.seed)
         values = _outputs(subject, stage, directory) if stage else {}
     return {"stage": stage, "values": values, "error": errors[0] if errors else None}
-
-
-def _with_module(spec: RunSpec, module: Any) -> Subject:
-    """The case with its own fresh data, and this module in place of its own.
-
-    What earlier programs have laid over the module's loader hooks is taken off again.
-    """
-    for name in (*STAGE_HOOKS.values(), "prepare_data"):
-        vars(module).pop(name, None)
-    for child in module.modules():
-        if isinstance(child, Metric):
-            child.reset()
-    subject = fresh(spec)
-    supply = Supply(subject.namespace, module, subject.supply.data)
-    return replace(subject, module=module, supply=supply)
 
 
 def _outputs(subject: Subject, stage: str, directory: Path) -> Mapping[str, float]:
