@@ -55,15 +55,10 @@ def _judge_loading(fit: RunRecord, record: RunRecord, case: CaseFacts, into: Gat
     facts = record.facts
     if facts["arguments"]:
         into.findings.append(_lost_arguments(facts["arguments"], case))
-    elif weights := _differing_weights(fit, record):
-        into.findings.append(_found(case, "LTN310", _lost_weights(weights), _SAVE_STATE))
+    elif facts["weights"]:
+        into.findings.append(_found(case, "LTN310", _lost_weights(facts["weights"]), _SAVE_STATE))
     else:
         _judge_outputs(fit.facts["outputs"], facts["outputs"], facts["again"], case, into)
-
-
-def _differing_weights(fit: RunRecord, loaded: RunRecord) -> list[str]:
-    names = fit.digests.keys() | loaded.digests.keys()
-    return sorted(name for name in names if fit.digests.get(name) != loaded.digests.get(name))
 
 
 def _judge_outputs(

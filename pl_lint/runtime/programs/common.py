@@ -250,8 +250,9 @@ def digest(tensor: torch.Tensor) -> str:
     return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
-def digests_of(module: torch.nn.Module) -> dict[str, str]:
-    return {name: digest(value) for name, value in module.state_dict().items() if _is_plain(value)}
+def digests_of(state: Mapping[str, Any]) -> dict[str, str]:
+    """A fingerprint for each tensor of a state dict."""
+    return {name: digest(value) for name, value in state.items() if _is_plain(value)}
 
 
 def _is_plain(value: Any) -> bool:

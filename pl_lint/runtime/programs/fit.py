@@ -68,7 +68,8 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
         record = fit.record(trainer, facts, schedulers, rank)
         # Last, because they evaluate the module again and load other weights into it.
         tested = _best_against_last(fit.subject, trainer)
-        fit.subject.module.load_state_dict(torch.load(directory / "weights.pt", weights_only=False))
+        last = torch.load(directory / f"epoch-{trainer.current_epoch - 1}.ckpt", weights_only=False)
+        fit.subject.module.load_state_dict(last["state_dict"])
         outputs = outputs_of(fit.subject.module, spec, directory)
         return replace(record, passes=tested, facts={**record.facts, "outputs": outputs})
 
@@ -115,7 +116,7 @@ class Fit:
     def _callbacks(self) -> list[Any]:
         namespace, monitors = self.subject.namespace, self.options.get("monitors", [])
         return [
-            watcher(namespace, self.recorder, digests_of, self.steps),
+            watcher(namespace, self.recorder, _fingerprints, self.steps),
             checkpoints.random_state_keeper(namespace, self.randomness),
             checkpoints.diarist(namespace, self.states),
             *checkpoints.best_keepers(namespace, monitors, self.directory),
@@ -142,7 +143,7 @@ class Fit:
             schedulers=schedulers,
             handed_to_logger=tuple(self.points),
             read_back=read_points(self.directory / "events"),
-            digests=digests_of(self.subject.module),
+            digests=digests_of(self.subject.module.state_dict()),
             facts={
                 "estimated_steps": _estimated_steps(trainer),
                 "epochs": self.options.get("epochs", EPOCHS),
@@ -152,6 +153,10 @@ class Fit:
             },
             notes=tuple(self.subject.notes),
         )
+
+
+def _fingerprints(module: torch.nn.Module) -> dict[str, str]:
+    return digests_of(module.state_dict())
 
 
 def shorten(subject: Subject, stage: str, batches: int) -> list[tuple[int, ...]]:

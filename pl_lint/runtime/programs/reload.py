@@ -17,7 +17,8 @@ from pl_lint.runtime.watching.construction import Construction, watched_construc
 
 def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
     """``inputs``: ``checkpoint``. ``facts``: ``arguments`` by name (as built, as loaded),
-    ``ignored``, and of the loaded module ``outputs``, and ``again``, to see what chance decides."""
+    ``ignored``, ``weights`` that differ, and of the loaded module ``outputs``, and ``again``, to
+    see what chance decides."""
     trained = fresh(spec)
     kind, path = type(trained.module), spec.inputs["checkpoint"]
     errors: list[RunError] = []
@@ -34,6 +35,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
         "arguments": _differing(built, rebuilt) if was_built else {},
     }
     if loaded is not None:
+        facts["weights"] = _differing_weights(path, loaded)
         facts["outputs"] = outputs_of(loaded, spec, directory)
         facts["again"] = outputs_of(loaded, spec, directory)
     return RunRecord(
@@ -41,9 +43,15 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
         rank,
         trained.facts(),
         errors[0] if errors else None,
-        digests=digests_of(loaded) if loaded is not None else {},
         facts=facts,
     )
+
+
+def _differing_weights(path: str, loaded: Any) -> list[str]:
+    """Tensors that came back as something else than the checkpoint holds."""
+    saved = torch.load(path, weights_only=False)["state_dict"]  # our own file
+    before, after = digests_of(saved), digests_of(loaded.state_dict())
+    return sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
 
 
 def _differing(built: Construction, rebuilt: Construction) -> dict[str, list[str]]:

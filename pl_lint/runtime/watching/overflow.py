@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pl_lint.findings import Location
 from pl_lint.runtime.watching.callsite import caller
+
+HALF = (torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,8 @@ class FirstOverflow:
 
 
 class FindOverflow(TorchDispatchMode):
-    """While active, notes the first such operation. Gradients are left out: with a GradScaler they
-    overflow now and then by design, and the step is skipped."""
+    """While active, notes the first such operation that half precision had a part in. Gradients are
+    left out: with a GradScaler they overflow now and then by design, and the step is skipped."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,17 +38,46 @@ class FindOverflow(TorchDispatchMode):
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         if self.first is None and torch._C._current_graph_task_id() == -1:
-            made = [t for t in _floats(result) if not bool(torch.isfinite(t).all())]
-            if made and all(bool(torch.isfinite(t).all()) for t in _floats(args)):
-                name = func.overloadpacket.__name__
-                self.first = FirstOverflow(name, str(made[0].dtype).split(".")[-1], caller())
+            operation, given = func.overloadpacket.__name__, (args, kwargs or {})
+            made = [t for t in _floats(result) if not _finite(t)]
+            if made and _computed(operation, given) and _in_half([*_floats(given), *made]):
+                dtype = str(made[0].dtype).removeprefix("torch.")
+                self.first = FirstOverflow(operation, dtype, caller())
         return result
 
 
+def _computed(operation: str, given: Any) -> bool:
+    """Whether finite numbers went in. What is filled with a given Inf (the mask of an attention) or
+    not filled at all is no result."""
+    tensors = list(_floats(given))
+    if operation.startswith(("empty", "new_empty")) or not all(map(math.isfinite, _numbers(given))):
+        return False
+    return bool(tensors) and all(map(_finite, tensors))
+
+
+def _in_half(tensors: list[torch.Tensor]) -> bool:
+    return any(tensor.dtype in HALF for tensor in tensors)
+
+
+def _finite(tensor: torch.Tensor) -> bool:
+    return bool(torch.isfinite(tensor).all())
+
+
 def _floats(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        if value.is_floating_point() and value.numel():
-            yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _floats(item)
+    for item in _leaves(value):
+        if isinstance(item, torch.Tensor) and item.is_floating_point() and item.numel():
+            yield item
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    return (item for item in _leaves(value) if isinstance(item, float))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, (list, tuple)):
+        yield value
+        return
+    for item in value:
+        yield from _leaves(item)
