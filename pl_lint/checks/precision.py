@@ -37,9 +37,10 @@ def precision(runs: Runs) -> Result:
     every logged value that is finite in fp32 stays finite; no metric keeps its state in half
     precision; and evaluation values stay within 16 roundings of the format: 6 % with bf16, 0.8 %
     with fp16, of the value, of the largest of the batches that it was averaged from, or of its
-    distance to the value of half the samples, whichever is larger. A squared error may always be as
-    large as rounded predictions make it (2.4e-4 and 4e-6), and a count such as an accuracy or an F1
-    may be off by two samples more.
+    distance to the value of half the samples, whichever is larger. A small value may move by one
+    rounding of a number of the order of one (4e-3 and 5e-4) as long as half of it is left, and a
+    squared error be as large as rounded predictions make it (2.4e-4 and 4e-6). A count such as an
+    accuracy or an F1 may be off by two samples more.
 
     How it is judged:
     On the CPU, with a real GradScaler for fp16. The first operation in half precision that makes
@@ -94,16 +95,19 @@ def _judge(
     for state in record.facts["half_states"]:
         text = f"under {spelling} the metric state {state} is kept in half precision"
         into.findings.append(_found("LTN209", text, case, _FULL_STATE))
-    overflow = _not_finite(record, reference)
-    if overflow:
-        _judge_overflow(spelling, overflow, record, case, into)
+    lost = _not_finite(record, reference)
+    if lost and record.facts["overflow"] is not None:
+        _judge_overflow(spelling, lost[0], record, case, into)
         return
+    into.undecided += [
+        f"{spelling}: {n!r} is not finite, and no operation made it so" for n in lost
+    ]
     stage = reference.stage
     values = next((e.values for e in reversed(record.epochs) if e.stage == stage), {})
-    for name in sorted(values.keys() & reference.truths.keys()):
+    for name in sorted(values.keys() & reference.truths.keys() - set(lost)):
         _judge_value(spelling, name, values[name], reference.truths[name], record, case, into)
     logged = {e.name for e in record.events if e.value is not None} | values.keys()
-    into.passed += len(logged - reference.not_finite)
+    into.passed += len(logged - reference.not_finite - set(lost))
 
 
 def _judge_error(spelling: str, record: RunRecord, case: CaseFacts, into: Gathering) -> None:
@@ -121,19 +125,16 @@ def _judge_error(spelling: str, record: RunRecord, case: CaseFacts, into: Gather
     into.findings.append(_found("precision", text, case, "see the operation at this line", place))
 
 
-def _not_finite(record: RunRecord, reference: Reference) -> str:
-    """The first logged key that is not finite here, and finite in fp32."""
+def _not_finite(record: RunRecord, reference: Reference) -> list[str]:
+    """The logged keys that are not finite here, and finite in fp32, in the order of their calls."""
     events = (e for e in record.events if e.value is not None and not math.isfinite(e.value))
-    return next((event.name for event in events if event.name not in reference.not_finite), "")
+    return list(dict.fromkeys(e.name for e in events if e.name not in reference.not_finite))
 
 
 def _judge_overflow(
     spelling: str, name: str, record: RunRecord, case: CaseFacts, into: Gathering
 ) -> None:
     first = record.facts["overflow"]
-    if first is None:
-        into.undecided.append(f"{spelling}: {name!r} is not finite, and no operation made it so")
-        return
     if cuda_runs_in_fp32(first["operation"]):
         into.undecided.append(
             f"{spelling}: {name!r} overflows in {first['operation']}, which CUDA runs in fp32"
