@@ -21,7 +21,7 @@ MADE = "<!-- Made by `python -m pl_lint.docs` from the docstring; change it ther
 OBSERVERS = {
     "reading": "reading",
     "running": "running",
-    "both": "reading, and running proves or refutes it",
+    "both": "reading and running",
 }
 
 

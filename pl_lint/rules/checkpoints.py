@@ -187,6 +187,7 @@ def _field_with_slash(filename: Value) -> str | None:
     "last-weights-tested",
     rows=("CKP17",),
     status=Status.SUSPECTED,
+    observers="both",
     condition="if the best checkpoint is what you mean to report",
 )
 def last_weights_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:

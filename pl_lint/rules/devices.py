@@ -9,7 +9,7 @@ from pl_lint.findings import Finding
 from pl_lint.rules.registry import Rule, rule
 
 
-@rule("LTN651", "device-written-into-module", rows=("DEV01",), default=False, observers="both")
+@rule("LTN651", "device-written-into-module", rows=("DEV01",), default=False)
 def device_in_module(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A Lightning class moves tensors to a device that is written into the code.
 

@@ -1,7 +1,8 @@
 """Every fixture of every check, run for real: the sick ones are found, and the healthy ones not.
 
 The expectation stands in the fixture's head: ``# expect: CHECK CODE key=KEY case=CASE``, with
-``fail`` for a failure that has no code of the catalogue and ``none`` for a healthy file.
+``fail`` for a failure that has no code of the catalogue; a healthy file says ``# expect: passed``,
+or ``not triggered`` or ``not decided`` where its check has to say that.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ HEADER = re.compile(
     r"(?: key=(?P<key>\S+))?(?: case=(?P<case>\S+))?$",
     re.MULTILINE,
 )
+HEALTHY = re.compile(
+    r"^# expect: (?P<verdict>passed|not triggered|not decided)(?: case=(?P<case>\S+))?$",
+    re.MULTILINE,
+)
 TIMEOUT = 10.0
 
 
@@ -49,6 +54,7 @@ class Fixture:
     check: str
     target: Target
     expected: tuple[Expected, ...]
+    verdict: Verdict
 
     def __str__(self) -> str:
         return f"{self.check}/{self.target.path.stem}/{self.target.name}"
@@ -62,7 +68,15 @@ def fixtures() -> Iterator[Fixture]:
         for target in targets:
             mine = [row for row in found if row["case"] in (None, target.name)]
             expected = tuple(Expected(row["code"], row["key"]) for row in mine)
-            yield Fixture(path.parent.name, target, expected)
+            yield Fixture(path.parent.name, target, expected, verdict_of(path, target))
+
+
+def verdict_of(path: Path, target: Target) -> Verdict:
+    """A healthy fixture says what its check must answer: one that could not fail proves nothing."""
+    text = path.read_text("utf-8")
+    healthy = [row for row in HEALTHY.finditer(text) if row["case"] in (None, target.name)]
+    assert bool(healthy) == path.stem.startswith("healthy_"), f"{path} does not say what it is"
+    return Verdict(healthy[0]["verdict"]) if healthy else Verdict.FAILED
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +106,8 @@ def test_check_finds_what_is_there_and_nothing_else(fixture: Fixture, runner: Ru
     unexpected = [f for f in failing if not any(row.met_by(f) for row in fixture.expected)]
     assert not missing, f"not found: {missing}; found: {failing}; {result.reason} {result.notes}"
     assert not unexpected, unexpected
+    healthy = fixture.verdict is not Verdict.FAILED
+    assert not healthy or result.verdict is fixture.verdict, (result.verdict, result.reason)
 
 
 def test_every_check_has_sick_and_healthy_fixtures() -> None:
