@@ -21,4 +21,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    try:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"pl_lint.{name} needs the runner, and {error.name} is missing: install pl-lint[check]"
+        ) from error

@@ -33,7 +33,7 @@ case = pickle.loads(pathlib.Path(__file__).with_suffix(".pickle").read_bytes())
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """What the checks said of one case, by name."""
 
@@ -62,6 +62,8 @@ class Report:
         ]
         return "\n\n".join(["\n".join(verdicts), *(_shown(each) for each in self.findings)])
 
+    __repr__ = __str__  # what pytest shows of `assert report.ok, report`
+
 
 def _shown(finding: Finding) -> str:
     return render_finding(finding, lines_of)
@@ -78,8 +80,13 @@ class Checker:
     def __call__(self, factory: Callable[[], Any], checks: Sequence[str] | None = None) -> Report:
         """Run ``factory`` (see ``pl_lint.case``) and judge it by the checks named, or by all.
 
-        Raises ValueError for a name that is no check.
+        Raises ValueError for a name that is no check, TypeError for what is no function.
         """
+        if not callable(factory) or hasattr(factory, "training_step"):
+            raise TypeError(
+                f"pl_lint.check takes a function that builds the module, not the "
+                f"{type(factory).__name__}: it is called afresh for every run"
+            )
         case, chosen = self._case(factory), _chosen(checks)
         battery, place = Battery(self.runner, case, self.timeout), Location(case.file, 1)
         name = getattr(factory, "__name__", case.name)
@@ -97,6 +104,7 @@ class Checker:
 
 def _chosen(names: Sequence[str] | None) -> list[Check]:
     known = {check.name: check for check in all_checks()}
+    names = (names,) if isinstance(names, str) else names
     for name in names or ():
         if name not in known:
             near = nearest(name, known)

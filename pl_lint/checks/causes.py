@@ -84,14 +84,15 @@ def _causes(moved: Moved) -> Iterator[Cause]:
         yield from _arithmetic_causes(moved)
         yield from _averaged_metric(moved, operation, metric)
     if moved.cut.training_submodules:
-        yield _left_in_training(moved.cut.training_submodules)
+        yield left_in_training(moved.cut.training_submodules)
     if moved.steps:
         yield from _averaged_values(moved)
     elif moved.ones is not None and same(moved.ones, moved.true, moved.close):
         yield _unweighted_mean()
 
 
-def _left_in_training(names: Sequence[str]) -> Cause:
+def left_in_training(names: Sequence[str]) -> Cause:
+    """Layers that make a value depend on chance or on the batch."""
     first = ", ".join(names[:3])
     return Cause(
         "LTN715",

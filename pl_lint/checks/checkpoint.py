@@ -211,7 +211,17 @@ def _lost_attributes(whole: RunRecord, resumed: RunRecord) -> Iterator[str]:
     after = resumed.facts["states"].get("epoch 1", {})
     for name, value in before.items():
         if after.get(name) != value:
-            yield f"self.{name} was {value}, and {after.get(name, 'gone')} after resuming"
+            was, became = _readable(value), _readable(after.get(name, "gone"))
+            yield (
+                f"self.{name} was {was}, and {became} after resuming"
+                if was != became
+                else f"self.{name} ({was}) had other values after resuming"
+            )
+
+
+def _readable(value: str) -> str:
+    """Without the fingerprint that tells two lists or tensors apart."""
+    return value.partition("#")[0]
 
 
 def _first_step(whole: RunRecord, resumed: RunRecord) -> str:

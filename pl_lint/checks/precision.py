@@ -55,6 +55,10 @@ def precision(runs: Runs) -> Result:
     """
     case, gathering = runs.case(), Gathering()
     stage = next((stage for stage in ("validate", "test") if stage in case.stages), "")
+    failing = sorted({"fit", "validate", "test"} & set(runs.smoke().facts["errors"]))
+    if failing:
+        gathering.undecided.append(f"{failing[0]} fails in fp32 already; see fast-dev-run")
+        return gathering.result("")
     reference = _reference(runs, stage, case, gathering)
     for spelling in EPSILON:
         _judge(spelling, runs.in_precision(spelling), reference, case, gathering)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pl_lint.checks.causes import Cause, Moved, cause_of_moving
+from pl_lint.checks.causes import Cause, Moved, cause_of_moving, left_in_training
 from pl_lint.checks.numbers import far, same, sizes_in_words
 from pl_lint.checks.randomness import random_part, value_tolerance
 from pl_lint.checks.registry import Gathering
@@ -74,6 +74,9 @@ class Judged:
             into.undecided.append(random or f"{self.name}: logged in one batch only")
         elif self._holds(self.worst):
             self._judge_repetition(random, into)
+        elif random and self.worst.training_submodules:
+            cause = left_in_training(self.worst.training_submodules)
+            into.findings.append(self._finding(cause, self._evidence()))
         elif random:
             into.undecided.append(random)
         else:

@@ -20,7 +20,8 @@ def schedule(runs: Runs) -> Result:
     The small fit has many more steps than epochs, and counts how often the scheduler was stepped.
     One that was stepped once per epoch, but whose horizon equals
     `trainer.estimated_stepping_batches`, never gets past its first few percent: a one-cycle rate
-    stays at its start, a cosine never falls (LTN710).
+    stays at its start, a cosine never falls (LTN710). So is one that was made for the epochs and
+    stepped after every optimizer step.
 
     When it cannot say:
     A horizon that is neither this fit's number of steps nor of epochs (a constant) is not decided.
@@ -41,7 +42,9 @@ def _judge(state: SchedulerState, record: RunRecord, case: CaseFacts, into: Gath
     elif steps is None or steps <= epochs:
         into.undecided.append(f"{state.name}: the fit had no more steps than epochs")
     elif state.horizon == steps and state.stepped == epochs:
-        into.findings.append(_finding(state, steps, epochs, case))
+        into.findings.append(_finding(state, steps, "optimizer steps", case))
+    elif state.horizon == epochs and state.stepped == steps:
+        into.findings.append(_finding(state, epochs, "epochs", case))
     elif state.horizon == state.stepped:
         into.passed += 1
         location = state.location or Location(case.path, case.line)
@@ -64,14 +67,15 @@ def _evidence(state: SchedulerState, horizon: int) -> Evidence:
     )
 
 
-def _finding(state: SchedulerState, steps: float, epochs: int, case: CaseFacts) -> Finding:
-    cause = f"made for {steps:g} optimizer steps, stepped once per epoch ({epochs} times)"
+def _finding(state: SchedulerState, horizon: float, unit: str, case: CaseFacts) -> Finding:
+    right = "step" if unit == "optimizer steps" else "epoch"
+    cause = f"made for {horizon:g} {unit}, stepped {state.stepped} times"
     return Finding(
         code="LTN710",
-        message=f"{state.name} is {cause}: the learning rate hardly follows the schedule",
+        message=f"{state.name} is {cause}: the learning rate does not follow the schedule",
         location=state.location or Location(case.path, case.line),
         status=Status.PROVED,
         remedy='return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, '
-        '"interval": "step"}}',
+        f'"interval": "{right}"}}}}',
         subject=case.module,
     )

@@ -166,7 +166,7 @@ class CheckItem(PlItem):
 
     def _finding(self, text: str) -> Finding:
         name, place = self.target.name, self.target.location
-        return Finding(self.check.name, text, place, Status.PROVED, subject=name)
+        return Finding(self.check.name, text, place, Status.CERTAIN, subject=name)
 
     def _report(self, result: Result) -> None:
         expected = self._expected_reason()

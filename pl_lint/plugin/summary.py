@@ -163,7 +163,7 @@ def _became(finding: Finding, by_runs: Iterable[str]) -> str:
     if finding.status is Status.PROVED:
         return finding.message
     condition = f"a mistake {finding.condition}" if finding.condition else finding.message
-    decider = "no run could decide it" if finding.code in by_runs else "only you can decide that"
+    decider = "no run has decided it" if finding.code in by_runs else "only you can decide that"
     return f"{condition}; {decider}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import inspect
 import re
@@ -108,7 +109,18 @@ def fresh(spec: RunSpec) -> Subject:
     built = cases.build(target)
     namespace = namespace_of(built.module)
     supply = Supply(namespace, built.module, built.data)
+    _require_known(built.trainer_arguments, namespace)
     return Subject(namespace, built.module, supply, built.trainer_arguments, built.options, spec)
+
+
+def _require_known(arguments: Mapping[str, Any], namespace: Namespace) -> None:
+    """A misspelled Trainer argument would be lost without a word."""
+    known = list(inspect.signature(namespace.Trainer.__init__).parameters)
+    for name in arguments:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise cases.CaseError(f"the Trainer has no argument {name!r}{hint}")
 
 
 def with_module(spec: RunSpec, module: Any) -> Subject:

@@ -132,7 +132,8 @@ def _state(history: History, updates: Sequence[Update], stage: str) -> dict[str,
     if list(held) == list(updates):
         return {}
     value = _value_held(history, held)
-    return {} if value is None else {_why_different(held, updates, stage): value}
+    code = _why_different(history, held, updates, stage)
+    return {} if value is None or not code else {code: value}
 
 
 def _value_held(history: History, held: Sequence[Update]) -> float | None:
@@ -143,15 +144,20 @@ def _value_held(history: History, held: Sequence[Update]) -> float | None:
         return None
 
 
-def _why_different(held: Sequence[Update], updates: Sequence[Update], stage: str) -> str:
+def _why_different(
+    history: History, held: Sequence[Update], updates: Sequence[Update], stage: str
+) -> str:
     """The code of the mistake that left these inputs in the metric.
 
     LTN201: another stage's batches are in it (or its reset took ours away). LTN203: an earlier
     pass's. LTN116: another dataloader's. LTN204: the sanity check's only.
     """
     foreign = [update for update in held if update not in updates]
-    if any(update.moment.stage != stage for update in foreign) or not foreign:
+    if any(update.moment.stage != stage for update in foreign):
         return "LTN201"
+    if not foreign:  # ours were taken away: by another stage's reset, or by a reset of our own
+        shared = any(update.moment.stage != stage for update in history.updates)
+        return "LTN201" if shared else ""
     epochs = {update.moment.epoch for update in updates}
     unasked = [update for update in foreign if not update.moment.sanity]
     if any(update.moment.epoch not in epochs for update in unasked):
