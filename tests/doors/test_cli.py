@@ -371,7 +371,9 @@ def test_a_rule_is_explained_by_any_of_its_names(
 
 def test_an_unknown_code_names_the_nearest(capsys: Captured) -> None:
     assert main(["explain", "LTN1O1"]) == 2
-    assert "no rule and no check is called 'LTN1O1'; did you mean LTN101?" in capsys.readouterr().err
+    assert (
+        "no rule and no check is called 'LTN1O1'; did you mean LTN101?" in capsys.readouterr().err
+    )
     assert main(["explain", "zzzz"]) == 2
     assert "`pl-lint rules` lists them" in capsys.readouterr().err
 

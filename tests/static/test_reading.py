@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from pl_lint.config import Config
-from pl_lint.facts.origins import BatchValue, Derived, Gathered, MetricCompute, MetricForward, MetricObject, Number
+from pl_lint.facts.origins import (
+    BatchValue,
+    Derived,
+    Gathered,
+    MetricCompute,
+    MetricForward,
+    MetricObject,
+    Number,
+)
 from pl_lint.facts.sites import ClassFacts, LogSite, ProjectFacts
 from pl_lint.facts.values import UNKNOWN, Known, OneOf, Pattern
 from pl_lint.static.engine import read
