@@ -69,6 +69,11 @@ CASES = with_head("""
 
 
     @pl_lint.case
+    def no_argument():
+        return Line(), pairs(), {"callbackz": []}
+
+
+    @pl_lint.case
     def raising():
         return Line(undefined), pairs()
     """)
@@ -134,6 +139,7 @@ def test_declarations_for_keys_that_are_never_logged_are_reported(session: Sessi
         ),
         ("no_module", "first value that no_module returned is a DataLoader, not a LightningModule"),
         ("no_stage", "the data of the case have no stage 'vall'; the stages are 'train', 'val', "),
+        ("no_argument", "the Trainer has no argument 'callbackz'; did you mean 'callbacks'?"),
         ("raising", "NameError: name 'undefined' is not defined at cases.py:"),
     ],
 )
