@@ -78,6 +78,12 @@ def _of_mapping(
             return Sequence(tuple(value for _, value in receiver.items), receiver.complete)
         case "copy":
             return receiver
+        case "setdefault" if isinstance(node.func, ast.Attribute):
+            key, default = arguments.get(0, "key") or NOTHING, arguments.get(1, "default")
+            held = receiver.get(key) or default or Const(None)
+            grown = receiver.with_item(key, held)  # of one pass: others may bring other keys
+            lookup.rebind(context, node.func.value, Mapping(grown.items, False), frame)
+            return held
         case "get" | "pop" | "setdefault":
             key, default = arguments.get(0, "key"), arguments.get(1, "default")
             found = receiver.get(key) if key is not None else None
