@@ -25,7 +25,11 @@ def test_no_code_is_both_a_rule_and_a_mistake() -> None:
     assert len(codes) == len(set(codes))
 
 
-def test_every_mistake_is_named_by_some_check() -> None:
-    text = "".join(p.read_text() for p in CHECKS.glob("*.py") if p.name != "mistakes.py")
-    runtime = (CHECKS.parent / "runtime" / "watching" / "replays.py").read_text()
-    assert not [each.code for each in all_mistakes() if each.code not in text + runtime]
+def test_every_mistake_is_given_by_some_check() -> None:
+    """As a value in the code: a docstring that mentions it does not count."""
+    replays = CHECKS.parent / "runtime" / "watching" / "replays.py"
+    files = [path for path in CHECKS.glob("*.py") if path.name != "mistakes.py"]
+    given = {
+        code for path in (*files, replays) for code in re.findall(r'"(LTN\d+)"', path.read_text())
+    }
+    assert not {each.code for each in all_mistakes()} - given
