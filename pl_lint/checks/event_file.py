@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from pl_lint.checks.numbers import shown
+from pl_lint.checks.values.numbers import shown
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.facts.events import CaseFacts, LogEvent, LoggerPoint
 from pl_lint.findings import Finding, Location, Status
@@ -17,7 +17,7 @@ from pl_lint.findings import Finding, Location, Status
 LIGHTNINGS_OWN = ("epoch", "hp_metric")
 
 
-@check("event-file")
+@check("event-file", place=110)
 def event_file(runs: Runs) -> Result:
     """The TensorBoard event file holds what was logged, once per step.
 

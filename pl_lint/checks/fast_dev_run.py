@@ -10,7 +10,7 @@ from pl_lint.facts.events import CaseFacts, RunError, from_json
 from pl_lint.findings import Finding, Location, Status
 
 
-@check("fast-dev-run")
+@check("fast-dev-run", place=10)
 def fast_dev_run(runs: Runs) -> Result:
     """Every stage that the module has runs through one batch without an error.
 

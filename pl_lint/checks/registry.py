@@ -10,7 +10,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -65,9 +65,13 @@ class Runs(Protocol):
 
 @dataclass(frozen=True)
 class Check:
-    """A named check. Its function's docstring is its page of documentation."""
+    """A named check. Its function's docstring is its page of documentation.
+
+    ``place`` orders checks in a report: what breaks first comes first.
+    """
 
     name: str
+    place: int
     function: Callable[[Runs], Result]
 
     def __call__(self, runs: Runs) -> Result:
@@ -82,22 +86,9 @@ class Check:
         return self.documentation.split("\n", 1)[0]
 
 
-def check(name: str) -> Callable[[Callable[[Runs], Result]], Check]:
+def check(name: str, place: int) -> Callable[[Callable[[Runs], Result]], Check]:
     """Make a check of a function. It is found by being in a module of ``pl_lint.checks``."""
-    return functools.partial(Check, name)
-
-
-# The order in which a report shows them: what breaks first comes first.
-ORDER = (
-    "fast-dev-run",
-    "logged-values",
-    "sync-dist",
-    "reproducible",
-    "checkpoint",
-    "schedule",
-    "precision",
-    "event-file",
-)
+    return functools.partial(Check, name, place)
 
 
 @functools.cache
@@ -108,8 +99,13 @@ def all_checks() -> tuple[Check, ...]:
         for info in pkgutil.iter_modules(pl_lint.checks.__path__)
     ]
     found = {item.name: item for module in modules for item in vars(module).values() if _is(item)}
-    ranks: Mapping[str, int] = {name: index for index, name in enumerate(ORDER)}
-    return tuple(sorted(found.values(), key=lambda item: (ranks.get(item.name, 99), item.name)))
+    return tuple(sorted(found.values(), key=lambda item: (item.place, item.name)))
+
+
+def rank_of(name: str) -> int:
+    """Where a check stands in a report; a name that is no check's comes last."""
+    names = [each.name for each in all_checks()]
+    return names.index(name) if name in names else len(names)
 
 
 def _is(item: object) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import zip_longest
 
-from pl_lint.checks.lines import line_of
-from pl_lint.checks.numbers import shown
+from pl_lint.checks.values.lines import line_of
+from pl_lint.checks.values.numbers import shown
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.facts.events import CaseFacts, LogEvent, RunRecord
 from pl_lint.findings import Finding, Location, Status
 
 
-@check("reproducible")
+@check("reproducible", place=60)
 def reproducible(runs: Runs) -> Result:
     """Two runs with the same seed are equal, bit for bit.
 

@@ -7,7 +7,7 @@ from pl_lint.facts.events import CaseFacts, RunRecord, SchedulerState
 from pl_lint.findings import Evidence, Finding, Location, Status
 
 
-@check("schedule")
+@check("schedule", place=90)
 def schedule(runs: Runs) -> Result:
     """A schedule made for N steps is stepped N times.
 

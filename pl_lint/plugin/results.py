@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pl_lint.checks.registry import ORDER
+from pl_lint.checks.registry import rank_of
 from pl_lint.findings import Finding, Status
 from pl_lint.join import Ruling, decide, proved
 from pl_lint.plugin.items import READING
@@ -53,8 +53,7 @@ class Results:
 
     def _order(self, row: Row) -> tuple[int, int, str]:
         last = len(self._ranks)
-        check = ORDER.index(row.check) if row.check in ORDER else len(ORDER)
-        return self._ranks.get(row.key, last), check, row.nodeid
+        return self._ranks.get(row.key, last), rank_of(row.check), row.nodeid
 
     @cached_property
     def _ranks(self) -> dict[tuple[Path, str], int]:

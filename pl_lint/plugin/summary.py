@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pl_lint.checks.registry import ORDER
+from pl_lint.checks.registry import rank_of
 from pl_lint.findings import Finding, Status
 from pl_lint.plugin.items import READING, near
 from pl_lint.plugin.outcomes import State
@@ -66,7 +66,7 @@ class Summary:
 
     def _table(self) -> Iterator[str]:
         targets = self.results.targets
-        checks = [c for c in ORDER if any(row.check == c for row in self.results.checked)]
+        checks = sorted({row.check for row in self.results.checked}, key=rank_of)
         if not targets:
             return
         width = max(len(target.name) for target in targets)

@@ -14,7 +14,9 @@ CHECKS = Path(pl_lint.checks.__file__).parent
 
 def test_every_code_of_a_check_is_a_rule_or_a_mistake_with_a_page() -> None:
     named = {
-        code for path in CHECKS.glob("*.py") for code in re.findall(r'"(LTN\d+)"', path.read_text())
+        code
+        for path in CHECKS.rglob("*.py")
+        for code in re.findall(r'"(LTN\d+)"', path.read_text())
     }
     known = {each.code for each in (*all_rules(), *all_mistakes())}
     assert named <= known, named - known
@@ -28,7 +30,7 @@ def test_no_code_is_both_a_rule_and_a_mistake() -> None:
 def test_every_mistake_is_given_by_some_check() -> None:
     """As a value in the code: a docstring that mentions it does not count."""
     replays = CHECKS.parent / "runtime" / "watching" / "replays.py"
-    files = [path for path in CHECKS.glob("*.py") if path.name != "mistakes.py"]
+    files = [path for path in CHECKS.rglob("*.py") if path.parent.name != "mistakes"]
     given = {
         code for path in (*files, replays) for code in re.findall(r'"(LTN\d+)"', path.read_text())
     }

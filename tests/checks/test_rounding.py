@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pl_lint.checks.precision import EPSILON
-from pl_lint.checks.rounding import Truth, not_finite, truth
+from pl_lint.checks.precision.rounding import Truth, not_finite, truth
 from pl_lint.facts.events import HALF, USUAL, Batching, CaseFacts, EvaluationPass, LogEvent, Replay
 from pl_lint.findings import Location
 

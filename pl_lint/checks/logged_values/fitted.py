@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from pl_lint.checks.causes import Cause, Moved, cause_in_replay, cause_of_moving
-from pl_lint.checks.lines import deciding
-from pl_lint.checks.numbers import far, same, sizes_in_words, weighted_mean
-from pl_lint.checks.randomness import value_tolerance
+from pl_lint.checks.logged_values.causes import Cause, Moved, cause_in_replay, cause_of_moving
+from pl_lint.checks.values.lines import deciding
+from pl_lint.checks.values.numbers import far, same, sizes_in_words, weighted_mean
+from pl_lint.checks.values.randomness import value_tolerance
 from pl_lint.checks.registry import Gathering, Runs
-from pl_lint.checks.values import ONE_PROCESS, STAGE_WORDS, note_power, place_of, wrong_value
+from pl_lint.checks.logged_values.reporting import (
+    ONE_PROCESS,
+    STAGE_WORDS,
+    note_power,
+    place_of,
+    wrong_value,
+)
 from pl_lint.facts.events import (
     USUAL,
     Batching,

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pl_lint.checks.causes import Cause, Moved, cause_of_moving, left_in_training
-from pl_lint.checks.numbers import far, same, sizes_in_words
-from pl_lint.checks.randomness import random_part, value_tolerance
+from pl_lint.checks.logged_values.causes import Cause, Moved, cause_of_moving, left_in_training
+from pl_lint.checks.values.numbers import far, same, sizes_in_words
+from pl_lint.checks.values.randomness import random_part, value_tolerance
 from pl_lint.checks.registry import Gathering
-from pl_lint.checks.values import ONE_PROCESS, STAGE_WORDS, note_power, place_of, wrong_value
+from pl_lint.checks.logged_values.reporting import (
+    ONE_PROCESS,
+    STAGE_WORDS,
+    note_power,
+    place_of,
+    wrong_value,
+)
 from pl_lint.facts.events import (
     ALL_BUT_ONE,
     HALF,

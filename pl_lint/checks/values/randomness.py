@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pl_lint.checks.numbers import same, shown, tolerance
+from pl_lint.checks.values.numbers import same, shown, tolerance
 from pl_lint.facts.events import AGAIN, USUAL, CaseFacts, EvaluationPass
 
 

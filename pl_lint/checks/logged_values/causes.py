@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pl_lint.checks.lines import deciding
-from pl_lint.checks.numbers import same, shown, tolerance, weighted_mean
+from pl_lint.checks.values.lines import deciding
+from pl_lint.checks.values.numbers import same, shown, tolerance, weighted_mean
 from pl_lint.facts.events import EvaluationPass, LogEvent, Replay
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pl_lint.checks.numbers import same, shown, tolerance
+from pl_lint.checks.values.numbers import same, shown, tolerance
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.facts.events import CaseFacts, EvaluationPass, LogEvent, RunError, RunRecord, from_json
 from pl_lint.findings import Evidence, Finding, Location, Status
 
 
-@check("checkpoint")
+@check("checkpoint", place=70)
 def checkpoint(runs: Runs) -> Result:
     """What is saved in a checkpoint is what comes back from it.
 

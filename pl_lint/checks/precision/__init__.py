@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pl_lint.checks.numbers import shown
-from pl_lint.checks.randomness import random_part
+from pl_lint.checks.values.numbers import shown
+from pl_lint.checks.values.randomness import random_part
 from pl_lint.checks.registry import Gathering, Result, Runs, check
-from pl_lint.checks.rounding import STEPS, Truth, not_finite, truth
+from pl_lint.checks.precision.rounding import STEPS, Truth, not_finite, truth
 from pl_lint.facts.autocast import cuda_runs_in_fp32
 from pl_lint.facts.events import TIME_LIMIT, USUAL, Batching, CaseFacts, EvaluationPass, RunRecord
 from pl_lint.findings import Evidence, Finding, Location, Status
@@ -28,7 +28,7 @@ UNDECIDABLE = {
 """What in a RuntimeError's message says that a GPU might have run this, and why."""
 
 
-@check("precision")
+@check("precision", place=100)
 def precision(runs: Runs) -> Result:
     """Under bf16-mixed and fp16-mixed the module logs finite values close to those of fp32.
 

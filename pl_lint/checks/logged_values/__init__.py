@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from pl_lint.checks.fitted import (
+from pl_lint.checks.logged_values.fitted import (
     judge_replay,
     judge_sanity_check,
     judge_training_means,
     most_telling,
 )
-from pl_lint.checks.rebatching import judge_rebatching
+from pl_lint.checks.logged_values.rebatching import judge_rebatching
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.findings import Finding
 
 
-@check("logged-values")
+@check("logged-values", place=20)
 def logged_values(runs: Runs) -> Result:
     """Each epoch value that was logged is the truth about its data.
 

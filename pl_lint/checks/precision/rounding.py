@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pl_lint.checks.lines import deciding
+from pl_lint.checks.values.lines import deciding
 from pl_lint.facts.events import HALF, USUAL, CaseFacts, EvaluationPass
 
 STEPS = 16

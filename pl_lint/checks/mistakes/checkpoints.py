@@ -1,0 +1,65 @@
+"""Mistakes about checkpoints and hyper-parameters that only a run can see."""
+
+from __future__ import annotations
+
+from pl_lint.checks.mistakes.page import Mistake
+
+REFUSED_HPARAMS = Mistake(
+    "LTN309",
+    "checkpoint-not-loadable",
+    ("CKP09",),
+    """The module's own checkpoint cannot be loaded, because of what it saved in it.
+
+    What it does
+    ------------
+    Loads the checkpoint as Lightning and torch do by default, with `weights_only=True`.
+
+    Why is this bad
+    ---------------
+    A pathlib.Path, an Enum, a numpy scalar or a configuration object among the hyper-parameters is
+    refused: at resume, or when the model is to be used at last.
+
+    Use instead
+    -----------
+        def __init__(self, root: Path, mode: Mode) -> None:
+            super().__init__()
+            self.save_hyperparameters({"root": str(root), "mode": mode.value})
+
+    References
+    ----------
+    Lightning-AI/pytorch-lightning issue 21757.
+    """,
+)
+
+LOST_STATE = Mistake(
+    "LTN310",
+    "state-not-in-checkpoint",
+    ("CKP10",),
+    """State that changes in training is not in the checkpoint.
+
+    What it does
+    ------------
+    Resumes a fit from the checkpoint of its first epoch, with all random generators restored, and
+    compares it with the fit that was never interrupted, bit by bit. Plain attributes that had
+    another value are named.
+
+    Why is this bad
+    ---------------
+    Counters, moving averages, queues and thresholds in plain attributes start anew: a resumed run
+    trains another model, and nothing says so.
+
+    Example
+    -------
+        self.ema = torch.zeros(8)
+
+    Use instead
+    -----------
+        self.register_buffer("ema", torch.zeros(8))
+
+        def on_save_checkpoint(self, checkpoint):
+            checkpoint["steps_seen"] = self.steps_seen
+
+        def on_load_checkpoint(self, checkpoint):
+            self.steps_seen = checkpoint["steps_seen"]
+    """,
+)

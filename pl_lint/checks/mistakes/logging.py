@@ -1,0 +1,169 @@
+"""Mistakes about logged values that only a run can see."""
+
+from __future__ import annotations
+
+from pl_lint.checks.mistakes.page import Mistake
+from pl_lint.findings import Status
+
+UNEXPLAINED = Mistake(
+    "LTN100",
+    "value-depends-on-batches",
+    (),
+    """A logged epoch value changes with the way the samples are cut into batches.
+
+    What it does
+    ------------
+    The same weights and the same samples, cut into other batches, gave another number, and none of
+    the mistakes that pl-lint knows reproduces it.
+
+    Why is this bad
+    ---------------
+    The number is a property of the batch size, not of the model and its data. Two runs with other
+    batch sizes cannot be compared by it, and the best checkpoint may be the best by accident.
+
+    Use instead
+    -----------
+    Accumulate sums and counts over the epoch and divide once, or log a torchmetrics object.
+
+    When to ignore
+    --------------
+    A quantity that is meant to compare the samples of a batch, such as a contrastive loss. Say so:
+
+        @pl_lint.case(batch_dependent={"val_loss": "InfoNCE compares the samples of a batch"})
+        def clip():
+            return LitCLIP(), CaptionData()
+    """,
+)
+
+WRONG_WEIGHT = Mistake(
+    "LTN104",
+    "wrong-batch-size",
+    ("LOG04",),
+    """Lightning weights the batches of an epoch mean by a wrong batch size.
+
+    What it does
+    ------------
+    Compares the weight that Lightning gave each logged value with the number of samples that were
+    in the batch, counted by pl-lint's own loader, where the right weights give the true mean and
+    Lightning's give the logged one.
+
+    Why is this bad
+    ---------------
+    Lightning takes the first dimension of the first tensor it finds: the time steps of a time-major
+    batch, the nodes of a graph batch, 1 for a dict that starts with a scalar. With a short last
+    batch the epoch mean is wrong, mostly without a word: 21.0 was logged where 16.0 was true.
+
+    Example
+    -------
+        def validation_step(self, batch, batch_idx):
+            loss = self.loss(batch["tokens"])  # (time, batch)
+            self.log("val_loss", loss)
+
+    Use instead
+    -----------
+        def validation_step(self, batch, batch_idx):
+            loss = self.loss(batch["tokens"])
+            self.log("val_loss", loss, batch_size=batch["tokens"].shape[1])
+
+    References
+    ----------
+    Lightning-AI/pytorch-lightning issues 10349, 2924 and 10541.
+    """,
+)
+
+RATIO_IN_BATCH = Mistake(
+    "LTN105",
+    "ratio-inside-batch",
+    ("LOG05",),
+    """A loss is divided inside the batch by something else than the number of samples.
+
+    What it does
+    ------------
+    A note, not a failure. A mean over tokens, a loss with `ignore_index` or class weights is a
+    ratio inside each batch. Lightning averages these ratios by the number of samples, so the epoch
+    value moves a little when batches change. pl-lint found the place that divides: weighted by what
+    it divides by, the values give the exact number.
+
+    Why is this bad
+    ---------------
+    Mostly it is not. With very different lengths it is: 6.69 was logged where 8.74 was true.
+
+    Use instead
+    -----------
+        mask = batch["labels"] != -100
+        self.log("val_loss", loss, batch_size=int(mask.sum()))
+    """,
+    status=Status.SUSPECTED,
+)
+
+SYNCED_AVERAGE = Mistake(
+    "LTN109",
+    "ranks-averaged",
+    ("LOG09",),
+    """sync_dist takes the mean over ranks of a value that cannot be averaged.
+
+    What it does
+    ------------
+    On two ranks the logged value is the mean of each rank's own value, and not the value of all
+    samples.
+
+    Why is this bad
+    ---------------
+    The mean of two F1 scores is not the F1 of both halves: .5924 and .7381 were logged where .6207
+    was true.
+
+    Use instead
+    -----------
+    Log the metric object and leave sync_dist out: torchmetrics gathers the states of all ranks.
+
+        self.val_f1.update(prediction, target)
+        self.log("val_f1", self.val_f1)
+    """,
+)
+
+SHARED_BY_LOADERS = Mistake(
+    "LTN116",
+    "metric-shared-by-dataloaders",
+    ("LOG16",),
+    """One metric object counts several validation dataloaders together.
+
+    What it does
+    ------------
+    The value logged for a dataloader is the metric with the batches of another one still in it.
+
+    Why is this bad
+    ---------------
+    Lightning resets the metric at the end of the epoch only: 0.5 was logged for the second
+    dataloader where 1.0 was true.
+
+    Use instead
+    -----------
+        self.val_acc = nn.ModuleList([Accuracy(...) for _ in range(2)])
+
+        def validation_step(self, batch, batch_idx, dataloader_idx=0):
+            metric = self.val_acc[dataloader_idx]
+            metric.update(prediction, target)
+            self.log("val_acc", metric)
+    """,
+)
+
+REDUCED_MEANS = Mistake(
+    "LTN121",
+    "means-summed",
+    ("LOG21",),
+    """A sum, minimum or maximum of batch means is logged as an epoch value.
+
+    What it does
+    ------------
+    The value was logged with another reduce_fx than the mean, and it changes with the batch size.
+
+    Why is this bad
+    ---------------
+    The sum of means is no total and the largest mean no maximum: both depend on how many batches
+    there are. Lightning ignores batch_size for them.
+
+    Use instead
+    -----------
+    Log sums with reduce_fx="sum", or means with the default and the right batch_size.
+    """,
+)

@@ -1,0 +1,81 @@
+"""Mistakes about metric objects that only a run can see."""
+
+from __future__ import annotations
+
+from pl_lint.checks.mistakes.page import Mistake
+
+SANITY_CHECK = Mistake(
+    "LTN204",
+    "sanity-check-counted",
+    ("MET04",),
+    """What the sanity check validated is still in a logged value.
+
+    What it does
+    ------------
+    Runs the same fit with and without Lightning's two validation batches before training, and
+    compares what is logged.
+
+    Why is this bad
+    ---------------
+    These batches see the untrained module. A best-so-far tracker that caught a lucky batch keeps it
+    for the whole run: 1.0 was logged as best accuracy where .2 was true.
+
+    Use instead
+    -----------
+        def on_train_start(self):
+            self.val_acc_best.reset()
+
+    References
+    ----------
+    ashleve/lightning-hydra-template issues 287 and 533.
+    """,
+)
+
+HALF_STATE = Mistake(
+    "LTN209",
+    "metric-in-half-precision",
+    ("MET09",),
+    """A metric adds up in half precision.
+
+    What it does
+    ------------
+    Looks at the states of every metric after each batch under mixed precision.
+
+    Why is this bad
+    ---------------
+    A bf16 sum stops growing after a few hundred additions, an fp16 sum is infinite beyond 65504. A
+    MeanMetric said 1.1484 where 1.1 was true.
+
+    Use instead
+    -----------
+        self.val_mse.update(prediction.float(), target.float())
+    """,
+)
+
+UNWEIGHTED_MEANS = Mistake(
+    "LTN218",
+    "batch-means-without-weight",
+    (),
+    """Batch means are averaged without their weights: a short last batch counts as a full one.
+
+    What it does
+    ------------
+    The value is the plain mean of the batches' means, kept in a MeanMetric or in a list, and
+    batches of equal size give another number.
+
+    Why is this bad
+    ---------------
+    With 47 samples in batches of 16, 16 and 15 the error is small; with a last batch of one sample
+    this one weighs as much as sixteen others.
+
+    Example
+    -------
+        self.val_loss(loss)
+        self.log("val_loss", self.val_loss)
+
+    Use instead
+    -----------
+        self.val_loss.update(loss, weight=len(x))
+        self.log("val_loss", self.val_loss)
+    """,
+)

@@ -1,0 +1,1 @@
+"""What every oracle needs to judge a logged value: tolerances, chance, the line that logged it."""
