@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from pl_lint.config import Config
-from pl_lint.facts.events import LogEvent, RunRecord, from_json
+from pl_lint.facts.codec import from_json
+from pl_lint.facts.events import LogEvent
+from pl_lint.facts.records import FitRecord
 from pl_lint.facts.sites import LogSite
 from pl_lint.facts.values import Unknown, may_be
 from pl_lint.findings import Location
@@ -70,7 +72,7 @@ def events_of(runner: Runner, target: Target) -> tuple[LogEvent, ...]:
     ref = CaseRef(str(target.path), target.name)
     outcome = runner.run(RunSpec(ref, "fit", timeout=30, options={"epochs": 1}))
     assert outcome.finished, outcome.message
-    return from_json(RunRecord, outcome.records[0]).events
+    return from_json(FitRecord, outcome.records[0]).events
 
 
 def covers(site: LogSite, event: LogEvent) -> bool:

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from pl_lint.checks.values.numbers import shown
 from pl_lint.checks.registry import Gathering, Result, Runs, check
+from pl_lint.checks.values.numbers import shown
 from pl_lint.facts.events import CaseFacts, LogEvent, LoggerPoint
 from pl_lint.findings import Finding, Location, Status
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from pl_lint.checks.registry import Gathering, Result, Runs, check
-from pl_lint.facts.events import CaseFacts, RunError, from_json
+from pl_lint.facts.events import CaseFacts, RunError
 from pl_lint.findings import Finding, Location, Status
 
 
@@ -24,11 +21,9 @@ def fast_dev_run(runs: Runs) -> Result:
     wrong number. The other checks do.
     """
     record, gathering = runs.smoke(), Gathering()
-    errors: Mapping[str, Any] = record.facts["errors"]
-    for method in record.facts["ran"]:
-        if method in errors:
-            error = from_json(RunError, errors[method])
-            gathering.findings.append(_finding(method, error, runs.case()))
+    for method in record.ran:
+        if method in record.errors:
+            gathering.findings.append(_finding(method, record.errors[method], runs.case()))
         else:
             gathering.passed += 1
     return gathering.result("the module has no stage that can be run: no step with data for it")

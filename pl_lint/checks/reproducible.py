@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import zip_longest
 
+from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.values.lines import line_of
 from pl_lint.checks.values.numbers import shown
-from pl_lint.checks.registry import Gathering, Result, Runs, check
-from pl_lint.facts.events import CaseFacts, LogEvent, RunRecord
+from pl_lint.facts.events import CaseFacts, LogEvent
+from pl_lint.facts.records import FitRecord
 from pl_lint.findings import Finding, Location, Status
 
 
@@ -47,7 +48,7 @@ def reproducible(runs: Runs) -> Result:
     return gathering.result("training made no optimizer step")
 
 
-def _differing(first: RunRecord, second: RunRecord) -> Iterator[tuple[LogEvent, LogEvent | None]]:
+def _differing(first: FitRecord, second: FitRecord) -> Iterator[tuple[LogEvent, LogEvent | None]]:
     """Events of the first run beside those of the second, where they do not agree."""
     for one, other in zip_longest(first.events, second.events):
         if one is None or other is None or one.name != other.name or not _same(one, other):
@@ -63,7 +64,7 @@ def _equal(one: float | None, other: float | None) -> bool:
 
 
 def _first_difference(
-    first: RunRecord, second: RunRecord, aside: set[str], case: CaseFacts
+    first: FitRecord, second: FitRecord, aside: set[str], case: CaseFacts
 ) -> tuple[str, Location | None] | None:
     """In words, with the line that logged it if it is a logged value."""
     step = _first_step(first, second)
@@ -87,7 +88,7 @@ def _first_difference(
     return (f"at the end, {changed[0]!r} has other bits", None) if changed else None
 
 
-def _first_step(first: RunRecord, second: RunRecord) -> tuple[int, str] | None:
+def _first_step(first: FitRecord, second: FitRecord) -> tuple[int, str] | None:
     for one, other in zip_longest(first.steps, second.steps):
         if one is None or other is None:
             return (one or other).step, "the number of steps"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pl_lint.checks.registry import Gathering, Result, Runs, check
-from pl_lint.facts.events import CaseFacts, RunRecord, SchedulerState
+from pl_lint.facts.events import CaseFacts, SchedulerState
+from pl_lint.facts.records import FitRecord
 from pl_lint.findings import Evidence, Finding, Location, Status
 
 
@@ -35,8 +36,8 @@ def schedule(runs: Runs) -> Result:
     return gathering.result("the module has no learning-rate scheduler")
 
 
-def _judge(state: SchedulerState, record: RunRecord, case: CaseFacts, into: Gathering) -> None:
-    steps, epochs = record.facts["estimated_steps"], record.facts["epochs"]
+def _judge(state: SchedulerState, record: FitRecord, case: CaseFacts, into: Gathering) -> None:
+    steps, epochs = record.estimated_steps, record.epochs_planned
     if state.horizon is None:
         into.untriggered.append(f"{state.name} has no horizon")
     elif steps is None or steps <= epochs:

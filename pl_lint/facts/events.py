@@ -1,24 +1,16 @@
 """What a run saw: the vocabulary of the runner. Plain, serialisable data.
 
-A run of the user's module leaves one :class:`RunRecord` per rank. It is made of events (what was
-logged, by which line, with which weight) and of the numbers that need torch to compute and are
-therefore computed where torch is: replayed metrics, digests of weights, values read back from
-files.
+Events are what was logged, by which line, with which weight; beside them stand the numbers that
+need torch to compute and are therefore computed where torch is: replayed metrics, digests of
+weights, values read back from files. ``records.py`` makes records of them.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
-from types import UnionType
-from typing import Any, TypeVar, Union
 
 from pl_lint.findings import Location
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -186,51 +178,3 @@ class Note:
 
     about: str
     text: str
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """All that one rank of one run saw. Fields that the program did not fill stay empty."""
-
-    program: str
-    rank: int = 0
-    case: CaseFacts | None = None
-    error: RunError | None = None
-    events: tuple[LogEvent, ...] = ()
-    epochs: tuple[EpochValues, ...] = ()
-    replays: tuple[Replay, ...] = ()
-    passes: tuple[EvaluationPass, ...] = ()
-    steps: tuple[OptimizerStep, ...] = ()
-    schedulers: tuple[SchedulerState, ...] = ()
-    handed_to_logger: tuple[LoggerPoint, ...] = ()
-    read_back: tuple[LoggerPoint, ...] = ()
-    digests: Mapping[str, str] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[Note, ...] = ()
-
-
-def to_json(record: object) -> Any:
-    """The record as plain JSON data; non-finite floats are kept by Python's own JSON dialect."""
-    return dataclasses.asdict(record)  # type: ignore[call-overload]
-
-
-def from_json(kind: type[T], data: Any) -> T:
-    """The inverse of :func:`to_json` for any dataclass of this module."""
-    return _decode(kind, data)
-
-
-def _decode(kind: Any, data: Any) -> Any:
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if data is None or kind is Any:
-        return data
-    if origin in (Union, UnionType):
-        return _decode(next(item for item in arguments if item is not type(None)), data)
-    if origin is tuple:
-        kinds = arguments[:1] * len(data) if arguments[1:] == (Ellipsis,) else arguments
-        return tuple(_decode(item_kind, item) for item_kind, item in zip(kinds, data, strict=True))
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(data)
-    if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
-        return kind(**{name: _decode(hints[name], value) for name, value in data.items()})
-    return data

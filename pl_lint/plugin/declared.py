@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from pl_lint.checks.registry import all_checks
 from pl_lint.config import nearest
-from pl_lint.facts.events import CaseFacts, RunRecord
+from pl_lint.facts.events import CaseFacts
 from pl_lint.runtime.battery import Battery, RunFailed
 
 
@@ -28,7 +28,7 @@ def stale_keys(battery: Battery) -> tuple[str, ...]:
     if not declared:
         return ()
     try:
-        logged = {name for record in _records(battery, case) for name in _names(record)}
+        logged = set(_names(battery, case))
     except RunFailed:  # what it would have logged is not known
         return ()
     return tuple(
@@ -38,20 +38,15 @@ def stale_keys(battery: Battery) -> tuple[str, ...]:
     )
 
 
-def _records(battery: Battery, case: CaseFacts) -> Iterator[RunRecord]:
-    """Every run in which the module logs, each made by a check already."""
+def _names(battery: Battery, case: CaseFacts) -> Iterator[str]:
+    """Every key of the runs in which the module logs, each made by a check already."""
     if "train" in case.stages:
-        yield battery.fit()
+        yield from (event.name for event in battery.fit().events)
     for stage in ("validate", "test"):
         if stage in case.stages:
-            yield battery.rebatched(stage)
-
-
-def _names(record: RunRecord) -> Iterator[str]:
-    yield from (event.name for event in record.events)
-    for done in record.passes:
-        yield from (event.name for event in done.events)
-        yield from done.values
+            for done in battery.rebatched(stage).passes:
+                yield from (event.name for event in done.events)
+                yield from done.values
 
 
 def _hint(word: str, known: Iterable[str]) -> str:

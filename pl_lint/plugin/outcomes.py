@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from pl_lint.checks.registry import Result
-from pl_lint.facts.events import from_json, to_json
+from pl_lint.facts.codec import from_json, to_json
 from pl_lint.findings import Finding
 from pl_lint.join import Ruling
 

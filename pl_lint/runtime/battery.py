@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from pl_lint.facts.codec import from_json
 from pl_lint.facts.events import (
     AGAIN,
     ALL_BUT_ONE,
@@ -20,14 +21,22 @@ from pl_lint.facts.events import (
     WHOLE,
     CaseFacts,
     RunError,
+)
+from pl_lint.facts.records import (
+    EvaluationRecord,
+    FitRecord,
+    PrecisionRecord,
+    ReloadRecord,
     RunRecord,
-    from_json,
+    SmokeRecord,
 )
 from pl_lint.findings import Finding, Location
 from pl_lint.runtime.isolation.outcome import RunOutcome
 from pl_lint.runtime.isolation.runs import Runner
 from pl_lint.runtime.specs import CASE_FILE, CaseRef, RunSpec
 from pl_lint.runtime.worlds import World
+
+Record = TypeVar("Record", bound=RunRecord)
 
 REBATCHING: tuple[Mapping[str, Any], ...] = (
     {"label": WHOLE},
@@ -90,7 +99,7 @@ class Battery:
     timeout: float = 60.0
     monitors: tuple[tuple[str, str], ...] = ()
     suspicions: tuple[Finding, ...] = ()
-    _done: dict[str, list[RunRecord]] = field(default_factory=dict)
+    _done: dict[str, list[Any]] = field(default_factory=dict)
     _failed: dict[str, RunFailed] = field(default_factory=dict)
 
     def case(self) -> CaseFacts:
@@ -105,54 +114,56 @@ class Battery:
         except RunFailed as failure:
             return failure.case
 
-    def smoke(self) -> RunRecord:
-        return self._one("smoke", "fast-dev-run")
+    def smoke(self) -> SmokeRecord:
+        return self._one(SmokeRecord, "fast-dev-run")
 
-    def fit(self) -> RunRecord:
-        return self._checked(self._one("fit", "logged-values", options=self._fit_options()), "fit")
+    def fit(self) -> FitRecord:
+        return self._checked(self._one(FitRecord, "logged-values", options=self._fit_options()))
 
-    def fit_without_sanity_check(self) -> RunRecord:
+    def fit_without_sanity_check(self) -> FitRecord:
         options = {**self._fit_options(), "sanity_steps": 0}
-        return self._checked(self._one("fit", "logged-values", options=options), "fit")
+        return self._checked(self._one(FitRecord, "logged-values", options=options))
 
-    def fit_again(self) -> RunRecord:
+    def fit_again(self) -> FitRecord:
         options = self._fit_options()
-        return self._checked(self._one("fit", "reproducible", options=options, repeat=1), "fit")
+        return self._checked(self._one(FitRecord, "reproducible", options=options, repeat=1))
 
-    def resumed(self) -> RunRecord:
+    def resumed(self) -> FitRecord:
         options, inputs = self._fit_options(), {"checkpoint": self._file("epoch-0.ckpt")}
-        return self._one("fit", "checkpoint", options=options, inputs=inputs)
+        return self._one(FitRecord, "checkpoint", options=options, inputs=inputs)
 
-    def reloaded(self) -> RunRecord:
-        last = f"epoch-{int(self.fit().facts['epochs_run']) - 1}.ckpt"
-        return self._one("reload", "checkpoint", inputs={"checkpoint": self._file(last)})
+    def reloaded(self) -> ReloadRecord:
+        last = f"epoch-{self.fit().epochs_run - 1}.ckpt"
+        return self._one(ReloadRecord, "checkpoint", inputs={"checkpoint": self._file(last)})
 
-    def rebatched(self, stage: str) -> RunRecord:
+    def rebatched(self, stage: str) -> EvaluationRecord:
         options = {"stage": stage, "limit": REBATCHED_SAMPLES, "passes": REBATCHING}
-        return self._one("evaluate", "logged-values", options=options, inputs=self._weights())
+        return self._one(EvaluationRecord, "logged-values", options=options, inputs=self._weights())
 
-    def shared_out(self, stage: str) -> RunRecord:
+    def shared_out(self, stage: str) -> EvaluationRecord:
         """The samples that the ranks share, evaluated in one process: all, and each rank's part."""
         options = {"stage": stage, **SHARED, "passes": SHARING}
-        return self._one("evaluate", "sync-dist", options=options, inputs=self._weights())
+        return self._one(EvaluationRecord, "sync-dist", options=options, inputs=self._weights())
 
-    def on_ranks(self, stage: str) -> Sequence[RunRecord]:
+    def on_ranks(self, stage: str) -> Sequence[EvaluationRecord]:
         passes = [{"label": USUAL, "size": SHARED_BATCH}]
         options = {"stage": stage, **SHARED, "passes": passes}
         world, inputs = World(RANKS), self._weights()
-        return self._all("evaluate", "sync-dist", world=world, options=options, inputs=inputs)
+        return self._all(EvaluationRecord, "sync-dist", world=world, options=options, inputs=inputs)
 
-    def in_precision(self, precision: str) -> RunRecord:
+    def in_precision(self, precision: str) -> PrecisionRecord:
         stages = self.case().stages
         stage = next((stage for stage in ("validate", "test") if stage in stages), None)
         world = World(1, precision)
         options = {"stage": stage}
         inputs = self._weights()
         try:
-            return self._one("precision", "precision", world=world, options=options, inputs=inputs)
+            return self._one(
+                PrecisionRecord, "precision", world=world, options=options, inputs=inputs
+            )
         except RunHung as failure:  # CPUs are slow in half precision: no fault of the module
             error = RunError(TIME_LIMIT, str(failure), "precision", failure.location)
-            return RunRecord("precision", 0, self.case(), error)
+            return PrecisionRecord(case=self.case(), error=error)
 
     def suspected(self, code: str) -> Sequence[Finding]:
         return [finding for finding in self.suspicions if finding.code == code]
@@ -168,21 +179,21 @@ class Battery:
 
     def _file(self, name: str) -> str:
         """A file that the fit has left in its directory."""
-        return str(Path(self.fit().facts["directory"]) / name)
+        return str(Path(self.fit().directory) / name)
 
-    def _checked(self, record: RunRecord, program: str) -> RunRecord:
+    def _checked(self, record: FitRecord) -> FitRecord:
         """A fit that raised has no weights and no epoch values to judge."""
         if record.error is None:
             return record
-        smoke_failed = "fit" in self.smoke().facts["errors"]
+        smoke_failed = "fit" in self.smoke().errors
         owner = "fast-dev-run" if smoke_failed else "logged-values"
-        raise RunFailed(f"{program} raised {record.error}", owner, record.error.location)
+        raise RunFailed(f"fit raised {record.error}", owner, record.error.location)
 
-    def _one(self, program: str, owner: str, **parts: Any) -> RunRecord:
-        return self._all(program, owner, **parts)[0]
+    def _one(self, kind: type[Record], owner: str, **parts: Any) -> Record:
+        return self._all(kind, owner, **parts)[0]
 
-    def _all(self, program: str, owner: str, **parts: Any) -> list[RunRecord]:
-        spec = RunSpec(self.ref, program, timeout=self.timeout, **parts)
+    def _all(self, kind: type[Record], owner: str, **parts: Any) -> list[Record]:
+        spec = RunSpec(self.ref, kind.program, timeout=self.timeout, **parts)
         key = repr(spec)
         if key in self._failed:
             raise self._failed[key]
@@ -191,13 +202,12 @@ class Battery:
             if not outcome.finished:
                 self._failed[key] = _failure(outcome, owner)
                 raise self._failed[key]
-            self._done[key] = [_record(outcome, data) for data in outcome.records]
+            self._done[key] = [_record(kind, outcome, data) for data in outcome.records]
         return self._done[key]
 
 
-def _record(outcome: RunOutcome, data: dict[str, Any]) -> RunRecord:
-    record = from_json(RunRecord, data)
-    return replace(record, facts={**record.facts, "directory": outcome.directory})
+def _record(kind: type[Record], outcome: RunOutcome, data: dict[str, Any]) -> Record:
+    return replace(from_json(kind, data), directory=outcome.directory)
 
 
 def _failure(outcome: RunOutcome, owner: str) -> RunFailed:

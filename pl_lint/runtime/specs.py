@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pl_lint.facts.events import from_json, to_json
+from pl_lint.facts.codec import from_json, to_json
 from pl_lint.runtime.worlds import World
 
 CASE_FILE = "case.json"

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from pl_lint.checks.logged_values import logged_values
 from pl_lint.checks.registry import Result, Verdict
-from pl_lint.facts.events import CaseFacts, RunRecord
+from pl_lint.facts.events import CaseFacts
+from pl_lint.facts.records import EvaluationRecord
 from pl_lint.runtime.battery import REBATCHED_SAMPLES, REBATCHING
 from pl_lint.runtime.programs import evaluate
 from pl_lint.runtime.programs.common import fresh
@@ -107,7 +108,7 @@ class InThisProcess:
     def case(self) -> CaseFacts:
         return fresh(RunSpec(self.ref, "evaluate")).facts()
 
-    def rebatched(self, stage: str) -> RunRecord:
+    def rebatched(self, stage: str) -> EvaluationRecord:
         options = {"stage": stage, "limit": REBATCHED_SAMPLES, "passes": REBATCHING}
         return evaluate.run(RunSpec(self.ref, "evaluate", options=options), self.directory, 0)
 

@@ -16,8 +16,8 @@ from pl_lint.facts.events import (
     EvaluationPass,
     LogEvent,
     RunError,
-    RunRecord,
 )
+from pl_lint.facts.records import EvaluationRecord
 from pl_lint.findings import Location
 
 PLACE = Location("module.py", 7)
@@ -46,13 +46,13 @@ class Ranks:
             "Net", "module.py", 1, "", ("validate",), batch_dependent=self.batch_dependent
         )
 
-    def shared_out(self, stage: str) -> RunRecord:
+    def shared_out(self, stage: str) -> EvaluationRecord:
         seen = {WHOLE: 0.5, USUAL: 0.5, "shard 0": 0.4, "shard 1": 0.6}
         passes = tuple(done(label, logged("key", value)) for label, value in seen.items())
-        return RunRecord("evaluate", passes=passes)
+        return EvaluationRecord(passes=passes)
 
-    def on_ranks(self, stage: str) -> list[RunRecord]:
-        return [RunRecord("evaluate", passes=(one,)) for one in (self.first, self.second)]
+    def on_ranks(self, stage: str) -> list[EvaluationRecord]:
+        return [EvaluationRecord(passes=(one,)) for one in (self.first, self.second)]
 
 
 def judged(first: EvaluationPass, second: EvaluationPass, **declared: str) -> Result:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from pl_lint.checks.values.numbers import same, shown, tolerance
 from pl_lint.checks.registry import Gathering, Result, Runs, check
-from pl_lint.facts.events import CaseFacts, EvaluationPass, LogEvent, RunError, RunRecord, from_json
+from pl_lint.checks.values.numbers import same, shown, tolerance
+from pl_lint.facts.events import CaseFacts, EvaluationPass, LogEvent, RunError
+from pl_lint.facts.records import FitRecord, Outputs, ReloadRecord
 from pl_lint.findings import Evidence, Finding, Location, Status
 
 
@@ -48,37 +48,36 @@ def checkpoint(runs: Runs) -> Result:
 # --- loading --------------------------------------------------------------------------------------
 
 
-def _judge_loading(fit: RunRecord, record: RunRecord, case: CaseFacts, into: Gathering) -> None:
+def _judge_loading(fit: FitRecord, record: ReloadRecord, case: CaseFacts, into: Gathering) -> None:
     if record.error is not None:
-        into.findings.append(_load_error(record.error, record.facts["arguments"], case))
+        into.findings.append(_load_error(record.error, record.arguments, case))
         return
-    facts = record.facts
-    if facts["arguments"]:
-        into.findings.append(_lost_arguments(facts["arguments"], case))
-    elif facts["weights"]:
-        into.findings.append(_found(case, "LTN310", _lost_weights(facts["weights"]), _SAVE_STATE))
+    if record.arguments:
+        into.findings.append(_lost_arguments(record.arguments, case))
+    elif record.weights:
+        into.findings.append(_found(case, "LTN310", _lost_weights(record.weights), _SAVE_STATE))
     else:
-        _judge_outputs(fit.facts["outputs"], facts["outputs"], facts["again"], case, into)
+        _judge_outputs(fit.outputs, record.outputs, record.again, case, into)
 
 
 def _judge_outputs(
-    trained: Mapping[str, Any],
-    loaded: Mapping[str, Any],
-    again: Mapping[str, Any],
+    trained: Outputs,
+    loaded: Outputs,
+    again: Outputs,
     case: CaseFacts,
     into: Gathering,
 ) -> None:
     """What the trained module said at the end of its fit, beside what the loaded one says."""
-    stage = trained["stage"]
-    if trained["error"] or loaded["error"]:
-        error = from_json(RunError, trained["error"] or loaded["error"])
+    stage = trained.stage
+    error = trained.error or loaded.error
+    if error is not None:
         into.undecided.append(f"{stage} after training or loading: {error}")
         return
-    if not trained["values"]:
+    if not trained.values:
         into.untriggered.append("the module predicts and logs nothing that could be compared")
         return
-    for name, true in trained["values"].items():
-        value, other = (of["values"].get(name, float("nan")) for of in (loaded, again))
+    for name, true in trained.values.items():
+        value, other = (of.values.get(name, float("nan")) for of in (loaded, again))
         if same(value, true, tolerance(true)):
             into.passed += 1
         elif not same(value, other, tolerance(value)):
@@ -126,8 +125,8 @@ def _lost_weights(names: Sequence[str]) -> str:
 
 def _judge_resuming(runs: Runs, case: CaseFacts, into: Gathering) -> None:
     whole = runs.fit()
-    if whole.facts["epochs_run"] < whole.facts["epochs"]:
-        into.undecided.append(f"resuming: the fit stopped after {whole.facts['epochs_run']} epoch")
+    if whole.epochs_run < whole.epochs_planned:
+        into.undecided.append(f"resuming: the fit stopped after {whole.epochs_run} epoch")
         return
     resumed = runs.resumed()
     if resumed.error is not None:
@@ -153,7 +152,7 @@ def _call(event: LogEvent) -> tuple[str, int, int, str]:
     return event.stage, event.epoch, event.batch, event.name
 
 
-def _changed_values(whole: RunRecord, other: RunRecord) -> list[str]:
+def _changed_values(whole: FitRecord, other: FitRecord) -> list[str]:
     """Keys that were logged with another value after the first epoch."""
     values = {(each.stage, each.epoch): each.values for each in other.epochs}
     steps = {_call(event): event.value for event in other.events if event.epoch}
@@ -194,7 +193,7 @@ def _essence(error: RunError) -> str:
     return reason.split(". Please use ")[0].strip().removeprefix("WeightsUnpickler error: ")
 
 
-def _lost_state(whole: RunRecord, resumed: RunRecord, case: CaseFacts) -> Finding:
+def _lost_state(whole: FitRecord, resumed: FitRecord, case: CaseFacts) -> Finding:
     lost = list(_lost_attributes(whole, resumed))
     if lost:
         text = "a resumed run is not the run that was interrupted: " + ", ".join(lost[:3])
@@ -205,10 +204,10 @@ def _lost_state(whole: RunRecord, resumed: RunRecord, case: CaseFacts) -> Findin
     return _found(case, "LTN310", text, _SAVE_STATE)
 
 
-def _lost_attributes(whole: RunRecord, resumed: RunRecord) -> Iterator[str]:
+def _lost_attributes(whole: FitRecord, resumed: FitRecord) -> Iterator[str]:
     """Attributes that had another value at the start of the second epoch."""
-    before = whole.facts["states"].get("epoch 1", {})
-    after = resumed.facts["states"].get("epoch 1", {})
+    before = whole.states.get("epoch 1", {})
+    after = resumed.states.get("epoch 1", {})
     for name, value in before.items():
         if after.get(name) != value:
             was, became = _readable(value), _readable(after.get(name, "gone"))
@@ -224,7 +223,7 @@ def _readable(value: str) -> str:
     return value.partition("#")[0]
 
 
-def _first_step(whole: RunRecord, resumed: RunRecord) -> str:
+def _first_step(whole: FitRecord, resumed: FitRecord) -> str:
     again = {step.step: step for step in resumed.steps}
     for step in whole.steps:
         other = again.get(step.step)
@@ -243,7 +242,7 @@ def _judge_last_weights(runs: Runs, into: Gathering) -> None:
     Asked only where reading suspects LTN317: testing the last weights is no mistake by itself.
     """
     suspected = runs.suspected("LTN317")
-    passes = [done for done in runs.fit().passes if done.error is None]
+    passes = [done for done in runs.fit().tested if done.error is None]
     if not suspected or not passes:
         return
     last, *best = passes

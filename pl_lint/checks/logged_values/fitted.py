@@ -6,10 +6,6 @@ import math
 from collections.abc import Iterator
 
 from pl_lint.checks.logged_values.causes import Cause, Moved, cause_in_replay, cause_of_moving
-from pl_lint.checks.values.lines import deciding
-from pl_lint.checks.values.numbers import far, same, sizes_in_words, weighted_mean
-from pl_lint.checks.values.randomness import value_tolerance
-from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.checks.logged_values.reporting import (
     ONE_PROCESS,
     STAGE_WORDS,
@@ -17,6 +13,10 @@ from pl_lint.checks.logged_values.reporting import (
     place_of,
     wrong_value,
 )
+from pl_lint.checks.registry import Gathering, Runs
+from pl_lint.checks.values.lines import deciding
+from pl_lint.checks.values.numbers import far, same, sizes_in_words, weighted_mean
+from pl_lint.checks.values.randomness import value_tolerance
 from pl_lint.facts.events import (
     USUAL,
     Batching,
@@ -25,14 +25,14 @@ from pl_lint.facts.events import (
     EvaluationPass,
     LogEvent,
     Replay,
-    RunRecord,
 )
+from pl_lint.facts.records import FitRecord
 from pl_lint.findings import Evidence, Finding
 
 # --- replayed metrics -----------------------------------------------------------------------------
 
 
-def most_telling(record: RunRecord, case: CaseFacts) -> Iterator[Replay]:
+def most_telling(record: FitRecord, case: CaseFacts) -> Iterator[Replay]:
     """One replay of each key: the last wrong one (what earlier epochs left behind shows in the
     last, what the sanity check left may show in the first only), else the last."""
     chosen: dict[tuple[str, str], Replay] = {}
@@ -47,7 +47,7 @@ def _is_true(replay: Replay, case: CaseFacts) -> bool:
     return same(replay.logged, replay.true, value_tolerance(case, replay.name, replay.true))
 
 
-def judge_replay(replay: Replay, record: RunRecord, case: CaseFacts, into: Gathering) -> None:
+def judge_replay(replay: Replay, record: FitRecord, case: CaseFacts, into: Gathering) -> None:
     within = value_tolerance(case, replay.name, replay.true)
     location = place_of(record.events, replay.name, replay.stage, case)
     evidence = Evidence(
@@ -71,7 +71,7 @@ def judge_replay(replay: Replay, record: RunRecord, case: CaseFacts, into: Gathe
 # --- training means -------------------------------------------------------------------------------
 
 
-def judge_training_means(record: RunRecord, case: CaseFacts, into: Gathering) -> None:
+def judge_training_means(record: FitRecord, case: CaseFacts, into: Gathering) -> None:
     """A plain value averaged over the training epoch: Σ samples·value / Σ samples, counted."""
     last = next((each for each in reversed(record.epochs) if each.stage == "train"), None)
     if last is None:
@@ -91,7 +91,7 @@ def _judge_training_mean(
     logged: float,
     true: float,
     events: list[LogEvent],
-    record: RunRecord,
+    record: FitRecord,
     case: CaseFacts,
     into: Gathering,
 ) -> None:
@@ -122,7 +122,7 @@ def judge_sanity_check(runs: Runs, case: CaseFacts, into: Gathering) -> None:
     """Whatever it is kept in, what the sanity check leaves behind changes what fit logs: Lightning
     restores the random state after it, so the same fit without it logs the same values."""
     fit, without = runs.fit(), runs.fit_without_sanity_check()
-    if any(fit.digests[name] != without.digests[name] for name in fit.facts["parameters"]):
+    if any(fit.digests[name] != without.digests[name] for name in fit.parameters):
         into.undecided.append("without the sanity check the training itself is another one")
         return
     clean = {(e.stage, e.epoch, name): v for e in without.epochs for name, v in e.values.items()}
@@ -138,18 +138,18 @@ def judge_sanity_check(runs: Runs, case: CaseFacts, into: Gathering) -> None:
             into.findings.append(_contaminated(name, logged, true, epoch, fit, case))
 
 
-def _value_of(record: RunRecord, epoch: EpochValues, name: str) -> float:
+def _value_of(record: FitRecord, epoch: EpochValues, name: str) -> float:
     """The same key of the same epoch in another fit; NaN where it has none."""
     found = (e.values for e in record.epochs if (e.stage, e.epoch) == (epoch.stage, epoch.epoch))
     return next(found, {}).get(name, math.nan)
 
 
-def _is_python_number(name: str, record: RunRecord) -> bool:
+def _is_python_number(name: str, record: FitRecord) -> bool:
     return any(event.python_number for event in record.events if event.name == name)
 
 
 def _contaminated(
-    name: str, logged: float, true: float, epoch: EpochValues, record: RunRecord, case: CaseFacts
+    name: str, logged: float, true: float, epoch: EpochValues, record: FitRecord, case: CaseFacts
 ) -> Finding:
     evidence = Evidence(
         key=name,

@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pl_lint.checks.logged_values.causes import Cause, Moved, cause_of_moving, left_in_training
-from pl_lint.checks.values.numbers import far, same, sizes_in_words
-from pl_lint.checks.values.randomness import random_part, value_tolerance
-from pl_lint.checks.registry import Gathering
 from pl_lint.checks.logged_values.reporting import (
     ONE_PROCESS,
     STAGE_WORDS,
@@ -16,6 +13,9 @@ from pl_lint.checks.logged_values.reporting import (
     place_of,
     wrong_value,
 )
+from pl_lint.checks.registry import Gathering
+from pl_lint.checks.values.numbers import far, same, sizes_in_words
+from pl_lint.checks.values.randomness import random_part, value_tolerance
 from pl_lint.facts.events import (
     ALL_BUT_ONE,
     HALF,
@@ -26,8 +26,8 @@ from pl_lint.facts.events import (
     WHOLE,
     CaseFacts,
     EvaluationPass,
-    RunRecord,
 )
+from pl_lint.facts.records import EvaluationRecord
 from pl_lint.findings import Evidence, Finding
 
 # The first is the cut whose numbers are shown: it is closest to how people run.
@@ -36,7 +36,7 @@ UNEVEN = (USUAL, ALL_BUT_ONE, ONES, SHUFFLED)
 NOT_AVERAGED = ("LTN101", "LTN102", "LTN103", "LTN104", "LTN213", "LTN218")
 
 
-def judge_rebatching(record: RunRecord, case: CaseFacts, into: Gathering) -> None:
+def judge_rebatching(record: EvaluationRecord, case: CaseFacts, into: Gathering) -> None:
     """Every epoch value of one stage, over all the ways in which its samples were cut."""
     passes = {done.batching.label: done for done in record.passes}
     whole = passes[WHOLE]

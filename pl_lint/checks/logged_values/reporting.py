@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pl_lint.checks.logged_values.causes import Cause
+from pl_lint.checks.registry import Gathering
 from pl_lint.checks.values.lines import line_of
 from pl_lint.checks.values.numbers import shown
-from pl_lint.checks.registry import Gathering
 from pl_lint.facts.events import CaseFacts, LogEvent
 from pl_lint.findings import Evidence, Finding, Location, Status
 

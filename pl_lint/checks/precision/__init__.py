@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pl_lint.checks.precision.rounding import STEPS, Truth, not_finite, truth
+from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.values.numbers import shown
 from pl_lint.checks.values.randomness import random_part
-from pl_lint.checks.registry import Gathering, Result, Runs, check
-from pl_lint.checks.precision.rounding import STEPS, Truth, not_finite, truth
 from pl_lint.facts.autocast import cuda_runs_in_fp32
-from pl_lint.facts.events import TIME_LIMIT, USUAL, Batching, CaseFacts, EvaluationPass, RunRecord
+from pl_lint.facts.events import TIME_LIMIT, USUAL, Batching, CaseFacts, EvaluationPass
+from pl_lint.facts.records import Overflow, PrecisionRecord
 from pl_lint.findings import Evidence, Finding, Location, Status
 
 # Lightning's spelling, and the distance from 1 to the next number of the format.
@@ -55,7 +56,7 @@ def precision(runs: Runs) -> Result:
     """
     case, gathering = runs.case(), Gathering()
     stage = next((stage for stage in ("validate", "test") if stage in case.stages), "")
-    failing = sorted({"fit", "validate", "test"} & set(runs.smoke().facts["errors"]))
+    failing = sorted({"fit", "validate", "test"} & set(runs.smoke().errors))
     if failing:
         gathering.undecided.append(f"{failing[0]} fails in fp32 already; see fast-dev-run")
         return gathering.result("")
@@ -91,17 +92,17 @@ def _reference(runs: Runs, stage: str, case: CaseFacts, into: Gathering) -> Refe
 
 
 def _judge(
-    spelling: str, record: RunRecord, reference: Reference, case: CaseFacts, into: Gathering
+    spelling: str, record: PrecisionRecord, reference: Reference, case: CaseFacts, into: Gathering
 ) -> None:
     if record.error is not None:
         _judge_error(spelling, record, case, into)
         return
-    for state in record.facts["half_states"]:
+    for state in record.half_states:
         text = f"under {spelling} the metric state {state} is kept in half precision"
         into.findings.append(_found("LTN209", text, case, _FULL_STATE))
     lost = _not_finite(record, reference)
-    if lost and record.facts["overflow"] is not None:
-        _judge_overflow(spelling, lost[0], record, case, into)
+    if lost and record.overflow is not None:
+        _judge_overflow(spelling, lost[0], record.overflow, case, into)
         return
     into.undecided += [
         f"{spelling}: {n!r} is not finite, and no operation made it so" for n in lost
@@ -114,7 +115,7 @@ def _judge(
     into.passed += len(logged - reference.not_finite - set(lost))
 
 
-def _judge_error(spelling: str, record: RunRecord, case: CaseFacts, into: Gathering) -> None:
+def _judge_error(spelling: str, record: PrecisionRecord, case: CaseFacts, into: Gathering) -> None:
     error = record.error
     assert error is not None
     if error.kind == TIME_LIMIT:
@@ -129,23 +130,22 @@ def _judge_error(spelling: str, record: RunRecord, case: CaseFacts, into: Gather
     into.findings.append(_found("precision", text, case, "see the operation at this line", place))
 
 
-def _not_finite(record: RunRecord, reference: Reference) -> list[str]:
+def _not_finite(record: PrecisionRecord, reference: Reference) -> list[str]:
     """The logged keys that are not finite here, and finite in fp32, in the order of their calls."""
     events = (e for e in record.events if e.value is not None and not math.isfinite(e.value))
     return list(dict.fromkeys(e.name for e in events if e.name not in reference.not_finite))
 
 
 def _judge_overflow(
-    spelling: str, name: str, record: RunRecord, case: CaseFacts, into: Gathering
+    spelling: str, name: str, first: Overflow, case: CaseFacts, into: Gathering
 ) -> None:
-    first = record.facts["overflow"]
-    if cuda_runs_in_fp32(first["operation"]):
+    if cuda_runs_in_fp32(first.operation):
         into.undecided.append(
             f"{spelling}: {name!r} overflows in {first['operation']}, which CUDA runs in fp32"
         )
         return
-    place = Location(**first["location"])
-    divided = first["operation"] in DIVISIONS
+    place = first.location
+    divided = first.operation in DIVISIONS
     text = (
         f"under {spelling} {name!r} is logged as not finite; the first overflow is in "
         f"{first['operation']} on {first['dtype']}"
@@ -159,7 +159,7 @@ def _judge_value(
     name: str,
     value: float,
     truth: Truth,
-    record: RunRecord,
+    record: PrecisionRecord,
     case: CaseFacts,
     into: Gathering,
 ) -> None:

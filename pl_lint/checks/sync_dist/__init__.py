@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.sync_dist.crashed_ranks import crash
 from pl_lint.checks.values.lines import deciding, line_of
 from pl_lint.checks.values.numbers import far, same, shown
 from pl_lint.checks.values.randomness import random_part, value_tolerance
-from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.facts.events import USUAL, WHOLE, CaseFacts, EvaluationPass, LogEvent
 from pl_lint.findings import Evidence, Finding, Location, Status
 

@@ -1,4 +1,4 @@
-"""What a child process does with a module. One module per program, each filling a RunRecord."""
+"""What a child process does with a module. A module per program, each with its record."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pl_lint.facts.events import RunRecord, to_json
+from pl_lint.facts.codec import to_json
+from pl_lint.facts.records import RunRecord
 from pl_lint.runtime.programs import evaluate, fit, precision, reload, smoke
 from pl_lint.runtime.specs import RunSpec
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from pl_lint.facts.events import EvaluationPass, RunError, RunRecord
+from pl_lint.facts.events import EvaluationPass, RunError
+from pl_lint.facts.records import EvaluationRecord
 from pl_lint.runtime.data import Cut
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.programs.common import (
@@ -34,7 +35,7 @@ from pl_lint.runtime.watching.watcher import watcher
 _CUT = {"label": "", "size": None, "shuffled": False, "uneven": False}
 
 
-def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
+def run(spec: RunSpec, directory: Path, rank: int) -> EvaluationRecord:
     """``options``: ``stage``, ``limit`` (samples) and ``passes``, each a dict of ``label``,
     ``size``, ``shuffled``, ``uneven``, ``seed``, ``shard`` and ``before`` (a pass that the same
     module makes first); ``multiple``, what the number of samples has to be divisible by, if
@@ -49,7 +50,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
                 subject = with_module(spec, subject.module)
             seed_all(order.get("seed", spec.seed))
             passes.append(_evaluate(subject, tap, order, directory, rank))
-    return RunRecord("evaluate", rank, facts, passes=tuple(passes))
+    return EvaluationRecord(rank=rank, case=facts, passes=tuple(passes))
 
 
 def _evaluate(

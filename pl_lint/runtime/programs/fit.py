@@ -21,9 +21,9 @@ from pl_lint.facts.events import (
     Note,
     OptimizerStep,
     RunError,
-    RunRecord,
     SchedulerState,
 )
+from pl_lint.facts.records import FitRecord
 from pl_lint.runtime.data import NotRebuilt, as_list, like, shortened
 from pl_lint.runtime.programs import checkpoints
 from pl_lint.runtime.programs.common import (
@@ -47,7 +47,7 @@ VALIDATION_BATCHES = 4
 VALIDATION, VALIDATION_SAMPLES = CUT, SAMPLES
 
 
-def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
+def run(spec: RunSpec, directory: Path, rank: int) -> FitRecord:
     """``options``: ``epochs``, ``sanity_steps``, and ``monitors``, the ``[key, mode]`` pairs to
     keep a best checkpoint for. ``inputs``: ``checkpoint``, to resume from. Leaves ``weights.pt``
     and ``epoch-N.ckpt``."""
@@ -71,7 +71,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
         last = torch.load(directory / f"epoch-{trainer.current_epoch - 1}.ckpt", weights_only=False)
         fit.subject.module.load_state_dict(last["state_dict"])
         outputs = outputs_of(fit.subject.module, spec, directory)
-        return replace(record, passes=tested, facts={**record.facts, "outputs": outputs})
+        return replace(record, tested=tested, outputs=outputs)
 
 
 @dataclass
@@ -130,12 +130,11 @@ class Fit:
         schedulers: tuple[SchedulerState, ...],
         rank: int,
         error: RunError | None = None,
-    ) -> RunRecord:
-        return RunRecord(
-            "fit",
-            rank,
-            case,
-            error,
+    ) -> FitRecord:
+        return FitRecord(
+            rank=rank,
+            case=case,
+            error=error,
             events=tuple(self.recorder.events),
             epochs=tuple(self.recorder.epochs),
             replays=tuple(self.recorder.replays),
@@ -144,13 +143,11 @@ class Fit:
             handed_to_logger=tuple(self.points),
             read_back=read_points(self.directory / "events"),
             digests=digests_of(self.subject.module.state_dict()),
-            facts={
-                "estimated_steps": _estimated_steps(trainer),
-                "epochs": self.options.get("epochs", EPOCHS),
-                "epochs_run": trainer.current_epoch,
-                "parameters": [name for name, _ in self.subject.module.named_parameters()],
-                "states": self.states.by_moment,
-            },
+            estimated_steps=_estimated_steps(trainer),
+            epochs_planned=self.options.get("epochs", EPOCHS),
+            epochs_run=trainer.current_epoch,
+            parameters=tuple(name for name, _ in self.subject.module.named_parameters()),
+            states=self.states.by_moment,
             notes=tuple(self.subject.notes),
         )
 

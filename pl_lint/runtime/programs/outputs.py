@@ -10,6 +10,7 @@ import torch
 from torchmetrics import Metric
 
 from pl_lint.facts.events import RunError
+from pl_lint.facts.records import Outputs
 from pl_lint.runtime.data import Cut
 from pl_lint.runtime.programs.common import (
     Subject,
@@ -26,8 +27,8 @@ STAGES = ("predict", "validate", "test")
 SAMPLES, CUT = 47, Cut("usual", 16, uneven=True)
 
 
-def outputs_of(module: Any, spec: RunSpec, directory: Path) -> dict[str, Any]:
-    """``stage``, ``values`` by name, and ``error``: the module evaluated on the case's fresh data,
+def outputs_of(module: Any, spec: RunSpec, directory: Path) -> Outputs:
+    """The module evaluated on the case's fresh data,
     seeded, with its metrics reset."""
     for child in module.modules():
         if isinstance(child, Metric):
@@ -39,7 +40,7 @@ def outputs_of(module: Any, spec: RunSpec, directory: Path) -> dict[str, Any]:
     with caught(errors, stage):
         seed_all(spec.seed)
         values = _outputs(subject, stage, directory) if stage else {}
-    return {"stage": stage, "values": values, "error": errors[0] if errors else None}
+    return Outputs(stage=stage, values=values, error=errors[0] if errors else None)
 
 
 def _outputs(subject: Subject, stage: str, directory: Path) -> Mapping[str, float]:

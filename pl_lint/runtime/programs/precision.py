@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torchmetrics import Metric
 
-from pl_lint.facts.events import RunError, RunRecord
+from pl_lint.facts.events import RunError
+from pl_lint.facts.records import PrecisionRecord
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.programs.common import (
     Subject,
@@ -35,10 +36,8 @@ from pl_lint.runtime.watching.watcher import watcher
 HALF = (torch.float16, torch.bfloat16)
 
 
-def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
-    """``options``: ``stage`` to evaluate, or none. ``inputs``: ``weights``. ``facts``:
-    ``overflow``, the first operation whose forward result was not finite, and ``half_states`` of
-    metrics."""
+def run(spec: RunSpec, directory: Path, rank: int) -> PrecisionRecord:
+    """``options``: ``stage`` to evaluate, or none. ``inputs``: ``weights``."""
     subject = fresh(spec)
     facts = subject.facts()
     stage = spec.options.get("stage")
@@ -53,14 +52,14 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
         seed_all(spec.seed)  # as for the evaluation in fp32
         with caught(errors, stage), recorder.watching(), finder:
             half += _evaluate(subject, stage, recorder, directory)
-    return RunRecord(
-        "precision",
-        rank,
-        facts,
-        errors[0] if errors else None,
+    return PrecisionRecord(
+        rank=rank,
+        case=facts,
+        error=errors[0] if errors else None,
         events=tuple(recorder.events),
         epochs=tuple(recorder.epochs),
-        facts={"overflow": finder.first, "half_states": sorted(set(half))},
+        overflow=finder.first,
+        half_states=tuple(sorted(set(half))),
     )
 
 

@@ -8,17 +8,16 @@ from typing import Any
 
 import torch
 
-from pl_lint.facts.events import RunError, RunRecord
+from pl_lint.facts.events import RunError
+from pl_lint.facts.records import Outputs, ReloadRecord
 from pl_lint.runtime.programs.common import caught, digests_of, fresh
 from pl_lint.runtime.programs.outputs import outputs_of
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.construction import Construction, watched_construction
 
 
-def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
-    """``inputs``: ``checkpoint``. ``facts``: ``arguments`` by name (as built, as loaded),
-    ``ignored``, ``weights`` that differ, and of the loaded module ``outputs``, and ``again``, to
-    see what chance decides."""
+def run(spec: RunSpec, directory: Path, rank: int) -> ReloadRecord:
+    """``inputs``: ``checkpoint``."""
     trained = fresh(spec)
     kind, path = type(trained.module), spec.inputs["checkpoint"]
     errors: list[RunError] = []
@@ -30,34 +29,29 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
         loaded = kind.load_from_checkpoint(path, map_location="cpu", **left_out)
     # One that was built and could not take the weights counts: lost arguments change their shapes.
     was_built = loaded is not None or bool(rebuilt.arguments)
-    facts: dict[str, Any] = {
-        "ignored": sorted(left_out),
-        "arguments": _differing(built, rebuilt) if was_built else {},
-    }
-    if loaded is not None:
-        facts["weights"] = _differing_weights(path, loaded)
-        facts["outputs"] = outputs_of(loaded, spec, directory)
-        facts["again"] = outputs_of(loaded, spec, directory)
-    return RunRecord(
-        "reload",
-        rank,
-        trained.facts(),
-        errors[0] if errors else None,
-        facts=facts,
+    return ReloadRecord(
+        rank=rank,
+        case=trained.facts(),
+        error=errors[0] if errors else None,
+        ignored=tuple(sorted(left_out)),
+        arguments=_differing(built, rebuilt) if was_built else {},
+        weights=_differing_weights(path, loaded) if loaded is not None else (),
+        outputs=outputs_of(loaded, spec, directory) if loaded is not None else Outputs(),
+        again=outputs_of(loaded, spec, directory) if loaded is not None else Outputs(),
     )
 
 
-def _differing_weights(path: str, loaded: Any) -> list[str]:
+def _differing_weights(path: str, loaded: Any) -> tuple[str, ...]:
     """Tensors that came back as something else than the checkpoint holds."""
     saved = torch.load(path, weights_only=False)["state_dict"]  # our own file
     before, after = digests_of(saved), digests_of(loaded.state_dict())
-    return sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
+    return tuple(sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k)))
 
 
-def _differing(built: Construction, rebuilt: Construction) -> dict[str, list[str]]:
+def _differing(built: Construction, rebuilt: Construction) -> dict[str, tuple[str, str]]:
     """Arguments that came back as something else, with both values as text."""
     return {
-        name: [repr(value)[:80], _shown(rebuilt.arguments, name)]
+        name: (repr(value)[:80], _shown(rebuilt.arguments, name))
         for name, value in built.arguments.items()
         if name not in built.ignored and not _equal(value, rebuilt.arguments.get(name))
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pl_lint.facts.events import RunError, RunRecord, to_json
+from pl_lint.facts.codec import to_json
+from pl_lint.facts.events import RunError
+from pl_lint.facts.records import SmokeRecord
 from pl_lint.runtime.isolation.wire import write_atomically
 from pl_lint.runtime.programs.common import Subject, caught, fresh, make_trainer
 from pl_lint.runtime.specs import CASE_FILE, RunSpec
@@ -12,8 +14,7 @@ from pl_lint.runtime.specs import CASE_FILE, RunSpec
 METHODS = {"train": "fit", "validate": "validate", "test": "test", "predict": "predict"}
 
 
-def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
-    """``facts["ran"]`` lists the Trainer methods tried, ``facts["errors"]`` what each raised."""
+def run(spec: RunSpec, directory: Path, rank: int) -> SmokeRecord:
     subject = fresh(spec)
     facts, stages = subject.facts(), subject.stages
     write_atomically(directory / CASE_FILE, to_json(facts))
@@ -23,8 +24,8 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RunRecord:
         with caught(errors, METHODS[stage]):
             _try(fresh(spec), METHODS[stage], directory)
         failures.update(dict.fromkeys([METHODS[stage]], *errors) if errors else {})
-    ran = [METHODS[stage] for stage in stages]
-    return RunRecord("smoke", rank, facts, facts={"ran": ran, "errors": failures})
+    ran = tuple(METHODS[stage] for stage in stages)
+    return SmokeRecord(rank=rank, case=facts, ran=ran, errors=failures)
 
 
 def _try(subject: Subject, method: str, directory: Path) -> None:

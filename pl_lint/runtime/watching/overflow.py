@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pl_lint.findings import Location
+from pl_lint.facts.records import Overflow
 from pl_lint.runtime.watching.callsite import caller
 
 HALF = (torch.float16, torch.bfloat16)
-
-
-@dataclass(frozen=True)
-class FirstOverflow:
-    """An operation that made NaN or Inf out of finite inputs, in the forward pass."""
-
-    operation: str
-    dtype: str
-    location: Location
 
 
 class FindOverflow(TorchDispatchMode):
@@ -31,7 +21,7 @@ class FindOverflow(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.first: FirstOverflow | None = None
+        self.first: Overflow | None = None
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -42,7 +32,7 @@ class FindOverflow(TorchDispatchMode):
             made = [t for t in _floats(result) if not _finite(t)]
             if made and _computed(operation, given) and _in_half([*_floats(given), *made]):
                 dtype = str(made[0].dtype).removeprefix("torch.")
-                self.first = FirstOverflow(operation, dtype, caller())
+                self.first = Overflow(operation, dtype, caller())
         return result
 
 

@@ -1,0 +1,124 @@
+"""What a run leaves: one record for each rank, of the kind that its program fills. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from pl_lint.facts.events import (
+    CaseFacts,
+    EpochValues,
+    EvaluationPass,
+    LogEvent,
+    LoggerPoint,
+    Note,
+    OptimizerStep,
+    Replay,
+    RunError,
+    SchedulerState,
+)
+from pl_lint.findings import Location
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What every record says. ``directory`` is where the run left its files."""
+
+    program: ClassVar[str]
+    rank: int = 0
+    case: CaseFacts | None = None
+    error: RunError | None = None
+    notes: tuple[Note, ...] = ()
+    directory: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmokeRecord(RunRecord):
+    """The Trainer methods that were tried, and what each of them raised."""
+
+    program = "smoke"
+    ran: tuple[str, ...] = ()
+    errors: Mapping[str, RunError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationRecord(RunRecord):
+    """The same samples, evaluated in several ways."""
+
+    program = "evaluate"
+    passes: tuple[EvaluationPass, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """What a module says of some samples: predictions as numbers, or logged values, by name.
+
+    ``stage`` is empty where it has no stage that says anything.
+    """
+
+    stage: str = ""
+    values: Mapping[str, float] = field(default_factory=dict)
+    error: RunError | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitRecord(RunRecord):
+    """A small fit: what it logged, what each optimizer step changed, what was left at its end.
+
+    ``estimated_steps`` is Lightning's own estimate, ``states`` the plain attributes of the module
+    as text, by moment and name. ``digests`` are those of the trained weights, ``outputs`` what the
+    module of the last checkpoint says, ``tested`` what ``trainer.test`` says of the last weights
+    and of the best by each kept monitor.
+    """
+
+    program = "fit"
+    events: tuple[LogEvent, ...] = ()
+    epochs: tuple[EpochValues, ...] = ()
+    replays: tuple[Replay, ...] = ()
+    steps: tuple[OptimizerStep, ...] = ()
+    schedulers: tuple[SchedulerState, ...] = ()
+    handed_to_logger: tuple[LoggerPoint, ...] = ()
+    read_back: tuple[LoggerPoint, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
+    estimated_steps: float | None = None
+    epochs_planned: int = 0
+    epochs_run: int = 0
+    parameters: tuple[str, ...] = ()
+    states: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    outputs: Outputs = field(default_factory=Outputs)
+    tested: tuple[EvaluationPass, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReloadRecord(RunRecord):
+    """``load_from_checkpoint``: ``arguments`` that came back as something else (as built, as
+    loaded), those ``ignored``, ``weights`` that differ, and what the loaded module says, twice, to
+    see what chance decides."""
+
+    program = "reload"
+    ignored: tuple[str, ...] = ()
+    arguments: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    weights: tuple[str, ...] = ()
+    outputs: Outputs = field(default_factory=Outputs)
+    again: Outputs = field(default_factory=Outputs)
+
+
+@dataclass(frozen=True)
+class Overflow:
+    """The first operation in half precision that made NaN or Inf out of finite inputs."""
+
+    operation: str
+    dtype: str
+    location: Location
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrecisionRecord(RunRecord):
+    """A short fit and an evaluation in half precision; ``half_states`` are those of metrics."""
+
+    program = "precision"
+    events: tuple[LogEvent, ...] = ()
+    epochs: tuple[EpochValues, ...] = ()
+    overflow: Overflow | None = None
+    half_states: tuple[str, ...] = ()
