@@ -141,14 +141,14 @@ def _judge_overflow(
 ) -> None:
     if cuda_runs_in_fp32(first.operation):
         into.undecided.append(
-            f"{spelling}: {name!r} overflows in {first['operation']}, which CUDA runs in fp32"
+            f"{spelling}: {name!r} overflows in {first.operation}, which CUDA runs in fp32"
         )
         return
     place = first.location
     divided = first.operation in DIVISIONS
     text = (
         f"under {spelling} {name!r} is logged as not finite; the first overflow is in "
-        f"{first['operation']} on {first['dtype']}"
+        f"{first.operation} on {first.dtype}"
     )
     code, remedy = ("LTN604", _LARGER_EPS) if divided else ("LTN606", _FULL_MATH)
     into.findings.append(_found(code, text, case, remedy, place))
