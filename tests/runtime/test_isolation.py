@@ -19,7 +19,8 @@ import pytest
 
 from pl_lint.runtime.isolation import process, reaper
 from pl_lint.runtime.isolation.outcome import RunOutcome
-from pl_lint.runtime.isolation.runs import Limits, Request, Runner, RunnerError
+from pl_lint.runtime.isolation.request import Request
+from pl_lint.runtime.isolation.runs import Limits, Runner, RunnerError
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
@@ -478,9 +479,9 @@ def test_a_killed_client_leaves_nothing(tmp_path: Path) -> None:
 def test_a_killed_server_is_replaced(tmp_path: Path) -> None:
     with Runner(tmp_path, tmp_path, preload=(), namespaces=()) as runner:
         assert runner.run(specification("call_nothing", "first")).status == "raised"
-        for server in runner._servers.values():
+        for server in runner._servers._alive.values():
             os.kill(server._process.pid, 9)
-        assert soon(lambda: not any(server.alive for server in runner._servers.values()))
+        assert soon(lambda: not any(server.alive for server in runner._servers._alive.values()))
         spec = specification("tell", "second", log=str(tmp_path / "log"))
         assert runner.run(spec).status == "finished"
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -72,7 +73,7 @@ class ServerSettings:
 
 
 class ServerProcess:
-    """A server and the socket that keeps it alive."""
+    """A server and the socket that keeps it alive. Several threads may use it."""
 
     def __init__(
         self, settings: ServerSettings, modules: list[str], base: Path, limits: Limits
@@ -100,11 +101,15 @@ class ServerProcess:
             )
         theirs.close()
         self._ready = False
+        self._lock = threading.RLock()
 
     def wait(self) -> None:
         """Until the server has loaded everything; at once when it has."""
-        if self._ready:
-            return
+        with self._lock:
+            if not self._ready:
+                self._hear_hello()
+
+    def _hear_hello(self) -> None:
         try:
             hello = self._control.receive(self._limits.start_seconds)
         except Closed:
@@ -125,16 +130,20 @@ class ServerProcess:
         self.wait()
         ours, theirs = Channel.pair()
         Path(order.directory).mkdir(parents=True, exist_ok=True)
-        self._control.send({"op": "template", "order": order.to_dict()}, theirs.sock.fileno())
+        with self._lock:
+            self._control.send({"op": "template", "order": order.to_dict()}, theirs.sock.fileno())
         theirs.close()
         return Template(self, ours, order, self._limits)
 
     def signal(self, pid: int, number: int) -> None:
-        self._control.send({"op": "signal", "pid": pid, "signal": number})
+        with self._lock:
+            self._control.send({"op": "signal", "pid": pid, "signal": number})
 
     def close(self) -> None:
         """The server sees the end of its socket and ends everything below it, then itself."""
         self._control.close()
+        if not self._ready:  # nothing is below it yet, and it listens to nobody while it loads
+            self._process.kill()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
