@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,15 +16,14 @@ from typing import Any
 
 from pl_lint.checks.registry import Check, Result, Verdict, all_checks
 from pl_lint.config import nearest
-from pl_lint.findings import Finding, Location, Status
+from pl_lint.findings import Finding, Location
+from pl_lint.judging import Ahead, judged
 from pl_lint.report.text import render_finding
-from pl_lint.runtime.battery import Battery, RunFailed
-from pl_lint.runtime.cases import CaseError
+from pl_lint.runtime.battery import Battery
 from pl_lint.runtime.isolation.runs import Runner
 from pl_lint.runtime.specs import CaseRef
 from pl_lint.static.sources import lines_of
 
-_CASE_ERROR = f"the module raised {CaseError.__name__}: "
 # A factory that cannot be imported by name (a closure, a notebook's function) travels by value.
 _LOADER = """\
 import pathlib
@@ -90,7 +90,13 @@ class Checker:
         case, chosen = self._case(factory), _chosen(checks)
         battery, place = Battery(self.runner, case, self.timeout), Location(case.file, 1)
         name = getattr(factory, "__name__", case.name)
-        return Report({each.name: judged(each, battery, place, name) for each in chosen})
+        questions = {c.name: functools.partial(judged, c, battery, place, name) for c in chosen}
+        ahead = Ahead(self.runner.lanes)
+        ahead.expect(questions.values())
+        try:
+            return Report({check: ahead.answer(asked) for check, asked in questions.items()})
+        finally:
+            ahead.close()
 
     def _case(self, factory: Callable[[], Any]) -> CaseRef:
         import cloudpickle
@@ -111,19 +117,6 @@ def _chosen(names: Sequence[str] | None) -> list[Check]:
             hint = f"; did you mean {near!r}?" if near else ""
             raise ValueError(f"no check is called {name!r}{hint}")
     return [known[name] for name in (names or known)]
-
-
-def judged(check: Check, battery: Battery, place: Location, subject: str) -> Result:
-    """A check's answer. A run that broke off fails the check whose business it is, at its own line
-    or else at ``place``; the others cannot say."""
-    try:
-        return check(battery)
-    except RunFailed as failure:
-        if failure.owner != check.name:
-            return Result(Verdict.NOT_DECIDED, f"a run failed; see {failure.owner}")
-        text = str(failure).replace(_CASE_ERROR, "the case is wrong: ", 1)
-        found = Finding(check.name, text, failure.location or place, Status.PROVED, subject=subject)
-        return Result(Verdict.FAILED, findings=(found,))
 
 
 @contextmanager

@@ -26,10 +26,22 @@ BELOW: dict[str, set[str]] = {
     "checks": GROUND | {"join", "checks"},
     "report": GROUND | {"config", "static", "rules", "join", "report"},
     "docs": GROUND | {"config", "static", "rules", "checks", "join"},
-    "library": GROUND | {"config", "static", "runtime", "checks", "join", "report"},
+    "judging": GROUND | {"runtime", "checks", "join"},
+    "library": GROUND | {"config", "static", "runtime", "checks", "join", "judging", "report"},
     "cli": GROUND | {"config", "static", "rules", "report", "docs"},
     "plugin": set(GROUND)
-    | {"config", "static", "rules", "runtime", "checks", "join", "report", "library", "plugin"},
+    | {
+        "config",
+        "static",
+        "rules",
+        "runtime",
+        "checks",
+        "join",
+        "report",
+        "judging",
+        "library",
+        "plugin",
+    },
 }
 FACTS_FROM_OUTSIDE = {"facts": {"findings", "facts"}, "findings": set()}
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from pl_lint.checks.registry import Check, Result, Verdict, all_checks
 from pl_lint.findings import Finding, Status
-from pl_lint.library import judged
+from pl_lint.judging import judged
 from pl_lint.plugin.declared import mistakes_in, stale_keys
 from pl_lint.plugin.outcomes import ItemOutcome, State
 from pl_lint.plugin.reading import Target
@@ -130,11 +131,17 @@ class CheckItem(PlItem):
     def battery(self) -> Battery:
         return self.plugin.battery(self.target)
 
+    @functools.cached_property
+    def question(self) -> Callable[[], Result]:
+        """What this item asks; the same one whether it is asked ahead or now."""
+        place, name = self.target.location, self.target.name
+        return functools.partial(judged, self.check, self.battery, place, name)
+
     def runtest(self) -> None:
         try:
             self._require_built()
             self._require_a_sound_case()
-            result = judged(self.check, self.battery, self.target.location, self.target.name)
+            result = self.plugin.ahead.answer(self.question)
         except RunnerError as error:
             pytest.exit(f"pl-check: {error}", pytest.ExitCode.USAGE_ERROR)
         self._report(result)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pl_lint import config as settings
+from pl_lint.judging import Ahead
 from pl_lint.plugin import datafile
 from pl_lint.plugin.items import CheckedFile, CheckItem, NoTests, PlItem, holds_tests
 from pl_lint.plugin.reading import ProjectReading, Target
@@ -59,8 +60,18 @@ class PlCheck:
             yield import_root(path.resolve())[0]
 
     def pytest_sessionstart(self) -> None:
-        """Read now: bad settings end the session before anything is collected."""
+        """Read now: bad settings end the session before anything is collected. Lightning is being
+        loaded meanwhile, where this process is one that runs."""
+        if not self.config.option.collectonly and not self._distributes:
+            self.runner.start()
         assert self.project.config is not None
+
+    @property
+    def _distributes(self) -> bool:
+        """Whether this is pytest-xdist's controller, which only hands out what its workers run."""
+        return getattr(self.config.option, "dist", "no") != "no" and not hasattr(
+            self.config, "workerinput"
+        )
 
     def pytest_collect_file(
         self, file_path: Path, parent: pytest.Collector
@@ -106,7 +117,20 @@ class PlCheck:
 
     @cached_property
     def runner(self) -> Runner:
-        return Runner(self.base / "runs", root=self.config.invocation_params.dir)
+        """Under pytest-xdist its workers share the cores, with one run at a time each."""
+        base, root = self.base / "runs", self.config.invocation_params.dir
+        lanes = {"lanes": 1} if hasattr(self.config, "workerinput") else {}
+        return Runner(base, root=root, **lanes)
+
+    @cached_property
+    def ahead(self) -> Ahead:
+        return Ahead(self.runner.lanes)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Work on all cores. What is asked here in one go, the items ask one after another."""
+        if not self.config.option.collectonly:
+            asking = [item for item in session.items if isinstance(item, CheckItem)]
+            self.ahead.expect(item.question for item in asking)
 
     def battery(self, target: Target) -> Battery:
         if target.key not in self._batteries:
@@ -178,6 +202,8 @@ class PlCheck:
             datafile.save(self.results, self.config.invocation_params.dir / target)
 
     def pytest_unconfigure(self) -> None:
+        if "ahead" in vars(self):
+            self.ahead.close()
         if "runner" in vars(self):
             self.runner.close()
         if "base" in vars(self) and not hasattr(self.config, "workerinput"):

@@ -1,0 +1,60 @@
+"""Answers of checks about cases, worked out ahead on as many cores as there are lanes for runs.
+
+A check is a function of records and mostly waits for runs, so threads are enough: the runs
+themselves are processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from pl_lint.checks.registry import Check, Result, Verdict
+from pl_lint.findings import Finding, Location, Status
+from pl_lint.runtime.battery import Battery, RunFailed
+from pl_lint.runtime.cases import CaseError
+
+Answer = TypeVar("Answer")
+_CASE_ERROR = f"the module raised {CaseError.__name__}: "
+
+
+def judged(check: Check, battery: Battery, place: Location, subject: str) -> Result:
+    """A check's answer. A run that broke off fails the check whose business it is, at its own line
+    or else at ``place``; the others cannot say."""
+    try:
+        return check(battery)
+    except RunFailed as failure:
+        if failure.owner != check.name:
+            return Result(Verdict.NOT_DECIDED, f"a run failed; see {failure.owner}")
+        text = str(failure).replace(_CASE_ERROR, "the case is wrong: ", 1)
+        found = Finding(check.name, text, failure.location or place, Status.PROVED, subject=subject)
+        return Result(Verdict.FAILED, findings=(found,))
+
+
+@dataclass
+class Ahead:
+    """Answers that are being worked out before they are asked for, in the order of their asking."""
+
+    workers: int
+    _answers: dict[Callable[[], Result], Future[Result]] = field(default_factory=dict)
+    _pool: ThreadPoolExecutor | None = None
+
+    def expect(self, questions: Iterable[Callable[[], Result]]) -> None:
+        """Start on these; there is nothing to gain from that where one works alone."""
+        if self.workers < 2:
+            return
+        self._pool = self._pool or ThreadPoolExecutor(self.workers, "pl-lint")
+        for question in questions:
+            self._answers[question] = self._pool.submit(question)
+
+    def answer(self, question: Callable[[], Result]) -> Result:
+        """The answer, when it is there; an exception of the question's comes out here."""
+        future = self._answers.get(question)
+        return future.result() if future is not None else question()
+
+    def close(self) -> None:
+        """Start nothing more. What is under way ends when its runs are ended."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
