@@ -1,0 +1,44 @@
+"""No healthy twin of a silent bug is blamed, by any check or by reading."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+
+import pytest
+from judging import HEALTHY, SICK, Thread, failures, read, threads
+
+from pl_lint.checks.registry import all_checks
+from pl_lint.runtime.isolation.runs import Runner
+
+THREADS = threads()
+LINES = 12
+"""By how many lines, removed and added, twins may differ."""
+
+
+@pytest.fixture(scope="session")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    with Runner(tmp_path_factory.mktemp("runs")) as shared:
+        yield shared
+
+
+@pytest.mark.parametrize("thread", THREADS, ids=lambda thread: thread.name)
+def test_no_check_fails(thread: Thread, runner: Runner) -> None:
+    found = failures(thread.folder / HEALTHY, list(all_checks()), runner)
+    assert not found, [f"{finding.code}: {finding.message}" for finding in found]
+
+
+@pytest.mark.parametrize("thread", THREADS, ids=lambda thread: thread.name)
+def test_reading_finds_nothing(thread: Thread) -> None:
+    program = thread.folder / HEALTHY
+    found = read(program).findings_in(program.resolve())
+    assert not found, [f"{finding.code}: {finding.message}" for finding in found]
+
+
+@pytest.mark.parametrize("thread", THREADS, ids=lambda thread: thread.name)
+def test_twins_differ_by_little(thread: Thread) -> None:
+    sick, healthy = [
+        (thread.folder / name).read_text("utf-8").splitlines() for name in (SICK, HEALTHY)
+    ]
+    changed = [line for line in difflib.ndiff(sick, healthy) if line.startswith(("-", "+"))]
+    assert 0 < len(changed) <= LINES, changed
