@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import wait as wait_for
 from functools import partial
 
 import pytest
@@ -63,5 +64,7 @@ def test_nothing_is_started_after_the_end() -> None:
     assert under_way.wait(20)
     ahead.close()
     go_on.set()
-    ahead.answer(partial(answer, 0))
+    answers = list(ahead._answers.values())
+    wait_for(answers, timeout=20)
     assert len(begun) <= 2
+    assert sum(each.cancelled() for each in answers) == 6 - len(begun)

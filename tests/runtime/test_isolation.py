@@ -12,6 +12,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,8 @@ def runs_of(runner: Runner, project: Path, name: str) -> Run:
     """Run a stand-in program on a case file with this text."""
 
     def run(case: str = HEALTHY, program: str = "call_case", **more: Any) -> RunOutcome:
-        path = project / f"{name.replace('[', '_').replace(']', '')}.py"
+        stem = f"{name}{more.pop('file', '')}"
+        path = project / f"{stem.replace('[', '_').replace(']', '')}.py"
         path.write_text(textwrap.dedent(case))
         return runner.run(specification(program, name, case_file=str(path), **more))
 
@@ -375,6 +377,39 @@ def test_a_fresh_import_that_fails_says_so(run: Run) -> None:
     outcome = run("raise ValueError('no')", fresh_import=True)
     assert (outcome.status, outcome.phase) == ("raised", "import")
     assert "ValueError: no" in outcome.message
+
+
+def test_two_runs_at_the_same_time(run: Run, tmp_path: Path) -> None:
+    """Each of them waits for the other one: one after the other, both would hang."""
+    meet = """
+        import pathlib, time
+        def training_step():
+            here, there = (pathlib.Path({folder!r}, name) for name in {names!r})
+            here.touch()
+            while not there.exists():
+                time.sleep(0.01)
+    """
+    texts = [
+        textwrap.dedent(meet).format(folder=str(tmp_path), names=names) for names in ("ab", "ba")
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(lambda pair: run(pair[1], file=pair[0]), enumerate(texts)))
+    assert [outcome.status for outcome in outcomes] == ["finished"] * 2
+
+
+def test_those_who_ask_for_one_run_share_it(bare_runner: Runner, tmp_path: Path) -> None:
+    case = tmp_path / "case.py"
+    case.write_text(
+        "import pathlib\n"
+        "def training_step():\n"
+        f"    with pathlib.Path({str(tmp_path / 'log')!r}).open('a') as log:\n"
+        "        log.write('run\\n')\n"
+    )
+    spec = specification("call_case", "shared", case_file=str(case))
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(bare_runner.run, [spec] * 4))
+    assert all(outcome.status == "finished" for outcome in outcomes)
+    assert (tmp_path / "log").read_text() == "run\n"
 
 
 def test_hash_seeds_are_the_servers(run: Run, tmp_path: Path) -> None:
