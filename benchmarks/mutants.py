@@ -1,0 +1,371 @@
+"""How many planted mistakes the checks find, and whether they name them: a table.
+
+    python benchmarks/mutants.py CASES [--json FILE] [--module NAME]... [--operator NAME]...
+
+CASES is a folder of case files (functions marked with ``@pl_lint.case``) for modules that are known
+to be healthy: your own, or public ones as they are. Each case is run first as it is. Then each
+operator of ``tests/mutants/operators`` looks for its idiom in the class that the case builds, and
+plants its mistake in a copy of that file; a copy takes the place of the original when the case
+imports it, so nothing on disk is changed. The choice of places is the same in every run: of the
+places that the original's run came by, the first that the operator prefers (``--each N``: N).
+``--sample N`` takes N mutants of each case, those first whose operators were taken least so far.
+
+What the originals fail with is a false alarm, unless ``known.json`` in CASES says why it is true:
+``[{"case": "file::function", "check": ..., "code": ..., "why": ...}]``. A mutant is *caught* if a
+check fails with something that the original does not fail with, and *attributed* if a code of the
+operator's is among it. A mutant that raises in a plain Trainer is not counted: nobody needs a
+check for it. Some operators need an idiom that the class lacks. They bring it healthy and sick, and
+the healthy one is run as an original, too.
+
+With ``--json`` every result is written as soon as it is known, and a second run with the same file
+goes on where the first one stopped; ``--again missed`` (or ``caught``, ``raised``) runs those once
+more. ``--list`` only lists the mutants. The checks that should see a mistake run first, and no
+others once one of them has named it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests" / "mutants"))
+
+from operators.registry import Operator, Twin, all_operators  # noqa: E402
+from operators.shadow import shadow_case, traced_case  # noqa: E402
+from operators.source import Source  # noqa: E402
+
+from pl_lint.checks.registry import Verdict, all_checks  # noqa: E402
+from pl_lint.config import Config  # noqa: E402
+from pl_lint.findings import Finding, Location  # noqa: E402
+from pl_lint.library import judged  # noqa: E402
+from pl_lint.plugin.reading import ProjectReading  # noqa: E402
+from pl_lint.runtime.battery import Battery, RunFailed  # noqa: E402
+from pl_lint.runtime.isolation.runs import Runner  # noqa: E402
+from pl_lint.runtime.specs import CaseRef  # noqa: E402
+
+CRASH = "fast-dev-run"
+"""The check whose failure says that a plain Trainer raises, mostly."""
+RAISED = re.compile(r"(the module|fit|validate|test|predict) raised ")
+TIMEOUT = 60.0
+Failures = dict[str, list[list[str]]]
+"""By check: code, key and message of each finding that fails it."""
+
+
+@dataclass
+class Case:
+    """A case of the corpus, the file its class stands in, and what its own run said."""
+
+    file: Path
+    function: str
+    source: Source | None = None
+    path: Path | None = None
+    executed: frozenset[int] = frozenset()
+    failures: Failures = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.file.stem}::{self.function}"
+
+
+@dataclass
+class Bench:
+    """One Runner for everything, a folder for the copies, and what is known already."""
+
+    runner: Runner
+    folder: Path
+    cases: Path
+    known: Sequence[Mapping[str, str]]
+    results: dict[str, dict[str, Any]]
+    json_file: Path | None
+    arguments: argparse.Namespace
+
+    # --- originals --------------------------------------------------------------------------------
+
+    def original(self, case: Case) -> None:
+        """Run a case as it is: where its class stands, what it runs, what its checks say."""
+        trace = self.folder / f"lines_{case.file.stem}_{case.function}.txt"
+        file = self.folder / f"traced_{case.file.stem}_{case.function}.py"
+        file.write_text(traced_case(case.file, case.function, trace), encoding="utf-8")
+        battery = self._battery(CaseRef(str(file), case.function))
+        try:
+            facts = battery.case()
+            battery.fit()
+        except RunFailed as failure:
+            case.error = str(failure).splitlines()[0]
+            return
+        case.path = (self.runner.root / facts.path).resolve()
+        case.source = Source(case.path.read_text(encoding="utf-8"), facts.module.rpartition(".")[2])
+        case.executed = _lines(trace, case.path)
+        case.failures = self._remembered(case, case.source.text)
+
+    def _remembered(self, case: Case, text: str) -> Failures:
+        """What all checks say of a healthy text, from the file of results if it is there."""
+        name = f"{case.name} {_digest(text)}"
+        if name not in self.results:
+            failures, taken = self._run(case, text, [each.name for each in all_checks()], ())
+            self.keep(name, {"original": case.name, "failures": failures, "seconds": taken})
+        return self.results[name]["failures"]
+
+    # --- mutants ----------------------------------------------------------------------------------
+
+    def twins(self, case: Case) -> Iterator[Twin]:
+        assert case.source is not None
+        for each in self._operators():
+            live = (twin for twin in each.twins(case.source) if _is_live(twin, case.executed))
+            for _, twin in zip(range(self.arguments.each), live, strict=False):
+                yield twin
+
+    def _operators(self) -> Iterable[Operator]:
+        wanted = set(self.arguments.operator or ())
+        return [each for each in all_operators() if not wanted or {each.name, each.row} & wanted]
+
+    def judge(self, case: Case, twin: Twin) -> None:
+        name = mutant_name(case, twin)
+        done = self.results.get(name)
+        if done is not None and done["status"] not in (self.arguments.again or ()):
+            return
+        assert case.source is not None
+        baseline = self._remembered(case, twin.original)
+        failures, taken = self._run(case, twin.source, _in_order(twin.checks), twin.codes, baseline)
+        extra = _difference(baseline, case.failures) if twin.original != case.source.text else {}
+        result = {
+            "case": case.name,
+            **{key: getattr(twin, key) for key in ("operator", "row", "note", "line", "codes")},
+            "status": _status(failures, twin),
+            "failures": failures,
+            "false_alarms": extra,
+            "seconds": taken,
+        }
+        self.keep(name, result)
+
+    def _run(
+        self,
+        case: Case,
+        text: str,
+        checks: Sequence[str],
+        codes: Iterable[str],
+        baseline: Failures | None = None,
+    ) -> tuple[Failures, float]:
+        """What fails, beyond the baseline; no further than to the first that is named rightly."""
+        assert case.path is not None
+        twin = self.folder / _digest(text) / case.path.name
+        twin.parent.mkdir(exist_ok=True)
+        twin.write_text(text, encoding="utf-8")
+        file = twin.parent / f"twin_{case.file.stem}_{twin.parent.name}.py"
+        file.write_text(shadow_case(case.file, case.function, case.path, twin), encoding="utf-8")
+        battery, started = self._battery(CaseRef(str(file), case.function)), time.perf_counter()
+        failures: Failures = {}
+        known = {check.name: check for check in all_checks()}
+        for check in checks:
+            result = judged(known[check], battery, Location(str(file), 1), case.function)
+            found = [_short(finding) for finding in result.findings if finding.counts_for_runner]
+            if result.verdict is Verdict.FAILED:
+                failures |= _difference({check: found}, baseline or {})
+            if {code for rows in failures.values() for code, *_ in rows} & set(codes):
+                break
+        return failures, round(time.perf_counter() - started, 2)
+
+    def _battery(self, ref: CaseRef) -> Battery:
+        return Battery(self.runner, ref, TIMEOUT)
+
+    def keep(self, name: str, result: dict[str, Any]) -> None:
+        self.results[name] = result
+        if self.json_file is not None:
+            text = json.dumps(self.results, indent=1)
+            self.json_file.write_text(text, encoding="utf-8")
+
+
+# --- small ----------------------------------------------------------------------------------------
+
+
+def _lines(trace: Path, path: Path) -> frozenset[int]:
+    """The lines of a file that were executed, of those of all files that a run wrote down."""
+    rows = trace.read_text(encoding="utf-8").splitlines() if trace.exists() else []
+    pairs = (row.rpartition(":") for row in rows)
+    return frozenset(int(line) for file, _, line in pairs if Path(file).resolve() == path)
+
+
+def _is_live(twin: Twin, executed: frozenset[int]) -> bool:
+    """Whether the run of the original came by everything that the mutant changes."""
+    return all(executed & set(range(first, last + 1)) for first, last in twin.places)
+
+
+def _in_order(first: Sequence[str]) -> list[str]:
+    names = [check.name for check in all_checks()]
+    return sorted(names, key=lambda name: (name != CRASH, name not in first, names.index(name)))
+
+
+def _short(finding: Finding) -> list[str]:
+    key = finding.evidence[0].key if finding.evidence else ""
+    return [finding.code, key, finding.message[:300]]
+
+
+def _difference(failures: Failures, baseline: Failures) -> Failures:
+    """What fails here by another code or key than in the baseline."""
+    old = {(check, code, key) for check, rows in baseline.items() for code, key, _ in rows}
+    new = {
+        check: [row for row in rows if (check, row[0], row[1]) not in old]
+        for check, rows in failures.items()
+    }
+    return {check: rows for check, rows in new.items() if rows}
+
+
+def _status(failures: Failures, twin: Twin) -> str:
+    codes = {code for rows in failures.values() for code, *_ in rows}
+    if codes & set(twin.codes):
+        return "attributed"
+    if any(RAISED.match(row[2]) for rows in failures.values() for row in rows):
+        return "raised"
+    return "caught" if codes else "missed"
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def mutant_name(case: Case, twin: Twin) -> str:
+    return f"{case.name} {twin.operator} {_digest(twin.source)}"
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+
+def print_mutants(results: Iterable[Mapping[str, Any]]) -> None:
+    for one in results:
+        named = sorted({f"{c} {row[0]}" for c, rows in one["failures"].items() for row in rows})
+        print(
+            f"{one['case']:<34} {one['row']:<7}{one['operator']:<34}{one['status']:<11}"
+            f"{', '.join(named)}"
+        )
+
+
+def print_summary(title: str, results: Sequence[Mapping[str, Any]], by: str) -> None:
+    counted = [one for one in results if one["status"] != "raised"]
+    print(f"\n{title:<40}{'mutants':>8}{'caught':>8}{'named':>8}{'missed':>8}{'raised':>8}")
+    for name in [*sorted({one[by] for one in results}), "all"]:
+        mine = [one for one in counted if name in (one[by], "all")]
+        raised = sum(one["status"] == "raised" and name in (one[by], "all") for one in results)
+        missed = sum(one["status"] == "missed" for one in mine)
+        named = sum(one["status"] == "attributed" for one in mine)
+        row = (len(mine), len(mine) - missed, named, missed, raised)
+        print(f"{name:<40}" + "".join(f"{number:>8}" for number in row))
+    if counted:
+        caught = sum(one["status"] != "missed" for one in counted) / len(counted)
+        named = sum(one["status"] == "attributed" for one in counted) / len(counted)
+        print(f"caught {caught:.1%}, named rightly {named:.1%} of {len(counted)}")
+
+
+def print_alarms(bench: Bench, cases: Sequence[Case]) -> None:
+    """What fails on originals, and on the healthy idioms that operators brought."""
+    print("\nfailures of the originals")
+    for case in cases:
+        if case.error:
+            print(f"  {case.name}: cannot be run: {case.error}")
+        for check, rows in case.failures.items():
+            for code, key, message in rows:
+                print(f"  {case.name} {check} {code} {key}: {_why(bench.known, case, check, code)}")
+                del message
+    print("\nfailures of the healthy idioms that operators brought")
+    for one in bench.results.values():
+        for check, rows in one.get("false_alarms", {}).items():
+            for code, key, message in rows:
+                print(f"  {one['case']} {one['operator']} {check} {code} {key}: {message[:120]}")
+
+
+def _why(known: Sequence[Mapping[str, str]], case: Case, check: str, code: str) -> str:
+    wanted = (case.name, check, code)
+    reasons = [row["why"] for row in known if (row["case"], row["check"], row["code"]) == wanted]
+    return f"true: {reasons[0]}" if reasons else "FALSE ALARM, or not judged yet"
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+def main() -> None:
+    arguments = _arguments()
+    with _bench(arguments) as bench:
+        cases = [case for case in _cases(arguments) if _is_wanted(case, arguments)]
+        for case in cases:
+            bench.original(case)
+        found = {case.name: [*bench.twins(case)] for case in cases if case.source is not None}
+        chosen = _sampled(found, arguments.sample) if arguments.sample else found
+        names = []
+        for case in cases:
+            for twin in chosen.get(case.name, ()):
+                names.append(mutant_name(case, twin))
+                if arguments.list:
+                    print(f"{case.name:<34} {twin.row:<7}{twin.operator:<34}{twin.note}")
+                else:
+                    bench.judge(case, twin)
+                    print_mutants([bench.results[names[-1]]])
+                    sys.stdout.flush()
+        results = [bench.results[name] for name in names if name in bench.results]
+        print_summary("by operator", results, "operator")
+        print_summary("by module", results, "case")
+        print_alarms(bench, cases)
+
+
+def _sampled(found: Mapping[str, Sequence[Twin]], size: int) -> dict[str, list[Twin]]:
+    """So many of each case, such that every operator gets its turn."""
+    taken: Counter[str] = Counter()
+    chosen: dict[str, list[Twin]] = {name: [] for name in found}
+    for _ in range(size):
+        for name, twins in found.items():
+            left = [twin for twin in twins if twin not in chosen[name]]
+            if left:
+                best = min(left, key=lambda twin: (taken[twin.operator], _digest(twin.source)))
+                chosen[name].append(best)
+                taken[best.operator] += 1
+    return chosen
+
+
+def _is_wanted(case: Case, arguments: argparse.Namespace) -> bool:
+    wanted = {case.name, case.file.stem, case.function} & set(arguments.module or ())
+    return bool(wanted) or not arguments.module
+
+
+def _cases(arguments: argparse.Namespace) -> list[Case]:
+    reading = ProjectReading([arguments.cases], Config(root=arguments.cases))
+    return [Case(each.path, each.name) for each in reading.targets if each.is_case]
+
+
+@contextmanager
+def _bench(arguments: argparse.Namespace) -> Iterator[Bench]:
+    known_file = arguments.cases / "known.json"
+    known = json.loads(known_file.read_text("utf-8")) if known_file.exists() else []
+    given = arguments.json
+    results = json.loads(given.read_text("utf-8")) if given is not None and given.exists() else {}
+    with tempfile.TemporaryDirectory(prefix="pl-lint-mutants-") as name:
+        folder = Path(name).resolve()
+        with Runner(folder / "runs", root=arguments.cases.parent) as runner:
+            yield Bench(runner, folder, arguments.cases, known, results, given, arguments)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("cases", type=lambda text: Path(text).resolve(), help="a folder of cases")
+    parser.add_argument("--json", type=Path, help="where results are kept, and taken from")
+    parser.add_argument("--module", action="append", help="a case: file::function, or either")
+    parser.add_argument("--operator", action="append", help="an operator, or a row (LOG01)")
+    parser.add_argument("--each", type=int, default=1, help="mutants of an operator in a class")
+    parser.add_argument("--sample", type=int, help="so many mutants of each case")
+    parser.add_argument("--again", action="append", help="run those with this status once more")
+    parser.add_argument("--list", action="store_true", help="list the mutants and run none")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
