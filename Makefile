@@ -1,6 +1,6 @@
 # make demo   the main job: read and run a small project, and report what is wrong with it
 # make test   the whole test suite
-# make bench  what reading and running cost, as tables
+# make bench  what reading and running cost, and who notices silent bugs, as tables
 # make clean  remove the virtual environment
 #
 # Each makes the virtual environment itself. PYTHON names the interpreter for it (3.10 or newer),
@@ -22,6 +22,12 @@ NOTHING_ELSE = test ! -e "$(VENV)" || test -e "$(VENV)/pyvenv.cfg" || { \
   exit 1; }
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# The tools that are compared with pl-lint have an environment of their own, which sees all that is
+# in the other one: pytest-torch is a plugin, and would load torch into every worker of our tests.
+BENCH := $(VENV)/bench
+SEEN = import sys; print(*(path for path in sys.path if path.endswith("site-packages")), sep="\n")
+SITE = import sysconfig; print(sysconfig.get_path("purelib"))
+
 .PHONY: help demo test bench clean
 # Both commands install into one environment: never at the same time.
 .NOTPARALLEL:
@@ -35,9 +41,10 @@ demo: $(VENV)/.check-installed
 test: $(VENV)/.dev-installed
 	$(BIN)/python -m pytest $(TESTFLAGS)
 
-bench: $(VENV)/.dev-installed
+bench: $(VENV)/.dev-installed $(VENV)/.bench-installed
 	@$(BIN)/python benchmarks/reading.py
 	@$(BIN)/python benchmarks/running.py
+	@$(BIN)/python benchmarks/threads.py --tools $(BENCH)/bin/python
 
 clean:
 	@$(NOTHING_ELSE)
@@ -53,6 +60,13 @@ $(VENV)/.dev-installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing pl-lint for its own tests into $(VENV) (once; torch takes a few minutes)"
 	@$(INSTALL) -e ".[dev]"
 	@touch $(VENV)/.check-installed $@
+
+$(VENV)/.bench-installed: pyproject.toml constraints.txt | $(VENV)/.dev-installed
+	@echo "installing what pl-lint is compared with into $(BENCH) (once)"
+	@$(BIN)/python -m venv --clear $(BENCH)
+	@$(BIN)/python -c '$(SEEN)' > "$$($(BENCH)/bin/python -c '$(SITE)')/seen.pth"
+	@$(subst $(BIN)/,$(BENCH)/bin/,$(INSTALL)) -e ".[bench]" && touch $@ || \
+	  echo "That failed; the benchmark goes on without those tools." >&2
 
 $(BIN)/python:
 	@command -v "$(PYTHON)" >/dev/null || { \
