@@ -18,6 +18,10 @@ from pl_lint.facts.events import (
     RunError,
     SchedulerState,
 )
+from pl_lint.facts.ranks import RankFit, SharedPass
+from pl_lint.facts.repetition import Leftover, Source, TrainingBatch, WorkerDraws
+from pl_lint.facts.searches import Searched
+from pl_lint.facts.training import TrainingStory
 from pl_lint.findings import Location
 
 
@@ -54,28 +58,34 @@ class EvaluationRecord(RunRecord):
 class Outputs:
     """What a module says of some samples: predictions as numbers, or logged values, by name.
 
-    ``stage`` is empty where it has no stage that says anything.
+    ``stage`` is empty where it has no stage that says anything. ``state`` is what ``state_dict``
+    leaves out of the module, as text by name, after that.
     """
 
     stage: str = ""
     values: Mapping[str, float] = field(default_factory=dict)
     error: RunError | None = None
+    state: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitRecord(RunRecord):
     """A small fit: what it logged, what each optimizer step changed, what was left at its end.
 
-    ``estimated_steps`` is Lightning's own estimate, ``states`` the plain attributes of the module
-    as text, by moment and name. ``digests`` are those of the trained weights, ``outputs`` what the
+    ``estimated_steps`` is Lightning's own estimate, ``states`` what a training holds beside its
+    weights, as text by moment and name, ``places`` the line that sets each of them. ``unpaired`` says
+    which of the module's two checkpoint hooks stands alone. ``digests`` are those of the trained weights, ``outputs`` what the
     module of the last checkpoint says, ``tested`` what ``trainer.test`` says of the last weights
-    and of the best by each kept monitor.
+    and of the best by each kept monitor. ``initial`` are the digests before the first step,
+    ``begun`` what each training batch began with.
     """
 
     program = "fit"
     events: tuple[LogEvent, ...] = ()
     epochs: tuple[EpochValues, ...] = ()
     replays: tuple[Replay, ...] = ()
+    initial: Mapping[str, str] = field(default_factory=dict)
+    begun: tuple[TrainingBatch, ...] = ()
     steps: tuple[OptimizerStep, ...] = ()
     schedulers: tuple[SchedulerState, ...] = ()
     handed_to_logger: tuple[LoggerPoint, ...] = ()
@@ -86,22 +96,71 @@ class FitRecord(RunRecord):
     epochs_run: int = 0
     parameters: tuple[str, ...] = ()
     states: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    places: Mapping[str, Location] = field(default_factory=dict)
+    unpaired: str = ""
     outputs: Outputs = field(default_factory=Outputs)
     tested: tuple[EvaluationPass, ...] = ()
+    training: TrainingStory = field(default_factory=TrainingStory)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeRecord(RunRecord):
+    """``fit(ckpt_path=...)``: from the end of the first epoch, and from inside the last one where
+    that was saved. ``refused`` is what loading with ``weights_only`` said; then it was loaded
+    without."""
+
+    program = "resume"
+    refused: RunError | None = None
+    from_epoch: FitRecord | None = None
+    from_middle: FitRecord | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReloadRecord(RunRecord):
     """``load_from_checkpoint``: ``arguments`` that came back as something else (as built, as
     loaded), those ``ignored``, ``weights`` that differ, and what the loaded module says, twice, to
-    see what chance decides."""
+    see what chance decides. ``refused`` is what loading with ``weights_only`` said; then it was
+    loaded without."""
 
     program = "reload"
+    refused: RunError | None = None
     ignored: tuple[str, ...] = ()
     arguments: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     weights: tuple[str, ...] = ()
     outputs: Outputs = field(default_factory=Outputs)
     again: Outputs = field(default_factory=Outputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepeatRecord(RunRecord):
+    """Two seeded fits in one process, one after the other; ``shared`` names what the case gave to
+    both (the module, the data), ``leftovers`` what the first fit changed outside of them."""
+
+    program = "repeat"
+    fits: tuple[FitRecord, ...] = ()
+    shared: tuple[str, ...] = ()
+    leftovers: tuple[Leftover, ...] = ()
+    draws: tuple[WorkerDraws, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceRecord(RunRecord):
+    """A fit whose every call of something that no seed governs was noted, from the import of the
+    case file on."""
+
+    program = "trace"
+    fit: FitRecord | None = None
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RanksRecord(RunRecord):
+    """What one of several ranks (or one process alone) saw of the samples that ranks share, and of
+    a short fit, where one was asked for."""
+
+    program = "ranks"
+    passes: tuple[SharedPass, ...] = ()
+    fit: RankFit | None = None
 
 
 @dataclass(frozen=True)
@@ -122,3 +181,11 @@ class PrecisionRecord(RunRecord):
     epochs: tuple[EpochValues, ...] = ()
     overflow: Overflow | None = None
     half_states: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRecord(RunRecord):
+    """What came of searching for small runs that lie, for each kind of run that there is."""
+
+    program = "search"
+    searched: tuple[Searched, ...] = ()

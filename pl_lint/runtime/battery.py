@@ -26,15 +26,20 @@ from pl_lint.facts.records import (
     EvaluationRecord,
     FitRecord,
     PrecisionRecord,
+    RanksRecord,
     ReloadRecord,
+    RepeatRecord,
+    ResumeRecord,
     RunRecord,
+    SearchRecord,
     SmokeRecord,
+    TraceRecord,
 )
 from pl_lint.findings import Finding, Location
 from pl_lint.runtime.isolation.outcome import RunOutcome
 from pl_lint.runtime.isolation.runs import Runner
 from pl_lint.runtime.specs import CASE_FILE, CaseRef, RunSpec
-from pl_lint.runtime.worlds import World
+from pl_lint.runtime.worlds import EVALUATED, World
 
 Record = TypeVar("Record", bound=RunRecord)
 
@@ -49,17 +54,19 @@ REBATCHING: tuple[Mapping[str, Any], ...] = (
     {"label": HALF, "shard": [0, 2]},
 )
 REBATCHED_SAMPLES = 47  # prime: no batch size but 1 divides it
+OTHER_HASH_SEED = "1"
 RANKS = 2
-SHARED_BATCH = 8
-SHARED: Mapping[str, int] = {"limit": 48, "multiple": RANKS * SHARED_BATCH}
-"""DistributedSampler would pad any number of samples that the ranks' batches do not divide."""
-SHARING: tuple[Mapping[str, Any], ...] = (
-    {"label": WHOLE, "size": None},
-    {"label": USUAL, "size": SHARED_BATCH},
-    {"label": AGAIN, "size": SHARED_BATCH, "seed": 2},
-    {"label": "shard 0", "size": SHARED_BATCH, "shard": [0, RANKS]},
-    {"label": "shard 1", "size": SHARED_BATCH, "shard": [1, RANKS]},
+ALONE: tuple[Mapping[str, Any], ...] = (
+    {"label": WHOLE, "whole": True},
+    {"label": USUAL},
+    {"label": AGAIN, "seed": 2},
+    {"label": "shard 0", "shard": [0, RANKS]},
+    {"label": "shard 1", "shard": [1, RANKS]},
 )
+"""What one process sees of the samples that ranks share: all of them, and the part of each rank."""
+
+
+EXAMPLES = 16
 
 
 class RunFailed(Exception):
@@ -75,11 +82,13 @@ class RunFailed(Exception):
         owner: str,
         location: Location | None = None,
         case: CaseFacts | None = None,
+        directory: str = "",
     ) -> None:
         super().__init__(message)
         self.owner = owner
         self.location = location
         self.case = case
+        self.directory = directory
 
 
 class RunHung(RunFailed):
@@ -91,7 +100,8 @@ class Battery:
     """All runs of one case. Implements what ``pl_lint.checks.registry.Runs`` describes.
 
     ``monitors`` are the ``(key, mode)`` pairs that the user's scripts watch, and ``suspicions``
-    what reading suspects of this module, as far as it knows.
+    what reading suspects of this module, as far as it knows. ``examples`` is how many runs a search
+    draws of each kind.
     """
 
     runner: Runner
@@ -99,6 +109,7 @@ class Battery:
     timeout: float = 60.0
     monitors: tuple[tuple[str, str], ...] = ()
     suspicions: tuple[Finding, ...] = ()
+    examples: int = EXAMPLES
     _done: dict[str, list[Any]] = field(default_factory=dict)
     _failed: dict[str, RunFailed] = field(default_factory=dict)
 
@@ -125,12 +136,28 @@ class Battery:
         return self._checked(self._one(FitRecord, "logged-values", options=options))
 
     def fit_again(self) -> FitRecord:
-        options = self._fit_options()
-        return self._checked(self._one(FitRecord, "reproducible", options=options, repeat=1))
+        """The same fit in another process, which has another hash seed."""
+        record = self.repeated().fits[0]
+        if record.error is not None:
+            text = f"fit raised {record.error} in a second process"
+            raise RunFailed(text, "reproducible", record.error.location)
+        return record
 
-    def resumed(self) -> FitRecord:
-        options, inputs = self._fit_options(), {"checkpoint": self._file("epoch-0.ckpt")}
-        return self._one(FitRecord, "checkpoint", options=options, inputs=inputs)
+    def repeated(self) -> RepeatRecord:
+        options = self._fit_options()
+        return self._one(RepeatRecord, "reproducible", options=options, hash_seed=OTHER_HASH_SEED)
+
+    def traced(self, held: tuple[str, ...] = (), attempt: int = 1) -> TraceRecord:
+        """The fit, its calls of unseeded sources noted, those with the keys ``held`` held still."""
+        options = {**self._fit_options(), "held": list(held)}
+        return self._one(TraceRecord, "reproducible", options=options, repeat=attempt)
+
+    def resumed(self) -> ResumeRecord:
+        names = {"epoch": "epoch-0.ckpt", "middle": "middle.ckpt"}
+        files = {moment: self._file(name) for moment, name in names.items()}
+        inputs = {moment: file for moment, file in files.items() if Path(file).exists()}
+        options = self._fit_options()
+        return self._one(ResumeRecord, "checkpoint", options=options, inputs=inputs)
 
     def reloaded(self) -> ReloadRecord:
         last = f"epoch-{self.fit().epochs_run - 1}.ckpt"
@@ -140,16 +167,47 @@ class Battery:
         options = {"stage": stage, "limit": REBATCHED_SAMPLES, "passes": REBATCHING}
         return self._one(EvaluationRecord, "logged-values", options=options, inputs=self._weights())
 
-    def shared_out(self, stage: str) -> EvaluationRecord:
-        """The samples that the ranks share, evaluated in one process: all, and each rank's part."""
-        options = {"stage": stage, **SHARED, "passes": SHARING}
-        return self._one(EvaluationRecord, "sync-dist", options=options, inputs=self._weights())
+    def searched(self, oracle: str) -> SearchRecord:
+        """``oracle`` is the ``module:function`` that says which keys a run logged wrongly."""
+        options = {"examples": self.examples, "oracle": oracle}
+        return self._one(SearchRecord, "search", options=options, inputs=self._weights())
 
-    def on_ranks(self, stage: str) -> Sequence[EvaluationRecord]:
-        passes = [{"label": USUAL, "size": SHARED_BATCH}]
-        options = {"stage": stage, **SHARED, "passes": passes}
+    def alone(self) -> RanksRecord:
+        """The samples that ranks share, evaluated in one process: all, and each rank's part."""
+        options = {"passes": self._evaluations(ALONE)}
+        return self._one(RanksRecord, "sync-dist", options=options, inputs=self._weights())
+
+    def on_ranks(self, ranks: int) -> Sequence[RanksRecord]:
+        """The same samples, evaluated on so many ranks."""
+        if ranks != RANKS:
+            world, options = World(ranks), {"passes": self._evaluations(({"label": USUAL},))}
+            inputs = self._weights()
+            return self._all(RanksRecord, "sync-dist", world=world, options=options, inputs=inputs)
+        try:
+            return self.fit_on_ranks()
+        except RunFailed as failure:
+            if failure.owner == "sync-dist" or not failure.directory:
+                raise
+            return _evaluated(Path(failure.directory))
+
+    def fit_on_ranks(self) -> Sequence[RanksRecord]:
+        """A fit on two ranks, in the processes that have evaluated before."""
+        options: dict[str, Any] = {"passes": self._evaluations(({"label": USUAL},))}
+        if "train" in self.case().stages:
+            options["fit"] = self._fit_options()
         world, inputs = World(RANKS), self._weights()
-        return self._all(EvaluationRecord, "sync-dist", world=world, options=options, inputs=inputs)
+        try:
+            return self._all(
+                RanksRecord, "distributed", world=world, options=options, inputs=inputs
+            )
+        except RunFailed as failure:
+            if failure.directory and len(_evaluated(Path(failure.directory))) < RANKS:
+                failure.owner = "sync-dist"  # it did not come as far as the fit
+            raise
+
+    def _evaluations(self, passes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        stages = [stage for stage in ("validate", "test") if stage in self.case().stages]
+        return [{"stage": stage, **one} for stage in stages for one in passes]
 
     def in_precision(self, precision: str) -> PrecisionRecord:
         stages = self.case().stages
@@ -215,7 +273,16 @@ def _failure(outcome: RunOutcome, owner: str) -> RunFailed:
     frame = ending.frame if ending is not None else None
     place = Location(frame.path, frame.line) if frame is not None else None
     kind = RunHung if outcome.status == "hung" else RunFailed
-    return kind(outcome.message, owner, place, _case_in(Path(outcome.directory)))
+    case = _case_in(Path(outcome.directory))
+    return kind(outcome.message, owner, place, case, outcome.directory)
+
+
+def _evaluated(directory: Path) -> list[RanksRecord]:
+    """What ranks had evaluated before a fit that did not end; only what all of them have."""
+    files = [directory / EVALUATED.format(rank=rank) for rank in range(RANKS)]
+    if not all(file.exists() for file in files):
+        return []
+    return [from_json(RanksRecord, json.loads(file.read_text("utf-8"))) for file in files]
 
 
 def _case_in(directory: Path) -> CaseFacts | None:

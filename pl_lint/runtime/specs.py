@@ -11,6 +11,8 @@ from pl_lint.runtime.worlds import World
 
 CASE_FILE = "case.json"
 """In a run's directory: what the case is, told before anything of it is run."""
+IMPORTING = frozenset(["trace"])
+"""Programs that import the case file themselves, because they watch what the import does."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,9 @@ class RunSpec:
     """One run of one case: which program, in which world, with which options.
 
     ``repeat`` tells equal runs apart (two seeded runs that should agree); all but the first import
-    the case file anew, so that they share nothing of what the import drew. ``timeout`` is in
-    seconds. ``inputs`` names files of earlier runs that this one reads.
+    the case file anew, so that they share nothing of what the import drew. ``hash_seed`` is
+    Python's, which decides the order of sets. ``timeout`` is in seconds. ``inputs`` names files of
+    earlier runs that this one reads.
     """
 
     case: CaseRef
@@ -35,6 +38,7 @@ class RunSpec:
     world: World = field(default_factory=World)
     seed: int = 1
     repeat: int = 0
+    hash_seed: str = "0"
     timeout: float = 60.0
     options: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
@@ -42,7 +46,7 @@ class RunSpec:
     def to_dict(self) -> dict[str, Any]:
         """The specification as JSON data, with what the isolation layer reads of it on top."""
         isolation = {
-            "case_file": self.case.file,
+            "case_file": None if self.program in IMPORTING else self.case.file,
             "ranks": self.world.ranks,
             "fresh_import": self.repeat > 0,
         }

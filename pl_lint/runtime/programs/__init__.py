@@ -8,7 +8,18 @@ from typing import Any
 
 from pl_lint.facts.codec import to_json
 from pl_lint.facts.records import RunRecord
-from pl_lint.runtime.programs import evaluate, fit, precision, reload, smoke
+from pl_lint.runtime.programs import (
+    evaluate,
+    fit,
+    precision,
+    ranks,
+    reload,
+    repeat,
+    resume,
+    search,
+    smoke,
+    trace,
+)
 from pl_lint.runtime.specs import RunSpec
 
 PROGRAMS = {
@@ -16,7 +27,12 @@ PROGRAMS = {
     "fit": fit.run,
     "evaluate": evaluate.run,
     "reload": reload.run,
+    "resume": resume.run,
     "precision": precision.run,
+    "ranks": ranks.run,
+    "repeat": repeat.run,
+    "trace": trace.run,
+    "search": search.run,
 }
 
 

@@ -6,7 +6,8 @@ checkpoints. This run is what most checks judge.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,16 @@ from pl_lint.runtime.programs.common import (
     fresh,
     make_trainer,
 )
+from pl_lint.runtime.programs.interruption import Interruption
 from pl_lint.runtime.programs.outputs import CUT, SAMPLES, outputs_of
 from pl_lint.runtime.specs import RunSpec
+from pl_lint.runtime.watching.assignments import places_of
+from pl_lint.runtime.watching.beginnings import Beginnings, beginnings_watcher
 from pl_lint.runtime.watching.metrics import MetricTap
 from pl_lint.runtime.watching.recorder import Recorder
 from pl_lint.runtime.watching.schedulers import placed_schedulers, scheduler_states
 from pl_lint.runtime.watching.tensorboard import read_points
+from pl_lint.runtime.watching.training import TrainingDiary, training_watcher
 from pl_lint.runtime.watching.watcher import watcher
 
 EPOCHS = 2
@@ -49,29 +54,37 @@ VALIDATION, VALIDATION_SAMPLES = CUT, SAMPLES
 
 def run(spec: RunSpec, directory: Path, rank: int) -> FitRecord:
     """``options``: ``epochs``, ``sanity_steps``, and ``monitors``, the ``[key, mode]`` pairs to
-    keep a best checkpoint for. ``inputs``: ``checkpoint``, to resume from. Leaves ``weights.pt``
-    and ``epoch-N.ckpt``."""
+    keep a best checkpoint for. Leaves ``weights.pt``, ``epoch-N.ckpt`` and ``middle.ckpt``."""
     with MetricTap().installed() as tap:
-        fit = Fit.prepared(fresh(spec), tap, directory)
-        facts, trainer = fit.subject.facts(), fit.trainer()
-        errors: list[RunError] = []
-        with caught(errors, "fit"), fit.recorder.watching(), placed_schedulers() as places:
-            trainer.fit(
-                fit.subject.module,
-                ckpt_path=spec.inputs.get("checkpoint"),
-                **fit.subject.supply.arguments("fit"),
-            )
-        schedulers = scheduler_states(trainer, places)
-        if errors:
-            return fit.record(trainer, facts, schedulers, rank, errors[0])
-        torch.save(fit.subject.module.state_dict(), directory / "weights.pt")
-        record = fit.record(trainer, facts, schedulers, rank)
+        subject = fresh(spec)
+        trainer, record = trained(subject, tap, directory, rank)
+        if record.error is not None:
+            return record
+        torch.save(subject.module.state_dict(), directory / "weights.pt")
         # Last, because they evaluate the module again and load other weights into it.
-        tested = _best_against_last(fit.subject, trainer)
+        tested = _best_against_last(subject, trainer)
         last = torch.load(directory / f"epoch-{trainer.current_epoch - 1}.ckpt", weights_only=False)
-        fit.subject.module.load_state_dict(last["state_dict"])
-        outputs = outputs_of(fit.subject.module, spec, directory)
+        subject.module.load_state_dict(last["state_dict"])
+        outputs = outputs_of(subject.module, spec, directory)
         return replace(record, tested=tested, outputs=outputs)
+
+
+def trained(
+    subject: Subject, tap: MetricTap, directory: Path, rank: int, **arguments: Any
+) -> tuple[Any, FitRecord]:
+    """Fit a fresh module; the Trainer, and what was seen. ``arguments`` go to ``trainer.fit``."""
+    fit = Fit.prepared(subject, tap, directory)
+    facts, trainer = subject.facts(), fit.trainer()
+    errors: list[RunError] = []
+    with (
+        caught(errors, "fit"),
+        fit.recorder.watching(),
+        fit.training.watching(),
+        placed_schedulers() as places,
+    ):
+        trainer.fit(subject.module, **arguments, **subject.supply.arguments("fit"))
+    schedulers = scheduler_states(trainer, places)
+    return trainer, fit.record(trainer, facts, schedulers, rank, errors[0] if errors else None)
 
 
 @dataclass
@@ -83,6 +96,7 @@ class Fit:
     recorder: Recorder
     randomness: checkpoints.RandomStates = field(default_factory=checkpoints.RandomStates)
     states: checkpoints.StateDiary = field(default_factory=checkpoints.StateDiary)
+    beginnings: Beginnings = field(default_factory=Beginnings)
     steps: list[OptimizerStep] = field(default_factory=list)
     points: list[LoggerPoint] = field(default_factory=list)
 
@@ -93,13 +107,28 @@ class Fit:
         if "validate" in subject.stages:
             sizes["validate"] = shorten(subject, "validate", VALIDATION_BATCHES)
         fit = cls(subject, directory, Recorder(subject.namespace, tap, sizes))
+        subject.supply.change("train", functools.partial(fit.interruptible, sizes["train"]))
         for stage in sizes:
             subject.supply.inside(stage, fit.randomness.while_loading)
         return fit
 
+    def interruptible(self, sizes: Sequence[tuple[int, ...]], loaders: Any) -> Any:
+        """Let the fit be interrupted inside its last epoch, and gone on with from there."""
+        window = self.subject.arguments.get("accumulate_grad_batches", 1)
+        return self.interruption.over(loaders, sizes[0], window) if len(sizes) == 1 else loaders
+
     @property
     def options(self) -> Mapping[str, Any]:
         return self.subject.spec.options
+
+    @functools.cached_property
+    def training(self) -> TrainingDiary:
+        return TrainingDiary(self.subject.namespace, self.subject.module)
+
+    @functools.cached_property
+    def interruption(self) -> Interruption:
+        last = self.options.get("epochs", EPOCHS) - 1
+        return Interruption(self.directory, last, self.randomness, self.states)
 
     def trainer(self) -> Any:
         return make_trainer(
@@ -117,8 +146,10 @@ class Fit:
         namespace, monitors = self.subject.namespace, self.options.get("monitors", [])
         return [
             watcher(namespace, self.recorder, _fingerprints, self.steps),
-            checkpoints.random_state_keeper(namespace, self.randomness),
+            beginnings_watcher(namespace, self.beginnings),
+            checkpoints.random_state_keeper(namespace, self.interruption),
             checkpoints.diarist(namespace, self.states),
+            training_watcher(self.training),
             *checkpoints.best_keepers(namespace, monitors, self.directory),
             checkpoints.epoch_saver(namespace, self.directory),
         ]
@@ -138,6 +169,8 @@ class Fit:
             events=tuple(self.recorder.events),
             epochs=tuple(self.recorder.epochs),
             replays=tuple(self.recorder.replays),
+            initial=self.beginnings.initial,
+            begun=tuple(self.beginnings.batches),
             steps=tuple(self.steps),
             schedulers=schedulers,
             handed_to_logger=tuple(self.points),
@@ -148,6 +181,9 @@ class Fit:
             epochs_run=trainer.current_epoch,
             parameters=tuple(name for name, _ in self.subject.module.named_parameters()),
             states=self.states.by_moment,
+            unpaired=_unpaired(self.subject),
+            places=places_of(self.subject.module, getattr(trainer, "callbacks", ())),
+            training=self.training.story(),
             notes=tuple(self.subject.notes),
         )
 
@@ -175,6 +211,14 @@ def shorten(subject: Subject, stage: str, batches: int) -> list[tuple[int, ...]]
 
     subject.supply.change(stage, change)
     return sizes
+
+
+def _unpaired(subject: Subject) -> str:
+    """A checkpoint hook without the other: what it saves nobody loads, or the reverse."""
+    hooks = ("on_save_checkpoint", "on_load_checkpoint")
+    own = [hook for hook in hooks if subject.namespace.overrides(hook, subject.module)]
+    (other,) = set(hooks) - set(own) if len(own) == 1 else ("",)
+    return f"{own[0]} without {other}" if other else ""
 
 
 def _estimated_steps(trainer: Any) -> float | None:

@@ -1,0 +1,118 @@
+"""Do two seeded runs give the same weights and the same logged values?"""
+
+from __future__ import annotations
+
+from pl_lint.checks.mistakes.reproducibility import LEFT_BEHIND, SET_ORDER
+from pl_lint.checks.registry import Gathering, Result, Runs, check
+from pl_lint.checks.reproducible.divergence import Divergence, first_divergence, timings
+from pl_lint.checks.reproducible.reporting import found
+from pl_lint.checks.reproducible.sources import cause_of
+from pl_lint.checks.reproducible.workers import judge_draws
+from pl_lint.facts.events import CaseFacts
+from pl_lint.facts.records import RepeatRecord
+from pl_lint.findings import Finding
+
+
+@check("reproducible", place=60)
+def reproducible(runs: Runs) -> Result:
+    """Two runs with the same seed are equal, bit for bit.
+
+    What it promises:
+    `random`, numpy and torch are seeded before the case is built. A fit in one process, one in
+    another that imports the code anew under another PYTHONHASHSEED, and a second one in that same
+    process all end with the same bits in every parameter and buffer and log the same values. A
+    training set with random transforms draws something new in each worker and each epoch, and a
+    loader with workers serves the same batches when it is seeded the same.
+
+    What it can say:
+    The first difference in time: weights before the first step, the part of a batch, the global
+    generator, the logged key or the parameter. And its cause:
+
+    - LTN401: a generator without a seed, a clock, the system's entropy, `uuid`, a process number.
+      Such calls are held still one at a time; the one that makes both runs equal is named.
+    - LTN409: state in a module or a class that a first fit leaves to a second one.
+    - LTN411: the order of a set or the hash of a text, where only the hash seed tells runs apart.
+    - LTN405: a generator that the data set carries into each worker.
+
+    What it sets aside:
+    A logged Python number that differs while all weights agree (a step time, a GPU load) is a note.
+    So is a stored generator where the loader has no workers.
+    """
+    case, gathering = runs.case(), Gathering()
+    if "train" not in case.stages:
+        return gathering.result("the module has no training that could be repeated")
+    first, repeated = runs.fit(), runs.repeated()
+    aside = timings(first, repeated.fits[0])
+    gathering.notes += [
+        f"{name}: a Python number that differs between equal runs is set aside"
+        for name in sorted(aside)
+    ]
+    divergence = first_divergence(first, repeated.fits[0])
+    if divergence is not None:
+        _judge_processes(runs, divergence, repeated, case, gathering)
+    else:
+        gathering.passed += bool(first.steps)
+        _judge_one_process(repeated, case, gathering)
+    for draws in repeated.draws:
+        judge_draws(draws, case, gathering)
+    return gathering.result("training made no optimizer step")
+
+
+def _judge_processes(
+    runs: Runs, divergence: Divergence, repeated: RepeatRecord, case: CaseFacts, into: Gathering
+) -> None:
+    """Two processes differ. If a third one with the hash seed of the first does not, it was that:
+    the second fit under the other hash seed has to agree with the first one under it."""
+    traced = runs.traced().fit
+    steady = not first_divergence(repeated.fits[0], repeated.fits[-1])
+    if traced is not None and steady and first_divergence(runs.fit(), traced) is None:
+        into.findings.append(_set_order(divergence, case))
+        return
+    into.findings.append(cause_of(divergence, runs, case))
+
+
+def _set_order(divergence: Divergence, case: CaseFacts) -> Finding:
+    return found(
+        SET_ORDER.code,
+        f"two runs with the same seed are equal only under the same PYTHONHASHSEED: first to differ "
+        f"is {divergence.text}; the order of a set or the hash of a text decides it",
+        divergence.location,
+        "sort what comes out of a set (sorted(set(...))), and do not seed with hash(text)",
+        case,
+    )
+
+
+def _judge_one_process(repeated: RepeatRecord, case: CaseFacts, into: Gathering) -> None:
+    divergence = first_divergence(*repeated.fits)
+    if divergence is None:
+        return
+    if repeated.shared:
+        into.notes.append(
+            f"a second fit in one process is not judged: the case hands out its "
+            f"{' and '.join(repeated.shared)} twice, so that it begins where the first one ended"
+        )
+        return
+    into.findings.append(_left_behind(divergence, repeated, case))
+
+
+def _left_behind(divergence: Divergence, repeated: RepeatRecord, case: CaseFacts) -> Finding:
+    told = [
+        f"{each.name} was {_readable(each.before)} before the first fit and "
+        f"{_readable(each.after)} before the second"
+        for each in repeated.leftovers[:3]
+    ]
+    cause = "; ".join(told) or "the first left something behind in the process"
+    place = repeated.leftovers[0].location if repeated.leftovers else divergence.location
+    return found(
+        LEFT_BEHIND.code,
+        f"a second fit in the same process, seeded and built anew, is not equal to the first: "
+        f"first to differ is {divergence.text}; {cause}",
+        place,
+        "make it in __init__ or in a hook, so that each run has its own",
+        case,
+    )
+
+
+def _readable(value: str) -> str:
+    """Without the fingerprint that tells two lists or tensors apart."""
+    return value.partition("#")[0].rstrip()

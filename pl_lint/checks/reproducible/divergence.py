@@ -1,0 +1,188 @@
+"""Where two runs that should be equal first part: the step, the batch, the draw, the parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from pl_lint.checks.values.numbers import shown
+from pl_lint.facts.events import LogEvent
+from pl_lint.facts.records import FitRecord
+from pl_lint.findings import Location
+
+_ORDER = {"train": 0, "validate": 1, "test": 2}
+_END = 10**9
+
+Moment = tuple[int, int, int, int]
+"""Epoch, stage, batch, and what comes first within a batch."""
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first difference in words, and the line that logged it if it was logged."""
+
+    text: str
+    location: Location | None = None
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """One thing that was seen, and when."""
+
+    moment: Moment
+    kind: str
+    name: str
+    value: str | float | None
+    event: LogEvent | None = None
+
+
+def timings(first: FitRecord, second: FitRecord) -> frozenset[str]:
+    """Keys that are set aside: Python numbers that differ between runs whose weights agree (a step
+    time, a GPU load)."""
+    if first.digests != second.digests:
+        return frozenset()
+    others = {_call(event): event.value for event in second.events}
+    return frozenset(
+        event.name
+        for event in first.events
+        if event.python_number and not _equal(event.value, others.get(_call(event)))
+    )
+
+
+def first_divergence(first: FitRecord, second: FitRecord) -> Divergence | None:
+    """None where the runs agree bit for bit."""
+    if (first.error is None) != (second.error is None):
+        error = first.error or second.error
+        return Divergence(f"one of them raised {error}", error.location if error else None)
+    aside = timings(first, second)
+    ones, others = (_by_identity(record, aside) for record in (first, second))
+    changed = [mark for key, mark in ones.items() if _parted(mark, others.get(key))]
+    changed += [mark for key, mark in others.items() if key not in ones]
+    if not changed:
+        return None
+    earliest = min(mark.moment for mark in changed)
+    together = [mark for mark in changed if mark.moment == earliest]
+    return _told(together, others, ones)
+
+
+def _parted(one: _Mark, other: _Mark | None) -> bool:
+    return other is None or not _equal(one.value, other.value)
+
+
+def _equal(one: str | float | None, other: str | float | None) -> bool:
+    return one == other or (one != one and other != other)
+
+
+# --- all that was seen, in time -------------------------------------------------------------------
+
+Identity = tuple[Moment, str, str, int]
+
+
+def _by_identity(record: FitRecord, aside: Collection[str]) -> dict[Identity, _Mark]:
+    """Each mark by what it is of; the n-th of several equal ones by its number."""
+    found: dict[Identity, _Mark] = {}
+    for mark in _marks(record):
+        if mark.kind in ("value", "epoch value") and mark.name in aside:
+            continue
+        count = 0
+        while (identity := (mark.moment, mark.kind, mark.name, count)) in found:
+            count += 1
+        found[identity] = mark
+    return found
+
+
+def _marks(record: FitRecord) -> Iterator[_Mark]:
+    for name, value in record.initial.items():
+        yield _Mark((0, -1, 0, 0), "initial", name, value)
+    for begun in record.begun:
+        moment = begun.epoch, 0, begun.batch, 0
+        yield from (_Mark(moment, "part", part, value) for part, value in begun.parts.items())
+        yield from (_Mark(moment, "generator", g, value) for g, value in begun.generators.items())
+    for event in record.events:
+        yield _Mark(_moment(event), "value", event.name, event.value, event)
+    for step in record.steps:
+        epoch, batch = _batch_before(step.step, record)
+        for name, value in step.digests.items():
+            yield _Mark((epoch, 0, batch, 2), "parameter", name, value)
+    for each in record.epochs:
+        moment = each.epoch, _ORDER.get(each.stage, 3), _END, 1
+        events = [e for e in record.events if e.stage == each.stage]
+        for name, value in each.values.items():
+            event = next((e for e in events if e.name == name), None)
+            yield _Mark(moment, "epoch value", name, value, event)
+    for name, value in record.digests.items():
+        yield _Mark((_END, 0, 0, 0), "end", name, value)
+
+
+def _moment(event: LogEvent) -> Moment:
+    if event.sanity:
+        return 0, -1, event.batch, 1
+    batch = event.batch if event.batch >= 0 else _END
+    return event.epoch, _ORDER.get(event.stage, 3), batch, 1
+
+
+def _batch_before(step: int, record: FitRecord) -> tuple[int, int]:
+    """The batch after which an optimizer step was made."""
+    before = [begun for begun in record.begun if begun.step < step]
+    return (before[-1].epoch, before[-1].batch) if before else (0, step)
+
+
+def _call(event: LogEvent) -> tuple[str, str, int, int, bool, int]:
+    return event.name, event.stage, event.epoch, event.batch, event.sanity, event.dataloader
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def _told(
+    marks: list[_Mark], others: Mapping[Identity, _Mark], ones: Mapping[Identity, _Mark]
+) -> Divergence:
+    by_kind: dict[str, list[_Mark]] = {}
+    for mark in marks:
+        by_kind.setdefault(mark.kind, []).append(mark)
+    first = marks[0]
+    epoch, _, batch, _ = first.moment
+    if "initial" in by_kind:
+        return Divergence(f"{_listed(by_kind['initial'])} before the first step")
+    if "part" in by_kind or "generator" in by_kind:
+        where = f"batch {batch} of epoch {epoch}"
+        return Divergence(_begun(by_kind, where))
+    if first.event is not None:
+        return _logged(first, others, ones)
+    if first.kind == "parameter":
+        where = f"the step after batch {batch} of epoch {epoch}"
+        return Divergence(f"{_listed(by_kind['parameter'])} after {where}")
+    return Divergence(f"{_listed(marks)} at the end")
+
+
+def _begun(by_kind: Mapping[str, list[_Mark]], where: str) -> str:
+    said = []
+    if "part" in by_kind:
+        parts = ", ".join(f"batch{mark.name}" for mark in by_kind["part"][:3])
+        said.append(f"the data ({parts}) at {where}")
+    if "generator" in by_kind:
+        names = ", ".join(mark.name for mark in by_kind["generator"])
+        said.append(f"the state of the global generator of {names} at {where}")
+    return " and ".join(said)
+
+
+def _listed(marks: list[_Mark]) -> str:
+    more = f" (and {len(marks) - 1} more)" if len(marks) > 1 else ""
+    return f"{marks[0].name!r}{more}"
+
+
+def _logged(
+    mark: _Mark, others: Mapping[Identity, _Mark], ones: Mapping[Identity, _Mark]
+) -> Divergence:
+    event, identity = mark.event, (mark.moment, mark.kind, mark.name, 0)
+    assert event is not None
+    where = (
+        f"{event.stage} batch {event.batch}" if mark.kind == "value" else f"{event.stage} values"
+    )
+    if event.batch < 0 and mark.kind == "value":
+        where = f"{event.stage} values"
+    values = [found.value if (found := side.get(identity)) else None for side in (ones, others)]
+    told = " and ".join(shown(v) if isinstance(v, float) else "nothing" for v in values)
+    text = f"{mark.name!r} in the {where} of epoch {mark.moment[0]}, {told}"
+    return Divergence(text, event.location, mark.name)

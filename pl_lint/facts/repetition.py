@@ -1,0 +1,80 @@
+"""What repeated runs are compared by: what each step began with, what drew without a seed, what
+loader workers drew, what one fit left behind for the next. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pl_lint.findings import Location
+
+
+@dataclass(frozen=True)
+class TrainingBatch:
+    """What stood ready when a training batch began, as fingerprints.
+
+    ``parts`` are the tensors of the batch by their place in it (``[0]``, ``['image']``),
+    ``generators`` the states of the global random generators, ``step`` the number of optimizer
+    steps made before.
+    """
+
+    epoch: int
+    batch: int
+    step: int
+    parts: Mapping[str, str] = field(default_factory=dict)
+    generators: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """State of a module or a class that one fit changed and the next one found changed."""
+
+    name: str
+    before: str
+    after: str
+    location: Location
+
+
+@dataclass(frozen=True)
+class Source:
+    """A call that no seed governs: a clock, the system's entropy, a generator made without a
+    seed."""
+
+    call: str
+    location: Location
+
+    @property
+    def key(self) -> str:
+        """Names it across processes."""
+        return f"{self.call}@{self.location.path}:{self.location.line}"
+
+
+@dataclass(frozen=True)
+class HeldGenerator:
+    """A random generator that a dataset carries with it into each worker."""
+
+    name: str
+    kind: str
+    location: Location
+
+
+@dataclass(frozen=True)
+class WorkerDraws:
+    """One sample of a training data set, asked for again and again, as fingerprints.
+
+    ``here`` are the draws of one process, ``epochs`` those of each worker in two epochs of one
+    loader; both are empty where the sample is always the same. ``passes`` are the batches of two
+    equally seeded passes of the user's loader with ``workers`` workers. ``own_workers`` is how many
+    the user's loader has. ``skipped`` says why there is nothing.
+    """
+
+    dataset: str
+    own_workers: int = 0
+    workers: int = 0
+    here: tuple[str, ...] = ()
+    epochs: tuple[tuple[tuple[str, ...], ...], ...] = ()
+    passes: tuple[tuple[str, ...], ...] = ()
+    generators: tuple[HeldGenerator, ...] = ()
+    worker_init: Location | None = None
+    location: Location | None = None
+    skipped: str = ""

@@ -1,0 +1,74 @@
+"""Two seeded fits in one process, and what the training data draw in loader workers.
+
+This run is at the same time the fit that is compared with the first one of another process: it is
+made under another hash seed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pl_lint.facts.records import FitRecord, RepeatRecord
+from pl_lint.runtime.data import as_list
+from pl_lint.runtime.programs.common import fresh
+from pl_lint.runtime.programs.fit import trained
+from pl_lint.runtime.programs.workers import draws_of
+from pl_lint.runtime.specs import RunSpec
+from pl_lint.runtime.watching.leftovers import changed, outside_state
+from pl_lint.runtime.watching.metrics import MetricTap
+
+
+def run(spec: RunSpec, directory: Path, rank: int) -> RepeatRecord:
+    """``options``: those of a fit. The second fit's files lie beside the first one's."""
+    before = outside_state()
+    first = _fitted(spec, directory, rank)
+    case, between = first.record.case, outside_state()
+    if first.record.error is not None:
+        return RepeatRecord(rank=rank, case=case, fits=(first.record,))
+    second = _fitted(spec, directory.with_name(f"{directory.name}-again"), rank)
+    return RepeatRecord(
+        rank=rank,
+        case=case,
+        fits=(first.record, second.record),
+        shared=first.shared_with(second),
+        leftovers=changed(before, between),
+        draws=tuple(draws_of(loader, spec.seed) for loader in second.loaders),
+    )
+
+
+@dataclass
+class Fitted:
+    """One fit of a fresh case: what it saw, and what the case had handed out for it."""
+
+    record: FitRecord
+    module: Any
+    data: list[Any]
+    loaders: list[Any]
+
+    def shared_with(self, other: Fitted) -> tuple[str, ...]:
+        """What the case gave out twice instead of building it anew."""
+        data = {id(item) for item in self.data if item is not None}
+        shared = {
+            "module": self.module is other.module,
+            "data": any(id(item) in data for item in other.data),
+        }
+        return tuple(name for name, twice in shared.items() if twice)
+
+
+def _fitted(spec: RunSpec, directory: Path, rank: int) -> Fitted:
+    directory.mkdir(exist_ok=True)
+    loaders: list[Any] = []
+
+    def keep(served: Any) -> Any:
+        loaders[:] = as_list(served)
+        return served
+
+    with MetricTap().installed() as tap:
+        subject = fresh(spec)
+        given = subject.supply.data
+        data = [given, *(given.values() if isinstance(given, dict) else ())]
+        subject.supply.change("train", keep)
+        _, record = trained(subject, tap, directory, rank)
+    return Fitted(record, subject.module, data, loaders)
