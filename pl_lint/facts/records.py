@@ -21,7 +21,7 @@ from pl_lint.facts.events import (
 from pl_lint.facts.ranks import RankFit, SharedPass
 from pl_lint.facts.repetition import Leftover, Source, TrainingBatch, WorkerDraws
 from pl_lint.facts.searches import Searched
-from pl_lint.facts.training import TrainingStory
+from pl_lint.facts.training import Company, CutGraph, HookLike, Overfitting, TrainingStory
 from pl_lint.findings import Location
 
 
@@ -113,6 +113,20 @@ class ResumeRecord(RunRecord):
     refused: RunError | None = None
     from_epoch: FitRecord | None = None
     from_middle: FitRecord | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRecord(RunRecord):
+    """One batch learnt by heart, and where the graph of its first step ended (``cuts``); what the
+    samples of a batch do to each other; methods that look like hooks. ``given`` are the submodules
+    that the module did not make itself."""
+
+    program = "training"
+    overfitting: Overfitting = field(default_factory=Overfitting)
+    cuts: tuple[CutGraph, ...] = ()
+    company: tuple[Company, ...] = ()
+    hook_likes: tuple[HookLike, ...] = ()
+    given: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

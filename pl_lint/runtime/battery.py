@@ -34,6 +34,7 @@ from pl_lint.facts.records import (
     SearchRecord,
     SmokeRecord,
     TraceRecord,
+    TrainingRecord,
 )
 from pl_lint.findings import Finding, Location
 from pl_lint.runtime.isolation.outcome import RunOutcome
@@ -162,6 +163,9 @@ class Battery:
     def reloaded(self) -> ReloadRecord:
         last = f"epoch-{self.fit().epochs_run - 1}.ckpt"
         return self._one(ReloadRecord, "checkpoint", inputs={"checkpoint": self._file(last)})
+
+    def trained(self) -> TrainingRecord:
+        return self._one(TrainingRecord, "training")
 
     def rebatched(self, stage: str) -> EvaluationRecord:
         options = {"stage": stage, "limit": REBATCHED_SAMPLES, "passes": REBATCHING}

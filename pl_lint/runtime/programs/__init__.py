@@ -19,6 +19,7 @@ from pl_lint.runtime.programs import (
     search,
     smoke,
     trace,
+    training,
 )
 from pl_lint.runtime.specs import RunSpec
 
@@ -33,6 +34,7 @@ PROGRAMS = {
     "repeat": repeat.run,
     "trace": trace.run,
     "search": search.run,
+    "training": training.run,
 }
 
 

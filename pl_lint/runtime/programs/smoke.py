@@ -22,13 +22,14 @@ def run(spec: RunSpec, directory: Path, rank: int) -> SmokeRecord:
     for stage in stages:
         errors: list[RunError] = []
         with caught(errors, METHODS[stage]):
-            _try(fresh(spec), METHODS[stage], directory)
+            tried(fresh(spec), METHODS[stage], directory)
         failures.update(dict.fromkeys([METHODS[stage]], *errors) if errors else {})
     ran = tuple(METHODS[stage] for stage in stages)
     return SmokeRecord(rank=rank, case=facts, ran=ran, errors=failures)
 
 
-def _try(subject: Subject, method: str, directory: Path) -> None:
+def tried(subject: Subject, method: str, directory: Path) -> None:
+    """One batch of a Trainer method, hooks and all."""
     trainer = make_trainer(subject, directory, fast_dev_run=1)
     quiet = {} if method in ("fit", "predict") else {"verbose": False}
     getattr(trainer, method)(subject.module, **subject.supply.arguments(method), **quiet)

@@ -1,0 +1,180 @@
+"""What a run saw of training itself: gradients, modes, kept values, steps, samples. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pl_lint.findings import Location
+
+NO_GRADIENT, ZERO_GRADIENT, GRADIENT = "none", "zero", "some"
+
+
+@dataclass(frozen=True)
+class ParameterStory:
+    """One trainable parameter over a whole fit.
+
+    ``gradient`` is the most that was seen of one after any backward; ``at_step`` whether one was
+    there when an optimizer that holds the parameter made its step, ``rate`` the highest learning
+    rate of such a step, and ``push`` the largest change that plain descent would have made with
+    them, in units of the parameter's own rounding. ``optimizers`` counts those that hold it.
+    """
+
+    name: str
+    part: str
+    optimizers: int = 0
+    gradient: str = NO_GRADIENT
+    at_step: bool = False
+    rate: float = 0.0
+    push: float = 0.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """A submodule: who made its class, and how it was run.
+
+    ``first`` and ``last`` are the modes (train, eval) of its calls in the first and in the last
+    training batch that called it, ``modes`` those of all; ``with_grad`` says whether any of its
+    calls in training was recorded for a backward. ``chosen_mode`` says that the user's own ``train``
+    method decides its mode.
+    """
+
+    name: str
+    kind: str
+    package: str
+    ran: bool = False
+    with_grad: bool = False
+    first: tuple[str, ...] = ()
+    last: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+    in_eval: bool = False
+    sensitive: bool = False
+    chosen_mode: bool = False
+
+
+@dataclass(frozen=True)
+class ModeChange:
+    """A hook after which submodules were in another mode than before it."""
+
+    hook: str
+    to: str
+    parts: tuple[str, ...]
+    location: Location | None = None
+
+
+@dataclass(frozen=True)
+class Unregistered:
+    """Parameters in a plain list, dict or object: no optimizer, device or checkpoint finds them.
+
+    ``trained`` says that a backward gave them a gradient, ``optimized`` that an optimizer has them
+    nevertheless.
+    """
+
+    attribute: str
+    parameters: int
+    trained: bool
+    optimized: bool
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What an attribute holds after the first epoch and after the last.
+
+    ``graphs`` counts tensors that keep the graph of their step alive, ``depth`` the most nodes of
+    one such graph, in the same two moments. ``mentioned`` are the user's methods that name it.
+    """
+
+    attribute: str
+    sizes: tuple[int, int]
+    tensors: int
+    graphs: tuple[int, int] = (0, 0)
+    depth: tuple[int, int] = (0, 0)
+    mentioned: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OptimizerStory:
+    """One optimizer over a fit: its steps, those made inside ``training_step`` while Lightning was
+    making one, and those whose gradients had grown over several steps. ``rates`` is the learning
+    rate of its first group at every step; ``strangers`` counts its tensors that are no parameter of
+    the module."""
+
+    name: str
+    steps: int
+    nested: int = 0
+    unzeroed: int = 0
+    rates: tuple[float, ...] = ()
+    strangers: int = 0
+    held: int = 0
+    maximize: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingStory:
+    """All that a fit showed of its training."""
+
+    automatic: bool = True
+    batches: int = 0
+    empty_steps: int = 0
+    backwards: int = 0
+    negated: str = ""
+    parameters: tuple[ParameterStory, ...] = ()
+    parts: tuple[Part, ...] = ()
+    mode_changes: tuple[ModeChange, ...] = ()
+    unregistered: tuple[Unregistered, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    optimizers: tuple[OptimizerStory, ...] = ()
+    hook_calls: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CutGraph:
+    """A call in a training step whose result no longer leads back to these parameters."""
+
+    function: str
+    location: Location
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Overfitting:
+    """The losses of one batch, trained on again and again from fresh weights. ``ascents`` counts
+    the steps that went up the gradient of the returned loss, of those looked at."""
+
+    losses: tuple[float, ...] = ()
+    ascents: int = 0
+    descents: int = 0
+
+
+@dataclass(frozen=True)
+class Company:
+    """What became of samples when another one in their batch was changed, by one call of a
+    submodule (its name, or ``prediction``).
+
+    ``mixed`` says that they changed, too, ``by`` which innermost submodule got them as before and
+    gave them back changed (``known`` is False where none did, and the code around them is guilty),
+    ``difference`` by how much, in values of ``size``.
+    """
+
+    stage: str
+    call: str
+    mixed: bool
+    by: str
+    kind: str
+    known: bool
+    difference: float
+    size: float
+    by_design: str = ""
+
+
+@dataclass(frozen=True)
+class HookLike:
+    """A method that is named nearly as a hook, and how often a run of all stages called it."""
+
+    owner: str
+    family: str
+    name: str
+    instead: str
+    removed: bool
+    calls: int
+    location: Location | None = None

@@ -1,0 +1,99 @@
+"""Methods that are named nearly as a hook: does anything call them?"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+from unittest.mock import patch
+
+from pl_lint.facts.lightning import HOOKED_KINDS, nearest_hook, removed_hook, versions
+from pl_lint.facts.training import HookLike
+from pl_lint.findings import Location
+from pl_lint.runtime.watching.callsite import is_library
+
+
+@dataclass
+class Candidate:
+    """A method of the user's own that may have been meant as a hook, and its calls so far."""
+
+    owner: type
+    family: str
+    name: str
+    method: FunctionType
+    instead: str
+    removed: bool
+    calls: int = 0
+
+    def counting(self) -> Callable[..., Any]:
+        @functools.wraps(self.method)
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            self.calls += 1
+            return self.method(*args, **kwargs)
+
+        return counted
+
+    def told(self) -> HookLike:
+        code = self.method.__code__
+        place = Location(code.co_filename, _line_of_name(self.method))
+        owner = self.owner.__qualname__
+        return HookLike(
+            owner, self.family, self.name, self.instead, self.removed, self.calls, place
+        )
+
+
+def candidates(objects: Iterable[Any], version: tuple[int, int]) -> list[Candidate]:
+    """Of the classes of the module, of its callbacks and of its DataModule."""
+    classes = {base: _family(type(each)) for each in objects for base in type(each).__mro__}
+    return [
+        candidate
+        for owner, family in classes.items()
+        if family is not None
+        for name, method in vars(owner).items()
+        if isinstance(method, FunctionType) and not is_library(method.__code__.co_filename)
+        if (candidate := _candidate(owner, family, name, method, version)) is not None
+    ]
+
+
+def _candidate(
+    owner: type, family: str, name: str, method: FunctionType, version: tuple[int, int]
+) -> Candidate | None:
+    removed = removed_hook(family, name, version)
+    if removed is not None:
+        quiet = not removed.raises
+        return Candidate(owner, family, name, method, removed.replacement, True) if quiet else None
+    near = nearest_hook(family, name, version)
+    return Candidate(owner, family, name, method, near, False) if near else None
+
+
+def _family(kind: type) -> str | None:
+    names = [base.__name__ for base in kind.__mro__ if is_of_lightning(base)]
+    return next((family for family in HOOKED_KINDS if family in names), None)
+
+
+def is_of_lightning(kind: type) -> bool:
+    return kind.__module__.startswith(("lightning.", "pytorch_lightning."))
+
+
+@contextmanager
+def counted(found: Iterable[Candidate]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for each in found:
+            stack.enter_context(patch.object(each.owner, each.name, each.counting()))
+        yield
+
+
+def installed_version(text: str) -> tuple[int, int]:
+    """The version that the tables should be asked about; what is not known is taken for the
+    newest."""
+    numbers = text.split(".")[:2]
+    known = len(numbers) == 2 and all(number.isdigit() for number in numbers)
+    return (int(numbers[0]), int(numbers[1])) if known else versions()[-1]
+
+
+def _line_of_name(method: FunctionType) -> int:
+    """The line of ``def``, below the decorators."""
+    return method.__code__.co_firstlineno

@@ -1,0 +1,165 @@
+"""What a module keeps in plain attributes: values that pile up, graphs that stay alive, parameters
+that nobody registered."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+import torch
+
+from pl_lint.facts.training import Kept, Unregistered
+from pl_lint.runtime.watching.attributes import is_library as of_library
+from pl_lint.runtime.watching.callsite import is_library
+
+_DEPTH = 3
+"""Lists in lists are followed so far."""
+_MOST_NODES = 3000
+_SAMPLE = 3
+"""So many of the newest tensors of a list are asked for their graphs' size."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What one attribute holds now."""
+
+    size: int = 0
+    tensors: int = 0
+    graphs: int = 0
+    depth: int = 0
+    container: bool = False
+
+
+def measured(module: torch.nn.Module) -> dict[str, Measure]:
+    """The lists, dicts and tensors that the module and its submodules hold in plain attributes."""
+    return {
+        name: measure
+        for name, value in _attributes(module)
+        if (measure := _measure(value)) is not None
+    }
+
+
+def kept(
+    module: torch.nn.Module, first: dict[str, Measure], last: dict[str, Measure]
+) -> list[Kept]:
+    """What grew between two ends of epochs, and tensors that keep their graphs."""
+    found = []
+    for name, now in last.items():
+        then = first.get(name, Measure())
+        if not (now.graphs or (now.container and now.size > then.size)):
+            continue
+        found.append(
+            Kept(
+                attribute=name,
+                sizes=(then.size, now.size),
+                tensors=now.tensors,
+                graphs=(then.graphs, now.graphs),
+                depth=(then.depth, now.depth),
+                mentioned=tuple(sorted(_mentioning(type(module), name.rpartition(".")[2]))),
+            )
+        )
+    return found
+
+
+def unregistered(module: torch.nn.Module, optimized: Collection[int]) -> Iterator[Unregistered]:
+    """Trainable parameters that a plain attribute holds and ``parameters()`` does not name."""
+    registered = {id(parameter) for parameter in module.parameters()}
+    for name, value in _attributes(module):
+        lost = {id(p): p for p in _parameters(value) if p.requires_grad and id(p) not in registered}
+        if lost:
+            trained = sum(p.grad is not None and bool(p.grad.any()) for p in lost.values())
+            yield Unregistered(name, len(lost), bool(trained), any(i in optimized for i in lost))
+
+
+def _attributes(module: torch.nn.Module) -> Iterator[tuple[str, Any]]:
+    """Plain attributes of all that the user's own classes are, by dotted name."""
+    house = _house(module)
+    for prefix, child in module.named_modules():
+        if of_library(child):
+            continue
+        for name, value in list(vars(child).items()):
+            if name in house:
+                continue
+            path = f"{prefix}.{name}" if prefix else name
+            yield path, value
+            if _is_plain_object(value):
+                yield from ((f"{path}.{n}", v) for n, v in list(vars(value).items()))
+
+
+def _house(module: torch.nn.Module) -> set[str]:
+    """What every LightningModule has of its own."""
+    names = set(vars(torch.nn.Module())) | {"_metric_attributes", "_param_requires_grad_state"}
+    for base in type(module).__mro__:
+        if base.__name__ == "LightningModule":
+            names |= set(vars(base()))
+    return names
+
+
+def _is_plain_object(value: Any) -> bool:
+    if isinstance(value, (type, torch.nn.Module)) or not hasattr(value, "__dict__"):
+        return False
+    return not callable(value) and not of_library(value)
+
+
+def _measure(value: Any) -> Measure | None:
+    if isinstance(value, torch.nn.Module) or (isinstance(value, deque) and value.maxlen):
+        return None  # the first is registered or no value; the second cannot grow for ever
+    if isinstance(value, torch.Tensor):
+        nodes = _nodes(value)
+        return Measure(1, 1, int(nodes > 0), nodes) if nodes else None
+    if not isinstance(value, (list, dict, set, deque)):
+        return None
+    leaves = list(_leaves(value, _DEPTH))
+    tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+    graphs = [tensor for tensor in tensors if tensor.grad_fn is not None]
+    depth = max((_nodes(tensor) for tensor in graphs[-_SAMPLE:]), default=0)
+    return Measure(len(leaves), len(tensors), len(graphs), depth, container=True)
+
+
+def _leaves(value: Any, depth: int) -> Iterator[Any]:
+    inner: Iterable[Any] = value.values() if isinstance(value, dict) else value
+    for item in list(inner):
+        if depth and isinstance(item, (list, tuple, dict, set, deque)):
+            yield from _leaves(item, depth - 1)
+        else:
+            yield item
+
+
+def _nodes(tensor: torch.Tensor) -> int:
+    """How many operations a tensor's graph remembers; 0 where it has none."""
+    seen, waiting = set(), [tensor.grad_fn]
+    while waiting and len(seen) < _MOST_NODES:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            waiting += [following for following, _ in node.next_functions]
+    return len(seen)
+
+
+def _parameters(value: Any, depth: int = _DEPTH) -> Iterator[torch.nn.Parameter]:
+    if isinstance(value, torch.nn.Module):
+        yield from value.parameters()
+    elif isinstance(value, torch.nn.Parameter):
+        yield value
+    elif depth and isinstance(value, (list, tuple, dict, set)):
+        for item in list(value.values() if isinstance(value, dict) else value):
+            yield from _parameters(item, depth - 1)
+
+
+def _mentioning(kind: type, attribute: str) -> Iterator[str]:
+    """The user's own methods that name an attribute."""
+    for base in kind.__mro__:
+        for name, method in vars(base).items():
+            while hasattr(method, "__wrapped__"):
+                method = method.__wrapped__
+            code = getattr(method, "__code__", None)
+            if code is not None and not is_library(code.co_filename) and _names(code, attribute):
+                yield name
+
+
+def _names(code: CodeType, attribute: str) -> bool:
+    inner = (const for const in code.co_consts if isinstance(const, CodeType))
+    return attribute in code.co_names or any(_names(each, attribute) for each in inner)
