@@ -22,7 +22,8 @@ class LogEvent:
     batch size that Lightning used, ``samples`` the one counted by the kit's own loader (None
     outside of batches). ``origin`` says what made the value: ``object:val_f1``, ``forward:val_f1``,
     ``compute:val_f1`` or nothing. ``normalisers`` maps a place in the code to the number by which
-    the value was divided there (tokens, pixels, summed class weights).
+    the value was divided there (tokens, pixels, summed class weights). ``dtype`` is that of a
+    tensor in half precision, empty for all others.
     """
 
     name: str
@@ -44,6 +45,7 @@ class LogEvent:
     dataloader: int = 0
     sanity: bool = False
     normalisers: Mapping[str, float] = field(default_factory=dict)
+    dtype: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Replay:
 
     ``true`` is the metric of this epoch's own inputs: a fresh, reset clone updated with them once.
     ``formulas`` holds what known mistakes would have logged on the same inputs, by code.
+    ``mixed_scores``: some of its batches hold probabilities only, others scores beyond [0, 1].
     """
 
     name: str
@@ -63,6 +66,56 @@ class Replay:
     logged: float
     true: float
     formulas: Mapping[str, float] = field(default_factory=dict)
+    finite_inputs: bool = True
+    mixed_scores: bool = False
+
+
+@dataclass(frozen=True)
+class Accumulator:
+    """A number or a list of a module that changed while it evaluated: what it held after each
+    batch, or what each batch appended. ``dtype`` as torch calls it, empty for Python's own."""
+
+    name: str
+    dtype: str
+    values: tuple[float, ...]
+    is_list: bool = False
+
+    @property
+    def given(self) -> tuple[float, ...]:
+        """What each batch added."""
+        if self.is_list:
+            return self.values
+        before = (0.0, *self.values)
+        return tuple(now - then for then, now in zip(before, self.values, strict=False))
+
+
+@dataclass(frozen=True)
+class MonitorLook:
+    """A callback or scheduler that looked at a monitored key, when, and what it saw there."""
+
+    watcher: str
+    key: str
+    value: float
+    stage: str
+    epoch: int
+    batch: int
+
+
+@dataclass(frozen=True)
+class NotFinite:
+    """The first NaN or Inf that was logged under a key, and the operation that made it.
+
+    ``operation`` is in words ("log of 0") and empty where no operation made it out of finite
+    numbers; ``in_metric``: the operation was torchmetrics' own. ``broken`` names a parameter that
+    was no longer finite.
+    """
+
+    name: str
+    stage: str
+    operation: str = ""
+    location: Location | None = None
+    in_metric: bool = False
+    broken: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +137,7 @@ SHUFFLED = "shuffled"
 AGAIN = "again"  # the usual cut with other seeds: what moves is random
 REPEATED = "repeated"  # the usual cut after half of it: what moves was not reset
 HALF = "half"  # half of the samples: what does not move has nothing to show
+ALONE = "alone"  # one of several dataloaders, the others empty; its number follows
 
 
 @dataclass(frozen=True)
@@ -106,6 +160,7 @@ class EvaluationPass:
     replays: tuple[Replay, ...] = ()
     training_submodules: tuple[str, ...] = ()
     error: RunError | None = None
+    accumulators: tuple[Accumulator, ...] = ()
 
 
 @dataclass(frozen=True)

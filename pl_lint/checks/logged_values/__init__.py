@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pl_lint.checks.logged_values.fitted import (
+    judge_evaluated,
     judge_replay,
     judge_sanity_check,
     judge_training_means,
@@ -53,12 +54,13 @@ def logged_values(runs: Runs) -> Result:
     if trains:
         judge_training_means(runs.fit(), case, gathering)
         for replay in most_telling(runs.fit(), case):
-            judge_replay(replay, runs.fit(), case, gathering)
+            judge_replay(replay, runs.fit().events, case, gathering)
     if {"train", "validate"} <= set(case.stages):
         judge_sanity_check(runs, case, gathering)
     for stage in ("validate", "test"):
         if stage in case.stages:
             judge_rebatching(runs.rebatched(stage), case, gathering)
+            judge_evaluated(runs.rebatched(stage), case, gathering)
     keys = {event.name for event in runs.fit().events if event.on_epoch} if trains else set()
     nothing = f"no oracle judges {', '.join(sorted(keys))}" if keys else "it logs no epoch value"
     return _merged(gathering).result(nothing)

@@ -205,6 +205,8 @@ def _normaliser(moved: Moved) -> str:
 
 def cause_in_replay(replay: Replay) -> Cause:
     """Why a metric's logged value is not the metric of its own epoch's inputs."""
+    if "LTN133" in replay.formulas:
+        return _NEVER_GIVEN
     close = min(tolerance(replay.true) * 5, abs(replay.logged - replay.true) / 10)
     for code, (formula, remedy) in _REPLAY_CAUSES.items():
         value = replay.formulas.get(code)
@@ -218,6 +220,12 @@ def cause_in_replay(replay: Replay) -> Cause:
     return UNKNOWN
 
 
+_NEVER_GIVEN = Cause(
+    "LTN133",
+    "the metric object was logged and never given a batch",
+    "call its update in the step: self.log does not do it",
+)
+
 _REPLAY_CAUSES = {
     "LTN201": (
         "the metric with another stage's batches in it (or its own taken away by their reset)",
@@ -230,6 +238,18 @@ _REPLAY_CAUSES = {
     "LTN116": (
         "the metric with the batches of another dataloader in it",
         "keep one metric object for each dataloader",
+    ),
+    "LTN212": (
+        "the metric with the batches of another collection in it, which holds the same object,",
+        "build each collection from metrics of its own: collection.clone(prefix=...)",
+    ),
+    "LTN135": (
+        "the metric with its batches counted twice",
+        "call self.{metric}(...) or self.{metric}.update(...) for each batch, not both",
+    ),
+    "LTN134": (
+        "the metric with a part of its batches only, because it was reset before it was read,",
+        "leave the reset to Lightning where the object is logged, or call it right after compute()",
     ),
     "LTN203": (
         "the metric with the batches of earlier epochs still in it",

@@ -26,7 +26,7 @@ from pl_lint.facts.events import (
     LogEvent,
     Replay,
 )
-from pl_lint.facts.records import FitRecord
+from pl_lint.facts.records import EvaluationRecord, FitRecord
 from pl_lint.findings import Evidence, Finding
 
 # --- replayed metrics -----------------------------------------------------------------------------
@@ -44,22 +44,35 @@ def most_telling(record: FitRecord, case: CaseFacts) -> Iterator[Replay]:
 
 
 def _is_true(replay: Replay, case: CaseFacts) -> bool:
+    if "LTN133" in replay.formulas:
+        return False  # a metric of nothing is NaN, and no number is right for it
     return same(replay.logged, replay.true, value_tolerance(case, replay.name, replay.true))
 
 
-def judge_replay(replay: Replay, record: FitRecord, case: CaseFacts, into: Gathering) -> None:
+def judge_evaluated(record: EvaluationRecord, case: CaseFacts, into: Gathering) -> None:
+    """Metrics of an evaluation: what a fit shows, for a stage that it does not run."""
+    for done in record.passes:
+        if done.batching.label == USUAL and done.error is None:
+            for replay in done.replays:
+                if not _is_true(replay, case):
+                    judge_replay(replay, done.events, case, into)
+
+
+def judge_replay(
+    replay: Replay, events: tuple[LogEvent, ...], case: CaseFacts, into: Gathering
+) -> None:
     within = value_tolerance(case, replay.name, replay.true)
-    location = place_of(record.events, replay.name, replay.stage, case)
+    location = place_of(events, replay.name, replay.stage, case)
     evidence = Evidence(
         key=replay.name,
         logged=replay.logged,
         true=replay.true,
         tolerance=within,
         world=ONE_PROCESS,
-        how=f"epoch {replay.epoch} of a fit, {STAGE_WORDS[replay.stage]}; the truth is a fresh "
+        how=f"epoch {replay.epoch}, {STAGE_WORDS[replay.stage]}; the truth is a fresh "
         f"{replay.metric_class} given the same batches once",
     )
-    if same(replay.logged, replay.true, within):
+    if _is_true(replay, case):
         shows = [code for code, value in replay.formulas.items() if far(value, replay.true, within)]
         note_power(bool(shows), replay.name, into)
         into.clear(tuple(shows), location, evidence, case.module)

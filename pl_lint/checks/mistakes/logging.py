@@ -147,6 +147,88 @@ SHARED_BY_LOADERS = Mistake(
     """,
 )
 
+NEVER_GIVEN = Mistake(
+    "LTN133",
+    "metric-never-updated",
+    ("LOG33",),
+    """A metric object is logged and never given a batch.
+
+    What it does
+    ------------
+    Finds a logged metric that neither `update` nor a call has given anything in the whole run.
+
+    Why is this bad
+    ---------------
+    `self.log` does not update a metric. What is logged is the metric of nothing, mostly 0.0, with a
+    warning of torchmetrics that comes once.
+
+    Use instead
+    -----------
+        self.val_f1.update(prediction, target)
+        self.log("val_f1", self.val_f1)
+    """,
+)
+
+RESET_TOO_EARLY = Mistake(
+    "LTN134",
+    "metric-reset-too-early",
+    ("LOG34",),
+    """A metric is reset before its value is read: a part of its batches is missing.
+
+    What it does
+    ------------
+    Compares the value logged with the metric of all batches of its epoch, and names the reset where
+    the metric of those that were left gives the logged number.
+
+    Why is this bad
+    ---------------
+    Lightning computes the objects logged in training after `on_train_epoch_end`. A reset in that
+    hook empties them before: 0.0 was logged where .6667 was true. A reset in a step leaves the last
+    batch only.
+
+    Example
+    -------
+        def training_step(self, batch, batch_idx):
+            self.train_acc(self(batch[0]), batch[1])
+            self.log("train_acc", self.train_acc, on_step=False, on_epoch=True)
+
+        def on_train_epoch_end(self):
+            self.train_acc.reset()
+
+    Use instead
+    -----------
+    Leave the reset out: Lightning resets the objects that it logs. Where compute() is called by
+    hand, reset right after it.
+
+    References
+    ----------
+    Lightning-AI/torchmetrics issue 811.
+    """,
+)
+
+COUNTED_TWICE = Mistake(
+    "LTN135",
+    "batch-counted-twice",
+    ("LOG35",),
+    """A metric is called and updated with the same batch.
+
+    What it does
+    ------------
+    Finds a second `update` of a metric with the very tensors that it was given in the same batch,
+    where the value without it is another one.
+
+    Why is this bad
+    ---------------
+    Calling a metric updates it already. Sums and confusion counts are twice as large: 56 was logged
+    where 28 was true.
+
+    Use instead
+    -----------
+        self.confusion.update(prediction, target)
+        self.log("hits", self.confusion)
+    """,
+)
+
 REDUCED_MEANS = Mistake(
     "LTN121",
     "means-summed",

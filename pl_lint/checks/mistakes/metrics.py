@@ -79,3 +79,33 @@ UNWEIGHTED_MEANS = Mistake(
         self.log("val_loss", self.val_loss)
     """,
 )
+
+SHARED_MEMBERS = Mistake(
+    "LTN212",
+    "members-shared-by-collections",
+    ("MET12",),
+    """Two collections hold the same metric object, and each one's batches are in both.
+
+    What it does
+    ------------
+    Records through which collection each batch came to a metric, and compares the value logged
+    through a collection with the metric of that collection's own batches.
+
+    Why is this bad
+    ---------------
+    A MetricCollection keeps references, not copies. Two collections built from one dict of metrics
+    add to the same states, and resetting one empties the other.
+
+    Example
+    -------
+        scores = {"f1": F1Score(task="binary")}
+        self.first_head = MetricCollection(scores, prefix="first/")
+        self.second_head = MetricCollection(scores, prefix="second/")
+
+    Use instead
+    -----------
+        scores = MetricCollection({"f1": F1Score(task="binary")})
+        self.first_head = scores.clone(prefix="first/")
+        self.second_head = scores.clone(prefix="second/")
+    """,
+)

@@ -36,11 +36,22 @@ class Moment:
 
 @dataclass(frozen=True, eq=False)  # compared by identity: the arguments are tensors
 class Update:
-    """One batch given to a metric: the arguments as they were, and when."""
+    """One batch given to a metric: the arguments as they were, and when.
+
+    ``via`` is the id of the collection that passed them on, ``tensors`` those of the tensors among
+    them: the same tensors given twice in one batch are one batch counted twice.
+    """
 
     moment: Moment
     arguments: tuple[Any, ...]
     keywords: Mapping[str, Any]
+    via: int | None = None
+    tensors: tuple[int, ...] = ()
+
+    def repeats(self, other: Update) -> bool:
+        """Whether these are the same tensors in the same batch, not only the same numbers."""
+        same = self.tensors == other.tensors and self.moment == other.moment
+        return bool(self.tensors) and same and _equal(self.arguments, other.arguments)
 
 
 @dataclass
@@ -67,6 +78,7 @@ class MetricTap:
         # Beside the tensors, not in them: a tensor's attributes would go into the user's
         # checkpoints.
         self._origins: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        self._collections: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
     def history(self, metric: Metric) -> History:
         # The history keeps the metric alive, so that its id stays its own.
@@ -83,6 +95,9 @@ class MetricTap:
                 MetricCollection, "__call__", self._watched_call(MetricCollection.__call__)
             ),
             patch.object(MetricCollection, "update", self._watched_update(MetricCollection.update)),
+            patch.object(
+                MetricCollection, "compute", self._watched_collection(MetricCollection.compute)
+            ),
         ):
             yield self
 
@@ -97,6 +112,14 @@ class MetricTap:
         operation, metric, moment = made
         # What an earlier epoch computed is no longer the metric's value: `min(self.best, value)`.
         return (operation, metric) if moment.same_epoch(self.moment) else None
+
+    def collection_of(self, value: Any) -> MetricCollection | None:
+        """The collection that computed a value."""
+        return self._collections.get(value) if isinstance(value, torch.Tensor) else None
+
+    @property
+    def inside_metric(self) -> bool:
+        return self._depth > 0
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -152,6 +175,19 @@ class MetricTap:
 
         return compute
 
+    def _watched_collection(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """A collection's ``compute``: its members are seen by themselves."""
+
+        @functools.wraps(original)
+        def compute(collection: Any, *args: Any, **kwargs: Any) -> Any:
+            result = original(collection, *args, **kwargs)
+            for value in result.values() if isinstance(result, dict) else ():
+                if isinstance(value, torch.Tensor):
+                    self._collections[value] = collection
+            return result
+
+        return compute
+
     def _watched_reset(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def reset(metric: Metric, *args: Any, **kwargs: Any) -> Any:
@@ -168,7 +204,9 @@ class MetricTap:
     def _record_update(self, metric: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self._depth:
             return
-        update = Update(self.moment, frozen(args), frozen(kwargs))
+        via = id(metric) if isinstance(metric, MetricCollection) else None
+        given = tuple(id(a) for a in args if isinstance(a, torch.Tensor) and a.numel() > 1)
+        update = Update(self.moment, frozen(args), frozen(kwargs), via, given)
         for member in members(metric):
             history = self.history(member)
             history.updates.append(update)
@@ -191,6 +229,13 @@ def members(metric: Any) -> list[Metric]:
     if isinstance(metric, MetricCollection):
         return list(metric.values(copy_state=False))
     return [metric]
+
+
+def _equal(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    return len(one) == len(other) and all(
+        isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and torch.equal(a, b)
+        for a, b in zip(one, other, strict=True)
+    )
 
 
 def frozen(value: Any) -> Any:

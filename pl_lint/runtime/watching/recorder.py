@@ -10,20 +10,24 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import patch
 
 import torch
-from torchmetrics import Metric
+from torchmetrics import Metric, MetricCollection
 
-from pl_lint.facts.events import EpochValues, LogEvent, Replay
+from pl_lint.facts.events import EpochValues, LogEvent, MonitorLook, Replay
 from pl_lint.findings import Location
 from pl_lint.runtime.namespace import Namespace
+from pl_lint.runtime.watching.accumulators import Accumulators
 from pl_lint.runtime.watching.callsite import caller
 from pl_lint.runtime.watching.metrics import MetricTap, Moment, scalar
-from pl_lint.runtime.watching.replays import replays_of
+from pl_lint.runtime.watching.monitors import watched_looks
+from pl_lint.runtime.watching.replays import Logged, replays_of
+
+HALF = (torch.float16, torch.bfloat16)
 
 SizesByStage = Mapping[str, Sequence[tuple[int, ...]]]
 
@@ -45,12 +49,16 @@ class Recorder:
     training_submodules: set[str] = field(default_factory=set)
     normalisers: Callable[[Any], dict[str, float]] = lambda value: {}
     metric_names: dict[int, str] = field(default_factory=dict)
+    looks: list[MonitorLook] = field(default_factory=list)
+    accumulators: Accumulators = field(default_factory=Accumulators)
     _line: Location | None = None
     _python_number: bool = False
     _sync_dist: bool = False
     _origin: tuple[str, Metric | None] | None = None
     _normalisers: dict[str, float] = field(default_factory=dict)
-    _epoch_events: list[tuple[LogEvent, Metric | None]] = field(default_factory=list)
+    _dtype: str = ""
+    _collection: Any = None
+    _epoch_events: list[Logged] = field(default_factory=list)
 
     @property
     def moment(self) -> Moment:
@@ -64,10 +72,15 @@ class Recorder:
     def watching(self) -> Iterator[None]:
         module = self.namespace.LightningModule
         results = self.namespace.ResultCollection
-        with (
+        watched = (
             patch.object(module, "log", self._watched_log(module.log)),
+            patch.object(module, "log_dict", self._watched_log_dict(module.log_dict)),
             patch.object(results, "log", self._watched_result_log(results.log)),
-        ):
+            watched_looks(self.namespace, self.looks, lambda: self.moment),
+        )
+        with ExitStack() as stack:
+            for each in watched:
+                stack.enter_context(each)
             yield
 
     def enter_batch(
@@ -82,11 +95,11 @@ class Recorder:
 
     def close_epoch(self, stage: str, epoch: int, values: Mapping[str, Any], sanity: bool) -> None:
         """Keep the epoch's values and replay the metrics behind them."""
-        events = [pair for pair in self._epoch_events if pair[0].stage == stage]
-        self._epoch_events = [pair for pair in self._epoch_events if pair[0].stage != stage]
+        events = [each for each in self._epoch_events if each.event.stage == stage]
+        self._epoch_events = [each for each in self._epoch_events if each.event.stage != stage]
         if sanity:
             return
-        logged = {event.name for event, _ in events}
+        logged = {each.event.name for each in events}
         numbers = {name: scalar(value) for name, value in values.items() if name in logged}
         kept = {name: value for name, value in numbers.items() if value is not None}
         self.epochs.append(EpochValues(stage, epoch, kept))
@@ -109,9 +122,25 @@ class Recorder:
             self._sync_dist = bool(asked.get("sync_dist"))
             self._origin = self.tap.origin_of(value)
             self._normalisers = self.normalisers(value)
+            half = isinstance(value, torch.Tensor) and value.dtype in HALF
+            self._dtype = str(value.dtype).removeprefix("torch.") if half else ""
             return original(module, name, value, *args, **kwargs)
 
         return log
+
+    def _watched_log_dict(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """``log_dict`` of a collection: which one its members are logged through."""
+
+        @functools.wraps(original)
+        def log_dict(module: Any, dictionary: Any, *args: Any, **kwargs: Any) -> Any:
+            is_collection = isinstance(dictionary, MetricCollection)
+            self._collection = dictionary if is_collection else None
+            try:
+                return original(module, dictionary, *args, **kwargs)
+            finally:
+                self._collection = None
+
+        return log_dict
 
     def _watched_result_log(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """``_ResultCollection.log``: the flags as resolved, the batch size as used."""
@@ -157,10 +186,18 @@ class Recorder:
             python_number=self._python_number,
             sanity=moment.sanity,
             normalisers=self._normalisers,
+            dtype=self._dtype,
         )
         self.events.append(event)
         if event.on_epoch:
-            self._epoch_events.append((event, metric))
+            self._epoch_events.append(Logged(event, metric, self._via(value)))
+
+    def _via(self, value: Any) -> int | None:
+        """The collection that a value is logged through, or that computed it."""
+        collection = self._collection
+        if collection is None:
+            collection = self.tap.collection_of(value)
+        return None if collection is None else id(collection)
 
     def _metric_name(self, metric: Metric | None) -> str:
         return (

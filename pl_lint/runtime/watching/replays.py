@@ -6,7 +6,9 @@ objects. Codes are those of the catalogue; the formulas stand beside them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torchmetrics import Metric
@@ -19,31 +21,44 @@ from pl_lint.runtime.watching.metrics import History, MetricTap, Update, replay,
 MOST_BATCHES_FOR_FORMULAS = 16
 
 
+@dataclass(frozen=True)
+class Logged:
+    """A logged epoch value, the metric that made it, and the collection that it was logged
+    through."""
+
+    event: LogEvent
+    metric: Metric | None
+    via: int | None = None
+
+
 def replays_of(
     tap: MetricTap,
     stage: str,
     epoch: int,
     values: Mapping[str, float],
-    events: Sequence[tuple[LogEvent, Metric | None]],
+    logged: Sequence[Logged],
 ) -> Iterator[Replay]:
     """One replay for each epoch value that a metric made and that one number can say."""
-    made_by = {event.name: (event, metric) for event, metric in events if metric is not None}
+    made_by = {each.event.name: each for each in logged if each.metric is not None}
     with tap.paused(), torch.random.fork_rng():
-        for name, (event, metric) in made_by.items():
+        for name, each in made_by.items():
             if name not in values:
                 continue
-            found = _replay(tap.history(metric), event, stage, epoch, values[name])
+            assert each.metric is not None
+            found = _replay(tap.history(each.metric), each, stage, epoch, values[name])
             if found is not None:
                 yield found
 
 
 def _replay(
-    history: History, event: LogEvent, stage: str, epoch: int, logged: float
+    history: History, logged: Logged, stage: str, epoch: int, value: float
 ) -> Replay | None:
+    event = logged.event
     tracker = is_tracker(type(history.metric).__name__)
     belongs = _since_training_began if tracker else _of_this_epoch
-    updates = [update for update in history.updates if belongs(update, event, stage, epoch)]
-    true = replay(history.metric, updates) if updates else None
+    given = [update for update in history.updates if belongs(update, event, stage, epoch)]
+    updates = _counted_once(_through(given, logged.via))
+    true = replay(history.metric, updates) if updates else _of_nothing(history)
     if true is None:
         return None
     averaging = {} if tracker else {**_averaging(history, updates), **_unweighted(history, updates)}
@@ -55,14 +70,59 @@ def _replay(
         metric=attribute,
         metric_class=type(history.metric).__name__,
         origin=operation,
-        logged=logged,
+        logged=value,
         true=true,
         formulas={
             **averaging,
             **_never_reset(history, updates, stage, epoch),
             **_state(history, updates, stage),
+            **({} if updates else {"LTN133": value}),
         },
+        finite_inputs=all(map(_is_finite, updates)),
+        mixed_scores=_has_mixed_scores(history.metric, updates),
     )
+
+
+def _through(updates: Sequence[Update], via: int | None) -> list[Update]:
+    """What one collection gave to a metric that another one gives batches to as well."""
+    mine = [update for update in updates if update.via == via]
+    return mine if mine else list(updates)
+
+
+def _counted_once(updates: Sequence[Update]) -> list[Update]:
+    """Without the second ``update`` of a batch that ``forward`` has counted already."""
+    once: list[Update] = []
+    for update in updates:
+        if not any(map(update.repeats, once[-2:])):
+            once.append(update)
+    return once
+
+
+def _of_nothing(history: History) -> float | None:
+    """NaN, the metric of no data at all, where a metric was computed and never given anything."""
+    own_state = bool(history.metric._defaults) and not list(history.metric.children())
+    used = not history.updates and bool(history.at_compute)
+    return math.nan if used and own_state else None
+
+
+def _is_finite(update: Update) -> bool:
+    given = (*update.arguments, *update.keywords.values())
+    numbers = (each for each in given if isinstance(each, (float, torch.Tensor)))
+    return all(bool(torch.isfinite(torch.as_tensor(each)).all()) for each in numbers)
+
+
+def _has_mixed_scores(metric: Metric, updates: Sequence[Update]) -> bool:
+    """Binary and multilabel metrics take scores beyond [0, 1] for logits, batch by batch
+    (``_binary_precision_recall_curve_format`` and its like)."""
+    if not type(metric).__name__.startswith(("Binary", "Multilabel")):
+        return False
+    scores = [u.arguments[0] for u in updates if u.arguments and _is_score(u.arguments[0])]
+    inside = [bool(((score >= 0) & (score <= 1)).all()) for score in scores]
+    return any(inside) and not all(inside)
+
+
+def _is_score(value: object) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_floating_point() and value.numel() > 0
 
 
 def _since_training_began(update: Update, event: LogEvent, stage: str, epoch: int) -> bool:
@@ -85,7 +145,7 @@ def _averaging(history: History, updates: Sequence[Update]) -> dict[str, float]:
     computed.  LTN102: Σ bᵢ·metric(batch i) / Σ bᵢ.
     """
     weights = [update.moment.samples for update in updates]
-    if len(updates) > MOST_BATCHES_FOR_FORMULAS or None in weights:
+    if not updates or len(updates) > MOST_BATCHES_FOR_FORMULAS or None in weights:
         return {}
     held = dict(history.at_compute)
     running = [
@@ -101,7 +161,7 @@ def _unweighted(history: History, updates: Sequence[Update]) -> dict[str, float]
     if type(history.metric).__name__ != "MeanMetric":
         return {}
     numbers = [scalar(update.arguments[0]) for update in updates if _is_one_number(update)]
-    if len(numbers) != len(updates) or None in numbers:
+    if not numbers or len(numbers) != len(updates) or None in numbers:
         return {}
     return {"LTN218": sum(number or 0.0 for number in numbers) / len(numbers)}
 
@@ -150,16 +210,22 @@ def _why_different(
     """The code of the mistake that left these inputs in the metric.
 
     LTN201: another stage's batches are in it (or its reset took ours away). LTN203: an earlier
-    pass's. LTN116: another dataloader's. LTN204: the sanity check's only.
+    pass's. LTN212: those of another collection. LTN116: another dataloader's. LTN135: the same ones
+    twice. LTN204: the sanity check's only. LTN134: some of ours were taken away too early.
     """
     foreign = [update for update in held if update not in updates]
     if any(update.moment.stage != stage for update in foreign):
         return "LTN201"
-    if not foreign:  # ours were taken away: by another stage's reset, or by a reset of our own
+    if not foreign:
         shared = any(update.moment.stage != stage for update in history.updates)
-        return "LTN201" if shared else ""
-    epochs = {update.moment.epoch for update in updates}
+        return "LTN201" if shared else "LTN134"
     unasked = [update for update in foreign if not update.moment.sanity]
+    if not unasked:
+        return "LTN204"
+    epochs = {update.moment.epoch for update in updates}
     if any(update.moment.epoch not in epochs for update in unasked):
         return "LTN203"
-    return "LTN116" if unasked else "LTN204"
+    if any(update.via != updates[0].via for update in unasked if updates):
+        return "LTN212"
+    twice = all(any(map(update.repeats, updates)) for update in unasked)
+    return "LTN135" if twice else "LTN116"

@@ -61,12 +61,19 @@ def watcher(
             self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
         ) -> None:
             sanity, epoch = trainer.sanity_checking, trainer.current_epoch
+            self._note_sums(pl_module)
             recorder.enter_batch("validate", epoch, batch_idx, dataloader_idx, sanity)
 
         def on_validation_batch_end(self, trainer: Any, pl_module: Any, *args: Any) -> None:
             recorder.training_submodules.update(_left_in_training(pl_module))
 
+        def _note_sums(self, pl_module: Any) -> None:
+            """Once a batch is over, with all hooks of the module's own."""
+            if recorder.moment.stage in ("validate", "test") and recorder.moment.batch >= 0:
+                recorder.accumulators.note(pl_module)
+
         def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+            self._note_sums(pl_module)
             recorder.leave_batches()
 
         def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
@@ -76,6 +83,7 @@ def watcher(
         def on_test_batch_start(
             self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
         ) -> None:
+            self._note_sums(pl_module)
             recorder.enter_batch("test", trainer.current_epoch, batch_idx, dataloader_idx, False)
 
         on_test_batch_end = on_validation_batch_end
