@@ -63,3 +63,46 @@ LOST_STATE = Mistake(
             self.steps_seen = checkpoint["steps_seen"]
     """,
 )
+
+UNPAIRED_STATE = Mistake(
+    "LTN311",
+    "state-saved-or-loaded-only",
+    ("CKP11",),
+    """State is saved that nobody loads, or a callback saves none of what it counts.
+
+    What it does
+    ------------
+    Resumes a fit after an epoch and inside one, and compares it with the fit that was never
+    interrupted. Attributes of the user's own callbacks that had another value are named, and those
+    of a module that has one of the two checkpoint hooks without the other.
+
+    Why is this bad
+    ---------------
+    The counter that thaws a backbone, slows the learning rate or turns on a loss begins anew: the
+    resumed run trains another model. The half that was written makes the checkpoint look complete.
+
+    Example
+    -------
+        class Thawing(Callback):
+            def on_train_epoch_start(self, trainer, pl_module):
+                self.epochs += 1
+                pl_module.backbone.requires_grad_(self.epochs > 5)
+
+    Use instead
+    -----------
+        class Thawing(Callback):
+            def on_train_epoch_start(self, trainer, pl_module):
+                self.epochs += 1
+                pl_module.backbone.requires_grad_(self.epochs > 5)
+
+            def state_dict(self):
+                return {"epochs": self.epochs}
+
+            def load_state_dict(self, state):
+                self.epochs = state["epochs"]
+
+    References
+    ----------
+    Lightning-AI/pytorch-lightning issue 2631.
+    """,
+)

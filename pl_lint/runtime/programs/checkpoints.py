@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
 import torch
 
+from pl_lint.facts.events import RunError
 from pl_lint.runtime.namespace import Namespace
-from pl_lint.runtime.watching.attributes import plain_attributes
+from pl_lint.runtime.watching.states import training_state
+
+if TYPE_CHECKING:
+    from pl_lint.runtime.programs.interruption import Interruption
 
 BEST_KEEPER = "BestKeeper"
 
@@ -64,10 +69,16 @@ class RandomStates:
 
     def __init__(self) -> None:
         self._fresh: dict[str, Any] | None = None
+        self._restored: dict[str, Any] = {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._fresh = random_state()
+        self._fresh, self._restored = random_state(), state
         set_random_state(state)
+
+    def restore_again(self) -> None:
+        """Before the first batch after an interruption inside an epoch: making the loader's
+        iterator has drawn once more than the whole run did."""
+        set_random_state(self._restored)
 
     @contextmanager
     def while_loading(self) -> Iterator[None]:
@@ -101,7 +112,7 @@ def set_random_state(state: dict[str, Any]) -> None:
     random.setstate((version, tuple(internal), next_gauss))
 
 
-def random_state_keeper(namespace: Namespace, states: RandomStates) -> Any:
+def random_state_keeper(namespace: Namespace, interruption: Interruption) -> Any:
     """Puts the random generators into the checkpoint, so that a resumed run can draw the same.
 
     Restoring them in ``on_train_start`` is too late: ``FitLoop.setup_data`` has already called
@@ -109,27 +120,43 @@ def random_state_keeper(namespace: Namespace, states: RandomStates) -> Any:
     """
 
     class RandomStateKeeper(namespace.Callback):  # type: ignore[misc, name-defined]
+        def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+            interruption.trainer = trainer
+
         def state_dict(self) -> dict[str, Any]:
-            return random_state()
+            return interruption.state()
 
         def load_state_dict(self, state: dict[str, Any]) -> None:
-            states.restore(state)
+            interruption.restore(state)
 
     return RandomStateKeeper()
 
 
 @dataclass
 class StateDiary:
-    """The module's plain attributes at a few moments, to name what a checkpoint has lost."""
+    """The state of a training at a few moments, to name what a checkpoint has lost."""
 
     by_moment: dict[str, dict[str, str]] = field(default_factory=dict)
 
+    def note(self, moment: str, trainer: Any) -> None:
+        self.by_moment[moment] = training_state(trainer)
+
 
 def diarist(namespace: Namespace, diary: StateDiary) -> Any:
-    """Notes the plain attributes at the start of every training epoch."""
+    """Notes the state of the training at the start of every epoch."""
 
     class Diarist(namespace.Callback):  # type: ignore[misc, name-defined]
         def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-            diary.by_moment[f"epoch {trainer.current_epoch}"] = plain_attributes(pl_module)
+            diary.note(f"epoch {trainer.current_epoch}", trainer)
 
     return Diarist()
+
+
+def is_refusal(error: RunError) -> bool:
+    """Whether loading with ``weights_only`` refused what was saved."""
+    return "Unpickling" in error.kind or "weights_only" in error.message.lower()
+
+
+def can_trust(load: Any) -> bool:
+    """Whether this Lightning can be told to load everything (``weights_only`` came with 2.6)."""
+    return "weights_only" in inspect.signature(load).parameters

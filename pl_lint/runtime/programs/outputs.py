@@ -21,6 +21,7 @@ from pl_lint.runtime.programs.common import (
     with_module,
 )
 from pl_lint.runtime.specs import RunSpec
+from pl_lint.runtime.watching.states import module_state
 
 # Predictions say most; a module without predict data is compared by what it logs.
 STAGES = ("predict", "validate", "test")
@@ -40,7 +41,8 @@ def outputs_of(module: Any, spec: RunSpec, directory: Path) -> Outputs:
     with caught(errors, stage):
         seed_all(spec.seed)
         values = _outputs(subject, stage, directory) if stage else {}
-    return Outputs(stage=stage, values=values, error=errors[0] if errors else None)
+    error = errors[0] if errors else None
+    return Outputs(stage=stage, values=values, error=error, state=module_state(module))
 
 
 def _outputs(subject: Subject, stage: str, directory: Path) -> Mapping[str, float]:

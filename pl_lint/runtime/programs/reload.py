@@ -10,6 +10,7 @@ import torch
 
 from pl_lint.facts.events import RunError
 from pl_lint.facts.records import Outputs, ReloadRecord
+from pl_lint.runtime.programs.checkpoints import can_trust, is_refusal
 from pl_lint.runtime.programs.common import caught, digests_of, fresh
 from pl_lint.runtime.programs.outputs import outputs_of
 from pl_lint.runtime.specs import RunSpec
@@ -20,25 +21,38 @@ def run(spec: RunSpec, directory: Path, rank: int) -> ReloadRecord:
     """``inputs``: ``checkpoint``."""
     trained = fresh(spec)
     kind, path = type(trained.module), spec.inputs["checkpoint"]
-    errors: list[RunError] = []
     with watched_construction(kind) as built:
         fresh(spec)
     left_out = {name: built.arguments[name] for name in built.ignored if name in built.arguments}
-    loaded = None
-    with watched_construction(kind) as rebuilt, caught(errors, "load_from_checkpoint"):
-        loaded = kind.load_from_checkpoint(path, map_location="cpu", **left_out)
+    refused = None
+    loaded, rebuilt, error = _loaded(kind, path, left_out)
+    if error is not None and is_refusal(error) and can_trust(kind.load_from_checkpoint):
+        refused = error
+        loaded, rebuilt, error = _loaded(kind, path, {**left_out, "weights_only": False})
     # One that was built and could not take the weights counts: lost arguments change their shapes.
     was_built = loaded is not None or bool(rebuilt.arguments)
     return ReloadRecord(
         rank=rank,
         case=trained.facts(),
-        error=errors[0] if errors else None,
+        error=error,
+        refused=refused,
         ignored=tuple(sorted(left_out)),
         arguments=_differing(built, rebuilt) if was_built else {},
         weights=_differing_weights(path, loaded) if loaded is not None else (),
         outputs=outputs_of(loaded, spec, directory) if loaded is not None else Outputs(),
         again=outputs_of(loaded, spec, directory) if loaded is not None else Outputs(),
     )
+
+
+def _loaded(
+    kind: Any, path: str, arguments: Mapping[str, Any]
+) -> tuple[Any, Construction, RunError | None]:
+    """The loaded module if it could be loaded, and how it was built."""
+    errors: list[RunError] = []
+    loaded = None
+    with watched_construction(kind) as rebuilt, caught(errors, "load_from_checkpoint"):
+        loaded = kind.load_from_checkpoint(path, map_location="cpu", **arguments)
+    return loaded, rebuilt, errors[0] if errors else None
 
 
 def _differing_weights(path: str, loaded: Any) -> tuple[str, ...]:

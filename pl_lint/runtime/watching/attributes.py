@@ -25,10 +25,32 @@ def plain_attributes(module: torch.nn.Module) -> dict[str, str]:
     return {
         f"{prefix}.{name}" if prefix else name: text
         for prefix, child in module.named_modules()
-        if not _is_library(child)
+        if not is_library(child)
         for name, value in _attributes(child, house)
         if (text := _printed(value)) is not None
     }
+
+
+def own_attributes(holder: Any) -> dict[str, str]:
+    """The same of an object that is no module: a callback, an optimizer of the user's own."""
+    return {
+        name: text for name, value in _attributes(holder) if (text := _printed(value)) is not None
+    }
+
+
+def is_library(value: Any) -> bool:
+    """Whether an object's class is Python's own or one of the libraries that modules are made
+    with."""
+    package = type(value).__module__.split(".")[0]
+    return package in _LIBRARIES or package in sys.stdlib_module_names
+
+
+def printed_tensor(tensor: torch.Tensor) -> str:
+    """A tensor in a few characters: its value if it has one only, else shape and fingerprint."""
+    if tensor.numel() == 1:
+        return f"{tensor.item():.6g}"
+    data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    return f"tensor{tuple(tensor.shape)}#{hashlib.blake2b(data, digest_size=4).hexdigest()}"
 
 
 def _attributes(holder: Any, house: Collection[str] = ()) -> Iterator[tuple[str, Any]]:
@@ -45,20 +67,12 @@ def _is_plain_object(value: Any) -> bool:
     """An instance of the user's own class that no checkpoint holds and no library made."""
     if isinstance(value, (type, torch.nn.Module)) or not hasattr(value, "__dict__"):
         return False
-    return not callable(value) and not _is_library(value)
-
-
-def _is_library(value: Any) -> bool:
-    package = type(value).__module__.split(".")[0]
-    return package in _LIBRARIES or package in sys.stdlib_module_names
+    return not callable(value) and not is_library(value)
 
 
 def _printed(value: Any) -> str | None:
     if isinstance(value, torch.Tensor):
-        if value.numel() == 1:
-            return f"{value.item():.6g}"
-        data = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-        return f"tensor{tuple(value.shape)}#{hashlib.blake2b(data, digest_size=4).hexdigest()}"
+        return printed_tensor(value)
     if isinstance(value, _KINDS):
         return repr(value)[:80]
     if isinstance(value, (list, tuple, dict)) and all(_is_simple(item) for item in _items(value)):

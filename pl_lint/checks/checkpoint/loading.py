@@ -1,0 +1,109 @@
+"""``load_from_checkpoint``: is what comes back what was trained?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pl_lint.checks.checkpoint.wording import (
+    PLAIN_ARGUMENTS,
+    SAVE_ARGUMENTS,
+    SAVE_STATE,
+    at_line,
+    differing,
+    essence,
+    found,
+    is_refusal,
+    place_of,
+    refused,
+)
+from pl_lint.checks.registry import Gathering
+from pl_lint.checks.values.numbers import same, shown, tolerance
+from pl_lint.facts.events import CaseFacts, RunError
+from pl_lint.facts.records import FitRecord, Outputs, ReloadRecord
+from pl_lint.findings import Finding
+
+
+def judge_loading(fit: FitRecord, record: ReloadRecord, case: CaseFacts, into: Gathering) -> None:
+    if record.refused is not None:
+        into.findings.append(refused(case, "load_from_checkpoint", record.refused))
+    if record.error is not None:
+        into.findings.append(_load_error(record.error, record.arguments, case))
+        return
+    if record.arguments:
+        into.findings.append(_lost_arguments(record.arguments, case))
+    elif record.weights:
+        into.findings.append(found(case, "LTN310", _lost_weights(record.weights), SAVE_STATE))
+    else:
+        _judge_outputs(fit, record, case, into)
+
+
+def _judge_outputs(fit: FitRecord, record: ReloadRecord, case: CaseFacts, into: Gathering) -> None:
+    """What the trained module said at the end of its fit, beside what the loaded one says."""
+    trained, loaded, again = fit.outputs, record.outputs, record.again
+    stage, lost = trained.stage, _lost(trained, loaded, again)
+    error = trained.error or loaded.error
+    if error is not None:
+        into.undecided.append(f"{stage} after training or loading: {error}")
+        return
+    if not trained.values:
+        into.untriggered.append("the module predicts and logs nothing that could be compared")
+        return
+    for name, true in trained.values.items():
+        value, other = (of.values.get(name, float("nan")) for of in (loaded, again))
+        if same(value, true, tolerance(true)):
+            into.passed += 1
+        elif not same(value, other, tolerance(value)):
+            into.undecided.append(f"{stage}: {name!r} differs between two equal evaluations")
+        else:
+            text = (
+                f"after load_from_checkpoint, {stage} gives {name!r} as {shown(value)}, before it "
+                f"was {shown(true)}, with equal weights and arguments"
+            )
+            into.findings.append(_lost_output(text, lost, fit, case))
+            return
+    into.notes += [
+        f"not in the checkpoint, to no effect on {stage}: {text}{at_line(name, fit.places)}"
+        for name, text in lost.items()
+    ]
+
+
+def _lost(trained: Outputs, loaded: Outputs, again: Outputs) -> dict[str, str]:
+    """State that the loaded module does not have, nor gets when it is used."""
+    kept = {name for name, text in loaded.state.items() if again.state.get(name) == text}
+    steady = {n: t for n, t in trained.state.items() if n not in loaded.state or n in kept}
+    return differing(steady, loaded.state, "after loading")
+
+
+def _lost_output(text: str, lost: Mapping[str, str], fit: FitRecord, case: CaseFacts) -> Finding:
+    if lost:
+        text += "; " + ", ".join(list(lost.values())[:3])
+    return found(case, "LTN310", text, SAVE_STATE, place_of(lost, fit.places))
+
+
+def _load_error(
+    error: RunError, arguments: Mapping[str, Sequence[str]], case: CaseFacts
+) -> Finding:
+    text = f"load_from_checkpoint raised {error.kind}: {essence(error)}"
+    if arguments:
+        return _lost_arguments(arguments, case, f"; {text}")
+    if error.kind == "TypeError" and "missing" in error.message:
+        return found(case, "LTN306", text, SAVE_ARGUMENTS)
+    if is_refusal(error):
+        return found(case, "LTN309", text, PLAIN_ARGUMENTS)
+    return found(
+        case, "checkpoint", text, "load it by hand with load_from_checkpoint to see the traceback"
+    )
+
+
+def _lost_arguments(
+    arguments: Mapping[str, Sequence[str]], case: CaseFacts, consequence: str = ""
+) -> Finding:
+    name, (built, loaded) = next(iter(arguments.items()))
+    text = f"built with {name}={built}, loaded from its own checkpoint with {name}={loaded}"
+    if len(arguments) > 1:
+        text += f" (and {len(arguments) - 1} more arguments)"
+    return found(case, "LTN306", text + consequence, SAVE_ARGUMENTS)
+
+
+def _lost_weights(names: Sequence[str]) -> str:
+    return f"{len(names)} tensors of the loaded module differ from the checkpoint: {names[0]}"

@@ -1,0 +1,194 @@
+"""``fit(ckpt_path=...)``: does a resumed fit end as the one that was never interrupted?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pl_lint.checks.checkpoint.wording import (
+    SAVE_STATE,
+    at_line,
+    differing,
+    essence,
+    found,
+    is_refusal,
+    place_of,
+    refused,
+)
+from pl_lint.checks.registry import Gathering, Runs
+from pl_lint.checks.values.numbers import same, tolerance
+from pl_lint.facts.events import CaseFacts, LogEvent, RunError
+from pl_lint.facts.records import FitRecord
+from pl_lint.findings import Finding
+
+_CALL = "fit(ckpt_path=...)"
+_PAIR_HOOKS = "write on_load_checkpoint beside on_save_checkpoint, with the same keys"
+_SEED_DATA = (
+    "draw what is random in the data from the generators that Lightning seeds, or from the epoch "
+    "and the index: a generator of the data set's own starts anew with a resumed run"
+)
+_PAIR_STATE = "give the callback a state_dict and a load_state_dict"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a fit was interrupted: its name in the diary, and what may be compared after it.
+
+    Averages over an epoch that was interrupted are lost in Lightning's own hands: inside an epoch
+    only what validation logs is held against the whole fit.
+    """
+
+    name: str
+    words: str
+    stages: tuple[str, ...]
+
+
+_EPOCH_END = Moment("epoch 1", "after an epoch", ("train", "validate"))
+_MIDDLE = Moment("middle", "inside an epoch", ("validate",))
+
+
+def judge_resuming(runs: Runs, case: CaseFacts, into: Gathering) -> None:
+    whole = runs.fit()
+    if whole.epochs_run < whole.epochs_planned:
+        into.undecided.append(f"resuming: the fit stopped after {whole.epochs_run} epoch")
+        return
+    record = runs.resumed()
+    if record.refused is not None:
+        _add(refused(case, _CALL, record.refused), into)
+    if record.from_epoch is None:
+        return
+    if record.from_epoch.error is not None:
+        _add(_resume_error(record.from_epoch.error, case), into)
+        return
+    said = _judge_from(_EPOCH_END, record.from_epoch, _NOTHING, runs, case, into)
+    if record.from_middle is None:
+        into.untriggered.append("resuming inside an epoch: there is no middle to resume from")
+    elif record.from_middle.error is not None:
+        _add(_resume_error(record.from_middle.error, case), into)
+    else:
+        _judge_from(_MIDDLE, record.from_middle, said, runs, case, into)
+
+
+def _add(finding: Finding, into: Gathering) -> None:
+    """Unless loading has found the same."""
+    if finding.code not in {each.code for each in into.findings}:
+        into.findings.append(finding)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What was found or noted to be lost already: not to be said again."""
+
+    found: frozenset[str] = frozenset()
+    noted: frozenset[str] = frozenset()
+
+
+_NOTHING = _Said()
+
+
+def _judge_from(
+    moment: Moment, resumed: FitRecord, said: _Said, runs: Runs, case: CaseFacts, into: Gathering
+) -> _Said:
+    whole = runs.fit()
+    lost = differing(_state(whole, moment), _state(resumed, moment), "after resuming")
+    changed = set(_changed_values(whole, resumed, moment))
+    equal = whole.digests == resumed.digests
+    if equal and not (lost and changed):
+        into.passed += bool(whole.steps)
+        into.notes += [
+            f"lost on resume {moment.words}, to no effect here: {text}{at_line(name, whole.places)}"
+            for name, text in lost.items()
+            if name not in said.found | said.noted
+        ]
+        return _Said(noted=frozenset(lost))
+    again = runs.fit_again()
+    chance = differing(_state(whole, moment), _state(again, moment), "")
+    by_chance = changed and changed <= set(_changed_values(whole, again, moment))
+    if whole.digests != again.digests or (equal and by_chance):
+        into.undecided.append("resuming: the module is not reproducible to begin with")
+        return _Said(noted=frozenset(lost))
+    news = {n: text for n, text in lost.items() if n not in chance and n not in said.found}
+    if news or not lost:
+        into.findings += _lost_state(moment, news, whole, resumed, case)
+    return _Said(found=frozenset(lost))
+
+
+def _state(record: FitRecord, moment: Moment) -> Mapping[str, str]:
+    return record.states.get(moment.name, {})
+
+
+def _call(event: LogEvent) -> tuple[str, int, int, str]:
+    return event.stage, event.epoch, event.batch, event.name
+
+
+def _changed_values(whole: FitRecord, other: FitRecord, moment: Moment) -> list[str]:
+    """Keys that were logged with another value after the first epoch."""
+    values = {(each.stage, each.epoch): each.values for each in other.epochs}
+    steps = {_call(event): event.value for event in other.events if event.epoch}
+    by_step = [
+        event.name
+        for event in whole.events
+        if event.epoch
+        and event.stage in moment.stages
+        and _call(event) in steps
+        and event.value != steps[_call(event)]
+    ]
+    by_epoch = [
+        name
+        for each in whole.epochs
+        if each.epoch and each.stage in moment.stages
+        for name, value in each.values.items()
+        if name in values.get((each.stage, each.epoch), {})
+        and not same(values[each.stage, each.epoch][name], value, tolerance(value))
+    ]
+    return by_step + by_epoch
+
+
+def _resume_error(error: RunError, case: CaseFacts) -> Finding:
+    if is_refusal(error):
+        return refused(case, _CALL, error)
+    text = f"{_CALL} raised {error.kind}: {essence(error)}"
+    return found(
+        case, "checkpoint", text, "resume it by hand with fit(ckpt_path=...) to see the traceback"
+    )
+
+
+def _lost_state(
+    moment: Moment, lost: Mapping[str, str], whole: FitRecord, resumed: FitRecord, case: CaseFacts
+) -> Iterator[Finding]:
+    """The module's state and that of its callbacks, each in a finding of its own."""
+    prefix = f"a run resumed {moment.words} is not the run that was interrupted: "
+    of_callbacks = {n: text for n, text in lost.items() if n.startswith("callback ")}
+    others = {n: text for n, text in lost.items() if n not in of_callbacks}
+    if not lost:
+        text, remedy = _unnamed(whole, resumed)
+        yield found(case, "LTN310", prefix + text, remedy)
+    if others:
+        code, remedy = ("LTN311", _PAIR_HOOKS) if whole.unpaired else ("LTN310", SAVE_STATE)
+        hint = f" ({whole.unpaired})" if whole.unpaired else ""
+        text = prefix + ", ".join(list(others.values())[:3]) + hint
+        yield found(case, code, text, remedy, place_of(others, whole.places))
+    if of_callbacks:
+        text = prefix + ", ".join(list(of_callbacks.values())[:3])
+        yield found(case, "LTN311", text, _PAIR_STATE, place_of(of_callbacks, whole.places))
+
+
+def _unnamed(whole: FitRecord, resumed: FitRecord) -> tuple[str, str]:
+    """What differs first where nothing that was looked at was lost, and what to do about it."""
+    theirs = {(batch.epoch, batch.batch): batch.parts for batch in resumed.begun}
+    for batch in whole.begun:
+        parts = theirs.get((batch.epoch, batch.batch), batch.parts)
+        if parts != batch.parts:
+            where = f"batch {batch.batch} of epoch {batch.epoch}"
+            return f"{where} has other data, from the same samples", _SEED_DATA
+    return f"other weights, first at {_first_step(whole, resumed)}", SAVE_STATE
+
+
+def _first_step(whole: FitRecord, resumed: FitRecord) -> str:
+    again = {step.step: step for step in resumed.steps}
+    for step in whole.steps:
+        other = again.get(step.step)
+        if other is not None and other.digests != step.digests:
+            name = next(k for k, v in step.digests.items() if other.digests.get(k) != v)
+            return f"step {step.step} in {name!r}"
+    return "the end of the fit"

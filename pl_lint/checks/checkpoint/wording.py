@@ -1,0 +1,92 @@
+"""What the findings of this check have in common: how they are said, and what to do about them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from pl_lint.facts.events import CaseFacts, RunError
+from pl_lint.findings import Evidence, Finding, Location, Status
+
+SAVE_ARGUMENTS = "call self.save_hyperparameters() in __init__, or load with these arguments"
+PLAIN_ARGUMENTS = (
+    "save plain values only (str(path), enum.value), or leave the argument out: "
+    "self.save_hyperparameters(ignore=[...])"
+)
+SAVE_STATE = (
+    "keep tensors with self.register_buffer(...), other state in on_save_checkpoint and "
+    "on_load_checkpoint"
+)
+
+
+def found(
+    case: CaseFacts,
+    code: str,
+    message: str,
+    remedy: str,
+    at: Location | None = None,
+    evidence: tuple[Evidence, ...] = (),
+    status: Status = Status.PROVED,
+) -> Finding:
+    """A finding at a line, or at the module's class where no line is known."""
+    return Finding(
+        code=code,
+        message=message,
+        location=at or Location(case.path, case.line),
+        status=status,
+        evidence=evidence,
+        remedy=remedy,
+        subject=case.module,
+    )
+
+
+def is_refusal(error: RunError) -> bool:
+    """Whether loading with ``weights_only`` refused what was saved."""
+    return "Unpickling" in error.kind or "weights_only" in error.message.lower()
+
+
+def essence(error: RunError) -> str:
+    """The line of torch's long advice that names the class it refuses; else the first line."""
+    lines = error.message.splitlines()
+    reason = next((line for line in lines if "WeightsUnpickler error" in line), lines[0])
+    return reason.split(". Please use ")[0].strip().removeprefix("WeightsUnpickler error: ")
+
+
+def refused(case: CaseFacts, call: str, error: RunError) -> Finding:
+    text = f"{call} raised {error.kind}: {essence(error)}"
+    return found(case, "LTN309", text, PLAIN_ARGUMENTS)
+
+
+def differing(before: Mapping[str, str], after: Mapping[str, str], when: str) -> dict[str, str]:
+    """What has another value, in words, by name."""
+    return {
+        name: _became(name, readable(value), readable(after.get(name, "gone")), when)
+        for name, value in before.items()
+        if after.get(name) != value
+    }
+
+
+def _became(name: str, was: str, became: str, when: str) -> str:
+    if was == became:
+        return f"{name} ({was}) had other values {when}"
+    return f"{name} was {was}, and {became} {when}"
+
+
+def readable(value: str) -> str:
+    """Without the fingerprint that tells two lists or tensors apart, numbers in a few digits."""
+    plain = value.partition("#")[0]
+    try:
+        return f"{float(plain):.6g}"
+    except ValueError:
+        return plain
+
+
+def place_of(names: Iterable[str], places: Mapping[str, Location]) -> Location | None:
+    """The line that sets the first of these attributes or buffers that a line is known of."""
+    spelled = (re.sub(r"^buffer (\S+).*", r"self.\1", name) for name in names)
+    return next((places[name] for name in spelled if name in places), None)
+
+
+def at_line(name: str, places: Mapping[str, Location]) -> str:
+    place = place_of([name], places)
+    return f" (line {place.line})" if place else ""

@@ -1,0 +1,95 @@
+"""All that a training holds beside its weights, in words: to name what a checkpoint has lost."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from pl_lint.runtime.watching.attributes import (
+    is_library,
+    own_attributes,
+    plain_attributes,
+    printed_tensor,
+)
+
+
+def training_state(trainer: Any) -> dict[str, str]:
+    """The module's plain attributes and non-persistent buffers, the user's own callbacks, the
+    optimizers and schedulers; in the order in which a difference explains the others."""
+    module = trainer.lightning_module
+    return {
+        **module_state(module),
+        **dict(_callbacks(trainer.callbacks)),
+        **dict(_optimizers(trainer.optimizers)),
+        **dict(_schedulers(trainer.lr_scheduler_configs)),
+    }
+
+
+def module_state(module: torch.nn.Module) -> dict[str, str]:
+    """What ``state_dict`` leaves out of a module."""
+    plain = {f"self.{name}": text for name, text in plain_attributes(module).items()}
+    return {**plain, **dict(_left_out_buffers(module))}
+
+
+def _left_out_buffers(module: torch.nn.Module) -> Iterator[tuple[str, str]]:
+    kept = module.state_dict().keys()
+    for name, buffer in module.named_buffers():
+        if name not in kept and buffer.layout is torch.strided and buffer.numel():
+            yield f"buffer {name} (persistent=False)", printed_tensor(buffer)
+
+
+def _callbacks(callbacks: Any) -> Iterator[tuple[str, str]]:
+    for callback in callbacks:
+        if is_library(callback) or type(callback).__module__.startswith("pl_lint."):
+            continue
+        kind = type(callback).__name__
+        for name, text in own_attributes(callback).items():
+            yield f"callback {kind}.{name}", text
+
+
+def _optimizers(optimizers: Any) -> Iterator[tuple[str, str]]:
+    for number, optimizer in enumerate(optimizers):
+        optimizer = getattr(optimizer, "optimizer", optimizer)
+        label = f"optimizer {number} ({type(optimizer).__name__})"
+        state = optimizer.state_dict()
+        yield f"{label}: state", _fingerprint(state["state"])
+        for place, group in enumerate(state["param_groups"]):
+            yield f"{label}: lr of group {place}", str(group.get("lr"))
+            yield f"{label}: settings of group {place}", _fingerprint(group)
+        if not is_library(optimizer):
+            for name, text in own_attributes(optimizer).items():
+                yield f"{label}: attribute {name}", text
+
+
+def _schedulers(configs: Any) -> Iterator[tuple[str, str]]:
+    for number, config in enumerate(configs):
+        scheduler = config.scheduler
+        label = f"scheduler {number} ({type(scheduler).__name__})"
+        yield f"{label}: state", _fingerprint(scheduler.state_dict())
+        if not is_library(scheduler):
+            for name, text in own_attributes(scheduler).items():
+                yield f"{label}: attribute {name}", text
+
+
+def _fingerprint(value: Any) -> str:
+    found = hashlib.blake2b(digest_size=4)
+    for piece in _pieces(value):
+        found.update(piece.encode())
+    return f"a state#{found.hexdigest()}"
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    if isinstance(value, torch.Tensor):
+        yield printed_tensor(value) if value.numel() else "empty"
+    elif isinstance(value, Mapping):
+        for name in sorted(value, key=str):
+            yield str(name)
+            yield from _pieces(value[name])
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _pieces(item)
+    elif isinstance(value, (bool, int, float, str)):
+        yield repr(value)
