@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import re
 import sys
@@ -57,6 +58,7 @@ from pl_lint.runtime.specs import CaseRef  # noqa: E402
 
 CRASH = "fast-dev-run"
 """The check whose failure says that a plain Trainer raises, mostly."""
+DATA = re.compile(r"LightningDataModule|IterableDataset")
 RAISED = re.compile(r"(the module|fit|validate|test|predict) raised ")
 TIMEOUT = 60.0
 Failures = dict[str, list[list[str]]]
@@ -65,19 +67,30 @@ Failures = dict[str, list[list[str]]]
 
 @dataclass
 class Case:
-    """A case of the corpus, the file its class stands in, and what its own run said."""
+    """A case of the corpus, the files whose code it runs, and what its own run said.
+
+    ``sources`` begins with the file of the class; files with data modules follow.
+    """
 
     file: Path
     function: str
-    source: Source | None = None
-    path: Path | None = None
-    executed: frozenset[int] = frozenset()
+    sources: list[tuple[Path, Source]] = field(default_factory=list)
+    executed: Mapping[Path, frozenset[int]] = field(default_factory=dict)
     failures: Failures = field(default_factory=dict)
     error: str = ""
 
     @property
     def name(self) -> str:
         return f"{self.file.stem}::{self.function}"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A twin of one file of a case, and the text of that file as it is."""
+
+    path: Path
+    text: str
+    twin: Twin
 
 
 @dataclass
@@ -106,47 +119,60 @@ class Bench:
         except RunFailed as failure:
             case.error = str(failure).splitlines()[0]
             return
-        case.path = (self.runner.root / facts.path).resolve()
-        case.source = Source(case.path.read_text(encoding="utf-8"), facts.module.rpartition(".")[2])
-        case.executed = _lines(trace, case.path)
-        case.failures = self._remembered(case, case.source.text)
+        case.executed = _lines(trace)
+        own = (self.runner.root / facts.path).resolve()
+        paths = [own, *sorted(path for path in case.executed if self._holds_data(path, own))]
+        for path in paths:
+            name = facts.module.rpartition(".")[2] if path == own else ""
+            case.sources.append((path, Source(path.read_text(encoding="utf-8"), name)))
+        case.failures = self._remembered(case, *_file(case.sources[0]))
 
-    def _remembered(self, case: Case, text: str) -> Failures:
+    def _holds_data(self, path: Path, own: Path) -> bool:
+        """Whether a file of the corpus, no library's and no case, has a data module."""
+        ours = path == own or path.is_relative_to(self.cases) or "site-packages" in path.parts
+        return not ours and path.suffix == ".py" and bool(DATA.search(path.read_text("utf-8")))
+
+    def _remembered(self, case: Case, path: Path, text: str) -> Failures:
         """What all checks say of a healthy text, from the file of results if it is there."""
         name = f"{case.name} {_digest(text)}"
         if name not in self.results:
-            failures, taken = self._run(case, text, [each.name for each in all_checks()], ())
+            names = [each.name for each in all_checks()]
+            failures, taken = self._run(case, path, text, names, ())
             self.keep(name, {"original": case.name, "failures": failures, "seconds": taken})
         return self.results[name]["failures"]
 
     # --- mutants ----------------------------------------------------------------------------------
 
-    def twins(self, case: Case) -> Iterator[Twin]:
-        assert case.source is not None
+    def mutants(self, case: Case) -> Iterator[Mutant]:
         for each in self._operators():
-            live = (twin for twin in each.twins(case.source) if _is_live(twin, case.executed))
-            for _, twin in zip(range(self.arguments.each), live, strict=False):
-                yield twin
+            live = (
+                Mutant(path, source.text, twin)
+                for path, source in case.sources
+                for twin in each.twins(source)
+                if _is_live(twin, case.executed[path])
+            )
+            yield from itertools.islice(live, self.arguments.each)
 
     def _operators(self) -> Iterable[Operator]:
         wanted = set(self.arguments.operator or ())
         return [each for each in all_operators() if not wanted or {each.name, each.row} & wanted]
 
-    def judge(self, case: Case, twin: Twin) -> None:
-        name = mutant_name(case, twin)
+    def judge(self, case: Case, mutant: Mutant) -> None:
+        name, twin = mutant_name(case, mutant), mutant.twin
         done = self.results.get(name)
         if done is not None and done["status"] not in (self.arguments.again or ()):
             return
-        assert case.source is not None
-        baseline = self._remembered(case, twin.original)
-        failures, taken = self._run(case, twin.source, _in_order(twin.checks), twin.codes, baseline)
-        extra = _difference(baseline, case.failures) if twin.original != case.source.text else {}
+        baseline = case.failures
+        if twin.original != mutant.text:
+            baseline = self._remembered(case, mutant.path, twin.original)
+        checks = _in_order(twin.checks)
+        failures, taken = self._run(case, mutant.path, twin.source, checks, twin.codes, baseline)
         result = {
             "case": case.name,
             **{key: getattr(twin, key) for key in ("operator", "row", "note", "line", "codes")},
             "status": _status(failures, twin),
             "failures": failures,
-            "false_alarms": extra,
+            "false_alarms": _difference(baseline, case.failures),
             "seconds": taken,
         }
         self.keep(name, result)
@@ -154,18 +180,18 @@ class Bench:
     def _run(
         self,
         case: Case,
+        path: Path,
         text: str,
         checks: Sequence[str],
         codes: Iterable[str],
         baseline: Failures | None = None,
     ) -> tuple[Failures, float]:
         """What fails, beyond the baseline; no further than to the first that is named rightly."""
-        assert case.path is not None
-        twin = self.folder / _digest(text) / case.path.name
+        twin = self.folder / f"{case.file.stem}_{_digest(text)}" / path.name
         twin.parent.mkdir(exist_ok=True)
         twin.write_text(text, encoding="utf-8")
-        file = twin.parent / f"twin_{case.file.stem}_{twin.parent.name}.py"
-        file.write_text(shadow_case(case.file, case.function, case.path, twin), encoding="utf-8")
+        file = twin.parent / f"twin_{twin.parent.name}.py"
+        file.write_text(shadow_case(case.file, case.function, path, twin), encoding="utf-8")
         battery, started = self._battery(CaseRef(str(file), case.function)), time.perf_counter()
         failures: Failures = {}
         known = {check.name: check for check in all_checks()}
@@ -191,11 +217,19 @@ class Bench:
 # --- small ----------------------------------------------------------------------------------------
 
 
-def _lines(trace: Path, path: Path) -> frozenset[int]:
-    """The lines of a file that were executed, of those of all files that a run wrote down."""
+def _lines(trace: Path) -> dict[Path, frozenset[int]]:
+    """The lines of each file that were executed, of what a run wrote down."""
     rows = trace.read_text(encoding="utf-8").splitlines() if trace.exists() else []
-    pairs = (row.rpartition(":") for row in rows)
-    return frozenset(int(line) for file, _, line in pairs if Path(file).resolve() == path)
+    found: dict[str, set[int]] = {}
+    for row in rows:
+        file, _, line = row.rpartition(":")
+        found.setdefault(file, set()).add(int(line))
+    files = {file: Path(file).resolve() for file in found if Path(file).is_file()}
+    return {path: frozenset(found[file]) for file, path in files.items()}
+
+
+def _file(source: tuple[Path, Source]) -> tuple[Path, str]:
+    return source[0], source[1].text
 
 
 def _is_live(twin: Twin, executed: frozenset[int]) -> bool:
@@ -236,8 +270,8 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
-def mutant_name(case: Case, twin: Twin) -> str:
-    return f"{case.name} {twin.operator} {_digest(twin.source)}"
+def mutant_name(case: Case, mutant: Mutant) -> str:
+    return f"{case.name} {mutant.twin.operator} {_digest(mutant.twin.source)}"
 
 
 # --- the table ------------------------------------------------------------------------------------
@@ -300,16 +334,17 @@ def main() -> None:
         cases = [case for case in _cases(arguments) if _is_wanted(case, arguments)]
         for case in cases:
             bench.original(case)
-        found = {case.name: [*bench.twins(case)] for case in cases if case.source is not None}
+        found = {case.name: [*bench.mutants(case)] for case in cases}
         chosen = _sampled(found, arguments.sample) if arguments.sample else found
         names = []
         for case in cases:
-            for twin in chosen.get(case.name, ()):
-                names.append(mutant_name(case, twin))
+            for mutant in chosen[case.name]:
+                names.append(mutant_name(case, mutant))
                 if arguments.list:
+                    twin = mutant.twin
                     print(f"{case.name:<34} {twin.row:<7}{twin.operator:<34}{twin.note}")
                 else:
-                    bench.judge(case, twin)
+                    bench.judge(case, mutant)
                     print_mutants([bench.results[names[-1]]])
                     sys.stdout.flush()
         results = [bench.results[name] for name in names if name in bench.results]
@@ -318,18 +353,23 @@ def main() -> None:
         print_alarms(bench, cases)
 
 
-def _sampled(found: Mapping[str, Sequence[Twin]], size: int) -> dict[str, list[Twin]]:
+def _sampled(found: Mapping[str, Sequence[Mutant]], size: int) -> dict[str, list[Mutant]]:
     """So many of each case, such that every operator gets its turn."""
     taken: Counter[str] = Counter()
-    chosen: dict[str, list[Twin]] = {name: [] for name in found}
+    left = {name: list(mutants) for name, mutants in found.items()}
+    chosen: dict[str, list[Mutant]] = {name: [] for name in found}
     for _ in range(size):
-        for name, twins in found.items():
-            left = [twin for twin in twins if twin not in chosen[name]]
-            if left:
-                best = min(left, key=lambda twin: (taken[twin.operator], _digest(twin.source)))
+        for name, mutants in left.items():
+            if mutants:
+                best = min(mutants, key=lambda mutant: _turn(taken, name, mutant))
+                mutants.remove(best)
                 chosen[name].append(best)
-                taken[best.operator] += 1
+                taken[best.twin.operator] += 1
     return chosen
+
+
+def _turn(taken: Counter[str], case: str, mutant: Mutant) -> tuple[int, str]:
+    return taken[mutant.twin.operator], _digest(case + mutant.twin.operator)
 
 
 def _is_wanted(case: Case, arguments: argparse.Namespace) -> bool:

@@ -194,7 +194,9 @@ class Source:
             return None
         return self.after(init.body[-1], code)
 
-    def new_method(self, code: str) -> Edit:
+    def new_method(self, code: str) -> Edit | None:
+        if not self.lineage:
+            return None
         last = self.lineage[0].body[-1]
         end = self.end(last)
         return Edit(end, end, "\n\n" + _block(code, last.col_offset), must_run=False)
