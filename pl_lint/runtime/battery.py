@@ -54,17 +54,18 @@ REBATCHING: tuple[Mapping[str, Any], ...] = (
     {"label": REPEATED, "size": 16, "uneven": True, "before": {"label": HALF, "shard": [0, 2]}},
     {"label": HALF, "shard": [0, 2]},
 )
+LOADER_ALONE: Mapping[str, Any] = {"size": 16, "uneven": True}  # cut as usual
 REBATCHED_SAMPLES = 47  # prime: no batch size but 1 divides it
-OTHER_HASH_SEED = "1"
+OTHER_HASH_SEED = "13"
+"""Of the first 260 the one that gives most sets of two or three class names ("yes", "no") another
+order than 0, the usual one, does: 24 of 29 (measured; with 1 it is 14)."""
 RANKS = 2
 ALONE: tuple[Mapping[str, Any], ...] = (
     {"label": WHOLE, "whole": True},
     {"label": USUAL},
     {"label": AGAIN, "seed": 2},
-    {"label": "shard 0", "shard": [0, RANKS]},
-    {"label": "shard 1", "shard": [1, RANKS]},
 )
-"""What one process sees of the samples that ranks share: all of them, and the part of each rank."""
+"""What one process sees of the samples that ranks share."""
 
 
 EXAMPLES = 16
@@ -168,7 +169,8 @@ class Battery:
         return self._one(TrainingRecord, "training")
 
     def rebatched(self, stage: str) -> EvaluationRecord:
-        options = {"stage": stage, "limit": REBATCHED_SAMPLES, "passes": REBATCHING}
+        options: dict[str, Any] = {"stage": stage, "limit": REBATCHED_SAMPLES}
+        options |= {"passes": REBATCHING, "alone": LOADER_ALONE}
         return self._one(EvaluationRecord, "logged-values", options=options, inputs=self._weights())
 
     def searched(self, oracle: str) -> SearchRecord:
@@ -176,9 +178,11 @@ class Battery:
         options = {"examples": self.examples, "oracle": oracle}
         return self._one(SearchRecord, "search", options=options, inputs=self._weights())
 
-    def alone(self) -> RanksRecord:
-        """The samples that ranks share, evaluated in one process: all, and each rank's part."""
-        options = {"passes": self._evaluations(ALONE)}
+    def alone(self, ranks: int) -> RanksRecord:
+        """The samples that so many ranks share, evaluated in one process: all of them (asked with
+        two ranks, which come first), and each rank's part."""
+        parts = tuple({"label": f"shard {n}", "shard": [n, ranks]} for n in range(ranks))
+        options = {"passes": self._evaluations(ALONE + parts if ranks == RANKS else parts)}
         return self._one(RanksRecord, "sync-dist", options=options, inputs=self._weights())
 
     def on_ranks(self, ranks: int) -> Sequence[RanksRecord]:

@@ -1,0 +1,50 @@
+"""Which is the smallest run that lies? Drawn by hypothesis, and shrunk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pl_lint.checks.registry import Gathering, Result, Runs, check
+from pl_lint.checks.search import oracle
+from pl_lint.checks.search.judging import judge_searched
+
+
+@check("search", place=30)
+def search(runs: Runs) -> Result:
+    """No small run that can be drawn logs anything but the truth.
+
+    What it promises:
+    However many samples there are, however they are cut and ordered, whatever `val_check_interval`,
+    `num_sanity_val_steps` or `accumulate_grad_batches` say: what `self.log` wrote for an epoch is
+    the same number.
+
+    How it is judged:
+    Runs are drawn by hypothesis: evaluations of 1 to 12 samples in batches of 1 to 6; fits of a few
+    batches that validate up to three times an epoch, with and without a sanity check; training
+    epochs with the weights held, with and without accumulation. Each starts from an untouched copy
+    of the module. An evaluation is held against all its samples in one batch, a fit against the
+    same training with nothing before its last validation, an accumulated epoch against one that is
+    not. A key that lies is given the smallest run in which it does, to be checked by hand. Values
+    that chance decides, keys that are declared `batch_dependent` and runs that raise are set aside.
+
+    What it can say:
+    The mistakes of `logged-values`, by the same formulas, on numbers that fit on a slip of paper;
+    and those that only some settings show: what one validation leaves for the next of the same
+    epoch, a value that is divided by the batches that are accumulated (LTN724), a last batch of one
+    sample. A number that no formula explains is LTN100.
+
+    When it passes:
+    Only if a logged value depends on the data: its truths over different samples differ. The result
+    says how many runs were searched; `--pl-examples N` draws more. The same runs are drawn each
+    time.
+    """
+    case, gathering = runs.case(), Gathering()
+    if not case.stages:
+        return gathering.result("there is nothing to run")
+    record = runs.searched(oracle.NAME)
+    for searched in record.searched:
+        judge_searched(searched, case, gathering)
+    result = gathering.result("it logs no epoch value")
+    number = sum(searched.examples for searched in record.searched)
+    told = f"{number} runs searched"
+    return replace(result, reason="; ".join(part for part in (result.reason, told) if part))

@@ -1,0 +1,102 @@
+"""What the search of one kind of run says: its smallest lies with their causes, or how much it
+saw."""
+
+from __future__ import annotations
+
+from pl_lint.checks.logged_values.causes import (
+    UNKNOWN,
+    Cause,
+    Moved,
+    cause_in_replay,
+    cause_of_moving,
+)
+from pl_lint.checks.logged_values.reporting import ONE_PROCESS, place_of, wrong_value
+from pl_lint.checks.registry import Gathering
+from pl_lint.checks.search.oracle import is_divided
+from pl_lint.checks.search.words import reference_in_words, run_in_words, smallest_in_words
+from pl_lint.checks.values.numbers import far, same, shown, tolerance
+from pl_lint.facts.events import CaseFacts
+from pl_lint.facts.searches import ACCUMULATE, FIT, Lie, Searched, SmallestRun
+from pl_lint.findings import Evidence, Finding
+
+
+def judge_searched(searched: Searched, case: CaseFacts, into: Gathering) -> None:
+    for smallest in searched.smallest:
+        into.findings.append(_finding(smallest, case))
+    lying = {smallest.lie.key for smallest in searched.smallest if smallest.lie is not None}
+    into.passed += sum(_is_telling(name, searched) for name in searched.spread if not lying)
+    into.undecided += [f"{key}: chance decides it" for key in searched.unsteady if key not in lying]
+    if searched.set_aside == searched.examples:
+        into.undecided.append(f"{searched.program}: no run could be judged: {searched.reason}")
+    if searched.cut_short:
+        into.notes.append(f"{searched.program}: {searched.examples} runs, then the time was up")
+
+
+def _is_telling(name: str, searched: Searched) -> bool:
+    """A value that is the same for all samples shows no mistake."""
+    least, most = searched.spread[name]
+    return far(least, most, tolerance(most))
+
+
+def _finding(smallest: SmallestRun, case: CaseFacts) -> Finding:
+    lie = smallest.lie
+    assert lie is not None
+    cause = _cause(smallest, lie)
+    evidence = Evidence(
+        key=lie.key,
+        logged=lie.logged,
+        true=lie.true,
+        tolerance=lie.tolerance,
+        world=ONE_PROCESS,
+        how=f"{run_in_words(smallest)}; the truth is {reference_in_words(smallest.run)}",
+    )
+    events = smallest.cut.events if smallest.cut is not None else smallest.events
+    found = wrong_value(cause, lie.key, evidence, place_of(events, lie.key, lie.stage, case), case)
+    return Finding(**{**vars(found), "message": smallest_in_words(smallest, lie, cause)})
+
+
+def _cause(smallest: SmallestRun, lie: Lie) -> Cause:
+    if smallest.run.program == FIT:
+        return _cause_in_fit(smallest, lie)
+    if smallest.run.program == ACCUMULATE:
+        return _cause_of_accumulation(smallest, lie)
+    assert smallest.cut is not None and smallest.whole is not None
+    moved = Moved(lie.key, lie.logged, lie.true, smallest.cut, smallest.whole, None)
+    return cause_of_moving(moved)
+
+
+def _cause_in_fit(smallest: SmallestRun, lie: Lie) -> Cause:
+    """What was in it before: another validation's batches, or those of the sanity check."""
+    replays = [r for r in smallest.replays if (r.name, r.stage) == (lie.key, lie.stage)]
+    for replay in reversed(replays):
+        if not same(replay.logged, replay.true, lie.tolerance):
+            return cause_in_replay(replay)
+    run = smallest.run
+    if run.validations == 1 and run.epochs == 1:
+        return Cause(
+            "LTN204",
+            "the batches of the sanity check are still in it",
+            "clear what validation collects in on_validation_epoch_start",
+        )
+    if lie.stage == "validate":
+        return Cause(
+            "LTN203",
+            "what an earlier validation left behind is still in it",
+            "clear what validation collects in on_validation_epoch_start, or after it is logged",
+        )
+    return UNKNOWN
+
+
+def _cause_of_accumulation(smallest: SmallestRun, lie: Lie) -> Cause:
+    count = smallest.run.accumulate
+    if is_divided(lie, smallest.run):
+        return Cause(
+            "LTN724",
+            f"the value divided by the {count} batches that are accumulated is {shown(lie.logged)}",
+            "log the loss of the batch as it is; Lightning divides it for the optimizer",
+        )
+    return Cause(
+        UNKNOWN.code,
+        "with accumulate_grad_batches only some of the batches are in it",
+        "log every batch; Lightning averages over the epoch by batch_size",
+    )

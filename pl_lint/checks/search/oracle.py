@@ -1,0 +1,69 @@
+"""When does a drawn run lie? A pure function over epoch values, called in the child that searches.
+
+It is stricter than the other oracles about what counts as a difference (``far``): numbers over two
+or three samples have fewer digits than those over forty-seven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import isnan
+
+from pl_lint.checks.values.numbers import far, same
+from pl_lint.checks.values.randomness import value_tolerance
+from pl_lint.facts.events import CaseFacts, EpochValues
+from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, Lie, Observation
+
+NAME = f"{__name__}:lies"
+"""How a search asks for it."""
+
+
+def lies(run: DrawnRun, logged: Observation, true: Observation, case: CaseFacts) -> tuple[Lie, ...]:
+    """The keys that a run logged otherwise than its reference."""
+    found = _differing(logged.epochs, true.epochs, case)
+    if run.program == FIT:
+        return tuple(lie for lie in found if not _is_carried_over(lie, logged.epochs))
+    if run.program == ACCUMULATE:
+        return tuple(lie for lie in found if _is_of_accumulation(lie, run, logged, true))
+    return tuple(found)
+
+
+def _differing(
+    logged: Sequence[EpochValues], true: Sequence[EpochValues], case: CaseFacts
+) -> Iterator[Lie]:
+    """The last epoch of each stage against that of the reference."""
+    truths = {epoch.stage: epoch.values for epoch in true}
+    for stage, values in {epoch.stage: epoch.values for epoch in logged}.items():
+        for key, value in values.items():
+            right = truths.get(stage, {}).get(key)
+            if right is None or isnan(right) or key in case.batch_dependent:
+                continue  # NaN is no truth to hold a number against
+            within = value_tolerance(case, key, right)
+            if far(value, right, within):
+                yield Lie(stage, key, value, right, within)
+
+
+def _is_carried_over(lie: Lie, epochs: Sequence[EpochValues]) -> bool:
+    """The best value so far is what an earlier validation logged, rightly."""
+    mine = [epoch.values for epoch in epochs if epoch.stage == lie.stage]
+    return len(mine) > 1 and mine[-2].get(lie.key) == lie.logged
+
+
+def _is_of_accumulation(lie: Lie, run: DrawnRun, logged: Observation, true: Observation) -> bool:
+    """Whether accumulation itself made the difference.
+
+    A loss may depend on ``global_step`` (a weight that is annealed), which rightly counts optimizer
+    steps. Then the values of the batches differ, too, and not by the number of batches that are
+    accumulated.
+    """
+    if lie.stage != "train":
+        return False
+    batches, others = logged.steps.get(lie.key, ()), true.steps.get(lie.key, ())
+    same_steps = len(batches) == len(others) and all(
+        same(one, other, lie.tolerance) for one, other in zip(batches, others, strict=True)
+    )
+    return same_steps or is_divided(lie, run) or len(batches) < len(others)
+
+
+def is_divided(lie: Lie, run: DrawnRun) -> bool:
+    return same(lie.logged * run.accumulate, lie.true, lie.tolerance * run.accumulate)

@@ -1,0 +1,108 @@
+"""What a search draws and finds: runs in words that both the child and pytest's process know.
+
+A search tries many small runs and keeps the smallest of those in which a key lies. Which runs there
+are is one dataclass; whether a run lies is decided by a function over ``EpochValues`` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pl_lint.facts.events import EpochValues, EvaluationPass, LogEvent, Replay, RunError
+
+VALIDATE, TEST, FIT, ACCUMULATE = "validate", "test", "fit", "accumulate"
+"""What a drawn run does: evaluate, train and validate, or train one epoch with weights held."""
+
+
+@dataclass(frozen=True)
+class DrawnRun:
+    """One run that a search may try; the fields that its ``program`` does not ask for stay as
+    they are.
+
+    ``samples`` in batches of ``batch_size`` are evaluated, or trained on where the weights are
+    held. A fit trains ``training_batches`` of that size in each of ``epochs`` and validates every
+    ``interval`` of them.
+    """
+
+    program: str
+    samples: int
+    batch_size: int
+    shuffled: bool = False
+    accumulate: int = 1
+    training_batches: int = 1
+    interval: int = 1
+    sanity_steps: int = 0
+    epochs: int = 1
+    ranks: int = 1
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The batches of an evaluation, as the kit cuts them."""
+        whole, rest = divmod(self.samples, self.batch_size)
+        return (self.batch_size,) * whole + ((rest,) if rest else ())
+
+    @property
+    def validations(self) -> int:
+        """How often a fit of this run validates in an epoch."""
+        return self.training_batches // self.interval if self.interval else 1
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one run logged for whole epochs, in turn, and for each batch of training, by key.
+
+    ``weights`` is a fingerprint of those that it ended with."""
+
+    epochs: tuple[EpochValues, ...] = ()
+    steps: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    weights: str = ""
+    error: RunError | None = None
+
+
+@dataclass(frozen=True)
+class Lie:
+    """A key that a run logged wrongly: what it said, what is true, how far it may be off."""
+
+    stage: str
+    key: str
+    logged: float
+    true: float
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class SmallestRun:
+    """The smallest run in which a key lies, watched in full.
+
+    ``cut`` and ``whole`` are its passes where it evaluates; ``events`` and ``replays`` are those of
+    a fit.
+    """
+
+    run: DrawnRun
+    lie: Lie | None = None
+    cut: EvaluationPass | None = None
+    whole: EvaluationPass | None = None
+    events: tuple[LogEvent, ...] = ()
+    replays: tuple[Replay, ...] = ()
+
+
+@dataclass(frozen=True)
+class Searched:
+    """One kind of run and what the search of it came to.
+
+    ``examples`` were drawn, ``runs`` were made for them (the references and the shrinking
+    included); ``spread`` is the least and the greatest truth of each key, by stage and key in one
+    text; ``unsteady`` are keys that chance decides; ``set_aside`` are examples that could not be
+    made or held against anything, with the first reason.
+    """
+
+    program: str
+    examples: int
+    runs: int
+    smallest: tuple[SmallestRun, ...] = ()
+    spread: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    unsteady: tuple[str, ...] = ()
+    set_aside: int = 0
+    reason: str = ""
+    cut_short: bool = False
