@@ -12,6 +12,7 @@ from pl_lint.facts.events import (
     EvaluationPass,
     LogEvent,
     LoggerPoint,
+    MonitorLook,
     Note,
     OptimizerStep,
     Replay,
@@ -100,6 +101,7 @@ class FitRecord(RunRecord):
     unpaired: str = ""
     outputs: Outputs = field(default_factory=Outputs)
     tested: tuple[EvaluationPass, ...] = ()
+    looks: tuple[MonitorLook, ...] = ()
     training: TrainingStory = field(default_factory=TrainingStory)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pl_lint.checks.logged_values.causes import Moved, cause_in_replay, cause_of_moving
+from pl_lint.checks.logged_values.cause import Moved
+from pl_lint.checks.logged_values.causes import cause_in_replay, cause_of_moving
 from pl_lint.checks.values.numbers import far, same, tolerance, weighted_mean
 from pl_lint.facts.events import Batching, EvaluationPass, LogEvent, Replay
 from pl_lint.findings import Location

@@ -7,22 +7,11 @@ apart. The codes are those of the catalogue, and a page for each stands in ``doc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
-from pl_lint.checks.values.lines import deciding
+from pl_lint.checks.logged_values.cause import Cause, Moved
+from pl_lint.checks.logged_values.sums import added_up
 from pl_lint.checks.values.numbers import same, shown, tolerance, weighted_mean
-from pl_lint.facts.events import EvaluationPass, LogEvent, Replay
-
-
-@dataclass(frozen=True)
-class Cause:
-    """A mistake that explains a number: its code, the formula in words, what to write instead."""
-
-    code: str
-    formula: str
-    remedy: str
-    counts: bool = True
-
+from pl_lint.facts.events import Replay
 
 UNKNOWN = Cause(
     "LTN100",
@@ -31,43 +20,6 @@ UNKNOWN = Cause(
     "torchmetrics object; if it is meant to depend on the batch (a contrastive loss), declare it: "
     '@pl_lint.case(batch_dependent={"KEY": "why"})',
 )
-
-
-@dataclass(frozen=True)
-class Moved:
-    """A value that changed with the way the same samples were cut into batches."""
-
-    name: str
-    logged: float
-    true: float
-    cut: EvaluationPass
-    whole: EvaluationPass
-    ones: float | None
-
-    @property
-    def events(self) -> tuple[LogEvent, ...]:
-        return deciding(self.cut.events, self.name)
-
-    @property
-    def steps(self) -> list[LogEvent]:
-        """The values logged per batch, with the number of samples counted by the kit."""
-        return [e for e in self.events if e.batch >= 0 and e.value is not None and e.samples]
-
-    @property
-    def close(self) -> float:
-        """How close a formula must come: a tenth of what there is to explain, at most."""
-        return min(tolerance(self.true) * 5, abs(self.logged - self.true) / 10)
-
-    @property
-    def replay(self) -> Replay | None:
-        return next((r for r in self.cut.replays if r.name == self.name), None)
-
-    def means(self) -> tuple[float, float]:
-        """The mean of the step values by counted samples, and by the weights Lightning used."""
-        values = [event.value or 0.0 for event in self.steps]
-        counted = weighted_mean(values, [event.samples or 0 for event in self.steps])
-        used = weighted_mean(values, [event.weight or 0.0 for event in self.steps])
-        return counted, used
 
 
 def cause_of_moving(moved: Moved) -> Cause:
@@ -85,6 +37,7 @@ def _causes(moved: Moved) -> Iterator[Cause]:
         yield from _averaged_metric(moved, operation, metric)
     if moved.cut.training_submodules:
         yield left_in_training(moved.cut.training_submodules)
+    yield from added_up(moved)
     if moved.steps:
         yield from _averaged_values(moved)
     elif moved.ones is not None and same(moved.ones, moved.true, moved.close):
@@ -102,14 +55,25 @@ def left_in_training(names: Sequence[str]) -> Cause:
 
 
 def _object_causes(moved: Moved, metric: str) -> Iterator[Cause]:
+    if moved.replay is not None and moved.replay.mixed_scores:
+        yield _MIXED_SCORES
     unweighted = moved.replay.formulas.get("LTN218") if moved.replay is not None else None
     if unweighted is not None and same(unweighted, moved.logged, moved.close):
+        yield from added_up(moved)  # if no weights would make it right
         yield Cause(
             "LTN218",
             "the unweighted mean of the batch means, in which a short batch counts as a full one, "
             f"is {shown(unweighted)}",
             f"give each batch its weight: self.{metric}.update(value, weight=batch_size)",
         )
+
+
+_MIXED_SCORES = Cause(
+    "LTN205",
+    "some batches hold scores between 0 and 1 only and are taken for probabilities, others are "
+    "taken for logits",
+    "give the metric probabilities: torch.sigmoid(logits)",
+)
 
 
 def _unweighted_mean() -> Cause:
@@ -144,6 +108,7 @@ def _averaged_values(moved: Moved) -> Iterator[Cause]:
     used, count = moved.means()[1], len(moved.steps)
     if not same(used, moved.logged, moved.close):
         return
+    yield from _nothing_counted(moved)
     place = _normaliser(moved)
     if place:
         yield Cause(
@@ -163,6 +128,21 @@ def _averaged_values(moved: Moved) -> Iterator[Cause]:
         f"the mean of {count} per-batch values, weighted by batch size, is {shown(used)}",
         "log a torchmetrics object, or accumulate over the epoch and compute once at its end",
     )
+
+
+def _nothing_counted(moved: Moved) -> Iterator[Cause]:
+    """Batches in which a mask leaves nothing, logged as 0 instead of not at all."""
+    counting = [event for event in moved.steps if event.value != 0.0]
+    empty = len(moved.steps) - len(counting)
+    values = [event.value or 0.0 for event in counting]
+    weights = [event.weight or 0.0 for event in counting]
+    if empty and same(weighted_mean(values, weights), moved.true, moved.close):
+        yield Cause(
+            "LTN105",
+            f"{empty} batches in which nothing was counted are in the mean, as 0",
+            "do not log a batch in which nothing is counted",
+            counts=False,
+        )
 
 
 def _wrong_weight(moved: Moved) -> Cause:

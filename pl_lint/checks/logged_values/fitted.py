@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from pl_lint.checks.logged_values.causes import Cause, Moved, cause_in_replay, cause_of_moving
+from pl_lint.checks.logged_values.cause import Cause, Moved
+from pl_lint.checks.logged_values.causes import cause_in_replay, cause_of_moving
 from pl_lint.checks.logged_values.reporting import (
     ONE_PROCESS,
     STAGE_WORDS,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pl_lint.checks.logged_values.causes import Cause, Moved, cause_of_moving, left_in_training
+from pl_lint.checks.logged_values.cause import Cause, Moved
+from pl_lint.checks.logged_values.causes import cause_of_moving, left_in_training
+from pl_lint.checks.logged_values.counters import judge_counters
+from pl_lint.checks.logged_values.loaders import judge_loaders
 from pl_lint.checks.logged_values.reporting import (
     ONE_PROCESS,
     STAGE_WORDS,
@@ -13,6 +17,7 @@ from pl_lint.checks.logged_values.reporting import (
     place_of,
     wrong_value,
 )
+from pl_lint.checks.logged_values.sums import SPACING
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.values.numbers import far, same, sizes_in_words
 from pl_lint.checks.values.randomness import random_part, value_tolerance
@@ -43,13 +48,30 @@ def judge_rebatching(record: EvaluationRecord, case: CaseFacts, into: Gathering)
     if whole.error is not None:
         into.undecided.append(f"{whole.stage}: {_unusable(whole)}")
         return
+    judge_loaders(passes, case, into)
+    judge_counters(passes.values(), case, into)
     cuts = [passes[label] for label in UNEVEN if label in passes and passes[label].error is None]
     if not cuts:
         into.undecided.append(f"{whole.stage}: {_unusable(passes[USUAL])}")
         return
     for name in whole.values:
-        known = [cut for cut in cuts if name in cut.values]
+        known = _defined(name, whole, [cut for cut in cuts if name in cut.values], into)
         Judged(name, whole, known, passes, case).judge(into)
+
+
+def _defined(
+    name: str, whole: EvaluationPass, cuts: list[EvaluationPass], into: Gathering
+) -> list[EvaluationPass]:
+    """Without the batches of one sample, where only those leave a value undefined."""
+    if not math.isfinite(whole.values[name]):
+        return cuts
+    good = [cut for cut in cuts if math.isfinite(cut.values[name])]
+    undefined = [cut for cut in cuts if cut not in good]
+    if good and all(cut.batching.label in (ONES, ALL_BUT_ONE) for cut in undefined):
+        labels = [sizes_in_words(cut.batching.sizes) for cut in undefined]
+        into.notes += [f"{name}: not a finite number for {label}" for label in labels]
+        return good
+    return cuts
 
 
 def _unusable(done: EvaluationPass) -> str:
@@ -101,7 +123,13 @@ class Judged:
 
     @property
     def within(self) -> float:
-        return value_tolerance(self.case, self.name, self.true, self.steps)
+        """A value in half precision is rounded; a sum in half precision is a mistake."""
+        within = value_tolerance(self.case, self.name, self.true, self.steps)
+        if any(kept.dtype in SPACING for cut in self.cuts for kept in cut.accumulators):
+            return within
+        events = (event for cut in self.cuts for event in cut.events if event.name == self.name)
+        spacing = max((SPACING.get(event.dtype, 0.0) for event in events), default=0.0)
+        return max(within, spacing * max(abs(value) for value in (self.true, *self.steps)))
 
     @property
     def worst(self) -> EvaluationPass:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pl_lint.checks.logged_values.causes import Cause
+from pl_lint.checks.logged_values.cause import Cause
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.values.lines import line_of
 from pl_lint.checks.values.numbers import shown

@@ -6,16 +6,18 @@ something over batches does. With two ranks, the same samples are shared between
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.data import DataLoader
 
-from pl_lint.facts.events import EvaluationPass, RunError
+from pl_lint.facts.events import ALONE, EvaluationPass, RunError
 from pl_lint.facts.records import EvaluationRecord
-from pl_lint.runtime.data import Cut
+from pl_lint.runtime.data import Cut, as_list, like
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.programs.common import (
     Subject,
@@ -38,10 +40,12 @@ _CUT = {"label": "", "size": None, "shuffled": False, "uneven": False}
 def run(spec: RunSpec, directory: Path, rank: int) -> EvaluationRecord:
     """``options``: ``stage``, ``limit`` (samples) and ``passes``, each a dict of ``label``,
     ``size``, ``shuffled``, ``uneven``, ``seed``, ``shard`` and ``before`` (a pass that the same
-    module makes first); ``multiple``, what the number of samples has to be divisible by, if
-    anything. ``inputs``: ``weights``, a state dict, if there is one."""
+    module makes first); ``alone``, a pass to make once for each dataloader where there are several;
+    ``multiple``, what the number of samples has to be divisible by, if anything. ``inputs``:
+    ``weights``, a state dict, if there is one."""
     passes, facts = [], None
-    for order in spec.options["passes"]:
+    orders = list(spec.options["passes"])
+    for order in orders:
         with MetricTap().installed() as tap:
             subject = fresh(spec)
             facts = facts or subject.facts()
@@ -50,7 +54,17 @@ def run(spec: RunSpec, directory: Path, rank: int) -> EvaluationRecord:
                 subject = with_module(spec, subject.module)
             seed_all(order.get("seed", spec.seed))
             passes.append(_evaluate(subject, tap, order, directory, rank))
+        if len(passes) == 1:
+            orders += _one_by_one(spec.options, passes[0])
     return EvaluationRecord(rank=rank, case=facts, passes=tuple(passes))
+
+
+def _one_by_one(options: Mapping[str, Any], done: EvaluationPass) -> list[dict[str, Any]]:
+    """The pass for each of several dataloaders by itself, as far as anything was logged in it."""
+    used = sorted({event.dataloader for event in done.events if event.batch >= 0})
+    if "alone" not in options or len(used) < 2:
+        return []
+    return [{**options["alone"], "label": f"{ALONE} {n}", "loader": n} for n in used]
 
 
 def _evaluate(
@@ -61,19 +75,32 @@ def _evaluate(
     shard = _shard(subject.spec, order, rank)
     options = subject.spec.options
     sizes = cut_stage(subject, stage, cut, options["limit"], shard, options.get("multiple", 1))
+    only = order.get("loader")
+    if only is not None:
+        subject.supply.change(stage, functools.partial(_others_empty, only))
     recorder = Recorder(subject.namespace, tap, {stage: sizes})
     errors: list[RunError] = []
     with caught(errors, stage):
         _validate(subject, stage, recorder, directory)
     return EvaluationPass(
         stage=stage,
-        batching=cut.batching(sum(sizes[0]) if sizes else 0),
+        batching=cut.batching(sum(sizes[only or 0]) if sizes else 0),
         values=recorder.epochs[-1].values if recorder.epochs and not errors else {},
         events=tuple(recorder.events),
         replays=tuple(recorder.replays),
         training_submodules=tuple(sorted(recorder.training_submodules)),
+        accumulators=recorder.accumulators.found(),
         error=errors[0] if errors else None,
     )
+
+
+def _others_empty(only: int, loaders: Any) -> Any:
+    """The loaders of a stage, all but one of them without samples: keys and indices stay."""
+    kept = [
+        loader if number == only else DataLoader([], batch_size=1, collate_fn=loader.collate_fn)
+        for number, loader in enumerate(as_list(loaders))
+    ]
+    return like(loaders, kept)
 
 
 def _shard(spec: RunSpec, order: Mapping[str, Any], rank: int) -> tuple[int, int]:

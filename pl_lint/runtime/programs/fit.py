@@ -169,6 +169,7 @@ class Fit:
             events=tuple(self.recorder.events),
             epochs=tuple(self.recorder.epochs),
             replays=tuple(self.recorder.replays),
+            looks=tuple(self.recorder.looks),
             initial=self.beginnings.initial,
             begun=tuple(self.beginnings.batches),
             steps=tuple(self.steps),

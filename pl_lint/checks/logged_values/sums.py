@@ -1,0 +1,60 @@
+"""Values that a module adds up itself, in lists, numbers or metrics, and how they went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pl_lint.checks.logged_values.cause import Cause, Moved
+from pl_lint.checks.values.numbers import same, shown, weighted_mean
+from pl_lint.facts.events import Accumulator
+
+# The relative distance between a number and its neighbour.
+SPACING: Mapping[str, float] = {"bfloat16": 2.0**-7, "float16": 2.0**-10}
+
+
+def added_up(moved: Moved) -> Iterator[Cause]:
+    """What each batch gave to a sum or a list tells how the logged value was made of it."""
+    sizes = moved.cut.batching.sizes
+    for kept in moved.cut.accumulators:
+        if len(kept.values) == len(sizes) > 1:
+            yield from _mean_of(kept, moved)
+    yield from _rounded(moved)
+
+
+def _mean_of(kept: Accumulator, moved: Moved) -> Iterator[Cause]:
+    sizes, given = moved.cut.batching.sizes, kept.given
+    plain, weighted = sum(given) / len(given), weighted_mean(given, sizes)
+    where = f"{len(given)} batch values in self.{kept.name}"
+    if same(plain, moved.logged, moved.close) and same(weighted, moved.true, moved.close):
+        yield Cause(
+            "LTN218",
+            f"the plain mean of {where}, in which a short batch counts as a full one, is "
+            f"{shown(plain)}; weighted by samples it is {shown(weighted)}",
+            "weight each batch by its number of samples, or collect samples instead of batch means",
+        )
+    averages = (plain, weighted, sum(given) / sum(sizes))
+    if any(same(average, moved.logged, moved.close) for average in averages):
+        yield Cause(
+            "LTN103",
+            f"the mean of {where} is {shown(moved.logged)}, and no weights make it the truth",
+            "collect predictions and targets, or update a torchmetrics object, and compute once",
+        )
+
+
+def half_sums(moved: Moved) -> list[Accumulator]:
+    """What is added up in half precision."""
+    return [kept for kept in moved.cut.accumulators if kept.dtype in SPACING]
+
+
+def _rounded(moved: Moved) -> Iterator[Cause]:
+    """A sum in half precision loses a part of each batch that is added to it."""
+    for kept in half_sums(moved):
+        lost = len(kept.values) * SPACING[kept.dtype] * max(abs(moved.true), abs(moved.logged))
+        if abs(moved.logged - moved.true) <= lost:
+            in_metric = "." in kept.name
+            yield Cause(
+                "LTN209" if in_metric else "LTN210",
+                f"self.{kept.name} adds {len(kept.values)} batches up in {kept.dtype}, which may "
+                f"lose {shown(lost)}",
+                "keep sums and counts in float32 or int64, whatever the precision of the model",
+            )
