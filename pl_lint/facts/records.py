@@ -21,8 +21,9 @@ from pl_lint.facts.events import (
 )
 from pl_lint.facts.ranks import RankFit, SharedPass
 from pl_lint.facts.repetition import Leftover, Source, TrainingBatch, WorkerDraws
-from pl_lint.facts.searches import Searched
+from pl_lint.facts.searches import Recipe, Searched
 from pl_lint.facts.training import Company, CutGraph, HookLike, Overfitting, TrainingStory
+from pl_lint.facts.watchers import PlantedKeeper, Watcher
 from pl_lint.findings import Location
 
 
@@ -74,11 +75,13 @@ class FitRecord(RunRecord):
     """A small fit: what it logged, what each optimizer step changed, what was left at its end.
 
     ``estimated_steps`` is Lightning's own estimate, ``states`` what a training holds beside its
-    weights, as text by moment and name, ``places`` the line that sets each of them. ``unpaired`` says
-    which of the module's two checkpoint hooks stands alone. ``digests`` are those of the trained weights, ``outputs`` what the
-    module of the last checkpoint says, ``tested`` what ``trainer.test`` says of the last weights
-    and of the best by each kept monitor. ``initial`` are the digests before the first step,
-    ``begun`` what each training batch began with.
+    weights, as text by moment and name, ``places`` the line that sets each of them. ``watchers``
+    are the user's own callbacks and schedulers that watch a key, ``batches`` how many of them the
+    user's own epoch has. ``unpaired`` says which of the module's two checkpoint hooks stands alone.
+    ``digests`` are those of the trained weights, ``outputs`` what the module of the last checkpoint
+    says, ``tested`` what ``trainer.test`` says of the last weights and of the best by each kept
+    monitor. ``initial`` are the digests before the first step, ``begun`` what each training batch
+    began with.
     """
 
     program = "fit"
@@ -99,6 +102,8 @@ class FitRecord(RunRecord):
     states: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     places: Mapping[str, Location] = field(default_factory=dict)
     unpaired: str = ""
+    watchers: tuple[Watcher, ...] = ()
+    batches: int | None = None
     outputs: Outputs = field(default_factory=Outputs)
     tested: tuple[EvaluationPass, ...] = ()
     looks: tuple[MonitorLook, ...] = ()
@@ -121,14 +126,23 @@ class ResumeRecord(RunRecord):
 class TrainingRecord(RunRecord):
     """One batch learnt by heart, and where the graph of its first step ended (``cuts``); what the
     samples of a batch do to each other; methods that look like hooks. ``given`` are the submodules
-    that the module did not make itself."""
+    that the module did not make itself, ``step_place`` is where ``training_step`` begins."""
 
     program = "training"
+    step_place: Location | None = None
     overfitting: Overfitting = field(default_factory=Overfitting)
     cuts: tuple[CutGraph, ...] = ()
     company: tuple[Company, ...] = ()
     hook_likes: tuple[HookLike, ...] = ()
     given: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantedRecord(RunRecord):
+    """What the user's checkpoint callbacks made of planted scores."""
+
+    program = "planted"
+    keepers: tuple[PlantedKeeper, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +215,12 @@ class PrecisionRecord(RunRecord):
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRecord(RunRecord):
-    """What came of searching for small runs that lie, for each kind of run that there is."""
+    """What came of searching for small runs that lie, for each kind of run that there is.
+
+    ``recipe`` is None where a script could not draw the same samples; ``error`` is that of the
+    training before the search.
+    """
 
     program = "search"
+    recipe: Recipe | None = None
     searched: tuple[Searched, ...] = ()

@@ -25,6 +25,7 @@ from pl_lint.facts.events import (
 from pl_lint.facts.records import (
     EvaluationRecord,
     FitRecord,
+    PlantedRecord,
     PrecisionRecord,
     RanksRecord,
     ReloadRecord,
@@ -56,6 +57,7 @@ REBATCHING: tuple[Mapping[str, Any], ...] = (
 )
 LOADER_ALONE: Mapping[str, Any] = {"size": 16, "uneven": True}  # cut as usual
 REBATCHED_SAMPLES = 47  # prime: no batch size but 1 divides it
+_FORKS = ("_step", "_epoch")
 OTHER_HASH_SEED = "13"
 """Of the first 260 the one that gives most sets of two or three class names ("yes", "no") another
 order than 0, the usual one, does: 24 of 29 (measured; with 1 it is 14)."""
@@ -160,6 +162,25 @@ class Battery:
         inputs = {moment: file for moment, file in files.items() if Path(file).exists()}
         options = self._fit_options()
         return self._one(ResumeRecord, "checkpoint", options=options, inputs=inputs)
+
+    def planted(self) -> PlantedRecord:
+        """The user's checkpoint callbacks under scores that were planted."""
+        fit = self.fit()
+        logged = {
+            (event.name, event.stage): (event.on_step, event.on_epoch)
+            for event in fit.events
+            if not event.sanity
+        }
+        known = {name for name, _ in logged}
+        available = {name for watcher in fit.watchers for name in watcher.available}
+        others = sorted(available - known - {name + end for name in known for end in _FORKS})
+        keys = [[*place, *flags] for place, flags in sorted(logged.items())]
+        options = {
+            "keys": keys + [[name, "train", True, False] for name in others],
+            "validated": "validate" in self.case().stages,
+            "batches": fit.batches,
+        }
+        return self._one(PlantedRecord, "checkpoint", options=options)
 
     def reloaded(self) -> ReloadRecord:
         last = f"epoch-{self.fit().epochs_run - 1}.ckpt"

@@ -15,7 +15,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler, Subset
+from torch.utils.data import (
+    DataLoader,
+    DistributedSampler,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+)
 
 from pl_lint.facts.events import Batching
 from pl_lint.runtime.cases import CaseError
@@ -85,8 +92,10 @@ def samples_of(loader: Any, limit: int) -> Sequence[Any]:
 
 
 def _sampled_indices(loader: DataLoader) -> Sequence[Any]:
-    if isinstance(loader.sampler, (SequentialSampler, RandomSampler)):
-        return range(len(loader.dataset))  # a RandomSampler draws from all; the order is the kit's
+    if isinstance(loader.sampler, (SequentialSampler, RandomSampler, DistributedSampler)):
+        # A RandomSampler draws from all, and a DistributedSampler serves all on its ranks together;
+        # the order, and what each rank sees of it, are the kit's business.
+        return range(len(loader.dataset))
     return list(loader.sampler)
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from pl_lint.runtime.namespace import Namespace
 
+EVALUATED = "evaluated-{rank}.json"
+"""In a run's directory: a rank's record before its fit."""
+
 
 @dataclass(frozen=True)
 class World:
@@ -20,6 +23,15 @@ class World:
         processes = "1 process" if self.ranks == 1 else f"{self.ranks} gloo ranks"
         precision = "fp32" if self.precision == "32-true" else self.precision
         return f"{processes}, CPU, {precision}"
+
+    def join(self, patience: float) -> None:
+        """Meet the other ranks, before Lightning does (it keeps a group that it finds): what the
+        user's data do on several ranks is asked of them before there is a Trainer. A rank that
+        waits for another one longer than ``patience`` seconds raises, and so can tell where."""
+        from torch import distributed
+
+        if self.ranks > 1 and not distributed.is_initialized():
+            distributed.init_process_group("gloo", timeout=timedelta(seconds=patience))
 
     def trainer_arguments(self, namespace: Namespace, patience: float) -> dict[str, Any]:
         """The Trainer arguments of this world. Several ranks must have been launched already; one

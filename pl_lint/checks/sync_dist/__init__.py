@@ -2,76 +2,146 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from pl_lint.checks.registry import Gathering, Result, Runs, check
-from pl_lint.checks.sync_dist.crashed_ranks import crash
+from pl_lint.checks.sync_dist.causes import RankedValue, finding_of
+from pl_lint.checks.sync_dist.crashed_ranks import Ended, crash, in_words
+from pl_lint.checks.sync_dist.pairing import mixed_keys, pairing_finding
+from pl_lint.checks.sync_dist.sharing import TRUNCATION, WORLDS, padding, truncated
 from pl_lint.checks.values.lines import deciding, line_of
 from pl_lint.checks.values.numbers import far, same, shown
 from pl_lint.checks.values.randomness import random_part, value_tolerance
 from pl_lint.facts.events import USUAL, WHOLE, CaseFacts, EvaluationPass, LogEvent
-from pl_lint.findings import Evidence, Finding, Location, Status
+from pl_lint.facts.ranks import SharedPass
+from pl_lint.facts.records import RanksRecord
 
 RULED_OUT = ("LTN106", "LTN109", "LTN211")
 
 
 @check("sync-dist", place=40)
 def sync_dist(runs: Runs) -> Result:
-    """Two processes log what one process logs on the same samples.
+    """Two processes, and three, log what one process logs on the same samples.
 
     What it promises:
-    The epoch values of validation and test are the same on both ranks, and equal to those of one
+    The epoch values of validation and test are the same on all ranks, and equal to those of one
     process that sees all samples; of a key that is logged with rank_zero_only=True, rank 0's value
-    is.
+    is. No key is averaged with another one.
 
     How it is judged:
-    48 samples are evaluated with the same weights in one process and on two real gloo ranks, dealt
-    out in turn as DistributedSampler does, so many that no rank is padded. Each rank's part is also
-    evaluated alone in one process: a rank that logs the value of its own part forgot to synchronise
-    (LTN106 in a step, LTN211 for Python lists at the end of an epoch); ranks that agree on the mean
-    of their parts' values averaged something that cannot be averaged (LTN109).
+    48 samples are evaluated with the same weights in one process, on two real gloo ranks, and on
+    three, dealt out in turn as DistributedSampler does, so many that no rank is padded. The part of
+    each of two ranks is also evaluated alone in one process: a rank that logs the value of its own
+    part forgot to synchronise (LTN106 in a step, LTN211 for Python lists at the end of an epoch);
+    ranks that agree on the mean of their parts' values averaged something that cannot be averaged
+    (LTN109). Where ranks log different keys with sync_dist, a value that is the mean of two keys
+    shows it (LTN110).
 
     What it sets aside:
     A value that moves with the batches in one process already is wrong for another reason, which
     `logged-values` reports; one that differs between two seeds is not decided, and one that the
-    case declares to depend on the batches is not compared.
+    case declares to depend on the batches is not compared. What Lightning does by itself is a note:
+    its DistributedSampler counts samples twice (LTN501), and the mean of unequal weights is cut
+    off (LTN514).
 
     When it passes:
     Only if one rank's part alone has another value than all samples; otherwise 'not triggered'.
     """
     case, gathering = runs.case(), Gathering()
-    for stage in ("validate", "test"):
-        if stage in case.stages:
-            _judge_stage(runs, stage, case, gathering)
+    if {"validate", "test"} & set(case.stages):
+        for ranks in WORLDS:
+            if not gathering.findings:  # else what fails on two ranks would be said twice
+                _judge_world(runs, ranks, case, gathering)
     return gathering.result("the module has no validation or test to share between ranks")
 
 
-def _judge_stage(runs: Runs, stage: str, case: CaseFacts, into: Gathering) -> None:
-    alone = {done.batching.label: done for done in runs.shared_out(stage).passes}
-    failed = next((done for done in alone.values() if done.error is not None), None)
-    if failed is not None:
-        into.undecided.append(f"{stage} in one process: {failed.error}")
-        return
-    ranks = runs.on_ranks(stage)
-    if any(record.passes[0].error for record in ranks):
-        into.findings.append(crash([record.passes[0] for record in ranks], stage, case))
-        return
-    for name in alone[WHOLE].values:
-        _judge_value(name, alone, [record.passes[0] for record in ranks], case, into)
+def _by_stage(records: Sequence[RanksRecord]) -> dict[str, list[list[SharedPass]]]:
+    """For each stage and each process its passes."""
+    stages = dict.fromkeys(one.done.stage for record in records for one in record.passes)
+    return {
+        stage: [[one for one in record.passes if one.done.stage == stage] for record in records]
+        for stage in stages
+    }
 
 
-def _judge_value(
-    name: str,
-    alone: Mapping[str, EvaluationPass],
-    ranks: Sequence[EvaluationPass],
-    case: CaseFacts,
-    into: Gathering,
-) -> None:
+def _judge_world(runs: Runs, number: int, case: CaseFacts, into: Gathering) -> None:
+    alone = _by_stage([runs.alone(WORLDS[0])])
+    for stage, ranks in _by_stage(runs.on_ranks(number)).items():
+        [single] = alone.get(stage, [[]])
+        failed = next((one.done.error for one in single if one.done.error is not None), None)
+        if failed is not None or not single:
+            into.undecided.append(f"{stage} in one process: {failed}")
+            return
+        if any(one.done.error for rank in ranks for one in rank):
+            ended = [Ended(rank[0].done.error, rank[0].done.events) for rank in ranks if rank]
+            into.findings.append(crash(ended, stage, case))
+            return  # a rank that failed did no more
+        _judge_stage(Stage(stage, single, [rank[0] for rank in ranks], case, runs), into)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage, in one process and on ranks."""
+
+    name: str
+    single: Sequence[SharedPass]
+    shared: Sequence[SharedPass]
+    case: CaseFacts
+    runs: Runs
+
+    @property
+    def alone(self) -> dict[str, EvaluationPass]:
+        return {one.done.batching.label: one.done for one in self.single}
+
+    @property
+    def ranks(self) -> list[EvaluationPass]:
+        return [one.done for one in self.shared]
+
+    @property
+    def world(self) -> str:
+        return f"{len(self.shared)} gloo ranks, CPU, fp32"
+
+    def parts(self, name: str, true: float) -> tuple[float, ...]:
+        """The value of each of two ranks' samples alone."""
+        return tuple(self.alone[f"shard {n}"].values.get(name, true) for n in range(WORLDS[0]))
+
+    def parts_of_all(self, name: str, true: float) -> tuple[float, ...]:
+        """That of each rank's samples; where there are more than two, they are asked for now."""
+        if len(self.shared) == WORLDS[0]:
+            return self.parts(name, true)
+        passes = [one.done for one in self.runs.alone(len(self.shared)).passes]
+        return tuple(one.values.get(name, true) for one in passes if one.stage == self.name)
+
+    def same_samples(self) -> bool:
+        served = set().union(*(one.served for one in self.shared))
+        whole = next(one for one in self.single if one.done.batching.label == WHOLE)
+        return served == set(whole.served)
+
+
+def _judge_stage(stage: Stage, into: Gathering) -> None:
+    into.notes += padding(stage.name, stage.single[0].population)
+    events = [done.events for done in stage.ranks]
+    mixed = list(mixed_keys(events, [done.values for done in stage.ranks]))
+    into.findings += [pairing_finding(one, events, stage.world, stage.case) for one in mixed]
+    if not stage.same_samples():
+        into.undecided.append(
+            f"{stage.name}: {in_words(len(stage.shared))} ranks were served other samples than one "
+            "process, so their values cannot be compared"
+        )
+        return
+    told = {name for one in mixed for name in one.names}
+    for name in stage.alone[WHOLE].values:
+        if name not in told:
+            _judge_value(name, stage, into)
+
+
+def _judge_value(name: str, stage: Stage, into: Gathering) -> None:
+    alone, case = stage.alone, stage.case
     true, usual = alone[WHOLE].values[name], alone[USUAL].values.get(name)
     if name in case.batch_dependent:
         declared = f"declared to depend on the batches ({case.batch_dependent[name]})"
-        into.untriggered.append(f"{name}: {declared}, which two ranks cut differently")
+        into.untriggered.append(f"{name}: {declared}, which ranks cut differently")
         return
     within = value_tolerance(case, name, true, _values(alone[USUAL].events, name))
     random = random_part(name, alone, case)
@@ -79,23 +149,53 @@ def _judge_value(
         moves = f"{name}: moves with the batches in one process already"
         into.undecided.append(random or moves)
         return
-    ranks = _speaking(ranks, name)
-    logged = [done.values.get(name) for done in ranks]
-    parts = [alone[f"shard {rank}"].values.get(name, true) for rank in range(len(ranks))]
-    events = [event for done in ranks for event in done.events]
-    location = line_of(events, name, case)
-    evidence = _evidence(name, logged, true, within)
-    if all(value is not None and same(value, true, within) for value in logged):
-        if not any(far(part, true, within) for part in parts):
-            into.untriggered.append(f"{name}: each rank's part alone has the value of all samples")
-            return
-        into.passed += 1
-        into.clear(RULED_OUT, location, evidence, case.module)
-        return
-    if random:
+    value = _ranked(name, stage, true, within)
+    if value.right:
+        _pass(value, stage, into)
+    elif random:
         into.undecided.append(random)
+    elif (own := _lightnings_own(value, stage)) is not None:
+        into.passed += 1
+        into.notes.append(own)
+    else:
+        parts = stage.parts_of_all(name, true)
+        into.findings.append(finding_of(replace(value, parts=parts), case))
+
+
+def _pass(value: RankedValue, stage: Stage, into: Gathering) -> None:
+    if not any(far(part, value.true, value.within) for part in value.parts):
+        reason = f"{value.name}: each rank's part alone has the value of all samples"
+        into.untriggered.append(reason)
         return
-    into.findings.append(_finding(name, logged, parts, evidence, events, location, case))
+    into.passed += 1
+    place = line_of(value.events, value.name, stage.case)
+    into.clear(RULED_OUT, place, value.evidence(), stage.case.module)
+
+
+def _ranked(name: str, stage: Stage, true: float, within: float) -> RankedValue:
+    speaking = _speaking(stage.ranks, name)
+    return RankedValue(
+        name=name,
+        logged=tuple(done.values.get(name) for done in speaking),
+        ranks=len(stage.ranks),
+        parts=stage.parts(name, true),
+        true=true,
+        within=within,
+        world=stage.world,
+        events=tuple(event for done in speaking for event in done.events),
+    )
+
+
+def _lightnings_own(value: RankedValue, stage: Stage) -> str | None:
+    """The note on a value that is wrong because Lightning cuts off a sum of weights."""
+    cut = truncated(value.name, [done.events for done in stage.ranks])
+    if cut is None or not value.all_are(cut[0]):
+        return None
+    return (
+        f"{value.name}: Lightning's own, not the module's ({TRUNCATION}): {shown(cut[0])} was "
+        f"logged on {in_words(value.ranks)} ranks, the truth is {shown(value.true)}; {cut[1]}, "
+        "and the mean of these whole numbers is cut off; that of a torchmetrics object is not"
+    )
 
 
 def _speaking(ranks: Sequence[EvaluationPass], name: str) -> Sequence[EvaluationPass]:
@@ -108,76 +208,3 @@ def _speaking(ranks: Sequence[EvaluationPass], name: str) -> Sequence[Evaluation
 
 def _values(events: Sequence[LogEvent], name: str) -> list[float]:
     return [event.value for event in deciding(events, name) if event.value is not None]
-
-
-def _finding(
-    name: str,
-    logged: Sequence[float | None],
-    parts: Sequence[float],
-    evidence: Evidence,
-    events: Sequence[LogEvent],
-    location: Location,
-    case: CaseFacts,
-) -> Finding:
-    code, cause, remedy = _cause(name, logged, parts, evidence.tolerance, events)
-    values = " and ".join("nothing" if value is None else shown(value) for value in logged)
-    where = "two ranks" if len(logged) > 1 else "rank 0, which logs it for all"
-    wrong = not same(evidence.logged, evidence.true, evidence.tolerance)
-    return Finding(
-        code=code,
-        message=f"{name!r} was logged as {values} on {where}, the truth is "
-        f"{shown(evidence.true)}: {cause}",
-        location=location,
-        status=Status.PROVED,
-        remedy=remedy,
-        subject=case.module,
-        evidence=(replace(evidence, cause=cause),) if wrong else (),
-    )
-
-
-def _cause(
-    name: str,
-    logged: Sequence[float | None],
-    parts: Sequence[float],
-    within: float,
-    events: Sequence[LogEvent],
-) -> tuple[str, str, str]:
-    """The code, the formula in words and the remedy of what the ranks logged."""
-    calls = deciding(events, name)
-    at_epoch_end = any(event.batch < 0 for event in calls)
-    values = [value for value in logged if value is not None]
-    mean = sum(parts) / len(parts)
-    if len(values) < len(logged):
-        who = "one rank logs it and another does not" if values else "neither of them logs it"
-        return "sync-dist", who, "log the same keys on every rank"
-    if len(values) == 1 and same(values[0], parts[0], within):
-        return "LTN106", "the value of that rank's own samples", _GATHER
-    if all(same(v, part, within) for v, part in zip(values, parts, strict=True)):
-        if at_epoch_end:
-            return "LTN211", "each rank logs the value of its own samples", _GATHER
-        return "LTN106", "each rank logs the mean of its own samples", _SYNC.format(name=name)
-    if all(same(value, mean, within) for value in values):
-        from_metric = any(event.origin for event in calls)
-        code = "LTN211" if at_epoch_end and not from_metric else "LTN109"
-        return code, f"the mean of both ranks' own values is {shown(mean)}", _GATHER
-    return "LTN100", "no known mistake reproduces these numbers", _GATHER
-
-
-_SYNC = "self.log({name!r}, ..., sync_dist=True)"
-_GATHER = (
-    "keep the samples in a torchmetrics object, which gathers them from all ranks, or gather them "
-    "with self.all_gather before computing"
-)
-
-
-def _evidence(name: str, logged: Sequence[float | None], true: float, within: float) -> Evidence:
-    first = next((v for v in logged if v is not None and not same(v, true, within)), logged[0])
-    return Evidence(
-        key=name,
-        logged=true if first is None else first,
-        true=true,
-        tolerance=within,
-        world="2 gloo ranks, CPU, fp32",
-        how="the same 48 samples, or as many as there are, shared by two ranks; the truth is one "
-        "process with all of them",
-    )

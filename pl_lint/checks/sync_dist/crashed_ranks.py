@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from pl_lint.facts.events import CaseFacts, EvaluationPass, LogEvent, RunError
+from pl_lint.checks.sync_dist.pairing import EVERYWHERE
+from pl_lint.facts.events import CaseFacts, LogEvent, RunError
 from pl_lint.findings import Finding, Location, Status
 
 GLOO = re.compile(r"^\[[^\]]*(?:gloo|c10d)[^\]]*\]:?\s*", re.IGNORECASE)
@@ -14,51 +15,73 @@ GLOO = re.compile(r"^\[[^\]]*(?:gloo|c10d)[^\]]*\]:?\s*", re.IGNORECASE)
 ADVICE = re.compile(r"\. This is typically.*", re.DOTALL)
 
 
-def crash(ranks: Sequence[EvaluationPass], stage: str, case: CaseFacts) -> Finding:
+@dataclass(frozen=True)
+class Ended:
+    """How one rank ended, and what it had logged up to then."""
+
+    error: RunError | None
+    events: Sequence[LogEvent]
+
+
+def crash(ranks: Sequence[Ended], what: str, case: CaseFacts) -> Finding:
     """A rank with an error of its own comes first: that of a rank that waited for it is noise.
 
     Where all of them only waited for each other, what they logged up to there tells why: the
     reductions of ``sync_dist`` pair up in their order, not by key.
     """
-    rank, error = _telling([(i, done.error) for i, done in enumerate(ranks) if done.error])
-    unequal = list(_unequal(ranks)) if _is_noise(error) else []
-    said = f"rank {rank} raised {_plain(error)}"
+    rank, error = telling([done.error for done in ranks])
+    waited = is_noise(error)
+    unequal = list(_unequal(ranks)) if waited else []
+    said = [f"rank {rank} raised {_plain(error)}", *(_elsewhere(ranks, rank) if waited else ())]
     calls = [f"only rank {i} called self.log({e.name!r}) at {e.location}" for i, e in unequal]
     place = unequal[0][1].location if unequal else error.location
+    works = f"{what} works in one process and fails on {in_words(len(ranks))} ranks"
     return Finding(
-        code="sync-dist",
-        message="; ".join([f"{stage} works in one process and fails on two ranks: {said}", *calls]),
+        code="LTN110" if unequal else what_failed(error),
+        message=f"{works}: " + "; ".join([*said, *calls]),
         location=place or Location(case.path, case.line),
         status=Status.PROVED,
-        remedy=_EVERYWHERE if unequal else "see the traceback of the rank that failed first",
+        remedy=EVERYWHERE if unequal else "see the traceback of the rank that failed first",
         subject=case.module,
     )
 
 
-_EVERYWHERE = (
-    "log the same keys on every rank and in the same order, or without sync_dist and with "
-    "rank_zero_only=True what one rank alone knows"
-)
+def what_failed(error: RunError) -> str:
+    """The name of the check whose run it was."""
+    return "distributed" if error.during == "fit" else "sync-dist"
 
 
-def _telling(errors: Sequence[tuple[int, RunError | None]]) -> tuple[int, RunError]:
-    known = [(rank, error) for rank, error in errors if error is not None]
-    return next((pair for pair in known if not _is_noise(pair[1])), known[0])
+def in_words(number: int) -> str:
+    return {2: "two", 3: "three"}.get(number, str(number))
 
 
-def _is_noise(error: RunError) -> bool:
+def telling(errors: Sequence[RunError | None]) -> tuple[int, RunError]:
+    """The rank whose error says most, and that error."""
+    known = [(rank, error) for rank, error in enumerate(errors) if error is not None]
+    return next((pair for pair in known if not is_noise(pair[1])), known[0])
+
+
+def is_noise(error: RunError) -> bool:
+    """Whether a rank only says that it lost, or waited in vain for, another one."""
     return GLOO.match(error.message) is not None
 
 
 def _plain(error: RunError) -> str:
     """The error as the user should read it: of the communication library's the first sentence."""
-    if not _is_noise(error):
+    if not is_noise(error):
         return str(error)
     first = ADVICE.sub("", GLOO.sub("", error.message)).split("\n")[0]
     return str(replace(error, message=f"{first} (waiting for the other rank)"))
 
 
-def _unequal(ranks: Sequence[EvaluationPass]) -> Iterator[tuple[int, LogEvent]]:
+def _elsewhere(ranks: Sequence[Ended], told: int) -> Iterator[str]:
+    """Where the other ranks were."""
+    for rank, done in enumerate(ranks):
+        if rank != told and done.error is not None and done.error.location is not None:
+            yield f"rank {rank} was waiting at {done.error.location}"
+
+
+def _unequal(ranks: Sequence[Ended]) -> Iterator[tuple[int, LogEvent]]:
     """The first call of each key with sync_dist that not every rank logged, with its rank."""
     keys = [{event.name for event in done.events if event.sync_dist} for done in ranks]
     shared = set.intersection(*keys)

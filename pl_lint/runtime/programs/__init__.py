@@ -11,6 +11,7 @@ from pl_lint.facts.records import RunRecord
 from pl_lint.runtime.programs import (
     evaluate,
     fit,
+    planted,
     precision,
     ranks,
     reload,
@@ -29,6 +30,7 @@ PROGRAMS = {
     "evaluate": evaluate.run,
     "reload": reload.run,
     "resume": resume.run,
+    "planted": planted.run,
     "precision": precision.run,
     "ranks": ranks.run,
     "repeat": repeat.run,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 import linecache
 import os
@@ -10,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from types import CodeType, FrameType, TracebackType
+from typing import Any
 
 from pl_lint.findings import Location
 
@@ -41,6 +43,25 @@ def last_user_line(trace: TracebackType | None) -> Location | None:
         if not is_library(frame.f_code.co_filename)
     ]
     return places[-1] if places else None
+
+
+def defined_at(function: Any) -> Location | None:
+    """Where a function of the user's stands."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None or is_library(code.co_filename):
+        return None
+    return Location(code.co_filename, code.co_firstlineno)
+
+
+def entered_from() -> str:
+    """The user's outermost function on the stack: mostly the hook that Lightning called."""
+    frame: FrameType | None = sys._getframe(1)
+    name = ""
+    while frame is not None:
+        if not is_library(frame.f_code.co_filename):
+            name = frame.f_code.co_name
+        frame = frame.f_back
+    return name
 
 
 @functools.cache

@@ -1,0 +1,56 @@
+"""Does a fit on several ranks stay one fit?"""
+
+from __future__ import annotations
+
+from pl_lint.checks.distributed.data import judge_data
+from pl_lint.checks.distributed.effects import judge_effects
+from pl_lint.checks.distributed.endings import ended_early
+from pl_lint.checks.distributed.fits import Fits
+from pl_lint.checks.distributed.state import judge_state
+from pl_lint.checks.distributed.values import judge_values
+from pl_lint.checks.registry import Gathering, Result, Runs, check
+
+
+@check("distributed", place=50)
+def distributed(runs: Runs) -> Result:
+    """A fit on two ranks is one fit: the ranks agree, and none does what rank zero alone should.
+
+    What it promises:
+    The fit ends on all ranks. They log the same keys in the same order, and values of an epoch's
+    end are the same on each of them; a metric object logs what it says of all ranks' inputs. They
+    agree on the best checkpoint, on the parameters after each step, and on the buffers of the
+    module's own classes. They split the data alike, and see different samples of a stream. What
+    prepare_data assigned, no other rank needs. No file is written by two ranks.
+
+    How it is judged:
+    Two epochs of a few batches on two real gloo ranks that were seeded alike, the training samples
+    dealt out in turn. Each rank writes down what it logged and by which line, its parameters and
+    buffers as fingerprints, its best checkpoints, which samples its loaders have, which files it
+    opened for writing, and which parameters got a gradient. The inputs of metric objects are
+    gathered and given once to a fresh one.
+
+    What it sets aside:
+    Running statistics of batch norm, which DDP sends from rank zero; keys with rank_zero_only=True
+    that nothing monitors; files with the rank in their name; parameters that some steps do not
+    need. Prints, plain attributes that differ, and training means without sync_dist are notes: the
+    last are rank zero's part of a curve, unless something monitors them. Lightning's own defects
+    are said to be Lightning's.
+
+    When it passes:
+    Only if the ranks trained on different samples and agreed nevertheless.
+    """
+    case, gathering = runs.case(), Gathering()
+    if "train" not in case.stages:
+        return gathering.result("the module has no training to share between ranks")
+    records = runs.fit_on_ranks()
+    fits = [record.fit for record in records if record.fit is not None]
+    if len(fits) < len(records):
+        gathering.undecided.append("evaluation fails on ranks already, as sync-dist says")
+        return gathering.result("")
+    judged = Fits(fits, case, runs)
+    judge_data(judged, gathering)
+    if not ended_early(judged, gathering):
+        judge_values(judged, gathering)
+        judge_state(judged, gathering)
+    judge_effects(judged, gathering)
+    return gathering.result("nothing on the ranks could differ")

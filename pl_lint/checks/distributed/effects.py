@@ -1,0 +1,60 @@
+"""What a rank does outside of training: files, prints, loggers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from pl_lint.checks.distributed.fits import Fits
+from pl_lint.checks.registry import Gathering
+from pl_lint.facts.ranks import Touch
+from pl_lint.findings import Finding, Status
+
+SETTING_UP = ("setup", "train_dataloader", "val_dataloader", "test_dataloader", "__init__")
+GUARD = "do it where self.trainer.is_global_zero, or in a function with @rank_zero_only"
+
+
+def judge_effects(fits: Fits, into: Gathering) -> None:
+    for touch in _by_all(fits, "file"):
+        into.findings.append(_file(touch, fits))
+    for touch in _by_all(fits, "print"):
+        message = f"every rank prints this line: {touch.what!r}"
+        note = fits.finding("LTN511", message, touch.location, "self.print(...)")
+        into.findings.append(replace(note, status=Status.SUSPECTED))
+    for touch in _off_rank_zero(fits):
+        message = (
+            f"{touch.what} on rank 1: there every attribute of the experiment is a function that "
+            "does nothing, and this raises AttributeError or TypeError"
+        )
+        into.findings.append(fits.finding("LTN512", message, touch.location, GUARD))
+
+
+def _file(touch: Touch, fits: Fits) -> Finding:
+    code = "LTN503" if touch.hook in SETTING_UP else "LTN511"
+    message = f"every rank writes {Path(touch.what).name!r}: they overwrite each other's"
+    remedy = "write it in prepare_data, which one process runs" if code == "LTN503" else GUARD
+    return fits.finding(code, message, touch.location, remedy)
+
+
+def _by_all(fits: Fits, kind: str) -> Iterator[Touch]:
+    """What every rank did at one line; the same file, or a print with whatever text."""
+    first, *others = (
+        {_key(touch): touch for touch in rank.touches if touch.kind == kind} for rank in fits.ranks
+    )
+    for key, touch in first.items():
+        if all(key in other for other in others):
+            yield touch
+
+
+def _key(touch: Touch) -> tuple[object, ...]:
+    return (touch.location, touch.what) if touch.kind == "file" else (touch.location,)
+
+
+def _off_rank_zero(fits: Fits) -> Iterator[Touch]:
+    seen = set()
+    for rank in fits.ranks[1:]:
+        for touch in rank.touches:
+            if touch.kind == "logger" and touch.location not in seen:
+                seen.add(touch.location)
+                yield touch

@@ -1,0 +1,79 @@
+"""A fit that does not end on every rank: who failed first, and for which of the known reasons."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from pl_lint.checks.distributed.fits import Fits
+from pl_lint.checks.registry import Gathering
+from pl_lint.checks.sync_dist.crashed_ranks import Ended, crash, is_noise, telling
+from pl_lint.facts.events import RunError
+from pl_lint.facts.ranks import Assigned
+from pl_lint.findings import Finding
+
+SKIPPED = "Skipping the `training_step` by returning None in distributed training"
+"""What Lightning says of it (``loops/optimization/automatic.py``, 2.6.6)."""
+NOT_MONITORED = "could not find the monitored key"
+"""What ModelCheckpoint and EarlyStopping say of a key that they miss."""
+
+
+def ended_early(fits: Fits, into: Gathering) -> bool:
+    """Whether a rank failed, and then why."""
+    errors = [rank.error for rank in fits.ranks]
+    if not any(errors):
+        return False
+    ended = [Ended(rank.error, rank.events) for rank in fits.ranks]
+    found = crash(ended, "fit", fits.case)
+    rank, error = telling(errors)
+    into.findings.append(
+        _prepared(fits, error, found)
+        or _monitored(fits, rank, error, found)
+        or _skipped(error, found)
+        or found
+    )
+    return True
+
+
+def _prepared(fits: Fits, error: RunError, found: Finding) -> Finding | None:
+    """LTN502: the attribute that is missing is one that prepare_data assigned on rank zero."""
+    missing = re.search(r"has no attribute '(\w+)'", error.message)
+    assigned = {one.name: one for one in fits.ranks[0].assigned}
+    cause = assigned.get(missing[1]) if missing else None
+    if cause is None:
+        return None
+    return replace(
+        found,
+        code="LTN502",
+        message=f"{found.message}; prepare_data assigned {cause.name!r} on rank 0 only",
+        location=cause.location,
+        remedy=in_setup(cause),
+    )
+
+
+def in_setup(cause: Assigned) -> str:
+    return f"assign {cause.name!r} in setup, which runs on every rank"
+
+
+def _monitored(fits: Fits, rank: int, error: RunError, found: Finding) -> Finding | None:
+    """LTN111: a callback on another rank misses a key that rank zero alone has logged."""
+    if not rank or NOT_MONITORED not in error.message:
+        return None
+    mine = {event.name for event in fits.ranks[rank].events if not event.rank_zero_only}
+    lonely = [e for e in fits.ranks[0].events if e.name not in mine and e.name in error.message]
+    if not lonely:
+        return None
+    return replace(
+        found,
+        code="LTN111",
+        message=f"{found.message}; {lonely[0].name!r} is logged on rank 0 only",
+        location=lonely[0].location,
+        remedy="log what a callback monitors on every rank, with sync_dist=True",
+    )
+
+
+def _skipped(error: RunError, found: Finding) -> Finding | None:
+    if SKIPPED not in error.message or is_noise(error):
+        return None
+    remedy = "return a loss of zero that hangs on the parameters, such as loss * 0.0"
+    return replace(found, code="LTN505", remedy=remedy)

@@ -1,0 +1,75 @@
+"""One fit, as its ranks lived it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pl_lint.checks.registry import Runs
+from pl_lint.facts.events import CaseFacts, EpochValues, LogEvent
+from pl_lint.facts.ranks import RankFit
+from pl_lint.findings import Evidence, Finding, Location, Status
+
+
+@dataclass(frozen=True)
+class Fits:
+    """The fits of all ranks, rank zero's first."""
+
+    ranks: Sequence[RankFit]
+    case: CaseFacts
+    runs: Runs
+
+    @property
+    def world(self) -> str:
+        return f"{len(self.ranks)} gloo ranks, CPU, fp32"
+
+    @property
+    def monitors(self) -> set[str]:
+        return {best.monitor for rank in self.ranks for best in rank.best}
+
+    def events(self, name: str) -> list[LogEvent]:
+        return [event for rank in self.ranks for event in rank.events if event.name == name]
+
+    def line(self, name: str) -> Location:
+        """The call that logs a key."""
+        found = self.events(name)
+        return found[0].location if found else self.home
+
+    @property
+    def home(self) -> Location:
+        return Location(self.case.path, self.case.line)
+
+    def epochs(self) -> Iterator[tuple[EpochValues, ...]]:
+        """The same epoch of the same stage on every rank."""
+        yield from zip(*(rank.epochs for rank in self.ranks), strict=False)
+
+    def place(self, name: str) -> Location:
+        """The line that sets an attribute, or that of the layer that a parameter belongs to."""
+        places, parts = self.ranks[0].places, name.split(".")
+        for length in range(len(parts), 0, -1):
+            found = places.get(".".join(["self", *parts[:length]]))
+            if found is not None:
+                return found
+        return self.home
+
+    def chance(self, name: str) -> bool:
+        """Whether a key differs between two equal fits in one process: a time, a load."""
+        if not any(event.python_number for event in self.events(name)):
+            return False
+        one, other = (
+            [epoch.values.get(name) for epoch in fit.epochs]
+            for fit in (self.runs.fit(), self.runs.fit_again())
+        )
+        return one != other
+
+    def finding(
+        self, code: str, message: str, place: Location, remedy: str, *evidence: Evidence
+    ) -> Finding:
+        return Finding(
+            code, message, place, Status.PROVED, remedy, self.case.module, evidence=evidence
+        )
+
+
+def each(texts: Sequence[str]) -> str:
+    """``0.4 on rank 0 and 0.6 on rank 1``."""
+    return " and ".join(f"{text} on rank {rank}" for rank, text in enumerate(texts))

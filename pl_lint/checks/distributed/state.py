@@ -1,0 +1,111 @@
+"""What the ranks became in a fit: parameters, buffers, attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pl_lint.checks.distributed.endings import in_setup
+from pl_lint.checks.distributed.fits import Fits, each
+from pl_lint.checks.distributed.values import differing_attributes
+from pl_lint.checks.registry import Gathering
+from pl_lint.facts.ranks import Assigned
+
+FIRST_STEP, START, END = "first step", "start", "end"
+SHOWN = 5
+
+
+def judge_state(fits: Fits, into: Gathering) -> None:
+    _judge_parameters(fits, into)
+    _judge_buffers(fits, into)
+    _judge_unused(fits, into)
+    _judge_prepared(fits, into)
+    names = differing_attributes(fits)
+    if names and not into.findings:
+        said = ", ".join(f"self.{name}" for name in names[:SHOWN])
+        into.notes.append(f"{said}: not the same on all ranks at the end of the fit")
+
+
+def _judge_parameters(fits: Fits, into: Gathering) -> None:
+    for moment, when in ((FIRST_STEP, "after the first step"), (END, "at the end")):
+        names = _different(fits, "parameters", moment)
+        if names:
+            message = f"{_listed(names)}: other values on rank 1 than on rank 0 {when}"
+            remedy = "let gradients reach parameters through the loss alone, or gather first"
+            into.findings.append(fits.finding("LTN508", message, fits.place(names[0]), remedy))
+            return
+    into.passed += _moved(fits) and _saw_other_samples(fits)
+
+
+def _moved(fits: Fits) -> bool:
+    moments = fits.ranks[0].parameters
+    return moments.get(START) != moments.get(END)
+
+
+def _saw_other_samples(fits: Fits) -> bool:
+    """Whether the ranks' gradients could differ: equal samples would keep them equal anyway."""
+    own = [[event.value for event in rank.events if event.stage == "train"] for rank in fits.ranks]
+    logged = any(values != own[0] for values in own)
+    listed = any(one.stage == "train" and len(one.samples) > 1 for one in fits.ranks[0].listings)
+    return logged or listed
+
+
+def _judge_buffers(fits: Fits, into: Gathering) -> None:
+    names = _different(fits, "buffers", END)
+    changed = fits.ranks[0].buffers.get(START, {})
+    moved = [name for name in names if changed.get(name) != fits.ranks[0].buffers[END][name]]
+    if moved:
+        message = (
+            f"{_listed(moved)}: each rank's own value at the end of the fit; DDP sends rank 0's to "
+            "all before each step, so what the others added is lost"
+        )
+        remedy = "update buffers from gathered values: self.all_gather(...)"
+        into.findings.append(fits.finding("LTN508", message, fits.place(moved[0]), remedy))
+
+
+def _different(fits: Fits, kind: str, moment: str) -> list[str]:
+    seen: Sequence[Mapping[str, str]] = [getattr(rank, kind).get(moment, {}) for rank in fits.ranks]
+    first, *others = seen
+    return [name for name in first if any(other.get(name) != first[name] for other in others)]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _judge_unused(fits: Fits, into: Gathering) -> None:
+    """LTN504: plain DDP would have raised in the second step."""
+    first = fits.ranks[0]
+    names = [name for name in first.unused if all(name in rank.unused for rank in fits.ranks)]
+    if not names or first.backwards < 2:
+        return
+    said = f"{_listed(names)}: no gradient in any of {first.backwards} backward passes"
+    if first.tolerates_unused:
+        into.notes.append(f"{said}; the case's strategy allows for it")
+        return
+    message = f"{said}; DDP without find_unused_parameters=True raises in its second step"
+    remedy = "remove or freeze them, or Trainer(strategy='ddp_find_unused_parameters_true')"
+    into.findings.append(fits.finding("LTN504", message, fits.place(names[0]), remedy))
+
+
+def _judge_prepared(fits: Fits, into: Gathering) -> None:
+    """LTN502: what prepare_data assigned on rank zero was read on, and is not there elsewhere."""
+    for one in fits.ranks[0].assigned:
+        if one.read is None:
+            into.notes.append(
+                f"prepare_data assigns {one.name!r}, which nothing reads afterwards on rank 0"
+            )
+        elif not _same_elsewhere(one, fits):
+            message = (
+                f"prepare_data assigned {one.name!r} on rank 0 only, where {one.read} reads it: "
+                + each([one.left, *(_left(one.name, rank.kept) for rank in fits.ranks[1:])])
+            )
+            into.findings.append(fits.finding("LTN502", message, one.location, in_setup(one)))
+
+
+def _same_elsewhere(one: Assigned, fits: Fits) -> bool:
+    return all(rank.kept.get(one.name) == one.left for rank in fits.ranks[1:])
+
+
+def _left(name: str, kept: Mapping[str, str]) -> str:
+    return kept.get(name, "nothing")

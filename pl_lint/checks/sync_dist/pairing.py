@@ -1,0 +1,90 @@
+"""Keys that ranks do not log alike: sync_dist pairs its reductions up by their order, not by
+key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pl_lint.checks.values.lines import deciding
+from pl_lint.checks.values.numbers import far, same, shown, tolerance
+from pl_lint.facts.events import CaseFacts, LogEvent
+from pl_lint.findings import Evidence, Finding, Status
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """A reduction that took different keys of different ranks together: the key of each rank, its
+    own value of it, and what all of them have logged."""
+
+    names: tuple[str, ...]
+    own: tuple[float, ...]
+    logged: float
+
+
+def mixed_keys(
+    ranks: Sequence[Sequence[LogEvent]], logged: Sequence[Mapping[str, float]]
+) -> Iterator[Mixed]:
+    """Reductions of one epoch in which the ranks were not at the same key, and whose result is the
+    mean of what belongs to different ones."""
+    orders = [_order(events) for events in ranks]
+    for names in zip(*orders, strict=False):
+        own = [_own(events, name) for events, name in zip(ranks, names, strict=True)]
+        values = [seen.get(name) for seen, name in zip(logged, names, strict=True)]
+        if len(set(names)) == 1 or None in own or None in values:
+            continue
+        sums = [pair for pair in own if pair is not None]
+        mean = _reduced(sums)
+        if all(value is not None and same(value, mean, tolerance(mean)) for value in values):
+            yield Mixed(names, tuple(total / weight for total, weight in sums), values[0] or 0.0)
+
+
+def _reduced(sums: Sequence[tuple[float, float]]) -> float:
+    """What Lightning makes of sums and weights, the weight cut to a whole number (``sharing``)."""
+    total, weight = (sum(part) / len(sums) for part in zip(*sums, strict=True))
+    return total / max(weight // 1, 1.0)
+
+
+def _order(events: Sequence[LogEvent]) -> list[str]:
+    """Keys in the order in which Lightning reduces them at the end of an epoch: that of their
+    first calls (``_ResultCollection.metrics``)."""
+    names = [e.name for e in events if e.sync_dist and e.on_epoch and e.value is not None]
+    return list(dict.fromkeys(names))
+
+
+def _own(events: Sequence[LogEvent], name: str) -> tuple[float, float] | None:
+    calls = deciding(events, name)
+    weight = sum(call.weight or 0.0 for call in calls)
+    total = sum((call.value or 0.0) * (call.weight or 0.0) for call in calls)
+    return (total, weight) if weight else None
+
+
+def pairing_finding(
+    mixed: Mixed, ranks: Sequence[Sequence[LogEvent]], world: str, case: CaseFacts
+) -> Finding:
+    said = " and ".join(
+        f"rank {rank} called {name!r} ({shown(value)})"
+        for rank, (name, value) in enumerate(zip(mixed.names, mixed.own, strict=True))
+    )
+    first = deciding(ranks[0], mixed.names[0])[0]
+    true = mixed.own[0]
+    within = tolerance(true)
+    cause = f"sync_dist took {said} together"
+    moved = far(mixed.logged, true, within)
+    evidence = Evidence(mixed.names[0], mixed.logged, true, within, world, cause=cause)
+    return Finding(
+        code="LTN110",
+        message=f"{shown(mixed.logged)} was logged as {mixed.names[0]!r}: its reduction met "
+        f"another key's. {said}; sync_dist pairs calls up by their order, not by key",
+        location=first.location,
+        status=Status.PROVED,
+        remedy=EVERYWHERE,
+        subject=case.module,
+        evidence=(evidence,) if moved else (),
+    )
+
+
+EVERYWHERE = (
+    "log the same keys on every rank and in the same order, or without sync_dist and with "
+    "rank_zero_only=True what one rank alone knows"
+)

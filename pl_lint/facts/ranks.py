@@ -1,0 +1,115 @@
+"""What is seen of several ranks at once: the vocabulary of the checks that compare them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pl_lint.facts.events import EpochValues, EvaluationPass, LogEvent, RunError
+from pl_lint.findings import Location
+
+
+@dataclass(frozen=True)
+class SharedPass:
+    """One evaluation of the samples that ranks share, and which samples this process was served:
+    a fingerprint each, by their content. ``population`` is how many the user's loader has."""
+
+    done: EvaluationPass
+    served: tuple[str, ...] = ()
+    population: int | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What one loader offers on one rank, before anything is shared out: a fingerprint for each
+    sample. Of a stream (an IterableDataset) also what it yields from another seed, and in each of
+    the workers that the user's loader has."""
+
+    stage: str
+    loader: int
+    dataset: str
+    samples: tuple[str, ...]
+    location: Location | None = None
+    stream: bool = False
+    reseeded: tuple[str, ...] = ()
+    by_worker: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Touch:
+    """Something outside of training that a rank did: it wrote a ``file``, made a ``print``, or used
+    the ``logger`` in a way that only rank zero's can be used. ``hook`` is the user's outermost
+    function on the stack."""
+
+    kind: str
+    what: str
+    location: Location
+    hook: str
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best checkpoint in the eyes of one rank."""
+
+    monitor: str
+    mode: str
+    path: str
+    score: float | None
+    exists: bool
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """An attribute that ``prepare_data`` assigned: where, where it was read later on, and what it
+    was in the end."""
+
+    name: str
+    location: Location
+    read: Location | None = None
+    left: str = ""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A logged epoch value of a metric object, and what it says of the inputs of all ranks; of
+    each rank's own inputs alone in ``parts``."""
+
+    name: str
+    stage: str
+    epoch: int
+    metric_class: str
+    logged: float
+    true: float
+    parts: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class RankFit:
+    """A short fit as one of several ranks lived it.
+
+    ``parameters`` and ``buffers`` are digests, by moment (``first step``, ``end``) and name;
+    buffers are those of the user's own classes that go into checkpoints. ``attributes`` are plain
+    ones, as text, at the start and at the end. ``unused`` are the trainable parameters that never
+    got a gradient in ``backwards`` backward passes. ``kept`` are the attributes of whoever owns
+    ``prepare_data``, in short; ``places`` the lines that set attributes, by ``self.name``;
+    ``splits`` the calls of ``random_split``.
+    """
+
+    error: RunError | None = None
+    events: tuple[LogEvent, ...] = ()
+    epochs: tuple[EpochValues, ...] = ()
+    steps: int = 0
+    parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    buffers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    best: tuple[Best, ...] = ()
+    listings: tuple[Listing, ...] = ()
+    touches: tuple[Touch, ...] = ()
+    assigned: tuple[Assigned, ...] = ()
+    gathered: tuple[Gathered, ...] = ()
+    kept: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, Location] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
+    backwards: int = 0
+    tolerates_unused: bool = False
+    splits: tuple[Location, ...] = ()

@@ -1,0 +1,96 @@
+"""What a rank does outside of training: files that it writes, lines that it prints."""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import functools
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest.mock import patch
+
+import torch
+
+from pl_lint.facts.ranks import Touch
+from pl_lint.findings import Location
+from pl_lint.runtime.watching.callsite import caller, entered_from
+
+_WRITING = frozenset("wax+")
+_NO_FILES = (os.devnull, "/dev/", "/proc/")
+
+
+@contextlib.contextmanager
+def watched_effects(touches: list[Touch]) -> Iterator[None]:
+    """Notes files and prints whose cause is a line of the user's own code."""
+
+    def note(kind: str, what: str) -> None:
+        place = caller()
+        if place.path != "<unknown>":
+            touches.append(Touch(kind, what, place, entered_from()))
+
+    with contextlib.ExitStack() as patches:
+        for owner in (builtins, io):
+            patches.enter_context(patch.object(owner, "open", _opening(owner.open, note)))
+        patches.enter_context(patch.object(torch, "save", _saving(torch.save, note)))
+        patches.enter_context(patch.object(builtins, "print", _printing(builtins.print, note)))
+        yield
+
+
+Note = Callable[[str, str], None]
+
+
+def _opening(original: Callable[..., Any], note: Note) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def opened(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+        if _WRITING & set(mode) and (path := _path(file)):
+            note("file", path)
+        return original(file, mode, *args, **kwargs)
+
+    return opened
+
+
+def _saving(original: Callable[..., Any], note: Note) -> Callable[..., Any]:
+    """``torch.save`` writes files without Python's ``open``."""
+
+    @functools.wraps(original)
+    def save(obj: Any, f: Any, *args: Any, **kwargs: Any) -> Any:
+        if path := _path(f):
+            note("file", path)
+        return original(obj, f, *args, **kwargs)
+
+    return save
+
+
+def _printing(original: Callable[..., Any], note: Note) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def printed(*values: Any, **kwargs: Any) -> None:
+        if kwargs.get("file") in (None, sys.stdout, sys.stderr):
+            note("print", " ".join(map(str, values))[:80])
+        original(*values, **kwargs)
+
+    return printed
+
+
+def _path(file: Any) -> str:
+    """The absolute path of a file, empty for what is none, and for locks, which are for sharing."""
+    if not isinstance(file, (str, os.PathLike)):
+        return ""
+    path = os.path.abspath(os.fspath(file))
+    return "" if path.startswith(_NO_FILES) or path.endswith(".lock") else path
+
+
+@contextlib.contextmanager
+def placed_splits(places: list[Location]) -> Iterator[None]:
+    """Notes where ``random_split`` is called; it draws its permutation by this name."""
+    original = torch.utils.data.dataset.randperm
+
+    @functools.wraps(original)
+    def randperm(*args: Any, **kwargs: Any) -> Any:
+        places.append(caller())
+        return original(*args, **kwargs)
+
+    with patch.object(torch.utils.data.dataset, "randperm", randperm):
+        yield
