@@ -26,6 +26,7 @@ others once one of them has named it.
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
 import itertools
 import json
@@ -69,7 +70,8 @@ Failures = dict[str, list[list[str]]]
 class Case:
     """A case of the corpus, the files whose code it runs, and what its own run said.
 
-    ``sources`` begins with the file of the class; files with data modules follow.
+    ``sources`` begins with the file of the class; files with data modules follow, and the case's
+    own, if it gives the Trainer a ModelCheckpoint as the project's script does.
     """
 
     file: Path
@@ -121,16 +123,19 @@ class Bench:
             return
         case.executed = _lines(trace)
         own = (self.runner.root / facts.path).resolve()
-        paths = [own, *sorted(path for path in case.executed if self._holds_data(path, own))]
+        paths = [own, *sorted(path for path in case.executed if self._is_more(path, own))]
         for path in paths:
             name = facts.module.rpartition(".")[2] if path == own else ""
             case.sources.append((path, Source(path.read_text(encoding="utf-8"), name)))
         case.failures = self._remembered(case, *_file(case.sources[0]))
 
-    def _holds_data(self, path: Path, own: Path) -> bool:
-        """Whether a file of the corpus, no library's and no case, has a data module."""
-        ours = path == own or path.is_relative_to(self.cases) or "site-packages" in path.parts
-        return not ours and path.suffix == ".py" and bool(DATA.search(path.read_text("utf-8")))
+    def _is_more(self, path: Path, own: Path) -> bool:
+        """Whether a file has a data module, or is the case and gives the Trainer a checkpoint."""
+        if path == own or "site-packages" in path.parts or path.suffix != ".py":
+            return False
+        text = path.read_text(encoding="utf-8")
+        is_case = path.is_relative_to(self.cases)
+        return "ModelCheckpoint(" in text if is_case else bool(DATA.search(text))
 
     def _remembered(self, case: Case, path: Path, text: str) -> Failures:
         """What all checks say of a healthy text, from the file of results if it is there."""
@@ -192,7 +197,9 @@ class Bench:
         twin.write_text(text, encoding="utf-8")
         file = twin.parent / f"twin_{twin.parent.name}.py"
         file.write_text(shadow_case(case.file, case.function, path, twin), encoding="utf-8")
-        battery, started = self._battery(CaseRef(str(file), case.function)), time.perf_counter()
+        started = time.perf_counter()
+        monitors = _monitors(text if path == case.file else case.file.read_text("utf-8"))
+        battery = self._battery(CaseRef(str(file), case.function), monitors)
         failures: Failures = {}
         known = {check.name: check for check in all_checks()}
         for check in checks:
@@ -204,8 +211,8 @@ class Bench:
                 break
         return failures, round(time.perf_counter() - started, 2)
 
-    def _battery(self, ref: CaseRef) -> Battery:
-        return Battery(self.runner, ref, TIMEOUT)
+    def _battery(self, ref: CaseRef, monitors: Iterable[tuple[str, str]] = ()) -> Battery:
+        return Battery(self.runner, ref, TIMEOUT, tuple(monitors))
 
     def keep(self, name: str, result: dict[str, Any]) -> None:
         self.results[name] = result
@@ -226,6 +233,21 @@ def _lines(trace: Path) -> dict[Path, frozenset[int]]:
         found.setdefault(file, set()).add(int(line))
     files = {file: Path(file).resolve() for file in found if Path(file).is_file()}
     return {path: frozenset(found[file]) for file, path in files.items()}
+
+
+def _monitors(text: str) -> list[tuple[str, str]]:
+    """Key and mode of the checkpoints in a case, as ``pytest --pl-check`` would read them."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("ModelCheckpoint"):
+            given = {
+                each.arg: each.value.value
+                for each in node.keywords
+                if isinstance(each.value, ast.Constant)
+            }
+            if isinstance(given.get("monitor"), str):
+                found.append((given["monitor"], str(given.get("mode", "min"))))
+    return sorted(set(found))
 
 
 def _file(source: tuple[Path, Source]) -> tuple[Path, str]:

@@ -14,7 +14,7 @@ PRECISION = ("precision",)
 def overflow_between(source: Source) -> Iterator[Change]:
     """Outputs are scaled up and down again: fp16 has no room for what is between."""
     for value in source.outputs:
-        edit = source.replace(value, f"(({source.code(value)}) * 1e6) / 1e6")
+        edit = source.replace(value, f"({source.operand(value)} * 1e6) / 1e6")
         yield Change((edit,), "an overflow in fp16")
 
 

@@ -65,7 +65,7 @@ def _macro(source: Source, name: str) -> tuple | None:
 def root_per_step(source: Source) -> Iterator[Change]:
     """A root of each batch's mean is logged: the mean of roots is not the root of the mean."""
     for log in source.values("validation", "test"):
-        edit = source.replace(log.value, f"({source.code(log.value)}) ** 0.5")
+        edit = source.replace(log.value, f"{source.operand(log.value)} ** 0.5")
         yield Change((edit,), f"logs a root per batch in {log.stage}_step")
 
 
@@ -90,7 +90,7 @@ def sync_dist_dropped(source: Source) -> Iterator[Change]:
 def synced_root(source: Source) -> Iterator[Change]:
     """sync_dist averages over ranks what cannot be averaged."""
     for log in source.values("validation", "test"):
-        value = source.replace(log.value, f"({source.code(log.value)}) ** 0.5")
+        value = source.replace(log.value, f"{source.operand(log.value)} ** 0.5")
         yield Change((value, source.with_argument(log.call, "sync_dist=True")), "a synced root")
 
 
@@ -98,7 +98,7 @@ def synced_root(source: Source) -> Iterator[Change]:
 def key_of_the_rank(source: Source) -> Iterator[Change]:
     """The key holds the rank: collectives pair by order, so different keys are averaged."""
     for log in source.values("validation", "test"):
-        key = source.replace(log.key, f"({source.code(log.key)}) + str(self.global_rank)")
+        key = source.replace(log.key, f"{source.operand(log.key)} + str(self.global_rank)")
         edits = (key, source.with_argument(log.call, "sync_dist=True"))
         yield Change(edits, "a key with the rank in it")
 
@@ -134,7 +134,7 @@ def logged_twice(source: Source) -> Iterator[Change]:
     for log in source.values("validation"):
         statement = source.statement(log.call)
         if isinstance(statement, ast.Expr):
-            again = f"2 * ({source.code(log.value)})"
+            again = f"2 * {source.operand(log.value)}"
             start, end = source.start(statement), source.end(statement)
             value = source.replace(log.value, again)
             text = source.text[start : value.start] + again + source.text[value.end : end]
@@ -234,7 +234,7 @@ def _watched(source: Source) -> set[object]:
 def divided_by_zero(source: Source) -> Iterator[Change]:
     """An infinite value is logged, and nobody says so."""
     for log in source.values("validation", "training"):
-        value = source.code(log.value)
-        edit = source.replace(log.value, f"({value}) / (0 * ({value}))")
+        value = source.operand(log.value)
+        edit = source.replace(log.value, f"{value} / (0 * {value})")
         if ".item()" not in value:
             yield Change((edit,), f"an infinite value in {log.stage}_step")

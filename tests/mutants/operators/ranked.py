@@ -39,7 +39,7 @@ def scale_in_prepare_data(source: Source) -> Iterator[Change]:
         return
     init = source.in_init("self.loss_scale = None")
     weigh = tuple(
-        source.replace(loss, f"({source.code(loss)}) * self.loss_scale") for loss in source.losses
+        source.replace(loss, f"{source.operand(loss)} * self.loss_scale") for loss in source.losses
     )
     healthy = source.new_method("def setup(self, stage):\n    self.loss_scale = 2.0")
     sick = source.new_method("def prepare_data(self):\n    self.loss_scale = 2.0")

@@ -58,7 +58,9 @@ def _weighed(
     owners = {id(node) for node in ast.walk(step)}
     if not all(id(loss) in owners for loss in source.losses):
         return
-    weigh = tuple(source.replace(loss, f"({source.code(loss)}) * weight") for loss in source.losses)
+    weigh = tuple(
+        source.replace(loss, f"{source.operand(loss)} * weight") for loss in source.losses
+    )
     imported = source.importing(f"import {module}")
     drawn = (imported, source.at_start(step, healthy), *weigh) if healthy else ()
     yield Change((imported, source.at_start(step, sick), *weigh), note, drawn)

@@ -190,7 +190,7 @@ def _warm_up(source: Source, sick: object, hooks: tuple, note: str) -> Iterator[
     buffer = source.in_init('self.register_buffer("steps_seen", torch.zeros(()))')
     count = source.at_start(step, "self.steps_seen = self.steps_seen + 1")
     weigh = tuple(
-        source.replace(loss, f"({source.code(loss)}) * (1 + 1 / self.steps_seen)")
+        source.replace(loss, f"{source.operand(loss)} * (1 + 1 / self.steps_seen)")
         for loss in source.losses
     )
     yield Change((sick, count, *weigh, *hooks), note, (torch, buffer, count, *weigh))  # type: ignore[arg-type]

@@ -140,6 +140,11 @@ class Source:
     def code(self, node: ast.AST) -> str:
         return self.text[self.start(node) : self.end(node)]
 
+    def operand(self, node: ast.expr) -> str:
+        """The code of an expression, in brackets where an operator beside it would need them."""
+        simple = isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript)
+        return self.code(node) if simple else f"({self.code(node)})"
+
     # --- edits ------------------------------------------------------------------------------------
 
     def replace(self, node: ast.AST, text: str) -> Edit:
