@@ -41,11 +41,13 @@ def event_file(runs: Runs) -> Result:
     handed = [point for point in record.handed_to_logger if point.tag not in LIGHTNINGS_OWN]
     read = [point for point in record.read_back if point.tag not in LIGHTNINGS_OWN]
     for tag in sorted({point.tag for point in [*handed, *read]}):
-        problem = next(_problems(_of(tag, handed), _of(tag, read)), None)
+        own_axis = _own_axis(tag, record.events)
+        problem = next(_problems(_of(tag, handed), _of(tag, read), own_axis), None)
         if problem is None:
             gathering.passed += 1
         else:
             gathering.findings.append(_finding(tag, *problem, record.events, runs.case()))
+    _note_epochs(record.events, runs.case(), gathering)
     return gathering.result("nothing was logged to a logger")
 
 
@@ -53,7 +55,20 @@ def _of(tag: str, points: Sequence[LoggerPoint]) -> list[LoggerPoint]:
     return [point for point in points if point.tag == tag]
 
 
-def _problems(handed: list[LoggerPoint], read: list[LoggerPoint]) -> Iterator[tuple[str, str]]:
+def _own_axis(tag: str, events: Sequence[LogEvent]) -> bool:
+    """Whether the values of a tag are drawn over a logged key ``step``: Lightning takes that for
+    the step of all that is logged with it (``logger_connector.py``, ``log_metrics``, 2.6.6)."""
+    hooks = {event.hook for event in events if event.name == "step"}
+    return any(event.hook in hooks for event in events if event.name == _stem(tag))
+
+
+def _stem(tag: str) -> str:
+    return tag.removesuffix("_step").removesuffix("_epoch")
+
+
+def _problems(
+    handed: list[LoggerPoint], read: list[LoggerPoint], own_axis: bool
+) -> Iterator[tuple[str, str]]:
     """What is wrong with one curve, as code and words, the most telling first."""
     extra = Counter(map(_stored, read)) - Counter(map(_stored, handed))
     lost = Counter(map(_stored, handed)) - Counter(map(_stored, read))
@@ -66,11 +81,27 @@ def _problems(handed: list[LoggerPoint], read: list[LoggerPoint]) -> Iterator[tu
         yield "event-file", f"{_shown(value)} was logged at step {step} and is not in the file"
     # At one step twice: Lightning does so itself where batches are accumulated, so what it handed
     # over is not the user's doing; what it did not is.
-    forward = 0 if handed else 1
+    forward = 1 if own_axis or not handed else 0
     for one, other in pairwise(read):
         if other.step < one.step + forward:
             text = f"a point at step {one.step}, then one at step {other.step}"
+            if own_axis:
+                yield (
+                    "LTN119",
+                    f"it is drawn over the logged key 'step', which does not go forward: {text}",
+                )
             yield "LTN908", f"its x-axis does not go forward: {text}"
+
+
+def _note_epochs(events: Sequence[LogEvent], case: CaseFacts, into: Gathering) -> None:
+    """A logged key ``epoch`` takes the place of Lightning's own in the log and in file names."""
+    for event in events:
+        if event.name == "epoch" and event.value is not None and event.value != event.epoch:
+            into.notes.append(
+                f"'epoch' was logged as {shown(event.value)} in epoch {event.epoch}, at "
+                f"{event.location}: it stands for Lightning's own in logs and checkpoint names"
+            )
+            return
 
 
 def _stored(point: LoggerPoint) -> tuple[int, float | None]:
@@ -90,8 +121,7 @@ def _shown(value: float | None) -> str:
 def _finding(
     tag: str, code: str, problem: str, events: Sequence[LogEvent], case: CaseFacts
 ) -> Finding:
-    stem = tag.removesuffix("_step").removesuffix("_epoch")
-    places = [event.location for event in events if event.name in (tag, stem)]
+    places = [event.location for event in events if event.name in (tag, _stem(tag))]
     return Finding(
         code=code,
         message=f"the event file does not hold {tag!r} as it was logged: {problem}",
