@@ -9,6 +9,11 @@ from pl_lint.checks.logged_values.fitted import (
     judge_training_means,
     most_telling,
 )
+from pl_lint.checks.logged_values.monitored import (
+    judge_accumulation,
+    judge_curves,
+    judge_monitors,
+)
 from pl_lint.checks.logged_values.rebatching import judge_rebatching
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.findings import Finding
@@ -52,6 +57,9 @@ def logged_values(runs: Runs) -> Result:
     case, gathering = runs.case(), Gathering()
     trains = "train" in case.stages
     if trains:
+        judge_monitors(runs, case, gathering)
+        judge_curves(runs.fit(), case, gathering)
+        judge_accumulation(runs.fit(), case, gathering)
         judge_training_means(runs.fit(), case, gathering)
         for replay in most_telling(runs.fit(), case):
             judge_replay(replay, runs.fit().events, case, gathering)
@@ -62,7 +70,10 @@ def logged_values(runs: Runs) -> Result:
             judge_rebatching(runs.rebatched(stage), case, gathering)
             judge_evaluated(runs.rebatched(stage), case, gathering)
     keys = {event.name for event in runs.fit().events if event.on_epoch} if trains else set()
+    keys -= {finding.evidence[0].key for finding in gathering.findings}
     nothing = f"no oracle judges {', '.join(sorted(keys))}" if keys else "it logs no epoch value"
+    if gathering.findings:
+        nothing = "what it logs is remarkable, not wrong"
     return _merged(gathering).result(nothing)
 
 

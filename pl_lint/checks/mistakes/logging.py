@@ -249,3 +249,55 @@ REDUCED_MEANS = Mistake(
     Log sums with reduce_fx="sum", or means with the default and the right batch_size.
     """,
 )
+
+NOT_FINITE = Mistake(
+    "LTN728",
+    "not-finite-logged",
+    ("LOOP28",),
+    """NaN or Inf is logged.
+
+    What it does
+    ------------
+    Finds the first value of each key that is not finite, in a fit and in evaluations, and runs once
+    more to name the operation that made it out of finite numbers, or the parameter that was broken
+    before. A metric that is undefined on its finite inputs is a note, and so is an infinity that no
+    operation made, such as the best value before there is one.
+
+    Why is this bad
+    ---------------
+    Lightning goes on: the epoch's mean is NaN because of one batch, no checkpoint is better than
+    NaN, and a module whose weights are NaN trains to the end without a word.
+
+    Example
+    -------
+        self.log("val_loss", losses[mask].mean())  # NaN where the mask is empty
+
+    Use instead
+    -----------
+        if mask.any():
+            self.log("val_loss", losses[mask].mean(), batch_size=int(mask.sum()))
+    """,
+)
+
+ACCUMULATED_STEPS = Mistake(
+    "LTN128",
+    "steps-of-accumulated-batches",
+    ("LOG28",),
+    """Where batches are accumulated, a curve of step values holds a part of them only.
+
+    What it does
+    ------------
+    A note, not a failure. Compares the mean of the points that Lightning hands to its loggers with
+    the mean of the values that were logged.
+
+    Why is this bad
+    ---------------
+    With accumulate_grad_batches=4 Lightning writes the value of every fourth batch: the curve is
+    noisier than the training, and its values are not those of the optimizer's steps.
+
+    Use instead
+    -----------
+        self.log("train_loss", loss, on_step=False, on_epoch=True)
+    """,
+    status=Status.SUSPECTED,
+)

@@ -109,3 +109,52 @@ SHARED_MEMBERS = Mistake(
         self.second_head = scores.clone(prefix="second/")
     """,
 )
+
+MIXED_SCORES = Mistake(
+    "LTN205",
+    "logits-taken-for-probabilities",
+    ("MET05",),
+    """A metric takes the logits of some batches for probabilities.
+
+    What it does
+    ------------
+    Looks at what a binary or multilabel metric was given where its value depends on the batches:
+    some batches hold numbers between 0 and 1 only, others do not.
+
+    Why is this bad
+    ---------------
+    torchmetrics applies the sigmoid to a batch only if one of its scores is outside of [0, 1]. On
+    the same data an AUROC was .6708 with batches of one, .7509 with batches of four, where .7654
+    was true.
+
+    Use instead
+    -----------
+        self.val_auroc.update(torch.sigmoid(logits), target)
+
+    References
+    ----------
+    Lightning-AI/torchmetrics issues 1604, 2195 and 3269.
+    """,
+)
+
+HALF_SUM = Mistake(
+    "LTN210",
+    "sum-in-half-precision",
+    ("MET10",),
+    """A module adds up in half precision, or counts in a few bits.
+
+    What it does
+    ------------
+    Looks at the module's own numbers and buffers after each batch. Where the logged value moves
+    with the batches, a sum in bf16 or fp16 is named if its rounding explains by how much; a counter
+    of 8 or 16 bits is, where it begins again.
+
+    Why is this bad
+    ---------------
+    A count in bf16 stops at 256, one in int8 goes from 127 to -128. Sums lose what is added.
+
+    Use instead
+    -----------
+        self.total += loss.detach().float() * len(x)
+    """,
+)

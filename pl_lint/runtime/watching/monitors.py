@@ -1,7 +1,7 @@
 """What callbacks and schedulers see at the moment when they look at the key that they monitor.
 
 Which values ``trainer.callback_metrics`` holds depends on when one looks. The places where
-Lightning looks are private (``ModelCheckpoint._monitor_candidates``,
+Lightning looks are private (``ModelCheckpoint._save_topk_checkpoint``,
 ``EarlyStopping._run_early_stopping_check``, ``_TrainingEpochLoop._get_monitor_value``, 2.6.6);
 where one is missing, nothing is seen.
 """
@@ -43,12 +43,11 @@ def watched_looks(
 
 def _checkpoint(original: Any, see: See) -> Any:
     @functools.wraps(original)
-    def candidates(callback: Any, trainer: Any) -> Any:
-        found = original(callback, trainer)
-        see(type(callback).__name__, callback.monitor, found.get(callback.monitor))
-        return found
+    def save(callback: Any, trainer: Any, candidates: Any) -> Any:
+        see(type(callback).__name__, callback.monitor, candidates.get(callback.monitor))
+        return original(callback, trainer, candidates)
 
-    return candidates
+    return save
 
 
 def _stopper(original: Any, see: See) -> Any:
@@ -72,7 +71,7 @@ def _scheduler(original: Any, see: See) -> Any:
 
 
 _PLACES: tuple[tuple[str, str, Callable[[Any, See], Any]], ...] = (
-    ("callbacks.ModelCheckpoint", "_monitor_candidates", _checkpoint),
+    ("callbacks.ModelCheckpoint", "_save_topk_checkpoint", _checkpoint),
     ("callbacks.EarlyStopping", "_run_early_stopping_check", _stopper),
     ("loops.training_epoch_loop._TrainingEpochLoop", "_get_monitor_value", _scheduler),
 )
