@@ -64,7 +64,8 @@ class WorkerDraws:
 
     ``here`` are the draws of one process, ``epochs`` those of each worker in two epochs of one
     loader; both are empty where the sample is always the same. ``passes`` are the batches of two
-    equally seeded passes of the user's loader with ``workers`` workers. ``own_workers`` is how many
+    equally seeded passes of the user's loader with ``workers`` workers. ``generators`` are those
+    that a sample draws from and that the data set holds. ``own_workers`` is how many
     the user's loader has. ``skipped`` says why there is nothing.
     """
 

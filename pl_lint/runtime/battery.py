@@ -197,7 +197,7 @@ class Battery:
     def searched(self, oracle: str) -> SearchRecord:
         """``oracle`` is the ``module:function`` that says which keys a run logged wrongly."""
         options = {"examples": self.examples, "oracle": oracle}
-        return self._one(SearchRecord, "search", options=options, inputs=self._weights())
+        return self._one(SearchRecord, "search", options=options)
 
     def alone(self, ranks: int) -> RanksRecord:
         """The samples that so many ranks share, evaluated in one process: all of them (asked with

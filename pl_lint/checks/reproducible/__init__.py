@@ -10,6 +10,7 @@ from pl_lint.checks.reproducible.sources import cause_of
 from pl_lint.checks.reproducible.workers import judge_draws
 from pl_lint.facts.events import CaseFacts
 from pl_lint.facts.records import RepeatRecord
+from pl_lint.facts.repetition import Leftover
 from pl_lint.findings import Finding
 
 
@@ -74,11 +75,12 @@ def _judge_processes(
 def _set_order(divergence: Divergence, case: CaseFacts) -> Finding:
     return found(
         SET_ORDER.code,
-        f"two runs with the same seed are equal only under the same PYTHONHASHSEED: first to differ "
-        f"is {divergence.text}; the order of a set or the hash of a text decides it",
+        f"two runs with the same seed are equal only under the same PYTHONHASHSEED: first to "
+        f"differ is {divergence.text}; the order of a set or the hash of a text decides it",
         divergence.location,
         "sort what comes out of a set (sorted(set(...))), and do not seed with hash(text)",
         case,
+        divergence.evidence,
     )
 
 
@@ -96,11 +98,7 @@ def _judge_one_process(repeated: RepeatRecord, case: CaseFacts, into: Gathering)
 
 
 def _left_behind(divergence: Divergence, repeated: RepeatRecord, case: CaseFacts) -> Finding:
-    told = [
-        f"{each.name} was {_readable(each.before)} before the first fit and "
-        f"{_readable(each.after)} before the second"
-        for each in repeated.leftovers[:3]
-    ]
+    told = [_changed(each) for each in repeated.leftovers[:3]]
     cause = "; ".join(told) or "the first left something behind in the process"
     place = repeated.leftovers[0].location if repeated.leftovers else divergence.location
     return found(
@@ -110,7 +108,15 @@ def _left_behind(divergence: Divergence, repeated: RepeatRecord, case: CaseFacts
         place,
         "make it in __init__ or in a hook, so that each run has its own",
         case,
+        divergence.evidence,
     )
+
+
+def _changed(each: Leftover) -> str:
+    before, after = _readable(each.before), _readable(each.after)
+    if before == after:
+        return f"the first has changed {each.name} ({before})"
+    return f"{each.name} was {before} before the first and {after} before the second"
 
 
 def _readable(value: str) -> str:

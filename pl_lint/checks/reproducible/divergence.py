@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from pl_lint.checks.values.numbers import shown
 from pl_lint.facts.events import LogEvent
 from pl_lint.facts.records import FitRecord
-from pl_lint.findings import Location
+from pl_lint.findings import Evidence, Location
 
 _ORDER = {"train": 0, "validate": 1, "test": 2}
 _END = 10**9
@@ -19,11 +18,11 @@ Moment = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Divergence:
-    """The first difference in words, and the line that logged it if it was logged."""
+    """The first difference in words; if it was logged, the line and the two values."""
 
     text: str
     location: Location | None = None
-    key: str = ""
+    evidence: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,12 +145,11 @@ def _told(
     if "initial" in by_kind:
         return Divergence(f"{_listed(by_kind['initial'])} before the first step")
     if "part" in by_kind or "generator" in by_kind:
-        where = f"batch {batch} of epoch {epoch}"
-        return Divergence(_begun(by_kind, where))
+        return Divergence(_begun(by_kind, f"batch {batch} of epoch {epoch}"))
     if first.event is not None:
         return _logged(first, others, ones)
     if first.kind == "parameter":
-        where = f"the step after batch {batch} of epoch {epoch}"
+        where = f"the optimizer step of batch {batch} of epoch {epoch}"
         return Divergence(f"{_listed(by_kind['parameter'])} after {where}")
     return Divergence(f"{_listed(marks)} at the end")
 
@@ -160,11 +158,11 @@ def _begun(by_kind: Mapping[str, list[_Mark]], where: str) -> str:
     said = []
     if "part" in by_kind:
         parts = ", ".join(f"batch{mark.name}" for mark in by_kind["part"][:3])
-        said.append(f"the data ({parts}) at {where}")
+        said.append(f"the data ({parts})")
     if "generator" in by_kind:
-        names = ", ".join(mark.name for mark in by_kind["generator"])
-        said.append(f"the state of the global generator of {names} at {where}")
-    return " and ".join(said)
+        names = " and ".join(mark.name for mark in by_kind["generator"])
+        said.append(f"the state of the global generator of {names}")
+    return f"{' and '.join(said)} at {where}"
 
 
 def _listed(marks: list[_Mark]) -> str:
@@ -177,12 +175,19 @@ def _logged(
 ) -> Divergence:
     event, identity = mark.event, (mark.moment, mark.kind, mark.name, 0)
     assert event is not None
-    where = (
-        f"{event.stage} batch {event.batch}" if mark.kind == "value" else f"{event.stage} values"
-    )
-    if event.batch < 0 and mark.kind == "value":
-        where = f"{event.stage} values"
+    in_batch = mark.kind == "value" and event.batch >= 0
+    where = f"{event.stage} batch {event.batch}" if in_batch else f"{event.stage} values"
+    text = f"{mark.name!r} in the {where} of epoch {mark.moment[0]}"
     values = [found.value if (found := side.get(identity)) else None for side in (ones, others)]
-    told = " and ".join(shown(v) if isinstance(v, float) else "nothing" for v in values)
-    text = f"{mark.name!r} in the {where} of epoch {mark.moment[0]}, {told}"
-    return Divergence(text, event.location, mark.name)
+    one, other = values
+    if not isinstance(one, float) or not isinstance(other, float):
+        return Divergence(f"{text}, which only one of them logged", event.location)
+    evidence = Evidence(
+        key=mark.name,
+        logged=other,
+        true=one,
+        tolerance=0.0,
+        world="1 process each, CPU, fp32",
+        how="two fits with the same seed; the truth is what the first one logged",
+    )
+    return Divergence(text, event.location, (evidence,))

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pl_lint.facts.events import CaseFacts
-from pl_lint.findings import Finding, Location, Status
+from pl_lint.findings import Evidence, Finding, Location, Status
 
 
 def found(
-    code: str, message: str, location: Location | None, remedy: str, case: CaseFacts
+    code: str,
+    message: str,
+    location: Location | None,
+    remedy: str,
+    case: CaseFacts,
+    evidence: tuple[Evidence, ...] = (),
 ) -> Finding:
     """A proved finding, at the module's own line where none better is known."""
     return Finding(
@@ -17,4 +22,5 @@ def found(
         status=Status.PROVED,
         remedy=remedy,
         subject=case.module,
+        evidence=evidence,
     )

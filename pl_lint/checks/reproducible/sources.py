@@ -27,7 +27,8 @@ def cause_of(divergence: Divergence, runs: Runs, case: CaseFacts) -> Finding:
     text = f"two runs with the same seed are not equal: first to differ is {divergence.text}"
     if not guilty:
         unknown = "no clock and no generator without a seed that could be held still explains it"
-        return found("reproducible", f"{text}; {unknown}", divergence.location, REMEDY, case)
+        said, place = f"{text}; {unknown}", divergence.location
+        return found("reproducible", said, place, REMEDY, case, divergence.evidence)
     calls = " and ".join(dict.fromkeys(f"{s.call} at {s.location}" for s in guilty))
     return found(
         UNSEEDED.code,
@@ -35,6 +36,7 @@ def cause_of(divergence: Divergence, runs: Runs, case: CaseFacts) -> Finding:
         guilty[0].location,
         REMEDY,
         case,
+        divergence.evidence,
     )
 
 

@@ -15,8 +15,8 @@ from pl_lint.findings import Finding
 CHANCE = 1e-4
 """How likely two equal sequences of honest draws may be for the equality to mean something."""
 REMEDY = (
-    "draw from torch's, random's or numpy's global generators, or make the generator in the worker: "
-    "np.random.default_rng(torch.utils.data.get_worker_info().seed)"
+    "draw from torch's, random's or numpy's global generators, or make the generator in the "
+    "worker: np.random.default_rng(torch.utils.data.get_worker_info().seed)"
 )
 
 
@@ -93,8 +93,8 @@ def _unsteady(draws: WorkerDraws, case: CaseFacts) -> Finding:
     )
     return found(
         "reproducible",
-        f"the training loader with {draws.workers} workers, seeded twice with the same seed, serves "
-        f"other data: first to differ is batch {batch}, and without workers it does not",
+        f"the training loader with {draws.workers} workers, seeded twice with the same seed, "
+        f"serves other data: first to differ is batch {batch}, and without workers it does not",
         draws.worker_init or draws.location,
         "seed in worker_init_fn from torch.initial_seed(), which the loader derives from the seed",
         case,

@@ -6,15 +6,17 @@ made under another hash seed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pl_lint.facts.records import FitRecord, RepeatRecord
+from pl_lint.facts.repetition import WorkerDraws
 from pl_lint.runtime.data import as_list
 from pl_lint.runtime.programs.common import fresh
 from pl_lint.runtime.programs.fit import trained
-from pl_lint.runtime.programs.workers import draws_of
+from pl_lint.runtime.programs.workers import in_workers, look_at
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.leftovers import changed, outside_state
 from pl_lint.runtime.watching.metrics import MetricTap
@@ -23,18 +25,26 @@ from pl_lint.runtime.watching.metrics import MetricTap
 def run(spec: RunSpec, directory: Path, rank: int) -> RepeatRecord:
     """``options``: those of a fit. The second fit's files lie beside the first one's."""
     before = outside_state()
-    first = _fitted(spec, directory, rank)
+    first = _fitted(spec, directory, rank, lambda loaders: None)
     case, between = first.record.case, outside_state()
     if first.record.error is not None:
         return RepeatRecord(rank=rank, case=case, fits=(first.record,))
-    second = _fitted(spec, directory.with_name(f"{directory.name}-again"), rank)
+    looked = [look_at(loader, spec.seed) for loader in first.loaders]
+    draws: list[WorkerDraws] = []
+
+    def ask(loaders: list[Any]) -> None:
+        """Before this fit has asked them for anything."""
+        pairs = zip(loaders, looked, strict=False)
+        draws.extend(in_workers(loader, look, spec.seed) for loader, look in pairs)
+
+    second = _fitted(spec, directory.with_name(f"{directory.name}-again"), rank, ask)
     return RepeatRecord(
         rank=rank,
         case=case,
         fits=(first.record, second.record),
         shared=first.shared_with(second),
         leftovers=changed(before, between),
-        draws=tuple(draws_of(loader, spec.seed) for loader in second.loaders),
+        draws=tuple(draws),
     )
 
 
@@ -57,12 +67,18 @@ class Fitted:
         return tuple(name for name, twice in shared.items() if twice)
 
 
-def _fitted(spec: RunSpec, directory: Path, rank: int) -> Fitted:
+def _fitted(
+    spec: RunSpec, directory: Path, rank: int, when_loaded: Callable[[list[Any]], None]
+) -> Fitted:
+    """A seeded fit of a fresh case; ``when_loaded`` gets the user's own training loaders as soon as
+    they exist."""
     directory.mkdir(exist_ok=True)
     loaders: list[Any] = []
 
     def keep(served: Any) -> Any:
-        loaders[:] = as_list(served)
+        if not loaders:  # Lightning may load them again
+            loaders.extend(as_list(served))
+            when_loaded(loaders)
         return served
 
     with MetricTap().installed() as tap:

@@ -14,6 +14,8 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -21,7 +23,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from pl_lint.facts.repetition import HeldGenerator, WorkerDraws
 from pl_lint.findings import Location
-from pl_lint.runtime.data import NotRebuilt, shortened
+from pl_lint.runtime.programs.checkpoints import random_state, set_random_state
 from pl_lint.runtime.programs.common import seed_all
 from pl_lint.runtime.watching.beginnings import fingerprint
 from pl_lint.runtime.watching.leftovers import generator_state
@@ -37,109 +39,146 @@ SLOW = 0.05
 DEPTH = 4
 
 
-def draws_of(loader: Any, seed: int) -> WorkerDraws:
-    """What ``loader``, one of the user's own training loaders, draws."""
+@dataclass(frozen=True)
+class Look:
+    """What a loader draws in this process, and the first batches of indices that its sampler picks;
+    none for a stream."""
+
+    draws: WorkerDraws
+    batches: Sequence[Sequence[Any]] = ()
+
+
+def look_at(loader: Any, seed: int) -> Look:
+    """What ``loader``, one of the user's own training loaders, draws in this process.
+
+    This fetches samples and asks the sampler, and so may change both.
+    """
     if not isinstance(loader, DataLoader):
-        return WorkerDraws(type(loader).__name__, skipped="it is not a torch DataLoader")
-    name = type(_innermost(loader.dataset)).__name__
+        return Look(WorkerDraws(type(loader).__name__, skipped="it is not a torch DataLoader"))
+    name, own = type(_innermost(loader.dataset)).__name__, loader.num_workers
     try:
-        return _drawn(loader, name, seed)
+        return _looked_at(loader, name, seed)
     except Exception as error:  # the user's data, asked in a way that they do not know
-        return WorkerDraws(name, skipped=f"{type(error).__name__}: {error}")
+        return Look(WorkerDraws(name, own, skipped=f"{type(error).__name__}: {error}"))
 
 
-def _drawn(loader: DataLoader, name: str, seed: int) -> WorkerDraws:
+def _looked_at(loader: DataLoader, name: str, seed: int) -> Look:
     seed_all(seed)
-    fetch = _fetcher(loader)
+    batches, own = _batches(loader), loader.num_workers
+    fetch = _fetcher(loader.dataset, batches)
+    held = list(held_generators(loader.dataset))
+    states = [generator_state(generator) for _, generator in held]
     started = time.perf_counter()
     looks = [fetch() for _ in range(2)]
     if time.perf_counter() - started > 2 * SLOW:
-        return WorkerDraws(name, skipped="a sample takes too long to draw it dozens of times")
+        reason = "a sample takes too long to draw it dozens of times"
+        return Look(WorkerDraws(name, own, skipped=reason))
     looks += [fetch() for _ in range(LOOKS - len(looks))]
-    own = loader.num_workers
     chance = len(set(looks)) > 1
-    return WorkerDraws(
+    draws = WorkerDraws(
         dataset=name,
         own_workers=own,
         workers=min(own, WORKERS) or WORKERS,
         here=tuple(looks) + tuple(fetch() for _ in range(DRAWS - LOOKS)) if chance else (),
-        epochs=_epochs(loader) if chance else (),
-        passes=_passes(loader, seed) if own else (),
-        generators=tuple(held_generators(loader.dataset)),
+        generators=tuple(
+            told
+            for (told, generator), state in zip(held, states, strict=True)
+            if generator_state(generator) != state  # the others have nothing to do with samples
+        ),
         worker_init=_line_of_function(loader.worker_init_fn),
         location=_line_of_class(type(_innermost(loader.dataset))),
     )
+    return Look(draws, batches)
 
 
-def _fetcher(loader: DataLoader) -> Callable[[], str]:
+def _batches(loader: DataLoader) -> Sequence[Sequence[Any]]:
+    if isinstance(loader.dataset, IterableDataset):
+        return ()
+    if loader.batch_sampler is None:
+        return [[index] for index in itertools.islice(loader.sampler, BATCHES)]
+    return [list(batch) for batch in itertools.islice(loader.batch_sampler, BATCHES)]
+
+
+def _fetcher(data: Any, batches: Sequence[Sequence[Any]]) -> Callable[[], str]:
     """Draws one and the same sample; of a stream, what it begins with."""
-    data = loader.dataset
     if isinstance(data, IterableDataset):
         return lambda: fingerprint(list(itertools.islice(iter(data), 4)))
-    index = _first_index(loader)
-    return lambda: fingerprint(data[index])
-
-
-def _first_index(loader: DataLoader) -> Any:
-    if loader.batch_sampler is None:
-        return next(iter(loader.sampler))
-    return next(iter(loader.batch_sampler))[0]
+    return lambda: fingerprint(data[batches[0][0]])
 
 
 # --- in workers -----------------------------------------------------------------------------------
 
 
-def _epochs(loader: DataLoader) -> tuple[tuple[tuple[str, ...], ...], ...]:
+def in_workers(loader: Any, look: Look, seed: int) -> WorkerDraws:
+    """What a loader that was never asked draws in workers, beside what an equal one drew here.
+
+    Workers have copies, so the data set stays as it is; so do the random generators. Where samples
+    draw from no generator of their own and the user does not seed the workers, torch sees to it
+    that workers differ.
+    """
+    draws = look.draws
+    if draws.skipped or not isinstance(loader, DataLoader):
+        return draws
+    suspect = bool(draws.generators or draws.worker_init)
+    with _generators_kept(loader.generator):
+        try:
+            return replace(
+                draws,
+                epochs=_epochs(loader, look) if draws.here and suspect else (),
+                passes=_passes(loader, look, seed) if draws.own_workers else (),
+            )
+        except Exception as error:  # workers of the user's that cannot work here
+            return replace(draws, skipped=f"{type(error).__name__}: {error}")
+
+
+@contextmanager
+def _generators_kept(own: torch.Generator | None) -> Iterator[None]:
+    kept, state = random_state(), None if own is None else own.get_state()
+    try:
+        yield
+    finally:
+        set_random_state(kept)
+        if own is not None:
+            own.set_state(state)
+
+
+def _epochs(loader: DataLoader, look: Look) -> tuple[tuple[tuple[str, ...], ...], ...]:
     """The draws of each worker in two epochs. Loaders serve their workers in turn."""
-    workers = min(loader.num_workers, WORKERS) or WORKERS
-    probing = _probing(loader, workers)
+    once = {"batch_size": 1, "collate_fn": _only, **_worker_settings(loader, look)}
+    if look.batches:
+        once["sampler"] = [look.batches[0][0]] * DRAWS
+    probing, workers = DataLoader(loader.dataset, **once), look.draws.workers
     epochs = [list(itertools.islice(iter(probing), DRAWS)) for _ in range(2)]
     return tuple(tuple(tuple(epoch[n::workers]) for n in range(workers)) for epoch in epochs)
-
-
-def _probing(loader: DataLoader, workers: int) -> DataLoader:
-    """A loader of one sample over and over, with the user's own worker settings."""
-    own = _worker_settings(loader, workers)
-    if isinstance(loader.dataset, IterableDataset):
-        return DataLoader(loader.dataset, batch_size=1, collate_fn=_only, **own)
-    index = _first_index(loader)
-    return DataLoader(
-        loader.dataset, batch_size=1, sampler=[index] * DRAWS, collate_fn=_only, **own
-    )
 
 
 def _only(items: Sequence[Any]) -> str:
     return fingerprint(items[0])
 
 
-def _worker_settings(loader: DataLoader, workers: int) -> dict[str, Any]:
-    return {
-        "num_workers": workers,
-        "worker_init_fn": loader.worker_init_fn,
-        "generator": loader.generator,
-        "persistent_workers": loader.persistent_workers,
-        "multiprocessing_context": "fork",
-    }
-
-
-def _passes(loader: DataLoader, seed: int) -> tuple[tuple[str, ...], ...]:
+def _passes(loader: DataLoader, look: Look, seed: int) -> tuple[tuple[str, ...], ...]:
     """A few batches, twice, each time from the same random states on."""
-    try:
-        short, _ = shortened(loader, BATCHES)
-    except NotRebuilt:
-        return ()
-    own = _worker_settings(loader, min(loader.num_workers, WORKERS))
+    settings = _worker_settings(loader, look)
+    cut = {"batch_sampler": look.batches} if look.batches else {"batch_size": loader.batch_size}
     state = None if loader.generator is None else loader.generator.get_state()
     passes = []
     for _ in range(2):
         seed_all(seed)
         if state is not None:
             loader.generator.set_state(state)
-        again = DataLoader(
-            short.dataset, batch_sampler=short.batch_sampler, collate_fn=short.collate_fn, **own
-        )
+        again = DataLoader(loader.dataset, collate_fn=loader.collate_fn, **cut, **settings)
         passes.append(tuple(map(fingerprint, itertools.islice(iter(again), BATCHES))))
     return tuple(passes)
+
+
+def _worker_settings(loader: DataLoader, look: Look) -> dict[str, Any]:
+    return {
+        "num_workers": look.draws.workers,
+        "worker_init_fn": loader.worker_init_fn,
+        "generator": loader.generator,
+        "persistent_workers": loader.persistent_workers,
+        "multiprocessing_context": "fork",
+    }
 
 
 # --- what a data set holds ------------------------------------------------------------------------
@@ -152,8 +191,9 @@ def _innermost(data: Any) -> Any:
     return data
 
 
-def held_generators(data: Any) -> Iterator[HeldGenerator]:
-    """Generators in a data set's attributes, in what these hold, and in the data set's file."""
+def held_generators(data: Any) -> Iterator[tuple[HeldGenerator, Any]]:
+    """Generators in a data set's attributes, in what these hold, and in the data set's file; each
+    in words and itself."""
     innermost, seen = _innermost(data), set[int]()
     yield from _held(innermost, seen, "self", 0)
     module = sys.modules.get(type(innermost).__module__)
@@ -161,17 +201,17 @@ def held_generators(data: Any) -> Iterator[HeldGenerator]:
     for name, value in list(vars(module).items()) if module is not None else ():
         if generator_state(value) is not None and name in used:
             place = _bound(module, re.escape(name))
-            yield HeldGenerator(name, _kind(value), place)
+            yield HeldGenerator(name, _kind(value), place), value
 
 
-def _held(owner: Any, seen: set[int], path: str, depth: int) -> Iterator[HeldGenerator]:
+def _held(owner: Any, seen: set[int], path: str, depth: int) -> Iterator[tuple[HeldGenerator, Any]]:
     if id(owner) in seen or depth > DEPTH:
         return
     seen.add(id(owner))
     for name, value in list(getattr(owner, "__dict__", {}).items()):
         if generator_state(value) is not None:
             place = _bound(type(owner), rf"self\.{re.escape(name)}")
-            yield HeldGenerator(f"{path}.{name}", _kind(value), place)
+            yield HeldGenerator(f"{path}.{name}", _kind(value), place), value
             continue
         items = value if isinstance(value, (list, tuple)) else [value]
         for item in items[:16]:

@@ -63,7 +63,7 @@ def global_generators() -> dict[str, str]:
 
 def of_random(state: tuple[Any, ...]) -> str:
     """The hash of numbers knows no hash seed; that of the None among them does."""
-    version, internal, gauss = state
+    _, internal, gauss = state
     return f"{hash(internal):x} {gauss}"
 
 
