@@ -13,6 +13,7 @@ from pl_lint.facts.events import (
     LogEvent,
     LoggerPoint,
     MonitorLook,
+    NotFinite,
     Note,
     OptimizerStep,
     Replay,
@@ -107,6 +108,7 @@ class FitRecord(RunRecord):
     outputs: Outputs = field(default_factory=Outputs)
     tested: tuple[EvaluationPass, ...] = ()
     looks: tuple[MonitorLook, ...] = ()
+    not_finite: tuple[NotFinite, ...] = ()
     training: TrainingStory = field(default_factory=TrainingStory)
 
 

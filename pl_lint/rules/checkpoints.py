@@ -14,7 +14,7 @@ from pl_lint.rules.judging import target_version
 from pl_lint.rules.registry import Rule, rule
 
 
-@rule("LTN302", "monitored-key-never-logged", rows=("CKP02",))
+@rule("LTN302", "monitored-key-never-logged", rows=("CKP02",), observers="both")
 def never_logged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A monitor watches a key that the module never logs.
 
@@ -117,7 +117,7 @@ def _names(key: Value) -> Iterator[str]:
             yield from (name for name in names if isinstance(name, str))
 
 
-@rule("LTN303", "slash-in-checkpoint-filename", rows=("CKP03",))
+@rule("LTN303", "slash-in-checkpoint-filename", rows=("CKP03",), observers="both")
 def slash_in_filename(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A key with "/" in a checkpoint's filename makes a folder for every checkpoint.
 

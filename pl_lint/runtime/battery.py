@@ -194,6 +194,18 @@ class Battery:
         options |= {"passes": REBATCHING, "alone": LOADER_ALONE}
         return self._one(EvaluationRecord, "logged-values", options=options, inputs=self._weights())
 
+    def fit_followed(self) -> FitRecord:
+        """The fit, with every NaN followed from the operation that made it."""
+        options = {**self._fit_options(), "follow": True}
+        return self._one(FitRecord, "logged-values", options=options)
+
+    def evaluation_followed(self, stage: str) -> EvaluationRecord:
+        """The usual cut, with every NaN followed from the operation that made it."""
+        usual = next(order for order in REBATCHING if order["label"] == USUAL)
+        options: dict[str, Any] = {"stage": stage, "limit": REBATCHED_SAMPLES}
+        options["passes"] = [{**usual, "follow": True}]
+        return self._one(EvaluationRecord, "logged-values", options=options, inputs=self._weights())
+
     def searched(self, oracle: str) -> SearchRecord:
         """``oracle`` is the ``module:function`` that says which keys a run logged wrongly."""
         options = {"examples": self.examples, "oracle": oracle}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pl_lint.checks.checkpoint.loading import judge_loading
+from pl_lint.checks.checkpoint.monitors import judge_monitors
 from pl_lint.checks.checkpoint.resuming import judge_resuming
 from pl_lint.checks.checkpoint.testing import judge_last_weights
 from pl_lint.checks.registry import Gathering, Result, Runs, check
@@ -38,5 +39,6 @@ def checkpoint(runs: Runs) -> Result:
         return gathering.result("the module has no training to save a checkpoint of")
     judge_loading(runs.fit(), runs.reloaded(), case, gathering)
     judge_resuming(runs, case, gathering)
+    judge_monitors(runs, case, gathering)
     judge_last_weights(runs, gathering)
     return gathering.result("the fit made no optimizer step")

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -33,6 +34,7 @@ from pl_lint.runtime.preparation import prepare_once
 from pl_lint.runtime.programs.loggers import points_logger, tensorboard_logger
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.callsite import last_user_line
+from pl_lint.runtime.watching.keepers import Places, placed_watchers
 
 # Of the case's own Trainer arguments only those that change what training does are kept; where it
 # runs, for how long and where it writes is the kit's business.
@@ -70,6 +72,10 @@ class Subject:
     options: cases.CaseOptions
     spec: RunSpec
     notes: list[Note] = field(default_factory=list)
+    places: Places = field(default_factory=WeakKeyDictionary)
+    """Where the callbacks were made that watch a key."""
+    batches: dict[str, int] = field(default_factory=dict)
+    """How many the user's own loaders have, by stage, where that is known."""
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -106,11 +112,15 @@ def fresh(spec: RunSpec) -> Subject:
     file = cases.import_file(spec.case.file)
     target = cases.find_target(file, spec.case.name)
     seed_all(spec.seed)
-    built = cases.build(target)
+    places: Places = WeakKeyDictionary()
+    with placed_watchers(places):
+        built = cases.build(target)
     namespace = namespace_of(built.module)
     supply = Supply(namespace, built.module, built.data)
     _require_known(built.trainer_arguments, namespace)
-    return Subject(namespace, built.module, supply, built.trainer_arguments, built.options, spec)
+    return Subject(
+        namespace, built.module, supply, built.trainer_arguments, built.options, spec, places=places
+    )
 
 
 def _require_known(arguments: Mapping[str, Any], namespace: Namespace) -> None:
@@ -166,9 +176,6 @@ def make_trainer(
     own |= _validation_within_epochs(subject.arguments.get("val_check_interval"))
     theirs = own.pop("callbacks", None) or []
     theirs = list(theirs) if isinstance(theirs, (list, tuple)) else [theirs]
-    for callback in theirs:
-        if isinstance(callback, subject.namespace.part("callbacks.ModelCheckpoint")):
-            callback.dirpath = str(directory / "checkpoints")  # never into the user's tree
     prepare_once(subject.supply.owner, subject.spec.case, directory.parent)
     settings = {
         **own,
@@ -181,10 +188,29 @@ def make_trainer(
         "enable_progress_bar": False,
         "enable_model_summary": False,
         "log_every_n_steps": 1,
-        "callbacks": [*callbacks, *theirs],
+        "callbacks": [_redirector(subject.namespace, directory), *callbacks, *theirs],
         **arguments,
     }
     return subject.namespace.Trainer(**settings)
+
+
+def _redirector(namespace: Namespace, directory: Path) -> Any:
+    """Lets every checkpoint be written into the run's directory, never into the user's tree: those
+    of callbacks that the module itself configures, too, which are there at ``setup`` only.
+
+    Callbacks that share a directory go on sharing one, and no others do.
+    """
+
+    class Redirector(namespace.Callback):  # type: ignore[misc, name-defined]
+        def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+            folders: dict[str, Path] = {}
+            for callback in trainer.checkpoint_callbacks:
+                place = getattr(callback, "dirpath", None)
+                if place is None or not Path(place).is_relative_to(directory):
+                    name = f"checkpoints-{len(folders)}"
+                    callback.dirpath = str(folders.setdefault(str(place), directory / name))
+
+    return Redirector()
 
 
 def _validation_within_epochs(interval: Any) -> dict[str, Any]:

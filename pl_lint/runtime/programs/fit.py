@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -25,6 +27,7 @@ from pl_lint.facts.events import (
     SchedulerState,
 )
 from pl_lint.facts.records import FitRecord
+from pl_lint.facts.watchers import Watcher
 from pl_lint.runtime.data import NotRebuilt, as_list, like, shortened
 from pl_lint.runtime.programs import checkpoints
 from pl_lint.runtime.programs.common import (
@@ -39,6 +42,8 @@ from pl_lint.runtime.programs.outputs import CUT, SAMPLES, outputs_of
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.assignments import places_of
 from pl_lint.runtime.watching.beginnings import Beginnings, beginnings_watcher
+from pl_lint.runtime.watching.finite import FollowNotFinite
+from pl_lint.runtime.watching.keepers import Missed, forgiven, placed_watchers, watchers_of
 from pl_lint.runtime.watching.metrics import MetricTap
 from pl_lint.runtime.watching.recorder import Recorder
 from pl_lint.runtime.watching.schedulers import placed_schedulers, scheduler_states
@@ -54,7 +59,7 @@ VALIDATION, VALIDATION_SAMPLES = CUT, SAMPLES
 
 def run(spec: RunSpec, directory: Path, rank: int) -> FitRecord:
     """``options``: ``epochs``, ``sanity_steps``, and ``monitors``, the ``[key, mode]`` pairs to
-    keep a best checkpoint for. Leaves ``weights.pt``, ``epoch-N.ckpt`` and ``middle.ckpt``."""
+    keep a best checkpoint for; ``follow``, to find what made NaN. Leaves ``weights.pt``, ``epoch-N.ckpt`` and ``middle.ckpt``."""
     with MetricTap().installed() as tap:
         subject = fresh(spec)
         trainer, record = trained(subject, tap, directory, rank)
@@ -81,6 +86,8 @@ def trained(
         fit.recorder.watching(),
         fit.training.watching(),
         placed_schedulers() as places,
+        placed_watchers(subject.places),
+        forgiven(subject.namespace, trainer, fit.missed),
     ):
         trainer.fit(subject.module, **arguments, **subject.supply.arguments("fit"))
     schedulers = scheduler_states(trainer, places)
@@ -99,6 +106,7 @@ class Fit:
     beginnings: Beginnings = field(default_factory=Beginnings)
     steps: list[OptimizerStep] = field(default_factory=list)
     points: list[LoggerPoint] = field(default_factory=list)
+    missed: Missed = field(default_factory=WeakKeyDictionary)
 
     @classmethod
     def prepared(cls, subject: Subject, tap: MetricTap, directory: Path) -> Fit:
@@ -107,6 +115,8 @@ class Fit:
         if "validate" in subject.stages:
             sizes["validate"] = shorten(subject, "validate", VALIDATION_BATCHES)
         fit = cls(subject, directory, Recorder(subject.namespace, tap, sizes))
+        if subject.spec.options.get("follow"):
+            fit.recorder.follow = FollowNotFinite()
         subject.supply.change("train", functools.partial(fit.interruptible, sizes["train"]))
         for stage in sizes:
             subject.supply.inside(stage, fit.randomness.while_loading)
@@ -170,6 +180,7 @@ class Fit:
             epochs=tuple(self.recorder.epochs),
             replays=tuple(self.recorder.replays),
             looks=tuple(self.recorder.looks),
+            not_finite=tuple(self.recorder.not_finite.values()),
             initial=self.beginnings.initial,
             begun=tuple(self.beginnings.batches),
             steps=tuple(self.steps),
@@ -183,10 +194,23 @@ class Fit:
             parameters=tuple(name for name, _ in self.subject.module.named_parameters()),
             states=self.states.by_moment,
             unpaired=_unpaired(self.subject),
+            watchers=self._watchers(trainer),
+            batches=self.subject.batches.get("train"),
             places=places_of(self.subject.module, getattr(trainer, "callbacks", ())),
             training=self.training.story(),
             notes=tuple(self.subject.notes),
         )
+
+    def _watchers(self, trainer: Any) -> tuple[Watcher, ...]:
+        """A key is missing only where all that could log it was run."""
+        subject, places = self.subject, self.subject.places
+        seen = {event.name for event in self.recorder.events} | set(trainer.callback_metrics)
+        seen |= {name for values in self.recorder.epochs for name in values.values}
+        found = watchers_of(trainer, subject.namespace, places, self.missed, seen)
+        validates = subject.namespace.overrides("validation_step", subject.module)
+        if not validates or "validate" in subject.stages:
+            return found
+        return tuple(replace(watcher, missing=False) for watcher in found)
 
 
 def _fingerprints(module: torch.nn.Module) -> dict[str, str]:
@@ -200,6 +224,8 @@ def shorten(subject: Subject, stage: str, batches: int) -> list[tuple[int, ...]]
 
     def change(loaders: Any) -> Any:
         sizes.clear()
+        with suppress(TypeError):
+            subject.batches[stage] = sum(len(loader) for loader in as_list(loaders))
         try:
             pairs = [shortened(loader, batches) for loader in as_list(loaders)]
         except NotRebuilt as reason:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from pl_lint.runtime.watching.attributes import (
     is_library,
@@ -67,6 +68,8 @@ def _optimizers(optimizers: Any) -> Iterator[tuple[str, str]]:
 def _schedulers(configs: Any) -> Iterator[tuple[str, str]]:
     for number, config in enumerate(configs):
         scheduler = config.scheduler
+        if type(scheduler) is ReduceLROnPlateau:
+            continue  # stepped after the checkpoint of its epoch (FitLoop.on_advance_end)
         label = f"scheduler {number} ({type(scheduler).__name__})"
         yield f"{label}: state", _fingerprint(scheduler.state_dict())
         if not is_library(scheduler):

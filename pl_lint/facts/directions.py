@@ -1,0 +1,23 @@
+"""Which way is better? What torchmetrics says of a class is in ``torchmetrics.py``; here is what a
+key's name suggests, where no metric object stands behind it."""
+
+from __future__ import annotations
+
+import re
+
+# Words of keys, by what people mean with them. A key with words of both kinds says nothing.
+_HIGHER = frozenset(
+    "acc accuracy accuracies f1 fbeta auc auroc auprc aupr prauc ap map miou iou jaccard dice "
+    "precision recall sensitivity specificity r2 psnr ssim bleu rouge mcc kappa correct".split()
+)
+_LOWER = frozenset(
+    "loss losses error err mse mae rmse mape smape msle nll bce perplexity ppl wer cer fid lpips "
+    "eer".split()
+)
+
+
+def higher_by_name(key: str) -> bool | None:
+    """``val/acc`` should rise, ``val_loss`` fall; ``val_acc_loss`` may be anything."""
+    words = set(re.findall(r"[a-z]+\d?", re.sub(r"([a-z])([A-Z])", r"\1_\2", key).lower()))
+    higher, lower = bool(words & _HIGHER), bool(words & _LOWER)
+    return higher if higher != lower else None

@@ -1,0 +1,75 @@
+"""Who watches which key: checkpoint callbacks, early stopping, schedulers on a plateau; and what
+they do with scores that were planted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pl_lint.findings import Location
+
+CHECKPOINT = "ModelCheckpoint"
+STOPPER = "EarlyStopping"
+PLATEAU = "ReduceLROnPlateau"
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """One of the user's own, as it stood at the end of a fit.
+
+    ``kind`` is Lightning's or torch's class, ``name`` the user's. ``missing`` says that the key was
+    never there when it was looked for, ``raises`` that Lightning would have ended the fit for it,
+    ``available`` which keys were there. ``by_steps`` is set where it saves by steps or time.
+    """
+
+    kind: str
+    name: str
+    key: str | None
+    mode: str
+    location: Location | None = None
+    missing: bool = False
+    raises: bool = False
+    available: tuple[str, ...] = ()
+    by_steps: bool = False
+    weights_only: bool = False
+
+
+@dataclass(frozen=True)
+class PlantedOffer:
+    """A score that a checkpoint callback judged weights by: those of ``step``, which are worth
+    ``true``."""
+
+    step: int
+    score: float
+    true: float
+
+
+@dataclass(frozen=True)
+class PlantedFile:
+    """A checkpoint of a fit with planted scores.
+
+    ``path`` is relative to the directory that the callback was given, ``step`` that of the weights
+    in it. ``score`` is what the callback believed, ``true`` what those weights score. ``absent``
+    are the fields of the file name that no value was there for.
+    """
+
+    path: str
+    step: int
+    score: float | None
+    true: float
+    absent: tuple[str, ...] = ()
+    over: str = ""
+    """The callback whose file this one took the place of."""
+
+
+@dataclass(frozen=True)
+class PlantedKeeper:
+    """What one checkpoint callback made of planted scores.
+
+    ``offers`` are in their order, ``best`` is the file that it holds to be the best.
+    """
+
+    watcher: Watcher
+    offers: tuple[PlantedOffer, ...] = ()
+    files: tuple[PlantedFile, ...] = ()
+    best: PlantedFile | None = None
+    template: str = ""
