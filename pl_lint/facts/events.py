@@ -161,6 +161,7 @@ class EvaluationPass:
     training_submodules: tuple[str, ...] = ()
     error: RunError | None = None
     accumulators: tuple[Accumulator, ...] = ()
+    not_finite: tuple[NotFinite, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pl_lint.checks.logged_values.finite import judge_finite
 from pl_lint.checks.logged_values.fitted import (
     judge_evaluated,
     judge_replay,
@@ -56,6 +57,7 @@ def logged_values(runs: Runs) -> Result:
     """
     case, gathering = runs.case(), Gathering()
     trains = "train" in case.stages
+    not_finite = judge_finite(runs, case, gathering)
     if trains:
         judge_monitors(runs, case, gathering)
         judge_curves(runs.fit(), case, gathering)
@@ -74,7 +76,7 @@ def logged_values(runs: Runs) -> Result:
     nothing = f"no oracle judges {', '.join(sorted(keys))}" if keys else "it logs no epoch value"
     if gathering.findings:
         nothing = "what it logs is remarkable, not wrong"
-    return _merged(gathering).result(nothing)
+    return _merged(gathering, not_finite).result(nothing)
 
 
 # What is also true of a value with a deeper cause: an unexplained number, and a metric that is
@@ -82,9 +84,14 @@ def logged_values(runs: Runs) -> Result:
 _SECONDARY = ("LTN100", "LTN204")
 
 
-def _merged(gathering: Gathering) -> Gathering:
+def _merged(gathering: Gathering, not_finite: frozenset[str]) -> Gathering:
     """One finding per key and cause, and none of the secondary ones where a deeper cause is
     found."""
+    gathering.findings = [
+        finding
+        for finding in gathering.findings
+        if finding.evidence[0].key not in not_finite or finding.code == "LTN728"
+    ]
     explained = {f.evidence[0].key for f in gathering.findings if f.code not in _SECONDARY}
     unique: dict[tuple[str, str], Finding] = {}
     for finding in gathering.findings:
@@ -92,7 +99,7 @@ def _merged(gathering: Gathering) -> Gathering:
         if finding.code not in _SECONDARY or key not in explained:
             unique.setdefault((finding.code, key), finding)
     gathering.findings = list(unique.values())
-    wrong = {finding.evidence[0].key for finding in gathering.findings}
+    wrong = {finding.evidence[0].key for finding in gathering.findings} | not_finite
     gathering.cleared = [
         ruling for ruling in gathering.cleared if ruling.evidence[0].key not in wrong
     ]

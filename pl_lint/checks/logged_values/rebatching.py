@@ -98,6 +98,8 @@ class Judged:
         if self.name in self.case.batch_dependent:
             reason = self.case.batch_dependent[self.name]
             into.notes.append(f"{self.name}: declared batch-dependent ({reason})")
+        elif not math.isfinite(self.true):
+            into.untriggered.append(f"{self.name}: not a finite number for all samples at once")
         elif not self.cuts:
             into.undecided.append(random or f"{self.name}: logged in one batch only")
         elif self._holds(self.worst):

@@ -29,6 +29,7 @@ from pl_lint.runtime.programs.common import (
     with_module,
 )
 from pl_lint.runtime.specs import RunSpec
+from pl_lint.runtime.watching.finite import FollowNotFinite
 from pl_lint.runtime.watching.metrics import MetricTap
 from pl_lint.runtime.watching.normalisers import FollowNormalisers
 from pl_lint.runtime.watching.recorder import Recorder
@@ -39,10 +40,10 @@ _CUT = {"label": "", "size": None, "shuffled": False, "uneven": False}
 
 def run(spec: RunSpec, directory: Path, rank: int) -> EvaluationRecord:
     """``options``: ``stage``, ``limit`` (samples) and ``passes``, each a dict of ``label``,
-    ``size``, ``shuffled``, ``uneven``, ``seed``, ``shard`` and ``before`` (a pass that the same
-    module makes first); ``alone``, a pass to make once for each dataloader where there are several;
-    ``multiple``, what the number of samples has to be divisible by, if anything. ``inputs``:
-    ``weights``, a state dict, if there is one."""
+    ``size``, ``shuffled``, ``uneven``, ``seed``, ``shard``, ``before`` (a pass that the same module
+    makes first) and ``follow`` (to find what made NaN); ``alone``, a pass to make once for each
+    dataloader where there are several; ``multiple``, what the number of samples has to be divisible
+    by, if anything. ``inputs``: ``weights``, a state dict, if there is one."""
     passes, facts = [], None
     orders = list(spec.options["passes"])
     for order in orders:
@@ -79,6 +80,7 @@ def _evaluate(
     if only is not None:
         subject.supply.change(stage, functools.partial(_others_empty, only))
     recorder = Recorder(subject.namespace, tap, {stage: sizes})
+    recorder.follow = FollowNotFinite() if order.get("follow") else None
     errors: list[RunError] = []
     with caught(errors, stage):
         _validate(subject, stage, recorder, directory)
@@ -90,6 +92,7 @@ def _evaluate(
         replays=tuple(recorder.replays),
         training_submodules=tuple(sorted(recorder.training_submodules)),
         accumulators=recorder.accumulators.found(),
+        not_finite=tuple(recorder.not_finite.values()),
         error=errors[0] if errors else None,
     )
 

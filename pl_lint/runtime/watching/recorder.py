@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,11 +19,12 @@ from unittest.mock import patch
 import torch
 from torchmetrics import Metric, MetricCollection
 
-from pl_lint.facts.events import EpochValues, LogEvent, MonitorLook, Replay
+from pl_lint.facts.events import EpochValues, LogEvent, MonitorLook, NotFinite, Replay
 from pl_lint.findings import Location
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.watching.accumulators import Accumulators
 from pl_lint.runtime.watching.callsite import caller
+from pl_lint.runtime.watching.finite import FollowNotFinite, Made, broken_parameter
 from pl_lint.runtime.watching.metrics import MetricTap, Moment, scalar
 from pl_lint.runtime.watching.monitors import watched_looks
 from pl_lint.runtime.watching.replays import Logged, replays_of
@@ -51,6 +53,8 @@ class Recorder:
     metric_names: dict[int, str] = field(default_factory=dict)
     looks: list[MonitorLook] = field(default_factory=list)
     accumulators: Accumulators = field(default_factory=Accumulators)
+    follow: FollowNotFinite | None = None
+    not_finite: dict[tuple[str, str], NotFinite] = field(default_factory=dict)
     _line: Location | None = None
     _python_number: bool = False
     _sync_dist: bool = False
@@ -58,6 +62,8 @@ class Recorder:
     _normalisers: dict[str, float] = field(default_factory=dict)
     _dtype: str = ""
     _collection: Any = None
+    _made: Made | None = None
+    _broken: str = ""
     _epoch_events: list[Logged] = field(default_factory=list)
 
     @property
@@ -79,7 +85,7 @@ class Recorder:
             watched_looks(self.namespace, self.looks, lambda: self.moment),
         )
         with ExitStack() as stack:
-            for each in watched:
+            for each in (*watched, *([self.follow] if self.follow is not None else ())):
                 stack.enter_context(each)
             yield
 
@@ -102,6 +108,9 @@ class Recorder:
         logged = {each.event.name for each in events}
         numbers = {name: scalar(value) for name, value in values.items() if name in logged}
         kept = {name: value for name, value in numbers.items() if value is not None}
+        for name in (name for name, value in kept.items() if not math.isfinite(value)):
+            made = self.follow.of(values[name]) if self.follow is not None else None
+            self._note_not_finite(stage, name, made)
         self.epochs.append(EpochValues(stage, epoch, kept))
         self.replays += replays_of(self.tap, stage, epoch, kept, events)
 
@@ -124,6 +133,8 @@ class Recorder:
             self._normalisers = self.normalisers(value)
             half = isinstance(value, torch.Tensor) and value.dtype in HALF
             self._dtype = str(value.dtype).removeprefix("torch.") if half else ""
+            if self.follow is not None:
+                self._made, self._broken = self.follow.of(value), broken_parameter(module)
             return original(module, name, value, *args, **kwargs)
 
         return log
@@ -189,8 +200,20 @@ class Recorder:
             dtype=self._dtype,
         )
         self.events.append(event)
+        if event.value is not None and not math.isfinite(event.value) and not event.sanity:
+            self._note_not_finite(event.stage, event.name, self._made)
         if event.on_epoch:
             self._epoch_events.append(Logged(event, metric, self._via(value)))
+
+    def _note_not_finite(self, stage: str, name: str, made: Made | None) -> None:
+        """The first of each key: what came later may have other causes."""
+        if self.follow is None or (stage, name) in self.not_finite:
+            return
+        found = NotFinite(name, stage, broken=self._broken)
+        if made is not None:
+            operation, place = made.operation, made.location
+            found = NotFinite(name, stage, operation, place, made.in_metric, self._broken)
+        self.not_finite[stage, name] = found
 
     def _via(self, value: Any) -> int | None:
         """The collection that a value is logged through, or that computed it."""
