@@ -77,7 +77,7 @@ class Finding:
 
     ``message`` says what is wrong and why it matters, ``remedy`` what to write instead, ``subject``
     whose code it is ("LitClassifier"), ``condition`` under which circumstances a suspected finding
-    is a mistake ("on two or more devices").
+    is a mistake ("on two or more devices"), ``script`` a Python program that shows it by itself.
     """
 
     code: str
@@ -88,6 +88,7 @@ class Finding:
     subject: str = ""
     condition: str = ""
     evidence: tuple[Evidence, ...] = field(default=())
+    script: str = ""
 
     def judged(self, status: Status, *evidence: Evidence) -> Finding:
         """This finding after a run has decided it."""

@@ -72,11 +72,35 @@ class Lie:
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """How a script of one's own builds and trains what was searched.
+
+    ``returned`` is how many values the case returns, 0 for a module alone. ``owner`` is who serves
+    the data: the ``datamodule``, the ``module`` itself, a ``dict`` of loaders or one ``loader``;
+    ``names`` are the hooks or the keys by stage. ``arguments`` are the Trainer arguments of the
+    case that were kept. ``trained`` holds the samples of each stage in training, with the batch
+    size; ``late`` says that the weights fit the module only once Lightning has set it up.
+    """
+
+    root: str
+    module: str
+    case: str
+    namespace: str
+    returned: int
+    owner: str
+    names: Mapping[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+    trained: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    late: bool = False
+
+
+@dataclass(frozen=True)
 class SmallestRun:
     """The smallest run in which a key lies, watched in full.
 
     ``cut`` and ``whole`` are its passes where it evaluates; ``events`` and ``replays`` are those of
-    a fit.
+    a fit. ``counts`` is how many samples each stage had: a small data set has fewer than were
+    drawn.
     """
 
     run: DrawnRun
@@ -85,6 +109,7 @@ class SmallestRun:
     whole: EvaluationPass | None = None
     events: tuple[LogEvent, ...] = ()
     replays: tuple[Replay, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

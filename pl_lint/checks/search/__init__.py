@@ -42,8 +42,10 @@ def search(runs: Runs) -> Result:
     if not case.stages:
         return gathering.result("there is nothing to run")
     record = runs.searched(oracle.NAME)
+    if record.error is not None:
+        gathering.undecided.append(f"training a little raised {record.error}")
     for searched in record.searched:
-        judge_searched(searched, case, gathering)
+        judge_searched(searched, record.recipe, case, gathering)
     result = gathering.result("it logs no epoch value")
     number = sum(searched.examples for searched in record.searched)
     told = f"{number} runs searched"

@@ -3,6 +3,8 @@ saw."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pl_lint.checks.logged_values.causes import (
     UNKNOWN,
     Cause,
@@ -13,16 +15,19 @@ from pl_lint.checks.logged_values.causes import (
 from pl_lint.checks.logged_values.reporting import ONE_PROCESS, place_of, wrong_value
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.search.oracle import is_divided
+from pl_lint.checks.search.script import script
 from pl_lint.checks.search.words import reference_in_words, run_in_words, smallest_in_words
 from pl_lint.checks.values.numbers import far, same, shown, tolerance
 from pl_lint.facts.events import CaseFacts
-from pl_lint.facts.searches import ACCUMULATE, FIT, Lie, Searched, SmallestRun
+from pl_lint.facts.searches import ACCUMULATE, FIT, Lie, Recipe, Searched, SmallestRun
 from pl_lint.findings import Evidence, Finding
 
 
-def judge_searched(searched: Searched, case: CaseFacts, into: Gathering) -> None:
+def judge_searched(
+    searched: Searched, recipe: Recipe | None, case: CaseFacts, into: Gathering
+) -> None:
     for smallest in searched.smallest:
-        into.findings.append(_finding(smallest, case))
+        into.findings.append(_finding(smallest, recipe, case))
     lying = {smallest.lie.key for smallest in searched.smallest if smallest.lie is not None}
     into.passed += sum(_is_telling(name, searched) for name in searched.spread if not lying)
     into.undecided += [f"{key}: chance decides it" for key in searched.unsteady if key not in lying]
@@ -38,7 +43,7 @@ def _is_telling(name: str, searched: Searched) -> bool:
     return far(least, most, tolerance(most))
 
 
-def _finding(smallest: SmallestRun, case: CaseFacts) -> Finding:
+def _finding(smallest: SmallestRun, recipe: Recipe | None, case: CaseFacts) -> Finding:
     lie = smallest.lie
     assert lie is not None
     cause = _cause(smallest, lie)
@@ -52,7 +57,11 @@ def _finding(smallest: SmallestRun, case: CaseFacts) -> Finding:
     )
     events = smallest.cut.events if smallest.cut is not None else smallest.events
     found = wrong_value(cause, lie.key, evidence, place_of(events, lie.key, lie.stage, case), case)
-    return Finding(**{**vars(found), "message": smallest_in_words(smallest, lie, cause)})
+    return replace(
+        found,
+        message=smallest_in_words(smallest, lie, cause),
+        script=script(recipe, smallest, lie) if recipe is not None else "",
+    )
 
 
 def _cause(smallest: SmallestRun, lie: Lie) -> Cause:

@@ -23,6 +23,7 @@ from pl_lint.runtime.programs import evaluate
 from pl_lint.runtime.programs.common import fresh
 from pl_lint.runtime.search.making import Maker, go, prepare, quick_trainers
 from pl_lint.runtime.search.seeking import Key, Oracle, Seeker
+from pl_lint.runtime.search.training import train
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.metrics import MetricTap
 from pl_lint.runtime.watching.recorder import Recorder
@@ -37,24 +38,33 @@ TIME = 0.6
 
 def run(spec: RunSpec, directory: Path, rank: int) -> SearchRecord:
     """``options``: ``examples``, and ``oracle``, the ``module:function`` that says which keys a run
-    logged otherwise than its reference. ``inputs``: ``weights``, if there are any."""
+    logged otherwise than its reference."""
     subject = fresh(spec)
     facts = subject.facts()
-    seekers = [
-        Seeker(
+    with quick_trainers(subject.namespace):
+        trained = train(spec, directory)
+        if trained.error is not None:
+            return SearchRecord(rank=rank, case=facts, error=trained.error)
+        if trained.weights is not None:
+            spec = replace(spec, inputs={"weights": str(trained.weights)})
+        seekers = _seekers(spec, directory, facts, subject.module.automatic_optimization)
+        searched = tuple(_searched(seeker, spec, directory, rank) for seeker in seekers)
+    return SearchRecord(rank=rank, case=facts, searched=searched, recipe=trained.recipe)
+
+
+def _seekers(
+    spec: RunSpec, directory: Path, facts: CaseFacts, accumulates: bool
+) -> Iterator[Seeker]:
+    for program in _programs(facts, accumulates):
+        yield Seeker(
             program=program,
             maker=Maker(spec, directory),
             oracle=_named(spec.options["oracle"]),
             case=facts,
             seconds=TIME * spec.timeout * SHARES[program] / sum(SHARES.values()),
-            accumulates=subject.module.automatic_optimization,
+            accumulates=accumulates,
             examples=max(1, round(spec.options["examples"] * SHARES[program])),
         )
-        for program in _programs(facts, subject.module.automatic_optimization)
-    ]
-    with quick_trainers(subject.namespace):
-        searched = tuple(_searched(seeker, spec, directory, rank) for seeker in seekers)
-    return SearchRecord(rank=rank, case=facts, searched=searched)
 
 
 def _named(oracle: str) -> Oracle:
@@ -93,14 +103,18 @@ def _watched(run: DrawnRun, spec: RunSpec, directory: Path, rank: int) -> Smalle
     usual = {"label": USUAL, "size": run.batch_size, "shuffled": run.shuffled}
     options = {"stage": run.program, "limit": run.samples, "passes": [usual, {"label": WHOLE}]}
     cut, whole = evaluate.run(replace(spec, options=options), directory, rank).passes
-    return SmallestRun(run, cut=cut, whole=whole)
+    counts = {run.program: sum(cut.batching.sizes)}
+    return SmallestRun(run, cut=cut, whole=whole, counts=counts)
 
 
 def _watched_fit(run: DrawnRun, spec: RunSpec, directory: Path) -> SmallestRun:
     with MetricTap().installed() as tap:
         subject = fresh(spec)
-        recorder = Recorder(subject.namespace, tap, prepare(subject, run))
+        sizes = prepare(subject, run)
+        recorder = Recorder(subject.namespace, tap, sizes)
         callback = watcher(subject.namespace, recorder, lambda module: {}, [])
         with recorder.watching():
             go(subject, run, spec.seed, directory, [callback])
-    return SmallestRun(run, events=tuple(recorder.events), replays=tuple(recorder.replays))
+    counts = {stage: sum(cuts[0]) for stage, cuts in sizes.items()}
+    events, replays = tuple(recorder.events), tuple(recorder.replays)
+    return SmallestRun(run, events=events, replays=replays, counts=counts)

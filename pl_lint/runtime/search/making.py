@@ -99,13 +99,18 @@ def prepare(subject: Subject, run: DrawnRun) -> dict[str, list[tuple[int, ...]]]
     """Cut the data as the run asks for; returns the batch sizes by stage and dataloader."""
     batches = Cut("drawn", run.batch_size, run.shuffled)
     if run.program not in (FIT, ACCUMULATE):
-        return {run.program: cut_stage(subject, run.program, batches, run.samples)}
+        return {run.program: serve(subject, run.program, batches, run.samples)}
     trained = run.samples if run.program == ACCUMULATE else run.batch_size * run.training_batches
-    sizes = {"train": cut_stage(subject, "train", Cut("drawn", run.batch_size), trained)}
+    sizes = {"train": serve(subject, "train", Cut("drawn", run.batch_size), trained)}
     if "validate" in subject.stages:
         validated = batches if run.program == FIT else Cut("drawn", None)
-        sizes["validate"] = cut_stage(subject, "validate", validated, run.samples)
-        subject.supply.change("validate", _with_own_generators)
+        sizes["validate"] = serve(subject, "validate", validated, run.samples)
+    return sizes
+
+
+def serve(subject: Subject, stage: str, cut: Cut, samples: int) -> list[tuple[int, ...]]:
+    sizes = cut_stage(subject, stage, cut, samples)
+    subject.supply.change(stage, _with_own_generators)
     return sizes
 
 
