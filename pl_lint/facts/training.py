@@ -27,21 +27,23 @@ class ParameterStory:
     at_step: bool = False
     rate: float = 0.0
     push: float = 0.0
+    moved: bool = False
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Part:
-    """A submodule: who made its class, and how it was run.
+    """A submodule: whether its class comes from a library other than torch, and how it was run.
 
     ``first`` and ``last`` are the modes (train, eval) of its calls in the first and in the last
     training batch that called it, ``modes`` those of all; ``with_grad`` says whether any of its
-    calls in training was recorded for a backward. ``chosen_mode`` says that the user's own ``train``
-    method decides its mode.
+    calls in training was recorded for a backward. ``chosen_mode`` says that a ``train`` method of
+    the user's own decides its mode.
     """
 
     name: str
     kind: str
-    package: str
+    foreign: bool = False
     ran: bool = False
     with_grad: bool = False
     first: tuple[str, ...] = ()
@@ -78,15 +80,17 @@ class Unregistered:
 
 @dataclass(frozen=True)
 class Kept:
-    """What an attribute holds after the first epoch and after the last.
+    """What an attribute holds: ``sizes`` after the first epoch and after the last.
 
-    ``graphs`` counts tensors that keep the graph of their step alive, ``depth`` the most nodes of
-    one such graph, in the same two moments. ``mentioned`` are the user's methods that name it.
+    ``graphs`` counts tensors that keep the graph of their step alive, ``depth`` the most operations
+    of one such graph, after two batches of the first epoch. ``flat`` says that the values lie in
+    the list itself, not in tuples or lists of it. ``mentioned`` are the user's methods naming it.
     """
 
     attribute: str
     sizes: tuple[int, int]
     tensors: int
+    flat: bool = True
     graphs: tuple[int, int] = (0, 0)
     depth: tuple[int, int] = (0, 0)
     mentioned: tuple[str, ...] = ()
@@ -165,6 +169,7 @@ class Company:
     difference: float
     size: float
     by_design: str = ""
+    location: Location | None = None
 
 
 @dataclass(frozen=True)

@@ -68,8 +68,10 @@ def run(spec: RunSpec, directory: Path, rank: int) -> FitRecord:
         torch.save(subject.module.state_dict(), directory / "weights.pt")
         # Last, because they evaluate the module again and load other weights into it.
         tested = _best_against_last(subject, trainer)
-        last = torch.load(directory / f"epoch-{trainer.current_epoch - 1}.ckpt", weights_only=False)
-        subject.module.load_state_dict(last["state_dict"])
+        last = directory / f"epoch-{trainer.current_epoch - 1}.ckpt"
+        if last.exists():  # Lightning saves none while no optimizer has made a step
+            state = torch.load(last, weights_only=False)["state_dict"]
+            subject.module.load_state_dict(state)
         outputs = outputs_of(subject.module, spec, directory)
         return replace(record, tested=tested, outputs=outputs)
 

@@ -15,6 +15,7 @@ from pl_lint.facts.training import Company
 from pl_lint.runtime.data import Cut, NotRebuilt, as_list, cut_loader, like, samples_of
 from pl_lint.runtime.programs.common import Subject, caught, make_trainer, seed_all
 from pl_lint.runtime.watching.mixing import Call, CallDiary, apart, largest, of_batch
+from pl_lint.runtime.watching.modes import own_method
 
 SAMPLES = 7
 """In one batch: prime, and hardly ever the size of anything else."""
@@ -160,6 +161,7 @@ def _told(stage: str, names: dict[int, str], pair: _Pair, culprit: _Pair) -> Com
         difference=difference,
         size=size,
         by_design=_by_design(guilty) if mixed else "",
+        location=own_method(guilty, "predict_step" if pair.is_prediction else "forward"),
     )
 
 

@@ -17,20 +17,26 @@ from pl_lint.runtime.programs.mixing import company
 from pl_lint.runtime.programs.overfitting import overfit
 from pl_lint.runtime.programs.smoke import METHODS, tried
 from pl_lint.runtime.specs import RunSpec
-from pl_lint.runtime.watching.construction import Construction, watched_construction
+from pl_lint.runtime.watching.construction import (
+    Construction,
+    watched_construction,
+    watched_loading,
+)
 from pl_lint.runtime.watching.hook_likes import candidates, counted, installed_version
+from pl_lint.runtime.watching.modes import own_method
 
 
 def run(spec: RunSpec, directory: Path, rank: int) -> TrainingRecord:
     subject = fresh(spec)
     facts, notes = subject.facts(), list[Note]()
-    with watched_construction(type(subject.module)) as built:
+    with watched_construction(type(subject.module)) as built, watched_loading() as loaded:
         other = fresh(spec)
-    given = tuple(_given(built, other.module))
+    given = tuple(_given(built, loaded, other.module))
     overfitting, cuts = overfit(subject, directory, notes)
     return TrainingRecord(
         rank=rank,
         case=facts,
+        step_place=own_method(subject.module, "training_step"),
         overfitting=overfitting,
         cuts=cuts,
         company=company(other, directory, notes),
@@ -40,10 +46,10 @@ def run(spec: RunSpec, directory: Path, rank: int) -> TrainingRecord:
     )
 
 
-def _given(built: Construction, module: torch.nn.Module) -> Iterator[str]:
-    """Submodules that were arguments: they may have been trained before."""
-    arguments = {id(each) for each in built.arguments.values()}
-    return (name for name, child in module.named_modules() if id(child) in arguments)
+def _given(built: Construction, loaded: set[int], module: torch.nn.Module) -> Iterator[str]:
+    """Submodules that were arguments or were loaded with weights: they have been trained before."""
+    known = loaded | {id(each) for each in built.arguments.values()}
+    return (name for name, child in module.named_modules() if id(child) in known)
 
 
 def _hook_likes(

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
+import torch
+
 
 @dataclass
 class Construction:
@@ -30,6 +32,21 @@ def watched_construction(kind: type) -> Iterator[Construction]:
         patch.object(kind, "save_hyperparameters", _watched_save(kind, seen)),
     ):
         yield seen
+
+
+@contextmanager
+def watched_loading() -> Iterator[set[int]]:
+    """While active, collects the ids of modules that weights are loaded into."""
+    loaded: set[int] = set()
+    original = torch.nn.Module.load_state_dict
+
+    @functools.wraps(original)
+    def load_state_dict(self: Any, *args: Any, **kwargs: Any) -> Any:
+        loaded.add(id(self))
+        return original(self, *args, **kwargs)
+
+    with patch.object(torch.nn.Module, "load_state_dict", load_state_dict):
+        yield loaded
 
 
 def _watched_init(kind: type, seen: Construction) -> Any:

@@ -71,6 +71,7 @@ class GradientDiary:
     seen: dict[str, _Seen] = field(default_factory=dict)
     stepped: dict[int, _Stepped] = field(default_factory=dict)
     active: bool = False
+    _before: dict[str, torch.Tensor] = field(default_factory=dict)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -86,6 +87,10 @@ class GradientDiary:
             ):
                 stack.enter_context(patch.object(owner, name, watched(getattr(owner, name))))
             yield
+
+    def begin(self) -> None:
+        self.active = True
+        self._before = {name: p.detach().clone() for name, p in self.module.named_parameters()}
 
     def meet(self, optimizers: Iterable[torch.optim.Optimizer]) -> None:
         """Learn of the optimizers that ``configure_optimizers`` returned."""
@@ -173,9 +178,20 @@ class GradientDiary:
                 continue
             count = sum(id(parameter) in held for held in holders)
             stories.append(
-                ParameterStory(name, name.rpartition(".")[0], count, **vars(seen or _Seen()))
+                ParameterStory(
+                    name=name,
+                    part=name.rpartition(".")[0],
+                    optimizers=count,
+                    moved=self._has_moved(name, parameter),
+                    shape=tuple(parameter.shape),
+                    **vars(seen or _Seen()),
+                )
             )
         return tuple(stories)
+
+    def _has_moved(self, name: str, parameter: torch.Tensor) -> bool:
+        before = self._before.get(name)
+        return before is None or not torch.equal(before, parameter.detach())
 
     def optimizers(self) -> tuple[OptimizerStory, ...]:
         own = {id(parameter) for parameter in self.module.parameters()}

@@ -3,8 +3,9 @@ that nobody registered."""
 
 from __future__ import annotations
 
+import functools
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -31,6 +32,10 @@ class Measure:
     graphs: int = 0
     depth: int = 0
     container: bool = False
+    flat: bool = True
+
+
+_NOTHING = Measure()
 
 
 def measured(module: torch.nn.Module) -> dict[str, Measure]:
@@ -43,25 +48,33 @@ def measured(module: torch.nn.Module) -> dict[str, Measure]:
 
 
 def kept(
-    module: torch.nn.Module, first: dict[str, Measure], last: dict[str, Measure]
-) -> list[Kept]:
-    """What grew between two ends of epochs, and tensors that keep their graphs."""
-    found = []
-    for name, now in last.items():
-        then = first.get(name, Measure())
-        if not (now.graphs or (now.container and now.size > then.size)):
+    module: torch.nn.Module,
+    batches: Sequence[dict[str, Measure]],
+    epochs: Sequence[dict[str, Measure]],
+) -> Iterator[Kept]:
+    """What grew between two ends of epochs, and tensors whose graphs piled up over two batches."""
+    early, late = _two(batches)
+    first, last = _two(epochs)
+    for name in {**late, **last}:
+        then, now = first.get(name, _NOTHING), last.get(name, _NOTHING)
+        before, after = early.get(name, _NOTHING), late.get(name, _NOTHING)
+        piles = after.graphs and (after.graphs > before.graphs or after.depth > before.depth)
+        if not piles and not (now.container and now.size > then.size):
             continue
-        found.append(
-            Kept(
-                attribute=name,
-                sizes=(then.size, now.size),
-                tensors=now.tensors,
-                graphs=(then.graphs, now.graphs),
-                depth=(then.depth, now.depth),
-                mentioned=tuple(sorted(_mentioning(type(module), name.rpartition(".")[2]))),
-            )
+        yield Kept(
+            attribute=name,
+            sizes=(then.size, now.size),
+            tensors=now.tensors,
+            flat=now.flat,
+            graphs=(before.graphs, after.graphs),
+            depth=(before.depth, after.depth),
+            mentioned=tuple(sorted(_mentioning(type(module), name.rpartition(".")[2]))),
         )
-    return found
+
+
+def _two(measures: Sequence[dict[str, Measure]]) -> tuple[dict[str, Measure], dict[str, Measure]]:
+    """The first and the second, where both were made."""
+    return (measures[0], measures[1]) if len(measures) > 1 else ({}, {})
 
 
 def unregistered(module: torch.nn.Module, optimized: Collection[int]) -> Iterator[Unregistered]:
@@ -92,10 +105,13 @@ def _attributes(module: torch.nn.Module) -> Iterator[tuple[str, Any]]:
 def _house(module: torch.nn.Module) -> set[str]:
     """What every LightningModule has of its own."""
     names = set(vars(torch.nn.Module())) | {"_metric_attributes", "_param_requires_grad_state"}
-    for base in type(module).__mro__:
-        if base.__name__ == "LightningModule":
-            names |= set(vars(base()))
-    return names
+    base = next((b for b in type(module).__mro__ if b.__name__ == "LightningModule"), None)
+    return names if base is None else names | _names_of(base)
+
+
+@functools.cache
+def _names_of(base: type) -> frozenset[str]:
+    return frozenset(vars(base()))
 
 
 def _is_plain_object(value: Any) -> bool:
@@ -116,16 +132,21 @@ def _measure(value: Any) -> Measure | None:
     tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
     graphs = [tensor for tensor in tensors if tensor.grad_fn is not None]
     depth = max((_nodes(tensor) for tensor in graphs[-_SAMPLE:]), default=0)
-    return Measure(len(leaves), len(tensors), len(graphs), depth, container=True)
+    flat = not any(isinstance(item, (list, tuple, dict)) for item in _items(value))
+    return Measure(len(leaves), len(tensors), len(graphs), depth, container=True, flat=flat)
 
 
 def _leaves(value: Any, depth: int) -> Iterator[Any]:
-    inner: Iterable[Any] = value.values() if isinstance(value, dict) else value
-    for item in list(inner):
+    for item in _items(value):
         if depth and isinstance(item, (list, tuple, dict, set, deque)):
             yield from _leaves(item, depth - 1)
         else:
             yield item
+
+
+def _items(value: Any) -> list[Any]:
+    inner: Iterable[Any] = value.values() if isinstance(value, dict) else value
+    return list(inner)
 
 
 def _nodes(tensor: torch.Tensor) -> int:
@@ -145,7 +166,7 @@ def _parameters(value: Any, depth: int = _DEPTH) -> Iterator[torch.nn.Parameter]
     elif isinstance(value, torch.nn.Parameter):
         yield value
     elif depth and isinstance(value, (list, tuple, dict, set)):
-        for item in list(value.values() if isinstance(value, dict) else value):
+        for item in _items(value):
             yield from _parameters(item, depth - 1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from pl_lint.runtime.watching.callsite import is_library
 
 # Hooks whose very purpose is the mode (core/hooks.py of Lightning).
 _ABOUT_MODES = ("_model_eval", "_model_train")
+_WITHOUT_WEIGHTS = ("torch", "torchmetrics", "lightning", "pytorch_lightning")
 
 
 @dataclass
@@ -88,7 +90,7 @@ class ModeDiary:
         @functools.wraps(original)
         def call(trainer: Any, hook_name: str, *args: Any, **kwargs: Any) -> Any:
             self.hook_calls[hook_name] = self.hook_calls.get(hook_name, 0) + 1
-            place = _own_method(self.module, hook_name)
+            place = own_method(self.module, hook_name)
             if place is None or hook_name.endswith(_ABOUT_MODES):
                 return original(trainer, hook_name, *args, **kwargs)
             before = self._modes()
@@ -118,7 +120,7 @@ class ModeDiary:
         return Part(
             name=name,
             kind=type(child).__name__,
-            package=type(child).__module__.split(".")[0],
+            foreign=_is_foreign(type(child)),
             ran=bool(calls.modes),
             with_grad=calls.with_grad,
             first=tuple(sorted(calls.first)),
@@ -126,7 +128,7 @@ class ModeDiary:
             modes=tuple(sorted(calls.modes)),
             in_eval=name in self._in_eval,
             sensitive=_depends_on_mode(child),
-            chosen_mode=_own_method(child, "train") is not None,
+            chosen_mode=own_method(child, "train") is not None,
         )
 
 
@@ -141,7 +143,14 @@ def _depends_on_mode(module: torch.nn.Module) -> bool:
     return isinstance(module, torch.nn.MultiheadAttention) and module.dropout > 0
 
 
-def _own_method(module: torch.nn.Module, name: str) -> Location | None:
+def _is_foreign(kind: type) -> bool:
+    """Whether a class comes with weights, as those of torchvision and transformers may: from an
+    installed package that is not torch itself."""
+    path = getattr(sys.modules.get(kind.__module__), "__file__", None) or ""
+    return is_library(path) and kind.__module__.split(".")[0] not in _WITHOUT_WEIGHTS
+
+
+def own_method(module: torch.nn.Module, name: str) -> Location | None:
     """Where the user's own method of this name begins; None where it is a library's."""
     method = getattr(type(module), name, None)
     while hasattr(method, "__wrapped__"):

@@ -22,6 +22,8 @@ _ERRORS = (
 )
 _THROUGH = ("Mean", "Sum", "ToCopy", "Squeeze", "View", "Clone")
 _LONGEST = 8
+_MEASURED = (2, 5)
+"""After so many batches of the first epoch, what is kept is looked at: graphs pile up between."""
 
 
 @dataclass
@@ -32,7 +34,8 @@ class TrainingDiary:
     module: Any
     empty_steps: int = 0
     negated: str = ""
-    ends: list[dict[str, Measure]] = field(default_factory=list)
+    batches: list[dict[str, Measure]] = field(default_factory=list)
+    epochs: list[dict[str, Measure]] = field(default_factory=list)
     gradients: GradientDiary = field(init=False)
     modes: ModeDiary = field(init=False)
 
@@ -51,7 +54,6 @@ class TrainingDiary:
             for each in self.gradients.stepped.values()
             for parameter, _ in each.parameters()
         }
-        grown = kept(self.module, *self.ends[:2]) if len(self.ends) > 1 else ()
         return TrainingStory(
             automatic=bool(self.module.automatic_optimization),
             batches=self.modes.counted,
@@ -62,7 +64,7 @@ class TrainingDiary:
             parts=self.modes.parts(),
             mode_changes=tuple(self.modes.changes),
             unregistered=tuple(unregistered(self.module, optimized)),
-            kept=tuple(grown),
+            kept=tuple(kept(self.module, self.batches, self.epochs)),
             optimizers=self.gradients.optimizers(),
             hook_calls=self.modes.hook_calls,
         )
@@ -73,12 +75,12 @@ def training_watcher(diary: TrainingDiary) -> Any:
 
     class TrainingWatcher(diary.namespace.Callback):  # type: ignore[misc, name-defined]
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-            diary.gradients.active = True
+            diary.gradients.begin()
             diary.gradients.meet(trainer.optimizers)
 
         def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
             if diary.modes.counted:
-                diary.ends.append(measured(pl_module))
+                diary.epochs.append(measured(pl_module))
 
         def on_train_batch_start(self, *args: Any) -> None:
             diary.modes.enter_batch()
@@ -90,15 +92,22 @@ def training_watcher(diary: TrainingDiary) -> Any:
         def on_train_batch_end(
             self, trainer: Any, pl_module: Any, outputs: Any, *args: Any
         ) -> None:
-            diary.empty_steps += outputs is None
+            diary.empty_steps += _is_empty(outputs)
             diary.modes.leave_batch()
+            if diary.modes.counted in _MEASURED:
+                diary.batches.append(measured(pl_module))
 
         def on_train_end(self, trainer: Any, pl_module: Any) -> None:
             diary.gradients.active = False
             diary.gradients.meet(trainer.optimizers)
-            diary.ends.append(measured(pl_module))
+            diary.epochs.append(measured(pl_module))
 
     return TrainingWatcher()
+
+
+def _is_empty(outputs: Any) -> bool:
+    """Whether ``training_step`` returned nothing, as Lightning passes it on."""
+    return outputs is None or (isinstance(outputs, dict) and outputs.get("loss") is None)
 
 
 def negated_error(loss: torch.Tensor) -> str:

@@ -1,0 +1,61 @@
+"""Does training train: everything that ought to learn, with gradients of its own, in one mode?"""
+
+from __future__ import annotations
+
+from pl_lint.checks.registry import Gathering, Result, Runs, check
+from pl_lint.checks.training.batch import judge_one_batch, judge_samples
+from pl_lint.checks.training.hooks import judge_hooks
+from pl_lint.checks.training.keeping import judge_kept
+from pl_lint.checks.training.modes import judge_modes
+from pl_lint.checks.training.reach import judge_parameters
+from pl_lint.checks.training.steps import judge_steps
+from pl_lint.checks.training.view import View
+
+
+@check("training", place=80)
+def training(runs: Runs) -> Result:
+    """What ought to learn learns, and nothing else gets into it.
+
+    What it promises:
+    Gradients reach every trainable parameter, it is in an optimizer, and it moves. The optimizer
+    makes one step for a batch, with the gradients of that batch. Layers are trained in training
+    mode, from the first epoch to the last. Nothing piles up from batch to batch. The prediction of
+    a sample does not depend on the other samples of its batch. The loss of one batch falls when it
+    is trained on again and again. A method that looks like a hook is called.
+
+    How it is judged:
+    A two-epoch fit is watched where all training passes through, whoever calls it: every backward,
+    every step of an optimizer, every call of a submodule, every hook. A fresh module is then
+    trained for 20 steps on one batch, with the same dropout masks each time. One batch of seven
+    samples is evaluated twice, the second time with another first sample: the others must stay what
+    they were, in every submodule that they pass through.
+
+    What it finds:
+    Parameters that no optimizer has (LTN713), layers in a plain list (LTN655), a second step for
+    each batch (LTN705), gradients that are never zeroed (LTN707), steps without a loss (LTN718),
+    layers trained in evaluation mode (LTN714), modes that a hook leaves behind (LTN715), lists that
+    grow (LTN719), graphs kept alive (LTN129), hooks that nobody calls (LTN702). What has no code of
+    its own carries the name of this check: gradients that are cut off, samples that see each other,
+    a loss that is the negative of an error, an optimizer that goes uphill.
+
+    What it sets aside:
+    Frozen layers, backbones from a library or with loaded weights that are left out on purpose,
+    target and teacher networks, layers that only evaluation uses and batch norm that is kept in
+    evaluation mode are notes at most. A loss that does not fall is a note unless it is known why:
+    a small learning rate is no mistake.
+    """
+    case, into = runs.case(), Gathering()
+    if "train" not in case.stages:
+        return into.result("the module has no training")
+    view = View(case, runs.fit(), runs.trained())
+    for judge in (
+        judge_parameters,
+        judge_steps,
+        judge_modes,
+        judge_kept,
+        judge_one_batch,
+        judge_samples,
+        judge_hooks,
+    ):
+        judge(view, into)
+    return into.result("training made no step")

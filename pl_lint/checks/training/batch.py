@@ -1,0 +1,115 @@
+"""One batch: can its loss fall, and do its samples keep to themselves?"""
+
+from __future__ import annotations
+
+import math
+
+from pl_lint.checks.registry import Gathering
+from pl_lint.checks.training.view import View
+from pl_lint.checks.values.numbers import shown
+from pl_lint.facts.training import Company
+from pl_lint.findings import Evidence, Finding, Location, Status
+
+ENOUGH = 5
+"""Losses that are needed to say that they fall."""
+
+
+def judge_one_batch(view: View, into: Gathering) -> None:
+    if view.story.negated:
+        into.findings.append(_negated(view))
+        return
+    losses = view.trained.overfitting.losses
+    if len(losses) < ENOUGH:
+        into.untriggered.append(_no_losses(view))
+        return
+    first, best = losses[0], min(losses[-max(1, len(losses) // 4) :])
+    if not math.isfinite(first) or not all(map(math.isfinite, losses)):
+        into.undecided.append(f"the loss of one batch is not finite within {len(losses)} steps")
+    elif best < first:
+        into.passed += 1
+    elif _goes_uphill(view):
+        into.findings.append(_uphill(view))
+    else:
+        into.undecided.append(
+            f"the loss of one batch did not fall in {len(losses)} steps: {shown(first)}, then "
+            f"{shown(losses[-1])}"
+        )
+
+
+def _no_losses(view: View) -> str:
+    said = [note.text for note in view.trained.notes if note.about == "one batch"]
+    if said:
+        return f"one batch: {said[0]}"
+    return "one batch: manual optimization returns no loss that has to fall"
+
+
+def _negated(view: View) -> Finding:
+    text = (
+        f"the loss is the negative of an error ({view.story.negated}): training makes the error "
+        "as large as it can"
+    )
+    place = view.trained.step_place or Location(view.case.path, view.case.line)
+    return view.found("training", text, place, "return the error itself, without the minus")
+
+
+def _goes_uphill(view: View) -> bool:
+    seen = view.trained.overfitting
+    return seen.ascents > 0 and not seen.descents
+
+
+def _uphill(view: View) -> Finding:
+    losses = view.trained.overfitting.losses
+    guilty = [each.name for each in view.story.optimizers if each.maximize]
+    cause = f"{guilty[0]} has maximize=True" if guilty else "the optimizer goes up the gradient"
+    text = (
+        f"the loss of one batch rose from {shown(losses[0])} to {shown(losses[-1])} in "
+        f"{len(losses)} steps: {cause}"
+    )
+    place = Location(view.case.path, view.case.line)
+    return view.found("training", text, place, "minimise the loss: maximize=False")
+
+
+# --- samples --------------------------------------------------------------------------------------
+
+
+def judge_samples(view: View, into: Gathering) -> None:
+    said = [note.text for note in view.trained.notes if note.about == "samples"]
+    into.undecided += [f"samples of a batch: {text}" for text in said]
+    mixed = [each for each in view.trained.company if each.mixed]
+    into.passed += len(view.trained.company) - len(mixed)
+    if mixed and view.case.batch_dependent:
+        into.undecided.append("samples of a batch: the case declares values that depend on it")
+    elif mixed:
+        into.findings.append(_mixed(view, mixed[0]))
+
+
+def _mixed(view: View, each: Company) -> Finding:
+    who = "what predict_step returns" if each.call == "prediction" else f"the output of {_by(each)}"
+    text = (
+        f"samples of a batch see each other: {who} for six samples changed by up to "
+        f"{shown(each.difference)} when the seventh was replaced by another one"
+    )
+    if each.by_design:
+        text += f" ({each.by_design})"
+    evidence = Evidence(
+        key=each.call or "forward",
+        logged=each.difference,
+        true=0.0,
+        tolerance=1e-4 * each.size + 1e-6,
+        world="1 process, CPU, fp32",
+        how=f"one batch of 7 samples in {each.stage}, in evaluation mode",
+    )
+    finding = view.found(
+        "training",
+        text,
+        each.location or view.place(each.by),
+        "look for an operation over dimension 0: softmax(dim=0), a mean over the batch, "
+        "batch_first=False",
+        Status.SUSPECTED if each.by_design else Status.PROVED,
+        "if a sample should be judged by itself" if each.by_design else "",
+    )
+    return finding.judged(finding.status, evidence)
+
+
+def _by(each: Company) -> str:
+    return f"self.{each.by} ({each.kind})" if each.by else f"{each.kind}.forward"

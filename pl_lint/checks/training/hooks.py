@@ -1,0 +1,37 @@
+"""Methods that look like hooks: does Lightning call them?"""
+
+from __future__ import annotations
+
+from pl_lint.checks.registry import Gathering
+from pl_lint.checks.training.view import View
+from pl_lint.facts.training import HookLike
+from pl_lint.findings import Evidence, Finding, Location
+
+
+def judge_hooks(view: View, into: Gathering) -> None:
+    said = [note.text for note in view.trained.notes if note.about == "hooks"]
+    into.undecided += [f"methods that look like hooks: {text}" for text in said]
+    for each in view.trained.hook_likes:
+        place = each.location or Location(view.case.path, view.case.line)
+        if each.calls:
+            into.clear(("LTN702",), place, _called(each), view.case.module)
+        else:
+            into.findings.append(_never_called(view, each, place))
+
+
+def _called(each: HookLike) -> Evidence:
+    return Evidence(
+        key=each.name,
+        logged=float(each.calls),
+        true=float(each.calls),
+        tolerance=0.0,
+        world="1 process, CPU, fp32",
+        how="one batch of every stage, every call counted",
+    )
+
+
+def _never_called(view: View, each: HookLike, place: Location) -> Finding:
+    why = "Lightning has removed it" if each.removed else "Lightning has no hook of this name"
+    text = f"{each.owner}.{each.name} was never called in a run of every stage: {why}"
+    remedy = f"did you mean {each.instead}?" if each.instead else "move its code to a hook"
+    return view.found("LTN702", text, place, remedy)

@@ -1,0 +1,245 @@
+"""Parameters that ought to learn: which get no gradient, which no optimizer, which do not move?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from pl_lint.checks.registry import Gathering
+from pl_lint.checks.training.view import View, blocks, in_words, inside
+from pl_lint.facts.training import (
+    GRADIENT,
+    NO_GRADIENT,
+    ZERO_GRADIENT,
+    CutGraph,
+    ParameterStory,
+)
+from pl_lint.findings import Finding, Location, Status
+
+PUSHED = 10.0
+"""A step of so many roundings of the parameter's own size moves it, whatever is added to what."""
+ON_PURPOSE = "if it is meant to learn; else say so with requires_grad_(False)"
+Block = tuple[str, tuple[ParameterStory, ...]]
+
+
+def judge_parameters(view: View, into: Gathering) -> None:
+    stories = view.story.parameters
+    into.passed += any(story.moved for story in stories)
+    _name_unregistered(view, into)
+    _name_shared(view, into)
+    if not view.story.backwards or not any(each.steps for each in view.story.optimizers):
+        return  # that nothing moves is then said where steps are judged
+    if _nothing_has_a_gradient(view, into):
+        return
+    for is_so, judge in (
+        (_is_left_out, _judge_left_out),
+        (_is_unreached, _judge_unreached),
+        (_is_flat, _judge_flat),
+        (_loses_gradient, _judge_lost),
+        (_stands_still, _judge_still),
+    ):
+        for block in _blocks(stories, is_so):
+            judge(view, block, into)
+
+
+def _blocks(
+    stories: Iterable[ParameterStory], is_so: Callable[[ParameterStory], bool]
+) -> Iterator[Block]:
+    by_name = {story.name: story for story in stories}
+    bad = [name for name, story in by_name.items() if not story.moved and is_so(story)]
+    for block, members in blocks(bad, by_name):
+        yield block, tuple(by_name[name] for name in members)
+
+
+def _words(block: Block) -> str:
+    return in_words(block[0], tuple(story.name for story in block[1]))
+
+
+# --- the kinds of trouble -------------------------------------------------------------------------
+
+
+def _is_left_out(story: ParameterStory) -> bool:
+    return not story.optimizers and story.gradient == GRADIENT
+
+
+def _judge_left_out(view: View, block: Block, into: Gathering) -> None:
+    text = f"{_words(block)} gets gradients and is in no optimizer: it never moves"
+    strangers = [each for each in view.story.optimizers if each.strangers]
+    if strangers:
+        one = strangers[0]
+        text += f"; {one.strangers} of the {one.held} tensors of {one.name} are not this module's"
+    if _is_in_eval(view, block[0]):
+        into.notes.append(f"{text} (it is in evaluation mode: taken for frozen)")
+        return
+    into.findings.append(_finding(view, "LTN713", text, block, _GIVE_ALL))
+
+
+def _is_unreached(story: ParameterStory) -> bool:
+    return bool(story.optimizers) and story.gradient == NO_GRADIENT
+
+
+def _judge_unreached(view: View, block: Block, into: Gathering) -> None:
+    name, stories = block
+    cuts = [cut for cut in view.trained.cuts if _cuts_off(cut, stories)]
+    if not cuts:
+        reason = "its output does not reach the loss" if _ran(view, name) else "nothing uses it"
+        into.notes.append(f"{_words(block)} is in an optimizer and gets no gradient: {reason}")
+        return
+    cut = cuts[0]
+    text = (
+        f"{_words(block)} is in an optimizer and never gets a gradient: "
+        f"{_cut_words(cut)} cuts it off from the loss"
+    )
+    into.findings.append(_finding(view, "training", text, block, _LET_THROUGH, cut.location))
+
+
+def _cuts_off(cut: CutGraph, stories: Iterable[ParameterStory]) -> bool:
+    return any(story.name in cut.parameters for story in stories)
+
+
+def _cut_words(cut: CutGraph) -> str:
+    return cut.function if cut.function.startswith("torch.") else f"{cut.function}()"
+
+
+def _ran(view: View, block: str) -> bool:
+    return any(part.ran for part in view.story.parts if inside(part.name, block))
+
+
+def _is_flat(story: ParameterStory) -> bool:
+    return bool(story.optimizers) and story.gradient == ZERO_GRADIENT
+
+
+def _judge_flat(view: View, block: Block, into: Gathering) -> None:
+    into.notes.append(f"{_words(block)} never had a gradient other than zero in this fit")
+
+
+def _loses_gradient(story: ParameterStory) -> bool:
+    return bool(story.optimizers) and story.gradient == GRADIENT and not story.at_step
+
+
+def _judge_lost(view: View, block: Block, into: Gathering) -> None:
+    never = [each.name for each in view.story.optimizers if not each.steps]
+    if never:
+        into.notes.append(f"{_words(block)} does not move: {never[0]} made no step in this fit")
+        return
+    text = (
+        f"{_words(block)} gets gradients, and they are gone when its optimizer steps: "
+        "zero_grad() stands between backward and step"
+    )
+    into.findings.append(_finding(view, "training", text, block, _ZERO_BEFORE, sure=True))
+
+
+def _stands_still(story: ParameterStory) -> bool:
+    return story.at_step
+
+
+def _judge_still(view: View, block: Block, into: Gathering) -> None:
+    _, stories = block
+    if max(story.rate for story in stories) == 0:
+        into.notes.append(f"{_words(block)} does not move: its learning rate is 0 in this fit")
+    elif min(story.push for story in stories) >= PUSHED and not any(
+        each.moved for each in view.story.parameters
+    ):
+        text = "the optimizer steps, with gradients and a learning rate, and no parameter moves"
+        into.findings.append(
+            view.found("training", text, view.place(block[0]), "look who puts the weights back")
+        )
+    else:
+        into.notes.append(f"{_words(block)} does not move: its steps are below rounding")
+
+
+# --- all of them ----------------------------------------------------------------------------------
+
+
+def _nothing_has_a_gradient(view: View, into: Gathering) -> bool:
+    """Every gradient of every step is exactly zero, though there is a loss."""
+    reached = [story for story in view.story.parameters if story.gradient != NO_GRADIENT]
+    if not reached or any(story.gradient == GRADIENT or story.moved for story in reached):
+        return False
+    losses = view.trained.overfitting.losses
+    if not view.story.automatic or not losses or not losses[0]:
+        into.undecided.append("every gradient of this fit was zero")
+        return True
+    text = (
+        f"every gradient of {view.story.backwards} backward passes is exactly zero, with a loss of "
+        f"{losses[0]:.6g}: nothing can learn"
+    )
+    remedy = "look for a softmax over one class, or a factor of zero"
+    into.findings.append(
+        view.found("training", text, Location(view.case.path, view.case.line), remedy)
+    )
+    return True
+
+
+def _name_unregistered(view: View, into: Gathering) -> None:
+    for lost in view.story.unregistered:
+        if not lost.trained:
+            continue  # hidden on purpose: a teacher that no checkpoint should hold
+        missing = "no checkpoint has them" if lost.optimized else "no optimizer has them"
+        text = (
+            f"self.{lost.attribute} holds {lost.parameters} parameters that are used in training "
+            f"and that self.parameters() does not name: {missing}"
+        )
+        remedy = "keep layers in nn.ModuleList or nn.ModuleDict, parameters in nn.ParameterList"
+        into.findings.append(view.found("LTN655", text, view.place(lost.attribute), remedy))
+
+
+def _name_shared(view: View, into: Gathering) -> None:
+    shared = [story.name for story in view.story.parameters if story.optimizers > 1]
+    for block, members in blocks(shared, (story.name for story in view.story.parameters)):
+        into.notes.append(f"{in_words(block, members)} is in more than one optimizer")
+
+
+# --- was it on purpose? ---------------------------------------------------------------------------
+
+
+def _finding(
+    view: View,
+    code: str,
+    text: str,
+    block: Block,
+    remedy: str,
+    location: Location | None = None,
+    sure: bool = False,
+) -> Finding:
+    """Proved where the parameters were surely meant to learn, else suspected."""
+    name = block[0]
+    where = location or view.place(name)
+    if sure or _was_to_learn(view, block):
+        return view.found(code, text, where, remedy)
+    return view.found(code, text, where, remedy, Status.SUSPECTED, ON_PURPOSE)
+
+
+def _was_to_learn(view: View, block: Block) -> bool:
+    """Fresh layers of the user's own have learnt nothing yet. Whole networks from a library, from
+    outside or with loaded weights may be frozen by leaving them alone, and so may one that has a
+    twin: a target, a teacher."""
+    name = block[0]
+    if _is_in_eval(view, name) or _has_twin(view, block):
+        return False
+    if any(inside(name, given) for given in view.trained.given if given):
+        return False
+    above = [part for part in view.story.parts if inside(name, part.name) and part.name]
+    within = [part for part in view.story.parts if inside(part.name, name)]
+    return not any(part.foreign for part in (*above, *within))
+
+
+def _is_in_eval(view: View, block: str) -> bool:
+    parts = {part.name: part for part in view.story.parts}
+    root, own = parts.get(""), parts.get(block)
+    return own is not None and own.in_eval and not (root is not None and root.in_eval)
+
+
+def _has_twin(view: View, block: Block) -> bool:
+    """Whether another submodule of the same shapes does learn."""
+    name, stories = block
+    shapes = {story.name.removeprefix(name): story.shape for story in stories}
+    learning = {story.name: story.shape for story in view.story.parameters if story.moved}
+    others = (part.name for part in view.story.parts if part.name and not inside(part.name, name))
+    return any(
+        all(learning.get(other + end) == shape for end, shape in shapes.items()) for other in others
+    )
+
+
+_GIVE_ALL = "give the optimizer self.parameters(), or freeze what should stay with requires_grad_()"
+_LET_THROUGH = "compute the loss from the tensor itself, or freeze the layer: requires_grad_(False)"
+_ZERO_BEFORE = "call zero_grad() before the backward pass: zero_grad, backward, step"

@@ -1,0 +1,60 @@
+"""Steps of the optimizers: one for a batch, down the gradient of that batch."""
+
+from __future__ import annotations
+
+from pl_lint.checks.registry import Gathering
+from pl_lint.checks.training.view import View
+from pl_lint.facts.training import OptimizerStory
+from pl_lint.findings import Finding, Location
+
+
+def judge_steps(view: View, into: Gathering) -> None:
+    story = view.story
+    steps = sum(each.steps for each in story.optimizers)
+    if story.automatic and story.batches and story.empty_steps == story.batches:
+        into.findings.append(_no_loss(view))
+    elif story.backwards and not steps:
+        into.findings.append(_no_step(view))
+    elif not story.backwards:
+        into.undecided.append("no backward pass was seen")
+    for each in story.optimizers:
+        if each.steps:
+            _judge_optimizer(view, each, into)
+
+
+def _judge_optimizer(view: View, each: OptimizerStory, into: Gathering) -> None:
+    if view.story.automatic and each.nested:
+        text = (
+            f"{each.name} is stepped inside training_step {each.nested} times, while Lightning "
+            "makes a step for each batch: every batch is stepped twice"
+        )
+        remedy = "leave steps to Lightning, or set self.automatic_optimization = False"
+        into.findings.append(view.found("LTN705", text, _step_place(view), remedy))
+    if each.steps > 2 and each.unzeroed == each.steps - 1:
+        text = (
+            f"the gradients of {each.name} are never zeroed: each of its {each.steps} steps is "
+            "made with those of all batches so far"
+        )
+        remedy = "call zero_grad() of the optimizer before each backward pass"
+        into.findings.append(view.found("LTN707", text, _step_place(view), remedy))
+    elif each.unzeroed:
+        into.undecided.append(
+            f"{each.unzeroed} of {each.steps} steps of {each.name} used gradients of an earlier one"
+        )
+
+
+def _no_loss(view: View) -> Finding:
+    text = (
+        f"training_step returned nothing for all {view.story.batches} batches: Lightning skips "
+        "them, and nothing is trained"
+    )
+    return view.found("LTN718", text, _step_place(view), "return the loss from training_step")
+
+
+def _no_step(view: View) -> Finding:
+    text = f"{view.story.backwards} backward passes, and no optimizer made a step"
+    return view.found("training", text, _step_place(view), "call step() of the optimizer")
+
+
+def _step_place(view: View) -> Location:
+    return view.trained.step_place or Location(view.case.path, view.case.line)

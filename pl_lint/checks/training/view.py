@@ -1,0 +1,78 @@
+"""What the parts of ``training`` share: the two records, and words for places in a module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pl_lint.facts.events import CaseFacts
+from pl_lint.facts.records import FitRecord, TrainingRecord
+from pl_lint.facts.training import TrainingStory
+from pl_lint.findings import Finding, Location, Status
+
+
+@dataclass(frozen=True)
+class View:
+    """The small fit, and the run of one batch."""
+
+    case: CaseFacts
+    fit: FitRecord
+    trained: TrainingRecord
+
+    @property
+    def story(self) -> TrainingStory:
+        return self.fit.training
+
+    def place(self, name: str) -> Location:
+        """The line that sets an attribute of the module, by dotted name: its own, or that of the
+        nearest submodule above that has one."""
+        parts = name.split(".")
+        for length in range(len(parts), 0, -1):
+            found = self.fit.places.get("self." + ".".join(parts[:length]))
+            if found is not None:
+                return found
+        return Location(self.case.path, self.case.line)
+
+    def found(
+        self,
+        code: str,
+        message: str,
+        location: Location,
+        remedy: str,
+        status: Status = Status.PROVED,
+        condition: str = "",
+    ) -> Finding:
+        return Finding(
+            code=code,
+            message=message,
+            location=location,
+            status=status,
+            remedy=remedy,
+            subject=self.case.module,
+            condition=condition,
+        )
+
+
+def blocks(bad: Iterable[str], known: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Bad parameters in the largest submodules that have no others: ``encoder`` for the six of an
+    encoder. The whole module is no block: each of its children is one."""
+    waiting, every = list(bad), list(known)
+    while waiting:
+        name = waiting[0]
+        parts = name.split(".")
+        prefixes = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
+        block = next(p for p in prefixes if all(n in waiting for n in every if inside(n, p)))
+        members = tuple(each for each in waiting if inside(each, block))
+        waiting = [each for each in waiting if each not in members]
+        yield block, members
+
+
+def inside(name: str, block: str) -> bool:
+    return name == block or name.startswith(f"{block}.")
+
+
+def in_words(block: str, members: tuple[str, ...]) -> str:
+    """``self.head (2 parameters)``."""
+    if members == (block,):
+        return f"self.{block}"
+    return f"self.{block} ({len(members)} parameter{'s' * (len(members) > 1)})"
