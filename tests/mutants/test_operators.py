@@ -120,12 +120,12 @@ def test_an_import_stands_after_the_docstring_and_the_future() -> None:
 # --- a few of them, run ---------------------------------------------------------------------------
 
 SAMPLE = [
-    ("compute-in-step", "Classifier", "logged-values", "LTN101"),
-    ("mean-metric-without-weight", "Plain", "logged-values", "LTN218"),
-    ("sync-dist-dropped", "Plain", "sync-dist", "LTN106"),
-    ("unseeded-generator", "Plain", "reproducible", "reproducible"),
-    ("counter-in-an-attribute", "Plain", "checkpoint", "LTN310"),
-    ("schedule-of-steps-per-epoch", "Classifier", "schedule", "LTN710"),
+    ("compute-in-step", "Classifier", "logged-values"),
+    ("mean-metric-without-weight", "Plain", "logged-values"),
+    ("sync-dist-dropped", "Plain", "sync-dist"),
+    ("unseeded-generator", "Plain", "reproducible"),
+    ("counter-in-an-attribute", "Plain", "checkpoint"),
+    ("schedule-of-steps-per-epoch", "Classifier", "schedule"),
 ]
 
 
@@ -136,17 +136,17 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
         yield one
 
 
-@pytest.mark.parametrize(("name", "host", "check", "code"), SAMPLE, ids=[row[0] for row in SAMPLE])
-def test_a_twin_is_caught_and_its_original_is_not_blamed(
-    runner: Runner, tmp_path: Path, name: str, host: str, check: str, code: str
+@pytest.mark.parametrize(("name", "host", "check"), SAMPLE, ids=[row[0] for row in SAMPLE])
+def test_a_twin_is_named_and_its_original_is_not_blamed(
+    runner: Runner, tmp_path: Path, name: str, host: str, check: str
 ) -> None:
     operator = next(each for each in all_operators() if each.name == name)
     twin = next(operator.twins(Source(HOSTS.read_text(encoding="utf-8"), host)))
     original = codes(runner, tmp_path / "original", twin.original, host, check)
     assert original == (Verdict.PASSED, set())
     verdict, found = codes(runner, tmp_path / "sick", twin.source, host, check)
-    assert verdict is Verdict.FAILED and code in found
-    assert code in twin.codes
+    assert verdict is Verdict.FAILED
+    assert found & set(twin.codes), found
 
 
 def codes(
