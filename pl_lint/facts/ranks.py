@@ -37,9 +37,9 @@ class Listing:
 
 @dataclass(frozen=True)
 class Touch:
-    """Something outside of training that a rank did: it wrote a ``file``, made a ``print``, or used
-    the ``logger`` in a way that only rank zero's can be used. ``hook`` is the user's outermost
-    function on the stack."""
+    """Something that a rank did by a line of the user's: it wrote a ``file``, made a ``print``,
+    used the ``logger`` as only rank zero's can be used, or made a ``call`` that waits for all
+    ranks. ``hook`` is the user's outermost function on the stack."""
 
     kind: str
     what: str
@@ -89,10 +89,10 @@ class RankFit:
 
     ``parameters`` and ``buffers`` are digests, by moment (``first step``, ``end``) and name;
     buffers are those of the user's own classes that go into checkpoints. ``attributes`` are plain
-    ones, as text, at the start and at the end. ``unused`` are the trainable parameters that never
-    got a gradient in ``backwards`` backward passes. ``kept`` are the attributes of whoever owns
-    ``prepare_data``, in short; ``places`` the lines that set attributes, by ``self.name``;
-    ``splits`` the calls of ``random_split``.
+    ones, as text, at the start and at the end. ``trainable`` are the parameters that want a
+    gradient, ``unused`` those of them that got none in ``backwards`` backward passes. ``kept`` are
+    the attributes of whoever owns ``prepare_data``, in short; ``places`` the lines that set
+    attributes, by ``self.name``; ``splits`` the calls of ``random_split``.
     """
 
     error: RunError | None = None
@@ -109,6 +109,7 @@ class RankFit:
     gathered: tuple[Gathered, ...] = ()
     kept: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, Location] = field(default_factory=dict)
+    trainable: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     backwards: int = 0
     tolerates_unused: bool = False

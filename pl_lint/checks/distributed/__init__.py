@@ -49,8 +49,8 @@ def distributed(runs: Runs) -> Result:
         return gathering.result("")
     judged = Fits(fits, case, runs)
     judge_data(judged, gathering)
+    judge_effects(judged, gathering)
     if not ended_early(judged, gathering):
         judge_values(judged, gathering)
         judge_state(judged, gathering)
-    judge_effects(judged, gathering)
     return gathering.result("nothing on the ranks could differ")

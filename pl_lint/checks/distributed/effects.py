@@ -1,13 +1,15 @@
-"""What a rank does outside of training: files, prints, loggers."""
+"""What a rank does by lines of the user's: files, prints, loggers, and calls that wait."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pl_lint.checks.distributed.fits import Fits
+from pl_lint.checks.distributed.fits import Fits, each
 from pl_lint.checks.registry import Gathering
+from pl_lint.checks.sync_dist.crashed_ranks import is_noise
 from pl_lint.facts.ranks import Touch
 from pl_lint.findings import Finding, Status
 
@@ -22,12 +24,33 @@ def judge_effects(fits: Fits, into: Gathering) -> None:
         message = f"every rank prints this line: {touch.what!r}"
         note = fits.finding("LTN511", message, touch.location, "self.print(...)")
         into.findings.append(replace(note, status=Status.SUSPECTED))
+    _judge_calls(fits, into)
     for touch in _off_rank_zero(fits):
         message = (
             f"{touch.what} on rank 1: there every attribute of the experiment is a function that "
             "does nothing, and this raises AttributeError or TypeError"
         )
         into.findings.append(fits.finding("LTN512", message, touch.location, GUARD))
+
+
+def _judge_calls(fits: Fits, into: Gathering) -> None:
+    """What one rank calls more often than another: it waits for it, or meets something else.
+
+    A rank that failed for a reason of its own has not come to its other calls."""
+    if any(rank.error is not None and not is_noise(rank.error) for rank in fits.ranks):
+        return
+    counts = [
+        Counter((touch.what, touch.location) for touch in rank.touches if touch.kind == "call")
+        for rank in fits.ranks
+    ]
+    for what, place in dict.fromkeys(key for count in counts for key in count):
+        times = [count[what, place] for count in counts]
+        if len(set(times)) > 1:
+            said = each([f"{number} times" for number in times])
+            code = "LTN325" if what == "save_checkpoint" else "distributed"
+            message = f"{what} was called {said}: every rank waits in it for all the others"
+            remedy = f"call {what} on every rank, outside of guards"
+            into.findings.append(fits.finding(code, message, place, remedy))
 
 
 def _file(touch: Touch, fits: Fits) -> Finding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from pl_lint.checks.distributed.fits import Fits
@@ -17,6 +16,9 @@ SKIPPED = "Skipping the `training_step` by returning None in distributed trainin
 NOT_MONITORED = "could not find the monitored key"
 """What ModelCheckpoint and EarlyStopping say of a key that they miss."""
 
+WAITS = ("LTN325", "distributed")
+"""Codes of calls that some ranks make and others do not."""
+
 
 def ended_early(fits: Fits, into: Gathering) -> bool:
     """Whether a rank failed, and then why."""
@@ -26,28 +28,33 @@ def ended_early(fits: Fits, into: Gathering) -> bool:
     ended = [Ended(rank.error, rank.events) for rank in fits.ranks]
     found = crash(ended, "fit", fits.case)
     rank, error = telling(errors)
+    if is_noise(error) and any(finding.code in WAITS for finding in into.findings):
+        return True  # which call the ranks waited in is told already
     into.findings.append(
-        _prepared(fits, error, found)
+        _prepared(fits, rank, error, found)
         or _monitored(fits, rank, error, found)
-        or _skipped(error, found)
+        or _skipped(fits, error, found)
         or found
     )
     return True
 
 
-def _prepared(fits: Fits, error: RunError, found: Finding) -> Finding | None:
-    """LTN502: the attribute that is missing is one that prepare_data assigned on rank zero."""
-    missing = re.search(r"has no attribute '(\w+)'", error.message)
-    assigned = {one.name: one for one in fits.ranks[0].assigned}
-    cause = assigned.get(missing[1]) if missing else None
-    if cause is None:
+def _prepared(fits: Fits, rank: int, error: RunError, found: Finding) -> Finding | None:
+    """LTN502: the rank that failed lacks what prepare_data assigned on rank zero."""
+    kept = fits.ranks[rank].kept
+    lost = [
+        one
+        for one in fits.ranks[0].assigned
+        if kept.get(one.name) != one.left and (one.read or f"'{one.name}'" in error.message)
+    ]
+    if not rank or not lost or is_noise(error):
         return None
     return replace(
         found,
         code="LTN502",
-        message=f"{found.message}; prepare_data assigned {cause.name!r} on rank 0 only",
-        location=cause.location,
-        remedy=in_setup(cause),
+        message=f"{found.message}; prepare_data assigned {lost[0].name!r} on rank 0 only",
+        location=lost[0].location,
+        remedy=in_setup(lost[0]),
     )
 
 
@@ -72,8 +79,8 @@ def _monitored(fits: Fits, rank: int, error: RunError, found: Finding) -> Findin
     )
 
 
-def _skipped(error: RunError, found: Finding) -> Finding | None:
+def _skipped(fits: Fits, error: RunError, found: Finding) -> Finding | None:
     if SKIPPED not in error.message or is_noise(error):
         return None
     remedy = "return a loss of zero that hangs on the parameters, such as loss * 0.0"
-    return replace(found, code="LTN505", remedy=remedy)
+    return replace(found, code="LTN505", location=fits.place("training_step"), remedy=remedy)

@@ -9,6 +9,7 @@ from pl_lint.checks.distributed.fits import Fits, each
 from pl_lint.checks.distributed.values import differing_attributes
 from pl_lint.checks.registry import Gathering
 from pl_lint.facts.ranks import Assigned
+from pl_lint.findings import Finding
 
 FIRST_STEP, START, END = "first step", "start", "end"
 SHOWN = 5
@@ -29,11 +30,18 @@ def _judge_parameters(fits: Fits, into: Gathering) -> None:
     for moment, when in ((FIRST_STEP, "after the first step"), (END, "at the end")):
         names = _different(fits, "parameters", moment)
         if names:
-            message = f"{_listed(names)}: other values on rank 1 than on rank 0 {when}"
-            remedy = "let gradients reach parameters through the loss alone, or gather first"
-            into.findings.append(fits.finding("LTN508", message, fits.place(names[0]), remedy))
+            into.findings.append(_apart(names, when, fits))
             return
     into.passed += _moved(fits) and _saw_other_samples(fits)
+
+
+def _apart(names: Sequence[str], when: str, fits: Fits) -> Finding:
+    """Frozen parameters that differ were updated by hand, like a buffer."""
+    frozen = not set(names) & set(fits.ranks[0].trainable)
+    message = f"{_listed(names)}: other values on rank 1 than on rank 0 {when}"
+    remedy = "update parameters by gradients of the loss alone, or from gathered values"
+    code = "LTN508" if frozen else "distributed"
+    return fits.finding(code, message, fits.place(names[0]), remedy)
 
 
 def _moved(fits: Fits) -> bool:

@@ -100,6 +100,32 @@ ON_RANK_ZERO_ONLY = Mistake(
     """,
 )
 
+SAVED_BY_ONE = Mistake(
+    "LTN325",
+    "checkpoint-saved-by-one-rank",
+    ("CKP25",),
+    """save_checkpoint is called on one rank only, and waits for the others.
+
+    What it does
+    ------------
+    Counts on each rank which calls the user's code makes that all ranks have to make.
+
+    Why is this bad
+    ---------------
+    `trainer.save_checkpoint` gathers state from all ranks, and writes on rank zero by itself.
+    Behind a guard it waits for ranks that never come, or meets another call of theirs.
+
+    Example
+    -------
+        if self.trainer.is_global_zero:
+            self.trainer.save_checkpoint("mine.ckpt")
+
+    Use instead
+    -----------
+        self.trainer.save_checkpoint("mine.ckpt")
+    """,
+)
+
 PADDING = Mistake(
     "LTN501",
     "samples-counted-twice",

@@ -27,7 +27,8 @@ from pl_lint.runtime.programs.sharing import Share, deal_training, join_ranks
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.assignments import places_of
 from pl_lint.runtime.watching.attributes import plain_attributes
-from pl_lint.runtime.watching.effects import placed_splits, watched_effects
+from pl_lint.runtime.watching.callsite import defined_at
+from pl_lint.runtime.watching.effects import placed_splits, watched_calls, watched_effects
 from pl_lint.runtime.watching.gathered import RankRecorder, gathered
 from pl_lint.runtime.watching.metrics import MetricTap
 from pl_lint.runtime.watching.preparing import Preparation, kept
@@ -76,7 +77,11 @@ class Fit:
 
     def run(self) -> None:
         try:
-            with self.recorder.watching(), watched_effects(self.touches):
+            with (
+                self.recorder.watching(),
+                watched_effects(self.touches),
+                watched_calls(self.subject.namespace, self.touches),
+            ):
                 self._deal()
                 self.trainer = self._trainer()
                 self.trainer.fit(self.subject.module, **self.subject.supply.arguments("fit"))
@@ -156,11 +161,12 @@ class Fit:
             attributes=self.attributes,
             best=self._best(),
             listings=tuple(self.listings),
-            touches=tuple(dict.fromkeys(self.touches)),
+            touches=tuple(self.touches),
             assigned=self.preparation.left(self.subject.supply.owner),
             kept=kept(self.subject.supply.owner),
-            places=places_of(self.subject.module, ()),
+            places=_places(self.subject.module),
             gathered=self.metrics,
+            trainable=_trainable(self.subject.module),
             unused=tuple(sorted(self.gradients.waiting)),
             backwards=self.gradients.backwards,
             tolerates_unused=_tolerates_unused(self.subject.arguments.get("strategy")),
@@ -170,6 +176,15 @@ class Fit:
     def _best(self) -> tuple[Best, ...]:
         keepers = getattr(self.trainer, "checkpoint_callbacks", [])
         return tuple(_best_of(one) for one in keepers if getattr(one, "monitor", None))
+
+
+def _places(module: torch.nn.Module) -> dict[str, Location]:
+    step = defined_at(type(module).training_step)
+    return {**places_of(module, ()), **({"self.training_step": step} if step else {})}
+
+
+def _trainable(module: torch.nn.Module) -> tuple[str, ...]:
+    return tuple(name for name, each in module.named_parameters() if each.requires_grad)
 
 
 def _best_keepers(

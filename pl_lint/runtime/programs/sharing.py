@@ -79,7 +79,7 @@ def deal_evaluation(
         return like(loaders, [deal(loader) for loader in as_list(loaders)])
 
     def deal(loader: Any) -> DataLoader:
-        samples = _spread(loader)
+        samples = _spread(loader, PARTS * LARGEST)
         dealing.population = _population(subject, loader)
         own, total = _own_share(loader, samples, share)
         batch = min(LARGEST, total // PARTS)
@@ -111,7 +111,7 @@ def deal_training(
         except NotRebuilt:  # every rank sees what it sees
             return loader
         listings.append(_listing(stage, index, loader))
-        own, total = _own_share(loader, whole.dataset, share)
+        own, total = _own_share(loader, _spread(loader, len(whole.dataset)), share)
         mine = Subset(own, range(total // share.of))
         size = min(whole.batch_size or 1, max(1, len(mine) // 2))
         sizes.append(Cut("own", size).sizes(len(mine)))
@@ -159,16 +159,16 @@ def _offer(loader: DataLoader, samples: Sequence[Any]) -> tuple[Any, ...] | None
     return tuple(samples.indices)
 
 
-def _spread(loader: Any) -> Sequence[Any]:
-    """At most 48 samples: runs of six neighbours from all over the data set, so that each rank is
-    dealt what DistributedSampler would give it (every second one, or every third), whatever pattern
-    there is in their order."""
+def _spread(loader: Any, limit: int) -> Sequence[Any]:
+    """At most so many samples: runs of six neighbours from all over the data set, so that each rank
+    is dealt what DistributedSampler would give it (every second one, or every third), whatever
+    pattern there is in their order."""
     stream = isinstance(getattr(loader, "dataset", None), IterableDataset)
-    samples = samples_of(loader, PARTS * LARGEST if stream else sys.maxsize)
-    runs = len(samples) // PARTS
-    if stream or runs <= LARGEST:
+    samples = samples_of(loader, limit if stream else sys.maxsize)
+    runs, wanted = len(samples) // PARTS, max(1, limit // PARTS)
+    if stream or runs <= wanted:
         return samples
-    chosen = sorted(random.Random(0).sample(range(runs), LARGEST))
+    chosen = sorted(random.Random(0).sample(range(runs), wanted))
     return Subset(samples, [run * PARTS + step for run in chosen for step in range(PARTS)])
 
 

@@ -1,4 +1,4 @@
-"""What a rank does outside of training: files that it writes, lines that it prints."""
+"""What a rank does by lines of the user's: it writes files, prints, and waits for the others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ import torch
 
 from pl_lint.facts.ranks import Touch
 from pl_lint.findings import Location
-from pl_lint.runtime.watching.callsite import caller, entered_from
+from pl_lint.runtime.namespace import Namespace
+from pl_lint.runtime.watching.callsite import caller, entered_from, is_library
 
 _WRITING = frozenset("wax+")
 _NO_FILES = (os.devnull, "/dev/", "/proc/")
@@ -80,6 +81,35 @@ def _path(file: Any) -> str:
         return ""
     path = os.path.abspath(os.fspath(file))
     return "" if path.startswith(_NO_FILES) or path.endswith(".lock") else path
+
+
+@contextlib.contextmanager
+def watched_calls(namespace: Namespace, touches: list[Touch]) -> Iterator[None]:
+    """Notes what the user calls directly and all ranks must call: one alone waits for ever."""
+    meetings = (
+        (namespace.Trainer, "save_checkpoint"),
+        (namespace.part("strategies.DDPStrategy"), "barrier"),
+        (namespace.LightningModule, "all_gather"),
+        *((torch.distributed, name) for name in _MEETINGS),
+    )
+    with contextlib.ExitStack() as patches:
+        for owner, name in meetings:
+            watched = _calling(getattr(owner, name), touches)
+            patches.enter_context(patch.object(owner, name, watched))
+        yield
+
+
+_MEETINGS = ("barrier", "all_reduce", "all_gather", "broadcast", "all_gather_object")
+
+
+def _calling(original: Callable[..., Any], touches: list[Touch]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        if not is_library(sys._getframe(1).f_code.co_filename):
+            touches.append(Touch("call", original.__name__, caller(), entered_from()))
+        return original(*args, **kwargs)
+
+    return called
 
 
 @contextlib.contextmanager
