@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pl_lint.checks.registry import Gathering, Result, Runs, check
+from pl_lint.checks.values.numbers import shown
 from pl_lint.facts.events import CaseFacts, SchedulerState
 from pl_lint.facts.records import FitRecord
 from pl_lint.findings import Evidence, Finding, Location, Status
+
+UNITS = {"steps": "optimizer steps", "epochs": "epochs"}
+STEPPED_EACH = {"step": "steps", "epoch": "epochs"}
 
 
 @check("schedule", place=90)
@@ -15,18 +19,27 @@ def schedule(runs: Runs) -> Result:
     What it promises:
     A scheduler whose horizon (`total_steps`, `T_max`, `num_training_steps`) is the number of
     optimizer steps is stepped after every optimizer step, and one made for epochs after every
-    epoch.
+    epoch. What `configure_optimizers` returns reaches Lightning, and somebody steps it.
 
     How it is judged:
     The small fit has many more steps than epochs, and counts how often the scheduler was stepped.
     One that was stepped once per epoch, but whose horizon equals
     `trainer.estimated_stepping_batches`, never gets past its first few percent: a one-cycle rate
     stays at its start, a cosine never falls (LTN710). So is one that was made for the epochs and
-    stepped after every optimizer step.
+    stepped after every optimizer step. The schedule is also stepped alone over its whole horizon,
+    and its learning rates are shown beside those that the fit used.
+
+    A constant horizon is held against what the code says of it: `steps_per_epoch`, the case's own
+    `max_epochs`, times the batches of its own loader, and hyper-parameters that are named after
+    steps or epochs and have this value (then it is suspected only).
+
+    What else it finds:
+    A scheduler under a key that Lightning does not know (LTN711), one that nobody steps in manual
+    optimization (LTN708), one that is stepped by Lightning and by hand.
 
     When it cannot say:
-    A horizon that is neither this fit's number of steps nor of epochs (a constant) is not decided.
-    A scheduler without a horizon, such as StepLR, cannot fail.
+    A constant horizon about which the code says nothing is not decided. A scheduler without a
+    horizon, such as StepLR, cannot fail.
     """
     if "train" not in runs.case().stages:
         return Gathering().result("the module has no training")
@@ -37,46 +50,150 @@ def schedule(runs: Runs) -> Result:
 
 
 def _judge(state: SchedulerState, record: FitRecord, case: CaseFacts, into: Gathering) -> None:
+    if not state.handed:
+        into.findings.append(_dropped(state, case))
+    elif not record.training.automatic and not state.stepped:
+        _judge_never_stepped(state, case, into)
+    elif _is_stepped_twice(state, record):
+        into.findings.append(_stepped_twice(state, case))
+    else:
+        _name_dropped_keys(state, case, into)
+        _judge_horizon(state, record, case, into)
+
+
+def _judge_horizon(
+    state: SchedulerState, record: FitRecord, case: CaseFacts, into: Gathering
+) -> None:
     steps, epochs = record.estimated_steps, record.epochs_planned
     if state.horizon is None:
         into.untriggered.append(f"{state.name} has no horizon")
     elif steps is None or steps <= epochs:
         into.undecided.append(f"{state.name}: the fit had no more steps than epochs")
     elif state.horizon == steps and state.stepped == epochs:
-        into.findings.append(_finding(state, steps, "optimizer steps", case))
+        into.findings.append(_wrong_unit(state, "steps", record, case))
     elif state.horizon == epochs and state.stepped == steps:
-        into.findings.append(_finding(state, epochs, "epochs", case))
+        into.findings.append(_wrong_unit(state, "epochs", record, case))
     elif state.horizon == state.stepped:
         into.passed += 1
-        location = state.location or Location(case.path, case.line)
-        into.clear(("LTN710",), location, _evidence(state, state.horizon), case.module)
+        _clear(state, case, into)
     else:
+        _judge_constant(state, record, case, into)
+
+
+def _judge_constant(
+    state: SchedulerState, record: FitRecord, case: CaseFacts, into: Gathering
+) -> None:
+    """A horizon that is not this fit's: what does the code say that it counts?"""
+    counted = STEPPED_EACH.get(state.interval, "")
+    if not state.unit or not counted or not record.training.automatic:
         into.undecided.append(
-            f"{state.name}: its horizon of {state.horizon} is neither the {steps:g} steps nor the "
-            f"{epochs} epochs of this fit"
+            f"{state.name}: its horizon of {state.horizon} is neither the "
+            f"{record.estimated_steps:g} steps nor the {record.epochs_planned} epochs of this fit"
         )
+    elif state.unit == counted:
+        into.passed += 1
+        _clear(state, case, into)
+    else:
+        into.findings.append(_wrong_unit(state, state.unit, record, case))
 
 
-def _evidence(state: SchedulerState, horizon: int) -> Evidence:
-    return Evidence(
+# --- findings -------------------------------------------------------------------------------------
+
+
+def _wrong_unit(state: SchedulerState, unit: str, record: FitRecord, case: CaseFacts) -> Finding:
+    right = "step" if unit == "steps" else "epoch"
+    text = (
+        f"{state.name} is made for {state.horizon} {UNITS[unit]}, stepped {state.stepped} times: "
+        "the learning rate does not follow the schedule"
+    )
+    if state.unit and state.because:
+        text += f" ({state.because})"
+    remedy = (
+        'return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, '
+        f'"interval": "{right}"}}}}'
+    )
+    return _found("LTN710", text + _trace(state, record), remedy, state, case)
+
+
+def _trace(state: SchedulerState, record: FitRecord) -> str:
+    """What the learning rate was, beside what the schedule makes of it when it is left alone."""
+    used = [rate for each in record.training.optimizers for rate in each.rates]
+    if not used or not state.alone:
+        return ""
+    first, highest, last = state.alone
+    return (
+        f". In this fit the rate went from {shown(used[0])} to {shown(used[-1])}; over its horizon "
+        f"it goes from {shown(first)} to {shown(last)}, {shown(highest)} at its highest"
+    )
+
+
+def _dropped(state: SchedulerState, case: CaseFacts) -> Finding:
+    keys = " and ".join(repr(key) for key in state.dropped_keys)
+    where = f"under the key {keys}, which Lightning does not read" if keys else "and lost"
+    text = f"{state.name} is returned {where}: the learning rate stays constant"
+    remedy = 'return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler}}'
+    return _found("LTN711", text, remedy, state, case)
+
+
+def _name_dropped_keys(state: SchedulerState, case: CaseFacts, into: Gathering) -> None:
+    """Settings of the schedule that stand where Lightning does not look for them."""
+    lost = [key for key in state.dropped_keys if key in ("interval", "frequency", "strict")]
+    if lost:
+        text = (
+            f"{lost[0]!r} stands beside the scheduler's dict, where Lightning does not read it: "
+            f"{state.name} is stepped once per {state.interval}"
+        )
+        remedy = f'put it into the inner dict: "lr_scheduler": {{"scheduler": …, "{lost[0]}": …}}'
+        into.findings.append(_found("LTN711", text, remedy, state, case))
+
+
+def _judge_never_stepped(state: SchedulerState, case: CaseFacts, into: Gathering) -> None:
+    text = f"{state.name} was not stepped once: in manual optimization Lightning leaves it alone"
+    if state.mentioned:
+        into.undecided.append(f"{text} ({state.mentioned[0]} may do so later)")
+        return
+    into.findings.append(_found("LTN708", text, "self.lr_schedulers().step()", state, case))
+
+
+def _is_stepped_twice(state: SchedulerState, record: FitRecord) -> bool:
+    by_hand = state.stepped - state.by_lightning
+    return (
+        record.training.automatic
+        and state.by_lightning > 0
+        and by_hand >= max(2, state.by_lightning)
+    )
+
+
+def _stepped_twice(state: SchedulerState, case: CaseFacts) -> Finding:
+    text = (
+        f"{state.name} was stepped {state.stepped} times, {state.by_lightning} of them by "
+        "Lightning: the schedule runs ahead"
+    )
+    remedy = "leave the steps to Lightning, or override lr_scheduler_step"
+    return _found("schedule", text, remedy, state, case)
+
+
+def _clear(state: SchedulerState, case: CaseFacts, into: Gathering) -> None:
+    horizon = float(state.horizon or 0)
+    evidence = Evidence(
         key=f"horizon of {state.name}",
-        logged=float(horizon),
-        true=float(horizon),
+        logged=horizon,
+        true=horizon,
         tolerance=0.0,
         world="1 process, CPU, fp32",
         how="the schedule's horizon against the number of times that Lightning steps it",
     )
+    into.clear(("LTN710",), state.location or Location(case.path, case.line), evidence, case.module)
 
 
-def _finding(state: SchedulerState, horizon: float, unit: str, case: CaseFacts) -> Finding:
-    right = "step" if unit == "optimizer steps" else "epoch"
-    cause = f"made for {horizon:g} {unit}, stepped {state.stepped} times"
+def _found(code: str, text: str, remedy: str, state: SchedulerState, case: CaseFacts) -> Finding:
+    by_name_only = code == "LTN710" and state.by_name
     return Finding(
-        code="LTN710",
-        message=f"{state.name} is {cause}: the learning rate does not follow the schedule",
+        code=code,
+        message=text,
         location=state.location or Location(case.path, case.line),
-        status=Status.PROVED,
-        remedy='return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, '
-        f'"interval": "{right}"}}}}',
+        status=Status.SUSPECTED if by_name_only else Status.PROVED,
+        remedy=remedy,
         subject=case.module,
+        condition="if the hyper-parameter means what it is called" if by_name_only else "",
     )

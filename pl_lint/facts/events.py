@@ -177,12 +177,30 @@ class OptimizerStep:
 @dataclass(frozen=True)
 class SchedulerState:
     """A learning rate scheduler at the end of a fit: for how many of its steps it was made, where
-    it says so, and how many were made."""
+    it says so, and how many were made, by Lightning and by anyone.
+
+    ``unit`` is what its horizon counts ("steps", "epochs"), where the code says so, ``because`` how
+    it does, and ``by_name`` that only the name of a hyper-parameter says it.
+    ``handed`` is False for one that ``configure_optimizers`` returned under a key that Lightning
+    does not know. ``alone`` is the learning rate at the start, at its highest and at the
+    end when the scheduler is stepped over its whole horizon, ``used`` what the steps of this fit
+    were made with. ``mentioned`` are the user's methods that could step it by hand.
+    """
 
     name: str
     horizon: int | None
     stepped: int
     location: Location | None = None
+    by_lightning: int = 0
+    interval: str = ""
+    unit: str = ""
+    because: str = ""
+    by_name: bool = False
+    handed: bool = True
+    dropped_keys: tuple[str, ...] = ()
+    alone: tuple[float, ...] = ()
+    used: tuple[float, ...] = ()
+    mentioned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ from pl_lint.runtime.watching.finite import FollowNotFinite
 from pl_lint.runtime.watching.keepers import Missed, forgiven, placed_watchers, watchers_of
 from pl_lint.runtime.watching.metrics import MetricTap
 from pl_lint.runtime.watching.recorder import Recorder
-from pl_lint.runtime.watching.schedulers import placed_schedulers, scheduler_states
+from pl_lint.runtime.watching.schedulers import OwnPlan, ScheduleDiary
 from pl_lint.runtime.watching.tensorboard import read_points
 from pl_lint.runtime.watching.training import TrainingDiary, training_watcher
 from pl_lint.runtime.watching.watcher import watcher
@@ -67,7 +67,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> FitRecord:
             return record
         torch.save(subject.module.state_dict(), directory / "weights.pt")
         # Last, because they evaluate the module again and load other weights into it.
-        tested = _best_against_last(subject, trainer)
+        tested = _best_against_last(subject, trainer, directory)
         last = directory / f"epoch-{trainer.current_epoch - 1}.ckpt"
         if last.exists():  # Lightning saves none while no optimizer has made a step
             state = torch.load(last, weights_only=False)["state_dict"]
@@ -87,12 +87,12 @@ def trained(
         caught(errors, "fit"),
         fit.recorder.watching(),
         fit.training.watching(),
-        placed_schedulers() as places,
+        fit.schedules.watching(),
         placed_watchers(subject.places),
         forgiven(subject.namespace, trainer, fit.missed),
     ):
         trainer.fit(subject.module, **arguments, **subject.supply.arguments("fit"))
-    schedulers = scheduler_states(trainer, places)
+    schedulers = fit.schedules.states(trainer)
     return trainer, fit.record(trainer, facts, schedulers, rank, errors[0] if errors else None)
 
 
@@ -103,6 +103,7 @@ class Fit:
     subject: Subject
     directory: Path
     recorder: Recorder
+    plan: OwnPlan = field(default_factory=OwnPlan)
     randomness: checkpoints.RandomStates = field(default_factory=checkpoints.RandomStates)
     states: checkpoints.StateDiary = field(default_factory=checkpoints.StateDiary)
     beginnings: Beginnings = field(default_factory=Beginnings)
@@ -113,10 +114,12 @@ class Fit:
     @classmethod
     def prepared(cls, subject: Subject, tap: MetricTap, directory: Path) -> Fit:
         """A fit of a few batches, counted, with loaders that a resumed run draws as a whole one."""
+        plan = _own_plan(subject)
+        subject.supply.change("train", plan.note)
         sizes = {"train": shorten(subject, "train", TRAINING_BATCHES)}
         if "validate" in subject.stages:
             sizes["validate"] = shorten(subject, "validate", VALIDATION_BATCHES)
-        fit = cls(subject, directory, Recorder(subject.namespace, tap, sizes))
+        fit = cls(subject, directory, Recorder(subject.namespace, tap, sizes), plan)
         if subject.spec.options.get("follow"):
             fit.recorder.follow = FollowNotFinite()
         subject.supply.change("train", functools.partial(fit.interruptible, sizes["train"]))
@@ -136,6 +139,10 @@ class Fit:
     @functools.cached_property
     def training(self) -> TrainingDiary:
         return TrainingDiary(self.subject.namespace, self.subject.module)
+
+    @functools.cached_property
+    def schedules(self) -> ScheduleDiary:
+        return ScheduleDiary(self.subject.namespace, self.subject.module, self.plan)
 
     @functools.cached_property
     def interruption(self) -> Interruption:
@@ -215,6 +222,13 @@ class Fit:
         return tuple(replace(watcher, missing=False) for watcher in found)
 
 
+def _own_plan(subject: Subject) -> OwnPlan:
+    """How long the case would train, were it not for this short fit."""
+    epochs = subject.arguments.get("max_epochs")
+    accumulated = subject.arguments.get("accumulate_grad_batches") or 1
+    return OwnPlan(epochs if isinstance(epochs, int) and epochs > 0 else None, accumulated)
+
+
 def _fingerprints(module: torch.nn.Module) -> dict[str, str]:
     return digests_of(module.state_dict())
 
@@ -257,8 +271,14 @@ def _estimated_steps(trainer: Any) -> float | None:
         return None
 
 
-def _best_against_last(subject: Subject, trainer: Any) -> tuple[EvaluationPass, ...]:
-    """What ``trainer.test`` says of the last weights, and of the best by each kept monitor."""
+def _best_against_last(
+    subject: Subject, trainer: Any, directory: Path
+) -> tuple[EvaluationPass, ...]:
+    """What ``trainer.test`` says of the last weights, and of the best by each kept monitor.
+
+    Two epochs of a few batches seldom go wrong: where the last weights are the best, a better score
+    of the first epoch is planted.
+    """
     best = [
         callback
         for callback in trainer.checkpoint_callbacks
@@ -268,9 +288,14 @@ def _best_against_last(subject: Subject, trainer: Any) -> tuple[EvaluationPass, 
         return ()
     passes = [_tested(subject, trainer, "last")]
     for callback in best:
-        checkpoint = torch.load(callback.best_model_path, weights_only=False)  # our own file
+        path, label = callback.best_model_path, f"best by {callback.monitor}"
+        checkpoint = torch.load(path, weights_only=False)  # our own file
+        first = directory / "epoch-0.ckpt"
+        if checkpoint["global_step"] == trainer.global_step and first.exists():
+            checkpoint = torch.load(first, weights_only=False)
+            label = f"best by {callback.monitor}, a better score of the first epoch being planted"
         subject.module.load_state_dict(checkpoint["state_dict"])
-        passes.append(_tested(subject, trainer, f"best by {callback.monitor}"))
+        passes.append(_tested(subject, trainer, label))
     return tuple(passes)
 
 

@@ -68,7 +68,7 @@ def kept(
             flat=now.flat,
             graphs=(before.graphs, after.graphs),
             depth=(before.depth, after.depth),
-            mentioned=tuple(sorted(_mentioning(type(module), name.rpartition(".")[2]))),
+            mentioned=tuple(sorted(mentioning(type(module), name.rpartition(".")[2]))),
         )
 
 
@@ -170,7 +170,7 @@ def _parameters(value: Any, depth: int = _DEPTH) -> Iterator[torch.nn.Parameter]
             yield from _parameters(item, depth - 1)
 
 
-def _mentioning(kind: type, attribute: str) -> Iterator[str]:
+def mentioning(kind: type, attribute: str) -> Iterator[str]:
     """The user's own methods that name an attribute."""
     for base in kind.__mro__:
         for name, method in vars(base).items():
