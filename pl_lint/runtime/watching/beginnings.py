@@ -86,6 +86,13 @@ def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
 
 def fingerprint(value: Any) -> str:
     """Equal for equal bits. An object that is neither numbers nor text is known by its type."""
+    try:
+        return _fingerprint(value)
+    except Exception:  # an object of the user's own that answers to everything, or to nothing
+        return type(value).__name__
+
+
+def _fingerprint(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         return _of_tensor(value)
     if isinstance(value, numpy.ndarray):
@@ -96,11 +103,10 @@ def fingerprint(value: Any) -> str:
         return getattr(value, "__qualname__", type(value).__name__)
     if hasattr(value, "tobytes"):  # an image of Pillow's
         return _hashed(value.tobytes())
-    if isinstance(value, (Mapping, Sequence)):
-        return _hashed("".join(fingerprint(leaf) for _, leaf in parts_of(value)).encode())
-    if hasattr(value, "__dict__"):  # a graph, a structure of the user's own
-        return _hashed("".join(fingerprint(leaf) for _, leaf in parts_of(vars(value))).encode())
-    return type(value).__name__
+    inner = value if isinstance(value, (Mapping, Sequence)) else getattr(value, "__dict__", None)
+    if inner is None:
+        return type(value).__name__
+    return _hashed("".join(fingerprint(leaf) for _, leaf in parts_of(inner)).encode())
 
 
 def _of_tensor(tensor: torch.Tensor) -> str:

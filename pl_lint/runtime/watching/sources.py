@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
-import numpy
+import numpy.random  # at once: it binds names that are patched below
 import torch
 
 from pl_lint.facts.repetition import Source
@@ -91,7 +91,7 @@ def watched_sources(held: Collection[str] = ()) -> Iterator[SourceTap]:
     """While active, everything that this module knows is watched."""
     tap = SourceTap(held)
     with ExitStack() as stack:
-        for owner, name, replacement in _patches(tap):
+        for owner, name, replacement in list(_patches(tap)):
             stack.enter_context(patch.object(owner, name, replacement))
         yield tap
 
