@@ -17,7 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from pl_lint.library import Checker
 
-NEEDED = ("torch", "torchmetrics", "tensorboard", "filelock")
+NEEDED = ("torch", "torchmetrics", "tensorboard", "filelock", "hypothesis")
 """What the runner needs and the reader does not. Lightning itself comes in two namespaces."""
 LIGHTNINGS = ("lightning", "pytorch_lightning")
 
@@ -42,6 +42,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="time limit of each run of a module (default: 60)",
     )
     group.addoption(
+        "--pl-examples",
+        type=_number,
+        default=16,
+        metavar="N",
+        help="runs that the search draws of each kind; the same ones each time (default: 16)",
+    )
+    group.addoption(
         "--pl-report",
         metavar="FILE",
         help="write what was found, proved and refuted to FILE, as JSON",
@@ -53,6 +60,12 @@ def _seconds(text: str) -> float:
         if 0 < float(text) < float("inf"):
             return float(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+
+
+def _number(text: str) -> int:
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
 
 
 @pytest.fixture(scope="session")

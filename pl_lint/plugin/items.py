@@ -17,6 +17,7 @@ from pl_lint.judging import judged
 from pl_lint.plugin.declared import mistakes_in, stale_keys
 from pl_lint.plugin.outcomes import ItemOutcome, State
 from pl_lint.plugin.reading import Target
+from pl_lint.plugin.reproducing import command, script_lines, with_scripts
 from pl_lint.report.text import render_finding
 from pl_lint.runtime.battery import Battery, RunFailed
 from pl_lint.runtime.isolation.runs import RunnerError
@@ -91,8 +92,15 @@ class PlItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if not isinstance(excinfo.value, CheckFailure):
             return super().repr_failure(excinfo, style)
-        texts = [render_finding(near(f), lines_of) for f in excinfo.value.findings]
-        return "\n\n".join([*texts, f'reproduce: pytest --pl-check "{self.nodeid}"'])
+        findings = excinfo.value.findings
+        texts = [render_finding(near(finding), lines_of) for finding in findings]
+        again = f"reproduce: {command(self.path, *self.names)}"
+        return "\n\n".join([*texts, again, *script_lines(findings)])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What stands behind the file in the id of this item."""
+        return (self.name,)
 
     def skip(self, state: State, reason: str) -> None:
         """The place of a skip is the item's own, not this line."""
@@ -130,6 +138,10 @@ class CheckItem(PlItem):
     @property
     def battery(self) -> Battery:
         return self.plugin.battery(self.target)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.target.name, self.name
 
     @functools.cached_property
     def question(self) -> Callable[[], Result]:
@@ -178,6 +190,9 @@ class CheckItem(PlItem):
     def _report(self, result: Result) -> None:
         expected = self._expected_reason()
         if result.verdict is Verdict.FAILED:
+            if self.check.name == VALUES_CHECK:
+                place, name = self.target.location, self.target.name
+                result = with_scripts(result, self.battery, place, name)
             self._report_failure(result, expected)
         if expected and result.verdict is Verdict.PASSED:
             text = f"{self.check.name} was expected to fail ({expected}) and passes; "

@@ -140,6 +140,7 @@ class PlCheck:
                 self.timeout,
                 self.project.monitors_of(target),
                 self.project.suspicions_of(target),
+                self.config.getoption("--pl-examples"),
             )
         return self._batteries[target.key]
 

@@ -88,7 +88,15 @@ class Summary:
         for state, meaning in LEGEND.items():
             if state in states:
                 yield f"  {WORDS[state]:<7} {meaning}"
+        yield from self._passed()
         yield from self._read()
+
+    def _passed(self) -> Iterator[str]:
+        """On how much a pass rests, where its check says it."""
+        passed = [row for row in self.results.checked if row.outcome.state is State.PASSED]
+        told = [row for row in passed if row.outcome.reason]
+        for (check, reason), group in _grouped(told, lambda r: (r.check, r.outcome.reason)).items():
+            yield f"{check} passed: {reason} ({', '.join(row.module for row in group)})"
 
     def _read(self) -> Iterator[str]:
         read = [row for row in self.results.rows if row.check == READING]

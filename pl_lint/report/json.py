@@ -47,6 +47,7 @@ def describe(finding: Finding, names: Mapping[str, str]) -> dict[str, Any]:
         "subject": finding.subject,
         "condition": finding.condition,
         "evidence": [_evidence(evidence) for evidence in finding.evidence],
+        "script": finding.script,
     }
 
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.search import oracle
 from pl_lint.checks.search.judging import judge_searched
+from pl_lint.findings import Finding, Location
+
+
+def _unique(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """One mistake may lie in several kinds of run; an evaluation is the simplest of them."""
+    seen: set[tuple[str, str, Location]] = set()
+    for finding in findings:
+        mistake = finding.code, finding.evidence[0].key, finding.location
+        if mistake not in seen:
+            seen.add(mistake)
+            yield finding
 
 
 @check("search", place=30)
@@ -46,6 +58,7 @@ def search(runs: Runs) -> Result:
         gathering.undecided.append(f"training a little raised {record.error}")
     for searched in record.searched:
         judge_searched(searched, record.recipe, case, gathering)
+    gathering.findings = list(_unique(gathering.findings))
     result = gathering.result("it logs no epoch value")
     number = sum(searched.examples for searched in record.searched)
     told = f"{number} runs searched"

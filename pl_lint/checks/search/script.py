@@ -91,25 +91,22 @@ from {recipe.module} import {recipe.case.split(".")[0]}
 
 def _run(recipe: Recipe) -> str:
     lines = [
-        "def run(method, weights, cuts, callbacks=(), **settings):",
-        '    """One run of the case with its data cut anew; what it logged, and its weights."""',
+        "def run(method, weights, cuts, **settings):",
+        '    """One run of the case with its data cut anew: what it logged, and its weights."""',
         "    L.seed_everything(1, verbose=False)",
         *_build(recipe),
-        *_load(recipe),
         *_data(recipe),
         *_own_arguments(recipe),
+        *_load(recipe),
         "    trainer = L.Trainer(",
         '        accelerator="cpu",',
         "        default_root_dir=tempfile.mkdtemp(),",
         "        enable_progress_bar=False,",
         "        enable_model_summary=False,",
-        "        log_every_n_steps=1,",
-        "        callbacks=[*callbacks],",
         "        **settings,",
         "    )",
         "    L.seed_everything(1, verbose=False)",
-        '    quiet = {} if method == "fit" else {"verbose": False}',
-        f"    getattr(trainer, method)(module, {_given(recipe)}**quiet)",
+        f"    getattr(trainer, method)(module{_given(recipe)})",
         "    return trainer.callback_metrics, module.state_dict()",
     ]
     return "\n".join(lines) + "\n"
@@ -124,7 +121,7 @@ def _build(recipe: Recipe) -> Iterator[str]:
 def _load(recipe: Recipe) -> Iterator[str]:
     yield "    if weights:"
     if recipe.late:
-        yield "        callbacks = [*callbacks, Loads(weights)]"
+        yield '        settings["callbacks"] = [*settings.get("callbacks", []), Loads(weights)]'
     else:
         yield "        module.load_state_dict(weights)"
 
@@ -141,9 +138,8 @@ def _data(recipe: Recipe) -> Iterator[str]:
 
 
 def _given(recipe: Recipe) -> str:
-    return {"dict": "*loaders, ", "loader": "*loaders, ", "datamodule": "datamodule=data, "}.get(
-        recipe.owner, ""
-    )
+    given = {"dict": ", *loaders", "loader": ", *loaders", "datamodule": ", datamodule=data"}
+    return given.get(recipe.owner, "")
 
 
 def _own_arguments(recipe: Recipe) -> Iterator[str]:
@@ -152,7 +148,8 @@ def _own_arguments(recipe: Recipe) -> Iterator[str]:
     if own:
         yield f"    settings = {{name: arguments[name] for name in {own}}} | settings"
     if "callbacks" in recipe.arguments:
-        yield '    callbacks = [*callbacks, *arguments["callbacks"]]'
+        yield '    own = arguments["callbacks"]'
+        yield '    settings["callbacks"] = [*settings.get("callbacks", []), *own]'
 
 
 def _main(recipe: Recipe, smallest: SmallestRun, lie: Lie) -> Iterator[str]:

@@ -1,0 +1,50 @@
+"""What a failure leaves in one's hands: a command to paste, and a script that needs no pl-lint."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pl_lint.checks.registry import Result, all_checks
+from pl_lint.findings import Finding, Location
+from pl_lint.judging import judged
+from pl_lint.runtime.battery import Battery
+
+SEARCH = "search"
+
+
+def command(path: Path, *names: str) -> str:
+    """The line that runs this item again, from the directory where pytest was started.
+
+    pytest's own node id is relative to its ``rootdir``, which may lie elsewhere, and climbs up to
+    files outside of it.
+    """
+    here, there = Path.cwd(), path.resolve()
+    near = there.relative_to(here).as_posix() if there.is_relative_to(here) else str(there)
+    return f'pytest --pl-check "{"::".join([near, *names])}"'
+
+
+def with_scripts(result: Result, battery: Battery, place: Location, subject: str) -> Result:
+    """Findings about logged values with the scripts of the search: it knows the smallest run in
+    which the same key lies. Only a failure asks for it."""
+    search = next(check for check in all_checks() if check.name == SEARCH)
+    found = judged(search, battery, place, subject).findings
+    scripts = {_about(each): each.script for each in reversed(found) if each.script}
+    findings = [replace(each, script=scripts.get(_about(each), "")) for each in result.findings]
+    return replace(result, findings=tuple(findings))
+
+
+def _about(finding: Finding) -> str:
+    return finding.evidence[0].key if finding.evidence else ""
+
+
+def script_lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """One script is shown; those of the other values of one failure are much the same."""
+    with_one = [finding for finding in findings if finding.script]
+    if not with_one:
+        return
+    first, others = with_one[0], len(with_one) - 1
+    more = f" ({others} more in --pl-report)" if others else ""
+    yield f"without pl-lint, {_about(first)!r} in its smallest run{more}:{os.linesep}{first.script}"

@@ -1,0 +1,124 @@
+"""Search for the smallest runs that lie: drawn by hypothesis, each from an untouched copy.
+
+``space`` draws runs, ``training`` gives them weights, ``making`` makes one and says what it logged,
+``seeking`` looks for those in which a key lies and shrinks them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from pl_lint.facts.events import USUAL, WHOLE, CaseFacts
+from pl_lint.facts.records import SearchRecord
+from pl_lint.facts.searches import (
+    ACCUMULATE,
+    FIT,
+    TEST,
+    VALIDATE,
+    DrawnRun,
+    Lie,
+    Searched,
+    SmallestRun,
+)
+from pl_lint.runtime.programs import evaluate
+from pl_lint.runtime.programs.common import fresh
+from pl_lint.runtime.programs.search.making import Maker, go, prepare, quick_trainers
+from pl_lint.runtime.programs.search.seeking import Key, Oracle, Seeker
+from pl_lint.runtime.programs.search.training import train
+from pl_lint.runtime.specs import RunSpec
+from pl_lint.runtime.watching.metrics import MetricTap
+from pl_lint.runtime.watching.recorder import Recorder
+from pl_lint.runtime.watching.watcher import watcher
+
+SHARES = {VALIDATE: 1.0, TEST: 0.5, FIT: 0.5, ACCUMULATE: 0.5}
+"""Of the examples asked for, how many each program draws: fits cost twice as much, and test
+steps mostly do what validation steps do."""
+TIME = 0.6
+"""The share of a run's time in which slow modules are searched; what is left is for telling."""
+
+
+def run(spec: RunSpec, directory: Path, rank: int) -> SearchRecord:
+    """``options``: ``examples``, and ``oracle``, the ``module:function`` that says which keys a run
+    logged otherwise than its reference."""
+    subject = fresh(spec)
+    facts = subject.facts()
+    with quick_trainers(subject.namespace):
+        trained = train(spec, directory)
+        if trained.error is not None:
+            return SearchRecord(rank=rank, case=facts, error=trained.error)
+        if trained.weights is not None:
+            spec = replace(spec, inputs={"weights": str(trained.weights)})
+        seekers = _seekers(spec, directory, facts, subject.module.automatic_optimization)
+        searched = tuple(_searched(seeker, spec, directory, rank) for seeker in seekers)
+    return SearchRecord(rank=rank, case=facts, searched=searched, recipe=trained.recipe)
+
+
+def _seekers(
+    spec: RunSpec, directory: Path, facts: CaseFacts, accumulates: bool
+) -> Iterator[Seeker]:
+    for program in _programs(facts, accumulates):
+        yield Seeker(
+            program=program,
+            maker=Maker(spec, directory),
+            oracle=_named(spec.options["oracle"]),
+            case=facts,
+            seconds=TIME * spec.timeout * SHARES[program] / sum(SHARES.values()),
+            accumulates=accumulates,
+            examples=max(1, round(spec.options["examples"] * SHARES[program])),
+        )
+
+
+def _named(oracle: str) -> Oracle:
+    """Oracles stand above the runtime; a specification brings its own by name."""
+    module, _, function = oracle.partition(":")
+    return getattr(importlib.import_module(module), function)  # type: ignore[no-any-return]
+
+
+def _programs(facts: CaseFacts, accumulates: bool) -> Iterator[str]:
+    yield from (stage for stage in (VALIDATE, TEST) if stage in facts.stages)
+    if {"train", "validate"} <= set(facts.stages):
+        yield FIT
+    if "train" in facts.stages and accumulates:
+        yield ACCUMULATE
+
+
+def _searched(seeker: Seeker, spec: RunSpec, directory: Path, rank: int) -> Searched:
+    found = seeker.seek()
+    watched = {run: _watched(run, spec, directory, rank) for run in set(found.values())}
+    smallest = [
+        replace(watched[run], lie=lie)
+        for key, run in found.items()
+        if (lie := _lie(seeker, run, key)) is not None
+    ]
+    return replace(seeker.searched(), smallest=tuple(smallest))
+
+
+def _lie(seeker: Seeker, run: DrawnRun, key: Key) -> Lie | None:
+    return next((lie for lie in seeker.lies(run) if (lie.stage, lie.key) == key), None)
+
+
+def _watched(run: DrawnRun, spec: RunSpec, directory: Path, rank: int) -> SmallestRun:
+    """The run once more, under the recorder."""
+    if run.program in (FIT, ACCUMULATE):
+        return _watched_fit(run, spec, directory)
+    usual = {"label": USUAL, "size": run.batch_size, "shuffled": run.shuffled}
+    options = {"stage": run.program, "limit": run.samples, "passes": [usual, {"label": WHOLE}]}
+    cut, whole = evaluate.run(replace(spec, options=options), directory, rank).passes
+    counts = {run.program: sum(cut.batching.sizes)}
+    return SmallestRun(run, cut=cut, whole=whole, counts=counts)
+
+
+def _watched_fit(run: DrawnRun, spec: RunSpec, directory: Path) -> SmallestRun:
+    with MetricTap().installed() as tap:
+        subject = fresh(spec)
+        sizes = prepare(subject, run)
+        recorder = Recorder(subject.namespace, tap, sizes)
+        callback = watcher(subject.namespace, recorder, lambda module: {}, [])
+        with recorder.watching():
+            go(subject, run, spec.seed, directory, [callback])
+    counts = {stage: sum(cuts[0]) for stage, cuts in sizes.items()}
+    events, replays = tuple(recorder.events), tuple(recorder.replays)
+    return SmallestRun(run, events=events, replays=replays, counts=counts)

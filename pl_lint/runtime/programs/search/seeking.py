@@ -1,0 +1,191 @@
+"""Looking for runs in which a key lies, and for the smallest of them.
+
+First so many examples are drawn and none is made to fail, because several keys may lie and each has
+a smallest run of its own. Then, for each key that lied, hypothesis draws the same examples again
+(they are remembered) and shrinks the first that lied.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis.strategies import SearchStrategy
+
+from pl_lint.facts.events import CaseFacts
+from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, Lie, Observation, Searched
+from pl_lint.runtime.programs.search.making import Maker
+from pl_lint.runtime.programs.search.space import drawn, other_order, reference
+
+Oracle = Callable[[DrawnRun, Observation, Observation, CaseFacts], tuple[Lie, ...]]
+"""Which keys a run logged otherwise than its reference. Pure: it sees numbers only."""
+SHRINKING = 60
+"""So many runs may be made for shrinking all keys of one program."""
+OTHER_SEED = 2
+
+Key = tuple[str, str]
+
+
+class _Lies(Exception):
+    """The run that hypothesis has just tried is one of those looked for."""
+
+
+@dataclass
+class Seeker:
+    """The search of one program. ``seconds`` is the most that it may take, for slow modules."""
+
+    program: str
+    maker: Maker
+    oracle: Oracle
+    case: CaseFacts
+    seconds: float
+    accumulates: bool
+    examples: int
+    drawn: set[DrawnRun] = field(default_factory=set)
+    reasons: dict[DrawnRun, str] = field(default_factory=dict)
+    unsteady: set[Key] = field(default_factory=set)
+    steady: set[Key] = field(default_factory=set)
+    first: dict[Key, DrawnRun] = field(default_factory=dict)
+    spread: dict[str, tuple[float, float]] = field(default_factory=dict)
+    deadline: float = math.inf
+
+    def seek(self) -> dict[Key, DrawnRun]:
+        """The smallest run that lies, by stage and key."""
+        self.deadline = time.monotonic() + self.seconds
+        hypothesis_draws(self._strategy, self.examples, self._visit, (Phase.generate,))
+        room = len(self.maker.made) + SHRINKING
+        return {key: self._smallest(key, room) for key in self.first}
+
+    def searched(self) -> Searched:
+        return Searched(
+            program=self.program,
+            examples=len(self.drawn),
+            runs=len(self.maker.made),
+            spread=self.spread,
+            unsteady=tuple(sorted(key for _, key in self.unsteady)),
+            set_aside=len(self.reasons),
+            reason=next(iter(self.reasons.values()), ""),
+            cut_short=time.monotonic() > self.deadline,
+        )
+
+    def lies(self, run: DrawnRun) -> tuple[Lie, ...]:
+        """What this run logged wrongly, as far as neither chance nor rounding explains it."""
+        logged, true = self.maker.make(run), self.maker.make(reference(run))
+        reason = _incomparable(logged, true)
+        if reason:
+            self.reasons[run] = reason
+            return ()
+        self._remember(true)
+        found = self.oracle(run, logged, true, self.case)
+        return tuple(lie for lie in found if self._is_steady(lie, run) and self._is_firm(lie, run))
+
+    @property
+    def _strategy(self) -> SearchStrategy[DrawnRun]:
+        return drawn(self.program, self.accumulates)
+
+    def _visit(self, run: DrawnRun) -> None:
+        if time.monotonic() > self.deadline or self._is_hopeless:
+            return
+        self.drawn.add(run)
+        for lie in self.lies(run):
+            self.first.setdefault((lie.stage, lie.key), run)
+
+    @property
+    def _is_hopeless(self) -> bool:
+        """Data that cannot be cut once cannot be cut at all."""
+        return any(reason.startswith("NotRebuilt") for reason in self.reasons.values())
+
+    def _smallest(self, key: Key, room: int) -> DrawnRun:
+        found = [self.first[key]]
+
+        def visit(run: DrawnRun) -> None:
+            known = (run, 1) in self.maker.made
+            if not known and (len(self.maker.made) >= room or time.monotonic() > self.deadline):
+                return
+            if any((lie.stage, lie.key) == key for lie in self.lies(run)):
+                found.append(run)
+                raise _Lies
+
+        try:
+            phases = (Phase.generate, Phase.shrink)
+            hypothesis_draws(self._strategy, self.examples, visit, phases)
+        except _Lies:
+            pass
+        return found[-1]  # hypothesis ends with the smallest
+
+    def _is_steady(self, lie: Lie, run: DrawnRun) -> bool:
+        """Whether the same run logs the same again, whatever evaluation draws."""
+        key = lie.stage, lie.key
+        if key not in self.steady and key not in self.unsteady:
+            seed = 1 if self.program in (FIT, ACCUMULATE) else OTHER_SEED
+            again = self.maker.make(run, seed) if seed != 1 else self.maker.once_more(run)
+            self._settle(key, run, again)
+        return key in self.steady
+
+    def _settle(self, key: Key, run: DrawnRun, again: Observation) -> None:
+        """Equal runs are equal to the last bit; two times of a clock may be close."""
+        if _last(again, key) == _last(self.maker.make(run), key):
+            self.steady.add(key)
+        else:
+            self.unsteady.add(key)
+
+    def _is_firm(self, lie: Lie, run: DrawnRun) -> bool:
+        """Whether the truth itself stays, in another order of the samples: of two samples that are
+        nearly equal, a difference of sums (R², correlations) holds few digits."""
+        if self.program in (FIT, ACCUMULATE):
+            return True
+        true = self.maker.make(reference(run))
+        other = self.maker.make(other_order(reference(run)))
+        moved = self.oracle(run, other, true, self.case)
+        return not any((each.stage, each.key) == (lie.stage, lie.key) for each in moved)
+
+    def _remember(self, true: Observation) -> None:
+        for epoch in true.epochs:
+            for key, value in epoch.values.items():
+                name = f"{epoch.stage} {key}"
+                least, most = self.spread.get(name, (value, value))
+                self.spread[name] = min(least, value), max(most, value)
+
+
+def _last(made: Observation, key: Key) -> str:
+    stage, name = key
+    found = [epoch.values.get(name) for epoch in made.epochs if epoch.stage == stage]
+    return str(found[-1:])  # NaN is equal to itself only in words
+
+
+def _incomparable(logged: Observation, true: Observation) -> str:
+    """Why a run cannot be held against its reference, or nothing."""
+    for made in (true, logged):
+        if made.error is not None:
+            return str(made.error)
+    if logged.weights != true.weights:
+        return "the training itself is another one"
+    return ""
+
+
+def hypothesis_draws(
+    strategy: SearchStrategy[DrawnRun],
+    examples: int,
+    visit: Callable[[DrawnRun], None],
+    phases: tuple[Phase, ...],
+) -> None:
+    """Have hypothesis draw runs: the same ones in every session, wherever it is started."""
+
+    @settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=phases,
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        verbosity=Verbosity.quiet,
+    )
+    @given(strategy)
+    def example(run: DrawnRun) -> None:
+        visit(run)
+
+    example()

@@ -1,0 +1,139 @@
+"""The oracle of the search, the words for what it finds, and its scripts, which really run."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pl_lint.checks.registry import Result, Verdict
+from pl_lint.checks.search import search
+from pl_lint.checks.search.oracle import lies
+from pl_lint.facts.events import CaseFacts, EpochValues
+from pl_lint.facts.searches import ACCUMULATE, FIT, VALIDATE, DrawnRun, Observation
+from pl_lint.runtime.battery import Battery
+from pl_lint.runtime.isolation.runs import Runner
+from pl_lint.runtime.specs import CaseRef
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+CASE = CaseFacts("Net", "net.py", 1, "lightning.pytorch", ("train", "validate"))
+EVALUATION = DrawnRun(VALIDATE, 3, 2)
+numbers = st.floats(-1e6, 1e6)
+
+
+def logs(stage: str = "validate", steps: tuple[float, ...] = (), **values: float) -> Observation:
+    named = {"a": steps} if steps else {}
+    return Observation((EpochValues(stage, 0, values),), named)
+
+
+# --- the oracle -----------------------------------------------------------------------------------
+
+
+@given(numbers)
+def test_the_same_number_is_no_lie(value: float) -> None:
+    assert lies(EVALUATION, logs(a=value), logs(a=value), CASE) == ()
+
+
+@given(numbers, st.floats(1e-3, 10))
+def test_a_number_that_is_off_by_a_thousandth_is_a_lie(value: float, share: float) -> None:
+    off = value + math.copysign(share * max(abs(value), 1.0), value)
+    [lie] = lies(EVALUATION, logs(a=off), logs(a=value), CASE)
+    assert (lie.stage, lie.key, lie.logged, lie.true) == ("validate", "a", off, value)
+
+
+@given(numbers)
+def test_nan_is_no_truth_but_may_be_a_lie(value: float) -> None:
+    assert lies(EVALUATION, logs(a=value), logs(a=math.nan), CASE) == ()
+    assert len(lies(EVALUATION, logs(a=math.nan), logs(a=value), CASE)) == 1
+
+
+def test_a_declared_key_does_not_lie() -> None:
+    declared = CaseFacts(**{**vars(CASE), "batch_dependent": {"a": "contrastive"}})
+    assert lies(EVALUATION, logs(a=1.0), logs(a=2.0), declared) == ()
+
+
+@pytest.mark.parametrize(("carried", "found"), [(1.0, 0), (1.5, 1)])
+def test_the_best_of_earlier_validations_is_no_lie(carried: float, found: int) -> None:
+    epochs = (EpochValues("validate", 0, {"a": carried}), EpochValues("validate", 0, {"a": 1.0}))
+    fit = DrawnRun(FIT, 3, 2, training_batches=2)
+    assert len(lies(fit, Observation(epochs), logs(a=3.0), CASE)) == found
+
+
+@given(st.lists(st.floats(0.1, 10), min_size=1, max_size=6), st.integers(2, 4))
+def test_a_loss_divided_by_the_accumulated_batches_is_a_lie(
+    losses: list[float], count: int
+) -> None:
+    mean = sum(losses) / len(losses)
+    run = DrawnRun(ACCUMULATE, 6, 1, accumulate=count)
+    divided = logs("train", tuple(loss / count for loss in losses), a=mean / count)
+    assert len(lies(run, divided, logs("train", tuple(losses), a=mean), CASE)) == 1
+
+
+def test_a_loss_that_depends_on_the_optimizer_steps_is_none() -> None:
+    run = DrawnRun(ACCUMULATE, 3, 1, accumulate=2)
+    annealed, plain = logs("train", (1.0, 1.0, 1.1), a=1.033), logs("train", (1.0, 1.1, 1.2), a=1.1)
+    assert lies(run, annealed, plain, CASE) == ()
+
+
+# --- the search, and its scripts ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    with Runner(tmp_path_factory.mktemp("runs")) as shared:
+        yield shared
+
+
+def searched(runner: Runner, file: str, case: str, examples: int = 16) -> Result:
+    ref = CaseRef(str(FIXTURES / file), case)
+    return search(Battery(runner, ref, 60.0, examples=examples))
+
+
+SICK = [
+    ("checks/search/sick_validations_of_an_epoch.py", "regressor"),
+    ("checks/search/sick_average_of_batches.py", "classifier"),
+    ("checks/search/sick_divided_loss.py", "regressor"),
+    ("demo/cases.py", "species"),
+    ("demo/cases.py", "height"),
+]
+
+
+@pytest.mark.parametrize(("file", "case"), SICK, ids=lambda text: Path(text).stem)
+def test_the_script_prints_what_the_finding_says(
+    file: str, case: str, runner: Runner, tmp_path: Path
+) -> None:
+    finding = searched(runner, file, case).findings[0]
+    [evidence] = finding.evidence
+    script = tmp_path / "smallest.py"
+    script.write_text(finding.script, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    said = f"{evidence.key}: logged {evidence.logged:.6g}, true {evidence.true:.6g}"
+    assert done.stdout.splitlines()[-1] == said
+    assert "pl_lint" not in finding.script
+
+
+def test_a_finding_says_in_which_run_a_key_lies(runner: Runner) -> None:
+    result = searched(runner, "checks/search/sick_squeezed_last_batch.py", "locator")
+    assert result.verdict is Verdict.FAILED
+    assert "'val_error' lies in 2 samples, batch size 1: logged 0." in result.findings[0].message
+
+
+def test_the_same_runs_are_searched_each_time(tmp_path: Path, runner: Runner) -> None:
+    file, case = SICK[1]
+    with Runner(tmp_path) as other:
+        again = searched(other, file, case)
+    assert again == searched(runner, file, case)
+
+
+def test_more_examples_are_more_runs(runner: Runner) -> None:
+    few = searched(runner, "checks/search/healthy_last_batch.py", "locator", examples=4)
+    many = searched(runner, "checks/search/healthy_last_batch.py", "locator", examples=8)
+    assert (few.reason, many.reason) == ("8 runs searched", "16 runs searched")
