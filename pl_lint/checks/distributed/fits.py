@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pl_lint.checks.registry import Runs
+from pl_lint.checks.values.numbers import same
+from pl_lint.checks.values.randomness import value_tolerance
 from pl_lint.facts.events import CaseFacts, EpochValues, LogEvent
 from pl_lint.facts.ranks import RankFit
 from pl_lint.findings import Evidence, Finding, Location, Status
@@ -61,6 +63,14 @@ class Fits:
             for fit in (self.runs.fit(), self.runs.fit_again())
         )
         return one != other
+
+    def right_alone(self, name: str) -> bool:
+        """Whether a metric logged in one process what its inputs say."""
+        replays = [one for one in self.runs.fit().replays if one.name == name]
+        return all(
+            same(one.logged, one.true, value_tolerance(self.case, name, one.true))
+            for one in replays
+        )
 
     def finding(
         self, code: str, message: str, place: Location, remedy: str, *evidence: Evidence

@@ -25,7 +25,7 @@ def judge_values(fits: Fits, into: Gathering) -> None:
     told = _pairings(fits, into)
     for gathered in fits.ranks[0].gathered:
         if gathered.name not in told and not _judge_metric(gathered, fits, into):
-            told.add(gathered.name)
+            told.add(gathered.name)  # one epoch of it is enough
     differing = dict(_differing(fits))
     for best in zip(*(rank.best for rank in fits.ranks), strict=False):
         told |= _judge_best(best, fits, into)
@@ -51,8 +51,12 @@ def _pairings(fits: Fits, into: Gathering) -> set[str]:
 
 
 def _judge_metric(one: Gathered, fits: Fits, into: Gathering) -> bool:
-    """Whether a metric object logged what it says of all ranks' inputs."""
+    """Whether a metric object logged what it says of all ranks' inputs; one that is wrong in one
+    process already is `logged-values`'."""
     within = value_tolerance(fits.case, one.name, one.true)
+    if not fits.right_alone(one.name):
+        into.undecided.append(f"{one.name}: wrong in one process already")
+        return False
     if same(one.logged, one.true, within):
         into.passed += any(far(part, one.true, within) for part in one.parts)
         return True

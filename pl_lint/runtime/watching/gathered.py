@@ -22,7 +22,8 @@ from pl_lint.runtime.watching.recorder import Recorder
 
 LARGEST = 16 * 2**20
 """Bytes of inputs that are worth sending around."""
-KINDS = ("object", "compute")
+STAGE = "train"
+"""Values of evaluation are held against one process."""
 
 Key = tuple[str, str, int]
 """Of a logged value: its name, stage and epoch."""
@@ -41,14 +42,21 @@ class RankRecorder(Recorder):
         mine = [each for each in self._epoch_events if each.event.stage == stage]
         self._epoch_events = [replace(each, metric=None) for each in self._epoch_events]
         super().close_epoch(stage, epoch, values, sanity)
-        if not sanity:
+        if stage == STAGE:
             self.metrics |= {
                 (each.event.name, stage, epoch): (each.event, each.metric)
                 for each in mine
                 if each.metric is not None
-                and each.event.origin.partition(":")[0] in KINDS
+                and _says_the_epoch(each.event)
                 and not is_tracker(type(each.metric).__name__)
             }
+
+
+def _says_the_epoch(event: LogEvent) -> bool:
+    """Whether a value is meant to be the metric of all inputs: a result of ``compute`` that is
+    averaged over batches never is."""
+    operation = event.origin.partition(":")[0]
+    return operation == "object" or (operation == "compute" and event.batch < 0)
 
 
 def gathered(recorder: RankRecorder, tap: MetricTap) -> tuple[Gathered, ...]:
