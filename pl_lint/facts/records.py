@@ -21,7 +21,7 @@ from pl_lint.facts.events import (
     SchedulerState,
 )
 from pl_lint.facts.ranks import RankFit, SharedPass
-from pl_lint.facts.repetition import Leftover, Source, TrainingBatch, WorkerDraws
+from pl_lint.facts.repetition import ActiveDropout, Leftover, Source, TrainingBatch, WorkerDraws
 from pl_lint.facts.searches import Recipe, Searched
 from pl_lint.facts.training import Company, CutGraph, HookLike, Overfitting, TrainingStory
 from pl_lint.facts.watchers import PlantedKeeper, Watcher
@@ -152,7 +152,8 @@ class ReloadRecord(RunRecord):
     """``load_from_checkpoint``: ``arguments`` that came back as something else (as built, as
     loaded), those ``ignored``, ``weights`` that differ, and what the loaded module says, twice, to
     see what chance decides. ``refused`` is what loading with ``weights_only`` said; then it was
-    loaded without."""
+    loaded without. ``first`` is what the first epoch's checkpoint scores on the validation data of
+    the fit, with two seeds."""
 
     program = "reload"
     refused: RunError | None = None
@@ -161,6 +162,8 @@ class ReloadRecord(RunRecord):
     weights: tuple[str, ...] = ()
     outputs: Outputs = field(default_factory=Outputs)
     again: Outputs = field(default_factory=Outputs)
+    first: Outputs = field(default_factory=Outputs)
+    first_again: Outputs = field(default_factory=Outputs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +176,7 @@ class RepeatRecord(RunRecord):
     shared: tuple[str, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
     draws: tuple[WorkerDraws, ...] = ()
+    dropouts: tuple[ActiveDropout, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

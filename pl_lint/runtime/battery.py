@@ -183,8 +183,11 @@ class Battery:
         return self._one(PlantedRecord, "checkpoint", options=options)
 
     def reloaded(self) -> ReloadRecord:
-        last = f"epoch-{self.fit().epochs_run - 1}.ckpt"
-        return self._one(ReloadRecord, "checkpoint", inputs={"checkpoint": self._file(last)})
+        fit = self.fit()
+        inputs = {"checkpoint": self._file(f"epoch-{fit.epochs_run - 1}.ckpt")}
+        if any(watcher.key for watcher in fit.watchers) and "validate" in self.case().stages:
+            inputs["first"] = self._file("epoch-0.ckpt")
+        return self._one(ReloadRecord, "checkpoint", inputs=inputs)
 
     def trained(self) -> TrainingRecord:
         return self._one(TrainingRecord, "training")

@@ -53,12 +53,19 @@ SUSPECTED = Finding("LTN317", "the last weights", Location("train.py", 9), Statu
 
 
 @pytest.mark.parametrize(
-    ("target", "proved"), [("0.0", True), ("9.0", False)], ids=["first is best", "last is best"]
+    ("target", "numbers", "how"),
+    [
+        # After two epochs the weight is 2; after the first, it was 1.
+        ("0.0", (2.0, 1.0), "the truth is the best by val_error"),
+        ("9.0", (7.0, 8.0), "being planted"),
+        ("self.weight", None, ""),
+    ],
+    ids=["first is best", "last is best", "all are equal"],
 )
 def test_the_run_decides_where_best_and_last_differ(
-    tmp_path: Path, target: str, proved: bool
+    tmp_path: Path, target: str, numbers: tuple[float, float] | None, how: str
 ) -> None:
-    file = tmp_path / f"drifting_{'up' if proved else 'down'}.py"
+    file = tmp_path / f"drifting_{target[0]}.py"
     file.write_text(CASE.replace("TARGET", target), encoding="utf-8")
     with Runner(tmp_path / "runs") as runner:
         battery = Battery(
@@ -69,12 +76,12 @@ def test_the_run_decides_where_best_and_last_differ(
         )
         result = checkpoint(battery)
     found = [finding for finding in result.findings if finding.code == "LTN317"]
-    if not proved:
+    if numbers is None:
         assert not found
         assert any("LTN317" in note for note in (*result.notes, result.reason))
         return
     [finding] = found
     assert finding.status is Status.PROVED
     assert finding.location == SUSPECTED.location
-    # After two epochs the weight is 2; the best was that of the first, where it was 1.
-    assert (finding.evidence[0].logged, finding.evidence[0].true) == (2.0, 1.0)
+    assert (finding.evidence[0].logged, finding.evidence[0].true) == numbers
+    assert how in finding.evidence[0].how

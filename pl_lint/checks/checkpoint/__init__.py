@@ -11,28 +11,39 @@ from pl_lint.checks.registry import Gathering, Result, Runs, check
 
 @check("checkpoint", place=70)
 def checkpoint(runs: Runs) -> Result:
-    """What is saved in a checkpoint is what comes back from it.
+    """What is saved in a checkpoint is what comes back from it, and the best one is the best.
 
     What it promises:
     `load_from_checkpoint` rebuilds the module that was trained: the same arguments, the same
-    weights, the same predictions. `fit(ckpt_path=...)` after one epoch ends with the same bits as
-    the fit that was never interrupted.
+    weights, the same predictions. `fit(ckpt_path=...)` after one epoch, and inside one, ends with
+    the same bits as the fit that was never interrupted. What watches a key finds it, and keeps what
+    is best by it.
 
     How it is judged:
-    A two-epoch fit saves a checkpoint after each epoch. The last one is loaded; arguments that the
-    module leaves out on purpose (`save_hyperparameters(ignore=...)`) are taken from the case. The
-    first one is resumed, with the random generators of torch, numpy and Python restored by pl-lint,
-    so that any difference left is state that the module forgot to save. Predictions are compared,
-    or logged values where there are no predict data.
+    A two-epoch fit saves a checkpoint after each epoch, and one between two batches. The last one
+    is loaded; arguments that the module leaves out on purpose (`save_hyperparameters(ignore=...)`)
+    are taken from the case. Two are resumed, with the random generators of torch, numpy and Python
+    restored by pl-lint, and the place in the data, which Lightning does not keep for a plain
+    DataLoader inside an epoch: any difference left is state that the code forgot to save.
+    Predictions are compared, or logged values where there are no predict data. The checkpoint
+    callbacks of the case then save a puppet that logs the same keys in the same hooks, with planted
+    scores; and the first epoch's checkpoint is loaded and validated again.
 
     What it finds:
     Arguments that come back as their defaults or not at all (LTN306), hyper-parameters that
-    `weights_only` loading refuses (LTN309), counters, averages and tensors in plain attributes that
-    a resumed run starts anew (LTN310), named with both values. Where a script tests the last
-    weights beside a monitored checkpoint (LTN317), what the best and the last weights score.
+    `weights_only` loading refuses (LTN309; everything else is judged without it), counters,
+    averages, tensors and buffers that are not in the checkpoint (LTN310), those of callbacks too
+    (LTN311), named with both values and their line; lost to no effect here, they are a note. The
+    wrong mode (LTN301), a key that is never logged (LTN302; the fit goes on without it), folders
+    (LTN303) and zeros (LTN304) in file names, scores that belong to earlier weights (LTN305), a
+    best file that another callback overwrites, a score that the saved weights do not have. Where a
+    script tests the last weights beside a monitored checkpoint (LTN317), what the best and the last
+    weights score.
 
     When it cannot say:
-    A module that is not reproducible cannot be compared with itself: see `reproducible`.
+    A module that is not reproducible cannot be compared with itself: see `reproducible`. A key that
+    no metric object logs has a direction by its name only: a suspicion. Modules that optimize by
+    hand, and data that cannot be cut, are not interrupted inside an epoch.
     """
     case, gathering = runs.case(), Gathering()
     if "train" not in case.stages:

@@ -40,6 +40,7 @@ def judge_monitors(runs: Runs, case: CaseFacts, into: Gathering) -> None:
             into.findings += _wrong_direction(watcher, fit, None, case)
     if any(watcher.kind == CHECKPOINT for watcher in fit.watchers):
         _judge_keepers(runs, fit, case, into)
+    _judge_scores(runs, fit, case, into)
     _note_weights(fit, into)
 
 
@@ -132,6 +133,52 @@ def _kept_evidence(key: str, higher: bool, keeper: PlantedKeeper) -> tuple[Evide
 
 def _scores(keeper: PlantedKeeper) -> list[float]:
     return [offer.score for offer in keeper.offers]
+
+
+# --- scores ---------------------------------------------------------------------------------------
+
+
+def _judge_scores(runs: Runs, fit: FitRecord, case: CaseFacts, into: Gathering) -> None:
+    """Does a checkpoint score what it was chosen for? The first epoch's: nothing that a module
+    remembers of earlier epochs is in its values."""
+    record = runs.reloaded()
+    first, again = record.first, record.first_again
+    logged = next((e.values for e in fit.epochs if (e.stage, e.epoch) == ("validate", 0)), {})
+    keepers = [watcher for watcher in fit.watchers if watcher.kind == CHECKPOINT]
+    for watcher in keepers:
+        key = watcher.key
+        if key is None or key not in logged or key not in first.values or first.error is not None:
+            continue
+        chosen, value = logged[key], first.values[key]
+        if same(chosen, value, tolerance(value)):
+            into.passed += 1
+        elif not same(value, again.values.get(key, value), tolerance(value)):
+            into.undecided.append(f"{key!r} differs between two validations of one checkpoint")
+        elif not _explained(runs, key, value, into):
+            into.findings.append(_other_score(watcher, chosen, value, case))
+
+
+def _explained(runs: Runs, key: str, value: float, into: Gathering) -> bool:
+    """Whether another mistake has been found that changes the value, or the sanity check does."""
+    if any(finding.code in ("LTN306", "LTN310", "LTN311") for finding in into.findings):
+        return True
+    clean = runs.fit_without_sanity_check()
+    values = next((e.values for e in clean.epochs if (e.stage, e.epoch) == ("validate", 0)), {})
+    return same(values.get(key, value), value, tolerance(value))
+
+
+def _other_score(watcher: Watcher, chosen: float, value: float, case: CaseFacts) -> Finding:
+    text = (
+        f"{watcher.name} judges a checkpoint by {watcher.key!r} = {shown(chosen)}; loaded again, "
+        f"it scores {shown(value)}: other weights were validated than were saved"
+    )
+    evidence = Evidence(
+        str(watcher.key), chosen, value, tolerance(value), "1 process, CPU, fp32", "the first epoch"
+    )
+    remedy = (
+        "save the weights that are validated (lightning.pytorch.callbacks.WeightAveraging does)"
+    )
+    return found(case, "checkpoint", text, remedy, watcher.location, (evidence,))
 
 
 # --- files ----------------------------------------------------------------------------------------

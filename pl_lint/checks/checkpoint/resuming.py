@@ -22,6 +22,7 @@ from pl_lint.facts.records import FitRecord
 from pl_lint.findings import Finding
 
 _CALL = "fit(ckpt_path=...)"
+_OTHER_RUN = "is not the run that was interrupted"
 _PAIR_HOOKS = "write on_load_checkpoint beside on_save_checkpoint, with the same keys"
 _SEED_DATA = (
     "draw what is random in the data from the generators that Lightning seeds, or from the epoch "
@@ -81,6 +82,7 @@ class _Said:
 
     found: frozenset[str] = frozenset()
     noted: frozenset[str] = frozenset()
+    unnamed: bool = False
 
 
 _NOTHING = _Said()
@@ -108,9 +110,11 @@ def _judge_from(
         into.undecided.append("resuming: the module is not reproducible to begin with")
         return _Said(noted=frozenset(lost))
     news = {n: text for n, text in lost.items() if n not in chance and n not in said.found}
-    if news or not lost:
+    if news:
         into.findings += _lost_state(moment, news, whole, resumed, case)
-    return _Said(found=frozenset(lost))
+    elif not lost and not said.unnamed:
+        _judge_unnamed(moment, whole, resumed, case, into)
+    return _Said(found=frozenset(lost), unnamed=not lost)
 
 
 def _state(record: FitRecord, moment: Moment) -> Mapping[str, str]:
@@ -157,12 +161,9 @@ def _lost_state(
     moment: Moment, lost: Mapping[str, str], whole: FitRecord, resumed: FitRecord, case: CaseFacts
 ) -> Iterator[Finding]:
     """The module's state and that of its callbacks, each in a finding of its own."""
-    prefix = f"a run resumed {moment.words} is not the run that was interrupted: "
+    prefix = f"a run resumed {moment.words} {_OTHER_RUN}: "
     of_callbacks = {n: text for n, text in lost.items() if n.startswith("callback ")}
     others = {n: text for n, text in lost.items() if n not in of_callbacks}
-    if not lost:
-        text, remedy = _unnamed(whole, resumed)
-        yield found(case, "LTN310", prefix + text, remedy)
     if others:
         code, remedy = ("LTN311", _PAIR_HOOKS) if whole.unpaired else ("LTN310", SAVE_STATE)
         hint = f" ({whole.unpaired})" if whole.unpaired else ""
@@ -173,15 +174,27 @@ def _lost_state(
         yield found(case, "LTN311", text, _PAIR_STATE, place_of(of_callbacks, whole.places))
 
 
-def _unnamed(whole: FitRecord, resumed: FitRecord) -> tuple[str, str]:
-    """What differs first where nothing that was looked at was lost, and what to do about it."""
+def _judge_unnamed(
+    moment: Moment, whole: FitRecord, resumed: FitRecord, case: CaseFacts, into: Gathering
+) -> None:
+    """Other weights, and nothing that was looked at was lost. Inside an epoch that may be a gradient
+    that the module accumulates by itself, which no checkpoint could hold."""
+    prefix, batch = f"a run resumed {moment.words} {_OTHER_RUN}", _first_batch(whole, resumed)
+    step = f"other weights, first at {_first_step(whole, resumed)}"
+    if batch:
+        text = f"{prefix}: {batch} has other data, from the same samples"
+        into.findings.append(found(case, "LTN310", text, _SEED_DATA))
+    elif moment is _EPOCH_END:
+        into.findings.append(found(case, "LTN310", f"{prefix}: {step}", SAVE_STATE))
+    else:
+        into.undecided.append(f"{prefix}: {step}, and nothing is known to be lost")
+
+
+def _first_batch(whole: FitRecord, resumed: FitRecord) -> str:
+    """The first training batch that holds something else; nothing where none does."""
     theirs = {(batch.epoch, batch.batch): batch.parts for batch in resumed.begun}
-    for batch in whole.begun:
-        parts = theirs.get((batch.epoch, batch.batch), batch.parts)
-        if parts != batch.parts:
-            where = f"batch {batch.batch} of epoch {batch.epoch}"
-            return f"{where} has other data, from the same samples", _SEED_DATA
-    return f"other weights, first at {_first_step(whole, resumed)}", SAVE_STATE
+    other = (b for b in whole.begun if theirs.get((b.epoch, b.batch), b.parts) != b.parts)
+    return next((f"batch {batch.batch} of epoch {batch.epoch}" for batch in other), "")
 
 
 def _first_step(whole: FitRecord, resumed: FitRecord) -> str:

@@ -24,7 +24,7 @@ def judge_last_weights(runs: Runs, into: Gathering) -> None:
     if differences:
         into.findings += [finding.judged(Status.PROVED, differences[0]) for finding in suspected]
     else:
-        into.undecided.append("LTN317: the last weights were the best in this short fit")
+        into.undecided.append("LTN317: the last weights test as the best do in this short fit")
 
 
 def _differences(last: EvaluationPass, best: EvaluationPass) -> Iterator[Evidence]:

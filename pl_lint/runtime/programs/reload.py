@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,22 @@ import torch
 from pl_lint.facts.events import RunError
 from pl_lint.facts.records import Outputs, ReloadRecord
 from pl_lint.runtime.programs.checkpoints import can_trust, is_refusal
-from pl_lint.runtime.programs.common import caught, digests_of, fresh
+from pl_lint.runtime.programs.common import (
+    caught,
+    digests_of,
+    fresh,
+    make_trainer,
+    seed_all,
+    with_module,
+)
+from pl_lint.runtime.programs.fit import VALIDATION_BATCHES, shorten
 from pl_lint.runtime.programs.outputs import outputs_of
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.construction import Construction, watched_construction
 
 
 def run(spec: RunSpec, directory: Path, rank: int) -> ReloadRecord:
-    """``inputs``: ``checkpoint``."""
+    """``inputs``: ``checkpoint``, and ``first`` where the first epoch's is to be validated."""
     trained = fresh(spec)
     kind, path = type(trained.module), spec.inputs["checkpoint"]
     with watched_construction(kind) as built:
@@ -29,9 +38,10 @@ def run(spec: RunSpec, directory: Path, rank: int) -> ReloadRecord:
     if error is not None and is_refusal(error) and can_trust(kind.load_from_checkpoint):
         refused = error
         loaded, rebuilt, error = _loaded(kind, path, {**left_out, "weights_only": False})
+    trusting = {"weights_only": False} if refused is not None else {}
     # One that was built and could not take the weights counts: lost arguments change their shapes.
     was_built = loaded is not None or bool(rebuilt.arguments)
-    return ReloadRecord(
+    record = ReloadRecord(
         rank=rank,
         case=trained.facts(),
         error=error,
@@ -42,6 +52,29 @@ def run(spec: RunSpec, directory: Path, rank: int) -> ReloadRecord:
         outputs=outputs_of(loaded, spec, directory) if loaded is not None else Outputs(),
         again=outputs_of(loaded, spec, directory) if loaded is not None else Outputs(),
     )
+    if loaded is None or "first" not in spec.inputs:
+        return record
+    # Last: a network that was left out is the same object in every module that is loaded.
+    first, _, _ = _loaded(kind, spec.inputs["first"], {**left_out, **trusting})
+    return replace(
+        record,
+        first=_validated(first, spec, directory, spec.seed),
+        first_again=_validated(first, spec, directory, spec.seed + 1),
+    )
+
+
+def _validated(module: Any, spec: RunSpec, directory: Path, seed: int) -> Outputs:
+    """What it logs for the validation data of the fit."""
+    subject = with_module(spec, module)
+    shorten(subject, "validate", VALIDATION_BATCHES)
+    errors: list[RunError] = []
+    values: dict[str, float] = {}
+    with caught(errors, "validate"):
+        seed_all(seed)
+        trainer = make_trainer(subject, directory, limit_val_batches=VALIDATION_BATCHES)
+        trainer.validate(module, **subject.supply.arguments("validate"), verbose=False)
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    return Outputs(stage="validate", values=values, error=errors[0] if errors else None)
 
 
 def _loaded(
