@@ -85,7 +85,7 @@ class Gathered:
 
 @dataclass(frozen=True)
 class RankFit:
-    """A short fit as one of several ranks lived it.
+    """A short fit as one of several ranks lived it, in training ``batches`` of so many samples.
 
     ``parameters`` and ``buffers`` are digests, by moment (``first step``, ``end``) and name;
     buffers are those of the user's own classes that go into checkpoints. ``attributes`` are plain
@@ -99,6 +99,7 @@ class RankFit:
     events: tuple[LogEvent, ...] = ()
     epochs: tuple[EpochValues, ...] = ()
     steps: int = 0
+    batches: tuple[int, ...] = ()
     parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     buffers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -49,7 +49,7 @@ def workers_not_seeded(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             )
 
 
-@rule("LTN406", "split-without-generator", rows=("REP06",), default=False)
+@rule("LTN406", "split-without-generator", rows=("REP06",), default=False, observers="both")
 def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Data is split at random without a generator of its own.
 

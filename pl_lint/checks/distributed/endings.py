@@ -25,11 +25,15 @@ def ended_early(fits: Fits, into: Gathering) -> bool:
     errors = [rank.error for rank in fits.ranks]
     if not any(errors):
         return False
-    ended = [Ended(rank.error, rank.events) for rank in fits.ranks]
-    found = crash(ended, "fit", fits.case)
     rank, error = telling(errors)
     if is_noise(error) and any(finding.code in WAITS for finding in into.findings):
         return True  # which call the ranks waited in is told already
+    if _in_other_batches(fits):
+        reason = f"the few samples of each rank make smaller batches, on which it raised {error}"
+        into.undecided.append(reason)
+        return True
+    ended = [Ended(rank.error, rank.events) for rank in fits.ranks]
+    found = crash(ended, "fit", fits.case)
     into.findings.append(
         _prepared(fits, rank, error, found)
         or _monitored(fits, rank, error, found)
@@ -37,6 +41,18 @@ def ended_early(fits: Fits, into: Gathering) -> bool:
         or found
     )
     return True
+
+
+def _in_other_batches(fits: Fits) -> bool:
+    """Whether all ranks failed alike, on batches smaller than those of the fit in one process: a
+    module may count on the size of its batches."""
+    errors = [rank.error for rank in fits.ranks]
+    alike = len({(one.kind, one.location) for one in errors if one is not None}) == 1
+    if not all(errors) or not alike or any(one is not None and is_noise(one) for one in errors):
+        return False
+    alone = [e.samples for e in fits.runs.fit().events if e.stage == "train" and e.samples]
+    largest = max((size for rank in fits.ranks for size in rank.batches), default=0)
+    return not alone or max(alone) > largest
 
 
 def _prepared(fits: Fits, rank: int, error: RunError, found: Finding) -> Finding | None:

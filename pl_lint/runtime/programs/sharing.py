@@ -112,13 +112,22 @@ def deal_training(
             return loader
         listings.append(_listing(stage, index, loader))
         own, total = _own_share(loader, _spread(loader, len(whole.dataset)), share)
-        mine = Subset(own, range(total // share.of))
-        size = min(whole.batch_size or 1, max(1, len(mine) // 2))
+        mine, size = _batched(own, total // share.of, whole)
         sizes.append(Cut("own", size).sizes(len(mine)))
         return _rebuilt(whole, mine, size)
 
     subject.supply.change(stage, change)
     return sizes
+
+
+def _batched(own: Any, count: int, whole: DataLoader) -> tuple[Subset, int]:
+    """A rank's samples and its batch size: the user's own if there are enough samples for it, and
+    no short batch where the user has none, for a module may count on both."""
+    size = whole.batch_size or 1
+    if count < size:
+        return Subset(own, range(count)), max(1, count // 2)
+    even = len(whole.dataset) % size == 0
+    return Subset(own, range(count - count % size if even else count)), size
 
 
 def _rebuilt(whole: DataLoader, samples: Subset, size: int) -> DataLoader:

@@ -1,0 +1,192 @@
+"""What distributed says of ranks that differ, fail, or may do as they do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from pl_lint.checks.distributed import distributed
+from pl_lint.checks.registry import Result, Runs, Verdict
+from pl_lint.facts.events import CaseFacts, EpochValues, LogEvent, Replay, RunError
+from pl_lint.facts.ranks import Assigned, Best, Gathered, Listing, RankFit, Touch
+from pl_lint.facts.records import FitRecord, RanksRecord
+from pl_lint.findings import Location, Status
+
+PLACE = Location("module.py", 7)
+PEER = RunError("RuntimeError", "[/gloo/transport/tcp/pair.cc:5] Connection closed by peer [::1]:1")
+AGREEING = RankFit(
+    parameters={"start": {"w": "1"}, "end": {"w": "2"}},
+    listings=(Listing("train", 0, "Data", ("a", "b")),),
+    backwards=6,
+    trainable=("w",),
+)
+
+
+@dataclass
+class Two:
+    """Two ranks, and one process whose fit is ``alone`` and, made again, ``again``."""
+
+    first: RankFit | None
+    second: RankFit | None
+    alone: FitRecord = FitRecord()  # noqa: RUF009 (frozen)
+    again: FitRecord = FitRecord()  # noqa: RUF009
+
+    def case(self) -> CaseFacts:
+        return CaseFacts("Net", "module.py", 1, "", ("train",))
+
+    def fit_on_ranks(self) -> list[RanksRecord]:
+        return [RanksRecord(rank=i, fit=fit) for i, fit in enumerate((self.first, self.second))]
+
+    def fit(self) -> FitRecord:
+        return self.alone
+
+    def fit_again(self) -> FitRecord:
+        return self.again
+
+
+def judged(first: RankFit | None, second: RankFit | None, **alone: FitRecord) -> Result:
+    return distributed(cast("Runs", Two(first, second, **alone)))
+
+
+def codes(result: Result) -> list[str]:
+    return [finding.code for finding in result.findings]
+
+
+def logging(value: float, hook: str = "on_train_epoch_end", **flags: Any) -> RankFit:
+    batch = 0 if hook == "training_step" else -1
+    event = LogEvent("key", value, hook, "train", 0, batch, PLACE, False, True, **flags)
+    epochs = (EpochValues("train", 0, {"key": value}),)
+    return replace(AGREEING, events=(event,), epochs=epochs)
+
+
+def failing(error: RunError | None = None, **known: Any) -> RankFit:
+    return replace(AGREEING, error=error, **known)
+
+
+def test_ranks_that_agree_pass() -> None:
+    assert judged(AGREEING, AGREEING).verdict is Verdict.PASSED
+
+
+def test_without_a_fit_nothing_is_decided() -> None:
+    result = judged(None, None)
+    assert result.verdict is Verdict.NOT_DECIDED
+    assert "sync-dist" in result.reason
+
+
+def test_a_value_of_each_rank_at_an_epochs_end_is_found() -> None:
+    result = judged(logging(0.4), logging(0.6))
+    assert codes(result) == ["LTN211"]
+    assert "0.4 on rank 0 and 0.6 on rank 1" in result.findings[0].message
+    assert result.findings[0].location == PLACE
+
+
+def test_a_training_mean_of_each_rank_is_a_note() -> None:
+    result = judged(logging(0.4, "training_step"), logging(0.6, "training_step"))
+    assert result.verdict is Verdict.PASSED
+    assert "mean of its own training samples" in result.notes[0]
+
+
+def test_what_rank_zero_logs_for_itself_may_differ() -> None:
+    result = judged(logging(0.4, rank_zero_only=True), logging(0.6, rank_zero_only=True))
+    assert result.findings == ()
+
+
+def test_a_time_is_no_value_of_each_rank() -> None:
+    fits = [FitRecord(epochs=(EpochValues("train", 0, {"key": value}),)) for value in (0.1, 0.2)]
+    first, second = logging(0.4, python_number=True), logging(0.6, python_number=True)
+    assert judged(first, second, alone=fits[0], again=fits[1]).findings == ()
+    assert codes(judged(first, second, alone=fits[0], again=fits[0])) == ["LTN211"]
+
+
+def test_a_metric_that_is_wrong_alone_is_not_the_ranks_fault() -> None:
+    gathered = Gathered("key", "train", 0, "F1Score", 0.4, 0.5, (0.4, 0.6))
+    first = replace(AGREEING, gathered=(gathered,))
+    assert codes(judged(first, AGREEING)) == ["LTN211"]
+    replay = Replay("key", "train", 0, "f1", "F1Score", "object", logged=0.3, true=0.7)
+    result = judged(first, AGREEING, alone=FitRecord(replays=(replay,)))
+    assert result.findings == ()
+    assert "not decided: key: wrong in one process already" in result.notes
+
+
+def test_ranks_that_disagree_on_the_best_are_told_with_their_paths() -> None:
+    first = replace(AGREEING, best=(Best("key", "min", "a.ckpt", 0.4, True),))
+    second = replace(AGREEING, best=(Best("key", "min", "b.ckpt", 0.6, False),))
+    [finding] = judged(first, second).findings
+    assert finding.code == "LTN107"
+    assert "a.ckpt on rank 0 and b.ckpt on rank 1, which does not exist on rank 1" in (
+        finding.message
+    )
+
+
+def test_a_rank_that_waits_is_explained_by_the_call_that_it_made_alone() -> None:
+    call = Touch("call", "save_checkpoint", PLACE, "on_train_end")
+    result = judged(failing(PEER, touches=(call,)), failing(PEER))
+    assert codes(result) == ["LTN325"]
+
+
+def test_a_rank_that_failed_has_not_come_to_its_other_calls() -> None:
+    call = Touch("call", "all_gather", PLACE, "on_train_epoch_end")
+    mine = RunError("ValueError", "no samples", "fit", PLACE)
+    result = judged(failing(PEER, touches=(call,)), failing(mine))
+    assert codes(result) == ["distributed"]
+    assert "rank 1 raised ValueError: no samples" in result.findings[0].message
+
+
+def test_what_prepare_data_assigned_explains_a_failure() -> None:
+    lost = failing(RunError("TypeError", "'NoneType' is not iterable", "fit", PLACE))
+    assigned = Assigned("data", Location("module.py", 3), read=PLACE, left="a list")
+    result = judged(failing(assigned=(assigned,), kept={"data": "a list"}), lost)
+    assert codes(result) == ["LTN502"]
+    assert result.findings[0].location.line == 3
+
+
+def test_all_ranks_failing_alike_on_smaller_batches_decide_nothing() -> None:
+    same = failing(RunError("RuntimeError", "sizes differ", "fit", PLACE), batches=(4, 4))
+    event = LogEvent("k", 1.0, "training_step", "train", 0, 0, PLACE, True, False, samples=8)
+    result = judged(same, same, alone=FitRecord(events=(event,)))
+    assert result.verdict is not Verdict.FAILED
+    larger = replace(same, batches=(8,))
+    assert codes(judged(larger, larger, alone=FitRecord(events=(event,)))) == ["distributed"]
+
+
+def test_a_print_is_a_note_and_a_file_with_the_rank_in_its_name_is_fine() -> None:
+    print_, own = (Touch("print", "hello", PLACE, "h"), Touch("file", "/0.csv", PLACE, "h"))
+    other = Touch("file", "/1.csv", PLACE, "h")
+    result = judged(
+        replace(AGREEING, touches=(print_, own)), replace(AGREEING, touches=(print_, other))
+    )
+    assert [finding.status for finding in result.findings] == [Status.SUSPECTED]
+    assert result.verdict is Verdict.PASSED
+
+
+def test_unused_parameters_are_a_note_where_the_strategy_allows_for_them() -> None:
+    unused = replace(AGREEING, unused=("head.weight",))
+    assert codes(judged(unused, unused)) == ["LTN504"]
+    allowed = replace(unused, tolerates_unused=True)
+    assert judged(allowed, allowed).findings == ()
+
+
+def test_a_frozen_parameter_that_differs_is_a_statistic() -> None:
+    moved = replace(AGREEING, parameters={"start": {"w": "1"}, "end": {"w": "3"}})
+    assert codes(judged(AGREEING, moved)) == ["distributed"]
+    frozen = [replace(fit, trainable=()) for fit in (AGREEING, moved)]
+    assert codes(judged(*frozen)) == ["LTN508"]
+
+
+def test_splits_that_differ_name_what_leaks() -> None:
+    def listing(train: tuple[str, ...], val: tuple[str, ...]) -> RankFit:
+        both = (Listing("train", 0, "Data", train), Listing("validate", 0, "Data", val))
+        return replace(AGREEING, listings=both, splits=(PLACE,))
+
+    [finding] = judged(listing(("a", "b"), ("c",)), listing(("a", "c"), ("b",))).findings
+    assert finding.code == "LTN406"
+    assert "1 that one rank validates on, another one trains on" in finding.message
+    assert finding.location == PLACE
+
+
+def test_a_stream_that_chance_decides_is_not_judged() -> None:
+    stream = Listing("train", 0, "Stream", ("a", "b"), stream=True, reseeded=("a", "b"))
+    same = replace(AGREEING, listings=(stream,))
+    assert codes(judged(same, same)) == ["LTN506"]
+    drawn = replace(AGREEING, listings=(replace(stream, reseeded=("c", "d")),))
+    assert judged(drawn, drawn).findings == ()
