@@ -59,6 +59,14 @@ class HeldGenerator:
 
 
 @dataclass(frozen=True)
+class ActiveDropout:
+    """A functional dropout that dropped while validating, and was not told to."""
+
+    call: str
+    location: Location
+
+
+@dataclass(frozen=True)
 class WorkerDraws:
     """One sample of a training data set, asked for again and again, as fingerprints.
 

@@ -140,3 +140,41 @@ SET_ORDER = Mistake(
     For a seed made of a text, use `zlib.crc32(text.encode())` in place of `hash(text)`.
     """,
 )
+
+DROPPING = Mistake(
+    "LTN804",
+    "dropout-while-validating",
+    ("DAT04",),
+    """A functional dropout drops while validating.
+
+    What it does
+    ------------
+    Watches validation for calls of `F.dropout` and its like that do not say `training=`, and of
+    `F.scaled_dot_product_attention` with a `dropout_p`, where a logged value changes with the
+    seed.
+
+    Why is this bad
+    ---------------
+    `F.dropout` drops by default, whatever `model.eval()` says: only `nn.Dropout` knows the mode of
+    its module. The validated model is another one than the one that will be used, its scores are
+    lower, and they change from one evaluation to the next.
+
+    Example
+    -------
+        x = F.dropout(x, 0.3)
+
+    Use instead
+    -----------
+        x = F.dropout(x, 0.3, training=self.training)
+        F.scaled_dot_product_attention(q, k, v, dropout_p=self.p if self.training else 0.0)
+
+    When to ignore
+    --------------
+    Monte Carlo dropout says `training=True`, which is not reported.
+
+    References
+    ----------
+    - https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.dropout.html
+    - https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html
+    """,
+)

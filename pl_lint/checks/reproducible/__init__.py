@@ -5,6 +5,7 @@ from __future__ import annotations
 from pl_lint.checks.mistakes.reproducibility import LEFT_BEHIND, SET_ORDER
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.reproducible.divergence import Divergence, first_divergence, timings
+from pl_lint.checks.reproducible.dropouts import judge_dropouts
 from pl_lint.checks.reproducible.reporting import found
 from pl_lint.checks.reproducible.sources import cause_of
 from pl_lint.checks.reproducible.workers import judge_draws
@@ -34,6 +35,8 @@ def reproducible(runs: Runs) -> Result:
     - LTN409: state in a module or a class that a first fit leaves to a second one.
     - LTN411: the order of a set or the hash of a text, where only the hash seed tells runs apart.
     - LTN405: a generator that the data set carries into each worker.
+    - LTN804: a functional dropout that drops while validating, where a logged value moves with the
+      seed.
 
     What it sets aside:
     A logged Python number that differs while all weights agree (a step time, a GPU load) is a note.
@@ -54,6 +57,8 @@ def reproducible(runs: Runs) -> Result:
     else:
         gathering.passed += bool(first.steps)
         _judge_one_process(repeated, case, gathering)
+    if repeated.dropouts and "validate" in case.stages:
+        judge_dropouts(repeated.dropouts, runs.rebatched("validate"), case, gathering)
     for draws in repeated.draws:
         judge_draws(draws, case, gathering)
     return gathering.result("training made no optimizer step")

@@ -26,6 +26,9 @@ from pl_lint.findings import Location
 from pl_lint.runtime.watching.beginnings import fingerprint, of_random
 from pl_lint.runtime.watching.callsite import is_library
 
+ITEMS = 100
+"""How much of a list or dict is looked at; its length tells of the rest."""
+
 State = dict[str, tuple[str, Location]]
 
 
@@ -83,8 +86,8 @@ def in_words(value: Any) -> str | None:
     """A short text that changes when the value does; None for what cannot be told."""
     if isinstance(value, (bool, int, float, str, bytes)) or value is None:
         return repr(value)[:60]
-    if isinstance(value, torch.Tensor):
-        return f"a tensor #{fingerprint(value)}"
+    if isinstance(value, (torch.Tensor, numpy.ndarray)):
+        return f"a {type(value).__name__} #{fingerprint(value)}"
     if (state := generator_state(value)) is not None:
         return f"a generator #{_digest(state)}"
     if isinstance(value, functools._lru_cache_wrapper):
@@ -122,8 +125,8 @@ def _contents(value: Any) -> str:
     """A set in its own order is another one in each process; only its size is told."""
     if isinstance(value, (set, frozenset)):
         return ""
-    items = [*value, *value.values()] if isinstance(value, dict) else value
-    return _digest("".join(map(fingerprint, items)))
+    items = itertools.chain.from_iterable(value.items()) if isinstance(value, dict) else value
+    return _digest("".join(map(fingerprint, itertools.islice(items, ITEMS))))
 
 
 def generator_state(value: Any) -> str | None:
