@@ -10,7 +10,7 @@ from types import FunctionType
 from typing import Any
 from unittest.mock import patch
 
-from pl_lint.facts.lightning import HOOKED_KINDS, nearest_hook, removed_hook, versions
+from pl_lint.facts.lightning import HOOKED_KINDS, hook_exists, nearest_hook, removed_hook, versions
 from pl_lint.facts.training import HookLike
 from pl_lint.findings import Location
 from pl_lint.runtime.watching.callsite import is_library
@@ -65,8 +65,17 @@ def _candidate(
     if removed is not None:
         quiet = not removed.raises
         return Candidate(owner, family, name, method, removed.replacement, True) if quiet else None
-    near = nearest_hook(family, name, version)
+    near = nearest_hook(family, name, version) or _without_on(family, name, version)
     return Candidate(owner, family, name, method, near, False) if near else None
+
+
+def _without_on(family: str, name: str, version: tuple[int, int]) -> str | None:
+    """The hook that lacks its ``on_``: ``training_batch_end``. By its name alone it may be anyone's
+    helper; that nobody calls it is what tells."""
+    if not name.endswith(("_start", "_begin", "_end")) or name.startswith("on_"):
+        return None
+    whole = f"on_{name}"
+    return whole if hook_exists(family, whole, version) else nearest_hook(family, whole, version)
 
 
 def _family(kind: type) -> str | None:
