@@ -161,7 +161,8 @@ def torchfix(programs: Sequence[Path], python: str) -> Said | None:
     if not has(python, "torchfix"):
         return None
     said: dict[Path, set[str]] = defaultdict(set)
-    for line in call([python, "-m", "torchfix", "--select=ALL"], map(str, programs)).splitlines():
+    command = [python, "-m", "torchfix", "--select=ALL", "--jobs=1"]  # several lose lines
+    for line in call(command, map(str, programs)).splitlines():
         if found := re.match(r"(.+?):\d+:\d+: (TOR\d+) ", line):
             said[full(found[1])].add(found[2])
     return frozen(said)

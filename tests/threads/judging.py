@@ -19,7 +19,7 @@ sys.path.insert(0, str(THREADS))
 
 from folders import HEALTHY, SICK, Thread, threads  # noqa: E402
 
-__all__ = ["HEALTHY", "SICK", "Thread", "checks_named", "failures", "read", "threads"]
+__all__ = ["HEALTHY", "SICK", "Thread", "checks_named", "findings", "read", "threads"]
 TIMEOUT = 60.0
 
 
@@ -31,7 +31,7 @@ def checks_named(names: tuple[str, ...]) -> list[Check]:
     return [check for check in all_checks() if check.name in names]
 
 
-def failures(program: Path, checks: list[Check], runner: Runner) -> list[Finding]:
+def findings(program: Path, checks: list[Check], runner: Runner) -> list[Finding]:
     """What these checks find in the one case of a program, as the plugin would say it."""
     reading = read(program)
     (target,) = reading.targets
@@ -43,4 +43,4 @@ def failures(program: Path, checks: list[Check], runner: Runner) -> list[Finding
         reading.suspicions_of(target),
     )
     results = [judged(check, battery, target.location, target.name) for check in checks]
-    return [finding for each in results for finding in each.findings if finding.counts_for_runner]
+    return [finding for each in results for finding in each.findings]

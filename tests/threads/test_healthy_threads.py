@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator
 
 import pytest
-from judging import HEALTHY, SICK, Thread, failures, read, threads
+from judging import HEALTHY, SICK, Thread, findings, read, threads
 
 from pl_lint.checks.registry import all_checks
 from pl_lint.runtime.isolation.runs import Runner
@@ -24,7 +24,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
 
 @pytest.mark.parametrize("thread", THREADS, ids=lambda thread: thread.name)
 def test_no_check_fails(thread: Thread, runner: Runner) -> None:
-    found = failures(thread.folder / HEALTHY, list(all_checks()), runner)
+    found = findings(thread.folder / HEALTHY, list(all_checks()), runner)
     assert not found, [f"{finding.code}: {finding.message}" for finding in found]
 
 
