@@ -22,7 +22,6 @@ from pl_lint.runtime import cases
 from pl_lint.runtime.data import (
     STAGE_HOOKS,
     Cut,
-    NotRebuilt,
     Supply,
     as_list,
     cut_loader,
@@ -246,14 +245,11 @@ def cut_stage(
     cut: Cut,
     limit: int,
     shard: tuple[int, int] = (0, 1),
-    multiple: int = 1,
 ) -> list[tuple[int, ...]]:
     """Replace a stage's loaders by the kit's own, cut as asked.
 
     ``shard`` is (which, of how many): the samples are dealt out in turn, as DistributedSampler
-    does. ``multiple`` is what the number of samples has to be divisible by, for all who are to see
-    the same ones; those left over are nobody's. Returns the batch sizes by dataloader; the list is
-    filled when Lightning asks for the data.
+    does. Returns the batch sizes by dataloader; the list is filled when Lightning asks for them.
     """
     sizes: list[tuple[int, ...]] = []
 
@@ -261,22 +257,13 @@ def cut_stage(
         sizes.clear()
         rebuilt = []
         for loader in as_list(loaders):
-            samples = _share(_divisible(samples_of(loader, limit), multiple), shard)
+            samples = _share(samples_of(loader, limit), shard)
             sizes.append(cut.sizes(len(samples)))
             rebuilt.append(cut_loader(loader, samples, cut))
         return like(loaders, rebuilt)
 
     subject.supply.change(stage, change)
     return sizes
-
-
-def _divisible(samples: Sequence[Any], multiple: int) -> Sequence[Any]:
-    rest = len(samples) % multiple
-    if not rest:
-        return samples
-    if rest == len(samples):
-        raise NotRebuilt(f"{rest} samples are too few to share: {multiple} are needed")
-    return torch.utils.data.Subset(samples, range(len(samples) - rest))
 
 
 def _share(samples: Sequence[Any], shard: tuple[int, int]) -> Sequence[Any]:

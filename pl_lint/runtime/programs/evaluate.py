@@ -1,14 +1,13 @@
 """Evaluate the same samples with the same weights, cut into batches in different ways.
 
 A logged epoch value that is a property of the data set does not move; one that is an average of
-something over batches does. With two ranks, the same samples are shared between processes.
+something over batches does. (Several ranks are evaluated in ``ranks.py``.)
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +41,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> EvaluationRecord:
     """``options``: ``stage``, ``limit`` (samples) and ``passes``, each a dict of ``label``,
     ``size``, ``shuffled``, ``uneven``, ``seed``, ``shard``, ``before`` (a pass that the same module
     makes first) and ``follow`` (to find what made NaN); ``alone``, a pass to make once for each
-    dataloader where there are several; ``multiple``, what the number of samples has to be divisible
-    by, if anything. ``inputs``: ``weights``, a state dict, if there is one."""
+    dataloader where there are several. ``inputs``: ``weights``, a state dict, if there is one."""
     passes, facts = [], None
     orders = list(spec.options["passes"])
     for order in orders:
@@ -51,10 +49,10 @@ def run(spec: RunSpec, directory: Path, rank: int) -> EvaluationRecord:
             subject = fresh(spec)
             facts = facts or subject.facts()
             if "before" in order:
-                _evaluate(subject, MetricTap(), order["before"], directory, rank)
+                _evaluate(subject, MetricTap(), order["before"], directory)
                 subject = with_module(spec, subject.module)
             seed_all(order.get("seed", spec.seed))
-            passes.append(_evaluate(subject, tap, order, directory, rank))
+            passes.append(_evaluate(subject, tap, order, directory))
         if len(passes) == 1:
             orders += _one_by_one(spec.options, passes[0])
     return EvaluationRecord(rank=rank, case=facts, passes=tuple(passes))
@@ -69,13 +67,13 @@ def _one_by_one(options: Mapping[str, Any], done: EvaluationPass) -> list[dict[s
 
 
 def _evaluate(
-    subject: Subject, tap: MetricTap, order: Mapping[str, Any], directory: Path, rank: int
+    subject: Subject, tap: MetricTap, order: Mapping[str, Any], directory: Path
 ) -> EvaluationPass:
     stage = subject.spec.options["stage"]
     cut = Cut(*(order.get(name, default) for name, default in _CUT.items()))
-    shard = _shard(subject.spec, order, rank)
+    which, of = order.get("shard", (0, 1))
     options = subject.spec.options
-    sizes = cut_stage(subject, stage, cut, options["limit"], shard, options.get("multiple", 1))
+    sizes = cut_stage(subject, stage, cut, options["limit"], (which, of))
     only = order.get("loader")
     if only is not None:
         subject.supply.change(stage, functools.partial(_others_empty, only))
@@ -106,14 +104,6 @@ def _others_empty(only: int, loaders: Any) -> Any:
     return like(loaders, kept)
 
 
-def _shard(spec: RunSpec, order: Mapping[str, Any], rank: int) -> tuple[int, int]:
-    """This rank's share of the samples, or the share that one process is asked to look at alone."""
-    if spec.world.ranks > 1:
-        return rank, spec.world.ranks
-    which, of = order.get("shard", (0, 1))
-    return which, of
-
-
 def _validate(subject: Subject, stage: str, recorder: Recorder, directory: Path) -> None:
     callbacks = [watcher(subject.namespace, recorder, lambda module: {}, [])]
     weights = subject.spec.inputs.get("weights")
@@ -121,10 +111,9 @@ def _validate(subject: Subject, stage: str, recorder: Recorder, directory: Path)
         callbacks.append(weights_loader(subject.namespace, weights))
     trainer = make_trainer(subject, directory, callbacks, max_epochs=1)
     evaluate = getattr(trainer, stage)
-    # Denominators need one process only; the ranks are compared with it.
     follow = FollowNormalisers()
     recorder.normalisers = follow.of
-    with recorder.watching(), follow if subject.spec.world.ranks == 1 else nullcontext():
+    with recorder.watching(), follow:
         evaluate(subject.module, **subject.supply.arguments(stage), verbose=False)
 
 
