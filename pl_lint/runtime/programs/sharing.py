@@ -41,7 +41,7 @@ WORKERS = 2
 """In how many workers a stream is read, where the user's loader has several."""
 
 
-PATIENCE = 20.0
+PATIENCE = 30.0
 """Seconds that a rank waits for the others at most: all of them do the same few steps."""
 
 
