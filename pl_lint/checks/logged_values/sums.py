@@ -16,7 +16,7 @@ def added_up(moved: Moved) -> Iterator[Cause]:
     """What each batch gave to a sum or a list tells how the logged value was made of it."""
     sizes = moved.cut.batching.sizes
     for kept in moved.cut.accumulators:
-        if len(kept.values) == len(sizes) > 1:
+        if len(kept.values) == len(sizes) > 1 and kept.dtype not in SPACING:
             yield from _mean_of(kept, moved)
     yield from _rounded(moved)
 

@@ -26,7 +26,6 @@ class Accumulators:
     _numbers: dict[str, list[float]] = field(default_factory=dict)
     _dtypes: dict[str, str] = field(default_factory=dict)
     _lists: dict[str, list[float]] = field(default_factory=dict)
-    _broken: set[str] = field(default_factory=set)
     _batches: int = 0
 
     def note(self, module: torch.nn.Module) -> None:
@@ -43,18 +42,17 @@ class Accumulators:
         self._batches += 1
 
     def _note_list(self, name: str, value: list[Any]) -> None:
-        """A list that each batch appends one number to."""
+        """A list that each batch appends one number to, or one dict or tuple of numbers."""
         last = value[-1] if len(value) == self._batches + 1 else None
-        if _is_number(last):
-            self._lists.setdefault(name, []).append(_number(last)[0])
-        else:
-            self._broken.add(name)
+        for place, item in _parts(last):
+            if _is_number(item):
+                self._lists.setdefault(f"{name}{place}", []).append(_number(item)[0])
 
     def found(self) -> tuple[Accumulator, ...]:
         lists = [
             Accumulator(name, "", tuple(values), is_list=True)
             for name, values in self._lists.items()
-            if name not in self._broken and len(values) == self._batches
+            if len(values) == self._batches
         ]
         numbers = [
             Accumulator(name, self._dtypes[name], tuple(values))
@@ -78,6 +76,16 @@ def _states(module: torch.nn.Module) -> Iterator[tuple[str, Any]]:
         if isinstance(child, Metric):
             states = ((key, getattr(child, key)) for key in child._defaults)
             yield from ((f"{prefix}.{key}", s) for key, s in states if _is_number(s))
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """What a batch appended, by its place in it."""
+    if isinstance(value, dict):
+        yield from ((f"[{key!r}]", item) for key, item in value.items())
+    elif isinstance(value, tuple):
+        yield from ((f"[{number}]", item) for number, item in enumerate(value))
+    else:
+        yield "", value
 
 
 def _is_state(value: Any) -> bool:
