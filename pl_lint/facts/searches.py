@@ -52,11 +52,14 @@ class DrawnRun:
 class Observation:
     """What one run logged for whole epochs, in turn, and for each batch of training, by key.
 
-    ``weights`` is a fingerprint of those that it ended with."""
+    ``weights`` is a fingerprint of those that it ended with, ``seen`` one of the batches of its last
+    validation.
+    """
 
     epochs: tuple[EpochValues, ...] = ()
     steps: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     weights: str = ""
+    seen: str = ""
     error: RunError | None = None
 
 
@@ -100,7 +103,7 @@ class SmallestRun:
 
     ``cut`` and ``whole`` are its passes where it evaluates; ``events`` and ``replays`` are those of
     a fit. ``counts`` is how many samples each stage had: a small data set has fewer than were
-    drawn.
+    drawn. ``ones`` is what the same samples log in batches of one.
     """
 
     run: DrawnRun
@@ -110,6 +113,7 @@ class SmallestRun:
     events: tuple[LogEvent, ...] = ()
     replays: tuple[Replay, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
+    ones: float | None = None
 
 
 @dataclass(frozen=True)

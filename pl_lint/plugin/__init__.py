@@ -44,9 +44,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--pl-examples",
         type=_number,
-        default=16,
+        default=12,
         metavar="N",
-        help="runs that the search draws of each kind; the same ones each time (default: 16)",
+        help="runs that the search draws of each kind; the same ones each time (default: 12)",
     )
     group.addoption(
         "--pl-report",

@@ -95,7 +95,7 @@ class PlItem(pytest.Item):
         findings = excinfo.value.findings
         texts = [render_finding(near(finding), lines_of) for finding in findings]
         again = f"reproduce: {command(self.path, *self.names)}"
-        return "\n\n".join([*texts, again, *script_lines(findings)])
+        return "\n\n".join([*texts, again, *script_lines(findings, self.plugin.scripts)])
 
     @property
     def names(self) -> tuple[str, ...]:

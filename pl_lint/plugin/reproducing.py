@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -40,11 +39,17 @@ def _about(finding: Finding) -> str:
     return finding.evidence[0].key if finding.evidence else ""
 
 
-def script_lines(findings: Sequence[Finding]) -> Iterator[str]:
-    """One script is shown; those of the other values of one failure are much the same."""
+def script_lines(findings: Sequence[Finding], shown: set[str]) -> Iterator[str]:
+    """One script; those of the other values of one failure are much the same. What an earlier
+    failure has ``shown`` is not shown again."""
     with_one = [finding for finding in findings if finding.script]
+    new = [finding for finding in with_one if finding.script not in shown]
     if not with_one:
         return
-    first, others = with_one[0], len(with_one) - 1
+    if not new:
+        yield "the script above shows it without pl-lint"
+        return
+    shown.add(new[0].script)
+    others = len(with_one) - 1
     more = f" ({others} more in --pl-report)" if others else ""
-    yield f"without pl-lint, {_about(first)!r} in its smallest run{more}:{os.linesep}{first.script}"
+    yield f"without pl-lint, {_about(new[0])!r} in its smallest run{more}:\n{new[0].script}"

@@ -33,6 +33,7 @@ class PlCheck:
         self.config = config
         self.timeout: float = config.getoption("--pl-timeout")
         self.requires_all: bool = config.getoption("--pl-require-all")
+        self.scripts: set[str] = set()
         self._batteries: dict[tuple[Path, str], Battery] = {}
 
     # --- collecting ---------------------------------------------------------------------------

@@ -70,7 +70,7 @@ ALONE: tuple[Mapping[str, Any], ...] = (
 """What one process sees of the samples that ranks share."""
 
 
-EXAMPLES = 16
+EXAMPLES = 12
 
 
 class RunFailed(Exception):

@@ -90,7 +90,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
         yield shared
 
 
-def searched(runner: Runner, file: str, case: str, examples: int = 16) -> Result:
+def searched(runner: Runner, file: str, case: str, examples: int = 12) -> Result:
     ref = CaseRef(str(FIXTURES / file), case)
     return search(Battery(runner, ref, 60.0, examples=examples))
 

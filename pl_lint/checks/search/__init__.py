@@ -31,7 +31,7 @@ def search(runs: Runs) -> Result:
     the same number.
 
     How it is judged:
-    Runs are drawn by hypothesis: evaluations of 1 to 12 samples in batches of 1 to 6; fits of a few
+    Runs are drawn by hypothesis: evaluations of 1 to 9 samples in batches of 1 to 5; fits of a few
     batches that validate up to three times an epoch, with and without a sanity check; training
     epochs with the weights held, with and without accumulation. Each starts from an untouched copy
     of the module. An evaluation is held against all its samples in one batch, a fit against the

@@ -70,7 +70,7 @@ def _cause(smallest: SmallestRun, lie: Lie) -> Cause:
     if smallest.run.program == ACCUMULATE:
         return _cause_of_accumulation(smallest, lie)
     assert smallest.cut is not None and smallest.whole is not None
-    moved = Moved(lie.key, lie.logged, lie.true, smallest.cut, smallest.whole, None)
+    moved = Moved(lie.key, lie.logged, lie.true, smallest.cut, smallest.whole, smallest.ones)
     return cause_of_moving(moved)
 
 

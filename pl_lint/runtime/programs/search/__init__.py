@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -59,13 +60,17 @@ def run(spec: RunSpec, directory: Path, rank: int) -> SearchRecord:
 def _seekers(
     spec: RunSpec, directory: Path, facts: CaseFacts, accumulates: bool
 ) -> Iterator[Seeker]:
-    for program in _programs(facts, accumulates):
+    """One after the other: what one leaves of the time is for the next."""
+    until = time.monotonic() + TIME * spec.timeout
+    programs = list(_programs(facts, accumulates))
+    for done, program in enumerate(programs):
+        share = SHARES[program] / sum(SHARES[each] for each in programs[done:])
         yield Seeker(
             program=program,
             maker=Maker(spec, directory),
             oracle=_named(spec.options["oracle"]),
             case=facts,
-            seconds=TIME * spec.timeout * SHARES[program] / sum(SHARES.values()),
+            seconds=(until - time.monotonic()) * share,
             accumulates=accumulates,
             examples=max(1, round(spec.options["examples"] * SHARES[program])),
         )
@@ -89,7 +94,7 @@ def _searched(seeker: Seeker, spec: RunSpec, directory: Path, rank: int) -> Sear
     found = seeker.seek()
     watched = {run: _watched(run, spec, directory, rank) for run in set(found.values())}
     smallest = [
-        replace(watched[run], lie=lie)
+        replace(watched[run], lie=lie, ones=seeker.in_ones(run, key))
         for key, run in found.items()
         if (lie := _lie(seeker, run, key)) is not None
     ]

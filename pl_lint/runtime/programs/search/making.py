@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 import numpy
 import torch
+from torch.utils._pytree import tree_leaves
 
 from pl_lint.facts.events import EpochValues, RunError
 from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, Observation
@@ -88,7 +89,7 @@ class Maker:
         if errors:
             return Observation(error=errors[0])
         steps = {key: tuple(values) for key, values in noted.steps.items()}
-        return Observation(tuple(noted.epochs), steps, weights)
+        return Observation(tuple(noted.epochs), steps, weights, noted.seen)
 
 
 def _weights(module: torch.nn.Module) -> str:
@@ -202,10 +203,12 @@ def _quiet_validation(namespace: Namespace, seed: int) -> Any:
 
 @dataclass
 class Noted:
-    """The epoch values of each stage, and what training logged for each batch."""
+    """The epoch values of each stage, what training logged for each batch, and a fingerprint of
+    what the last validation was given."""
 
     epochs: list[EpochValues] = field(default_factory=list)
     steps: dict[str, list[float]] = field(default_factory=dict)
+    seen: str = ""
     _keys: dict[bool, set[str]] = field(default_factory=dict)
 
     @contextmanager
@@ -237,9 +240,18 @@ class Noted:
         self.epochs.append(EpochValues(stage, trainer.current_epoch, numbers))
 
     def callback(self, namespace: Namespace) -> Any:
-        close = self.close
+        noted, close = self, self.close
 
         class Closes(namespace.Callback):  # type: ignore[misc, name-defined]
+            def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+                noted.seen = ""
+
+            def on_validation_batch_start(
+                self, trainer: Any, pl_module: Any, batch: Any, *args: Any
+            ) -> None:
+                tensors = digests_of(dict(enumerate(tree_leaves(batch))))
+                noted.seen += "".join(tensors.values())
+
             def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
                 if not trainer.sanity_checking:
                     close("validate", trainer)

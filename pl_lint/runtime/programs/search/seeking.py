@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis.strategies import SearchStrategy
@@ -25,6 +25,7 @@ Oracle = Callable[[DrawnRun, Observation, Observation, CaseFacts], tuple[Lie, ..
 SHRINKING = 60
 """So many runs may be made for shrinking all keys of one program."""
 OTHER_SEED = 2
+ENOUGH = 2
 
 Key = tuple[str, str]
 
@@ -59,6 +60,13 @@ class Seeker:
         room = len(self.maker.made) + SHRINKING
         return {key: self._smallest(key, room) for key in self.first}
 
+    def in_ones(self, run: DrawnRun, key: Key) -> float | None:
+        """What an evaluation logs in batches of one sample: equal batches hide no weights."""
+        if self.program in (FIT, ACCUMULATE):
+            return None
+        made = self.maker.make(replace(run, batch_size=1, shuffled=False))
+        return next((epoch.values.get(key[1]) for epoch in made.epochs), None)
+
     def searched(self) -> Searched:
         return Searched(
             program=self.program,
@@ -74,7 +82,7 @@ class Seeker:
     def lies(self, run: DrawnRun) -> tuple[Lie, ...]:
         """What this run logged wrongly, as far as neither chance nor rounding explains it."""
         logged, true = self.maker.make(run), self.maker.make(reference(run))
-        reason = _incomparable(logged, true)
+        reason = _incomparable(run, logged, true)
         if reason:
             self.reasons[run] = reason
             return ()
@@ -95,8 +103,11 @@ class Seeker:
 
     @property
     def _is_hopeless(self) -> bool:
-        """Data that cannot be cut once cannot be cut at all."""
-        return any(reason.startswith("NotRebuilt") for reason in self.reasons.values())
+        """Data that cannot be cut once cannot be cut at all, and who has logged no epoch value in
+        the first runs has none."""
+        uncut = any(reason.startswith("NotRebuilt") for reason in self.reasons.values())
+        judged = len(self.drawn) - len(self.reasons)
+        return uncut or (judged >= ENOUGH and not self.spread)
 
     def _smallest(self, key: Key, room: int) -> DrawnRun:
         found = [self.first[key]]
@@ -156,13 +167,15 @@ def _last(made: Observation, key: Key) -> str:
     return str(found[-1:])  # NaN is equal to itself only in words
 
 
-def _incomparable(logged: Observation, true: Observation) -> str:
+def _incomparable(run: DrawnRun, logged: Observation, true: Observation) -> str:
     """Why a run cannot be held against its reference, or nothing."""
     for made in (true, logged):
         if made.error is not None:
             return str(made.error)
     if logged.weights != true.weights:
         return "the training itself is another one"
+    if run.program == FIT and logged.seen != true.seen:
+        return "each validation draws other samples"
     return ""
 
 

@@ -26,15 +26,15 @@ def drawn(program: str, accumulates: bool) -> st.SearchStrategy[DrawnRun]:
         return st.builds(
             DrawnRun,
             st.just(program),
-            samples=st.integers(1, 12),
+            samples=st.integers(1, 9),
             batch_size=st.integers(1, 4),
             accumulate=st.integers(2, 4),
         )
     return st.builds(
         DrawnRun,
         st.just(program),
-        samples=st.integers(1, 12),
-        batch_size=st.integers(1, 6),
+        samples=st.integers(1, 9),
+        batch_size=st.integers(1, 5),
         shuffled=st.booleans(),
     )
 
