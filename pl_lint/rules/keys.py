@@ -12,7 +12,7 @@ from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import shown
 
 
-@rule("LTN112", "last-batch-monitored", rows=("LOG12",))
+@rule("LTN112", "last-batch-monitored", rows=("LOG12",), observers="both")
 def last_batch_monitored(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A monitor watches a training value that is logged per step only: the last batch's.
 
@@ -90,7 +90,7 @@ def _at_epoch_end(monitor: MonitorSite) -> bool:
     return must_be(monitor.every_n_train_steps, None)
 
 
-@rule("LTN113", "key-shared-by-stages", rows=("LOG13",))
+@rule("LTN113", "key-shared-by-stages", rows=("LOG13",), observers="both")
 def key_shared_by_stages(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Training and validation log under the same key.
 
