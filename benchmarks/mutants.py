@@ -20,7 +20,8 @@ the healthy one is run as an original, too.
 With ``--json`` every result is written as soon as it is known, and a second run with the same file
 goes on where the first one stopped; ``--again missed`` (or ``caught``, ``raised``) runs those once
 more. ``--list`` only lists the mutants. The checks that should see a mistake run first, and no
-others once one of them has named it.
+others once one of them has named it. ``--quick`` runs no more checks on originals than those that
+failed on a mutant, so it says little about false alarms.
 """
 
 from __future__ import annotations
@@ -78,12 +79,28 @@ class Case:
     function: str
     sources: list[tuple[Path, Source]] = field(default_factory=list)
     executed: Mapping[Path, frozenset[int]] = field(default_factory=dict)
-    failures: Failures = field(default_factory=dict)
     error: str = ""
 
     @property
     def name(self) -> str:
         return f"{self.file.stem}::{self.function}"
+
+    def copy(self) -> Copy:
+        path, source = self.sources[0]
+        return Copy(self, path, source.text)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A text in the place of one file of a case."""
+
+    case: Case
+    path: Path
+    text: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.case.name} {_digest(self.text)}"
 
 
 @dataclass(frozen=True)
@@ -93,6 +110,14 @@ class Mutant:
     path: Path
     text: str
     twin: Twin
+
+    def sick(self, case: Case) -> Copy:
+        return Copy(case, self.path, self.twin.source)
+
+    def original(self, case: Case) -> Copy:
+        """The healthy idiom that an operator brought, or the case as it is."""
+        as_it_is = self.twin.original == self.text
+        return case.copy() if as_it_is else Copy(case, self.path, self.twin.original)
 
 
 @dataclass
@@ -110,7 +135,22 @@ class Bench:
     # --- originals --------------------------------------------------------------------------------
 
     def original(self, case: Case) -> None:
-        """Run a case as it is: where its class stands, what it runs, what its checks say."""
+        """Where a case's class stands and which lines it runs, remembered with the results."""
+        name = f"{case.name} lines {_digest(case.file.read_text(encoding='utf-8'))}"
+        if name not in self.results:
+            self._trace(case, name)
+        seen = self.results.get(name)
+        if seen is None:
+            return
+        case.executed = {Path(path): frozenset(lines) for path, lines in seen["lines"].items()}
+        own = Path(seen["path"])
+        paths = [own, *sorted(path for path in case.executed if self._is_more(path, own))]
+        for path in paths:
+            source = Source(path.read_text(encoding="utf-8"), seen["class"] * (path == own))
+            case.sources.append((path, source))
+
+    def _trace(self, case: Case, name: str) -> None:
+        """Run a case as it is, and write down what it comes by."""
         trace = self.folder / f"lines_{case.file.stem}_{case.function}.txt"
         file = self.folder / f"traced_{case.file.stem}_{case.function}.py"
         file.write_text(traced_case(case.file, case.function, trace), encoding="utf-8")
@@ -121,30 +161,33 @@ class Bench:
         except RunFailed as failure:
             case.error = str(failure).splitlines()[0]
             return
-        case.executed = _lines(trace)
         own = (self.runner.root / facts.path).resolve()
-        paths = [own, *sorted(path for path in case.executed if self._is_more(path, own))]
-        for path in paths:
-            name = facts.module.rpartition(".")[2] if path == own else ""
-            case.sources.append((path, Source(path.read_text(encoding="utf-8"), name)))
-        case.failures = self._remembered(case, *_file(case.sources[0]))
+        lines = {
+            str(path): sorted(found)
+            for path, found in _lines(trace).items()
+            if path == own or "site-packages" not in path.parts
+        }
+        class_name = facts.module.rpartition(".")[2]
+        self.keep(name, {"path": str(own), "class": class_name, "lines": lines})
 
     def _is_more(self, path: Path, own: Path) -> bool:
         """Whether a file has a data module, or is the case and gives the Trainer a checkpoint."""
-        if path == own or "site-packages" in path.parts or path.suffix != ".py":
+        if path == own or path.suffix != ".py":
             return False
         text = path.read_text(encoding="utf-8")
         is_case = path.is_relative_to(self.cases)
         return "ModelCheckpoint(" in text if is_case else bool(DATA.search(text))
 
-    def _remembered(self, case: Case, path: Path, text: str) -> Failures:
-        """What all checks say of a healthy text, from the file of results if it is there."""
-        name = f"{case.name} {_digest(text)}"
-        if name not in self.results:
-            names = [each.name for each in all_checks()]
-            failures, taken = self._run(case, path, text, names, ())
-            self.keep(name, {"original": case.name, "failures": failures, "seconds": taken})
-        return self.results[name]["failures"]
+    def healthy(self, copy: Copy, checks: Iterable[str]) -> Failures:
+        """What checks say of a healthy text, from the file of results as far as it is there."""
+        row = self.results.setdefault(copy.name, {"original": copy.case.name, "failures": {}})
+        known: Failures = row["failures"]
+        asked = [check for check in checks if check not in known]
+        for check in asked:
+            known[check] = self._fails(copy, check)
+        if asked:
+            self.keep(copy.name, row)
+        return {check: rows for check, rows in known.items() if rows}
 
     # --- mutants ----------------------------------------------------------------------------------
 
@@ -167,49 +210,52 @@ class Bench:
         done = self.results.get(name)
         if done is not None and done["status"] not in (self.arguments.again or ()):
             return
-        baseline = case.failures
-        if twin.original != mutant.text:
-            baseline = self._remembered(case, mutant.path, twin.original)
-        checks = _in_order(twin.checks)
-        failures, taken = self._run(case, mutant.path, twin.source, checks, twin.codes, baseline)
+        started = time.perf_counter()
+        failures = self._new_failures(case, mutant)
         result = {
             "case": case.name,
             **{key: getattr(twin, key) for key in ("operator", "row", "note", "line", "codes")},
             "status": _status(failures, twin),
             "failures": failures,
-            "false_alarms": _difference(baseline, case.failures),
-            "seconds": taken,
+            "seconds": round(time.perf_counter() - started, 2),
         }
         self.keep(name, result)
 
-    def _run(
-        self,
-        case: Case,
-        path: Path,
-        text: str,
-        checks: Sequence[str],
-        codes: Iterable[str],
-        baseline: Failures | None = None,
-    ) -> tuple[Failures, float]:
-        """What fails, beyond the baseline; no further than to the first that is named rightly."""
-        twin = self.folder / f"{case.file.stem}_{_digest(text)}" / path.name
-        twin.parent.mkdir(exist_ok=True)
-        twin.write_text(text, encoding="utf-8")
-        file = twin.parent / f"twin_{twin.parent.name}.py"
-        file.write_text(shadow_case(case.file, case.function, path, twin), encoding="utf-8")
-        started = time.perf_counter()
-        monitors = _monitors(text if path == case.file else case.file.read_text("utf-8"))
-        battery = self._battery(CaseRef(str(file), case.function), monitors)
+    def _new_failures(self, case: Case, mutant: Mutant) -> Failures:
+        """What fails, beyond the original; no further than to the first that is named rightly."""
+        sick, original = mutant.sick(case), mutant.original(case)
         failures: Failures = {}
-        known = {check.name: check for check in all_checks()}
-        for check in checks:
-            result = judged(known[check], battery, Location(str(file), 1), case.function)
-            found = [_short(finding) for finding in result.findings if finding.counts_for_runner]
-            if result.verdict is Verdict.FAILED:
-                failures |= _difference({check: found}, baseline or {})
-            if {code for rows in failures.values() for code, *_ in rows} & set(codes):
+        for check in _in_order(mutant.twin.checks):
+            rows = self._fails(sick, check)
+            if rows:
+                failures |= _difference({check: rows}, self.healthy(original, [check]))
+            if _codes(failures) & set(mutant.twin.codes):
                 break
-        return failures, round(time.perf_counter() - started, 2)
+        return failures
+
+    def judge_idiom(self, case: Case, mutant: Mutant) -> None:
+        """What fails of the healthy idiom that an operator brought, beyond the original."""
+        name = mutant_name(case, mutant)
+        if mutant.twin.original == mutant.text or "false_alarms" in self.results[name]:
+            return
+        found = self.healthy(mutant.original(case), _names())
+        alarms = _difference(found, self.healthy(case.copy(), _names()))
+        self.keep(name, {**self.results[name], "false_alarms": alarms})
+
+    def _fails(self, copy: Copy, check: str) -> list[list[str]]:
+        """Code, key and message of what fails a check when ``copy`` is imported for its file."""
+        twin = self.folder / copy.name.replace("::", "_").replace(" ", "_") / copy.path.name
+        twin.parent.mkdir(exist_ok=True)
+        twin.write_text(copy.text, encoding="utf-8")
+        file = twin.parent / f"twin_{twin.parent.name}.py"
+        case, path = copy.case, copy.path
+        file.write_text(shadow_case(case.file, case.function, path, twin), encoding="utf-8")
+        monitors = _monitors(copy.text if path == case.file else case.file.read_text("utf-8"))
+        battery = self._battery(CaseRef(str(file), case.function), monitors)
+        known = {each.name: each for each in all_checks()}
+        result = judged(known[check], battery, Location(str(file), 1), case.function)
+        failed = result.findings if result.verdict is Verdict.FAILED else ()
+        return [_short(finding) for finding in failed if finding.counts_for_runner]
 
     def _battery(self, ref: CaseRef, monitors: Iterable[tuple[str, str]] = ()) -> Battery:
         return Battery(self.runner, ref, TIMEOUT, tuple(monitors))
@@ -250,18 +296,22 @@ def _monitors(text: str) -> list[tuple[str, str]]:
     return sorted(set(found))
 
 
-def _file(source: tuple[Path, Source]) -> tuple[Path, str]:
-    return source[0], source[1].text
-
-
 def _is_live(twin: Twin, executed: frozenset[int]) -> bool:
     """Whether the run of the original came by everything that the mutant changes."""
     return all(executed & set(range(first, last + 1)) for first, last in twin.places)
 
 
+def _names() -> list[str]:
+    return [check.name for check in all_checks()]
+
+
 def _in_order(first: Sequence[str]) -> list[str]:
-    names = [check.name for check in all_checks()]
+    names = _names()
     return sorted(names, key=lambda name: (name != CRASH, name not in first, names.index(name)))
+
+
+def _codes(failures: Failures) -> set[str]:
+    return {code for rows in failures.values() for code, *_ in rows}
 
 
 def _short(finding: Finding) -> list[str]:
@@ -280,7 +330,7 @@ def _difference(failures: Failures, baseline: Failures) -> Failures:
 
 
 def _status(failures: Failures, twin: Twin) -> str:
-    codes = {code for rows in failures.values() for code, *_ in rows}
+    codes = _codes(failures)
     if codes & set(twin.codes):
         return "attributed"
     if any(RAISED.match(row[2]) for rows in failures.values() for row in rows):
@@ -324,21 +374,28 @@ def print_summary(title: str, results: Sequence[Mapping[str, Any]], by: str) -> 
         print(f"caught {caught:.1%}, named rightly {named:.1%} of {len(counted)}")
 
 
-def print_alarms(bench: Bench, cases: Sequence[Case]) -> None:
+def print_alarms(bench: Bench, cases: Sequence[Case], results: Sequence[Mapping[str, Any]]) -> None:
     """What fails on originals, and on the healthy idioms that operators brought."""
     print("\nfailures of the originals")
     for case in cases:
         if case.error:
             print(f"  {case.name}: cannot be run: {case.error}")
-        for check, rows in case.failures.items():
-            for code, key, message in rows:
+            continue
+        checks = () if bench.arguments.quick else _names()
+        for check, rows in bench.healthy(case.copy(), checks).items():
+            for code, key, _ in rows:
                 print(f"  {case.name} {check} {code} {key}: {_why(bench.known, case, check, code)}")
-                del message
     print("\nfailures of the healthy idioms that operators brought")
-    for one in bench.results.values():
+    for one in results:
         for check, rows in one.get("false_alarms", {}).items():
             for code, key, message in rows:
                 print(f"  {one['case']} {one['operator']} {check} {code} {key}: {message[:120]}")
+
+
+def print_list(pairs: Iterable[tuple[Case, Mutant]]) -> None:
+    for case, mutant in pairs:
+        twin = mutant.twin
+        print(f"{case.name:<34} {twin.row:<7}{twin.operator:<34}{twin.note}")
 
 
 def _why(known: Sequence[Mapping[str, str]], case: Case, check: str, code: str) -> str:
@@ -358,21 +415,25 @@ def main() -> None:
             bench.original(case)
         found = {case.name: [*bench.mutants(case)] for case in cases}
         chosen = _sampled(found, arguments.sample) if arguments.sample else found
-        names = []
-        for case in cases:
-            for mutant in chosen[case.name]:
-                names.append(mutant_name(case, mutant))
-                if arguments.list:
-                    twin = mutant.twin
-                    print(f"{case.name:<34} {twin.row:<7}{twin.operator:<34}{twin.note}")
-                else:
-                    bench.judge(case, mutant)
-                    print_mutants([bench.results[names[-1]]])
-                    sys.stdout.flush()
-        results = [bench.results[name] for name in names if name in bench.results]
-        print_summary("by operator", results, "operator")
-        print_summary("by module", results, "case")
-        print_alarms(bench, cases)
+        pairs = [(case, mutant) for case in cases for mutant in chosen[case.name]]
+        if arguments.list:
+            print_list(pairs)
+        else:
+            measure(bench, cases, pairs)
+
+
+def measure(bench: Bench, cases: Sequence[Case], pairs: Sequence[tuple[Case, Mutant]]) -> None:
+    for case, mutant in pairs:
+        bench.judge(case, mutant)
+        print_mutants([bench.results[mutant_name(case, mutant)]])
+        sys.stdout.flush()
+    for case, mutant in () if bench.arguments.quick else pairs:
+        bench.judge_idiom(case, mutant)
+    names = dict.fromkeys(mutant_name(case, mutant) for case, mutant in pairs)
+    results = [bench.results[name] for name in names]
+    print_summary("by operator", results, "operator")
+    print_summary("by module", results, "case")
+    print_alarms(bench, cases, results)
 
 
 def _sampled(found: Mapping[str, Sequence[Mutant]], size: int) -> dict[str, list[Mutant]]:
@@ -425,6 +486,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--each", type=int, default=1, help="mutants of an operator in a class")
     parser.add_argument("--sample", type=int, help="so many mutants of each case")
     parser.add_argument("--again", action="append", help="run those with this status once more")
+    parser.add_argument("--quick", action="store_true", help="no more of originals than it needs")
     parser.add_argument("--list", action="store_true", help="list the mutants and run none")
     return parser.parse_args()
 
