@@ -180,6 +180,7 @@ def call(
     cwd: Path = HERE.parent,
 ) -> str:
     """Its output. Findings and failed tests (exit code 1) are a success here."""
+    print(f"running {' '.join(command[1:4])} ...", file=sys.stderr, flush=True)
     done = subprocess.run(
         [*command, *arguments],
         input=stdin,
