@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pl_lint.checks.checkpoint.wording import (
@@ -22,6 +22,8 @@ from pl_lint.facts.records import FitRecord
 from pl_lint.findings import Finding
 
 _CALL = "fit(ckpt_path=...)"
+_MODE = "mode of "
+_NOT_STARTED = "and Lightning calls no on_train_epoch_start in an epoch that it goes on with"
 _OTHER_RUN = "is not the run that was interrupted"
 _PAIR_HOOKS = "write on_load_checkpoint beside on_save_checkpoint, with the same keys"
 _SEED_DATA = (
@@ -92,7 +94,9 @@ def _judge_from(
     moment: Moment, resumed: FitRecord, said: _Said, runs: Runs, case: CaseFacts, into: Gathering
 ) -> _Said:
     whole = runs.fit()
-    lost = differing(_state(whole, moment), _state(resumed, moment), "after resuming")
+    differences = differing(_state(whole, moment), _state(resumed, moment), "after resuming")
+    lost = {name: text for name, text in differences.items() if not name.startswith(_MODE)}
+    modes = [text for name, text in differences.items() if name.startswith(_MODE)]
     changed = set(_changed_values(whole, resumed, moment))
     equal = whole.digests == resumed.digests
     if equal and not (lost and changed):
@@ -113,7 +117,7 @@ def _judge_from(
     if news:
         into.findings += _lost_state(moment, news, whole, resumed, case)
     elif not lost and not said.unnamed:
-        _judge_unnamed(moment, whole, resumed, case, into)
+        _judge_unnamed(moment, modes, whole, resumed, case, into)
     return _Said(found=frozenset(lost), unnamed=not lost)
 
 
@@ -175,10 +179,15 @@ def _lost_state(
 
 
 def _judge_unnamed(
-    moment: Moment, whole: FitRecord, resumed: FitRecord, case: CaseFacts, into: Gathering
+    moment: Moment,
+    modes: Sequence[str],
+    whole: FitRecord,
+    resumed: FitRecord,
+    case: CaseFacts,
+    into: Gathering,
 ) -> None:
-    """Other weights, and nothing that was looked at was lost. Inside an epoch that may be a gradient
-    that the module accumulates by itself, which no checkpoint could hold."""
+    """Other weights, and nothing that was looked at was lost. Inside an epoch that may be the doing
+    of a gradient that the module accumulates by itself, which no checkpoint could hold."""
     prefix, batch = f"a run resumed {moment.words} {_OTHER_RUN}", _first_batch(whole, resumed)
     step = f"other weights, first at {_first_step(whole, resumed)}"
     if batch:
@@ -186,6 +195,8 @@ def _judge_unnamed(
         into.findings.append(found(case, "LTN310", text, _SEED_DATA))
     elif moment is _EPOCH_END:
         into.findings.append(found(case, "LTN310", f"{prefix}: {step}", SAVE_STATE))
+    elif modes:
+        into.notes.append(f"{prefix}: {modes[0]}, {_NOT_STARTED}")
     else:
         into.undecided.append(f"{prefix}: {step}, and nothing is known to be lost")
 
