@@ -20,6 +20,7 @@ from pl_lint.facts.events import (
     USUAL,
     WHOLE,
     CaseFacts,
+    Note,
     RunError,
 )
 from pl_lint.facts.records import (
@@ -141,20 +142,27 @@ class Battery:
 
     def fit_again(self) -> FitRecord:
         """The same fit in another process, which has another hash seed."""
-        record = self.repeated().fits[0]
-        if record.error is not None:
-            text = f"fit raised {record.error} in a second process"
-            raise RunFailed(text, "reproducible", record.error.location)
-        return record
+        repeated = self.repeated()
+        error = repeated.error or repeated.fits[0].error
+        if error is not None:
+            text = f"fit raised {error} in a second process"
+            raise RunFailed(text, "reproducible", error.location)
+        return repeated.fits[0]
 
     def repeated(self) -> RepeatRecord:
-        options = self._fit_options()
-        return self._one(RepeatRecord, "reproducible", options=options, hash_seed=OTHER_HASH_SEED)
+        """Two fits in one process take twice the time of one, and workers some more."""
+        parts = {"options": self._fit_options(), "hash_seed": OTHER_HASH_SEED}
+        try:
+            return self._one(RepeatRecord, "reproducible", timeout=3 * self.timeout, **parts)
+        except RunHung as failure:  # one fit has ended in time: a slow module, or a full machine
+            error = RunError(TIME_LIMIT, str(failure), "fit", failure.location)
+            return RepeatRecord(case=self.case(), error=error)
 
     def traced(self, held: tuple[str, ...] = (), attempt: int = 1) -> TraceRecord:
         """The fit, its calls of unseeded sources noted, those with the keys ``held`` held still."""
         options = {**self._fit_options(), "held": list(held)}
-        return self._one(TraceRecord, "reproducible", options=options, repeat=attempt)
+        parts = {"options": options, "repeat": attempt, "timeout": 2 * self.timeout}
+        return self._one(TraceRecord, "reproducible", **parts)
 
     def resumed(self) -> ResumeRecord:
         names = {"epoch": "epoch-0.ckpt", "middle": "middle.ckpt"}
@@ -190,7 +198,11 @@ class Battery:
         return self._one(ReloadRecord, "checkpoint", inputs=inputs)
 
     def trained(self) -> TrainingRecord:
-        return self._one(TrainingRecord, "training")
+        try:
+            return self._one(TrainingRecord, "training")
+        except RunHung as failure:  # a slow module: nothing that its training has done is wrong
+            notes = tuple(Note(about, str(failure)) for about in ("one batch", "samples", "hooks"))
+            return TrainingRecord(case=self.case(), notes=notes)
 
     def rebatched(self, stage: str) -> EvaluationRecord:
         options: dict[str, Any] = {"stage": stage, "limit": REBATCHED_SAMPLES}
@@ -213,6 +225,15 @@ class Battery:
         """``oracle`` is the ``module:function`` that says which keys a run logged wrongly."""
         options = {"examples": self.examples, "oracle": oracle}
         return self._one(SearchRecord, "search", options=options)
+
+    def searched_on_ranks(self, oracle: str) -> SearchRecord:
+        """A small search on two ranks. What hangs or crashes there is the business of others."""
+        options = {"examples": self.examples // RANKS, "oracle": oracle}
+        try:
+            return self._one(SearchRecord, "search", world=World(RANKS), options=options)
+        except RunFailed as failure:
+            error = RunError("RunFailed", str(failure), "ranks", failure.location)
+            return SearchRecord(case=self.case(), error=error)
 
     def alone(self, ranks: int) -> RanksRecord:
         """The samples that so many ranks share, evaluated in one process: all of them (asked with
@@ -295,7 +316,7 @@ class Battery:
         return self._all(kind, owner, **parts)[0]
 
     def _all(self, kind: type[Record], owner: str, **parts: Any) -> list[Record]:
-        spec = RunSpec(self.ref, kind.program, timeout=self.timeout, **parts)
+        spec = RunSpec(self.ref, kind.program, **{"timeout": self.timeout, **parts})
         key = repr(spec)
         if key in self._failed:
             raise self._failed[key]

@@ -10,7 +10,7 @@ import pytest
 
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.reproducible import reproducible
-from pl_lint.checks.reproducible.divergence import first_divergence, timings
+from pl_lint.checks.reproducible.divergence import first_divergence, timings, within_rounding
 from pl_lint.checks.reproducible.workers import judge_draws
 from pl_lint.facts.events import CaseFacts, EpochValues, LogEvent, OptimizerStep, RunError
 from pl_lint.facts.records import FitRecord
@@ -104,6 +104,13 @@ def test_a_time_is_set_aside_only_where_the_weights_agree() -> None:
     assert timings(fit(), slow) == {"time"}
     assert first_divergence(fit(), slow) is None
     assert "time" in text_of(fit(), replace(slow, digests={"w": "v"}))
+
+
+def test_rounding_is_told_from_another_value() -> None:
+    assert within_rounding(fit(loss=1.0), fit(loss=1.0 + 1e-6))
+    assert not within_rounding(fit(loss=1.0), fit(loss=1.01))
+    silent = replace(fit(), events=())
+    assert not within_rounding(silent, silent)
 
 
 # --- workers --------------------------------------------------------------------------------------

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pl_lint.checks.mistakes.reproducibility import LEFT_BEHIND, SET_ORDER
 from pl_lint.checks.registry import Gathering, Result, Runs, check
-from pl_lint.checks.reproducible.divergence import Divergence, first_divergence, timings
+from pl_lint.checks.reproducible.divergence import (
+    Divergence,
+    first_divergence,
+    timings,
+    within_rounding,
+)
 from pl_lint.checks.reproducible.dropouts import judge_dropouts
 from pl_lint.checks.reproducible.reporting import found
 from pl_lint.checks.reproducible.sources import cause_of
@@ -46,6 +51,9 @@ def reproducible(runs: Runs) -> Result:
     if "train" not in case.stages:
         return gathering.result("the module has no training that could be repeated")
     first, repeated = runs.fit(), runs.repeated()
+    if repeated.error is not None:
+        gathering.undecided.append(f"a second process: {repeated.error}")
+        return gathering.result("training made no optimizer step")
     aside = timings(first, repeated.fits[0])
     gathering.notes += [
         f"{name}: a Python number that differs between equal runs is set aside"
@@ -97,6 +105,12 @@ def _judge_one_process(repeated: RepeatRecord, case: CaseFacts, into: Gathering)
         into.notes.append(
             f"a second fit in one process is not judged: the case hands out its "
             f"{' and '.join(repeated.shared)} twice, so that it begins where the first one ended"
+        )
+        return
+    if not repeated.leftovers and within_rounding(*repeated.fits):
+        into.notes.append(
+            f"a second fit in one process differs by rounding only, first {divergence.text}, and "
+            f"nothing of the user's was left behind: code that torch optimises once it has run"
         )
         return
     into.findings.append(_left_behind(divergence, repeated, case))

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from pl_lint.checks.values.numbers import same
 from pl_lint.facts.events import LogEvent
 from pl_lint.facts.records import FitRecord
 from pl_lint.findings import Evidence, Location
 
 _ORDER = {"train": 0, "validate": 1, "test": 2}
 _END = 10**9
+ROUNDING = 1e-4
+"""Relative, and after a dozen steps, in which a difference of the last bit grows."""
 
 Moment = tuple[int, int, int, int]
 """Epoch, stage, batch, and what comes first within a batch."""
@@ -63,6 +66,23 @@ def first_divergence(first: FitRecord, second: FitRecord) -> Divergence | None:
     earliest = min(mark.moment for mark in changed)
     together = [mark for mark in changed if mark.moment == earliest]
     return _told(together, others, ones)
+
+
+def within_rounding(first: FitRecord, second: FitRecord) -> bool:
+    """Whether two runs log the same but for rounding. ``torch.jit.script`` compiles a function anew
+    once it has run a few times: its sums then have another order."""
+    ones, others = (
+        {_call(e): e.value for e in record.events if e.value is not None and not e.python_number}
+        for record in (first, second)
+    )
+    return (
+        bool(ones)
+        and ones.keys() == others.keys()
+        and all(
+            same(value, others[call], ROUNDING * abs(value) + ROUNDING)
+            for call, value in ones.items()
+        )
+    )
 
 
 def _parted(one: _Mark, other: _Mark | None) -> bool:
