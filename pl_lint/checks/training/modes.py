@@ -27,6 +27,11 @@ def judge_modes(view: View, into: Gathering) -> None:
         _judge_part(view, part, into)
 
 
+def within(name: str, part: str) -> bool:
+    """As ``inside``; everything is within the module itself."""
+    return not part or inside(name, part)
+
+
 def _is_left_behind(view: View, change: ModeChange) -> bool:
     """The whole module is in another mode after a hook than before it, and works on in it; of its
     layers alone, those that training mode matters to and that were trained in it before."""
@@ -62,35 +67,47 @@ def _left_behind(view: View, change: ModeChange) -> Finding:
 def _trained_in_eval(view: View) -> Iterator[Part]:
     """Containers in evaluation mode whose parameters are trained nevertheless, outermost first."""
     found: list[Part] = []
-    for part in sorted(view.story.parts, key=lambda part: part.name.count(".")):
-        if part.in_eval and part.name and not any(inside(part.name, up.name) for up in found):
+    for part in sorted(view.story.parts, key=lambda part: (part.name.count("."), part.name)):
+        if part.in_eval and not any(within(part.name, up.name) for up in found):
             found.append(part)
     yield from (part for part in found if _learns(view, part) and _matters(view, part))
 
 
 def _learns(view: View, part: Part) -> bool:
-    return any(s.moved and inside(s.name, part.name) for s in view.story.parameters)
+    return any(s.moved and within(s.name, part.name) for s in view.story.parameters)
 
 
 def _matters(view: View, part: Part) -> bool:
     """Whether training mode would make a difference. A single layer in evaluation mode was chosen:
     batch norm is often kept there."""
-    inner = [each for each in view.story.parts if inside(each.name, part.name)]
-    return len(inner) > 1 and any(each.sensitive and each.modes == ("eval",) for each in inner)
+    inner = [each for each in view.story.parts if within(each.name, part.name)]
+    return len(inner) > 1 and bool(_switched_off(view, part))
+
+
+def _switched_off(view: View, part: Part) -> list[Part]:
+    """The dropouts and batch norms of a part that ran in evaluation mode only, among layers that
+    learn."""
+    moved = [story.name for story in view.story.parameters if story.moved]
+    return [
+        each
+        for each in view.story.parts
+        if each.sensitive and each.modes == ("eval",) and within(each.name, part.name)
+        if any(within(name, each.name.rpartition(".")[0]) for name in moved)
+    ]
 
 
 def _judge_part(view: View, part: Part, into: Gathering) -> None:
-    inner = [each for each in view.story.parts if inside(each.name, part.name) and each.sensitive]
+    off, who = _switched_off(view, part)[0], f"self.{part.name}" if part.name else "self"
     text = (
-        f"self.{part.name} is trained in evaluation mode: {inner[0].kind} "
-        f"(self.{inner[0].name}) does there what it does in validation"
+        f"{who} is trained in evaluation mode: {off.kind} (self.{off.name}) does what it does in "
+        "validation"
     )
-    above = [each for each in view.story.parts if inside(part.name, each.name)]
+    above = [each for each in view.story.parts if within(part.name, each.name)]
     if any(each.chosen_mode for each in above) or _was_set(view, part):
         into.notes.append(f"{text}, by the code's own choice")
         return
     remedy = (
-        f"call self.{part.name}.train() in __init__ (from_pretrained() returns evaluation mode), "
+        f"call {who}.train() in __init__ (from_pretrained() returns evaluation mode), "
         "or freeze it: requires_grad_(False)"
     )
     into.findings.append(view.found("LTN714", text, view.place(part.name), remedy))
@@ -101,5 +118,5 @@ def _was_set(view: View, part: Part) -> bool:
     changed = any(
         part.name in change.parts and change.to == "eval" for change in view.story.mode_changes
     )
-    inner = [each for each in view.story.parts if inside(each.name, part.name)]
+    inner = [each for each in view.story.parts if within(each.name, part.name)]
     return changed or any("train" in each.modes for each in inner)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader, Dataset
 
 from pl_lint.facts.events import Note, RunError
@@ -22,6 +24,8 @@ from pl_lint.runtime.watching.cuts import FollowCuts
 STEPS = 20
 LARGE, FEW_STEPS = 2_000_000, 6
 """A module of more parameters than this is given fewer steps: each takes long."""
+LEAST, PATIENCE = 6, 8.0
+"""After so many seconds so many steps have to do."""
 LOOKED_AT = 3
 """Steps whose direction is measured; each costs a copy of all parameters."""
 
@@ -30,26 +34,26 @@ def overfit(
     subject: Subject, directory: Path, notes: list[Note]
 ) -> tuple[Overfitting, tuple[CutGraph, ...]]:
     """The losses of one batch, and the calls at which the graph of the first step ends."""
-    _repeat_one_batch(subject, _steps_for(subject.module))
     descent, cuts = Descent(), FollowCuts(subject.module)
     errors: list[RunError] = []
-    trainer = make_trainer(
-        subject,
-        directory,
-        [descent.callback(subject)],
-        max_epochs=1,
-        limit_val_batches=0,
-        num_sanity_val_steps=0,
-        accumulate_grad_batches=1,
-    )
     with caught(errors, "fit"), _following_first_step(subject.module, cuts):
+        _repeat_one_batch(subject, _steps_for(subject.module))
+        trainer = make_trainer(
+            subject,
+            directory,
+            [descent.callback(subject)],
+            max_epochs=1,
+            limit_val_batches=0,
+            num_sanity_val_steps=0,
+            accumulate_grad_batches=1,
+        )
         trainer.fit(subject.module, **subject.supply.arguments("fit"))
     notes += [Note("one batch", str(error)) for error in errors]
     return descent.told(), cuts.found()
 
 
 def _steps_for(module: torch.nn.Module) -> int:
-    size = sum(parameter.numel() for parameter in module.parameters())
+    size = sum(p.numel() for p in module.parameters() if not is_lazy(p))
     return STEPS if size <= LARGE else FEW_STEPS
 
 
@@ -108,6 +112,7 @@ class Descent:
         self.losses: list[float] = []
         self.ascents = 0
         self.descents = 0
+        self.begun = time.monotonic()
         self._before: list[torch.Tensor] = []
 
     def callback(self, subject: Subject) -> Any:
@@ -126,11 +131,16 @@ class Descent:
                 if pl_module.automatic_optimization and isinstance(loss, torch.Tensor):
                     diary.look(pl_module)
                     diary.losses.append(float(loss))
+                enough = len(diary.losses) >= LEAST or not pl_module.automatic_optimization
+                if enough and time.monotonic() - diary.begun > PATIENCE:
+                    trainer.should_stop = True
 
         return Descending()
 
     def remember(self, module: torch.nn.Module) -> None:
-        self._before = [parameter.detach().clone() for parameter in module.parameters()]
+        parameters = list(module.parameters())
+        if not any(map(is_lazy, parameters)):
+            self._before = [parameter.detach().clone() for parameter in parameters]
 
     def look(self, module: torch.nn.Module) -> None:
         """The product of the gradient and of what the optimizer did: negative on the way down."""

@@ -15,6 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from torch.nn.parameter import is_lazy
 from torch.optim.optimizer import (
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
@@ -71,6 +72,7 @@ class GradientDiary:
     seen: dict[str, _Seen] = field(default_factory=dict)
     stepped: dict[int, _Stepped] = field(default_factory=dict)
     active: bool = False
+    in_training_step: Callable[[], bool] = lambda: False
     _before: dict[str, torch.Tensor] = field(default_factory=dict)
 
     @contextmanager
@@ -90,7 +92,8 @@ class GradientDiary:
 
     def begin(self) -> None:
         self.active = True
-        self._before = {name: p.detach().clone() for name, p in self.module.named_parameters()}
+        named = self.module.named_parameters()
+        self._before = {name: p.detach().clone() for name, p in named if not is_lazy(p)}
 
     def meet(self, optimizers: Iterable[torch.optim.Optimizer]) -> None:
         """Learn of the optimizers that ``configure_optimizers`` returned."""
@@ -142,7 +145,9 @@ class GradientDiary:
     def _before_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         if self.active:
             each = self._of(optimizer)
-            each.nested += each.depth > 0
+            # An optimizer's own step may call that of its base class; inside training_step nobody
+            # but the user's code does.
+            each.nested += each.depth > 0 and self.in_training_step()
             each.depth += 1
 
     def _after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:

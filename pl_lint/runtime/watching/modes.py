@@ -55,6 +55,7 @@ class ModeDiary:
     counted: int = 0
     changes: list[ModeChange] = field(default_factory=list)
     hook_calls: dict[str, int] = field(default_factory=dict)
+    running: list[str] = field(default_factory=list)
     _calls: dict[int, _Calls] = field(default_factory=dict)
     _in_eval: frozenset[str] = frozenset()
 
@@ -90,15 +91,25 @@ class ModeDiary:
         @functools.wraps(original)
         def call(trainer: Any, hook_name: str, *args: Any, **kwargs: Any) -> Any:
             self.hook_calls[hook_name] = self.hook_calls.get(hook_name, 0) + 1
-            place = own_method(self.module, hook_name)
-            if place is None or hook_name.endswith(_ABOUT_MODES):
-                return original(trainer, hook_name, *args, **kwargs)
-            before = self._modes()
-            answer = original(trainer, hook_name, *args, **kwargs)
-            self._compare(hook_name, before, place)
-            return answer
+            self.running.append(hook_name)
+            try:
+                return self._compared(functools.partial(original, trainer), hook_name, args, kwargs)
+            finally:
+                self.running.pop()
 
         return call
+
+    def _compared(
+        self, call: Callable[..., Any], hook: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """The hook's answer; if it is the user's own, the modes are looked at before and after."""
+        place = own_method(self.module, hook)
+        if place is None or hook.endswith(_ABOUT_MODES):
+            return call(hook, *args, **kwargs)
+        before = self._modes()
+        answer = call(hook, *args, **kwargs)
+        self._compare(hook, before, place)
+        return answer
 
     def _modes(self) -> dict[str, bool]:
         return {name: child.training for name, child in self.module.named_modules()}

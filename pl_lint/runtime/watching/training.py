@@ -42,6 +42,7 @@ class TrainingDiary:
     def __post_init__(self) -> None:
         self.gradients = GradientDiary(self.module)
         self.modes = ModeDiary(self.module)
+        self.gradients.in_training_step = lambda: "training_step" in self.modes.running
 
     @contextmanager
     def watching(self) -> Iterator[None]:
