@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 from hypothesis import assume, given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from pl_lint.checks.logged_values.cause import Moved
 from pl_lint.checks.logged_values.causes import cause_in_replay, cause_of_moving
 from pl_lint.checks.values.numbers import far, same, tolerance, weighted_mean
-from pl_lint.facts.events import Batching, EvaluationPass, LogEvent, Replay
+from pl_lint.facts.events import Accumulator, Batching, EvaluationPass, LogEvent, Replay
 from pl_lint.findings import Location
 
 HERE = Location("model.py", 7)
@@ -71,6 +72,7 @@ def test_averages_are_named_by_what_was_averaged(
     rows: list[tuple[float, int, int]], true: float, operation: str
 ) -> None:
     assume(far(mean(rows, counted(rows)), true, tolerance(true)))
+    assume(all(value for value, _, _ in rows))  # a batch of nothing is another cause
     codes = {"compute": "LTN101", "forward": "LTN102", "forward-dict": "LTN213", "": "LTN103"}
     origin = f"{operation}:val_f1" if operation else ""
     assert cause_of_moving(moved(rows, true, counted(rows), origin)).code == codes[operation]
@@ -95,12 +97,75 @@ def test_a_number_that_no_formula_gives_is_not_explained(
     assert cause_of_moving(moved(rows, true, counted(rows), logged=logged)).code == "LTN100"
 
 
-@given(numbers, numbers, st.sampled_from(("LTN201", "LTN203", "LTN204", "LTN101", "LTN102")))
+def added_up(
+    rows: list[tuple[float, int, int]], true: float, logged: float, kept: Accumulator
+) -> Moved:
+    """A value logged at the end of the epoch, from what the module kept of its batches."""
+    batching = Batching("usual", tuple(n for _, n, _ in rows))
+    cut = EvaluationPass("validate", batching, accumulators=(kept,))
+    return Moved("val", logged, true, cut, cut, ones=None)
+
+
+def plain(rows: list[tuple[float, int, int]]) -> float:
+    return sum(value for value, _, _ in rows) / len(rows)
+
+
+@given(batches(), st.booleans())
+def test_batch_means_that_a_module_keeps_lack_their_weights(
+    rows: list[tuple[float, int, int]], in_list: bool
+) -> None:
+    true, logged = mean(rows, counted(rows)), plain(rows)
+    assume(far(logged, true, tolerance(true)))
+    values = tuple(value for value, _, _ in rows)
+    sums = tuple(itertools.accumulate(values))
+    kept = Accumulator("losses", "", values if in_list else sums, in_list)
+    assert cause_of_moving(added_up(rows, true, logged, kept)).code == "LTN218"
+
+
+@given(batches(), numbers)
+def test_batch_values_that_no_weights_make_true_are_averages(
+    rows: list[tuple[float, int, int]], true: float
+) -> None:
+    logged, weighted = plain(rows), mean(rows, counted(rows))
+    within = max(tolerance(true) * 5, abs(logged - true) / 10)
+    assume(far(logged, true, tolerance(true)) and abs(weighted - true) > within)
+    kept = Accumulator("scores", "", tuple(value for value, _, _ in rows), is_list=True)
+    assert cause_of_moving(added_up(rows, true, logged, kept)).code == "LTN103"
+
+
+@given(batches(), st.sampled_from(("bfloat16", "float16")), st.booleans())
+def test_a_sum_in_half_precision_explains_what_rounding_explains(
+    rows: list[tuple[float, int, int]], dtype: str, in_metric: bool
+) -> None:
+    true = 100.0
+    logged = true * (1 + 2.0**-11)
+    sums = tuple(itertools.accumulate(value for value, _, _ in rows))
+    kept = Accumulator("mse.total" if in_metric else "total", dtype, sums)
+    code = cause_of_moving(added_up(rows, true, logged, kept)).code
+    assert code == ("LTN209" if in_metric else "LTN210")
+    assert cause_of_moving(added_up(rows, true, 2 * true, kept)).code == "LTN100"
+
+
+@given(batches())
+def test_batches_without_anything_to_count_are_a_note(rows: list[tuple[float, int, int]]) -> None:
+    rows = [(value, n, other) for value, n, other in rows if value != 0.0]
+    assume(rows)
+    true = mean(rows, counted(rows))
+    empty = [(0.0, 7, 1), *rows]
+    assume(far(mean(empty, counted(empty)), true, tolerance(true)))
+    cause = cause_of_moving(moved(empty, true, counted(empty)))
+    assert (cause.code, cause.counts) == ("LTN105", False)
+
+
+REPLAYED = ("LTN201", "LTN203", "LTN204", "LTN212", "LTN134", "LTN135", "LTN116")
+
+
+@given(numbers, numbers, st.sampled_from((*REPLAYED, "LTN101", "LTN102")))
 def test_a_replay_is_explained_by_the_formula_that_gives_its_number(
     true: float, logged: float, code: str
 ) -> None:
     assume(far(logged, true, tolerance(true)))
-    formulas = dict.fromkeys(("LTN201", "LTN203", "LTN204", "LTN101", "LTN102"), true)
+    formulas = dict.fromkeys((*REPLAYED, "LTN101", "LTN102"), true)
     replay = Replay("val", "validate", 1, "f1", "F1Score", "object", logged, true, formulas)
     assert cause_in_replay(replay).code == "LTN100"
     explained = Replay(**{**vars(replay), "formulas": {**formulas, code: logged}})

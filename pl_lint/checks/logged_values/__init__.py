@@ -38,13 +38,22 @@ def logged_values(runs: Runs) -> Result:
     the fit is repeated without the sanity check: what earlier batches left behind moves. Batch
     sizes are counted by pl-lint's own loader, never taken from Lightning.
 
+    What else is looked at:
+    Each of several dataloaders alone, the others empty. What the module adds up itself, in numbers,
+    lists and metrics. What monitors saw at the moment when they looked. NaN and Inf: the run is
+    repeated, and followed to the operation that made the first of them out of finite numbers.
+
     What it can say:
     A wrong value is reported with the mistake whose formula reproduces it: an averaged `compute()`
     (LTN101), an averaged forward value (LTN102, LTN213), an averaged function (LTN103), a wrong
-    batch size (LTN104), batch means without weights (LTN218), a metric shared between stages
-    (LTN201), one that is never reset (LTN203) or still holds the sanity check's batches (LTN204). A
-    ratio inside the batch, such as a loss with `ignore_index`, moves a little when batches change;
-    it is a note (LTN105), not a failure.
+    batch size (LTN104), a sum or maximum of means (LTN121), batch means without weights (LTN218),
+    sums in half precision (LTN209, LTN210). A metric shared between stages (LTN201), dataloaders
+    (LTN116) or collections (LTN212), one that is never reset (LTN203), reset too early (LTN134),
+    given its batches twice (LTN135) or not at all (LTN133), or that still holds the sanity check's
+    (LTN204). A monitor that sees the last batch (LTN112) or another stage's value (LTN113). NaN or
+    Inf (LTN728). Notes, not failures, are a ratio inside the batch, such as a loss with
+    `ignore_index`, which moves a little when batches change (LTN105), the curve of steps where
+    batches are accumulated (LTN128), and a metric that is undefined on finite inputs.
 
     When it passes:
     Only if a mistake could have shown: the per-batch values differ, or a known mistake's formula is
