@@ -24,6 +24,10 @@ from pl_lint.findings import Finding
 _CALL = "fit(ckpt_path=...)"
 _MODE = "mode of "
 _NOT_STARTED = "and Lightning calls no on_train_epoch_start in an epoch that it goes on with"
+_LIGHTNINGS = (
+    "checkpoints are saved inside an epoch: Lightning does not keep the place in a plain "
+    "DataLoader, and a resumed fit reads the first samples of its epoch again; here pl-lint kept it"
+)
 _OTHER_RUN = "is not the run that was interrupted"
 _PAIR_HOOKS = "write on_load_checkpoint beside on_save_checkpoint, with the same keys"
 _SEED_DATA = (
@@ -63,6 +67,8 @@ def judge_resuming(runs: Runs, case: CaseFacts, into: Gathering) -> None:
     if record.from_epoch.error is not None:
         _add(_resume_error(record.from_epoch.error, case), into)
         return
+    if any(watcher.by_steps for watcher in whole.watchers):
+        into.notes.append(_LIGHTNINGS)
     said = _judge_from(_EPOCH_END, record.from_epoch, _NOTHING, runs, case, into)
     if record.from_middle is None:
         into.untriggered.append("resuming inside an epoch: there is no middle to resume from")

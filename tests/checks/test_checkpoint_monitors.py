@@ -1,0 +1,91 @@
+"""What the checkpoint check knows of directions, and what its runs leave alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pl_lint.checks.checkpoint import checkpoint
+from pl_lint.facts.directions import higher_by_name
+from pl_lint.findings import Finding, Status
+from pl_lint.runtime.battery import Battery
+from pl_lint.runtime.isolation.runs import Runner
+from pl_lint.runtime.specs import CaseRef
+
+CASE = '''
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch.utils.data import DataLoader, TensorDataset
+
+import pl_lint
+
+
+class Named(L.LightningModule):
+    """Its accuracy is computed by hand: only its name says that it should rise."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Linear(3, 2)
+
+    def training_step(self, batch, batch_idx):
+        return torch.nn.functional.cross_entropy(self.net(batch[0]), batch[1])
+
+    def validation_step(self, batch, batch_idx):
+        right = (self.net(batch[0]).argmax(dim=1) == batch[1]).float()
+        self.log("val_acc", right.mean())
+
+    def configure_callbacks(self):
+        return [ModelCheckpoint("kept_here", monitor="val_acc", mode=MODE)]
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+@pl_lint.case
+def named():
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(40, 3, generator=g)
+    loader = DataLoader(TensorDataset(x, (x[:, 0] > 0).long()), batch_size=16)
+    return Named(), {"train": loader, "val": loader}
+'''
+
+
+@pytest.mark.parametrize(
+    ("key", "higher"),
+    [
+        ("val_acc", True),
+        ("val/MulticlassF1Score", True),
+        ("valid/f1", True),
+        ("valAccuracy", True),
+        ("val_loss", False),
+        ("val/top5_error", False),
+        ("val_acc_loss", None),
+        ("mapped", None),
+        ("fid/test", False),
+        ("step", None),
+    ],
+)
+def test_a_name_says_its_direction_or_nothing(key: str, higher: bool | None) -> None:
+    assert higher_by_name(key) is higher
+
+
+@pytest.mark.parametrize(("mode", "codes"), [("min", ["LTN301"]), ("max", [])])
+def test_a_direction_by_name_is_a_suspicion(tmp_path: Path, mode: str, codes: list[str]) -> None:
+    file = tmp_path / "named.py"
+    file.write_text(CASE.replace("MODE", repr(mode)), encoding="utf-8")
+    found = findings_in(file)
+    assert [finding.code for finding in found] == codes
+    for finding in found:
+        assert finding.status is Status.SUSPECTED
+        assert "by its name" in finding.message
+        assert finding.location.line == 1 + CASE[: CASE.index("[ModelCheckpoint")].count("\n")
+
+
+def findings_in(file: Path) -> list[Finding]:
+    """Run in the directory of the case, where the callback that it configures would write."""
+    with Runner(file.parent / "runs", root=file.parent) as runner:
+        result = checkpoint(Battery(runner, CaseRef(str(file), "named")))
+    assert {path.name for path in file.parent.iterdir()} <= {file.name, "runs"}
+    return list(result.findings)
