@@ -52,14 +52,15 @@ class DrawnRun:
 class Observation:
     """What one run logged for whole epochs, in turn, and for each batch of training, by key.
 
-    ``weights`` is a fingerprint of those that it ended with, ``seen`` one of the batches of its last
-    validation.
+    ``weights`` is a fingerprint of those that it ended with, ``seen`` one of the batches of its
+    last validation. ``spacing`` is that of the numbers of keys that are logged in half precision.
     """
 
     epochs: tuple[EpochValues, ...] = ()
     steps: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     weights: str = ""
     seen: str = ""
+    spacing: Mapping[str, float] = field(default_factory=dict)
     error: RunError | None = None
 
 
@@ -103,7 +104,8 @@ class SmallestRun:
 
     ``cut`` and ``whole`` are its passes where it evaluates; ``events`` and ``replays`` are those of
     a fit. ``counts`` is how many samples each stage had: a small data set has fewer than were
-    drawn. ``ones`` is what the same samples log in batches of one.
+    drawn. ``ones`` is what the same samples log in batches of one,
+    ``apart`` says that ranks disagreed.
     """
 
     run: DrawnRun
@@ -114,6 +116,7 @@ class SmallestRun:
     replays: tuple[Replay, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     ones: float | None = None
+    apart: bool = False
 
 
 @dataclass(frozen=True)

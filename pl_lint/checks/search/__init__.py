@@ -8,7 +8,29 @@ from dataclasses import replace
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.search import oracle
 from pl_lint.checks.search.judging import judge_searched
+from pl_lint.checks.search.words import smallest_in_words
+from pl_lint.checks.sync_dist import sync_dist
+from pl_lint.facts.records import SearchRecord
 from pl_lint.findings import Finding, Location
+
+
+def _with_ranks(
+    record: SearchRecord, on_ranks: SearchRecord, runs: Runs, into: Gathering
+) -> SearchRecord:
+    """What lies on ranks and not in one process, where ranks can be compared at all. A key that
+    ``sync-dist`` reports is its business; here it is told in which smallest run it lies."""
+    told = {finding.evidence[0].key for finding in into.findings}
+    for searched in on_ranks.searched:
+        lying = [one for one in searched.smallest if one.lie and one.lie.key not in told]
+        known = _reported(sync_dist(runs)) if lying else set()
+        into.notes += [smallest_in_words(one) for one in lying if one.lie and one.lie.key in known]
+        new = tuple(one for one in lying if one.lie and one.lie.key not in known)
+        judge_searched(replace(searched, smallest=new), None, runs.case(), into)
+    return replace(record, searched=(*record.searched, *on_ranks.searched))
+
+
+def _reported(result: Result) -> set[str]:
+    return {evidence.key for finding in result.findings for evidence in finding.evidence}
 
 
 def _unique(findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -33,17 +55,20 @@ def search(runs: Runs) -> Result:
     How it is judged:
     Runs are drawn by hypothesis: evaluations of 1 to 9 samples in batches of 1 to 5; fits of a few
     batches that validate up to three times an epoch, with and without a sanity check; training
-    epochs with the weights held, with and without accumulation. Each starts from an untouched copy
-    of the module. An evaluation is held against all its samples in one batch, a fit against the
-    same training with nothing before its last validation, an accumulated epoch against one that is
-    not. A key that lies is given the smallest run in which it does, to be checked by hand. Values
-    that chance decides, keys that are declared `batch_dependent` and runs that raise are set aside.
+    epochs with the weights held, with and without accumulation; evaluations on two ranks. Each
+    starts from an untouched copy of the module, with weights that a little training gave. An
+    evaluation is held against all its samples in one batch of one process, a fit against the same
+    training with nothing before its last validation, an accumulated epoch against one that is not.
+    A key that lies is given the smallest run in which it does, to be checked by hand, and a script
+    that shows it with nothing but Lightning. Values that chance decides, best values of earlier
+    validations, keys that are declared `batch_dependent` and runs that raise are set aside.
 
     What it can say:
     The mistakes of `logged-values`, by the same formulas, on numbers that fit on a slip of paper;
     and those that only some settings show: what one validation leaves for the next of the same
     epoch, a value that is divided by the batches that are accumulated (LTN724), a last batch of one
-    sample. A number that no formula explains is LTN100.
+    sample. A number that no formula explains is LTN100. What lies on ranks alone is the business of
+    `sync-dist`: the smallest run is then a note. So is a batch so short that it makes no number.
 
     When it passes:
     Only if a logged value depends on the data: its truths over different samples differ. The result
@@ -58,6 +83,8 @@ def search(runs: Runs) -> Result:
         gathering.undecided.append(f"training a little raised {record.error}")
     for searched in record.searched:
         judge_searched(searched, record.recipe, case, gathering)
+    if {"validate", "test"} & set(case.stages):
+        record = _with_ranks(record, runs.searched_on_ranks(oracle.NAME), runs, gathering)
     gathering.findings = list(_unique(gathering.findings))
     result = gathering.result("it logs no epoch value")
     number = sum(searched.examples for searched in record.searched)

@@ -4,6 +4,7 @@ saw."""
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isfinite
 
 from pl_lint.checks.logged_values.causes import (
     UNKNOWN,
@@ -22,12 +23,23 @@ from pl_lint.facts.events import CaseFacts
 from pl_lint.facts.searches import ACCUMULATE, FIT, Lie, Recipe, Searched, SmallestRun
 from pl_lint.findings import Evidence, Finding
 
+NO_NUMBER = Cause(
+    UNKNOWN.code,
+    "a batch of so few samples makes no number, and so the epoch has none",
+    "leave such a batch out, or give what is divided a least size",
+    counts=False,
+)
+"""Nobody evaluates in batches of one; but a last batch may be as short."""
+
 
 def judge_searched(
     searched: Searched, recipe: Recipe | None, case: CaseFacts, into: Gathering
 ) -> None:
     for smallest in searched.smallest:
-        into.findings.append(_finding(smallest, recipe, case))
+        finding = _finding(smallest, recipe, case)
+        into.findings.append(finding)
+        if not finding.counts_for_runner:
+            into.notes.append(finding.message)
     lying = {smallest.lie.key for smallest in searched.smallest if smallest.lie is not None}
     into.passed += sum(_is_telling(name, searched) for name in searched.spread if not lying)
     into.undecided += [f"{key}: chance decides it" for key in searched.unsteady if key not in lying]
@@ -52,19 +64,25 @@ def _finding(smallest: SmallestRun, recipe: Recipe | None, case: CaseFacts) -> F
         logged=lie.logged,
         true=lie.true,
         tolerance=lie.tolerance,
-        world=ONE_PROCESS,
+        world=ONE_PROCESS
+        if smallest.run.ranks == 1
+        else f"{smallest.run.ranks} gloo ranks, CPU, fp32",
         how=f"{run_in_words(smallest)}; the truth is {reference_in_words(smallest.run)}",
     )
     events = smallest.cut.events if smallest.cut is not None else smallest.events
     found = wrong_value(cause, lie.key, evidence, place_of(events, lie.key, lie.stage, case), case)
     return replace(
         found,
-        message=smallest_in_words(smallest, lie, cause),
-        script=script(recipe, smallest, lie) if recipe is not None else "",
+        message=f"{smallest_in_words(smallest)}: {cause.formula}",
+        script=script(recipe, smallest, lie) if recipe and smallest.run.ranks == 1 else "",
     )
 
 
 def _cause(smallest: SmallestRun, lie: Lie) -> Cause:
+    if not isfinite(lie.logged):
+        return NO_NUMBER
+    if smallest.run.ranks > 1:
+        return _cause_on_ranks(smallest)
     if smallest.run.program == FIT:
         return _cause_in_fit(smallest, lie)
     if smallest.run.program == ACCUMULATE:
@@ -72,6 +90,20 @@ def _cause(smallest: SmallestRun, lie: Lie) -> Cause:
     assert smallest.cut is not None and smallest.whole is not None
     moved = Moved(lie.key, lie.logged, lie.true, smallest.cut, smallest.whole, smallest.ones)
     return cause_of_moving(moved)
+
+
+def _cause_on_ranks(smallest: SmallestRun) -> Cause:
+    if smallest.apart:
+        return Cause(
+            "LTN106",
+            "each rank logs what its own samples say",
+            "pass sync_dist=True to self.log, or log a torchmetrics object",
+        )
+    return Cause(
+        "LTN109",
+        "the ranks agree on a number that is not that of all samples",
+        "log a torchmetrics object, or gather what it is computed from: self.all_gather(...)",
+    )
 
 
 def _cause_in_fit(smallest: SmallestRun, lie: Lie) -> Cause:

@@ -16,11 +16,13 @@ from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, Lie, Observation
 
 NAME = f"{__name__}:lies"
 """How a search asks for it."""
+ROUNDINGS = 4
+"""By so many units in the last place may a mean of values in half precision be off."""
 
 
 def lies(run: DrawnRun, logged: Observation, true: Observation, case: CaseFacts) -> tuple[Lie, ...]:
     """The keys that a run logged otherwise than its reference."""
-    found = _differing(logged.epochs, true.epochs, case)
+    found = _differing(logged, true, case)
     if run.program == FIT:
         return tuple(lie for lie in found if _is_of_validation(lie, run, logged.epochs))
     if run.program == ACCUMULATE:
@@ -28,19 +30,18 @@ def lies(run: DrawnRun, logged: Observation, true: Observation, case: CaseFacts)
     return tuple(found)
 
 
-def _differing(
-    logged: Sequence[EpochValues], true: Sequence[EpochValues], case: CaseFacts
-) -> Iterator[Lie]:
+def _differing(logged: Observation, true: Observation, case: CaseFacts) -> Iterator[Lie]:
     """The last epoch of each stage against that of the reference."""
-    truths = {epoch.stage: epoch.values for epoch in true}
-    for stage, values in {epoch.stage: epoch.values for epoch in logged}.items():
+    truths = {epoch.stage: epoch.values for epoch in true.epochs}
+    for stage, values in {epoch.stage: epoch.values for epoch in logged.epochs}.items():
         for key, value in values.items():
             right = truths.get(stage, {}).get(key)
             if right is None or isnan(right) or key in case.batch_dependent:
                 continue  # NaN is no truth to hold a number against
             within = value_tolerance(case, key, right)
-            if far(value, right, within):
-                yield Lie(stage, key, value, right, within)
+            rounded = ROUNDINGS * logged.spacing.get(key, 0.0) * abs(right)
+            if far(value, right, within) and not same(value, right, rounded):
+                yield Lie(stage, key, value, right, max(within, rounded))
 
 
 def _is_of_validation(lie: Lie, run: DrawnRun, epochs: Sequence[EpochValues]) -> bool:

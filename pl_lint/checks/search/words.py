@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.checks.logged_values.causes import Cause
 from pl_lint.checks.logged_values.reporting import STAGE_WORDS
 from pl_lint.checks.values.numbers import shown
-from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, Lie, SmallestRun
+from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, SmallestRun
 
 
-def smallest_in_words(smallest: SmallestRun, lie: Lie, cause: Cause) -> str:
+def smallest_in_words(smallest: SmallestRun) -> str:
     """``'val_f1' lies in 3 samples, batch size 2: logged 0.75, true 0.667``."""
+    lie = smallest.lie
+    assert lie is not None
     return (
         f"{lie.key!r} lies in {'; '.join(_settings(smallest.run))}: "
-        f"logged {shown(lie.logged)}, true {shown(lie.true)}: {cause.formula}"
+        f"logged {shown(lie.logged)}, true {shown(lie.true)}"
     )
 
 
@@ -25,6 +26,8 @@ def run_in_words(smallest: SmallestRun) -> str:
     if run.program == ACCUMULATE:
         return "an epoch of training with the weights held"
     assert smallest.cut is not None
+    if run.ranks > 1:
+        return f"{STAGE_WORDS[run.program]} on {run.ranks} ranks, {run.samples // run.ranks} each"
     sizes = ", ".join(map(str, smallest.cut.batching.sizes))
     return f"{STAGE_WORDS[run.program]} in batches of {sizes}"
 
@@ -34,13 +37,15 @@ def reference_in_words(run: DrawnRun) -> str:
         return "the same fit with that validation only"
     if run.program == ACCUMULATE:
         return "the same batches without accumulation"
-    return "all samples in one batch"
+    return "all samples in one batch" + " of one process" * (run.ranks > 1)
 
 
 def _settings(run: DrawnRun) -> Iterator[str]:
     yield f"{run.samples} sample{'s' * (run.samples != 1)}, batch size {run.batch_size}"
     if run.shuffled:
         yield "in another order"
+    if run.ranks > 1:
+        yield f"{run.ranks} ranks"
     if run.program == ACCUMULATE:
         yield f"accumulate_grad_batches={run.accumulate}"
     if run.program == FIT:

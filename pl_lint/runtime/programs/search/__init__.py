@@ -20,19 +20,21 @@ from pl_lint.facts.searches import (
     TEST,
     VALIDATE,
     DrawnRun,
-    Lie,
     Searched,
     SmallestRun,
 )
 from pl_lint.runtime.programs import evaluate
 from pl_lint.runtime.programs.common import fresh
 from pl_lint.runtime.programs.search.making import Maker, go, prepare, quick_trainers
-from pl_lint.runtime.programs.search.seeking import Key, Oracle, Seeker
+from pl_lint.runtime.programs.search.ranks import on_ranks
+from pl_lint.runtime.programs.search.seeking import Oracle, Seeker
+from pl_lint.runtime.programs.search.space import drawn
 from pl_lint.runtime.programs.search.training import train
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.metrics import MetricTap
 from pl_lint.runtime.watching.recorder import Recorder
 from pl_lint.runtime.watching.watcher import watcher
+from pl_lint.runtime.worlds import World
 
 SHARES = {VALIDATE: 1.0, TEST: 0.5, FIT: 0.5, ACCUMULATE: 0.5}
 """Of the examples asked for, how many each program draws: fits cost twice as much, and test
@@ -47,11 +49,15 @@ def run(spec: RunSpec, directory: Path, rank: int) -> SearchRecord:
     subject = fresh(spec)
     facts = subject.facts()
     with quick_trainers(subject.namespace):
-        trained = train(spec, directory)
+        trained = train(replace(spec, world=World()), directory / f"searched-{rank}.pt")
         if trained.error is not None:
             return SearchRecord(rank=rank, case=facts, error=trained.error)
         if trained.weights is not None:
             spec = replace(spec, inputs={"weights": str(trained.weights)})
+        if spec.world.ranks > 1:
+            oracle = _named(spec.options["oracle"])
+            searched = on_ranks(spec, directory, rank, oracle, facts)
+            return SearchRecord(rank=rank, case=facts, searched=searched)
         seekers = _seekers(spec, directory, facts, subject.module.automatic_optimization)
         searched = tuple(_searched(seeker, spec, directory, rank) for seeker in seekers)
     return SearchRecord(rank=rank, case=facts, searched=searched, recipe=trained.recipe)
@@ -70,8 +76,8 @@ def _seekers(
             maker=Maker(spec, directory),
             oracle=_named(spec.options["oracle"]),
             case=facts,
+            strategy=drawn(program, accumulates),
             seconds=(until - time.monotonic()) * share,
-            accumulates=accumulates,
             examples=max(1, round(spec.options["examples"] * SHARES[program])),
         )
 
@@ -96,13 +102,9 @@ def _searched(seeker: Seeker, spec: RunSpec, directory: Path, rank: int) -> Sear
     smallest = [
         replace(watched[run], lie=lie, ones=seeker.in_ones(run, key))
         for key, run in found.items()
-        if (lie := _lie(seeker, run, key)) is not None
+        if (lie := seeker.lie(run, key)) is not None
     ]
     return replace(seeker.searched(), smallest=tuple(smallest))
-
-
-def _lie(seeker: Seeker, run: DrawnRun, key: Key) -> Lie | None:
-    return next((lie for lie in seeker.lies(run) if (lie.stage, lie.key) == key), None)
 
 
 def _watched(run: DrawnRun, spec: RunSpec, directory: Path, rank: int) -> SmallestRun:

@@ -19,11 +19,12 @@ from unittest.mock import patch
 
 import numpy
 import torch
+from torch import distributed
 from torch.utils._pytree import tree_leaves
 
 from pl_lint.facts.events import EpochValues, RunError
 from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, Observation
-from pl_lint.runtime.data import Cut, as_list, like
+from pl_lint.runtime.data import Cut, NotRebuilt, as_list, like, samples_of
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.programs.common import (
     Subject,
@@ -41,6 +42,7 @@ from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.metrics import scalar
 
 ONCE_MORE = -1
+HALF = (torch.float16, torch.bfloat16)
 
 
 @contextmanager
@@ -89,7 +91,7 @@ class Maker:
         if errors:
             return Observation(error=errors[0])
         steps = {key: tuple(values) for key, values in noted.steps.items()}
-        return Observation(tuple(noted.epochs), steps, weights, noted.seen)
+        return Observation(tuple(noted.epochs), steps, weights, noted.seen, noted.spacing)
 
 
 def _weights(module: torch.nn.Module) -> str:
@@ -100,7 +102,8 @@ def prepare(subject: Subject, run: DrawnRun) -> dict[str, list[tuple[int, ...]]]
     """Cut the data as the run asks for; returns the batch sizes by stage and dataloader."""
     batches = Cut("drawn", run.batch_size, run.shuffled)
     if run.program not in (FIT, ACCUMULATE):
-        return {run.program: serve(subject, run.program, batches, run.samples)}
+        shard = (distributed.get_rank(), run.ranks) if run.ranks > 1 else (0, 1)
+        return {run.program: serve(subject, run.program, batches, run.samples, shard)}
     trained = run.samples if run.program == ACCUMULATE else run.batch_size * run.training_batches
     sizes = {"train": serve(subject, "train", Cut("drawn", run.batch_size), trained)}
     if "validate" in subject.stages:
@@ -109,10 +112,22 @@ def prepare(subject: Subject, run: DrawnRun) -> dict[str, list[tuple[int, ...]]]
     return sizes
 
 
-def serve(subject: Subject, stage: str, cut: Cut, samples: int) -> list[tuple[int, ...]]:
-    sizes = cut_stage(subject, stage, cut, samples)
+def serve(
+    subject: Subject, stage: str, cut: Cut, samples: int, shard: tuple[int, int] = (0, 1)
+) -> list[tuple[int, ...]]:
+    """Ranks share all the samples that were asked for, or none."""
+    if shard[1] > 1:
+        subject.supply.change(stage, functools.partial(_with_enough, samples=samples))
+    sizes = cut_stage(subject, stage, cut, samples, shard)
     subject.supply.change(stage, _with_own_generators)
     return sizes
+
+
+def _with_enough(loaders: Any, samples: int) -> Any:
+    for loader in as_list(loaders):
+        if len(samples_of(loader, samples)) < samples:
+            raise NotRebuilt(f"it has fewer than {samples} samples to share")
+    return loaders
 
 
 def _with_own_generators(loaders: Any) -> Any:
@@ -209,6 +224,7 @@ class Noted:
     epochs: list[EpochValues] = field(default_factory=list)
     steps: dict[str, list[float]] = field(default_factory=dict)
     seen: str = ""
+    spacing: dict[str, float] = field(default_factory=dict)
     _keys: dict[bool, set[str]] = field(default_factory=dict)
 
     @contextmanager
@@ -223,6 +239,8 @@ class Noted:
         def log(results: Any, fx: str, name: str, value: Any, *args: Any, **kwargs: Any) -> Any:
             if kwargs.get("on_epoch"):
                 self._keys.setdefault(results.training, set()).add(name)
+            if isinstance(value, torch.Tensor) and value.dtype in HALF:
+                self.spacing[name] = torch.finfo(value.dtype).eps
             number = scalar(value) if results.training else None
             if number is not None:
                 self.steps.setdefault(name, []).append(number)

@@ -18,7 +18,7 @@ from hypothesis.strategies import SearchStrategy
 from pl_lint.facts.events import CaseFacts
 from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, Lie, Observation, Searched
 from pl_lint.runtime.programs.search.making import Maker
-from pl_lint.runtime.programs.search.space import drawn, other_order, reference
+from pl_lint.runtime.programs.search.space import other_order, reference
 
 Oracle = Callable[[DrawnRun, Observation, Observation, CaseFacts], tuple[Lie, ...]]
 """Which keys a run logged otherwise than its reference. Pure: it sees numbers only."""
@@ -42,9 +42,9 @@ class Seeker:
     maker: Maker
     oracle: Oracle
     case: CaseFacts
-    seconds: float
-    accumulates: bool
+    strategy: SearchStrategy[DrawnRun]
     examples: int
+    seconds: float = math.inf
     drawn: set[DrawnRun] = field(default_factory=set)
     reasons: dict[DrawnRun, str] = field(default_factory=dict)
     unsteady: set[Key] = field(default_factory=set)
@@ -56,7 +56,7 @@ class Seeker:
     def seek(self) -> dict[Key, DrawnRun]:
         """The smallest run that lies, by stage and key."""
         self.deadline = time.monotonic() + self.seconds
-        hypothesis_draws(self._strategy, self.examples, self._visit, (Phase.generate,))
+        hypothesis_draws(self.strategy, self.examples, self._visit, (Phase.generate,))
         room = len(self.maker.made) + SHRINKING
         return {key: self._smallest(key, room) for key in self.first}
 
@@ -79,6 +79,10 @@ class Seeker:
             cut_short=time.monotonic() > self.deadline,
         )
 
+    def lie(self, run: DrawnRun, key: Key) -> Lie | None:
+        """What a run says of one key."""
+        return next((lie for lie in self.lies(run) if (lie.stage, lie.key) == key), None)
+
     def lies(self, run: DrawnRun) -> tuple[Lie, ...]:
         """What this run logged wrongly, as far as neither chance nor rounding explains it."""
         logged, true = self.maker.make(run), self.maker.make(reference(run))
@@ -89,10 +93,6 @@ class Seeker:
         self._remember(true)
         found = self.oracle(run, logged, true, self.case)
         return tuple(lie for lie in found if self._is_steady(lie, run) and self._is_firm(lie, run))
-
-    @property
-    def _strategy(self) -> SearchStrategy[DrawnRun]:
-        return drawn(self.program, self.accumulates)
 
     def _visit(self, run: DrawnRun) -> None:
         if time.monotonic() > self.deadline or self._is_hopeless:
@@ -122,7 +122,7 @@ class Seeker:
 
         try:
             phases = (Phase.generate, Phase.shrink)
-            hypothesis_draws(self._strategy, self.examples, visit, phases)
+            hypothesis_draws(self.strategy, self.examples, visit, phases)
         except _Lies:
             pass
         return found[-1]  # hypothesis ends with the smallest

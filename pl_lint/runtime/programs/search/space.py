@@ -64,7 +64,7 @@ def reference(run: DrawnRun) -> DrawnRun:
         return replace(run, interval=ONCE, sanity_steps=0)
     if run.program == ACCUMULATE:
         return replace(run, accumulate=1)
-    return replace(run, batch_size=run.samples, shuffled=False)
+    return replace(run, batch_size=run.samples, shuffled=False, ranks=1)
 
 
 def other_order(run: DrawnRun) -> DrawnRun:

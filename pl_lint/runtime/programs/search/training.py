@@ -45,7 +45,8 @@ class Trained:
     error: RunError | None = None
 
 
-def train(spec: RunSpec, directory: Path) -> Trained:
+def train(spec: RunSpec, file: Path) -> Trained:
+    """Train the case of ``spec`` and leave the weights in ``file``."""
     subject = fresh(spec)
     loaders: dict[str, Any] = {}
     for stage in subject.stages:
@@ -53,10 +54,9 @@ def train(spec: RunSpec, directory: Path) -> Trained:
     sizes: dict[str, list[tuple[int, ...]]] = {}
     errors: list[RunError] = []
     with caught(errors, "train"):
-        sizes = _fit(subject, directory)
+        sizes = _fit(subject, file.parent)
     if errors or not sizes:
         return Trained(None, None, errors[0] if errors else None)
-    file = directory / "searched.pt"
     torch.save(subject.module.state_dict(), file)
     return Trained(file, _recipe(spec, loaders, sizes, file))
 

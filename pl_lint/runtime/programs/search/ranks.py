@@ -1,0 +1,112 @@
+"""Searching runs on several ranks that have met once: a Trainer each, and milliseconds an example.
+
+All ranks draw the same runs, because hypothesis draws the same ones everywhere and what it is told
+of them has been gathered. What single processes have to say (the weights, the truths) is made
+before the ranks meet: afterwards a metric would speak for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from hypothesis import strategies as st
+from torch import distributed
+
+from pl_lint.facts.events import USUAL, CaseFacts, EpochValues, EvaluationPass
+from pl_lint.facts.searches import TEST, VALIDATE, DrawnRun, Observation, Searched, SmallestRun
+from pl_lint.runtime.programs import evaluate
+from pl_lint.runtime.programs.search.making import Maker
+from pl_lint.runtime.programs.search.seeking import Oracle, Seeker
+from pl_lint.runtime.programs.search.space import other_order, reference
+from pl_lint.runtime.specs import RunSpec
+from pl_lint.runtime.worlds import World
+
+PATIENCE = 5.0
+"""Seconds that a rank waits for another one in so small a run."""
+LARGEST, MOST_BATCHES = 2, 2
+
+
+def on_ranks(
+    spec: RunSpec, directory: Path, rank: int, oracle: Oracle, facts: CaseFacts
+) -> tuple[Searched, ...]:
+    """The search of one stage, on all the ranks of ``spec.world``."""
+    stage = next((stage for stage in (VALIDATE, TEST) if stage in facts.stages), None)
+    if stage is None:
+        return ()
+    ranks = spec.world.ranks
+    alone = Maker(replace(spec, world=World()), directory)
+    for run in _runs(stage, ranks):
+        alone.make(reference(run))
+        alone.make(other_order(reference(run)))
+    seen = _seen(replace(spec, world=World()), stage, directory, rank)
+    spec.world.join(PATIENCE)
+    maker = Together(spec, directory, alone=alone)
+    seeker = Seeker(
+        program=stage,
+        maker=maker,
+        oracle=oracle,
+        case=facts,
+        strategy=st.sampled_from(list(_runs(stage, ranks))),
+        examples=int(spec.options["examples"]),
+    )
+    smallest = [
+        SmallestRun(run, lie, cut=seen, apart=lie.key in maker.apart[run])
+        for key, run in seeker.seek().items()
+        if (lie := seeker.lie(run, key)) is not None
+    ]
+    return (replace(seeker.searched(), smallest=tuple(smallest)),)
+
+
+def _runs(stage: str, ranks: int) -> Iterator[DrawnRun]:
+    """Every rank gets as many full batches: neither is one padded, nor has one more to say."""
+    for batches in range(1, MOST_BATCHES + 1):
+        for size in range(1, LARGEST + 1):
+            yield DrawnRun(stage, ranks * batches * size, size, ranks=ranks)
+
+
+def _seen(spec: RunSpec, stage: str, directory: Path, rank: int) -> EvaluationPass:
+    """By which lines the stage logs its keys."""
+    passes = [{"label": USUAL, "size": LARGEST}]
+    options = {"stage": stage, "limit": 2 * LARGEST, "passes": passes}
+    return evaluate.run(replace(spec, options=options), directory, rank).passes[0]
+
+
+@dataclass
+class Together(Maker):
+    """Makes runs on all ranks at once. ``alone`` has made what one process has to say; ``apart``
+    are the keys on which the ranks disagreed."""
+
+    alone: Maker = field(kw_only=True)
+    apart: dict[DrawnRun, set[str]] = field(default_factory=dict)
+    broken: Observation | None = None
+
+    def make(self, run: DrawnRun, seed: int = 1) -> Observation:
+        return self.alone.make(run) if run.ranks == 1 else super().make(run, seed)
+
+    def _make(self, run: DrawnRun, seed: int) -> Observation:
+        """A rank that has failed speaks to nobody any more, and neither do those who wait for
+        it."""
+        if self.broken is not None:
+            return self.broken
+        mine = super()._make(run, seed)
+        if mine.error is not None:
+            self.broken = mine
+            return mine
+        everybody: list[Observation | None] = [None] * run.ranks
+        distributed.all_gather_object(everybody, mine)
+        return self._merged([each for each in everybody if each is not None], run)
+
+    def _merged(self, everybody: list[Observation], run: DrawnRun) -> Observation:
+        """Of what the ranks logged for a key, that which is furthest from the truth."""
+        true = self.alone.make(reference(run)).epochs[-1:]
+        truths = true[0].values if true else {}
+        said = [each.epochs[-1].values for each in everybody if each.epochs]
+        values = {
+            key: max((one[key] for one in said if key in one), key=lambda v: abs(v - truths[key]))
+            for key in truths
+            if any(key in one for one in said)
+        }
+        self.apart[run] = {key for key in values if len({str(one.get(key)) for one in said}) > 1}
+        return replace(everybody[0], epochs=(EpochValues(run.program, 0, values),))
