@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.values.numbers import shown
 from pl_lint.facts.events import CaseFacts, SchedulerState
@@ -183,7 +185,14 @@ def _clear(state: SchedulerState, case: CaseFacts, into: Gathering) -> None:
         world="1 process, CPU, fp32",
         how="the schedule's horizon against the number of times that Lightning steps it",
     )
-    into.clear(("LTN710",), state.location or Location(case.path, case.line), evidence, case.module)
+    into.clear(("LTN710",), _place(state, case), evidence, case.module)
+
+
+def _place(state: SchedulerState, case: CaseFacts) -> Location:
+    """The line that made it; the module, where a library did."""
+    if state.location is None or not Path(state.location.path).is_absolute():
+        return Location(case.path, case.line)
+    return state.location
 
 
 def _found(code: str, text: str, remedy: str, state: SchedulerState, case: CaseFacts) -> Finding:
@@ -191,7 +200,7 @@ def _found(code: str, text: str, remedy: str, state: SchedulerState, case: CaseF
     return Finding(
         code=code,
         message=text,
-        location=state.location or Location(case.path, case.line),
+        location=_place(state, case),
         status=Status.SUSPECTED if by_name_only else Status.PROVED,
         remedy=remedy,
         subject=case.module,

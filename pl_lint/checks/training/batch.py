@@ -75,6 +75,8 @@ def _uphill(view: View) -> Finding:
 def judge_samples(view: View, into: Gathering) -> None:
     said = [note.text for note in view.trained.notes if note.about == "samples"]
     into.undecided += [f"samples of a batch: {text}" for text in said]
+    if not view.trained.company and not said:
+        into.untriggered.append("samples of a batch: no evaluation computes anything for each")
     mixed = [each for each in view.trained.company if each.mixed]
     into.passed += len(view.trained.company) - len(mixed)
     if mixed and view.case.batch_dependent:

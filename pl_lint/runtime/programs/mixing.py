@@ -28,7 +28,6 @@ def company(subject: Subject, directory: Path, notes: list[Note]) -> tuple[Compa
     """What each outermost call of a submodule, and each prediction, made of the other samples."""
     stage = next((each for each in STAGES if each in subject.stages), None)
     if stage is None:
-        notes.append(Note("samples", "there is no evaluation to look at them in"))
         return ()
     switch, errors, passes = _Switch(), list[RunError](), []
     with caught(errors, stage):
