@@ -89,10 +89,11 @@ class RankFit:
 
     ``parameters`` and ``buffers`` are digests, by moment (``first step``, ``end``) and name;
     buffers are those of the user's own classes that go into checkpoints. ``attributes`` are plain
-    ones, as text, at the start and at the end. ``trainable`` are the parameters that want a
-    gradient, ``unused`` those of them that got none in ``backwards`` backward passes. ``kept`` are
-    the attributes of whoever owns ``prepare_data``, in short; ``places`` the lines that set
-    attributes, by ``self.name``; ``splits`` the calls of ``random_split``.
+    ones, as text, at the start and at the end. ``trainable`` are the parameters that wanted a
+    gradient at the start, ``unused`` those of them that got none in ``backwards`` backward passes;
+    ``unfrozen`` came later, and ``optimized`` are those that an optimizer has. ``kept`` are the
+    attributes of whoever owns ``prepare_data``, in short; ``places`` the lines that set attributes,
+    by ``self.name``; ``splits`` the calls of ``random_split``.
     """
 
     error: RunError | None = None
@@ -111,6 +112,8 @@ class RankFit:
     kept: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, Location] = field(default_factory=dict)
     trainable: tuple[str, ...] = ()
+    unfrozen: tuple[str, ...] = ()
+    optimized: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     backwards: int = 0
     tolerates_unused: bool = False

@@ -160,10 +160,25 @@ def test_a_print_is_a_note_and_a_file_with_the_rank_in_its_name_is_fine() -> Non
 
 
 def test_unused_parameters_are_a_note_where_the_strategy_allows_for_them() -> None:
-    unused = replace(AGREEING, unused=("head.weight",))
+    unused = replace(AGREEING, unused=("head.weight",), optimized=("head.weight",))
     assert codes(judged(unused, unused)) == ["LTN504"]
     allowed = replace(unused, tolerates_unused=True)
     assert judged(allowed, allowed).findings == ()
+
+
+def test_unused_parameters_in_no_optimizer_were_not_meant_to_be_trained() -> None:
+    spare = replace(AGREEING, unused=("head.weight",))
+    result = judged(spare, spare)
+    assert result.verdict is Verdict.PASSED
+    assert "in no optimizer" in result.notes[0]
+
+
+def test_what_was_unfrozen_later_is_not_synchronised() -> None:
+    first = replace(AGREEING, trainable=(), unfrozen=("w",))
+    second = replace(first, parameters={"start": {"w": "1"}, "end": {"w": "3"}})
+    [finding] = judged(first, second).findings
+    assert finding.code == "distributed"
+    assert "frozen when DDP was set up" in finding.message
 
 
 def test_a_frozen_parameter_that_differs_is_a_statistic() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pl_lint.checks.distributed.fits import Fits
 from pl_lint.checks.registry import Gathering
 from pl_lint.facts.ranks import Listing
+from pl_lint.findings import Finding
 
 SPLIT = "random_split(data, lengths, generator=torch.Generator().manual_seed(0))"
 SHARE = "yield every n-th sample only, by rank and by torch.utils.data.get_worker_info()"
@@ -72,8 +73,14 @@ def _judge_stream(listings: Sequence[Listing], fits: Fits, into: Gathering) -> N
         f"{first.dataset} yields the same samples on every rank: {len(common)} of the first "
         f"{len(first.samples)} {first.stage} samples are read by all of them"
     )
-    place = first.location or fits.home
-    into.findings.append(fits.finding("LTN506", message, place, SHARE))
+    _tell(fits.finding("LTN506", message, first.location or fits.home, SHARE), into)
+
+
+def _tell(finding: Finding, into: Gathering) -> None:
+    """Once for each class: training and validation may read the same one."""
+    known = {(one.code, one.location) for one in into.findings}
+    if (finding.code, finding.location) not in known:
+        into.findings.append(finding)
 
 
 def _judge_workers(one: Listing, fits: Fits, into: Gathering) -> None:
@@ -88,4 +95,4 @@ def _judge_workers(one: Listing, fits: Fits, into: Gathering) -> None:
         f"{one.dataset} yields the same samples in every worker of its loader: "
         f"{len(common)} of {len(one.samples)} {one.stage} samples are read twice by two workers"
     )
-    into.findings.append(fits.finding("LTN507", message, one.location or fits.home, SHARE))
+    _tell(fits.finding("LTN507", message, one.location or fits.home, SHARE), into)

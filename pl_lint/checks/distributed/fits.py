@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ class Fits:
 
     def line(self, name: str) -> Location:
         """The call that logs a key."""
-        found = self.events(name)
+        found = self.events(name) or self.events(re.sub("_(step|epoch)$", "", name))
         return found[0].location if found else self.home
 
     @property

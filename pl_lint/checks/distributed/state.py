@@ -36,9 +36,13 @@ def _judge_parameters(fits: Fits, into: Gathering) -> None:
 
 
 def _apart(names: Sequence[str], when: str, fits: Fits) -> Finding:
-    """Frozen parameters that differ were updated by hand, like a buffer."""
-    frozen = not set(names) & set(fits.ranks[0].trainable)
+    """Frozen parameters that differ were updated by hand, like a buffer. Those that were unfrozen
+    later are not synchronised: DDP has hooks on what was trainable when it was set up."""
+    late = set(names) <= set(fits.ranks[0].unfrozen)
+    frozen = not late and not set(names) & set(fits.ranks[0].trainable)
     message = f"{_listed(names)}: other values on rank 1 than on rank 0 {when}"
+    if late:
+        message += "; they were frozen when DDP was set up, which does not synchronise them"
     remedy = "update parameters by gradients of the loss alone, or from gathered values"
     code = "LTN508" if frozen else "distributed"
     return fits.finding(code, message, fits.place(names[0]), remedy)
@@ -90,6 +94,9 @@ def _judge_unused(fits: Fits, into: Gathering) -> None:
     said = f"{_listed(names)}: no gradient in any of {first.backwards} backward passes"
     if first.tolerates_unused:
         into.notes.append(f"{said}; the case's strategy allows for it")
+        return
+    if not set(names) & set(first.optimized):
+        into.notes.append(f"{said}, and in no optimizer; freeze them, or plain DDP raises")
         return
     message = f"{said}; DDP without find_unused_parameters=True raises in its second step"
     remedy = "remove or freeze them, or Trainer(strategy='ddp_find_unused_parameters_true')"

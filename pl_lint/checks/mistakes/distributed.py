@@ -214,7 +214,7 @@ UNUSED_PARAMETERS = Mistake(
     What it does
     ------------
     Watches the gradients of a fit on two ranks, with `find_unused_parameters=True`, and names the
-    parameters that none reached in any step.
+    parameters of its optimizers that none reached in any step. Those in no optimizer are a note.
 
     Why is this bad
     ---------------

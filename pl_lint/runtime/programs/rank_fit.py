@@ -69,6 +69,7 @@ class Fit:
     buffers: dict[str, dict[str, str]] = field(default_factory=dict)
     attributes: dict[str, dict[str, str]] = field(default_factory=dict)
     metrics: tuple[Any, ...] = ()
+    trainable: tuple[str, ...] = ()
     error: RunError | None = None
     trainer: Any = None
 
@@ -126,6 +127,7 @@ class Fit:
         class Witness(self.subject.namespace.Callback):  # type: ignore[misc, name-defined]
             def on_train_start(self, trainer: Any, pl_module: Any) -> None:
                 fit.gradients.attach(pl_module)
+                fit.trainable = _trainable(pl_module)
                 fit.look(START, pl_module)
 
             def on_after_backward(self, trainer: Any, pl_module: Any) -> None:
@@ -167,7 +169,9 @@ class Fit:
             kept=kept(self.subject.supply.owner),
             places=_places(self.subject.module),
             gathered=self.metrics,
-            trainable=_trainable(self.subject.module),
+            trainable=self.trainable,
+            unfrozen=tuple(set(_trainable(self.subject.module)) - set(self.trainable)),
+            optimized=_optimized(self.trainer, self.subject.module),
             unused=tuple(sorted(self.gradients.waiting)),
             backwards=self.gradients.backwards,
             tolerates_unused=_tolerates_unused(self.subject.arguments.get("strategy")),
@@ -186,6 +190,13 @@ def _places(module: torch.nn.Module) -> dict[str, Location]:
 
 def _trainable(module: torch.nn.Module) -> tuple[str, ...]:
     return tuple(name for name, each in module.named_parameters() if each.requires_grad)
+
+
+def _optimized(trainer: Any, module: torch.nn.Module) -> tuple[str, ...]:
+    optimizers = getattr(trainer, "optimizers", [])
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    mine = {id(parameter) for group in groups for parameter in group["params"]}
+    return tuple(name for name, each in module.named_parameters() if id(each) in mine)
 
 
 def _best_keepers(
