@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pl_lint.checks.mistakes.reproducibility import LEFT_BEHIND, SET_ORDER
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.reproducible.divergence import (
     Divergence,
@@ -87,7 +86,7 @@ def _judge_processes(
 
 def _set_order(divergence: Divergence, case: CaseFacts) -> Finding:
     return found(
-        SET_ORDER.code,
+        "LTN411",
         f"two runs with the same seed are equal only under the same PYTHONHASHSEED: first to "
         f"differ is {divergence.text}; the order of a set or the hash of a text decides it",
         divergence.location,
@@ -121,7 +120,7 @@ def _left_behind(divergence: Divergence, repeated: RepeatRecord, case: CaseFacts
     cause = "; ".join(told) or "the first left something behind in the process"
     place = repeated.leftovers[0].location if repeated.leftovers else divergence.location
     return found(
-        LEFT_BEHIND.code,
+        "LTN409",
         f"a second fit in the same process, seeded and built anew, is not equal to the first: "
         f"first to differ is {divergence.text}; {cause}",
         place,

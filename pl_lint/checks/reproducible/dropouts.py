@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pl_lint.checks.mistakes.reproducibility import DROPPING
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.reproducible.reporting import found
 from pl_lint.checks.values.numbers import same
@@ -29,7 +28,7 @@ def judge_dropouts(
         flag = "its dropout_p knows no mode" if attention else "without training= it always drops"
         into.findings.append(
             found(
-                DROPPING.code,
+                "LTN804",
                 f"{dropout.call} drops while validating: {flag}, and {moved.key!r} changes from "
                 f"one validation of the same samples to the next",
                 dropout.location,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pl_lint.checks.mistakes.reproducibility import UNSEEDED
 from pl_lint.checks.registry import Runs
 from pl_lint.checks.reproducible.divergence import Divergence, first_divergence
 from pl_lint.checks.reproducible.reporting import found
@@ -31,7 +30,7 @@ def cause_of(divergence: Divergence, runs: Runs, case: CaseFacts) -> Finding:
         return found("reproducible", said, place, REMEDY, case, divergence.evidence)
     calls = " and ".join(dict.fromkeys(f"{s.call} at {s.location}" for s in guilty))
     return found(
-        UNSEEDED.code,
+        "LTN401",
         f"{text}; with {calls} held still they are equal",
         guilty[0].location,
         REMEDY,

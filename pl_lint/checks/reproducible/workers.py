@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from pl_lint.checks.mistakes.reproducibility import COPIED_GENERATOR
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.reproducible.reporting import found
 from pl_lint.facts.events import CaseFacts
@@ -77,7 +76,7 @@ def _copied(draws: WorkerDraws, repeated: str, case: CaseFacts) -> Finding:
     if not cause and draws.worker_init is not None:
         cause = ", because worker_init_fn seeds each of them alike"
     return found(
-        COPIED_GENERATOR.code,
+        "LTN405",
         f"asked for one sample of {draws.dataset} again and again with {draws.workers} workers, "
         f"{repeated}{cause}",
         place or draws.location,
