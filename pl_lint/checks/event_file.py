@@ -33,7 +33,9 @@ def event_file(runs: Runs) -> Result:
 
     What it finds:
     Values written a second time by hand (`self.logger.experiment.add_scalar` beside `self.log`), at
-    a step of another axis (`batch_idx`, `current_epoch`), and points that got lost.
+    a step of another axis (`batch_idx`, `current_epoch`), and points that got lost. A logged key
+    `step` replaces the x-axis of all that is logged with it; where that does not go forward, the
+    curve is named (LTN119). A key `epoch` that says something else than Lightning does is a note.
     """
     if "train" not in runs.case().stages:
         return Gathering().result("the module has no training whose log could be read")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from pl_lint.checks.logged_values.cause import Cause, Moved
@@ -15,10 +16,15 @@ SPACING: Mapping[str, float] = {"bfloat16": 2.0**-7, "float16": 2.0**-10}
 def added_up(moved: Moved) -> Iterator[Cause]:
     """What each batch gave to a sum or a list tells how the logged value was made of it."""
     sizes = moved.cut.batching.sizes
-    for kept in moved.cut.accumulators:
+    for kept in sorted(moved.cut.accumulators, key=lambda kept: not _is_named_like(kept, moved)):
         if len(kept.values) == len(sizes) > 1 and kept.dtype not in SPACING:
             yield from _mean_of(kept, moved)
     yield from _rounded(moved)
+
+
+def _is_named_like(kept: Accumulator, moved: Moved) -> bool:
+    """Of two lists with equal numbers, the one of ``val_loss`` is the one with 'loss' in it."""
+    return any(word in kept.name for word in re.split(r"[/_]", moved.name)[1:])
 
 
 def _mean_of(kept: Accumulator, moved: Moved) -> Iterator[Cause]:
