@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 FIXTURES = HERE.parent / "fixtures" / "threads"
@@ -82,13 +84,14 @@ def main() -> None:
     options = parser.parse_args()
     chosen = [thread for thread in threads() if thread.name in (options.names or [thread.name])]
     programs = [program for thread in chosen for program in twins(thread)]
-    with tempfile.TemporaryDirectory() as scratch:
-        reads, runs = pl_lint(programs, Path(scratch))
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder).resolve()
+        reads, runs = pl_lint(programs, scratch)
         tools = [
             PlLint("pl-lint reads", reads),
             PlLint("pl-lint runs", runs),
             Tool("Lightning", lightning(chosen)),
-            Tool("pytest-torch", pytest_torch(programs, options.tools, Path(scratch))),
+            Tool("pytest-torch", pytest_torch(programs, options.tools, scratch)),
             Tool("TorchFix", torchfix(programs, options.tools)),
         ]
     print_table(chosen, tools)
@@ -104,23 +107,38 @@ def twins(thread: Thread) -> tuple[Path, Path]:
 
 
 def pl_lint(programs: Sequence[Path], scratch: Path) -> tuple[Said, Said]:
-    """By reading, and by running; twins apart, because they have the same names."""
+    """By reading, and by running. What a script does with a module is held against the module, so
+    each program is copied to a folder of its own, and twins are checked apart."""
     reads: dict[Path, set[str]] = defaultdict(set)
     runs: dict[Path, set[str]] = defaultdict(set)
     for which in (SICK, HEALTHY):
-        paths = [str(program) for program in programs if program.name == which]
-        report = scratch / f"{which}.json"
-        call(
-            [sys.executable, "-m", "pytest", "--pl-check", "--pl-report", str(report), "-q"],
-            ["-p", "no:cacheprovider", *paths],
-        )
-        told = json.loads(report.read_text("utf-8"))
+        copies = {copy_of(each, scratch): each for each in programs if each.name == which}
+        told = pl_report(copies, scratch)
         for finding in told["read"]:
-            reads[full(finding["path"])].add(finding["code"])
+            reads[copies[scratch / finding["path"]]].add(finding["code"])
         for item in told["run"]:
             for finding in item["findings"] if item["check"] != "reading" else ():
-                runs[full(item["path"])].add(f"{item['check']} {finding['code']}")
+                runs[copies[scratch / item["path"]]].add(f"{item['check']} {finding['code']}")
     return frozen(reads), frozen(runs)
+
+
+def pl_report(programs: Iterable[Path], scratch: Path) -> Mapping[str, Any]:
+    report = scratch / "pl-lint.json"
+    call(
+        [sys.executable, "-m", "pytest", "--pl-check", "--pl-report", str(report), "-q"],
+        ["-p", "no:cacheprovider", *map(str, programs)],
+        cwd=scratch,
+    )
+    told: Mapping[str, Any] = json.loads(report.read_text("utf-8"))
+    return told
+
+
+def copy_of(program: Path, scratch: Path) -> Path:
+    name = f"{program.parent.name}_{program.stem}"
+    copy = scratch / name / f"{name}.py"
+    copy.parent.mkdir()
+    shutil.copyfile(program, copy)
+    return copy
 
 
 def lightning(chosen: Sequence[Thread]) -> Said:
