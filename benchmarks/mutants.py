@@ -250,7 +250,8 @@ class Bench:
         file = twin.parent / f"twin_{twin.parent.name}.py"
         case, path = copy.case, copy.path
         file.write_text(shadow_case(case.file, case.function, path, twin), encoding="utf-8")
-        monitors = _monitors(copy.text if path == case.file else case.file.read_text("utf-8"))
+        texts = {copy.text} if path == case.file else {copy.text, case.file.read_text("utf-8")}
+        monitors = {pair for text in texts for pair in _monitors(text)}
         battery = self._battery(CaseRef(str(file), case.function), monitors)
         known = {each.name: each for each in all_checks()}
         result = judged(known[check], battery, Location(str(file), 1), case.function)
@@ -258,7 +259,7 @@ class Bench:
         return [_short(finding) for finding in failed if finding.counts_for_runner]
 
     def _battery(self, ref: CaseRef, monitors: Iterable[tuple[str, str]] = ()) -> Battery:
-        return Battery(self.runner, ref, TIMEOUT, tuple(monitors))
+        return Battery(self.runner, ref, TIMEOUT, tuple(sorted(monitors)))
 
     def keep(self, name: str, result: dict[str, Any]) -> None:
         self.results[name] = result
@@ -293,7 +294,7 @@ def _monitors(text: str) -> list[tuple[str, str]]:
             }
             if isinstance(given.get("monitor"), str):
                 found.append((given["monitor"], str(given.get("mode", "min"))))
-    return sorted(set(found))
+    return found
 
 
 def _is_live(twin: Twin, executed: frozenset[int]) -> bool:

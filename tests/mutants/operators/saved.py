@@ -64,6 +64,50 @@ def _model_checkpoints(source: Source) -> Iterator[ast.Call]:
             yield node
 
 
+@operator("CKP01", "LTN301", checks=CHECKPOINT)
+def lowest_score_kept(source: Source) -> Iterator[Change]:
+    """A checkpoint of an accuracy without mode=. The healthy twin says mode='max'."""
+    for key in _keys(source, "acc", "f1", "auroc", "top1"):
+        yield from _brought(source, f"monitor={key!r}", f'monitor={key!r}, mode="max"')
+
+
+@operator("CKP02", "LTN302", checks=(*CHECKPOINT, "fast-dev-run", "logged-values"))
+def saved_by_a_key_never_logged(source: Source) -> Iterator[Change]:
+    """A checkpoint of steps watches a key that is never logged: nothing is saved, in silence."""
+    for key in _keys(source, "loss"):
+        steps = "every_n_train_steps=2"
+        yield from _brought(source, f'monitor="{key}s", {steps}', f"monitor={key!r}")
+
+
+@operator("CKP04", "LTN304", checks=CHECKPOINT)
+def zeros_in_the_file_name(source: Source) -> Iterator[Change]:
+    """The template of file names has a key that is never logged: 0.00 for every checkpoint."""
+    for key in _keys(source, "loss"):
+        name = 'filename="{epoch}-{validation_score:.2f}"'
+        yield from _brought(source, f"monitor={key!r}, {name}", f"monitor={key!r}")
+
+
+def _keys(source: Source, *words: str) -> Iterator[str]:
+    """Keys that validation logs, and that have one of some words in them."""
+    for log in source.logs("validation"):
+        key = log.key.value if isinstance(log.key, ast.Constant) else ""
+        if isinstance(key, str) and any(word in key.lower() for word in words):
+            yield key
+
+
+def _brought(source: Source, sick: str, healthy: str) -> Iterator[Change]:
+    """A module that brings its own ModelCheckpoint, with these arguments."""
+    if "configure_callbacks" in source.methods:
+        return
+    home = "pytorch_lightning" if "pytorch_lightning" in source.text else "lightning.pytorch"
+    imported = source.importing(f"from {home}.callbacks import ModelCheckpoint")
+    methods = [
+        source.new_method(f"def configure_callbacks(self):\n    return [ModelCheckpoint({each})]")
+        for each in (sick, healthy)
+    ]
+    yield Change((imported, methods[0]), f"ModelCheckpoint({sick})", (imported, methods[1]))
+
+
 @operator("CKP06", "LTN306", checks=CHECKPOINT)
 def arguments_not_saved(source: Source) -> Iterator[Change]:
     """The arguments are not saved: a loaded module has their defaults."""
