@@ -49,6 +49,7 @@ def event_file(runs: Runs) -> Result:
             gathering.passed += 1
         else:
             gathering.findings.append(_finding(tag, *problem, record.events, runs.case()))
+    gathering.findings += _values_as_steps(record.events, runs.case())
     _note_epochs(record.events, runs.case(), gathering)
     return gathering.result("nothing was logged to a logger")
 
@@ -93,6 +94,15 @@ def _problems(
                     f"it is drawn over the logged key 'step', which does not go forward: {text}",
                 )
             yield "LTN908", f"its x-axis does not go forward: {text}"
+
+
+def _values_as_steps(events: Sequence[LogEvent], case: CaseFacts) -> Iterator[Finding]:
+    """A measured value under the key ``step`` is on no curve at all."""
+    for event in events:
+        if event.name == "step" and event.value is not None and not event.value.is_integer():
+            text = f"{shown(event.value)} is taken for the step of what is logged with it"
+            yield _finding("step", "LTN119", text, [event], case)
+            return
 
 
 def _note_epochs(events: Sequence[LogEvent], case: CaseFacts, into: Gathering) -> None:

@@ -16,6 +16,7 @@ from pl_lint.checks.logged_values.monitored import (
     judge_monitors,
 )
 from pl_lint.checks.logged_values.rebatching import judge_rebatching
+from pl_lint.checks.logged_values.twice import judge_twice
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.findings import Finding
 
@@ -50,8 +51,9 @@ def logged_values(runs: Runs) -> Result:
     sums in half precision (LTN209, LTN210). A metric shared between stages (LTN201), dataloaders
     (LTN116) or collections (LTN212), one that is never reset (LTN203), reset too early (LTN134),
     given its batches twice (LTN135) or not at all (LTN133), or that still holds the sanity check's
-    (LTN204). A monitor that sees the last batch (LTN112) or another stage's value (LTN113). NaN or
-    Inf (LTN728). Notes, not failures, are a ratio inside the batch, such as a loss with
+    (LTN204). One key at two places of a
+    step (LTN114). A monitor that sees the last batch (LTN112) or another stage's value (LTN113).
+    NaN or Inf (LTN728). Notes, not failures, are a ratio inside the batch, such as a loss with
     `ignore_index`, which moves a little when batches change (LTN105), the curve of steps where
     batches are accumulated (LTN128), and a metric that is undefined on finite inputs.
 
@@ -68,6 +70,7 @@ def logged_values(runs: Runs) -> Result:
     trains = "train" in case.stages
     not_finite = judge_finite(runs, case, gathering)
     if trains:
+        judge_twice(runs.fit().events, case, gathering)
         judge_monitors(runs, case, gathering)
         judge_curves(runs.fit(), case, gathering)
         judge_accumulation(runs.fit(), case, gathering)
@@ -80,6 +83,8 @@ def logged_values(runs: Runs) -> Result:
         if stage in case.stages:
             judge_rebatching(runs.rebatched(stage), case, gathering)
             judge_evaluated(runs.rebatched(stage), case, gathering)
+            if not trains or stage == "test":
+                judge_twice(runs.rebatched(stage).passes[0].events, case, gathering)
     keys = {event.name for event in runs.fit().events if event.on_epoch} if trains else set()
     keys -= {finding.evidence[0].key for finding in gathering.findings}
     nothing = f"no oracle judges {', '.join(sorted(keys))}" if keys else "it logs no epoch value"

@@ -11,6 +11,7 @@ from pl_lint.checks.values.numbers import sizes_in_words
 from pl_lint.facts.events import Accumulator, CaseFacts, EvaluationPass
 from pl_lint.findings import Evidence, Finding
 
+EXACT_UP_TO: Mapping[str, int] = {"bfloat16": 256, "float16": 2048}
 BITS: Mapping[str, int] = {"int8": 8, "uint8": 8, "int16": 16}
 
 
@@ -22,6 +23,16 @@ def judge_counters(passes: Iterable[EvaluationPass], case: CaseFacts, into: Gath
             if kept.dtype in BITS and _begins_again(kept.given, range_):
                 into.findings.append(_finding(kept, range_, done, case))
                 return
+
+
+def note_half_sums(done: EvaluationPass, into: Gathering) -> None:
+    """So few samples do not stop a sum in half precision; those of a whole data set may."""
+    for kept in done.accumulators:
+        if kept.dtype in EXACT_UP_TO:
+            into.notes.append(
+                f"self.{kept.name} adds up in {kept.dtype}, which holds every whole number up to "
+                f"{EXACT_UP_TO[kept.dtype]} only: what comes after is lost"
+            )
 
 
 def _begins_again(given: tuple[float, ...], range_: int) -> bool:

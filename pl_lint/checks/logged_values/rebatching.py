@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pl_lint.checks.logged_values.cause import Cause, Moved
 from pl_lint.checks.logged_values.causes import cause_of_moving, left_in_training
-from pl_lint.checks.logged_values.counters import judge_counters
+from pl_lint.checks.logged_values.counters import judge_counters, note_half_sums
 from pl_lint.checks.logged_values.loaders import judge_loaders
 from pl_lint.checks.logged_values.reporting import (
     ONE_PROCESS,
@@ -50,6 +50,7 @@ def judge_rebatching(record: EvaluationRecord, case: CaseFacts, into: Gathering)
         return
     judge_loaders(passes, case, into)
     judge_counters(passes.values(), case, into)
+    note_half_sums(passes[USUAL], into)
     cuts = [passes[label] for label in UNEVEN if label in passes and passes[label].error is None]
     if not cuts:
         into.undecided.append(f"{whole.stage}: {_unusable(passes[USUAL])}")

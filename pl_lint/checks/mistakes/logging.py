@@ -121,6 +121,30 @@ SYNCED_AVERAGE = Mistake(
     """,
 )
 
+LOGGED_TWICE = Mistake(
+    "LTN114",
+    "key-logged-twice",
+    ("LOG14",),
+    """Two lines of one step log different values under one key.
+
+    What it does
+    ------------
+    Finds two calls at different lines of a hook that log another number for the same batch. One
+    line that is reached several times, as in a loop over optimizer steps, means their mean and is
+    left alone.
+
+    Why is this bad
+    ---------------
+    Lightning averages both over the epoch, or keeps the second: 1.0 and 3.0 were logged, and 2.0
+    was written. It raises only where the two calls have different arguments.
+
+    Use instead
+    -----------
+        self.log("val_loss/class", class_loss)
+        self.log("val_loss/box", box_loss)
+    """,
+)
+
 SHARED_BY_LOADERS = Mistake(
     "LTN116",
     "metric-shared-by-dataloaders",
