@@ -135,10 +135,16 @@ class ScheduleDiary:
     # --- what came of it --------------------------------------------------------------------------
 
     def states(self, trainer: Any) -> tuple[SchedulerState, ...]:
-        configs = list(getattr(trainer.strategy, "lr_scheduler_configs", []))
+        """Of what ``configure_optimizers`` returned: a callback (SWA) may bring a schedule of its
+        own and drop the module's, and that is its business."""
+        every = getattr(trainer.strategy, "lr_scheduler_configs", [])
+        configs = [each for each in every if any(each.scheduler is own for own in self.returned)]
         handed = [config.scheduler for config in configs]
-        parts = [part for scheduler in handed for part in _schedulers_in(vars(scheduler))]
-        lost = [each for each in self.returned if not any(each is h for h in (*handed, *parts))]
+        lost = [
+            each
+            for each in self.returned
+            if self.dropped_keys and not any(each is one for one in handed)
+        ]
         return (
             *(self._state(each.scheduler, each.interval) for each in configs),
             *(self._state(each, "", handed=False) for each in lost),
