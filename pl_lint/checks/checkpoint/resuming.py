@@ -120,7 +120,10 @@ def _judge_from(
         into.undecided.append("resuming: the module is not reproducible to begin with")
         return _Said(noted=frozenset(lost))
     news = {n: text for n, text in lost.items() if n not in chance and n not in said.found}
-    if news:
+    batch = _first_batch(whole, resumed)
+    if moment is _MIDDLE and batch and not said.unnamed:  # its data were not gone on with
+        into.undecided.append(f"resuming {moment.words}: {batch} has other data")
+    elif news:
         into.findings += _lost_state(moment, news, whole, resumed, case)
     elif not lost and not said.unnamed:
         _judge_unnamed(moment, modes, whole, resumed, case, into)
