@@ -33,7 +33,9 @@ class Loads(L.Callback):
         self.weights = weights
 
     def on_fit_start(self, trainer, module):
-        module.load_state_dict(self.weights)
+        if self.weights:
+            module.load_state_dict(self.weights)
+        self.weights = None
 
     on_validation_start = on_test_start = on_fit_start
 
@@ -209,9 +211,7 @@ def _settings(run: DrawnRun, lying: bool) -> dict[str, object]:
         return {**held, "accumulate_grad_batches": run.accumulate if lying else 1}
     if run.program != FIT:
         return {"max_epochs": 1}
-    settings: dict[str, object] = {"max_epochs": run.epochs}
-    if run.accumulate > 1:
-        settings["accumulate_grad_batches"] = run.accumulate
+    settings = {"max_epochs": run.epochs, "accumulate_grad_batches": run.accumulate}
     if not lying:
         return {**settings, "check_val_every_n_epoch": run.epochs, **_NO_SANITY}
     return {
