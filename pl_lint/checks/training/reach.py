@@ -15,6 +15,10 @@ from pl_lint.facts.training import (
 )
 from pl_lint.findings import Finding, Location, Status
 
+_FIXED = frozenset(
+    ("target", "teacher", "frozen", "fixed", "momentum", "ema", "reference", "random")
+)
+"""Words that say of a network that it is not to be trained."""
 PUSHED = 10.0
 """A step of so many roundings of the parameter's own size moves it, whatever is added to what."""
 ON_PURPOSE = "if it is meant to learn; else say so with requires_grad_(False)"
@@ -211,10 +215,11 @@ def _finding(
 
 def _was_to_learn(view: View, block: Block) -> bool:
     """Fresh layers of the user's own have learnt nothing yet. Whole networks from a library, from
-    outside or with loaded weights may be frozen by leaving them alone, and so may one that has a
-    twin: a target, a teacher."""
+    outside or with loaded weights may be frozen by leaving them alone, and so may a target or a
+    teacher: one that is called so, or that has a twin."""
     name = block[0]
-    if _is_in_eval(view, name) or _has_twin(view, block):
+    called_so = _FIXED.intersection(name.lower().replace(".", "_").split("_"))
+    if called_so or _is_in_eval(view, name) or _has_twin(view, block):
         return False
     if any(inside(name, given) for given in view.trained.given if given):
         return False
