@@ -103,7 +103,7 @@ def _called_without(owner: ClassFacts, method: MethodSite) -> tuple[str, str] | 
     return message, f"drop {extra}, and collect what the step returns in a list"
 
 
-@rule("LTN702", "hook-never-called", rows=("LOOP02",))
+@rule("LTN702", "hook-never-called", rows=("LOOP02",), observers="both")
 def hook_never_called(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A method looks like a hook, but Lightning never calls it.
 
