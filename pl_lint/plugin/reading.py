@@ -77,8 +77,17 @@ class ProjectReading:
 
     def suspicions_of(self, target: Target) -> tuple[Finding, ...]:
         """What reading suspects of the modules of a target, scripts that train them included."""
-        names = {module.short_name for module in target.modules}
-        return tuple(f for f in self.reading.findings if not f.subject or f.subject in names)
+        return tuple(f for f in self.reading.findings if self._is_about(f, target))
+
+    def _is_about(self, finding: Finding, target: Target) -> bool:
+        """A finding names a class as people do. Where several share that name (the copies of an
+        experiment), only what stands in the class's own file is surely about it."""
+        modules = [each for each in target.modules if each.short_name == finding.subject]
+        namesakes = [m for m in self.reading.project.modules() if m.short_name == finding.subject]
+        own = {Path(each.location.path).resolve() for each in modules}
+        is_unique = len(namesakes) == len(modules)
+        here = Path(finding.location.path).resolve() in own
+        return not finding.subject or bool(modules) and (is_unique or here)
 
     def monitors_of(self, target: Target) -> tuple[tuple[str, str], ...]:
         """The keys, with mode, that checkpoints of the project watch on these modules."""

@@ -1,0 +1,47 @@
+"""Classes of the same name in several files: what is suspected of one is not said of the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sessions import HEAD, plant
+
+from pl_lint.config import Config
+from pl_lint.plugin.reading import ProjectReading
+
+MODEL = """
+@pl_lint.case
+def line():
+    return Line(), pairs()
+"""
+SCRIPT = """
+def main():
+    best = L.pytorch.callbacks.ModelCheckpoint(monitor="loss")
+    trainer = L.Trainer(callbacks=[best])
+    model = Line()
+    trainer.fit(model, pairs())
+    trainer.test(model, pairs())
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "suspected"),
+    [
+        ({"one.py": HEAD + MODEL + SCRIPT}, {"one.py": True}),
+        (
+            {"one.py": HEAD + MODEL + SCRIPT, "other.py": HEAD + MODEL},
+            {"one.py": True, "other.py": False},
+        ),
+    ],
+    ids=["alone", "with a namesake"],
+)
+def test_a_suspicion_is_about_one_class(
+    files: dict[str, str], suspected: dict[str, bool], tmp_path: Path
+) -> None:
+    project = ProjectReading([plant(tmp_path, files)], Config(), [])
+    found = {
+        target.path.name: any(f.code == "LTN317" for f in project.suspicions_of(target))
+        for target in project.targets
+    }
+    assert found == suspected
