@@ -99,7 +99,6 @@ class RankFit:
     error: RunError | None = None
     events: tuple[LogEvent, ...] = ()
     epochs: tuple[EpochValues, ...] = ()
-    steps: int = 0
     batches: tuple[int, ...] = ()
     parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     buffers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -157,7 +157,6 @@ class Fit:
             error=self.error,
             events=tuple(self.recorder.events),
             epochs=tuple(self.recorder.epochs),
-            steps=getattr(self.trainer, "global_step", 0),
             batches=tuple(size for sizes in self.sizes.get("train", ()) for size in sizes),
             parameters=self.parameters,
             buffers=self.buffers,
