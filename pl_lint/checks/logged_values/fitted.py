@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 
 from pl_lint.checks.logged_values.cause import Cause, Moved
@@ -139,23 +140,26 @@ def judge_sanity_check(runs: Runs, case: CaseFacts, into: Gathering) -> None:
     if any(fit.digests[name] != without.digests[name] for name in fit.parameters):
         into.undecided.append("without the sanity check the training itself is another one")
         return
-    clean = {(e.stage, e.epoch, name): v for e in without.epochs for name, v in e.values.items()}
-    for epoch in fit.epochs:
+    clean = dict(_numbered(without))
+    for place, epoch in _numbered(fit):
         for name, logged in epoch.values.items():
-            true = clean.get((epoch.stage, epoch.epoch, name), logged)
+            true = clean[place].values.get(name, logged) if place in clean else logged
             within = value_tolerance(case, name, true)
             if same(logged, true, within) or _is_python_number(name, fit):
                 continue
-            if not same(logged, _value_of(runs.fit_again(), epoch, name), within):
+            again = dict(_numbered(runs.fit_again())).get(place)
+            if again is None or not same(logged, again.values.get(name, math.nan), within):
                 into.undecided.append(f"{name}: differs between two equal fits")
                 continue
             into.findings.append(_contaminated(name, logged, true, epoch, fit, case))
 
 
-def _value_of(record: FitRecord, epoch: EpochValues, name: str) -> float:
-    """The same key of the same epoch in another fit; NaN where it has none."""
-    found = (e.values for e in record.epochs if (e.stage, e.epoch) == (epoch.stage, epoch.epoch))
-    return next(found, {}).get(name, math.nan)
+def _numbered(record: FitRecord) -> Iterator[tuple[tuple[str, int], EpochValues]]:
+    """The epochs of each stage, counted: one of training may have several validations."""
+    counted: Counter[str] = Counter()
+    for epoch in record.epochs:
+        yield (epoch.stage, counted[epoch.stage]), epoch
+        counted[epoch.stage] += 1
 
 
 def _is_python_number(name: str, record: FitRecord) -> bool:

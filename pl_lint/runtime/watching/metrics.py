@@ -21,7 +21,11 @@ from torchmetrics import Metric, MetricCollection
 
 @dataclass(frozen=True)
 class Moment:
-    """When something happened in a run."""
+    """When something happened in a run.
+
+    ``turn`` counts the epochs of its own stage that were over by then, for an epoch of training may
+    have several validations (``val_check_interval``).
+    """
 
     stage: str
     epoch: int
@@ -29,9 +33,10 @@ class Moment:
     dataloader: int = 0
     sanity: bool = False
     samples: int | None = None
+    turn: int = 0
 
     def same_epoch(self, other: Moment) -> bool:
-        return (self.stage, self.epoch, self.sanity) == (other.stage, other.epoch, other.sanity)
+        return (self.stage, self.turn, self.sanity) == (other.stage, other.turn, other.sanity)
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity: the arguments are tensors

@@ -55,6 +55,7 @@ class Recorder:
     accumulators: Accumulators = field(default_factory=Accumulators)
     follow: FollowNotFinite | None = None
     not_finite: dict[tuple[str, str], NotFinite] = field(default_factory=dict)
+    _turns: dict[str, int] = field(default_factory=dict)
     _line: Location | None = None
     _python_number: bool = False
     _sync_dist: bool = False
@@ -93,16 +94,23 @@ class Recorder:
         self, stage: str, epoch: int, batch: int, dataloader: int, sanity: bool
     ) -> None:
         counted = self._counted(stage, batch, dataloader)
-        self.moment = Moment(stage, epoch, batch, dataloader, sanity, counted)
+        turn = self._turns.get(stage, 0)
+        self.moment = Moment(stage, epoch, batch, dataloader, sanity, counted, turn)
 
     def leave_batches(self) -> None:
         """After the last batch: what is logged now belongs to the epoch, not to a batch."""
         self.moment = replace(self.moment, batch=-1, samples=None)
 
+    def leave_training(self, epoch: int) -> None:
+        """The same after the last training batch, whoever validated since."""
+        self.moment = Moment("train", epoch, -1, turn=self._turns.get("train", 0))
+
     def close_epoch(self, stage: str, epoch: int, values: Mapping[str, Any], sanity: bool) -> None:
         """Keep the epoch's values and replay the metrics behind them."""
         events = [each for each in self._epoch_events if each.event.stage == stage]
         self._epoch_events = [each for each in self._epoch_events if each.event.stage != stage]
+        turn = self._turns.get(stage, 0)
+        self._turns[stage] = turn + 1
         if sanity:
             return
         logged = {each.event.name for each in events}
@@ -112,7 +120,7 @@ class Recorder:
             made = self.follow.of(values[name]) if self.follow is not None else None
             self._note_not_finite(stage, name, made)
         self.epochs.append(EpochValues(stage, epoch, kept))
-        self.replays += replays_of(self.tap, stage, epoch, kept, events)
+        self.replays += replays_of(self.tap, Moment(stage, epoch, -1, turn=turn), kept, events)
 
     def _counted(self, stage: str, batch: int, dataloader: int) -> int | None:
         loaders = self.sizes.get(stage, ())

@@ -15,7 +15,14 @@ from torchmetrics import Metric
 
 from pl_lint.facts.events import LogEvent, Replay
 from pl_lint.facts.torchmetrics import is_tracker
-from pl_lint.runtime.watching.metrics import History, MetricTap, Update, replay, scalar
+from pl_lint.runtime.watching.metrics import (
+    History,
+    MetricTap,
+    Moment,
+    Update,
+    replay,
+    scalar,
+)
 
 # Prefix sums of a long epoch cost the square of its batches; the formulas need a few batches only.
 MOST_BATCHES_FOR_FORMULAS = 16
@@ -33,30 +40,28 @@ class Logged:
 
 def replays_of(
     tap: MetricTap,
-    stage: str,
-    epoch: int,
+    over: Moment,
     values: Mapping[str, float],
     logged: Sequence[Logged],
 ) -> Iterator[Replay]:
-    """One replay for each epoch value that a metric made and that one number can say."""
+    """One replay for each epoch value that a metric made and that one number can say. ``over`` is
+    the end of that epoch."""
     made_by = {each.event.name: each for each in logged if each.metric is not None}
     with tap.paused(), torch.random.fork_rng():
         for name, each in made_by.items():
             if name not in values:
                 continue
             assert each.metric is not None
-            found = _replay(tap.history(each.metric), each, stage, epoch, values[name])
+            found = _replay(tap.history(each.metric), each, over, values[name])
             if found is not None:
                 yield found
 
 
-def _replay(
-    history: History, logged: Logged, stage: str, epoch: int, value: float
-) -> Replay | None:
+def _replay(history: History, logged: Logged, over: Moment, value: float) -> Replay | None:
     event = logged.event
     tracker = is_tracker(type(history.metric).__name__)
     belongs = _since_training_began if tracker else _of_this_epoch
-    given = [update for update in history.updates if belongs(update, event, stage, epoch)]
+    given = [update for update in history.updates if belongs(update, event, over)]
     updates = _counted_once(_through(given, logged.via))
     true = replay(history.metric, updates) if updates else _of_nothing(history)
     if true is None:
@@ -65,8 +70,8 @@ def _replay(
     operation, _, attribute = event.origin.partition(":")
     return Replay(
         name=event.name,
-        stage=stage,
-        epoch=epoch,
+        stage=over.stage,
+        epoch=over.epoch,
         metric=attribute,
         metric_class=type(history.metric).__name__,
         origin=operation,
@@ -74,8 +79,8 @@ def _replay(
         true=true,
         formulas={
             **averaging,
-            **_never_reset(history, updates, stage, epoch),
-            **_state(history, updates, stage),
+            **_never_reset(history, updates, over),
+            **_state(history, updates, over.stage),
             **({} if updates else {"LTN133": value}),
         },
         finite_inputs=all(map(_is_finite, updates)),
@@ -125,17 +130,17 @@ def _is_score(value: object) -> bool:
     return isinstance(value, torch.Tensor) and value.is_floating_point() and value.numel() > 0
 
 
-def _since_training_began(update: Update, event: LogEvent, stage: str, epoch: int) -> bool:
+def _since_training_began(update: Update, event: LogEvent, over: Moment) -> bool:
     """What a best-so-far tracker should have seen: all epochs of the stage, not the sanity
     check."""
     moment = update.moment
-    return moment.stage == stage and moment.epoch <= epoch and not moment.sanity
+    return moment.stage == over.stage and moment.turn <= over.turn and not moment.sanity
 
 
-def _of_this_epoch(update: Update, event: LogEvent, stage: str, epoch: int) -> bool:
+def _of_this_epoch(update: Update, event: LogEvent, over: Moment) -> bool:
     moment = update.moment
     right_loader = "/dataloader_idx_" not in event.name or moment.dataloader == event.dataloader
-    return (moment.stage, moment.epoch, moment.sanity) == (stage, epoch, False) and right_loader
+    return moment.same_epoch(over) and right_loader
 
 
 def _averaging(history: History, updates: Sequence[Update]) -> dict[str, float]:
@@ -170,11 +175,10 @@ def _is_one_number(update: Update) -> bool:
     return len(update.arguments) == 1 and not update.keywords
 
 
-def _never_reset(
-    history: History, updates: Sequence[Update], stage: str, epoch: int
-) -> dict[str, float]:
+def _never_reset(history: History, updates: Sequence[Update], over: Moment) -> dict[str, float]:
     """LTN203: the metric of all epochs of its stage up to this one."""
-    earlier = [u for u in history.updates if u.moment.stage == stage and u.moment.epoch < epoch]
+    mine = [update for update in history.updates if update.moment.stage == over.stage]
+    earlier = [update for update in mine if update.moment.turn < over.turn]
     value = _value_held(history, [*earlier, *updates]) if earlier else None
     return {} if value is None else {"LTN203": value}
 
@@ -222,8 +226,8 @@ def _why_different(
     unasked = [update for update in foreign if not update.moment.sanity]
     if not unasked:
         return "LTN204"
-    epochs = {update.moment.epoch for update in updates}
-    if any(update.moment.epoch not in epochs for update in unasked):
+    turns = {update.moment.turn for update in updates}
+    if any(update.moment.turn not in turns for update in unasked):
         return "LTN203"
     if any(update.via != updates[0].via for update in unasked if updates):
         return "LTN212"

@@ -9,7 +9,6 @@ import torch
 
 from pl_lint.facts.events import OptimizerStep
 from pl_lint.runtime.namespace import Namespace
-from pl_lint.runtime.watching.metrics import Moment
 from pl_lint.runtime.watching.recorder import Recorder
 
 # Layers whose output in training mode depends on the batch or on chance.
@@ -45,7 +44,7 @@ def watcher(
                 steps.append(OptimizerStep(trainer.global_step, found, tuple(map(float, rates))))
 
         def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-            recorder.moment = Moment("train", trainer.current_epoch, -1)
+            recorder.leave_training(trainer.current_epoch)
 
         def on_train_end(self, trainer: Any, pl_module: Any) -> None:
             if recorder.moment.stage == "train":
