@@ -87,7 +87,7 @@ class ProjectReading:
         own = {Path(each.location.path).resolve() for each in modules}
         is_unique = len(namesakes) == len(modules)
         here = Path(finding.location.path).resolve() in own
-        return not finding.subject or bool(modules) and (is_unique or here)
+        return not finding.subject or (bool(modules) and (is_unique or here))
 
     def monitors_of(self, target: Target) -> tuple[tuple[str, str], ...]:
         """The keys, with mode, that checkpoints of the project watch on these modules."""

@@ -18,11 +18,13 @@ from pl_lint.plugin.reading import ProjectReading, Target
 from pl_lint.plugin.results import Results
 from pl_lint.plugin.summary import Summary, count
 from pl_lint.rules.registry import all_rules
-from pl_lint.runtime.battery import Battery, RunFailed
+from pl_lint.runtime.battery import OTHER_HASH_SEED, Battery, RunFailed
 from pl_lint.runtime.cases import import_root
 from pl_lint.runtime.isolation.runs import Runner
 from pl_lint.runtime.specs import CaseRef
 
+REPEATING = "reproducible"
+"""The check that runs under a second hash seed, in a server of its own."""
 NOTHING_RAN = pytest.ExitCode.NO_TESTS_COLLECTED
 
 
@@ -129,9 +131,12 @@ class PlCheck:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Work on all cores. What is asked here in one go, the items ask one after another."""
-        if not self.config.option.collectonly:
-            asking = [item for item in session.items if isinstance(item, CheckItem)]
-            self.ahead.expect(item.question for item in asking)
+        asking = [item for item in session.items if isinstance(item, CheckItem)]
+        if self.config.option.collectonly or self.runner.lanes < 2:
+            return
+        if any(item.check.name == REPEATING for item in asking):
+            self.runner.start(OTHER_HASH_SEED)  # while the first one loads on another core
+        self.ahead.expect(item.question for item in asking)
 
     def battery(self, target: Target) -> Battery:
         if target.key not in self._batteries:

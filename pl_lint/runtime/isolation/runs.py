@@ -69,9 +69,9 @@ class Runner:
         self.base = Path(self.base).resolve()
         self.root = Path(self.root).resolve()
 
-    def start(self) -> None:
+    def start(self, hash_seed: str = ServerSettings.hash_seed) -> None:
         """Have Lightning loaded in the background, for those who will ask soon."""
-        self._servers.get(ServerSettings())
+        self._servers.get(ServerSettings(hash_seed))
 
     def run(self, spec: HasDict | Mapping[str, Any]) -> RunOutcome:
         """The outcome of ``spec``: read back if there is one already, otherwise run now."""
