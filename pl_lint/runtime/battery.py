@@ -72,6 +72,8 @@ ALONE: tuple[Mapping[str, Any], ...] = (
 
 
 EXAMPLES = 12
+DRAWS = 5
+"""How often weights are shaken: one draw in five that moves a value by chance is the least seen."""
 
 
 class RunFailed(Exception):
@@ -287,6 +289,13 @@ class Battery:
         except RunHung as failure:  # CPUs are slow in half precision: no fault of the module
             error = RunError(TIME_LIMIT, str(failure), "precision", failure.location)
             return PrecisionRecord(case=self.case(), error=error)
+
+    def shaken(self, stage: str, noise: float) -> EvaluationRecord:
+        """The usual cut, each weight moved by chance by up to ``noise`` times itself."""
+        usual = next(order for order in REBATCHING if order["label"] == USUAL)
+        options: dict[str, Any] = {"stage": stage, "limit": REBATCHED_SAMPLES}
+        options["passes"] = [{**usual, "noise": [noise, draw]} for draw in range(DRAWS)]
+        return self._one(EvaluationRecord, "precision", options=options, inputs=self._weights())
 
     def suspected(self, code: str) -> Sequence[Finding]:
         return [finding for finding in self.suspicions if finding.code == code]

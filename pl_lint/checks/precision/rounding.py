@@ -12,6 +12,9 @@ from pl_lint.facts.events import HALF, USUAL, CaseFacts, EvaluationPass
 STEPS = 16
 """How many roundings in a row may all go the same way. With bf16 this allows 6 %: a sum over
 47 samples and a few layers stays far below, a lost term or a stalled counter is far above."""
+SHAKEN = 8
+"""How many roundings a weight may be off, up or down. A few layers round their weights, inputs and
+outputs a few times each, all by halves and hardly ever the same way: that is well below."""
 SQUARED = 4
 """Predictions of the order of one that are a few roundings off make a squared error of as many
 roundings, squared (2.4e-4 with bf16, 4e-6 with fp16), however small the error is in fp32."""

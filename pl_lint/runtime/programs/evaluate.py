@@ -7,11 +7,12 @@ something over batches does. (Several ranks are evaluated in ``ranks.py``.)
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader
 
 from pl_lint.facts.events import ALONE, EvaluationPass, RunError
@@ -40,8 +41,10 @@ _CUT = {"label": "", "size": None, "shuffled": False, "uneven": False}
 def run(spec: RunSpec, directory: Path, rank: int) -> EvaluationRecord:
     """``options``: ``stage``, ``limit`` (samples) and ``passes``, each a dict of ``label``,
     ``size``, ``shuffled``, ``uneven``, ``seed``, ``shard``, ``before`` (a pass that the same module
-    makes first) and ``follow`` (to find what made NaN); ``alone``, a pass to make once for each
-    dataloader where there are several. ``inputs``: ``weights``, a state dict, if there is one."""
+    makes first), ``noise`` (how far each weight may be moved, relative to itself, and the
+    seed that decides) and ``follow`` (to find what made NaN); ``alone``, a pass to make once for
+    each dataloader where there are several. ``inputs``: ``weights``, a state dict, if there is
+    one."""
     passes, facts = [], None
     orders = list(spec.options["passes"])
     for order in orders:
@@ -81,7 +84,7 @@ def _evaluate(
     recorder.follow = FollowNotFinite() if order.get("follow") else None
     errors: list[RunError] = []
     with caught(errors, stage):
-        _validate(subject, stage, recorder, directory)
+        _validate(subject, stage, recorder, directory, order.get("noise", ()))
     return EvaluationPass(
         stage=stage,
         batching=cut.batching(sum(sizes[only or 0]) if sizes else 0),
@@ -104,11 +107,15 @@ def _others_empty(only: int, loaders: Any) -> Any:
     return like(loaders, kept)
 
 
-def _validate(subject: Subject, stage: str, recorder: Recorder, directory: Path) -> None:
+def _validate(
+    subject: Subject, stage: str, recorder: Recorder, directory: Path, noise: Sequence[Any]
+) -> None:
     callbacks = [watcher(subject.namespace, recorder, lambda module: {}, [])]
     weights = subject.spec.inputs.get("weights")
     if weights:
         callbacks.append(weights_loader(subject.namespace, weights))
+    if noise:
+        callbacks.append(_shaker(subject.namespace, *noise))
     trainer = make_trainer(subject, directory, callbacks, max_epochs=1)
     evaluate = getattr(trainer, stage)
     follow = FollowNormalisers()
@@ -128,3 +135,19 @@ def weights_loader(namespace: Namespace, path: str) -> Any:
         on_test_start = on_validation_start
 
     return WeightsLoader()
+
+
+def _shaker(namespace: Namespace, noise: float, seed: int) -> Any:
+    """Move each weight a little: a value that moves far then has no more digits than that."""
+
+    class Shaker(namespace.Callback):  # type: ignore[misc, name-defined]
+        def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+            source = torch.Generator().manual_seed(seed)
+            for weight in pl_module.parameters():
+                if weight.is_floating_point() and not is_lazy(weight):
+                    shift = torch.rand(weight.shape, generator=source, dtype=weight.dtype)
+                    weight.data.mul_(1 + noise * (2 * shift - 1))
+
+        on_test_start = on_validation_start
+
+    return Shaker()
