@@ -21,6 +21,7 @@ import numpy
 import torch
 from torch import distributed
 from torch.utils._pytree import tree_leaves
+from torch.utils.data import IterableDataset, RandomSampler, SequentialSampler
 
 from pl_lint.facts.events import EpochValues, RunError
 from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, Observation
@@ -124,7 +125,12 @@ def serve(
 
 
 def _with_enough(loaders: Any, samples: int) -> Any:
+    """What a stream or a sampler of the user's own serves once ranks have met is a part already."""
     for loader in as_list(loaders):
+        stream = isinstance(getattr(loader, "dataset", None), IterableDataset)
+        sampler = getattr(loader, "sampler", None)
+        if stream or not isinstance(sampler, (SequentialSampler, RandomSampler)):
+            raise NotRebuilt("it may deal its samples out to the ranks itself")
         if len(samples_of(loader, samples)) < samples:
             raise NotRebuilt(f"it has fewer than {samples} samples to share")
     return loaders
