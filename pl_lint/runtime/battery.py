@@ -226,7 +226,11 @@ class Battery:
     def searched(self, oracle: str) -> SearchRecord:
         """``oracle`` is the ``module:function`` that says which keys a run logged wrongly."""
         options = {"examples": self.examples, "oracle": oracle}
-        return self._one(SearchRecord, "search", options=options)
+        try:
+            return self._one(SearchRecord, "search", options=options)
+        except RunHung as failure:  # a large model is slow, not wrong
+            error = RunError(TIME_LIMIT, str(failure), "search", failure.location)
+            return SearchRecord(case=self.case(), error=error)
 
     def searched_on_ranks(self, oracle: str) -> SearchRecord:
         """A small search on two ranks. What hangs or crashes there is the business of others."""

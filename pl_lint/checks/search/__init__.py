@@ -10,6 +10,7 @@ from pl_lint.checks.search import oracle
 from pl_lint.checks.search.judging import judge_searched
 from pl_lint.checks.search.words import smallest_in_words
 from pl_lint.checks.sync_dist import sync_dist
+from pl_lint.facts.events import TIME_LIMIT
 from pl_lint.facts.records import SearchRecord
 from pl_lint.findings import Finding, Location
 
@@ -80,10 +81,12 @@ def search(runs: Runs) -> Result:
         return gathering.result("there is nothing to run")
     record = runs.searched(oracle.NAME)
     if record.error is not None:
-        gathering.undecided.append(f"training a little raised {record.error}")
+        slow = record.error.kind == TIME_LIMIT
+        why = record.error.message if slow else f"training a little raised {record.error}"
+        gathering.undecided.append(why)
     for searched in record.searched:
         judge_searched(searched, record.recipe, case, gathering)
-    if {"validate", "test"} & set(case.stages):
+    if record.error is None and {"validate", "test"} & set(case.stages):
         record = _with_ranks(record, runs.searched_on_ranks(oracle.NAME), runs, gathering)
     gathering.findings = list(_unique(gathering.findings))
     result = gathering.result("it logs no epoch value")

@@ -46,6 +46,7 @@ TIME = 0.6
 def run(spec: RunSpec, directory: Path, rank: int) -> SearchRecord:
     """``options``: ``examples``, and ``oracle``, the ``module:function`` that says which keys a run
     logged otherwise than its reference."""
+    until = time.monotonic() + TIME * spec.timeout
     subject = fresh(spec)
     facts = subject.facts()
     with quick_trainers(subject.namespace):
@@ -58,16 +59,16 @@ def run(spec: RunSpec, directory: Path, rank: int) -> SearchRecord:
             oracle = _named(spec.options["oracle"])
             searched = on_ranks(spec, directory, rank, oracle, facts)
             return SearchRecord(rank=rank, case=facts, searched=searched)
-        seekers = _seekers(spec, directory, facts, subject.module.automatic_optimization)
+        accumulates = subject.module.automatic_optimization
+        seekers = _seekers(spec, directory, facts, accumulates, until)
         searched = tuple(_searched(seeker, spec, directory, rank) for seeker in seekers)
     return SearchRecord(rank=rank, case=facts, searched=searched, recipe=trained.recipe)
 
 
 def _seekers(
-    spec: RunSpec, directory: Path, facts: CaseFacts, accumulates: bool
+    spec: RunSpec, directory: Path, facts: CaseFacts, accumulates: bool, until: float
 ) -> Iterator[Seeker]:
     """One after the other: what one leaves of the time is for the next."""
-    until = time.monotonic() + TIME * spec.timeout
     programs = list(_programs(facts, accumulates))
     for done, program in enumerate(programs):
         share = SHARES[program] / sum(SHARES[each] for each in programs[done:])
