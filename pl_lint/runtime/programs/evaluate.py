@@ -7,7 +7,9 @@ something over batches does. (Several ranks are evaluated in ``ranks.py``.)
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,8 @@ from pl_lint.runtime.watching.normalisers import FollowNormalisers
 from pl_lint.runtime.watching.recorder import Recorder
 from pl_lint.runtime.watching.watcher import watcher
 
+CLOSE = 1e-6
+"""Right values move by less than this when the samples are cut in other ways."""
 _CUT = {"label": "", "size": None, "shuffled": False, "uneven": False}
 
 
@@ -45,20 +49,39 @@ def run(spec: RunSpec, directory: Path, rank: int) -> EvaluationRecord:
     seed that decides) and ``follow`` (to find what made NaN); ``alone``, a pass to make once for
     each dataloader where there are several. ``inputs``: ``weights``, a state dict, if there is
     one."""
-    passes, facts = [], None
     orders = list(spec.options["passes"])
-    for order in orders:
-        with MetricTap().installed() as tap:
-            subject = fresh(spec)
-            facts = facts or subject.facts()
-            if "before" in order:
-                _evaluate(subject, MetricTap(), order["before"], directory)
-                subject = with_module(spec, subject.module)
-            seed_all(order.get("seed", spec.seed))
-            passes.append(_evaluate(subject, tap, order, directory))
-        if len(passes) == 1:
-            orders += _one_by_one(spec.options, passes[0])
-    return EvaluationRecord(rank=rank, case=facts, passes=tuple(passes))
+    passes = [_passed(spec, orders[0], directory)]
+    orders += _one_by_one(spec.options, passes[0])
+    passes += [_passed(spec, order, directory) for order in orders[1:]]
+    for index, order in enumerate(orders):
+        if _moved(passes[0], passes[index]):
+            passes[index] = _passed(spec, order, directory, FollowNormalisers())
+    return EvaluationRecord(rank=rank, passes=tuple(passes))
+
+
+def _moved(whole: EvaluationPass, other: EvaluationPass) -> bool:
+    """Whether any value is another one than with all samples in one batch. Then it matters by what
+    it was divided; following that costs as much as the evaluation itself."""
+    return sum(whole.batching.sizes) == sum(other.batching.sizes) and any(
+        not math.isclose(value, whole.values.get(name, value), rel_tol=CLOSE, abs_tol=CLOSE)
+        for name, value in other.values.items()
+    )
+
+
+def _passed(
+    spec: RunSpec,
+    order: Mapping[str, Any],
+    directory: Path,
+    follow: FollowNormalisers | None = None,
+) -> EvaluationPass:
+    """One pass over fresh data by a fresh module."""
+    with MetricTap().installed() as tap:
+        subject = fresh(spec)
+        if "before" in order:
+            _evaluate(subject, MetricTap(), order["before"], directory)
+            subject = with_module(spec, subject.module)
+        seed_all(order.get("seed", spec.seed))
+        return _evaluate(subject, tap, order, directory, follow)
 
 
 def _one_by_one(options: Mapping[str, Any], done: EvaluationPass) -> list[dict[str, Any]]:
@@ -70,7 +93,11 @@ def _one_by_one(options: Mapping[str, Any], done: EvaluationPass) -> list[dict[s
 
 
 def _evaluate(
-    subject: Subject, tap: MetricTap, order: Mapping[str, Any], directory: Path
+    subject: Subject,
+    tap: MetricTap,
+    order: Mapping[str, Any],
+    directory: Path,
+    follow: FollowNormalisers | None = None,
 ) -> EvaluationPass:
     stage = subject.spec.options["stage"]
     cut = Cut(*(order.get(name, default) for name, default in _CUT.items()))
@@ -82,8 +109,10 @@ def _evaluate(
         subject.supply.change(stage, functools.partial(_others_empty, only))
     recorder = Recorder(subject.namespace, tap, {stage: sizes})
     recorder.follow = FollowNotFinite() if order.get("follow") else None
+    if follow is not None:
+        recorder.normalisers = follow.of
     errors: list[RunError] = []
-    with caught(errors, stage):
+    with caught(errors, stage), follow or nullcontext():
         _validate(subject, stage, recorder, directory, order.get("noise", ()))
     return EvaluationPass(
         stage=stage,
@@ -118,9 +147,7 @@ def _validate(
         callbacks.append(_shaker(subject.namespace, *noise))
     trainer = make_trainer(subject, directory, callbacks, max_epochs=1)
     evaluate = getattr(trainer, stage)
-    follow = FollowNormalisers()
-    recorder.normalisers = follow.of
-    with recorder.watching(), follow:
+    with recorder.watching():
         evaluate(subject.module, **subject.supply.arguments(stage), verbose=False)
 
 
