@@ -20,9 +20,11 @@ ONCE = "_pl_lint_once"
 
 def prepare_once(owner: Any, case: CaseRef, base: Path) -> None:
     """Let ``owner.prepare_data`` do nothing if an earlier run of this case, below ``base``, has run
-    it and it left the owner as it was. Several Trainers may ask for one owner."""
+    it and it left the owner as it was. Several Trainers may ask for one owner: the second one finds
+    what the first has assigned, and a number or a string that is assigned again looks unchanged. So
+    what was seen to assign once is never taken for a mere download."""
     name = hashlib.blake2b(f"{case.file}::{case.name}".encode(), digest_size=8).hexdigest()
-    marker = base / f"prepared-{name}"
+    marker, fragile = base / f"prepared-{name}", base / f"assigns-{name}"
     original = owner.prepare_data
     if getattr(original, ONCE, False):
         return  # a lock inside its own lock would wait for ever
@@ -34,7 +36,9 @@ def prepare_once(owner: Any, case: CaseRef, base: Path) -> None:
                 return
             before = dict(vars(owner))
             original(*args, **kwargs)
-            if _same(before, vars(owner)):
+            if not _same(before, vars(owner)):
+                fragile.touch()
+            elif not fragile.exists():
                 marker.touch()
 
     setattr(prepare_data, ONCE, True)

@@ -37,9 +37,17 @@ class Assigns(Downloads):
         self.vocabulary = ["a"]
 
 
+class AssignsNumber(Downloads):
+    calls = 0
+
+    def prepare_data(self) -> None:
+        super().prepare_data()
+        self.scale = 2.0
+
+
 @pytest.fixture(autouse=True)
 def no_calls_yet() -> None:
-    Downloads.calls = Assigns.calls = Slow.calls = 0
+    Downloads.calls = Assigns.calls = AssignsNumber.calls = Slow.calls = 0
 
 
 def run(owner: Downloads, base: Path, case: CaseRef = CASE) -> None:
@@ -64,6 +72,18 @@ def test_a_hook_that_assigns_state_runs_each_time(tmp_path: Path) -> None:
         owner = Assigns()
         run(owner, tmp_path)
         assert owner.vocabulary == ["a"]
+
+
+def test_what_looks_unchanged_to_a_second_trainer_still_runs_for_the_next_owner(
+    tmp_path: Path,
+) -> None:
+    first = AssignsNumber()
+    for _ in range(2):
+        run(first, tmp_path)  # the same constant is assigned again: no difference to be seen
+    later = AssignsNumber()
+    run(later, tmp_path)
+    assert later.scale == 2.0
+    assert AssignsNumber.calls == 3
 
 
 def test_two_at_the_same_time_prepare_once(tmp_path: Path) -> None:
