@@ -60,11 +60,13 @@ def run(spec: RunSpec, directory: Path, rank: int) -> EvaluationRecord:
 
 
 def _moved(whole: EvaluationPass, other: EvaluationPass) -> bool:
-    """Whether any value is another one than with all samples in one batch. Then it matters by what
-    it was divided; following that costs as much as the evaluation itself."""
+    """Whether any plain value is another one than with all samples in one batch. Then it matters by
+    what it was divided; following that costs as much as the evaluation itself."""
+    plain = {event.name for event in other.events if not event.origin}
     return sum(whole.batching.sizes) == sum(other.batching.sizes) and any(
         not math.isclose(value, whole.values.get(name, value), rel_tol=CLOSE, abs_tol=CLOSE)
         for name, value in other.values.items()
+        if name in plain
     )
 
 
