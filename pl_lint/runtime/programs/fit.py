@@ -59,7 +59,8 @@ VALIDATION, VALIDATION_SAMPLES = CUT, SAMPLES
 
 def run(spec: RunSpec, directory: Path, rank: int) -> FitRecord:
     """``options``: ``epochs``, ``sanity_steps``, and ``monitors``, the ``[key, mode]`` pairs to
-    keep a best checkpoint for; ``follow``, to find what made NaN. Leaves ``weights.pt``, ``epoch-N.ckpt`` and ``middle.ckpt``."""
+    keep a best checkpoint for; ``follow``, to find what made NaN. Leaves ``weights.pt``,
+    ``epoch-N.ckpt`` and ``middle.ckpt``."""
     with MetricTap().installed() as tap:
         subject = fresh(spec)
         trainer, record = trained(subject, tap, directory, rank)
