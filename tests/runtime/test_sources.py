@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 import torch
 
-from pl_lint.runtime.watching.leftovers import changed, outside_state
-from pl_lint.runtime.watching.sources import watched_sources
+from pl_lint.runtime.watching.repeated.leftovers import changed, outside_state
+from pl_lint.runtime.watching.repeated.sources import watched_sources
 
 CALLS: dict[str, Callable[[], Any]] = {
     "time.time()": lambda: time.time(),

@@ -10,11 +10,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from pl_lint.facts.training import GRADIENT, NO_GRADIENT, ZERO_GRADIENT, OptimizerStory
-from pl_lint.runtime.watching.cuts import NO_GRAD, FollowCuts
-from pl_lint.runtime.watching.gradients import GradientDiary
-from pl_lint.runtime.watching.keeping import kept, measured
-from pl_lint.runtime.watching.mixing import of_batch
-from pl_lint.runtime.watching.training import negated_error
+from pl_lint.runtime.watching.trained.cuts import NO_GRAD, FollowCuts
+from pl_lint.runtime.watching.trained.diary import negated_error
+from pl_lint.runtime.watching.trained.gradients import GradientDiary
+from pl_lint.runtime.watching.trained.keeping import kept, measured
+from pl_lint.runtime.watching.trained.neighbours import of_batch
 
 X = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
 

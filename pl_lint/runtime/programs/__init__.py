@@ -1,4 +1,4 @@
-"""What a child process does with a module. A module per program, each with its record."""
+"""What a child process does with a module. A module for each program."""
 
 from __future__ import annotations
 
@@ -8,20 +8,12 @@ from typing import Any
 
 from pl_lint.facts.codec import to_json
 from pl_lint.facts.records import RunRecord
-from pl_lint.runtime.programs import (
-    evaluate,
-    fit,
-    planted,
-    precision,
-    ranks,
-    reload,
-    repeat,
-    resume,
-    search,
-    smoke,
-    trace,
-    training,
-)
+from pl_lint.runtime.programs import evaluate, precision, search, smoke
+from pl_lint.runtime.programs.fitting import fit
+from pl_lint.runtime.programs.one_batch import training
+from pl_lint.runtime.programs.ranked import ranks
+from pl_lint.runtime.programs.repeating import repeat, trace
+from pl_lint.runtime.programs.saving import planted, reload, resume
 from pl_lint.runtime.specs import RunSpec
 
 PROGRAMS = {

@@ -33,7 +33,7 @@ from pl_lint.runtime.preparation import prepare_once
 from pl_lint.runtime.programs.loggers import points_logger, tensorboard_logger
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.callsite import last_user_line
-from pl_lint.runtime.watching.keepers import Places, placed_watchers
+from pl_lint.runtime.watching.saved.keepers import Places, placed_watchers
 
 # Of the case's own Trainer arguments only those that change what training does are kept; where it
 # runs, for how long and where it writes is the kit's business.

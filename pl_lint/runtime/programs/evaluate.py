@@ -31,10 +31,10 @@ from pl_lint.runtime.programs.common import (
     with_module,
 )
 from pl_lint.runtime.specs import RunSpec
-from pl_lint.runtime.watching.finite import FollowNotFinite
-from pl_lint.runtime.watching.metrics import MetricTap
-from pl_lint.runtime.watching.normalisers import FollowNormalisers
-from pl_lint.runtime.watching.recorder import Recorder
+from pl_lint.runtime.watching.logged.finite import FollowNotFinite
+from pl_lint.runtime.watching.logged.metrics import MetricTap
+from pl_lint.runtime.watching.logged.normalisers import FollowNormalisers
+from pl_lint.runtime.watching.logged.recorder import Recorder
 from pl_lint.runtime.watching.watcher import watcher
 
 CLOSE = 1e-6

@@ -21,7 +21,7 @@ from pl_lint.runtime.programs.common import (
     with_module,
 )
 from pl_lint.runtime.specs import RunSpec
-from pl_lint.runtime.watching.states import module_state
+from pl_lint.runtime.watching.saved.states import module_state
 
 # Predictions say most; a module without predict data is compared by what it logs.
 STAGES = ("predict", "validate", "test")

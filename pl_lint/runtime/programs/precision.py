@@ -20,7 +20,7 @@ from pl_lint.runtime.programs.common import (
     seed_all,
 )
 from pl_lint.runtime.programs.evaluate import weights_loader
-from pl_lint.runtime.programs.fit import (
+from pl_lint.runtime.programs.fitting.fit import (
     TRAINING_BATCHES,
     VALIDATION,
     VALIDATION_BATCHES,
@@ -28,9 +28,9 @@ from pl_lint.runtime.programs.fit import (
     shorten,
 )
 from pl_lint.runtime.specs import RunSpec
-from pl_lint.runtime.watching.metrics import MetricTap
+from pl_lint.runtime.watching.logged.metrics import MetricTap
+from pl_lint.runtime.watching.logged.recorder import Recorder
 from pl_lint.runtime.watching.overflow import FindOverflow
-from pl_lint.runtime.watching.recorder import Recorder
 from pl_lint.runtime.watching.watcher import watcher
 
 HALF = (torch.float16, torch.bfloat16)

@@ -9,7 +9,7 @@ import torch
 
 from pl_lint.facts.events import OptimizerStep
 from pl_lint.runtime.namespace import Namespace
-from pl_lint.runtime.watching.recorder import Recorder
+from pl_lint.runtime.watching.logged.recorder import Recorder
 
 # Layers whose output in training mode depends on the batch or on chance.
 _MODE_DEPENDENT = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.modules.dropout._DropoutNd)

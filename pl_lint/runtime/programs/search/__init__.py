@@ -31,8 +31,8 @@ from pl_lint.runtime.programs.search.seeking import Oracle, Seeker
 from pl_lint.runtime.programs.search.space import drawn
 from pl_lint.runtime.programs.search.training import train
 from pl_lint.runtime.specs import RunSpec
-from pl_lint.runtime.watching.metrics import MetricTap
-from pl_lint.runtime.watching.recorder import Recorder
+from pl_lint.runtime.watching.logged.metrics import MetricTap
+from pl_lint.runtime.watching.logged.recorder import Recorder
 from pl_lint.runtime.watching.watcher import watcher
 from pl_lint.runtime.worlds import World
 

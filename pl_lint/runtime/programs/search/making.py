@@ -40,7 +40,7 @@ from pl_lint.runtime.programs.evaluate import weights_loader
 from pl_lint.runtime.programs.loggers import points_logger
 from pl_lint.runtime.programs.search.space import ONCE
 from pl_lint.runtime.specs import RunSpec
-from pl_lint.runtime.watching.metrics import scalar
+from pl_lint.runtime.watching.logged.metrics import scalar
 
 ONCE_MORE = -1
 HALF = (torch.float16, torch.bfloat16)

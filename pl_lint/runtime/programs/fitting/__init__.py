@@ -1,0 +1,1 @@
+"""The small fit that most checks judge."""

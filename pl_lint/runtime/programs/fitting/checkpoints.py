@@ -1,0 +1,162 @@
+"""Checkpoints of a run: where they are written, what must be in them for a resume to be exact."""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy
+import torch
+
+from pl_lint.facts.events import RunError
+from pl_lint.runtime.namespace import Namespace
+from pl_lint.runtime.watching.saved.states import training_state
+
+if TYPE_CHECKING:
+    from pl_lint.runtime.programs.fitting.interruption import Interruption
+
+BEST_KEEPER = "BestKeeper"
+
+
+def epoch_saver(namespace: Namespace, directory: Path) -> Any:
+    """Saves ``epoch-N.ckpt`` after the module's own ``on_train_epoch_end``, as checkpoint callbacks
+    do, so that what the hook changes is in it. A class of its own has a state key of its own."""
+
+    class EpochSaver(namespace.part("callbacks.ModelCheckpoint")):  # type: ignore[misc]
+        pass
+
+    return EpochSaver(
+        dirpath=str(directory),
+        filename="epoch-{epoch}",
+        auto_insert_metric_name=False,
+        save_top_k=-1,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+
+
+def best_keepers(
+    namespace: Namespace, monitors: Sequence[Sequence[str]], directory: Path
+) -> list[Any]:
+    """One keeper of the best checkpoint for each monitor that the user's own code watches."""
+
+    class BestKeeper(namespace.part("callbacks.ModelCheckpoint")):  # type: ignore[misc]
+        def _should_skip_saving_checkpoint(self, trainer: Any) -> bool:
+            """The scripts of a project may watch keys that this module does not log."""
+            missing = self.monitor not in trainer.callback_metrics
+            return missing or super()._should_skip_saving_checkpoint(trainer)
+
+    assert BestKeeper.__name__ == BEST_KEEPER
+    return [
+        BestKeeper(str(directory / "best"), f"best-{n}", monitor, mode=mode)
+        for n, (monitor, mode) in enumerate(monitors)
+    ]
+
+
+class RandomStates:
+    """The random generators over an interruption: drawn on by a resumed run as by a whole one.
+
+    Lightning asks for the loaders after it has restored the callbacks. Data that are drawn there
+    (``train_dataloader`` with ``torch.randn``) must be those of the whole run, which had drawn them
+    before its first step: the user's loader hooks see the generators as they were before anything
+    was restored, and cost training nothing.
+    """
+
+    def __init__(self) -> None:
+        self._fresh: dict[str, Any] | None = None
+        self._restored: dict[str, Any] = {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._fresh, self._restored = random_state(), state
+        set_random_state(state)
+
+    def restore_again(self) -> None:
+        """Before the first batch after an interruption inside an epoch: making the loader's
+        iterator has drawn once more than the whole run did."""
+        set_random_state(self._restored)
+
+    @contextmanager
+    def while_loading(self) -> Iterator[None]:
+        if self._fresh is None:  # nothing was resumed
+            yield
+            return
+        restored = random_state()
+        set_random_state(self._fresh)
+        try:
+            yield
+        finally:
+            set_random_state(restored)
+
+
+def random_state() -> dict[str, Any]:
+    """Tensors and plain numbers, which ``weights_only`` loading accepts."""
+    kind, keys, position, has_gauss, gauss = numpy.random.get_state()
+    version, internal, next_gauss = random.getstate()
+    return {
+        "torch": torch.get_rng_state(),
+        "numpy": [str(kind), keys.tolist(), int(position), int(has_gauss), float(gauss)],
+        "python": [version, list(internal), next_gauss],
+    }
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    torch.set_rng_state(state["torch"])
+    kind, keys, *rest = state["numpy"]
+    numpy.random.set_state((kind, numpy.array(keys, dtype=numpy.uint32), *rest))
+    version, internal, next_gauss = state["python"]
+    random.setstate((version, tuple(internal), next_gauss))
+
+
+def random_state_keeper(namespace: Namespace, interruption: Interruption) -> Any:
+    """Puts the random generators into the checkpoint, so that a resumed run can draw the same.
+
+    Restoring them in ``on_train_start`` is too late: ``FitLoop.setup_data`` has already called
+    ``iter(loader)``.
+    """
+
+    class RandomStateKeeper(namespace.Callback):  # type: ignore[misc, name-defined]
+        def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+            interruption.trainer = trainer
+
+        def state_dict(self) -> dict[str, Any]:
+            return interruption.state()
+
+        def load_state_dict(self, state: dict[str, Any]) -> None:
+            interruption.restore(state)
+
+    return RandomStateKeeper()
+
+
+@dataclass
+class StateDiary:
+    """The state of a training at a few moments, to name what a checkpoint has lost."""
+
+    by_moment: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def note(self, moment: str, trainer: Any) -> None:
+        self.by_moment[moment] = training_state(trainer)
+
+
+def diarist(namespace: Namespace, diary: StateDiary) -> Any:
+    """Notes the state of the training at the start of every epoch."""
+
+    class Diarist(namespace.Callback):  # type: ignore[misc, name-defined]
+        def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+            diary.note(f"epoch {trainer.current_epoch}", trainer)
+
+    return Diarist()
+
+
+def is_refusal(error: RunError) -> bool:
+    """Whether loading with ``weights_only`` refused what was saved."""
+    return "Unpickling" in error.kind or "weights_only" in error.message.lower()
+
+
+def can_trust(load: Any) -> bool:
+    """Whether this Lightning can be told to load everything (``weights_only`` came with 2.6)."""
+    return "weights_only" in inspect.signature(load).parameters

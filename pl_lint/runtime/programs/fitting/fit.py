@@ -1,0 +1,310 @@
+"""A small, seeded, complete fit: two epochs, uneven batches, validation, checkpoints, TensorBoard.
+
+``fast_dev_run`` cannot show one wrong number: it runs one batch, with a dummy logger and without
+checkpoints. This run is what most checks judge.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+
+from pl_lint.facts.events import (
+    Batching,
+    CaseFacts,
+    EvaluationPass,
+    LoggerPoint,
+    Note,
+    OptimizerStep,
+    RunError,
+    SchedulerState,
+)
+from pl_lint.facts.records import FitRecord
+from pl_lint.facts.watchers import Watcher
+from pl_lint.runtime.data import NotRebuilt, as_list, like, shortened
+from pl_lint.runtime.programs.common import (
+    Subject,
+    caught,
+    digests_of,
+    fresh,
+    make_trainer,
+)
+from pl_lint.runtime.programs.fitting import checkpoints
+from pl_lint.runtime.programs.fitting.interruption import Interruption
+from pl_lint.runtime.programs.outputs import CUT, SAMPLES, outputs_of
+from pl_lint.runtime.specs import RunSpec
+from pl_lint.runtime.watching.logged.finite import FollowNotFinite
+from pl_lint.runtime.watching.logged.metrics import MetricTap
+from pl_lint.runtime.watching.logged.recorder import Recorder
+from pl_lint.runtime.watching.logged.tensorboard import read_points
+from pl_lint.runtime.watching.repeated.beginnings import Beginnings, beginnings_watcher
+from pl_lint.runtime.watching.saved.assignments import places_of
+from pl_lint.runtime.watching.saved.keepers import Missed, forgiven, placed_watchers, watchers_of
+from pl_lint.runtime.watching.trained.diary import TrainingDiary, training_watcher
+from pl_lint.runtime.watching.trained.schedulers import OwnPlan, ScheduleDiary
+from pl_lint.runtime.watching.watcher import watcher
+
+EPOCHS = 2
+TRAINING_BATCHES = 6
+VALIDATION_BATCHES = 4
+VALIDATION, VALIDATION_SAMPLES = CUT, SAMPLES
+
+
+def run(spec: RunSpec, directory: Path, rank: int) -> FitRecord:
+    """``options``: ``epochs``, ``sanity_steps``, and ``monitors``, the ``[key, mode]`` pairs to
+    keep a best checkpoint for; ``follow``, to find what made NaN. Leaves ``weights.pt``,
+    ``epoch-N.ckpt`` and ``middle.ckpt``."""
+    with MetricTap().installed() as tap:
+        subject = fresh(spec)
+        trainer, record = trained(subject, tap, directory, rank)
+        if record.error is not None:
+            return record
+        torch.save(subject.module.state_dict(), directory / "weights.pt")
+        # Last, because they evaluate the module again and load other weights into it.
+        tested = _best_against_last(subject, trainer, directory)
+        last = directory / f"epoch-{trainer.current_epoch - 1}.ckpt"
+        if last.exists():  # Lightning saves none while no optimizer has made a step
+            state = torch.load(last, weights_only=False)["state_dict"]
+            subject.module.load_state_dict(state)
+        outputs = outputs_of(subject.module, spec, directory)
+        return replace(record, tested=tested, outputs=outputs)
+
+
+def trained(
+    subject: Subject, tap: MetricTap, directory: Path, rank: int, **arguments: Any
+) -> tuple[Any, FitRecord]:
+    """Fit a fresh module; the Trainer, and what was seen. ``arguments`` go to ``trainer.fit``."""
+    fit = Fit.prepared(subject, tap, directory)
+    facts, trainer = subject.facts(), fit.trainer()
+    errors: list[RunError] = []
+    with (
+        caught(errors, "fit"),
+        fit.recorder.watching(),
+        fit.training.watching(),
+        fit.schedules.watching(),
+        placed_watchers(subject.places),
+        forgiven(subject.namespace, trainer, fit.missed),
+    ):
+        trainer.fit(subject.module, **arguments, **subject.supply.arguments("fit"))
+    schedulers = fit.schedules.states(trainer)
+    return trainer, fit.record(trainer, facts, schedulers, rank, errors[0] if errors else None)
+
+
+@dataclass
+class Fit:
+    """One fit under way: who is trained, and everything that watches it."""
+
+    subject: Subject
+    directory: Path
+    recorder: Recorder
+    plan: OwnPlan = field(default_factory=OwnPlan)
+    randomness: checkpoints.RandomStates = field(default_factory=checkpoints.RandomStates)
+    states: checkpoints.StateDiary = field(default_factory=checkpoints.StateDiary)
+    beginnings: Beginnings = field(default_factory=Beginnings)
+    steps: list[OptimizerStep] = field(default_factory=list)
+    points: list[LoggerPoint] = field(default_factory=list)
+    missed: Missed = field(default_factory=WeakKeyDictionary)
+
+    @classmethod
+    def prepared(cls, subject: Subject, tap: MetricTap, directory: Path) -> Fit:
+        """A fit of a few batches, counted, with loaders that a resumed run draws as a whole one."""
+        plan = _own_plan(subject)
+        subject.supply.change("train", plan.note)
+        sizes = {"train": shorten(subject, "train", TRAINING_BATCHES)}
+        if "validate" in subject.stages:
+            sizes["validate"] = shorten(subject, "validate", VALIDATION_BATCHES)
+        fit = cls(subject, directory, Recorder(subject.namespace, tap, sizes), plan)
+        if subject.spec.options.get("follow"):
+            fit.recorder.follow = FollowNotFinite()
+        subject.supply.change("train", functools.partial(fit.interruptible, sizes["train"]))
+        for stage in sizes:
+            subject.supply.inside(stage, fit.randomness.while_loading)
+        return fit
+
+    def interruptible(self, sizes: Sequence[tuple[int, ...]], loaders: Any) -> Any:
+        """Let the fit be interrupted inside its last epoch, and gone on with from there."""
+        window = self.subject.arguments.get("accumulate_grad_batches", 1)
+        return self.interruption.over(loaders, sizes[0], window) if len(sizes) == 1 else loaders
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        return self.subject.spec.options
+
+    @functools.cached_property
+    def training(self) -> TrainingDiary:
+        return TrainingDiary(self.subject.namespace, self.subject.module)
+
+    @functools.cached_property
+    def schedules(self) -> ScheduleDiary:
+        return ScheduleDiary(self.subject.namespace, self.subject.module, self.plan)
+
+    @functools.cached_property
+    def interruption(self) -> Interruption:
+        last = self.options.get("epochs", EPOCHS) - 1
+        return Interruption(self.directory, last, self.randomness, self.states)
+
+    def trainer(self) -> Any:
+        return make_trainer(
+            self.subject,
+            self.directory,
+            self._callbacks(),
+            self.points,
+            max_epochs=self.options.get("epochs", EPOCHS),
+            num_sanity_val_steps=self.options.get("sanity_steps", 2),
+            limit_train_batches=TRAINING_BATCHES,
+            limit_val_batches=VALIDATION_BATCHES,
+        )
+
+    def _callbacks(self) -> list[Any]:
+        namespace, monitors = self.subject.namespace, self.options.get("monitors", [])
+        return [
+            watcher(namespace, self.recorder, _fingerprints, self.steps),
+            beginnings_watcher(namespace, self.beginnings),
+            checkpoints.random_state_keeper(namespace, self.interruption),
+            checkpoints.diarist(namespace, self.states),
+            training_watcher(self.training),
+            *checkpoints.best_keepers(namespace, monitors, self.directory),
+            checkpoints.epoch_saver(namespace, self.directory),
+        ]
+
+    def record(
+        self,
+        trainer: Any,
+        case: CaseFacts,
+        schedulers: tuple[SchedulerState, ...],
+        rank: int,
+        error: RunError | None = None,
+    ) -> FitRecord:
+        return FitRecord(
+            rank=rank,
+            case=case,
+            error=error,
+            events=tuple(self.recorder.events),
+            epochs=tuple(self.recorder.epochs),
+            replays=tuple(self.recorder.replays),
+            looks=tuple(self.recorder.looks),
+            not_finite=tuple(self.recorder.not_finite.values()),
+            initial=self.beginnings.initial,
+            begun=tuple(self.beginnings.batches),
+            steps=tuple(self.steps),
+            schedulers=schedulers,
+            handed_to_logger=tuple(self.points),
+            read_back=read_points(self.directory / "events"),
+            digests=digests_of(self.subject.module.state_dict()),
+            estimated_steps=_estimated_steps(trainer),
+            epochs_planned=self.options.get("epochs", EPOCHS),
+            epochs_run=trainer.current_epoch,
+            parameters=tuple(name for name, _ in self.subject.module.named_parameters()),
+            states=self.states.by_moment,
+            unpaired=_unpaired(self.subject),
+            watchers=self._watchers(trainer),
+            batches=self.subject.batches.get("train"),
+            places=places_of(self.subject.module, getattr(trainer, "callbacks", ())),
+            training=self.training.story(),
+            notes=tuple(self.subject.notes),
+        )
+
+    def _watchers(self, trainer: Any) -> tuple[Watcher, ...]:
+        """A key is missing only where all that could log it was run."""
+        subject, places = self.subject, self.subject.places
+        seen = {event.name for event in self.recorder.events} | set(trainer.callback_metrics)
+        seen |= {name for values in self.recorder.epochs for name in values.values}
+        found = watchers_of(trainer, subject.namespace, places, self.missed, seen)
+        validates = subject.namespace.overrides("validation_step", subject.module)
+        if not validates or "validate" in subject.stages:
+            return found
+        return tuple(replace(watcher, missing=False) for watcher in found)
+
+
+def _own_plan(subject: Subject) -> OwnPlan:
+    """How long the case would train, were it not for this short fit."""
+    epochs = subject.arguments.get("max_epochs")
+    accumulated = subject.arguments.get("accumulate_grad_batches") or 1
+    return OwnPlan(epochs if isinstance(epochs, int) and epochs > 0 else None, accumulated)
+
+
+def _fingerprints(module: torch.nn.Module) -> dict[str, str]:
+    return digests_of(module.state_dict())
+
+
+def shorten(subject: Subject, stage: str, batches: int) -> list[tuple[int, ...]]:
+    """Let a stage's loaders serve a few batches of the user's own size; returns the sizes by
+    loader, nothing where they cannot be counted."""
+    sizes: list[tuple[int, ...]] = []
+
+    def change(loaders: Any) -> Any:
+        sizes.clear()
+        with suppress(TypeError):
+            subject.batches[stage] = sum(len(loader) for loader in as_list(loaders))
+        try:
+            pairs = [shortened(loader, batches) for loader in as_list(loaders)]
+        except NotRebuilt as reason:
+            subject.notes.append(Note(f"{stage} data", str(reason)))
+            return loaders
+        # Several training loaders make one combined batch; what it counts is then not known.
+        if stage != "train" or len(pairs) == 1:
+            sizes.extend(counted for _, counted in pairs)
+        return like(loaders, [loader for loader, _ in pairs])
+
+    subject.supply.change(stage, change)
+    return sizes
+
+
+def _unpaired(subject: Subject) -> str:
+    """A checkpoint hook without the other: what it saves nobody loads, or the reverse."""
+    hooks = ("on_save_checkpoint", "on_load_checkpoint")
+    own = [hook for hook in hooks if subject.namespace.overrides(hook, subject.module)]
+    (other,) = set(hooks) - set(own) if len(own) == 1 else ("",)
+    return f"{own[0]} without {other}" if other else ""
+
+
+def _estimated_steps(trainer: Any) -> float | None:
+    try:
+        return float(trainer.estimated_stepping_batches)
+    except Exception:  # the loaders are gone after a failed fit
+        return None
+
+
+def _best_against_last(
+    subject: Subject, trainer: Any, directory: Path
+) -> tuple[EvaluationPass, ...]:
+    """What ``trainer.test`` says of the last weights, and of the best by each kept monitor.
+
+    Two epochs of a few batches seldom go wrong: where the last weights are the best, a better score
+    of the first epoch is planted.
+    """
+    best = [
+        callback
+        for callback in trainer.checkpoint_callbacks
+        if type(callback).__name__ == checkpoints.BEST_KEEPER and callback.best_model_path
+    ]
+    if not best or "test" not in subject.stages:
+        return ()
+    passes = [_tested(subject, trainer, "last")]
+    for callback in best:
+        path, label = callback.best_model_path, f"best by {callback.monitor}"
+        checkpoint = torch.load(path, weights_only=False)  # our own file
+        first = directory / "epoch-0.ckpt"
+        if checkpoint["global_step"] == trainer.global_step and first.exists():
+            checkpoint = torch.load(first, weights_only=False)
+            label = f"best by {callback.monitor}, a better score of the first epoch being planted"
+        subject.module.load_state_dict(checkpoint["state_dict"])
+        passes.append(_tested(subject, trainer, label))
+    return tuple(passes)
+
+
+def _tested(subject: Subject, trainer: Any, label: str) -> EvaluationPass:
+    values: Mapping[str, float] = {}
+    errors: list[RunError] = []
+    with caught(errors, "test"):
+        arguments = subject.supply.arguments("test")
+        results = trainer.test(subject.module, **arguments, verbose=False)
+        values = {key: value for result in results for key, value in result.items()}
+    return EvaluationPass("test", Batching(label, ()), values, error=errors[0] if errors else None)

@@ -1,0 +1,184 @@
+"""Evaluate one batch twice, with another first sample the second time: what else changes?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from pl_lint.facts.events import Note, RunError
+from pl_lint.facts.training import Company
+from pl_lint.runtime.data import Cut, NotRebuilt, as_list, cut_loader, like, samples_of
+from pl_lint.runtime.programs.common import Subject, caught, make_trainer, seed_all
+from pl_lint.runtime.watching.trained.modes import own_method
+from pl_lint.runtime.watching.trained.neighbours import Call, CallDiary, apart, largest, of_batch
+
+SAMPLES = 7
+"""In one batch: prime, and hardly ever the size of anything else."""
+CHANGED, INTO = 0, 3
+OTHERS, ITSELF = slice(1, None), slice(0, 1)
+STAGES = ("predict", "validate", "test")
+
+
+def company(subject: Subject, directory: Path, notes: list[Note]) -> tuple[Company, ...]:
+    """What each outermost call of a submodule, and each prediction, made of the other samples."""
+    stage = next((each for each in STAGES if each in subject.stages), None)
+    if stage is None:
+        return ()
+    switch, errors, passes = _Switch(), list[RunError](), []
+    with caught(errors, stage):
+        _serve_one_batch(subject, stage, switch)
+        for switch.on in (False, True):
+            passes.append(_calls(subject, stage, directory))
+        if _mixed(*passes):  # was it chance?
+            switch.on = False
+            passes.append(_calls(subject, stage, directory))
+    if errors:
+        notes.append(Note("samples", str(errors[0])))
+        return ()
+    one, other, again = (*passes, passes[0])[:3]
+    if not _same_calls(one, other) or not _same_calls(one, again):
+        notes.append(Note("samples", f"two passes of {stage} do not call the same modules"))
+        return ()
+    names = {id(child): name for name, child in subject.module.named_modules()}
+    return tuple(_compared(stage, names, one, other, again))
+
+
+class _Switch:
+    """Whether the first sample is to be another one."""
+
+    on = False
+
+
+class _Samples(Dataset):
+    def __init__(self, samples: Sequence[Any], switch: _Switch) -> None:
+        self.samples, self.switch = samples, switch
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.samples[INTO if self.switch.on and index == CHANGED else index]
+
+
+def _serve_one_batch(subject: Subject, stage: str, switch: _Switch) -> None:
+    def change(loaders: Any) -> Any:
+        return like(loaders, [_one_batch(loader, switch) for loader in as_list(loaders)])
+
+    subject.supply.change(stage, change)
+
+
+def _one_batch(loader: Any, switch: _Switch) -> Any:
+    samples = samples_of(loader, SAMPLES)
+    if len(samples) < SAMPLES:
+        raise NotRebuilt(f"a loader has {len(samples)} samples, {SAMPLES} are needed")
+    return cut_loader(loader, _Samples(samples, switch), Cut("one batch", None))
+
+
+def _calls(subject: Subject, stage: str, directory: Path) -> list[Call]:
+    diary = CallDiary(SAMPLES)
+    trainer = make_trainer(subject, directory, max_epochs=1)
+    quiet = {} if stage == "predict" else {"verbose": False}
+    seed_all(subject.spec.seed)
+    with diary.watching():
+        result = getattr(trainer, stage)(subject.module, **subject.supply.arguments(stage), **quiet)
+    predicted = list(of_batch(result, SAMPLES)) if stage == "predict" else []
+    return [*diary.calls, Call(subject.module, True, [], predicted)]
+
+
+def _mixed(one: list[Call], other: list[Call]) -> bool:
+    return any(
+        (apart(call.outputs, changed.outputs, OTHERS) or 0.0) > 1
+        for call, changed in zip(one, other, strict=False)
+        if call.outermost
+    )
+
+
+def _same_calls(one: list[Call], other: list[Call]) -> bool:
+    return [call.module for call in one] == [call.module for call in other]
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """One call without and with the change."""
+
+    call: Call
+    changed: Call
+
+    def inputs(self, rows: slice) -> float | None:
+        return apart(self.call.inputs, self.changed.inputs, rows)
+
+    def outputs(self, rows: slice) -> float | None:
+        return apart(self.call.outputs, self.changed.outputs, rows)
+
+    @property
+    def is_prediction(self) -> bool:
+        """What ``predict_step`` returned is no call of a submodule."""
+        return not self.call.inputs
+
+    @property
+    def tells(self) -> bool:
+        """Its first sample went out changed and the others came in as before: it could have mixed
+        them up."""
+        itself, before = self.outputs(ITSELF), self.inputs(OTHERS)
+        came_alike = self.is_prediction or (before is not None and before <= 1)
+        return came_alike and itself is not None and itself > 1
+
+    @property
+    def mixes(self) -> bool:
+        """Its other samples came in as before and went out changed."""
+        before, after = self.inputs(OTHERS), self.outputs(OTHERS)
+        return before is not None and after is not None and before <= 1 < after
+
+
+def _compared(
+    stage: str, names: dict[int, str], one: list[Call], other: list[Call], again: list[Call]
+) -> Iterator[Company]:
+    pairs = [_Pair(call, changed) for call, changed in zip(one, other, strict=True)]
+    begun = 0
+    for index, pair in enumerate(pairs):
+        if not pair.call.outermost:
+            continue
+        inside, begun = pairs[begun : index + 1], index + 1
+        if pair.is_prediction:  # made of all calls before it
+            inside = pairs
+        if pair.tells and not _differs(pair.call, again[index]):
+            yield _told(stage, names, pair, next((p for p in inside if p.mixes), pair))
+
+
+def _differs(call: Call, again: Call) -> bool:
+    """Whether chance moves the result, so that nothing can be said of it."""
+    difference = apart(call.outputs, again.outputs, slice(None))
+    return difference is None or difference > 1
+
+
+def _told(stage: str, names: dict[int, str], pair: _Pair, culprit: _Pair) -> Company:
+    mixed = (pair.outputs(OTHERS) or 0.0) > 1
+    rows = [[each[OTHERS] for each in call.outputs] for call in (pair.call, pair.changed)]
+    difference, size = largest(*rows)
+    guilty = culprit.call.module
+    return Company(
+        stage=stage,
+        call="prediction" if pair.is_prediction else names.get(id(pair.call.module), ""),
+        mixed=mixed,
+        by=names.get(id(guilty), ""),
+        kind=type(guilty).__name__,
+        known=culprit.mixes,
+        difference=difference,
+        size=size,
+        by_design=_by_design(guilty) if mixed else "",
+        location=own_method(guilty, "predict_step" if pair.is_prediction else "forward"),
+    )
+
+
+def _by_design(module: torch.nn.Module) -> str:
+    """A layer that is made to look at the whole batch, by the user's own choice."""
+    if not isinstance(module, torch.nn.modules.batchnorm._NormBase):
+        return ""
+    if module.training:
+        return "batch norm is in training mode"
+    return "" if module.track_running_stats else "batch norm without running statistics"

@@ -1,0 +1,158 @@
+"""One batch, trained on again and again from fresh weights."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch.nn.parameter import is_lazy
+from torch.utils.data import DataLoader, Dataset
+
+from pl_lint.facts.events import Note, RunError
+from pl_lint.facts.training import CutGraph, Overfitting
+from pl_lint.runtime.data import as_list, like
+from pl_lint.runtime.programs.common import Subject, caught, make_trainer, seed_all
+from pl_lint.runtime.programs.fitting.fit import shorten
+from pl_lint.runtime.watching.trained.cuts import FollowCuts
+
+STEPS = 20
+LARGE, FEW_STEPS = 2_000_000, 6
+"""A module of more parameters than this is given fewer steps: each takes long."""
+LEAST, PATIENCE = 6, 8.0
+"""After so many seconds so many steps have to do."""
+LOOKED_AT = 3
+"""Steps whose direction is measured; each costs a copy of all parameters."""
+
+
+def overfit(
+    subject: Subject, directory: Path, notes: list[Note]
+) -> tuple[Overfitting, tuple[CutGraph, ...]]:
+    """The losses of one batch, and the calls at which the graph of the first step ends."""
+    descent, cuts = Descent(), FollowCuts(subject.module)
+    errors: list[RunError] = []
+    with caught(errors, "fit"), _following_first_step(subject.module, cuts):
+        _repeat_one_batch(subject, _steps_for(subject.module))
+        trainer = make_trainer(
+            subject,
+            directory,
+            [descent.callback(subject)],
+            max_epochs=1,
+            limit_val_batches=0,
+            num_sanity_val_steps=0,
+            accumulate_grad_batches=1,
+        )
+        trainer.fit(subject.module, **subject.supply.arguments("fit"))
+    notes += [Note("one batch", str(error)) for error in errors]
+    return descent.told(), cuts.found()
+
+
+def _steps_for(module: torch.nn.Module) -> int:
+    size = sum(p.numel() for p in module.parameters() if not is_lazy(p))
+    return STEPS if size <= LARGE else FEW_STEPS
+
+
+class Repeated(Dataset):
+    """One batch, again and again; a step that changes it in place changes a copy."""
+
+    def __init__(self, batch: Any, times: int) -> None:
+        self.batch, self.times = batch, times
+
+    def __len__(self) -> int:
+        return self.times
+
+    def __getitem__(self, index: int) -> Any:
+        return copy.deepcopy(self.batch)
+
+
+def _repeat_one_batch(subject: Subject, times: int) -> None:
+    shorten(subject, "train", 1)
+
+    def change(loaders: Any) -> Any:
+        repeated = [
+            DataLoader(Repeated(next(iter(each)), times), batch_size=None, collate_fn=_as_it_is)
+            for each in as_list(loaders)
+        ]
+        return like(loaders, repeated)
+
+    subject.supply.change("train", change)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+@contextmanager
+def _following_first_step(module: Any, cuts: FollowCuts) -> Iterator[None]:
+    """Follow the graph of the first training step only: following costs time."""
+    step, waiting = module.training_step, [cuts]
+
+    def training_step(*args: Any, **kwargs: Any) -> Any:
+        if not waiting:
+            return step(*args, **kwargs)
+        with waiting.pop():
+            return step(*args, **kwargs)
+
+    # The signature says to Lightning what to pass; it follows __wrapped__.
+    training_step.__wrapped__ = step  # type: ignore[attr-defined]
+    with patch.object(module, "training_step", training_step):
+        yield
+
+
+class Descent:
+    """The losses that ``training_step`` returned, and whether the optimizer went down or up their
+    gradient."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+        self.ascents = 0
+        self.descents = 0
+        self.begun = time.monotonic()
+        self._before: list[torch.Tensor] = []
+
+    def callback(self, subject: Subject) -> Any:
+        diary = self
+
+        class Descending(subject.namespace.Callback):  # type: ignore[misc, name-defined]
+            def on_train_batch_start(self, trainer: Any, pl_module: Any, *args: Any) -> None:
+                seed_all(subject.spec.seed)  # the same dropout masks at every step
+                if pl_module.automatic_optimization and len(diary.losses) < LOOKED_AT:
+                    diary.remember(pl_module)
+
+            def on_train_batch_end(
+                self, trainer: Any, pl_module: Any, outputs: Any, *args: Any
+            ) -> None:
+                loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+                if pl_module.automatic_optimization and isinstance(loss, torch.Tensor):
+                    diary.look(pl_module)
+                    diary.losses.append(float(loss))
+                enough = len(diary.losses) >= LEAST or not pl_module.automatic_optimization
+                if enough and time.monotonic() - diary.begun > PATIENCE:
+                    trainer.should_stop = True
+
+        return Descending()
+
+    def remember(self, module: torch.nn.Module) -> None:
+        parameters = list(module.parameters())
+        if not any(map(is_lazy, parameters)):
+            self._before = [parameter.detach().clone() for parameter in parameters]
+
+    def look(self, module: torch.nn.Module) -> None:
+        """The product of the gradient and of what the optimizer did: negative on the way down."""
+        slope = sum(
+            float(((parameter.detach() - before) * parameter.grad).sum())
+            for parameter, before in zip(module.parameters(), self._before, strict=False)
+            if parameter.grad is not None and not parameter.grad.is_sparse
+        )
+        if self._before:
+            self.ascents += slope > 0
+            self.descents += slope < 0
+        self._before = []
+
+    def told(self) -> Overfitting:
+        return Overfitting(tuple(self.losses), self.ascents, self.descents)

@@ -1,0 +1,1 @@
+"""Evaluations and a fit on several ranks."""

@@ -1,0 +1,1 @@
+"""Loading, resuming, and checkpoint callbacks under planted scores."""

@@ -1,0 +1,126 @@
+"""``load_from_checkpoint``: does what was saved come back as what was trained?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pl_lint.facts.events import RunError
+from pl_lint.facts.records import Outputs, ReloadRecord
+from pl_lint.runtime.programs.common import (
+    caught,
+    digests_of,
+    fresh,
+    make_trainer,
+    seed_all,
+    with_module,
+)
+from pl_lint.runtime.programs.fitting.checkpoints import can_trust, is_refusal
+from pl_lint.runtime.programs.fitting.fit import VALIDATION_BATCHES, shorten
+from pl_lint.runtime.programs.outputs import outputs_of
+from pl_lint.runtime.specs import RunSpec
+from pl_lint.runtime.watching.saved.construction import Construction, watched_construction
+
+
+def run(spec: RunSpec, directory: Path, rank: int) -> ReloadRecord:
+    """``inputs``: ``checkpoint``, and ``first`` where the first epoch's is to be validated."""
+    trained = fresh(spec)
+    kind, path = type(trained.module), spec.inputs["checkpoint"]
+    with watched_construction(kind) as built:
+        fresh(spec)
+    left_out = {name: built.arguments[name] for name in built.ignored if name in built.arguments}
+    refused = None
+    loaded, rebuilt, error = _loaded(kind, path, left_out)
+    if error is not None and is_refusal(error) and can_trust(kind.load_from_checkpoint):
+        refused = error
+        loaded, rebuilt, error = _loaded(kind, path, {**left_out, "weights_only": False})
+    trusting = {"weights_only": False} if refused is not None else {}
+    # One that was built and could not take the weights counts: lost arguments change their shapes.
+    was_built = loaded is not None or bool(rebuilt.arguments)
+    record = ReloadRecord(
+        rank=rank,
+        case=trained.facts(),
+        error=error,
+        refused=refused,
+        ignored=tuple(sorted(left_out)),
+        arguments=_differing(built, rebuilt) if was_built else {},
+        weights=_differing_weights(path, loaded) if loaded is not None else (),
+        outputs=outputs_of(loaded, spec, directory) if loaded is not None else Outputs(),
+        again=outputs_of(loaded, spec, directory) if loaded is not None else Outputs(),
+    )
+    if loaded is None or "first" not in spec.inputs:
+        return record
+    # Last: a network that was left out is the same object in every module that is loaded.
+    first, _, _ = _loaded(kind, spec.inputs["first"], {**left_out, **trusting})
+    return replace(
+        record,
+        first=_validated(first, spec, directory, spec.seed),
+        first_again=_validated(first, spec, directory, spec.seed + 1),
+    )
+
+
+def _validated(module: Any, spec: RunSpec, directory: Path, seed: int) -> Outputs:
+    """What it logs for the validation data of the fit."""
+    subject = with_module(spec, module)
+    shorten(subject, "validate", VALIDATION_BATCHES)
+    errors: list[RunError] = []
+    values: dict[str, float] = {}
+    with caught(errors, "validate"):
+        seed_all(seed)
+        trainer = make_trainer(subject, directory, limit_val_batches=VALIDATION_BATCHES)
+        trainer.validate(module, **subject.supply.arguments("validate"), verbose=False)
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    return Outputs(stage="validate", values=values, error=errors[0] if errors else None)
+
+
+def _loaded(
+    kind: Any, path: str, arguments: Mapping[str, Any]
+) -> tuple[Any, Construction, RunError | None]:
+    """The loaded module if it could be loaded, and how it was built."""
+    errors: list[RunError] = []
+    loaded = None
+    with watched_construction(kind) as rebuilt, caught(errors, "load_from_checkpoint"):
+        loaded = kind.load_from_checkpoint(path, map_location="cpu", **arguments)
+    return loaded, rebuilt, errors[0] if errors else None
+
+
+def _differing_weights(path: str, loaded: Any) -> tuple[str, ...]:
+    """Tensors that came back as something else than the checkpoint holds."""
+    saved = torch.load(path, weights_only=False)["state_dict"]  # our own file
+    before, after = digests_of(saved), digests_of(loaded.state_dict())
+    return tuple(sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k)))
+
+
+def _differing(built: Construction, rebuilt: Construction) -> dict[str, tuple[str, str]]:
+    """Arguments that came back as something else, with both values as text."""
+    return {
+        name: (repr(value)[:80], _shown(rebuilt.arguments, name))
+        for name, value in built.arguments.items()
+        if name not in built.ignored and not _equal(value, rebuilt.arguments.get(name))
+    }
+
+
+def _shown(arguments: Mapping[str, Any], name: str) -> str:
+    return repr(arguments[name])[:80] if name in arguments else "nothing"
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.nn.Module):  # a module has no equality; its weights are compared
+        return type(one) is type(other)
+    if isinstance(one, torch.Tensor):
+        return isinstance(other, torch.Tensor) and torch.equal(one, other)
+    if _is_opaque(one):
+        return type(one) is type(other)
+    try:
+        return bool(one == other) or repr(one) == repr(other)
+    except Exception:  # arrays and exotic types whose comparison is no truth value
+        return repr(one) == repr(other)
+
+
+def _is_opaque(value: Any) -> bool:
+    """An object without a comparison or a printed form of its own: nothing can be said of it."""
+    return type(value).__eq__ is object.__eq__ and " at 0x" in repr(value)

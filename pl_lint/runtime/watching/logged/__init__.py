@@ -1,0 +1,1 @@
+"""What a run logged: every call, every metric, every value."""

@@ -1,0 +1,1 @@
+"""What ranks do beside each other: files, samples, parameters that were reached."""

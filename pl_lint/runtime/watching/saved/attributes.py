@@ -1,0 +1,92 @@
+"""The plain attributes of a module: state that no checkpoint holds."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import torch
+
+_KINDS = (bool, int, float, str, torch.Tensor)
+from pl_lint.runtime.watching.holding import held, holds
+
+_LIBRARIES = ("torch", "torchmetrics", "lightning", "pytorch_lightning", "numpy")
+
+
+def plain_attributes(module: torch.nn.Module) -> dict[str, str]:
+    """Attributes of a module and its submodules that are neither parameter, buffer nor
+    hyper-parameter: numbers, strings, tensors, and lists or dicts of them, each in a short
+    printable form, by dotted name. Those of plain objects that they hold count as theirs: a counter
+    is as lost in a helper object as in the module."""
+    house = set(vars(torch.nn.Module()))
+    for base in type(module).__mro__:
+        if base.__name__ == "LightningModule":
+            house |= set(vars(base()))
+    return {
+        f"{prefix}.{name}" if prefix else name: text
+        for prefix, child in module.named_modules()
+        if not is_library(child)
+        for name, value in _attributes(child, house)
+        if (text := _printed(value)) is not None
+    }
+
+
+def own_attributes(holder: Any) -> dict[str, str]:
+    """The same of an object that is no module: a callback, an optimizer of the user's own."""
+    return {
+        name: text for name, value in _attributes(holder) if (text := _printed(value)) is not None
+    }
+
+
+def is_library(value: Any) -> bool:
+    """Whether an object's class is Python's own or one of the libraries that modules are made
+    with."""
+    package = type(value).__module__.split(".")[0]
+    return package in _LIBRARIES or package in sys.stdlib_module_names
+
+
+def printed_tensor(tensor: torch.Tensor) -> str:
+    """A tensor in a few characters: its value if it has one only, else shape and fingerprint."""
+    if tensor.numel() == 1:
+        return f"{tensor.item():.6g}"
+    data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    return f"tensor{tuple(tensor.shape)}#{hashlib.blake2b(data, digest_size=4).hexdigest()}"
+
+
+def _attributes(holder: Any, house: Collection[str] = ()) -> Iterator[tuple[str, Any]]:
+    for name, value in held(holder).items():
+        if name.startswith("_") or name in house:
+            continue
+        yield name, value
+        if _is_plain_object(value):
+            inner = ((n, v) for n, v in held(value).items() if not n.startswith("_"))
+            yield from ((f"{name}.{n}", v) for n, v in inner)
+
+
+def _is_plain_object(value: Any) -> bool:
+    """An instance of the user's own class that no checkpoint holds and no library made."""
+    if isinstance(value, (type, torch.nn.Module)) or not holds(value):
+        return False
+    return not callable(value) and not is_library(value)
+
+
+def _printed(value: Any) -> str | None:
+    if isinstance(value, torch.Tensor):
+        return printed_tensor(value)
+    if isinstance(value, _KINDS):
+        return repr(value)[:80]
+    if isinstance(value, (list, tuple, dict)) and all(_is_simple(item) for item in _items(value)):
+        text = ", ".join(str(_printed(item)) for item in _items(value))
+        digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+        return f"{type(value).__name__} of {len(value)}#{digest}"
+    return None
+
+
+def _items(value: Any) -> list[Any]:
+    return [*value.keys(), *value.values()] if isinstance(value, dict) else list(value)
+
+
+def _is_simple(value: Any) -> bool:
+    return isinstance(value, _KINDS)

@@ -1,0 +1,1 @@
+"""What training did: gradients, modes, stored values, schedules, hooks."""

@@ -1,0 +1,141 @@
+"""Everything that is watched of training itself, in one diary for one fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from pl_lint.facts.training import TrainingStory
+from pl_lint.runtime.namespace import Namespace
+from pl_lint.runtime.watching.trained.gradients import GradientDiary
+from pl_lint.runtime.watching.trained.keeping import Measure, kept, measured, unregistered
+from pl_lint.runtime.watching.trained.modes import ModeDiary
+
+# Losses that are the better the smaller they are, as nodes of the graph.
+_ERRORS = (
+    *("NllLoss", "MseLoss", "L1Loss", "SmoothL1Loss", "HuberLoss", "BinaryCrossEntropy", "CtcLoss"),
+    "KlDiv",
+)
+_THROUGH = ("Mean", "Sum", "ToCopy", "Squeeze", "View", "Clone")
+_LONGEST = 8
+_MEASURED = (2, 5)
+"""After so many batches of the first epoch, what is kept is looked at: graphs pile up between."""
+
+
+@dataclass
+class TrainingDiary:
+    """Gradients, modes and kept values of one module, from the start of its fit to the end."""
+
+    namespace: Namespace
+    module: Any
+    empty_steps: int = 0
+    negated: str = ""
+    batches: list[dict[str, Measure]] = field(default_factory=list)
+    epochs: list[dict[str, Measure]] = field(default_factory=list)
+    gradients: GradientDiary = field(init=False)
+    modes: ModeDiary = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.gradients = GradientDiary(self.module)
+        self.modes = ModeDiary(self.module)
+        self.gradients.in_training_step = lambda: "training_step" in self.modes.running
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        with self.gradients.watching(), self.modes.watching(self.namespace):
+            yield
+
+    def story(self) -> TrainingStory:
+        optimized = {
+            id(parameter)
+            for each in self.gradients.stepped.values()
+            for parameter, _ in each.parameters()
+        }
+        return TrainingStory(
+            automatic=bool(self.module.automatic_optimization),
+            batches=self.modes.counted,
+            empty_steps=self.empty_steps,
+            backwards=self.gradients.backwards,
+            negated=self.negated,
+            parameters=self.gradients.parameters(),
+            parts=self.modes.parts(),
+            mode_changes=tuple(self.modes.changes),
+            unregistered=tuple(unregistered(self.module, optimized)),
+            kept=tuple(kept(self.module, self.batches, self.epochs)),
+            optimizers=self.gradients.optimizers(),
+            hook_calls=self.modes.hook_calls,
+        )
+
+
+def training_watcher(diary: TrainingDiary) -> Any:
+    """The callback that tells the diary when things happen."""
+
+    class TrainingWatcher(diary.namespace.Callback):  # type: ignore[misc, name-defined]
+        def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+            diary.gradients.begin()
+            diary.gradients.meet(trainer.optimizers)
+
+        def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+            if diary.modes.counted:
+                diary.epochs.append(measured(pl_module))
+
+        def on_train_batch_start(self, *args: Any) -> None:
+            diary.modes.enter_batch()
+
+        def on_before_backward(self, trainer: Any, pl_module: Any, loss: torch.Tensor) -> None:
+            if diary.gradients.backwards == 0 and pl_module.automatic_optimization:
+                diary.negated = negated_error(loss)
+
+        def on_train_batch_end(
+            self, trainer: Any, pl_module: Any, outputs: Any, *args: Any
+        ) -> None:
+            diary.empty_steps += _is_empty(outputs)
+            diary.modes.leave_batch()
+            if diary.modes.counted in _MEASURED:
+                diary.batches.append(measured(pl_module))
+
+        def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+            diary.gradients.active = False
+            diary.gradients.meet(trainer.optimizers)
+            diary.epochs.append(measured(pl_module))
+
+    return TrainingWatcher()
+
+
+def _is_empty(outputs: Any) -> bool:
+    """Whether ``training_step`` returned nothing, as Lightning passes it on."""
+    return outputs is None or (isinstance(outputs, dict) and outputs.get("loss") is None)
+
+
+def negated_error(loss: torch.Tensor) -> str:
+    """The standard error that a loss is the negative of, by the name of its node; else nothing."""
+    node, sign = loss.grad_fn, 1.0
+    for _ in range(_LONGEST):
+        if node is None:
+            return ""
+        name = node.name().removesuffix("Backward0").removesuffix("Backward1")
+        if name.startswith(_ERRORS):
+            return name if sign < 0 else ""
+        factor = _factor(node, name)
+        before = [following for following, _ in node.next_functions if following is not None]
+        if factor is None or len(before) != 1:
+            return ""
+        sign *= factor
+        node = before[0]
+    return ""
+
+
+def _factor(node: Any, name: str) -> float | None:
+    """By which number a node multiplies what goes through it; None where it does something else."""
+    if name == "Neg":
+        return -1.0
+    if name in ("Mul", "Div"):
+        other = getattr(node, "_saved_other", None)
+        is_number = isinstance(other, torch.Tensor) and other.numel() == 1
+        value = float(other) if is_number else 0.0
+        return value if value > 0 or value == -1.0 else None
+    return 1.0 if name.startswith(_THROUGH) else None
