@@ -1,1 +1,1 @@
-"""What makes two equal runs differ: where they begin, what they leave behind, what no seed governs."""
+"""What makes two equal runs differ: beginnings, leftovers, and what no seed governs."""
