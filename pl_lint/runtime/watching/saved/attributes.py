@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-_KINDS = (bool, int, float, str, torch.Tensor)
 from pl_lint.runtime.watching.holding import held, holds
 
+_KINDS = (bool, int, float, str, torch.Tensor)
 _LIBRARIES = ("torch", "torchmetrics", "lightning", "pytorch_lightning", "numpy")
 
 
@@ -48,11 +48,16 @@ def is_library(value: Any) -> bool:
 
 
 def printed_tensor(tensor: torch.Tensor) -> str:
-    """A tensor in a few characters: its value if it has one only, else shape and fingerprint."""
-    if tensor.numel() == 1:
-        return f"{tensor.item():.6g}"
-    data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-    return f"tensor{tuple(tensor.shape)}#{hashlib.blake2b(data, digest_size=4).hexdigest()}"
+    """A tensor in a few characters: its value if it has one only, else shape and fingerprint, as
+    far as it has numbers to show (one on the meta device has none)."""
+    try:
+        plain = tensor.detach().to_dense().cpu().contiguous()
+        if plain.numel() == 1:
+            return f"{plain.item():.6g}"
+        data = plain.reshape(-1).view(torch.uint8).numpy()
+    except (RuntimeError, NotImplementedError, TypeError, ValueError):
+        return f"a tensor of {tensor.dtype}"
+    return f"tensor{tuple(plain.shape)}#{hashlib.blake2b(data, digest_size=4).hexdigest()}"
 
 
 def _attributes(holder: Any, house: Collection[str] = ()) -> Iterator[tuple[str, Any]]:
