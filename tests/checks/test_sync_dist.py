@@ -160,3 +160,26 @@ def test_values_of_other_samples_are_not_compared() -> None:
     result = sync_dist(cast("Runs", Ranks(wrong, wrong, {}, served=("a", "c"))))
     assert result.verdict is Verdict.NOT_DECIDED
     assert "other samples than one process" in result.reason
+
+
+def refused(place: Location, statement: str) -> RunError:
+    text = f'Traceback:\n  File "{place.path}", line {place.line}, in setup\n    {statement}\n'
+    return RunError("ValueError", "one device only", "validate", place, text)
+
+
+def test_code_that_refuses_several_ranks_is_not_blamed() -> None:
+    error = refused(PLACE, 'raise ValueError("one device only")')
+    result = judged(done(error=error), done(error=error))
+    assert result.verdict is Verdict.NOT_DECIDED
+    assert "refuses two ranks: ValueError: one device only" in result.reason
+
+
+def test_an_error_that_is_raised_for_the_code_is_no_refusal() -> None:
+    error = refused(PLACE, "x.view(2, -1)")
+    assert judged(done(error=error), done(error=error)).verdict is Verdict.FAILED
+
+
+def test_a_refusal_of_one_rank_only_is_a_failure() -> None:
+    error = refused(PLACE, 'raise ValueError("one device only")')
+    result = judged(done(error=error), done(error=RunError("RuntimeError", PEER, "validate")))
+    assert result.verdict is Verdict.FAILED

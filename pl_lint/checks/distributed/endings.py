@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pl_lint.checks.distributed.fits import Fits
 from pl_lint.checks.registry import Gathering
-from pl_lint.checks.sync_dist.crashed_ranks import Ended, crash, is_noise, telling
+from pl_lint.checks.sync_dist.crashed_ranks import Ended, crash, is_noise, refusal, telling
 from pl_lint.facts.events import RunError
 from pl_lint.facts.ranks import Assigned
 from pl_lint.findings import Finding
@@ -28,6 +28,9 @@ def ended_early(fits: Fits, into: Gathering) -> bool:
     rank, error = telling(errors)
     if is_noise(error) and any(finding.code in WAITS for finding in into.findings):
         return True  # which call the ranks waited in is told already
+    if reason := refusal(errors):
+        into.undecided.append(reason)
+        return True
     if _in_other_batches(fits):
         reason = f"the few samples of each rank make smaller batches, on which it raised {error}"
         into.undecided.append(reason)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.sync_dist.causes import RankedValue, finding_of
-from pl_lint.checks.sync_dist.crashed_ranks import Ended, crash, in_words
+from pl_lint.checks.sync_dist.crashed_ranks import Ended, crash, in_words, refusal
 from pl_lint.checks.sync_dist.pairing import mixed_keys, pairing_finding
 from pl_lint.checks.sync_dist.sharing import TRUNCATION, WORLDS, padding, truncated
 from pl_lint.checks.values.lines import deciding, line_of
@@ -41,9 +41,10 @@ def sync_dist(runs: Runs) -> Result:
     What it sets aside:
     A value that moves with the batches in one process already is wrong for another reason, which
     `logged-values` reports; one that differs between two seeds is not decided, and one that the
-    case declares to depend on the batches is not compared. What Lightning does by itself is a note:
-    its DistributedSampler counts samples twice (LTN501), and the mean of unequal weights is cut
-    off (LTN514).
+    case declares to depend on the batches is not compared. Where the code itself refuses a number
+    of ranks, on each of them and by a `raise` of its own, that is said and not judged. What
+    Lightning does by itself is a note: its DistributedSampler counts samples twice (LTN501), and
+    the mean of unequal weights is cut off (LTN514).
 
     When it passes:
     Only if one rank's part alone has another value than all samples; otherwise 'not triggered'.
@@ -75,7 +76,10 @@ def _judge_world(runs: Runs, number: int, case: CaseFacts, into: Gathering) -> N
             return
         if any(one.done.error for rank in ranks for one in rank):
             ended = [Ended(rank[0].done.error, rank[0].done.events) for rank in ranks if rank]
-            into.findings.append(crash(ended, stage, case))
+            if reason := refusal([one.error for one in ended]):
+                into.undecided.append(f"{stage}: {reason}")
+            else:
+                into.findings.append(crash(ended, stage, case))
             return  # a rank that failed did no more
         _judge_stage(Stage(stage, single, [rank[0] for rank in ranks], case, runs), into)
 

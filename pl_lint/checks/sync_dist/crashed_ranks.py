@@ -12,6 +12,8 @@ from pl_lint.findings import Finding, Location, Status
 
 GLOO = re.compile(r"^\[[^\]]*(?:gloo|c10d)[^\]]*\]:?\s*", re.IGNORECASE)
 """How messages of the communication library begin: with a place in its own source."""
+_FRAME = re.compile(r'^ *File "(?P<path>[^"]+)", line (?P<line>\d+), in .*\n *(?P<text>.*)$', re.M)
+"""How a traceback names a line of source."""
 ADVICE = re.compile(r"\. This is typically.*", re.DOTALL)
 
 
@@ -43,6 +45,29 @@ def crash(ranks: Sequence[Ended], what: str, case: CaseFacts) -> Finding:
         status=Status.PROVED,
         remedy=EVERYWHERE if unequal else "see the traceback of the rank that failed first",
         subject=case.module,
+    )
+
+
+def refusal(errors: Sequence[RunError | None]) -> str:
+    """Why the module's code refuses to run on so many ranks, if it says so by a statement of its
+    own on each of them (a batch size that is no multiple of the number of devices); else empty.
+
+    That is a decision, and loud: nothing that a user could overlook.
+    """
+    told = [error for error in errors if error is not None and _is_raised_by_user(error)]
+    if not errors or len(told) < len(errors) or len({one.location for one in told}) > 1:
+        return ""
+    return f"the code refuses {in_words(len(errors))} ranks: {told[0]}"
+
+
+def _is_raised_by_user(error: RunError) -> bool:
+    """Whether the innermost line of the traceback is the user's own ``raise`` or ``assert``."""
+    frame = list(_FRAME.finditer(error.traceback))[-1:]
+    place = error.location
+    return place is not None and any(
+        (found["path"], int(found["line"])) == (place.path, place.line)
+        and found["text"].startswith(("raise ", "assert "))
+        for found in frame
     )
 
 
