@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.values.numbers import shown
 from pl_lint.facts.events import CaseFacts, SchedulerState
 from pl_lint.facts.records import FitRecord
+from pl_lint.facts.training import Overfitting
 from pl_lint.findings import Evidence, Finding, Location, Status
 
 UNITS = {"steps": "optimizer steps", "epochs": "epochs"}
@@ -25,15 +27,17 @@ def schedule(runs: Runs) -> Result:
 
     How it is judged:
     The small fit has many more steps than epochs, and counts how often the scheduler was stepped.
-    One that was stepped once per epoch, but whose horizon equals
-    `trainer.estimated_stepping_batches`, never gets past its first few percent: a one-cycle rate
-    stays at its start, a cosine never falls (LTN710). So is one that was made for the epochs and
-    stepped after every optimizer step. The schedule is also stepped alone over its whole horizon,
-    and its learning rates are shown beside those that the fit used.
+    A second fit has one epoch with more batches: a horizon that is larger there in proportion
+    counts steps, one that is half as large counts epochs. One that counts steps and was stepped
+    once per epoch never gets past its first few percent: a one-cycle rate stays at its start, a
+    cosine never falls (LTN710). One that counts epochs and was stepped after every optimizer step
+    is over too soon. The schedule is also stepped alone over its whole horizon, and its learning
+    rates are shown beside those that the fit used.
 
-    A constant horizon is held against what the code says of it: `steps_per_epoch`, the case's own
-    `max_epochs`, times the batches of its own loader, and hyper-parameters that are named after
-    steps or epochs and have this value (then it is suspected only).
+    A horizon that is the same in both fits is a constant, and proves nothing by being as large as
+    one of them happens to be. It is held against what the code says of it: `steps_per_epoch`, the
+    case's own `max_epochs`, times the batches of its own loader, and hyper-parameters that are
+    named after steps or epochs and have this value (then it is suspected only).
 
     What else it finds:
     A scheduler under a key that Lightning does not know (LTN711), one that nobody steps in manual
@@ -45,14 +49,59 @@ def schedule(runs: Runs) -> Result:
     """
     if "train" not in runs.case().stages:
         return Gathering().result("the module has no training")
-    record, gathering = runs.fit(), Gathering()
-    for state in record.schedulers:
-        _judge(state, record, runs.case(), gathering)
+    record, case, gathering = runs.fit(), runs.case(), Gathering()
+    if not record.schedulers:
+        return gathering.result("the module has no learning-rate scheduler")
+    longer = runs.trained().overfitting
+    for index, state in enumerate(record.schedulers):
+        horizons = _Horizons(state, record, longer, index)
+        _judge(horizons, record, case, gathering)
     return gathering.result("the module has no learning-rate scheduler")
 
 
-def _judge(state: SchedulerState, record: FitRecord, case: CaseFacts, into: Gathering) -> None:
-    if not state.handed:
+@dataclass(frozen=True)
+class _Horizons:
+    """One scheduler in two fits of different lengths."""
+
+    state: SchedulerState
+    fit: FitRecord
+    longer: Overfitting
+    index: int
+
+    @property
+    def counts(self) -> str:
+        """What the horizon follows, the steps of a fit or its epochs; nothing where it is the same
+        in both, or was not seen in the other.
+
+        In proportion, since a warm restart may come every fifth epoch: then to the steps or to the
+        batches of an epoch; or with what is left of the steps after a warm-up."""
+        here, there = self.state.horizon, self._there()
+        if not here or there is None or here == there:
+            return ""
+        steps, batches = self.fit.estimated_steps or 0, self._batches()
+        if here == there * self.fit.epochs_planned:
+            return "epochs"
+        proportional = any(here * self.longer.steps == there * each for each in (steps, batches))
+        return "steps" if proportional or there - here == self.longer.steps - steps else ""
+
+    @property
+    def stepped(self) -> str:
+        """What it was stepped after."""
+        if self.state.stepped == self.fit.epochs_planned:
+            return "epochs"
+        return "steps" if self.state.stepped == self.fit.estimated_steps else ""
+
+    def _there(self) -> int | None:
+        known = self.longer.horizons[self.index : self.index + 1]
+        return next((length for name, length in known if name == self.state.name), None)
+
+    def _batches(self) -> int:
+        return self.fit.training.batches // max(1, self.fit.epochs_run)
+
+
+def _judge(horizons: _Horizons, record: FitRecord, case: CaseFacts, into: Gathering) -> None:
+    state = horizons.state
+    if not state.interval:
         into.findings.append(_dropped(state, case))
     elif not record.training.automatic and not state.stepped:
         _judge_never_stepped(state, case, into)
@@ -60,26 +109,26 @@ def _judge(state: SchedulerState, record: FitRecord, case: CaseFacts, into: Gath
         into.findings.append(_stepped_twice(state, case))
     else:
         _name_dropped_keys(state, case, into)
-        _judge_horizon(state, record, case, into)
+        _judge_horizon(horizons, record, case, into)
 
 
 def _judge_horizon(
-    state: SchedulerState, record: FitRecord, case: CaseFacts, into: Gathering
+    horizons: _Horizons, record: FitRecord, case: CaseFacts, into: Gathering
 ) -> None:
+    state, counts = horizons.state, horizons.counts
     steps, epochs = record.estimated_steps, record.epochs_planned
     if state.horizon is None:
         into.untriggered.append(f"{state.name} has no horizon")
     elif steps is None or steps <= epochs:
         into.undecided.append(f"{state.name}: the fit had no more steps than epochs")
-    elif state.horizon == steps and state.stepped == epochs:
-        into.findings.append(_wrong_unit(state, "steps", record, case))
-    elif state.horizon == epochs and state.stepped == steps:
-        into.findings.append(_wrong_unit(state, "epochs", record, case))
-    elif state.horizon == state.stepped:
+    elif not counts or not horizons.stepped:
+        _judge_constant(state, record, case, into)
+    elif counts != horizons.stepped:
+        followed = replace(state, unit="", because="", by_name=False)
+        into.findings.append(_wrong_unit(followed, counts, record, case))
+    else:
         into.passed += 1
         _clear(state, case, into)
-    else:
-        _judge_constant(state, record, case, into)
 
 
 def _judge_constant(
@@ -89,8 +138,9 @@ def _judge_constant(
     counted = STEPPED_EACH.get(state.interval, "")
     if not state.unit or not counted or not record.training.automatic:
         into.undecided.append(
-            f"{state.name}: its horizon of {state.horizon} is neither the "
-            f"{record.estimated_steps:g} steps nor the {record.epochs_planned} epochs of this fit"
+            f"{state.name}: nothing says whether its horizon of {state.horizon} counts steps or "
+            f"epochs; it was stepped {state.stepped} times in {record.estimated_steps:g} steps and "
+            f"{record.epochs_planned} epochs"
         )
     elif state.unit == counted:
         into.passed += 1

@@ -181,10 +181,10 @@ class SchedulerState:
 
     ``unit`` is what its horizon counts ("steps", "epochs"), where the code says so, ``because`` how
     it does, and ``by_name`` that only the name of a hyper-parameter says it.
-    ``handed`` is False for one that ``configure_optimizers`` returned under a key that Lightning
-    does not know. ``alone`` is the learning rate at the start, at its highest and at the
-    end when the scheduler is stepped over its whole horizon, ``used`` what the steps of this fit
-    were made with. ``mentioned`` are the user's methods that could step it by hand.
+    ``interval`` is empty for one that ``configure_optimizers`` returned under a key that Lightning
+    does not know. ``alone`` is the learning rate at the start, at its highest and at the end when
+    the scheduler is stepped over its whole horizon. ``mentioned`` are the user's methods that could
+    step it by hand.
     """
 
     name: str
@@ -196,10 +196,8 @@ class SchedulerState:
     unit: str = ""
     because: str = ""
     by_name: bool = False
-    handed: bool = True
     dropped_keys: tuple[str, ...] = ()
     alone: tuple[float, ...] = ()
-    used: tuple[float, ...] = ()
     mentioned: tuple[str, ...] = ()
 
 

@@ -143,11 +143,16 @@ class CutGraph:
 @dataclass(frozen=True)
 class Overfitting:
     """The losses of one batch, trained on again and again from fresh weights. ``ascents`` counts
-    the steps that went up the gradient of the returned loss, of those looked at."""
+    the steps that went up the gradient of the returned loss, of those looked at.
+
+    Its one epoch has ``steps`` steps, more than the small fit: ``horizons`` are those of its
+    schedulers, by name, and tell which of them follow the length of a fit."""
 
     losses: tuple[float, ...] = ()
     ascents: int = 0
     descents: int = 0
+    steps: int = 0
+    horizons: tuple[tuple[str, int | None], ...] = ()
 
 
 @dataclass(frozen=True)

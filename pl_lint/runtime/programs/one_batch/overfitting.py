@@ -20,10 +20,12 @@ from pl_lint.runtime.data import as_list, like
 from pl_lint.runtime.programs.common import Subject, caught, make_trainer, seed_all
 from pl_lint.runtime.programs.fitting.fit import shorten
 from pl_lint.runtime.watching.trained.cuts import FollowCuts
+from pl_lint.runtime.watching.trained.schedulers import horizon_of
 
 STEPS = 20
-LARGE, FEW_STEPS = 2_000_000, 6
-"""A module of more parameters than this is given fewer steps: each takes long."""
+LARGE, FEW_STEPS = 2_000_000, 7
+"""A module of more parameters than this is given fewer steps: each takes long. They are more than the
+batches of the small fit's epoch, which shows what the horizon of a schedule follows."""
 LEAST, PATIENCE = 6, 8.0
 """After so many seconds so many steps have to do."""
 LOOKED_AT = 3
@@ -34,10 +36,10 @@ def overfit(
     subject: Subject, directory: Path, notes: list[Note]
 ) -> tuple[Overfitting, tuple[CutGraph, ...]]:
     """The losses of one batch, and the calls at which the graph of the first step ends."""
-    descent, cuts = Descent(), FollowCuts(subject.module)
+    descent, cuts = Descent(_steps_for(subject.module)), FollowCuts(subject.module)
     errors: list[RunError] = []
     with caught(errors, "fit"), _following_first_step(subject.module, cuts):
-        _repeat_one_batch(subject, _steps_for(subject.module))
+        _repeat_one_batch(subject, descent.steps)
         trainer = make_trainer(
             subject,
             directory,
@@ -108,7 +110,9 @@ class Descent:
     """The losses that ``training_step`` returned, and whether the optimizer went down or up their
     gradient."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.horizons: tuple[tuple[str, int | None], ...] = ()
         self.losses: list[float] = []
         self.ascents = 0
         self.descents = 0
@@ -119,6 +123,9 @@ class Descent:
         diary = self
 
         class Descending(subject.namespace.Callback):  # type: ignore[misc, name-defined]
+            def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+                diary.horizons = tuple(_horizons(trainer))
+
             def on_train_batch_start(self, trainer: Any, pl_module: Any, *args: Any) -> None:
                 seed_all(subject.spec.seed)  # the same dropout masks at every step
                 if pl_module.automatic_optimization and len(diary.losses) < LOOKED_AT:
@@ -155,4 +162,11 @@ class Descent:
         self._before = []
 
     def told(self) -> Overfitting:
-        return Overfitting(tuple(self.losses), self.ascents, self.descents)
+        return Overfitting(
+            tuple(self.losses), self.ascents, self.descents, self.steps, self.horizons
+        )
+
+
+def _horizons(trainer: Any) -> Iterator[tuple[str, int | None]]:
+    for config in getattr(trainer.strategy, "lr_scheduler_configs", []):
+        yield type(config.scheduler).__name__, horizon_of(config.scheduler)

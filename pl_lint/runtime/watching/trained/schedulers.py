@@ -24,7 +24,7 @@ from pl_lint.runtime.watching.callsite import caller
 from pl_lint.runtime.watching.trained.keeping import mentioning
 
 # Where schedulers keep the number of steps after which they are done (torch.optim.lr_scheduler).
-_HORIZONS = ("total_steps", "T_max", "total_iters")
+_HORIZONS = ("total_steps", "T_max", "total_iters", "T_0")
 # Where the closures of LambdaLR schedules keep it (transformers.optimization).
 _CLOSURE_HORIZONS = ("num_training_steps", "total_steps", "max_steps", "t_total")
 # What Lightning reads of the dict that configure_optimizers returns (core/optimizer.py).
@@ -139,19 +139,18 @@ class ScheduleDiary:
         own and drop the module's, and that is its business."""
         every = getattr(trainer.strategy, "lr_scheduler_configs", [])
         configs = [each for each in every if any(each.scheduler is own for own in self.returned)]
-        handed = [config.scheduler for config in configs]
         lost = [
             each
             for each in self.returned
-            if self.dropped_keys and not any(each is one for one in handed)
+            if self.dropped_keys and not any(each is config.scheduler for config in configs)
         ]
         return (
             *(self._state(each.scheduler, each.interval) for each in configs),
-            *(self._state(each, "", handed=False) for each in lost),
+            *(self._state(each, "") for each in lost),
         )
 
-    def _state(self, scheduler: Any, interval: str, handed: bool = True) -> SchedulerState:
-        horizon = _horizon(scheduler)
+    def _state(self, scheduler: Any, interval: str) -> SchedulerState:
+        horizon = horizon_of(scheduler)
         unit, because, by_name = self._unit(scheduler, horizon)
         return SchedulerState(
             name=type(scheduler).__name__,
@@ -163,7 +162,6 @@ class ScheduleDiary:
             unit=unit,
             because=because,
             by_name=by_name,
-            handed=handed,
             dropped_keys=self.dropped_keys,
             alone=self.alone.get(id(scheduler), ()),
             mentioned=tuple(sorted(self._steppers())),
@@ -179,7 +177,7 @@ class ScheduleDiary:
         """What a horizon counts, where the code says so, how, and whether by a name only."""
         if scheduler in self.in_steps:
             return "steps", self.in_steps[scheduler], False
-        if horizon is None:
+        if horizon is None or hasattr(scheduler, "T_0"):  # a period may be as short as it likes
             return "", "", False
         named = {name for name, value in self._hyper_parameters().items() if value == horizon}
         epochs = {name: value for name, value in self._hyper_parameters().items() if _epochs(name)}
@@ -226,7 +224,7 @@ def _schedulers_in(value: Any) -> Iterator[LRScheduler]:
 def _simulated(scheduler: LRScheduler) -> tuple[float, ...]:
     """The learning rate at the start, at its highest and at the end of the whole schedule, of a
     copy that steps an optimizer of nothing."""
-    horizon = _horizon(scheduler)
+    horizon = horizon_of(scheduler)
     holds_modules = any(isinstance(value, torch.nn.Module) for value in vars(scheduler).values())
     if horizon is None or not 0 < horizon <= _SIMULATED or holds_modules:
         return ()
@@ -252,14 +250,14 @@ def _rate(optimizer: torch.optim.Optimizer) -> float:
     return float(optimizer.param_groups[0]["lr"])
 
 
-def _horizon(scheduler: Any) -> int | None:
+def horizon_of(scheduler: Any) -> int | None:
     """The number of ``step()`` calls the schedule is made for, where it says so."""
     for name in _HORIZONS:
         value = getattr(scheduler, name, None)
         if isinstance(value, (int, float)):
             return int(value)
     parts = getattr(scheduler, "_schedulers", ())  # SequentialLR, ChainedScheduler
-    inner = [horizon for part in parts if (horizon := _horizon(part)) is not None]
+    inner = [horizon for part in parts if (horizon := horizon_of(part)) is not None]
     return sum(inner) if inner else _closure_horizon(scheduler)
 
 
