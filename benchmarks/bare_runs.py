@@ -1,13 +1,15 @@
 """The Trainer runs that the battery makes of the demo's species classifier, without pl-lint.
 
-One plain process, as a script of the user's would do them: the same numbers of samples, epochs and
-batches, TensorBoard and checkpoints included, one after another. What two ranks do at the same time
-is done here once for each rank's share. Prints the seconds as JSON.
+As scripts of the user's would do them: the same numbers of samples, epochs and batches, TensorBoard
+and checkpoints included, one after another. ``main`` is one plain process; ``again`` repeats the
+fit in a process with another hash seed; ``ranks`` is one of several launched processes, as torchrun
+starts them. Prints the seconds of each run as JSON.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -32,6 +34,7 @@ IMPORTED = time.perf_counter() - START
 TRAINING, EVALUATED, SHARED = 88, 47, 48
 EVALUATIONS = (47, 16, 46, 1, 16, 16)  # batch sizes of the re-batching; half of it comes on top
 STAGES = ("validate", "test")
+SHARES = [(SHARED // ranks, 8) for ranks in (2, 3) for _ in range(ranks)]
 
 
 def loader(stage: str, samples: int, batch_size: int = 16) -> DataLoader[Any]:
@@ -94,10 +97,31 @@ def rebatched(folder: str) -> None:
 
 
 def shared(folder: str) -> None:
-    """In one process: all samples at once and in batches, and each rank's share; then two ranks."""
+    """All samples at once and in batches, twice, and each rank's share."""
     for stage in STAGES:
-        for samples, batch_size in ((SHARED, SHARED), (SHARED, 8), *[(SHARED // 2, 8)] * 4):
+        for samples, batch_size in ((SHARED, SHARED), (SHARED, 8), (SHARED, 8), *SHARES):
             evaluate(folder, stage, samples, batch_size)
+
+
+def searched(folder: str) -> None:
+    """As many small runs as the search draws, references included (``--pl-examples`` 12)."""
+    small = {"logger": False, "enable_checkpointing": False}
+    for samples in range(1, 13):
+        evaluate(folder, "validate", samples, 4, **small)
+        evaluate(folder, "validate", samples, samples, **small)
+    for samples in range(2, 13, 2):
+        evaluate(folder, "test", samples, 4, **small)
+        evaluate(folder, "test", samples, samples, **small)
+    for batches in (1, 2, 3) * 8:
+        limits = {"limit_train_batches": batches, "limit_val_batches": 1, "max_epochs": 1}
+        data = loader("fit", 8 * batches, 8), loader("validate", 6, 4)
+        trainer(folder, **small, **limits).fit(SpeciesClassifier(), *data)
+
+
+def by_heart(folder: str) -> None:
+    """One batch, twenty times."""
+    twenty = {"limit_val_batches": 0, "max_epochs": 20}
+    trainer(folder, **twenty).fit(SpeciesClassifier(), loader("fit", 16))
 
 
 def precise(folder: str) -> None:
@@ -107,16 +131,39 @@ def precise(folder: str) -> None:
         evaluate(folder, "validate", EVALUATED, 16, precision="bf16-mixed")
 
 
-RUNS: dict[str, Callable[[str], None]] = {
+def resumed(folder: str) -> None:
+    for _ in ("the end of an epoch", "inside one"):
+        fit(folder, f"{folder}/epoch-0.ckpt")
+
+
+def on_ranks(folder: str) -> None:
+    """This rank's share of the evaluations; with two ranks, a fit as well."""
+    ranks = int(os.environ["WORLD_SIZE"])
+    world = {"devices": ranks, "strategy": "ddp_find_unused_parameters_true"}
+    for stage in STAGES:
+        evaluate(folder, stage, SHARED, 8, **world)
+    if ranks == 2:
+        fit(folder, **world, limit_train_batches=3, limit_val_batches=2)
+
+
+MAIN: dict[str, Callable[[str], None]] = {
     "4 fast_dev_runs": smoke,
-    "fit": fit,
-    "fit again": lambda folder: fit(f"{folder}/again"),
-    "resumed fit": lambda folder: fit(folder, f"{folder}/epoch-0.ckpt"),
+    "fit, with and without sanity check": lambda folder: (
+        fit(folder),
+        fit(f"{folder}/without", num_sanity_val_steps=0),
+    ),
+    "2 resumed fits": resumed,
     "reload, 2 predictions": reload,
     "14 evaluations, re-batched": rebatched,
-    "12 evaluations, shared": shared,
+    "60 runs of the search": searched,
+    "14 evaluations, shared": shared,
+    "20 steps on one batch": by_heart,
     "2 fits and evaluations in half precision": precise,
 }
+AGAIN: dict[str, Callable[[str], None]] = {
+    "2 fits": lambda folder: (fit(folder), fit(f"{folder}/again")),
+}
+RANKS: dict[str, Callable[[str], None]] = {"evaluations and a fit": on_ranks}
 
 
 def main() -> None:
@@ -124,7 +171,7 @@ def main() -> None:
     torch.set_num_threads(1)
     taken = {"import": IMPORTED}
     with tempfile.TemporaryDirectory() as folder:
-        for name, run in RUNS.items():
+        for name, run in {"main": MAIN, "again": AGAIN, "ranks": RANKS}[sys.argv[1]].items():
             start = time.perf_counter()
             run(folder)
             taken[name] = time.perf_counter() - start
