@@ -46,10 +46,18 @@ MODELS = with_head("""
             return pairs()
 
 
+    class Validated(Line):
+        '''Has an epoch value to search small runs for.'''
+
+        def validation_step(self, batch, batch_idx):
+            self.log("val_loss", self.loss(batch), sync_dist=True)
+
+
     @pl_lint.case
     def sound():
-        keeper = ModelCheckpoint(dirpath="checkpoints", monitor="loss")
-        return Line(), pairs(), {"callbacks": [keeper], "default_root_dir": "here"}
+        keeper = ModelCheckpoint(dirpath="checkpoints", monitor="val_loss")
+        data = {"train": pairs(), "val": pairs()}
+        return Validated(), data, {"callbacks": [keeper], "default_root_dir": "here"}
     """)
 HANGING = with_head("""
     import time

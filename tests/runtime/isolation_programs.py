@@ -39,6 +39,7 @@ def tell(spec: Spec, directory: Path, rank: int) -> None:
         file.write("ran\n")
     time.sleep(spec.get("sleep", 0))
     names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "WANDB_MODE", "SLURM_JOB_ID", "PYTHONHASHSEED")
+    names += ("HYPOTHESIS_STORAGE_DIRECTORY",)
     note(
         directory,
         rank,

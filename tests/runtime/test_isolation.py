@@ -115,6 +115,7 @@ def test_a_run_starts_in_the_users_directory_with_quiet_trackers(
     [record] = outcome.records
     assert record["cwd"] == str(project.resolve())
     assert record["environment"]["WANDB_MODE"] == "offline"
+    assert not record["environment"]["HYPOTHESIS_STORAGE_DIRECTORY"].startswith(record["cwd"])
     assert record["environment"]["RANK"] is None
     assert record["stdin"] == ""
     assert outcome.outputs == ["out of 0\n"]

@@ -47,6 +47,9 @@ def quiet_environment(directory: str) -> dict[str, str]:
         "NEPTUNE_MODE": "offline",
         "CLEARML_OFFLINE_MODE": "1",
         "SWANLAB_MODE": "offline",
+        # Beside the examples that it found (which are not kept here) hypothesis writes down the
+        # constants of the modules that it meets, into the directory it was started in.
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(Path(directory, "hypothesis")),
         "TOKENIZERS_PARALLELISM": "false",
         "MPLBACKEND": "Agg",
         "PYTHONDONTWRITEBYTECODE": "1",
