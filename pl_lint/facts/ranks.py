@@ -22,24 +22,35 @@ class SharedPass:
 @dataclass(frozen=True)
 class Listing:
     """What one loader offers on one rank, before anything is shared out: a fingerprint for each
-    sample. Of a stream (an IterableDataset) also what it yields from another seed, and in each of
-    the workers that the user's loader has."""
+    sample, and what it says when it is asked ``again`` from the same seed. Of a stream (an
+    IterableDataset) also what it yields from another seed, and in each of the workers that the
+    user's loader has."""
 
     stage: str
     loader: int
     dataset: str
     samples: tuple[str, ...]
     location: Location | None = None
+    again: tuple[str, ...] = ()
     stream: bool = False
     reseeded: tuple[str, ...] = ()
     by_worker: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
+class Split:
+    """A call of ``random_split``, and a fingerprint of the permutation that it drew."""
+
+    location: Location
+    order: str
+
+
+@dataclass(frozen=True)
 class Touch:
-    """Something that a rank did by a line of the user's: it wrote a ``file``, made a ``print``,
-    used the ``logger`` as only rank zero's can be used, or made a ``call`` that waits for all
-    ranks. ``hook`` is the user's outermost function on the stack."""
+    """Something that a rank did by a line of the user's: it wrote a ``file``, added to the end of
+    one (``append``), made one that it had asked for in vain (``create``), made a ``print``, used
+    the ``logger`` as only rank zero's can be used, or made a ``call`` that waits for all ranks.
+    ``hook`` is the user's outermost function on the stack."""
 
     kind: str
     what: str
@@ -88,12 +99,15 @@ class RankFit:
     """A short fit as one of several ranks lived it, in training ``batches`` of so many samples.
 
     ``parameters`` and ``buffers`` are digests, by moment (``first step``, ``end``) and name;
-    buffers are those of the user's own classes that go into checkpoints. ``attributes`` are plain
+    buffers are those of the user's own classes that go into checkpoints, seen also after the
+    ``last batch`` and when ``validation`` begins, whose forward passes make them rank zero's on
+    all. ``attributes`` are plain
     ones, as text, at the start and at the end. ``trainable`` are the parameters that wanted a
     gradient at the start, ``unused`` those of them that got none in ``backwards`` backward passes;
     ``unfrozen`` came later, and ``optimized`` are those that an optimizer has. ``kept`` are the
     attributes of whoever owns ``prepare_data``, in short; ``places`` the lines that set attributes,
-    by ``self.name``; ``splits`` the calls of ``random_split``.
+    by ``self.name``; ``splits`` the calls of ``random_split``. ``asks_for_ranks`` says that the
+    case's own Trainer names a strategy of DDP's kind, or several devices.
     """
 
     error: RunError | None = None
@@ -116,4 +130,5 @@ class RankFit:
     unused: tuple[str, ...] = ()
     backwards: int = 0
     tolerates_unused: bool = False
-    splits: tuple[Location, ...] = ()
+    asks_for_ranks: bool = False
+    splits: tuple[Split, ...] = ()

@@ -104,8 +104,8 @@ class SmallestRun:
 
     ``cut`` and ``whole`` are its passes where it evaluates; ``events`` and ``replays`` are those of
     a fit. ``counts`` is how many samples each stage had: a small data set has fewer than were
-    drawn. ``ones`` is what the same samples log in batches of one,
-    ``apart`` says that ranks disagreed.
+    drawn. ``ones`` is what the same samples log in batches of one, ``apart`` says that ranks
+    disagreed, and ``by_rank`` is what each of them logged.
     """
 
     run: DrawnRun
@@ -117,6 +117,7 @@ class SmallestRun:
     counts: Mapping[str, int] = field(default_factory=dict)
     ones: float | None = None
     apart: bool = False
+    by_rank: tuple[tuple[LogEvent, ...], ...] = ()
 
 
 @dataclass(frozen=True)

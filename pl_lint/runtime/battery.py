@@ -236,7 +236,8 @@ class Battery:
         """A small search on two ranks. What hangs or crashes there is the business of others."""
         options = {"examples": self.examples // RANKS, "oracle": oracle}
         try:
-            return self._one(SearchRecord, "search", world=World(RANKS), options=options)
+            world, inputs = World(RANKS), self._weights()
+            return self._one(SearchRecord, "search", world=world, options=options, inputs=inputs)
         except RunFailed as failure:
             error = RunError("RunFailed", str(failure), "ranks", failure.location)
             return SearchRecord(case=self.case(), error=error)

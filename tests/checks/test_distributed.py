@@ -8,11 +8,12 @@ from typing import Any, cast
 from pl_lint.checks.distributed import distributed
 from pl_lint.checks.registry import Result, Runs, Verdict
 from pl_lint.facts.events import CaseFacts, EpochValues, LogEvent, Replay, RunError
-from pl_lint.facts.ranks import Assigned, Best, Gathered, Listing, RankFit, Touch
+from pl_lint.facts.ranks import Assigned, Best, Gathered, Listing, RankFit, Split, Touch
 from pl_lint.facts.records import FitRecord, RanksRecord
 from pl_lint.findings import Location, Status
 
 PLACE = Location("module.py", 7)
+ELSEWHERE = Location("module.py", 9)
 PEER = RunError("RuntimeError", "[/gloo/transport/tcp/pair.cc:5] Connection closed by peer [::1]:1")
 AGREEING = RankFit(
     parameters={"start": {"w": "1"}, "end": {"w": "2"}},
@@ -161,7 +162,10 @@ def test_a_print_is_a_note_and_a_file_with_the_rank_in_its_name_is_fine() -> Non
 
 def test_unused_parameters_are_a_note_where_the_strategy_allows_for_them() -> None:
     unused = replace(AGREEING, unused=("head.weight",), optimized=("head.weight",))
-    assert codes(judged(unused, unused)) == ["LTN504"]
+    [suspected] = judged(unused, unused).findings
+    assert (suspected.code, suspected.status) == ("LTN504", Status.SUSPECTED)
+    asked = replace(unused, asks_for_ranks=True)
+    assert judged(asked, asked).findings[0].status is Status.PROVED
     allowed = replace(unused, tolerates_unused=True)
     assert judged(allowed, allowed).findings == ()
 
@@ -191,12 +195,69 @@ def test_a_frozen_parameter_that_differs_is_a_statistic() -> None:
 def test_splits_that_differ_name_what_leaks() -> None:
     def listing(train: tuple[str, ...], val: tuple[str, ...]) -> RankFit:
         both = (Listing("train", 0, "Data", train), Listing("validate", 0, "Data", val))
-        return replace(AGREEING, listings=both, splits=(PLACE,))
+        return replace(AGREEING, listings=both, splits=(Split(PLACE, "0"),))
 
     [finding] = judged(listing(("a", "b"), ("c",)), listing(("a", "c"), ("b",))).findings
     assert finding.code == "LTN406"
     assert "1 that one rank validates on, another one trains on" in finding.message
     assert finding.location == PLACE
+
+
+def test_each_ranks_own_part_of_the_training_data_is_no_split() -> None:
+    def training(*samples: str, order: str = "0", again: tuple[str, ...] = ()) -> RankFit:
+        listing = Listing("train", 0, "Data", samples, again=again)
+        return replace(AGREEING, listings=(listing,), splits=(Split(PLACE, order),))
+
+    assert judged(training("a", "b"), training("c", "d")).findings == ()
+    [finding] = judged(training("a", "b"), training("c", "d", order="1")).findings
+    assert finding.code == "LTN406"
+    unclear = judged(training("a", "b"), training("b", "c"))
+    assert unclear.findings == ()
+    assert any("no random_split made them" in note for note in unclear.notes)
+
+
+def test_data_that_differ_from_themselves_are_not_held_against_others() -> None:
+    def drawing(first: str, second: str, order: str = "0") -> RankFit:
+        listing = Listing("train", 0, "Data", (first,), again=(second,))
+        return replace(AGREEING, listings=(listing,), splits=(Split(PLACE, order),))
+
+    result = judged(drawing("a", "b"), drawing("c", "d"))
+    assert result.findings == ()
+    assert "other samples each time" in result.reason
+    [finding] = judged(drawing("a", "b"), drawing("c", "d", order="1")).findings
+    assert "another random_split" in finding.message
+
+
+def test_ranks_may_meet_in_different_lines() -> None:
+    """Who comes later waits for rank zero to prepare, which then lets the others in."""
+    early, late = Touch("call", "barrier", PLACE, "h"), Touch("call", "barrier", ELSEWHERE, "h")
+    first, second = replace(AGREEING, touches=(late,)), replace(AGREEING, touches=(early,))
+    assert judged(first, second).findings == ()
+    [finding] = judged(replace(first, touches=(early, late)), second).findings
+    assert "barrier was called 2 times on rank 0 and 1 time on rank 1" in finding.message
+    assert finding.location == ELSEWHERE
+
+
+def test_a_file_that_is_added_to_or_asked_for_first_is_suspected() -> None:
+    for kind, said in (("append", "each line once for every rank"), ("create", "asked first")):
+        fit = replace(AGREEING, touches=(Touch(kind, "/log.txt", PLACE, "setup"),))
+        [finding] = judged(fit, fit).findings
+        assert (finding.code, finding.status) == ("LTN503", Status.SUSPECTED)
+        assert said in finding.message
+
+
+def test_a_buffer_that_validation_made_alike_again_is_found() -> None:
+    seen = {"start": {"b": "0"}, "last batch": {"b": "1"}, "end": {"b": "1"}}
+    other = {**seen, "last batch": {"b": "2"}}
+    result = judged(replace(AGREEING, buffers=seen), replace(AGREEING, buffers=other))
+    assert codes(result) == ["LTN508"]
+
+
+def test_without_an_optimizer_step_nothing_could_come_apart() -> None:
+    still = replace(AGREEING, parameters={"start": {"w": "1"}, "end": {"w": "1"}})
+    result = judged(still, still)
+    assert result.verdict is Verdict.NOT_TRIGGERED
+    assert "no optimizer step" in result.reason
 
 
 def test_a_stream_that_chance_decides_is_not_judged() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pl_lint.checks.distributed.fits import Fits
 from pl_lint.checks.registry import Gathering
-from pl_lint.facts.ranks import Listing
-from pl_lint.findings import Finding
+from pl_lint.facts.ranks import Listing, RankFit
+from pl_lint.findings import Finding, Location
 
 SPLIT = "random_split(data, lengths, generator=torch.Generator().manual_seed(0))"
 SHARE = "yield every n-th sample only, by rank and by torch.utils.data.get_worker_info()"
@@ -23,36 +23,80 @@ def judge_data(fits: Fits, into: Gathering) -> None:
 
 
 def _judge_split(listings: Sequence[Listing], fits: Fits, into: Gathering) -> None:
-    """LTN406: ranks that were seeded alike have other samples of a stage."""
+    """LTN406: ranks have other samples of a stage, because each drew a split of its own.
+
+    That they have others is no fault by itself: a rank's own part of the training data is disjoint
+    from the other's, too. A split of its own shows in the permutation that ``random_split`` drew,
+    or in samples that one rank holds back and another one trains on.
+    """
     first = listings[0]
     if all(set(one.samples) == set(first.samples) for one in listings):
         into.passed += bool(fits.ranks[0].splits)
         return
     if any(finding.code in ("LTN406", "LTN502") for finding in into.findings):
         return  # the other stages of the same split
-    prepared = next((a for a in fits.ranks[0].assigned if a.read is not None), None)
-    if prepared is not None:
+    if any(one.read is not None for one in fits.ranks[0].assigned):
         return  # that is why, and it is told with the rest of the state
-    leaked = _leaked(fits)
+    place, steady = _own_split(fits), all(one.again in ((), one.samples) for one in listings)
+    leaked = _leaked(fits) if steady else 0
+    if place is None and not leaked:
+        into.undecided += _why_others(listings, steady)
+        return
+    message = _other_samples(listings, steady)
+    if leaked:
+        message += f"; {leaked} that one rank validates on, another one trains on"
+    into.findings.append(fits.finding("LTN406", message, place or _split(fits), SPLIT))
+
+
+def _other_samples(listings: Sequence[Listing], steady: bool) -> str:
+    first, last = listings[0], len(listings) - 1
+    if not steady:  # the samples themselves are drawn anew each time
+        return f"the {first.stage} data of rank {last} come from another random_split than rank 0's"
     other = len(set(listings[-1].samples) - set(first.samples))
-    message = (
-        f"the {first.stage} data of rank {len(listings) - 1} are other samples than those of rank "
-        f"0: {other} of {len(first.samples)} looked at{leaked}"
+    return (
+        f"the {first.stage} data of rank {last} are other samples than those of rank 0: {other} of "
+        f"{len(first.samples)} looked at"
     )
+
+
+def _own_split(fits: Fits) -> Location | None:
+    """The line of a ``random_split`` that every rank called, and drew another permutation from."""
+    calls = [[split.location for split in rank.splits] for rank in fits.ranks]
+    if any(places != calls[0] for places in calls):
+        return None
+    for splits in zip(*(rank.splits for rank in fits.ranks), strict=True):
+        if any(split.order != splits[0].order for split in splits):
+            return splits[0].location
+    return None
+
+
+def _split(fits: Fits) -> Location:
     splits = fits.ranks[0].splits
-    place = splits[0] if splits else fits.home
-    into.findings.append(fits.finding("LTN406", message, place, SPLIT))
+    return splits[0].location if splits else fits.home
 
 
-def _leaked(fits: Fits) -> str:
-    """Validation samples of one rank that another one trains on."""
+def _why_others(listings: Sequence[Listing], steady: bool) -> Iterator[str]:
+    """Parts that have nothing in common are the user's own way of sharing out."""
+    if not steady:
+        yield f"{listings[0].dataset}: gives other samples each time that it is asked"
+    elif set.intersection(*(set(one.samples) for one in listings)):
+        yield f"{listings[0].dataset}: each rank has other samples, and no random_split made them"
+
+
+def _leaked(fits: Fits) -> int:
+    """How many validation samples of one rank another one trains on, though none does on its
+    own."""
     for one in fits.ranks:
-        held = {s for each in one.listings if each.stage != "train" for s in each.samples}
+        held, own = _samples(one, training=False), _samples(one, training=True)
         for other in fits.ranks:
-            taught = {s for each in other.listings if each.stage == "train" for s in each.samples}
-            if other is not one and held & taught:
-                return f"; {len(held & taught)} that one rank validates on, another one trains on"
-    return ""
+            taught = _samples(other, training=True)
+            if not held & own and held & taught:
+                return len(held & taught)
+    return 0
+
+
+def _samples(rank: RankFit, training: bool) -> set[str]:
+    return {s for one in rank.listings if (one.stage == "train") is training for s in one.samples}
 
 
 def _judge_stream(listings: Sequence[Listing], fits: Fits, into: Gathering) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,15 +11,15 @@ from pl_lint.checks.distributed.fits import Fits, each
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.sync_dist.crashed_ranks import is_noise
 from pl_lint.facts.ranks import Touch
-from pl_lint.findings import Finding, Status
+from pl_lint.findings import Finding, Location, Status
 
 SETTING_UP = ("setup", "train_dataloader", "val_dataloader", "test_dataloader", "__init__")
 GUARD = "do it where self.trainer.is_global_zero, or in a function with @rank_zero_only"
 
 
 def judge_effects(fits: Fits, into: Gathering) -> None:
-    for touch in _by_all(fits, "file"):
-        into.findings.append(_file(touch, fits))
+    for kind, judge in (("file", _file), ("append", _appended), ("create", _created)):
+        into.findings += [judge(touch, fits) for touch in _by_all(fits, kind)]
     for touch in _by_all(fits, "print"):
         message = f"every rank prints this line: {touch.what!r}"
         note = fits.finding("LTN511", message, touch.location, "self.print(...)")
@@ -39,23 +39,46 @@ def _judge_calls(fits: Fits, into: Gathering) -> None:
     A rank that failed for a reason of its own has not come to its other calls."""
     if any(rank.error is not None and not is_noise(rank.error) for rank in fits.ranks):
         return
-    counts = [
-        Counter((touch.what, touch.location) for touch in rank.touches if touch.kind == "call")
-        for rank in fits.ranks
-    ]
-    for what, place in dict.fromkeys(key for count in counts for key in count):
-        times = [count[what, place] for count in counts]
+    calls = [[touch for touch in rank.touches if touch.kind == "call"] for rank in fits.ranks]
+    for what in dict.fromkeys(touch.what for mine in calls for touch in mine):
+        times = [sum(touch.what == what for touch in mine) for mine in calls]
         if len(set(times)) > 1:
-            said = each([f"{number} times" for number in times])
+            said = each([f"{number} time{'s' * (number != 1)}" for number in times])
             code = "LTN325" if what == "save_checkpoint" else "distributed"
             message = f"{what} was called {said}: every rank waits in it for all the others"
             remedy = f"call {what} on every rank, outside of guards"
-            into.findings.append(fits.finding(code, message, place, remedy))
+            into.findings.append(fits.finding(code, message, _uneven(what, calls), remedy))
+
+
+def _uneven(what: str, calls: Sequence[Sequence[Touch]]) -> Location:
+    """The line at which some rank called it more often than another. That alone is no fault: the
+    others may meet it in another line."""
+    counts = [Counter(touch.location for touch in mine if touch.what == what) for mine in calls]
+    lines = dict.fromkeys(place for count in counts for place in count)
+    return next(place for place in lines if len({count[place] for count in counts}) > 1)
 
 
 def _file(touch: Touch, fits: Fits) -> Finding:
+    return _written(touch, fits, "they overwrite each other's")
+
+
+def _appended(touch: Touch, fits: Fits) -> Finding:
+    """Nothing is lost at the end of a file, but there is one of each line for every rank. Of a log
+    that says when a run begins that may be meant."""
+    found = _written(touch, fits, "it has each line once for every rank, in no certain order")
+    return replace(found, status=Status.SUSPECTED) if touch.hook in SETTING_UP else found
+
+
+def _created(touch: Touch, fits: Fits) -> Finding:
+    """Every rank asked whether there was one, and then made it: the first time only, and whether
+    two of them do so at once is chance."""
+    found = _written(touch, fits, "all of them asked first, and found none")
+    return replace(found, status=Status.SUSPECTED)
+
+
+def _written(touch: Touch, fits: Fits, harm: str) -> Finding:
     code = "LTN503" if touch.hook in SETTING_UP else "LTN511"
-    message = f"every rank writes {Path(touch.what).name!r}: they overwrite each other's"
+    message = f"every rank writes {Path(touch.what).name!r}: {harm}"
     remedy = "write it in prepare_data, which one process runs" if code == "LTN503" else GUARD
     return fits.finding(code, message, touch.location, remedy)
 

@@ -55,10 +55,8 @@ class Fits:
                 return found
         return self.home
 
-    def chance(self, name: str) -> bool:
+    def is_chance(self, name: str) -> bool:
         """Whether a key differs between two equal fits in one process: a time, a load."""
-        if not any(event.python_number for event in self.events(name)):
-            return False
         one, other = (
             [epoch.values.get(name) for epoch in fit.epochs]
             for fit in (self.runs.fit(), self.runs.fit_again())

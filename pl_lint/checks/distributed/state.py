@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pl_lint.checks.distributed.endings import in_setup
 from pl_lint.checks.distributed.fits import Fits, each
 from pl_lint.checks.distributed.values import differing_attributes
 from pl_lint.checks.registry import Gathering
 from pl_lint.facts.ranks import Assigned
-from pl_lint.findings import Finding
+from pl_lint.findings import Finding, Status
 
 FIRST_STEP, START, END = "first step", "start", "end"
+LOOKS = ("last batch", "validation", END)
+"""When buffers are compared: a later forward pass of DDP makes them alike again."""
 SHOWN = 5
 
 
@@ -32,6 +35,8 @@ def _judge_parameters(fits: Fits, into: Gathering) -> None:
         if names:
             into.findings.append(_apart(names, when, fits))
             return
+    if not _moved(fits):
+        into.untriggered.append("no optimizer step was made: parameters could not come apart")
     into.passed += _moved(fits) and _saw_other_samples(fits)
 
 
@@ -62,16 +67,20 @@ def _saw_other_samples(fits: Fits) -> bool:
 
 
 def _judge_buffers(fits: Fits, into: Gathering) -> None:
-    names = _different(fits, "buffers", END)
-    changed = fits.ranks[0].buffers.get(START, {})
-    moved = [name for name in names if changed.get(name) != fits.ranks[0].buffers[END][name]]
+    moved = list(dict.fromkeys(name for look in LOOKS for name in _moved_apart(fits, look)))
     if moved:
         message = (
-            f"{_listed(moved)}: each rank's own value at the end of the fit; DDP sends rank 0's to "
+            f"{_listed(moved)}: each rank's own value after training steps; DDP sends rank 0's to "
             "all before each step, so what the others added is lost"
         )
         remedy = "update buffers from gathered values: self.all_gather(...)"
         into.findings.append(fits.finding("LTN508", message, fits.place(moved[0]), remedy))
+
+
+def _moved_apart(fits: Fits, look: str) -> list[str]:
+    first = fits.ranks[0].buffers
+    names = _different(fits, "buffers", look)
+    return [name for name in names if first.get(START, {}).get(name) != first[look][name]]
 
 
 def _different(fits: Fits, kind: str, moment: str) -> list[str]:
@@ -100,7 +109,10 @@ def _judge_unused(fits: Fits, into: Gathering) -> None:
         return
     message = f"{said}; DDP without find_unused_parameters=True raises in its second step"
     remedy = "remove or freeze them, or Trainer(strategy='ddp_find_unused_parameters_true')"
-    into.findings.append(fits.finding("LTN504", message, fits.place(names[0]), remedy))
+    found = fits.finding("LTN504", message, fits.place(names[0]), remedy)
+    if not first.asks_for_ranks:  # one process trains such a module as well as any other
+        found = replace(found, status=Status.SUSPECTED)
+    into.findings.append(found)
 
 
 def _judge_prepared(fits: Fits, into: Gathering) -> None:

@@ -119,7 +119,7 @@ def _judge_differing(name: str, epochs: Sequence[EpochValues], fits: Fits, into:
             f"{name}: {said}: each rank logs the mean of its own training samples, and rank 0's is "
             "kept"
         )
-    elif fits.chance(name):
+    elif fits.is_chance(name):
         into.undecided.append(f"{name}: a number that differs between equal runs (a time, a load)")
     else:
         message = (

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.search import oracle
-from pl_lint.checks.search.judging import judge_searched
+from pl_lint.checks.search.judging import is_cut_off, judge_searched
 from pl_lint.checks.search.words import smallest_in_words
-from pl_lint.checks.sync_dist import sync_dist
+from pl_lint.checks.sync_dist.sharing import TRUNCATION
+from pl_lint.checks.sync_dist.worlds import judge_worlds
 from pl_lint.facts.events import TIME_LIMIT
 from pl_lint.facts.records import SearchRecord
 from pl_lint.findings import Finding, Location
@@ -23,15 +24,24 @@ def _with_ranks(
     told = {finding.evidence[0].key for finding in into.findings}
     for searched in on_ranks.searched:
         lying = [one for one in searched.smallest if one.lie and one.lie.key not in told]
-        known = _reported(sync_dist(runs)) if lying else set()
+        cut_off = [one for one in lying if is_cut_off(one)]
+        into.notes += [
+            f"{smallest_in_words(one)}; Lightning's own, not the module's ({TRUNCATION})"
+            for one in cut_off
+        ]
+        lying = [one for one in lying if one not in cut_off]
+        known = _reported(runs) if lying else set()
         into.notes += [smallest_in_words(one) for one in lying if one.lie and one.lie.key in known]
         new = tuple(one for one in lying if one.lie and one.lie.key not in known)
         judge_searched(replace(searched, smallest=new), None, runs.case(), into)
     return replace(record, searched=(*record.searched, *on_ranks.searched))
 
 
-def _reported(result: Result) -> set[str]:
-    return {evidence.key for finding in result.findings for evidence in finding.evidence}
+def _reported(runs: Runs) -> set[str]:
+    """The keys that larger runs on ranks show to be wrong."""
+    found = Gathering()
+    judge_worlds(runs, runs.case(), found)
+    return {evidence.key for finding in found.findings for evidence in finding.evidence}
 
 
 def _unique(findings: Iterable[Finding]) -> Iterator[Finding]:

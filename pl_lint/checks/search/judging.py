@@ -3,6 +3,7 @@ saw."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
 
@@ -18,8 +19,9 @@ from pl_lint.checks.registry import Gathering
 from pl_lint.checks.search.oracle import is_divided
 from pl_lint.checks.search.script import script
 from pl_lint.checks.search.words import reference_in_words, run_in_words, smallest_in_words
+from pl_lint.checks.sync_dist.sharing import truncated
 from pl_lint.checks.values.numbers import far, same, shown, tolerance
-from pl_lint.facts.events import CaseFacts
+from pl_lint.facts.events import CaseFacts, LogEvent
 from pl_lint.facts.searches import ACCUMULATE, FIT, Lie, Recipe, Searched, SmallestRun
 from pl_lint.findings import Evidence, Finding
 
@@ -69,13 +71,27 @@ def _finding(smallest: SmallestRun, recipe: Recipe | None, case: CaseFacts) -> F
         else f"{smallest.run.ranks} gloo ranks, CPU, fp32",
         how=f"{run_in_words(smallest)}; the truth is {reference_in_words(smallest.run)}",
     )
-    events = smallest.cut.events if smallest.cut is not None else smallest.events
-    found = wrong_value(cause, lie.key, evidence, place_of(events, lie.key, lie.stage, case), case)
+    place = place_of(_events(smallest), lie.key, lie.stage, case)
+    found = wrong_value(cause, lie.key, evidence, place, case)
     return replace(
         found,
         message=f"{smallest_in_words(smallest)}: {cause.formula}",
         script=script(recipe, smallest, lie) if recipe and smallest.run.ranks == 1 else "",
     )
+
+
+def _events(smallest: SmallestRun) -> Sequence[LogEvent]:
+    if smallest.by_rank:
+        return smallest.by_rank[0]
+    return smallest.cut.events if smallest.cut is not None else smallest.events
+
+
+def is_cut_off(smallest: SmallestRun) -> bool:
+    """Whether Lightning's own mean of whole numbers explains a lie on ranks."""
+    lie = smallest.lie
+    assert lie is not None
+    cut = truncated(lie.key, smallest.by_rank)
+    return cut is not None and not smallest.apart and same(lie.logged, cut[0], lie.tolerance)
 
 
 def _cause(smallest: SmallestRun, lie: Lie) -> Cause:

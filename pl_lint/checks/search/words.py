@@ -25,9 +25,9 @@ def run_in_words(smallest: SmallestRun) -> str:
         return "a fit, its last validation"
     if run.program == ACCUMULATE:
         return "an epoch of training with the weights held"
-    assert smallest.cut is not None
     if run.ranks > 1:
         return f"{STAGE_WORDS[run.program]} on {run.ranks} ranks, {run.samples // run.ranks} each"
+    assert smallest.cut is not None
     sizes = ", ".join(map(str, smallest.cut.batching.sizes))
     return f"{STAGE_WORDS[run.program]} in batches of {sizes}"
 

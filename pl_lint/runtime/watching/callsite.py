@@ -70,6 +70,16 @@ def is_library(filename: str) -> bool:
     return filename.startswith(("<", *_library_roots()))
 
 
+def of_library(value: Any) -> bool:
+    """Whether an object's class stands in such a file, or is built into Python."""
+    name = type(value).__module__
+    module = sys.modules.get(name)
+    if module is None or name == "__main__":
+        return False
+    path = getattr(module, "__file__", None)
+    return path is None or is_library(path)
+
+
 @functools.cache
 def _library_roots() -> tuple[str, ...]:
     """Directories whose code is not the user's: the libraries named above, site-packages,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.modules.batchnorm import _NormBase
 
 from pl_lint.facts.events import RunError
-from pl_lint.facts.ranks import Best, Listing, RankFit, Touch
+from pl_lint.facts.ranks import Best, Listing, RankFit, Split, Touch
 from pl_lint.findings import Location
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.programs.common import (
@@ -25,10 +26,10 @@ from pl_lint.runtime.programs.common import (
 from pl_lint.runtime.programs.ranked.off_rank import off_rank_zero
 from pl_lint.runtime.programs.ranked.sharing import Share, deal_training, join_ranks
 from pl_lint.runtime.specs import RunSpec
-from pl_lint.runtime.watching.callsite import defined_at
+from pl_lint.runtime.watching.callsite import defined_at, of_library
 from pl_lint.runtime.watching.logged.gathered import RankRecorder, gathered
 from pl_lint.runtime.watching.logged.metrics import MetricTap
-from pl_lint.runtime.watching.ranked.effects import placed_splits, watched_calls, watched_effects
+from pl_lint.runtime.watching.ranked.effects import noted_splits, watched_calls, watched_effects
 from pl_lint.runtime.watching.ranked.preparing import Preparation, kept
 from pl_lint.runtime.watching.ranked.reached import GradientWatch
 from pl_lint.runtime.watching.saved.assignments import places_of
@@ -38,12 +39,15 @@ from pl_lint.runtime.watching.watcher import watcher
 EPOCHS = 2
 BATCHES = {"train": 3, "validate": 2}
 FIRST_STEP, START, END = "first step", "start", "end"
+LAST_BATCH, VALIDATION = "last batch", "validation"
+RUNNING = ("running_mean", "running_var", "num_batches_tracked")
+"""What norm layers note of their batches: meant to be each rank's, and rank zero's are kept."""
 
 
 def fit_on_ranks(spec: RunSpec, directory: Path, rank: int) -> RankFit:
     """``options["fit"]``: ``monitors``, the ``[key, mode]`` pairs to keep a best checkpoint for."""
-    splits: list[Location] = []
-    with MetricTap().installed() as tap, placed_splits(splits):
+    splits: list[Split] = []
+    with MetricTap().installed() as tap, noted_splits(splits):
         fit = Fit(fresh(spec), tap, directory, rank)
         join_ranks(spec)
         fit.run()
@@ -136,6 +140,10 @@ class Fit:
             def on_train_batch_end(self, trainer: Any, pl_module: Any, *args: Any) -> None:
                 if FIRST_STEP not in fit.parameters and trainer.global_step:
                     fit.look(FIRST_STEP, pl_module)
+                fit.look_at_buffers(LAST_BATCH, pl_module)
+
+            def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+                fit.look_at_buffers(VALIDATION, pl_module)
 
             def on_train_end(self, trainer: Any, pl_module: Any) -> None:
                 fit.look(END, pl_module)
@@ -144,15 +152,19 @@ class Fit:
 
     def look(self, moment: str, module: torch.nn.Module) -> None:
         self.parameters[moment] = digests_of(dict(module.named_parameters()))
-        self.buffers[moment] = digests_of(_own_buffers(module))
+        self.look_at_buffers(moment, module)
         self.attributes[moment] = plain_attributes(module)
+
+    def look_at_buffers(self, moment: str, module: torch.nn.Module) -> None:
+        """Each forward pass of DDP, of validation as well, first sends rank zero's to all."""
+        self.buffers[moment] = digests_of(_own_buffers(module))
 
     def compare_metrics(self) -> None:
         errors: list[RunError] = []
         with caught(errors, "replay"):
             self.metrics = gathered(self.recorder, self.tap)
 
-    def record(self, splits: tuple[Location, ...]) -> RankFit:
+    def record(self, splits: tuple[Split, ...]) -> RankFit:
         return RankFit(
             error=self.error,
             events=tuple(self.recorder.events),
@@ -174,6 +186,7 @@ class Fit:
             unused=tuple(sorted(self.gradients.waiting)),
             backwards=self.gradients.backwards,
             tolerates_unused=_tolerates_unused(self.subject.arguments.get("strategy")),
+            asks_for_ranks=_asks_for_ranks(self.subject.arguments),
             splits=splits,
         )
 
@@ -229,18 +242,30 @@ def _best_of(keeper: Any) -> Best:
 
 
 def _own_buffers(module: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Buffers of the user's own classes that go into checkpoints. Those of torch's layers (the
-    running statistics of batch norm) are meant to be each rank's, and rank zero's are kept."""
+    """Buffers of the user's own classes that go into checkpoints, without the running statistics of
+    norm layers, which a class of the user's may inherit."""
     saved = module.state_dict()
     return {
         name: buffer
         for name, buffer in module.named_buffers()
-        if name in saved and not _is_library(module.get_submodule(name.rpartition(".")[0]))
+        if name in saved and _is_own(module, name)
     }
 
 
-def _is_library(module: torch.nn.Module) -> bool:
-    return type(module).__module__.split(".")[0] in ("torch", "torchmetrics", "torchvision", "timm")
+def _is_own(module: torch.nn.Module, name: str) -> bool:
+    path, _, leaf = name.rpartition(".")
+    holder = module.get_submodule(path)
+    inherited = isinstance(holder, _NormBase) and leaf in RUNNING
+    return not inherited and not of_library(holder)
+
+
+def _asks_for_ranks(arguments: Mapping[str, Any]) -> bool:
+    """Whether the case's own Trainer is one of several processes."""
+    strategy, devices = arguments.get("strategy"), arguments.get("devices")
+    named = strategy if isinstance(strategy, str) else type(strategy).__name__
+    number = len(devices) if isinstance(devices, (list, tuple)) else devices
+    several = isinstance(number, int) and (number > 1 or number == -1)
+    return "ddp" in named.lower() or several or (arguments.get("num_nodes") or 1) > 1
 
 
 def _tolerates_unused(strategy: Any) -> bool:

@@ -192,12 +192,15 @@ def _population(subject: Subject, loader: DataLoader) -> int | None:
 
 
 def _listing(stage: str, index: int, loader: DataLoader) -> Listing:
-    dataset, location = loader.dataset, None
+    dataset = loader.dataset
     kind = type(dataset)
     if not isinstance(dataset, IterableDataset):
         samples = samples_of(loader, LISTED)
-        found = tuple(_drawn(lambda: [fingerprint(samples[i]) for i in range(len(samples))], 1))
-        return Listing(stage, index, kind.__name__, found, location)
+        found, again = (
+            _drawn(lambda: [fingerprint(samples[i]) for i in range(len(samples))], 1)
+            for _ in range(2)
+        )
+        return Listing(stage, index, kind.__name__, found, again=again)
     several = loader.num_workers > 1
     workers = range(WORKERS) if several else ()
     return Listing(
@@ -208,7 +211,7 @@ def _listing(stage: str, index: int, loader: DataLoader) -> Listing:
         location=defined_at(kind.__iter__),
         stream=True,
         reseeded=_drawn(lambda: _streamed(dataset), 2),
-        by_worker=tuple(_drawn(lambda i=i: _as_worker(dataset, i), 1) for i in workers),
+        by_worker=tuple(_drawn(lambda i=i: _as_worker(loader, i), 1) for i in workers),
     )
 
 
@@ -227,11 +230,16 @@ def _streamed(dataset: IterableDataset) -> list[str]:
     return [fingerprint(sample) for sample in itertools.islice(iter(_copied(dataset)), LISTED)]
 
 
-def _as_worker(dataset: IterableDataset, index: int) -> list[str]:
-    """What one of several workers would yield: ``get_worker_info`` says that it is that one."""
-    mine = _copied(dataset)
+def _as_worker(loader: DataLoader, index: int) -> list[str]:
+    """What one of several workers would yield: ``get_worker_info`` says that it is that one, and
+    ``worker_init_fn`` may cut its copy of the data set (``IterableDataset``'s own example)."""
+    mine = _copied(loader.dataset)
+    if mine is loader.dataset and loader.worker_init_fn is not None:
+        return []  # nobody may cut what all others read, too
     info = worker.WorkerInfo(id=index, num_workers=WORKERS, seed=1, dataset=mine)
     with patch.object(worker, "_worker_info", info):
+        if loader.worker_init_fn is not None:
+            loader.worker_init_fn(index)
         return _streamed(mine)
 
 

@@ -25,16 +25,12 @@ from pl_lint.facts.searches import (
 )
 from pl_lint.runtime.programs import evaluate
 from pl_lint.runtime.programs.common import fresh
-from pl_lint.runtime.programs.search.making import Maker, go, prepare, quick_trainers
+from pl_lint.runtime.programs.search.making import Maker, quick_trainers, watched
 from pl_lint.runtime.programs.search.ranks import on_ranks
 from pl_lint.runtime.programs.search.seeking import Oracle, Seeker
 from pl_lint.runtime.programs.search.space import drawn
 from pl_lint.runtime.programs.search.training import train
 from pl_lint.runtime.specs import RunSpec
-from pl_lint.runtime.watching.logged.metrics import MetricTap
-from pl_lint.runtime.watching.logged.recorder import Recorder
-from pl_lint.runtime.watching.watcher import watcher
-from pl_lint.runtime.worlds import World
 
 SHARES = {VALIDATE: 1.0, TEST: 0.5, FIT: 0.5, ACCUMULATE: 0.5}
 """Of the examples asked for, how many each program draws: fits cost twice as much, and test
@@ -45,20 +41,20 @@ TIME = 0.6
 
 def run(spec: RunSpec, directory: Path, rank: int) -> SearchRecord:
     """``options``: ``examples``, and ``oracle``, the ``module:function`` that says which keys a run
-    logged otherwise than its reference."""
+    logged otherwise than its reference. ``inputs``, on ranks: ``weights``, a state dict, if there
+    is one; in one process they are trained here, in a way that a short script can repeat."""
     until = time.monotonic() + TIME * spec.timeout
     subject = fresh(spec)
     facts = subject.facts()
     with quick_trainers(subject.namespace):
-        trained = train(replace(spec, world=World()), directory / f"searched-{rank}.pt")
+        if spec.world.ranks > 1:
+            searched = on_ranks(spec, directory, rank, _named(spec.options["oracle"]), facts)
+            return SearchRecord(rank=rank, case=facts, searched=searched)
+        trained = train(spec, directory / f"searched-{rank}.pt")
         if trained.error is not None:
             return SearchRecord(rank=rank, case=facts, error=trained.error)
         if trained.weights is not None:
             spec = replace(spec, inputs={"weights": str(trained.weights)})
-        if spec.world.ranks > 1:
-            oracle = _named(spec.options["oracle"])
-            searched = on_ranks(spec, directory, rank, oracle, facts)
-            return SearchRecord(rank=rank, case=facts, searched=searched)
         accumulates = subject.module.automatic_optimization
         seekers = _seekers(spec, directory, facts, accumulates, until)
         searched = tuple(_searched(seeker, spec, directory, rank) for seeker in seekers)
@@ -99,9 +95,9 @@ def _programs(facts: CaseFacts, accumulates: bool) -> Iterator[str]:
 
 def _searched(seeker: Seeker, spec: RunSpec, directory: Path, rank: int) -> Searched:
     found = seeker.seek()
-    watched = {run: _watched(run, spec, directory, rank) for run in set(found.values())}
+    seen = {run: _watched(run, spec, directory, rank) for run in set(found.values())}
     smallest = [
-        replace(watched[run], lie=lie, ones=seeker.in_ones(run, key))
+        replace(seen[run], lie=lie, ones=seeker.in_ones(run, key))
         for key, run in found.items()
         if (lie := seeker.lie(run, key)) is not None
     ]
@@ -120,13 +116,7 @@ def _watched(run: DrawnRun, spec: RunSpec, directory: Path, rank: int) -> Smalle
 
 
 def _watched_fit(run: DrawnRun, spec: RunSpec, directory: Path) -> SmallestRun:
-    with MetricTap().installed() as tap:
-        subject = fresh(spec)
-        sizes = prepare(subject, run)
-        recorder = Recorder(subject.namespace, tap, sizes)
-        callback = watcher(subject.namespace, recorder, lambda module: {}, [])
-        with recorder.watching():
-            go(subject, run, spec.seed, directory, [callback])
+    recorder, sizes = watched(run, spec, directory)
     counts = {stage: sum(cuts[0]) for stage, cuts in sizes.items()}
     events, replays = tuple(recorder.events), tuple(recorder.replays)
     return SmallestRun(run, events=events, replays=replays, counts=counts)

@@ -40,10 +40,14 @@ from pl_lint.runtime.programs.evaluate import weights_loader
 from pl_lint.runtime.programs.loggers import points_logger
 from pl_lint.runtime.programs.search.space import ONCE
 from pl_lint.runtime.specs import RunSpec
-from pl_lint.runtime.watching.logged.metrics import scalar
+from pl_lint.runtime.watching.logged.metrics import MetricTap, scalar
+from pl_lint.runtime.watching.logged.recorder import Recorder
+from pl_lint.runtime.watching.watcher import watcher
 
 ONCE_MORE = -1
 HALF = (torch.float16, torch.bfloat16)
+
+Made = dict[tuple[DrawnRun, int], Observation]
 
 
 @contextmanager
@@ -66,7 +70,7 @@ class Maker:
 
     spec: RunSpec
     directory: Path
-    made: dict[tuple[DrawnRun, int], Observation] = field(default_factory=dict)
+    made: Made = field(default_factory=dict)
 
     def make(self, run: DrawnRun, seed: int = 1) -> Observation:
         if (run, seed) not in self.made:
@@ -163,6 +167,20 @@ def go(subject: Subject, run: DrawnRun, seed: int, directory: Path, watchers: li
     else:
         arguments = subject.supply.arguments(run.program)
         getattr(trainer, run.program)(subject.module, **arguments, verbose=False)
+
+
+def watched(
+    run: DrawnRun, spec: RunSpec, directory: Path
+) -> tuple[Recorder, dict[str, list[tuple[int, ...]]]]:
+    """Make a run in full view; returns what was seen, and its batch sizes by stage and loader."""
+    with MetricTap().installed() as tap:
+        subject = fresh(spec)
+        sizes = prepare(subject, run)
+        recorder = Recorder(subject.namespace, tap, sizes)
+        callback = watcher(subject.namespace, recorder, lambda module: {}, [])
+        with recorder.watching():
+            go(subject, run, spec.seed, directory, [callback])
+    return recorder, sizes
 
 
 def _fit_settings(run: DrawnRun) -> dict[str, Any]:

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from hypothesis import strategies as st
 from torch import distributed
 
-from pl_lint.facts.events import USUAL, CaseFacts, EpochValues, EvaluationPass
+from pl_lint.facts.events import CaseFacts, EpochValues, LogEvent
 from pl_lint.facts.searches import TEST, VALIDATE, DrawnRun, Observation, Searched, SmallestRun
-from pl_lint.runtime.programs import evaluate
-from pl_lint.runtime.programs.search.making import Maker
+from pl_lint.runtime.programs.search.making import Made, Maker, watched
 from pl_lint.runtime.programs.search.seeking import Oracle, Seeker
 from pl_lint.runtime.programs.search.space import other_order, reference
 from pl_lint.runtime.specs import RunSpec
@@ -37,11 +37,10 @@ def on_ranks(
         return ()
     ranks = spec.world.ranks
     alone = Maker(replace(spec, world=World()), directory)
-    for run in _runs(stage, ranks):
-        alone.make(reference(run))
-        alone.make(other_order(reference(run)))
-    seen = _seen(replace(spec, world=World()), stage, directory, rank)
+    for run in _truths(stage, ranks)[rank::ranks]:
+        alone.make(run)
     spec.world.join(PATIENCE)
+    alone.made |= _all_of(alone.made)
     maker = Together(spec, directory, alone=alone)
     seeker = Seeker(
         program=stage,
@@ -51,12 +50,27 @@ def on_ranks(
         strategy=st.sampled_from(list(_runs(stage, ranks))),
         examples=int(spec.options["examples"]),
     )
+    found = seeker.seek()
+    logged = {run: _watched(run, spec, directory) for run in dict.fromkeys(found.values())}
     smallest = [
-        SmallestRun(run, lie, cut=seen, apart=lie.key in maker.apart[run])
-        for key, run in seeker.seek().items()
+        SmallestRun(run, lie, apart=lie.key in maker.apart[run], by_rank=logged[run])
+        for key, run in found.items()
         if (lie := seeker.lie(run, key)) is not None
     ]
     return (replace(seeker.searched(), smallest=tuple(smallest)),)
+
+
+def _truths(stage: str, ranks: int) -> list[DrawnRun]:
+    """What one process has to say of the samples, in two orders."""
+    truths = [reference(run) for run in _runs(stage, ranks)]
+    return list(dict.fromkeys(truths + [other_order(true) for true in truths]))
+
+
+def _all_of(mine: Made) -> Made:
+    """Each rank has made some of the truths; now all know them."""
+    everybody: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(everybody, mine)
+    return {key: made for each in everybody for key, made in each.items()}
 
 
 def _runs(stage: str, ranks: int) -> Iterator[DrawnRun]:
@@ -66,11 +80,12 @@ def _runs(stage: str, ranks: int) -> Iterator[DrawnRun]:
             yield DrawnRun(stage, ranks * batches * size, size, ranks=ranks)
 
 
-def _seen(spec: RunSpec, stage: str, directory: Path, rank: int) -> EvaluationPass:
-    """By which lines the stage logs its keys."""
-    passes = [{"label": USUAL, "size": LARGEST}]
-    options = {"stage": stage, "limit": 2 * LARGEST, "passes": passes}
-    return evaluate.run(replace(spec, options=options), directory, rank).passes[0]
+def _watched(run: DrawnRun, spec: RunSpec, directory: Path) -> tuple[tuple[LogEvent, ...], ...]:
+    """The run once more, under the recorder: what each rank logs, by which line and weight."""
+    recorder = watched(run, spec, directory)[0]
+    everybody: list[Any] = [None] * run.ranks
+    distributed.all_gather_object(everybody, tuple(recorder.events))
+    return tuple(everybody)
 
 
 @dataclass

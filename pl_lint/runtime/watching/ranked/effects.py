@@ -14,10 +14,10 @@ from unittest.mock import patch
 
 import torch
 
-from pl_lint.facts.ranks import Touch
-from pl_lint.findings import Location
+from pl_lint.facts.ranks import Split, Touch
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.watching.callsite import caller, entered_from, is_library
+from pl_lint.runtime.watching.ranked.samples import fingerprint
 
 _WRITING = frozenset("wax+")
 _NO_FILES = (os.devnull, "/dev/", "/proc/")
@@ -27,14 +27,19 @@ _NO_FILES = (os.devnull, "/dev/", "/proc/")
 def watched_effects(touches: list[Touch]) -> Iterator[None]:
     """Notes files and prints whose cause is a line of the user's own code."""
 
+    missing: set[str] = set()
+
     def note(kind: str, what: str) -> None:
         place = caller()
+        if kind == "file" and what in missing:
+            kind = "create"
         if place.path != "<unknown>":
             touches.append(Touch(kind, what, place, entered_from()))
 
     with contextlib.ExitStack() as patches:
         for owner in (builtins, io):
             patches.enter_context(patch.object(owner, "open", _opening(owner.open, note)))
+        patches.enter_context(patch.object(os, "stat", _asking(os.stat, missing)))
         patches.enter_context(patch.object(torch, "save", _saving(torch.save, note)))
         patches.enter_context(patch.object(builtins, "print", _printing(builtins.print, note)))
         yield
@@ -47,10 +52,24 @@ def _opening(original: Callable[..., Any], note: Note) -> Callable[..., Any]:
     @functools.wraps(original)
     def opened(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
         if _WRITING & set(mode) and (path := _path(file)):
-            note("file", path)
+            note("append" if "a" in mode else "file", path)
         return original(file, mode, *args, **kwargs)
 
     return opened
+
+
+def _asking(original: Callable[..., Any], missing: set[str]) -> Callable[..., Any]:
+    """``os.path.exists``, ``Path.is_file`` and their kin ask for a file's state."""
+
+    @functools.wraps(original)
+    def stat(path: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(path, *args, **kwargs)
+        except FileNotFoundError:
+            missing.add(_path(path))
+            raise
+
+    return stat
 
 
 def _saving(original: Callable[..., Any], note: Note) -> Callable[..., Any]:
@@ -113,14 +132,15 @@ def _calling(original: Callable[..., Any], touches: list[Touch]) -> Callable[...
 
 
 @contextlib.contextmanager
-def placed_splits(places: list[Location]) -> Iterator[None]:
-    """Notes where ``random_split`` is called; it draws its permutation by this name."""
+def noted_splits(splits: list[Split]) -> Iterator[None]:
+    """Notes where ``random_split`` is called, and what it draws; it does so by this name."""
     original = torch.utils.data.dataset.randperm
 
     @functools.wraps(original)
     def randperm(*args: Any, **kwargs: Any) -> Any:
-        places.append(caller())
-        return original(*args, **kwargs)
+        order = original(*args, **kwargs)
+        splits.append(Split(caller(), fingerprint(order)))
+        return order
 
     with patch.object(torch.utils.data.dataset, "randperm", randperm):
         yield

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Collection, Iterator
 from typing import Any
 
 import torch
 
-from pl_lint.runtime.watching.holding import held, holds
+from pl_lint.runtime.watching.callsite import of_library
+from pl_lint.runtime.watching.holding import held, is_plain_object, names_of_every
 
 _KINDS = (bool, int, float, str, torch.Tensor)
-_LIBRARIES = ("torch", "torchmetrics", "lightning", "pytorch_lightning", "numpy")
 
 
 def plain_attributes(module: torch.nn.Module) -> dict[str, str]:
@@ -20,14 +19,11 @@ def plain_attributes(module: torch.nn.Module) -> dict[str, str]:
     hyper-parameter: numbers, strings, tensors, and lists or dicts of them, each in a short
     printable form, by dotted name. Those of plain objects that they hold count as theirs: a counter
     is as lost in a helper object as in the module."""
-    house = set(vars(torch.nn.Module()))
-    for base in type(module).__mro__:
-        if base.__name__ == "LightningModule":
-            house |= set(vars(base()))
+    house = names_of_every(module)
     return {
         f"{prefix}.{name}" if prefix else name: text
         for prefix, child in module.named_modules()
-        if not is_library(child)
+        if not of_library(child)
         for name, value in _attributes(child, house)
         if (text := _printed(value)) is not None
     }
@@ -38,13 +34,6 @@ def own_attributes(holder: Any) -> dict[str, str]:
     return {
         name: text for name, value in _attributes(holder) if (text := _printed(value)) is not None
     }
-
-
-def is_library(value: Any) -> bool:
-    """Whether an object's class is Python's own or one of the libraries that modules are made
-    with."""
-    package = type(value).__module__.split(".")[0]
-    return package in _LIBRARIES or package in sys.stdlib_module_names
 
 
 def printed_tensor(tensor: torch.Tensor) -> str:
@@ -65,16 +54,9 @@ def _attributes(holder: Any, house: Collection[str] = ()) -> Iterator[tuple[str,
         if name.startswith("_") or name in house:
             continue
         yield name, value
-        if _is_plain_object(value):
+        if is_plain_object(value):
             inner = ((n, v) for n, v in held(value).items() if not n.startswith("_"))
             yield from ((f"{name}.{n}", v) for n, v in inner)
-
-
-def _is_plain_object(value: Any) -> bool:
-    """An instance of the user's own class that no checkpoint holds and no library made."""
-    if isinstance(value, (type, torch.nn.Module)) or not holds(value):
-        return False
-    return not callable(value) and not is_library(value)
 
 
 def _printed(value: Any) -> str | None:

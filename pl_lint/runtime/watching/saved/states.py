@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from pl_lint.runtime.watching.callsite import of_library
 from pl_lint.runtime.watching.saved.attributes import (
-    is_library,
     own_attributes,
     plain_attributes,
     printed_tensor,
@@ -54,7 +54,7 @@ def _modes(name: str, module: torch.nn.Module) -> Iterator[tuple[str, str]]:
 
 def _callbacks(callbacks: Any) -> Iterator[tuple[str, str]]:
     for callback in callbacks:
-        if is_library(callback) or type(callback).__module__.startswith("pl_lint."):
+        if of_library(callback):
             continue
         kind = type(callback).__name__
         for name, text in own_attributes(callback).items():
@@ -70,7 +70,7 @@ def _optimizers(optimizers: Any) -> Iterator[tuple[str, str]]:
         for place, group in enumerate(state["param_groups"]):
             yield f"{label}: lr of group {place}", str(group.get("lr"))
             yield f"{label}: settings of group {place}", _fingerprint(group)
-        if not is_library(optimizer):
+        if not of_library(optimizer):
             for name, text in own_attributes(optimizer).items():
                 yield f"{label}: attribute {name}", text
 
@@ -82,7 +82,7 @@ def _schedulers(configs: Any) -> Iterator[tuple[str, str]]:
             continue  # stepped after the checkpoint of its epoch (FitLoop.on_advance_end)
         label = f"scheduler {number} ({type(scheduler).__name__})"
         yield f"{label}: state", _fingerprint(scheduler.state_dict())
-        if not is_library(scheduler):
+        if not of_library(scheduler):
             for name, text in own_attributes(scheduler).items():
                 yield f"{label}: attribute {name}", text
 
