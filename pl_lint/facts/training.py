@@ -84,7 +84,9 @@ class Kept:
 
     ``graphs`` counts tensors that keep the graph of their step alive, ``depth`` the most operations
     of one such graph, after two batches of the first epoch. ``flat`` says that the values lie in
-    the list itself, not in tuples or lists of it. ``mentioned`` are the user's methods naming it.
+    the list itself, not in tuples or lists of it. ``mentioned`` are the user's methods naming it,
+    ``shortened`` those that take single items out or put others in their place, ``renewed`` those
+    that clear it or make it anew.
     """
 
     attribute: str
@@ -94,6 +96,8 @@ class Kept:
     graphs: tuple[int, int] = (0, 0)
     depth: tuple[int, int] = (0, 0)
     mentioned: tuple[str, ...] = ()
+    shortened: tuple[str, ...] = ()
+    renewed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,13 +119,19 @@ class OptimizerStory:
 
 @dataclass(frozen=True)
 class TrainingStory:
-    """All that a fit showed of its training."""
+    """All that a fit showed of its training.
+
+    ``negated`` is the standard error that the loss is the negative of, ``from_batch`` whether its
+    target is a tensor of the batch. ``predicting`` are the submodules that ``forward`` or
+    ``predict_step`` names."""
 
     automatic: bool = True
     batches: int = 0
     empty_steps: int = 0
     backwards: int = 0
     negated: str = ""
+    from_batch: bool = False
+    predicting: tuple[str, ...] = ()
     parameters: tuple[ParameterStory, ...] = ()
     parts: tuple[Part, ...] = ()
     mode_changes: tuple[ModeChange, ...] = ()
@@ -156,13 +166,21 @@ class Overfitting:
 
 
 @dataclass(frozen=True)
+class OverBatch:
+    """An operation over dimension 0 of a batch, and its line."""
+
+    operation: str
+    location: Location
+
+
+@dataclass(frozen=True)
 class Company:
     """What became of samples when another one in their batch was changed, by one call of a
     submodule (its name, or ``prediction``).
 
     ``mixed`` says that they changed, too, ``by`` which innermost submodule got them as before and
-    gave them back changed (``known`` is False where none did, and the code around them is guilty),
-    ``difference`` by how much, in values of ``size``.
+    gave them back changed, ``difference`` by how much, in values of ``size``. ``of_torch`` says
+    that it is a layer of torch's own, ``over_batch`` which operation its code makes of the batch.
     """
 
     stage: str
@@ -170,16 +188,20 @@ class Company:
     mixed: bool
     by: str
     kind: str
-    known: bool
     difference: float
     size: float
     by_design: str = ""
     location: Location | None = None
+    of_torch: bool = False
+    over_batch: OverBatch | None = None
 
 
 @dataclass(frozen=True)
 class HookLike:
-    """A method that is named nearly as a hook, and how often a run of all stages called it."""
+    """A method that is named nearly as a hook, and how often a run of all stages called it.
+
+    ``unseen`` says why this proves nothing: what would call it was not run, or is the user's own
+    code."""
 
     owner: str
     family: str
@@ -188,3 +210,4 @@ class HookLike:
     removed: bool
     calls: int
     location: Location | None = None
+    unseen: str = ""

@@ -49,7 +49,12 @@ def _negated(view: View) -> Finding:
         "as large as it can"
     )
     place = view.trained.step_place or Location(view.case.path, view.case.line)
-    return view.found("training", text, place, "return the error itself, without the minus")
+    remedy = "return the error itself, without the minus"
+    if view.story.from_batch:
+        return view.found("training", text, place, remedy)
+    # Two outputs, or an output and a remembered one, may be meant to be pushed apart.
+    condition = "if it is not meant to push the two apart"
+    return view.found("training", text, place, remedy, Status.SUSPECTED, condition)
 
 
 def _goes_uphill(view: View) -> bool:
@@ -93,6 +98,9 @@ def _mixed(view: View, each: Company) -> Finding:
     )
     if each.by_design:
         text += f" ({each.by_design})"
+    elif each.over_batch:
+        text += f": {each.over_batch.operation}"
+    sure = not each.by_design and (each.of_torch or each.over_batch is not None)
     evidence = Evidence(
         key=each.call or "forward",
         logged=each.difference,
@@ -104,13 +112,19 @@ def _mixed(view: View, each: Company) -> Finding:
     finding = view.found(
         "training",
         text,
-        each.location or view.place(each.by),
+        _line(view, each),
         "look for an operation over dimension 0: softmax(dim=0), a mean over the batch, "
         "batch_first=False",
-        Status.SUSPECTED if each.by_design else Status.PROVED,
-        "if a sample should be judged by itself" if each.by_design else "",
+        Status.PROVED if sure else Status.SUSPECTED,
+        "" if sure else "if a sample should be judged by itself",
     )
     return finding.judged(finding.status, evidence)
+
+
+def _line(view: View, each: Company) -> Location:
+    if each.over_batch and not each.of_torch:
+        return each.over_batch.location
+    return each.location or view.place(each.by)
 
 
 def _by(each: Company) -> str:

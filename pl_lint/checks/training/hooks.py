@@ -13,7 +13,9 @@ def judge_hooks(view: View, into: Gathering) -> None:
     into.undecided += [f"methods that look like hooks: {text}" for text in said]
     for each in view.trained.hook_likes:
         place = each.location or Location(view.case.path, view.case.line)
-        if each.calls:
+        if each.unseen and not each.calls:
+            into.untriggered.append(f"{each.owner}.{each.name}: {each.unseen}")
+        elif each.calls:
             into.clear(("LTN702",), place, _called(each), view.case.module)
         else:
             into.findings.append(_never_called(view, each, place))

@@ -7,11 +7,16 @@ from pl_lint.checks.training.view import View
 from pl_lint.facts.training import Kept
 from pl_lint.findings import Status
 
+FIFTH = 5
 PILED_UP = 2
 """Between the second batch and the fifth a tensor each is three."""
 
 
 def judge_kept(view: View, into: Gathering) -> None:
+    if view.fit.epochs_run < 2:
+        into.undecided.append("kept values: the fit has one epoch, and nothing to compare it with")
+    if view.story.batches < FIFTH:
+        into.undecided.append(f"kept graphs: {view.story.batches} batches are too few to pile up")
     for kept in view.story.kept:
         if _keeps_graphs(kept):
             _judge_graphs(view, kept, into)
@@ -35,6 +40,9 @@ def _judge_graphs(view: View, kept: Kept, into: Gathering) -> None:
     status, condition = Status.PROVED, ""
     if not view.story.automatic:  # losses may be collected for one backward pass
         status, condition = Status.SUSPECTED, "if no backward pass needs them any more"
+    elif not any(kept.sizes):  # Lightning's own guide to 2.0 keeps an epoch's losses like that
+        text += ", until the end of the epoch"
+        status, condition = Status.SUSPECTED, "if an epoch has more batches than memory holds"
     remedy = "keep loss.detach(), or loss.item()"
     into.findings.append(
         view.found("LTN129", text, view.place(kept.attribute), remedy, status, condition)
@@ -49,17 +57,21 @@ def _grows(view: View, kept: Kept) -> bool:
 
 def _judge_growth(view: View, kept: Kept, into: Gathering) -> None:
     first, last = kept.sizes
+    at_end = [name for name in kept.mentioned if name.endswith("epoch_end")]
+    keeping_short = _keeping_short(kept, at_end)
     text = (
-        f"self.{kept.attribute} is never cleared: {first} values after the first epoch, {last} "
-        "after the second"
+        f"self.{kept.attribute} {'grows' if keeping_short else 'is never cleared'}: {first} values "
+        f"after the first epoch, {last} after the second"
     )
     if not kept.tensors:
         into.notes.append(f"{text}; they are plain values, taken for a history")
         return
-    at_end = [name for name in kept.mentioned if name.endswith("epoch_end")]
     if at_end:
         text += f"; {at_end[0]} uses those of all epochs"
-    sure = kept.flat or bool(at_end)
+    sure = bool(kept.flat or at_end) and not keeping_short
+    condition = "if it is no buffer that is meant to fill"
+    if keeping_short:
+        condition = f"if {keeping_short[0]} does not keep it short"
     into.findings.append(
         view.found(
             "LTN719",
@@ -67,6 +79,16 @@ def _judge_growth(view: View, kept: Kept, into: Gathering) -> None:
             view.place(kept.attribute),
             f"self.{kept.attribute}.clear() at the end of the epoch; keep a history as numbers",
             Status.PROVED if sure else Status.SUSPECTED,
-            "" if sure else "if it is no buffer that is meant to fill",
+            "" if sure else condition,
         )
     )
+
+
+def _keeping_short(kept: Kept, at_end: list[str]) -> tuple[str, ...]:
+    """What may keep a list from growing for ever: a buffer that fills, a queue, a history that is
+    begun anew now and then. An end of an epoch that uses what another hook clears, and finds it
+    grown, was to find the values of its epoch."""
+    renewed = kept.renewed
+    if at_end:
+        renewed = tuple(name for name in kept.renewed if name in at_end)
+    return (*kept.shortened, *renewed)

@@ -18,6 +18,8 @@ EVALUATING = ("validation", "test", "predict")
 
 
 def judge_modes(view: View, into: Gathering) -> None:
+    if not any(part.sensitive for part in view.story.parts):
+        into.untriggered.append("modes: no layer of the module depends on them")
     left = [change for change in view.story.mode_changes if _is_left_behind(view, change)]
     for change in left:
         into.findings.append(_left_behind(view, change))

@@ -27,7 +27,10 @@ Block = tuple[str, tuple[ParameterStory, ...]]
 
 def judge_parameters(view: View, into: Gathering) -> None:
     stories = view.story.parameters
-    into.passed += any(story.moved for story in stories)
+    moved = [story for story in stories if story.moved]
+    into.passed += bool(moved)
+    if not moved:
+        into.untriggered.append("no parameter moved in this fit")
     _name_unregistered(view, into)
     _name_shared(view, into)
     if not view.story.backwards or not any(each.steps for each in view.story.optimizers):
@@ -73,6 +76,12 @@ def _judge_left_out(view: View, block: Block, into: Gathering) -> None:
         text += f"; {one.strangers} of the {one.held} tensors of {one.name} are not this module's"
     if _is_in_eval(view, block[0]):
         into.notes.append(f"{text} (it is in evaluation mode: taken for frozen)")
+        return
+    if _serves_the_loss(view, block[0]):
+        place = view.place(block[0])
+        into.findings.append(
+            view.found("LTN713", text, place, _GIVE_ALL, Status.SUSPECTED, ON_PURPOSE)
+        )
         return
     into.findings.append(_finding(view, "LTN713", text, block, _GIVE_ALL))
 
@@ -129,7 +138,7 @@ def _judge_lost(view: View, block: Block, into: Gathering) -> None:
         f"{_words(block)} gets gradients, and they are gone when its optimizer steps: "
         "zero_grad() stands between backward and step"
     )
-    into.findings.append(_finding(view, "training", text, block, _ZERO_BEFORE, sure=True))
+    into.findings.append(view.found("training", text, view.place(block[0]), _ZERO_BEFORE))
 
 
 def _stands_still(story: ParameterStory) -> bool:
@@ -203,12 +212,11 @@ def _finding(
     block: Block,
     remedy: str,
     location: Location | None = None,
-    sure: bool = False,
 ) -> Finding:
-    """Proved where the parameters were surely meant to learn, else suspected."""
+    """Proved where the parameters were meant to learn, else suspected."""
     name = block[0]
     where = location or view.place(name)
-    if sure or _was_to_learn(view, block):
+    if _was_to_learn(view, block):
         return view.found(code, text, where, remedy)
     return view.found(code, text, where, remedy, Status.SUSPECTED, ON_PURPOSE)
 
@@ -226,6 +234,14 @@ def _was_to_learn(view: View, block: Block) -> bool:
     above = [part for part in view.story.parts if inside(name, part.name) and part.name]
     within = [part for part in view.story.parts if inside(part.name, name)]
     return not any(part.foreign for part in (*above, *within))
+
+
+def _serves_the_loss(view: View, name: str) -> bool:
+    """What no prediction passes through, while others that learn do make predictions: a network
+    that only measures them (perceptual losses) has its weights from elsewhere."""
+    predicting, own = set(view.story.predicting), name.partition(".")[0]
+    learning = {story.name.partition(".")[0] for story in view.story.parameters if story.moved}
+    return own not in predicting and bool(predicting & learning)
 
 
 def _is_in_eval(view: View, block: str) -> bool:

@@ -3,8 +3,13 @@ answers of others, and some refuse to be asked at all. None of that is the modul
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
+
+import torch
+
+from pl_lint.runtime.watching.callsite import of_library
 
 
 def held(owner: Any) -> dict[str, Any]:
@@ -25,6 +30,25 @@ def holds(owner: Any) -> bool:
         return isinstance(object.__getattribute__(owner, "__dict__"), Mapping)
     except Exception:
         return False
+
+
+def is_plain_object(value: Any) -> bool:
+    """An instance of the user's own class that no checkpoint holds and no library made."""
+    if isinstance(value, (type, torch.nn.Module)) or not holds(value):
+        return False
+    return not callable(value) and not of_library(value)
+
+
+def names_of_every(module: torch.nn.Module) -> frozenset[str]:
+    """The attributes that every LightningModule has of its own, if this is one."""
+    bases = (base for base in type(module).__mro__ if base.__name__ == "LightningModule")
+    return _names_of(next(bases, torch.nn.Module))
+
+
+@functools.cache
+def _names_of(base: type) -> frozenset[str]:
+    filled_later = ("_metric_attributes", "_param_requires_grad_state")
+    return frozenset((*vars(torch.nn.Module()), *vars(base()), *filled_later))
 
 
 def _is_itself(value: Any) -> bool:

@@ -16,6 +16,7 @@ from pl_lint.runtime.data import Cut, NotRebuilt, as_list, cut_loader, like, sam
 from pl_lint.runtime.programs.common import Subject, caught, make_trainer, seed_all
 from pl_lint.runtime.watching.trained.modes import own_method
 from pl_lint.runtime.watching.trained.neighbours import Call, CallDiary, apart, largest, of_batch
+from pl_lint.runtime.watching.trained.over_batch import FollowDimensions
 
 SAMPLES = 7
 """In one batch: prime, and hardly ever the size of anything else."""
@@ -29,14 +30,16 @@ def company(subject: Subject, directory: Path, notes: list[Note]) -> tuple[Compa
     stage = next((each for each in STAGES if each in subject.stages), None)
     if stage is None:
         return ()
-    switch, errors, passes = _Switch(), list[RunError](), []
+    switch, errors, passes = _Switch(), list[RunError](), list[list[Call]]()
+    follow = FollowDimensions(SAMPLES)
     with caught(errors, stage):
         _serve_one_batch(subject, stage, switch)
-        for switch.on in (False, True):
-            passes.append(_calls(subject, stage, directory))
+        passes.append(_calls(subject, stage, directory, follow))
+        switch.on = True
+        passes.append(_calls(subject, stage, directory, follow))
         if _mixed(*passes):  # was it chance?
             switch.on = False
-            passes.append(_calls(subject, stage, directory))
+            passes.append(_calls(subject, stage, directory, follow))
     if errors:
         notes.append(Note("samples", str(errors[0])))
         return ()
@@ -45,7 +48,7 @@ def company(subject: Subject, directory: Path, notes: list[Note]) -> tuple[Compa
         notes.append(Note("samples", f"two passes of {stage} do not call the same modules"))
         return ()
     names = {id(child): name for name, child in subject.module.named_modules()}
-    return tuple(_compared(stage, names, one, other, again))
+    return tuple(_compared(_Telling(stage, names, follow), one, other, again))
 
 
 class _Switch:
@@ -79,12 +82,12 @@ def _one_batch(loader: Any, switch: _Switch) -> Any:
     return cut_loader(loader, _Samples(samples, switch), Cut("one batch", None))
 
 
-def _calls(subject: Subject, stage: str, directory: Path) -> list[Call]:
-    diary = CallDiary(SAMPLES)
+def _calls(subject: Subject, stage: str, directory: Path, follow: FollowDimensions) -> list[Call]:
+    diary = CallDiary(SAMPLES, follow.running)
     trainer = make_trainer(subject, directory, max_epochs=1)
     quiet = {} if stage == "predict" else {"verbose": False}
     seed_all(subject.spec.seed)
-    with diary.watching():
+    with diary.watching(), follow:
         result = getattr(trainer, stage)(subject.module, **subject.supply.arguments(stage), **quiet)
     predicted = list(of_batch(result, SAMPLES)) if stage == "predict" else []
     return [*diary.calls, Call(subject.module, True, [], predicted)]
@@ -135,8 +138,17 @@ class _Pair:
         return before is not None and after is not None and before <= 1 < after
 
 
+@dataclass(frozen=True)
+class _Telling:
+    """What all that is told of one evaluation needs."""
+
+    stage: str
+    names: dict[int, str]
+    follow: FollowDimensions
+
+
 def _compared(
-    stage: str, names: dict[int, str], one: list[Call], other: list[Call], again: list[Call]
+    telling: _Telling, one: list[Call], other: list[Call], again: list[Call]
 ) -> Iterator[Company]:
     pairs = [_Pair(call, changed) for call, changed in zip(one, other, strict=True)]
     begun = 0
@@ -147,7 +159,7 @@ def _compared(
         if pair.is_prediction:  # made of all calls before it
             inside = pairs
         if pair.tells and not _differs(pair.call, again[index]):
-            yield _told(stage, names, pair, next((p for p in inside if p.mixes), pair))
+            yield _told(telling, pair, next((p for p in inside if p.mixes), pair))
 
 
 def _differs(call: Call, again: Call) -> bool:
@@ -156,22 +168,23 @@ def _differs(call: Call, again: Call) -> bool:
     return difference is None or difference > 1
 
 
-def _told(stage: str, names: dict[int, str], pair: _Pair, culprit: _Pair) -> Company:
+def _told(telling: _Telling, pair: _Pair, culprit: _Pair) -> Company:
     mixed = (pair.outputs(OTHERS) or 0.0) > 1
     rows = [[each[OTHERS] for each in call.outputs] for call in (pair.call, pair.changed)]
     difference, size = largest(*rows)
-    guilty = culprit.call.module
+    guilty, names = culprit.call.module, telling.names
     return Company(
-        stage=stage,
+        stage=telling.stage,
         call="prediction" if pair.is_prediction else names.get(id(pair.call.module), ""),
         mixed=mixed,
         by=names.get(id(guilty), ""),
         kind=type(guilty).__name__,
-        known=culprit.mixes,
         difference=difference,
         size=size,
         by_design=_by_design(guilty) if mixed else "",
         location=own_method(guilty, "predict_step" if pair.is_prediction else "forward"),
+        of_torch=type(guilty).__module__.startswith("torch.nn."),
+        over_batch=telling.follow.by(guilty),
     )
 
 

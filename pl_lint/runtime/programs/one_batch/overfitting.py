@@ -24,8 +24,8 @@ from pl_lint.runtime.watching.trained.schedulers import horizon_of
 
 STEPS = 20
 LARGE, FEW_STEPS = 2_000_000, 7
-"""A module of more parameters than this is given fewer steps: each takes long. They are more than the
-batches of the small fit's epoch, which shows what the horizon of a schedule follows."""
+"""A module of more parameters than this is given fewer steps: each takes long. They are more than
+the batches of the small fit's epoch, which shows what the horizon of a schedule follows."""
 LEAST, PATIENCE = 6, 8.0
 """After so many seconds so many steps have to do."""
 LOOKED_AT = 3

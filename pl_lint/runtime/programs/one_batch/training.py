@@ -56,7 +56,7 @@ def _hook_likes(
     spec: RunSpec, subject: Subject, directory: Path, notes: list[Note]
 ) -> tuple[HookLike, ...]:
     """Methods named nearly as hooks, counted over one batch of every stage that there is."""
-    found = candidates(_objects(subject), _version(subject))
+    found = candidates(_objects(subject), _version(subject), subject.stages)
     errors: list[RunError] = []
     with counted(found):
         for stage in subject.stages if found else ():

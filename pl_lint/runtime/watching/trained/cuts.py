@@ -37,7 +37,7 @@ class FollowCuts(TorchFunctionMode):
         result = func(*args, **kwargs)
         if len(self._found) < _MOST and _ends_here(func, result):
             inputs = [
-                tensor for tensor in _tensors([*args, *kwargs.values()]) if _has_graph(tensor)
+                tensor for tensor in tensors_in([*args, *kwargs.values()]) if _has_graph(tensor)
             ]
             if inputs:
                 self._note(func, inputs)
@@ -72,7 +72,7 @@ class FollowCuts(TorchFunctionMode):
 
 
 def _ends_here(func: Any, result: Any) -> bool:
-    made = list(_tensors([result]))
+    made = list(tensors_in([result]))
     if made:
         return not any(tensor.requires_grad for tensor in made)
     return getattr(func, "__name__", "") in _LEAVING
@@ -82,12 +82,14 @@ def _has_graph(tensor: torch.Tensor) -> bool:
     return tensor.requires_grad
 
 
-def _tensors(values: list[Any]) -> Iterator[torch.Tensor]:
+def tensors_in(values: list[Any]) -> Iterator[torch.Tensor]:
     for value in values:
         if isinstance(value, torch.Tensor):
             yield value
         elif isinstance(value, (list, tuple)):
-            yield from _tensors(list(value))
+            yield from tensors_in(list(value))
+        elif isinstance(value, dict):
+            yield from tensors_in(list(value.values()))
 
 
 def _readable(func: Any) -> str:

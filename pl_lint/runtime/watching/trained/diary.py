@@ -11,8 +11,10 @@ import torch
 
 from pl_lint.facts.training import TrainingStory
 from pl_lint.runtime.namespace import Namespace
+from pl_lint.runtime.watching.trained.cuts import tensors_in
 from pl_lint.runtime.watching.trained.gradients import GradientDiary
 from pl_lint.runtime.watching.trained.keeping import Measure, kept, measured, unregistered
+from pl_lint.runtime.watching.trained.methods import mentioned_from
 from pl_lint.runtime.watching.trained.modes import ModeDiary
 
 # Losses that are the better the smaller they are, as nodes of the graph.
@@ -34,6 +36,8 @@ class TrainingDiary:
     module: Any
     empty_steps: int = 0
     negated: str = ""
+    from_batch: bool = False
+    batch: Any = None
     batches: list[dict[str, Measure]] = field(default_factory=list)
     epochs: list[dict[str, Measure]] = field(default_factory=list)
     gradients: GradientDiary = field(init=False)
@@ -61,6 +65,8 @@ class TrainingDiary:
             empty_steps=self.empty_steps,
             backwards=self.gradients.backwards,
             negated=self.negated,
+            from_batch=self.from_batch,
+            predicting=tuple(self._predicting()),
             parameters=self.gradients.parameters(),
             parts=self.modes.parts(),
             mode_changes=tuple(self.modes.changes),
@@ -69,6 +75,18 @@ class TrainingDiary:
             optimizers=self.gradients.optimizers(),
             hook_calls=self.modes.hook_calls,
         )
+
+    def _predicting(self) -> Iterator[str]:
+        for name, _ in self.module.named_children():
+            starts = ("forward", "predict_step")
+            if any(mentioned_from(type(self.module), start, name) for start in starts):
+                yield name
+
+    def look_at_loss(self, loss: torch.Tensor) -> None:
+        """Whether the first loss is an error turned round, and of what."""
+        node, self.negated = negated_error(loss)
+        self.from_batch = bool(self.negated) and _is_of(node, self.batch)
+        self.batch = None
 
 
 def training_watcher(diary: TrainingDiary) -> Any:
@@ -83,12 +101,15 @@ def training_watcher(diary: TrainingDiary) -> Any:
             if diary.modes.counted:
                 diary.epochs.append(measured(pl_module))
 
-        def on_train_batch_start(self, *args: Any) -> None:
+        def on_train_batch_start(
+            self, trainer: Any, pl_module: Any, batch: Any, *args: Any
+        ) -> None:
             diary.modes.enter_batch()
+            diary.batch = batch if diary.gradients.backwards == 0 else None
 
         def on_before_backward(self, trainer: Any, pl_module: Any, loss: torch.Tensor) -> None:
             if diary.gradients.backwards == 0 and pl_module.automatic_optimization:
-                diary.negated = negated_error(loss)
+                diary.look_at_loss(loss)
 
         def on_train_batch_end(
             self, trainer: Any, pl_module: Any, outputs: Any, *args: Any
@@ -111,22 +132,34 @@ def _is_empty(outputs: Any) -> bool:
     return outputs is None or (isinstance(outputs, dict) and outputs.get("loss") is None)
 
 
-def negated_error(loss: torch.Tensor) -> str:
-    """The standard error that a loss is the negative of, by the name of its node; else nothing."""
+def negated_error(loss: torch.Tensor) -> tuple[Any, str]:
+    """The standard error that a loss is the negative of, as its node and by name; else nothing."""
     node, sign = loss.grad_fn, 1.0
     for _ in range(_LONGEST):
         if node is None:
-            return ""
+            return None, ""
         name = node.name().removesuffix("Backward0").removesuffix("Backward1")
         if name.startswith(_ERRORS):
-            return name if sign < 0 else ""
+            return (node, name) if sign < 0 else (None, "")
         factor = _factor(node, name)
         before = [following for following, _ in node.next_functions if following is not None]
         if factor is None or len(before) != 1:
-            return ""
+            return None, ""
         sign *= factor
         node = before[0]
-    return ""
+    return None, ""
+
+
+def _is_of(error: Any, batch: Any) -> bool:
+    """Whether the target of an error has the values of a tensor of the batch."""
+    target = getattr(error, "_saved_target", None)
+    if not isinstance(target, torch.Tensor):
+        return False
+    wanted = target.detach().flatten()
+    return any(
+        each.numel() == wanted.numel() and torch.equal(each.flatten().to(wanted), wanted)
+        for each in tensors_in([batch])
+    )
 
 
 def _factor(node: Any, name: str) -> float | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any
 from unittest.mock import patch
@@ -14,6 +14,10 @@ from pl_lint.facts.lightning import HOOKED_KINDS, hook_exists, nearest_hook, rem
 from pl_lint.facts.training import HookLike
 from pl_lint.findings import Location
 from pl_lint.runtime.watching.callsite import is_library
+from pl_lint.runtime.watching.trained.methods import mentioning
+
+# What the names of hooks call the stages.
+_STAGES = {"validation": "validate", "val": "validate", "test": "test", "predict": "predict"}
 
 
 @dataclass
@@ -26,6 +30,7 @@ class Candidate:
     method: FunctionType
     instead: str
     removed: bool
+    stages: Collection[str] = ()
     calls: int = 0
 
     def counting(self) -> Callable[..., Any]:
@@ -41,20 +46,40 @@ class Candidate:
         place = Location(code.co_filename, _line_of_name(self.method))
         owner = self.owner.__qualname__
         return HookLike(
-            owner, self.family, self.name, self.instead, self.removed, self.calls, place
+            owner,
+            self.family,
+            self.name,
+            self.instead,
+            self.removed,
+            self.calls,
+            place,
+            self._unseen(),
         )
 
+    def _unseen(self) -> str:
+        """A stage that was not run calls no hook of its own."""
+        words = self.name.split("_")
+        for word, stage in _STAGES.items():
+            if word in words and stage not in self.stages:
+                return f"the case has no data to {stage} with"
+        return ""
 
-def candidates(objects: Iterable[Any], version: tuple[int, int]) -> list[Candidate]:
-    """Of the classes of the module, of its callbacks and of its DataModule."""
+
+def candidates(
+    objects: Iterable[Any], version: tuple[int, int], stages: Collection[str]
+) -> list[Candidate]:
+    """Of the classes of the module, of its callbacks and of its DataModule. What their own code
+    calls is a helper, however it is named and however rarely it is called."""
+    objects = list(objects)
     classes = {base: _family(type(each)) for each in objects for base in type(each).__mro__}
     return [
-        candidate
+        replace(candidate, stages=stages)
         for owner, family in classes.items()
         if family is not None
         for name, method in vars(owner).items()
         if isinstance(method, FunctionType) and not is_library(method.__code__.co_filename)
         if (candidate := _candidate(owner, family, name, method, version)) is not None
+        if not any(set(mentioning(type(each), name)) - {name} for each in objects)
     ]
 
 

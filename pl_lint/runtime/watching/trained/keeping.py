@@ -3,19 +3,17 @@ that nobody registered."""
 
 from __future__ import annotations
 
-import functools
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from types import CodeType
 from typing import Any
 
 import torch
 
 from pl_lint.facts.training import Kept, Unregistered
-from pl_lint.runtime.watching.callsite import is_library
-from pl_lint.runtime.watching.holding import held, holds
-from pl_lint.runtime.watching.saved.attributes import is_library as of_library
+from pl_lint.runtime.watching.callsite import of_library
+from pl_lint.runtime.watching.holding import held, is_plain_object, names_of_every
+from pl_lint.runtime.watching.trained.methods import mentioning, renewing, shortening
 
 _DEPTH = 3
 """Lists in lists are followed so far."""
@@ -69,8 +67,22 @@ def kept(
             flat=now.flat,
             graphs=(before.graphs, after.graphs),
             depth=(before.depth, after.depth),
-            mentioned=tuple(sorted(mentioning(type(module), name.rpartition(".")[2]))),
+            mentioned=_named_by(mentioning, module, name),
+            shortened=_named_by(shortening, module, name),
+            renewed=_named_by(renewing, module, name),
         )
+
+
+def _named_by(
+    search: Callable[[type, str], Iterator[str]], module: torch.nn.Module, path: str
+) -> tuple[str, ...]:
+    """Methods of the module, and of what holds the attribute in it, that do something with it."""
+    owners, holder = {type(module)}, module
+    *parts, name = path.split(".")
+    for part in parts:
+        holder = getattr(holder, part, holder)
+        owners.add(type(holder))
+    return tuple(sorted({method for owner in owners for method in search(owner, name)}))
 
 
 def _two(measures: Sequence[dict[str, Measure]]) -> tuple[dict[str, Measure], dict[str, Measure]]:
@@ -90,7 +102,7 @@ def unregistered(module: torch.nn.Module, optimized: Collection[int]) -> Iterato
 
 def _attributes(module: torch.nn.Module) -> Iterator[tuple[str, Any]]:
     """Plain attributes of all that the user's own classes are, by dotted name."""
-    house = _house(module)
+    house = names_of_every(module)
     for prefix, child in module.named_modules():
         if of_library(child):
             continue
@@ -99,26 +111,8 @@ def _attributes(module: torch.nn.Module) -> Iterator[tuple[str, Any]]:
                 continue
             path = f"{prefix}.{name}" if prefix else name
             yield path, value
-            if _is_plain_object(value):
+            if is_plain_object(value):
                 yield from ((f"{path}.{n}", v) for n, v in held(value).items())
-
-
-def _house(module: torch.nn.Module) -> set[str]:
-    """What every LightningModule has of its own."""
-    names = set(vars(torch.nn.Module())) | {"_metric_attributes", "_param_requires_grad_state"}
-    base = next((b for b in type(module).__mro__ if b.__name__ == "LightningModule"), None)
-    return names if base is None else names | _names_of(base)
-
-
-@functools.cache
-def _names_of(base: type) -> frozenset[str]:
-    return frozenset(vars(base()))
-
-
-def _is_plain_object(value: Any) -> bool:
-    if isinstance(value, (type, torch.nn.Module)) or not holds(value):
-        return False
-    return not callable(value) and not of_library(value)
 
 
 def _measure(value: Any) -> Measure | None:
@@ -169,19 +163,3 @@ def _parameters(value: Any, depth: int = _DEPTH) -> Iterator[torch.nn.Parameter]
     elif depth and isinstance(value, (list, tuple, dict, set)):
         for item in _items(value):
             yield from _parameters(item, depth - 1)
-
-
-def mentioning(kind: type, attribute: str) -> Iterator[str]:
-    """The user's own methods that name an attribute."""
-    for base in kind.__mro__:
-        for name, method in vars(base).items():
-            while hasattr(method, "__wrapped__"):
-                method = method.__wrapped__
-            code = getattr(method, "__code__", None)
-            if code is not None and not is_library(code.co_filename) and _names(code, attribute):
-                yield name
-
-
-def _names(code: CodeType, attribute: str) -> bool:
-    inner = (const for const in code.co_consts if isinstance(const, CodeType))
-    return attribute in code.co_names or any(_names(each, attribute) for each in inner)

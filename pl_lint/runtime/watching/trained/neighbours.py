@@ -34,9 +34,9 @@ class CallDiary:
     """The calls of one evaluation, inner before outer, for batches of ``samples`` samples."""
 
     samples: int
+    running: list[torch.nn.Module] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     elements: int = 0
-    _depth: int = 0
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -46,12 +46,12 @@ class CallDiary:
             if isinstance(module, Metric) or len(self.calls) >= _MOST_CALLS:
                 return original(module, *args, **kwargs)
             inputs = self._copies([args, kwargs])
-            self._depth += 1
+            self.running.append(module)
             try:
                 result = original(module, *args, **kwargs)
             finally:
-                self._depth -= 1
-            self.calls.append(Call(module, self._depth == 0, inputs, self._copies([result])))
+                self.running.pop()
+            self.calls.append(Call(module, not self.running, inputs, self._copies([result])))
             return result
 
         with patch.object(torch.nn.Module, "__call__", __call__):

@@ -21,7 +21,7 @@ from pl_lint.facts.events import SchedulerState
 from pl_lint.findings import Location
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.watching.callsite import caller
-from pl_lint.runtime.watching.trained.keeping import mentioning
+from pl_lint.runtime.watching.trained.methods import mentioning
 
 # Where schedulers keep the number of steps after which they are done (torch.optim.lr_scheduler).
 _HORIZONS = ("total_steps", "T_max", "total_iters", "T_0")
