@@ -81,6 +81,14 @@ def test_a_value_of_each_rank_at_an_epochs_end_is_found() -> None:
     assert result.findings[0].location == PLACE
 
 
+def test_a_key_that_steps_log_too_is_shown_where_its_epochs_end_logs_it() -> None:
+    step = replace(logging(0.3, "training_step").events[0], location=ELSEWHERE, on_epoch=False)
+    ranks = [logging(value) for value in (0.4, 0.6)]
+    first, second = (replace(rank, events=(step, *rank.events)) for rank in ranks)
+    [found] = judged(first, second).findings
+    assert (found.code, found.location) == ("LTN211", PLACE)
+
+
 def test_a_training_mean_of_each_rank_is_a_note() -> None:
     result = judged(logging(0.4, "training_step"), logging(0.6, "training_step"))
     assert result.verdict is Verdict.PASSED

@@ -126,7 +126,9 @@ def _judge_differing(name: str, epochs: Sequence[EpochValues], fits: Fits, into:
             f"{name!r} was logged as {said} at the end of a training epoch: it is computed from "
             f"what each rank saw{_blamed(fits)}"
         )
-        into.findings.append(fits.finding("LTN211", message, fits.line(name), GATHER))
+        late = (event.location for event in calls if event.batch < 0)
+        place = next(late, fits.line(name))  # steps may log the key, too
+        into.findings.append(fits.finding("LTN211", message, place, GATHER))
 
 
 def _blamed(fits: Fits) -> str:
