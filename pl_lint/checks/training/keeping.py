@@ -66,7 +66,7 @@ def _judge_growth(view: View, kept: Kept, into: Gathering) -> None:
     if not kept.tensors:
         into.notes.append(f"{text}; they are plain values, taken for a history")
         return
-    if at_end:
+    if at_end and not keeping_short:
         text += f"; {at_end[0]} uses those of all epochs"
     sure = bool(kept.flat or at_end) and not keeping_short
     condition = "if it is no buffer that is meant to fill"
