@@ -13,7 +13,9 @@ GRAPH_KEPT = Mistake(
     What it does
     ------------
     Counts tensors with a graph in the attributes of a module after two and after five batches, and
-    the operations behind them.
+    the operations behind them. A list that the end of the epoch empties is suspected only:
+    Lightning's guide to 2.0 collects the losses of an epoch like that, and it is as long as an
+    epoch.
 
     Why is this bad
     ---------------

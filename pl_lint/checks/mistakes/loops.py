@@ -112,7 +112,8 @@ NOT_IN_OPTIMIZER = Mistake(
     Looks at every parameter that requires a gradient over a whole fit: whether one reached it,
     whether an optimizer holds it, whether it moved. Layers that were unfrozen later are among them.
     Networks from a library, from outside or with loaded weights may be left out to freeze them, so
-    a whole one is suspected only.
+    a whole one is suspected only, and so is one that no prediction passes through: it may be there
+    to measure the others.
 
     Why is this bad
     ---------------
@@ -209,7 +210,9 @@ NEVER_CLEARED = Mistake(
     What it does
     ------------
     Compares what the lists and dicts of a module hold after the first and after the second epoch.
-    Plain numbers are taken for a history, and so is one value for each epoch.
+    Plain numbers are taken for a history, and so is one value for each epoch. A list from which
+    something takes values out, or puts others in their place (a queue, a pool of images), is
+    suspected only.
 
     Why is this bad
     ---------------

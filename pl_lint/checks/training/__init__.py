@@ -42,7 +42,11 @@ def training(runs: Runs) -> Result:
     Frozen layers, backbones from a library or with loaded weights that are left out on purpose,
     target and teacher networks, layers that only evaluation uses and batch norm that is kept in
     evaluation mode are notes at most. A loss that does not fall is a note unless it is known why:
-    a small learning rate is no mistake.
+    a small learning rate is no mistake. Samples that see each other are proved where a layer of
+    torch takes the batch for a sequence, or where the code normalises, averages or makes a softmax
+    over dimension 0 and no other; experts with room for few, optimal transport and episodes are
+    suspected. So is the negative of an error whose target is not of the batch: two outputs may be
+    meant to be pushed apart. What the module's own code calls is no hook that was missed.
     """
     case, into = runs.case(), Gathering()
     if "train" not in case.stages:
