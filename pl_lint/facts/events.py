@@ -121,11 +121,12 @@ class NotFinite:
 @dataclass(frozen=True)
 class EpochValues:
     """The epoch-level values of one pass over the data, as ``trainer.callback_metrics`` has
-    them."""
+    them. ``seen`` is a fingerprint of the samples that were served, whatever their order."""
 
     stage: str
     epoch: int
     values: Mapping[str, float]
+    seen: str = ""
 
 
 # The ways in which the same samples are cut into batches, by label.
@@ -151,7 +152,9 @@ class Batching:
 
 @dataclass(frozen=True)
 class EvaluationPass:
-    """One ``trainer.validate`` or ``trainer.test`` over the same samples, cut in one way."""
+    """One ``trainer.validate`` or ``trainer.test`` over the same samples, cut in one way.
+
+    ``seen`` is a fingerprint of what was served for them: a data set may draw."""
 
     stage: str
     batching: Batching
@@ -162,6 +165,7 @@ class EvaluationPass:
     error: RunError | None = None
     accumulators: tuple[Accumulator, ...] = ()
     not_finite: tuple[NotFinite, ...] = ()
+    seen: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Every fixture of every check, run for real: the sick ones are found, and the healthy ones not.
 
 The expectation stands in the fixture's head: ``# expect: CHECK CODE key=KEY case=CASE``, with
-``fail`` for a failure that has no code of the catalogue, and so carries its check's name; a healthy file says ``# expect: passed``,
-or ``not triggered`` or ``not decided`` where its check has to say that.
+``fail`` for a failure that has no code of the catalogue, and so carries its check's name; a healthy
+file says ``# expect: passed``, or ``not triggered`` or ``not decided`` where its check has to say
+that.
 """
 
 from __future__ import annotations

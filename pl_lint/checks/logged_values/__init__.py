@@ -74,7 +74,7 @@ def logged_values(runs: Runs) -> Result:
         judge_monitors(runs, case, gathering)
         judge_curves(runs.fit(), case, gathering)
         judge_accumulation(runs.fit(), case, gathering)
-        judge_training_means(runs.fit(), case, gathering)
+        judge_training_means(runs, case, gathering)
         for replay in most_telling(runs.fit(), case):
             judge_replay(replay, runs.fit().events, case, gathering)
     if {"train", "validate"} <= set(case.stages):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 from pl_lint.checks.logged_values.cause import Cause, Moved
 from pl_lint.checks.logged_values.causes import cause_in_replay, cause_of_moving
@@ -18,7 +19,7 @@ from pl_lint.checks.logged_values.reporting import (
 from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.checks.values.lines import deciding
 from pl_lint.checks.values.numbers import far, same, sizes_in_words, weighted_mean
-from pl_lint.checks.values.randomness import value_tolerance
+from pl_lint.checks.values.randomness import A_COUNT, OTHER_DATA, value_tolerance
 from pl_lint.facts.events import (
     USUAL,
     Batching,
@@ -86,8 +87,9 @@ def judge_replay(
 # --- training means -------------------------------------------------------------------------------
 
 
-def judge_training_means(record: FitRecord, case: CaseFacts, into: Gathering) -> None:
+def judge_training_means(runs: Runs, case: CaseFacts, into: Gathering) -> None:
     """A plain value averaged over the training epoch: Σ samples·value / Σ samples, counted."""
+    record = runs.fit()
     last = next((each for each in reversed(record.epochs) if each.stage == "train"), None)
     if last is None:
         return
@@ -98,7 +100,24 @@ def judge_training_means(record: FitRecord, case: CaseFacts, into: Gathering) ->
             continue
         values = [event.value or 0.0 for event in events]
         true = weighted_mean(values, [event.samples or 0 for event in events])
-        _judge_training_mean(name, logged, true, events, record, case, into)
+        _judge_training_mean(name, logged, true, events, runs, case, into)
+
+
+def _weighted_by_divisor(name: str, epoch: int, runs: Runs) -> bool:
+    """Whether each batch was weighted by what its value had been divided by: a mean over tokens,
+    logged with their number as ``batch_size``. It takes a second fit, which follows divisions."""
+    events = [e for e in deciding(runs.fit_followed().events, name) if e.stage == "train"]
+    mine = [event for event in events if event.epoch == epoch]
+    places = set.intersection(*(set(e.normalisers) for e in mine)) if mine else set()
+    return any(_is_one_ratio([(e.weight or 0.0, e.normalisers[p]) for e in mine]) for p in places)
+
+
+def _is_one_ratio(pairs: list[tuple[float, float]]) -> bool:
+    """A constant factor (padding, the width of what is averaged) changes no weight."""
+    if not all(divisor for _, divisor in pairs):
+        return False
+    ratios = [weight / divisor for weight, divisor in pairs]
+    return all(ratio > 0 and same(ratio, ratios[0], 1e-6 * ratios[0]) for ratio in ratios)
 
 
 def _judge_training_mean(
@@ -106,7 +125,7 @@ def _judge_training_mean(
     logged: float,
     true: float,
     events: list[LogEvent],
-    record: FitRecord,
+    runs: Runs,
     case: CaseFacts,
     into: Gathering,
 ) -> None:
@@ -114,6 +133,9 @@ def _judge_training_mean(
     unweighted = sum(event.value or 0.0 for event in events) / len(events)
     if same(logged, true, within):
         note_power(far(unweighted, true, within), name, into)
+        return
+    if _weighted_by_divisor(name, events[0].epoch, runs):
+        note_power(far(unweighted, logged, within), name, into)
         return
     sizes = tuple(event.samples or 0 for event in events)
     cut = EvaluationPass("train", Batching(USUAL, sizes), {name: logged}, tuple(events))
@@ -126,7 +148,7 @@ def _judge_training_mean(
         world=ONE_PROCESS,
         how=f"training: {sizes_in_words(sizes)}; the truth weights each batch by its samples",
     )
-    location = place_of(record.events, name, "train", case)
+    location = place_of(runs.fit().events, name, "train", case)
     into.findings.append(wrong_value(cause_of_moving(moved), name, evidence, location, case))
 
 
@@ -151,7 +173,21 @@ def judge_sanity_check(runs: Runs, case: CaseFacts, into: Gathering) -> None:
             if again is None or not same(logged, again.values.get(name, math.nan), within):
                 into.undecided.append(f"{name}: differs between two equal fits")
                 continue
+            if epoch.seen != clean[place].seen:
+                into.undecided.append(f"{name}: {OTHER_DATA}")
+                continue
+            if _goes_on_counting(name, fit, without):
+                into.undecided.append(f"{name}: {A_COUNT}")
+                continue
             into.findings.append(_contaminated(name, logged, true, epoch, fit, case))
+
+
+def _goes_on_counting(name: str, fit: FitRecord, without: FitRecord) -> bool:
+    """Whole numbers that grow by as much in each epoch, with and without the sanity check."""
+    one, other = ([e.values[name] for e in r.epochs if name in e.values] for r in (fit, without))
+    steps = [[after - before for before, after in pairwise(values)] for values in (one, other)]
+    grows = bool(steps[0]) and min(steps[0]) > 0 and steps[0] == steps[1]
+    return grows and all(value.is_integer() for value in (*one, *other))
 
 
 def _numbered(record: FitRecord) -> Iterator[tuple[tuple[str, int], EpochValues]]:

@@ -20,7 +20,12 @@ from pl_lint.checks.logged_values.reporting import (
 from pl_lint.checks.logged_values.sums import SPACING
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.values.numbers import far, same, sizes_in_words
-from pl_lint.checks.values.randomness import random_part, value_tolerance
+from pl_lint.checks.values.randomness import (
+    A_COUNT,
+    OTHER_DATA,
+    random_part,
+    value_tolerance,
+)
 from pl_lint.facts.events import (
     ALL_BUT_ONE,
     HALF,
@@ -105,6 +110,8 @@ class Judged:
             into.undecided.append(random or f"{self.name}: logged in one batch only")
         elif self._holds(self.worst):
             self._judge_repetition(random, into)
+        elif self._is_other_data(self.worst, self.whole):
+            into.undecided.append(random or f"{self.name}: {OTHER_DATA}")
         elif random and self.worst.training_submodules:
             cause = left_in_training(self.worst.training_submodules)
             into.findings.append(self._finding(cause, self._evidence()))
@@ -152,13 +159,32 @@ class Judged:
         first, second = self._of(USUAL), self._of(REPEATED)
         stays = random or first is None or second is None or self._is_explained(first, second)
         if not stays and first is not None and second is not None:
-            into.findings.append(self._left_over(first, second))
+            self._judge_left_over(first, second, into)
             return
         powerful = self._has_power()
         note_power(powerful, self.name, into)
         if powerful:
             place = place_of(self.worst.events, self.name, self.whole.stage, self.case)
             into.clear(NOT_AVERAGED, place, self._evidence(), self.case.module)
+
+    def _judge_left_over(self, first: float, second: float, into: Gathering) -> None:
+        if self._is_other_data(self.passes[USUAL], self.passes[REPEATED]):
+            into.undecided.append(f"{self.name}: {OTHER_DATA}")
+        elif self._goes_on_counting(first, second):
+            into.undecided.append(f"{self.name}: {A_COUNT}")
+        else:
+            into.findings.append(self._left_over(first, second))
+
+    @staticmethod
+    def _is_other_data(one: EvaluationPass, other: EvaluationPass) -> bool:
+        return bool(one.seen) and one.seen != other.seen
+
+    def _goes_on_counting(self, first: float, second: float) -> bool:
+        """Whole numbers, and the second is the sum of two evaluations: of samples seen so far, say.
+        A metric that is never reset is rarely both."""
+        before = self._of(HALF)
+        counts = all(value is not None and value.is_integer() for value in (before, first, second))
+        return counts and second == first + (before or 0.0)
 
     def _is_explained(self, first: float, second: float) -> bool:
         """Nothing was left over, or a best-so-far value was: that of the evaluation before."""

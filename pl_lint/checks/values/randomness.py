@@ -7,6 +7,12 @@ from collections.abc import Mapping
 from pl_lint.checks.values.numbers import same, shown, tolerance
 from pl_lint.facts.events import AGAIN, USUAL, CaseFacts, EvaluationPass
 
+OTHER_DATA = (
+    "its data set gives other samples each time it is asked, whatever the seed (a generator of its "
+    "own?)"
+)
+A_COUNT = "a count that goes on over the whole run, or one that is never reset"
+
 
 def random_part(name: str, passes: Mapping[str, EvaluationPass], case: CaseFacts) -> str:
     """Why a value cannot be judged because it differs between two evaluations that are equal but

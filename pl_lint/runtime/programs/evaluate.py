@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -111,10 +110,10 @@ def _evaluate(
         subject.supply.change(stage, functools.partial(_others_empty, only))
     recorder = Recorder(subject.namespace, tap, {stage: sizes})
     recorder.follow = FollowNotFinite() if order.get("follow") else None
-    if follow is not None:
-        recorder.normalisers = follow.of
+    recorder.divisions = follow
+    subject.supply.change(stage, recorder.served.noting)
     errors: list[RunError] = []
-    with caught(errors, stage), follow or nullcontext():
+    with caught(errors, stage):
         _validate(subject, stage, recorder, directory, order.get("noise", ()))
     return EvaluationPass(
         stage=stage,
@@ -126,6 +125,7 @@ def _evaluate(
         accumulators=recorder.accumulators.found(),
         not_finite=tuple(recorder.not_finite.values()),
         error=errors[0] if errors else None,
+        seen=recorder.epochs[-1].seen if recorder.epochs else "",
     )
 
 

@@ -42,6 +42,7 @@ from pl_lint.runtime.programs.outputs import CUT, SAMPLES, outputs_of
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.logged.finite import FollowNotFinite
 from pl_lint.runtime.watching.logged.metrics import MetricTap
+from pl_lint.runtime.watching.logged.normalisers import FollowNormalisers
 from pl_lint.runtime.watching.logged.recorder import Recorder
 from pl_lint.runtime.watching.logged.tensorboard import read_points
 from pl_lint.runtime.watching.repeated.beginnings import Beginnings, beginnings_watcher
@@ -59,8 +60,8 @@ VALIDATION, VALIDATION_SAMPLES = CUT, SAMPLES
 
 def run(spec: RunSpec, directory: Path, rank: int) -> FitRecord:
     """``options``: ``epochs``, ``sanity_steps``, and ``monitors``, the ``[key, mode]`` pairs to
-    keep a best checkpoint for; ``follow``, to find what made NaN. Leaves ``weights.pt``,
-    ``epoch-N.ckpt`` and ``middle.ckpt``."""
+    keep a best checkpoint for; ``follow``, to find what made NaN, and what was divided by. Leaves
+    ``weights.pt``, ``epoch-N.ckpt`` and ``middle.ckpt``."""
     with MetricTap().installed() as tap:
         subject = fresh(spec)
         trainer, record = trained(subject, tap, directory, rank)
@@ -123,6 +124,9 @@ class Fit:
         fit = cls(subject, directory, Recorder(subject.namespace, tap, sizes), plan)
         if subject.spec.options.get("follow"):
             fit.recorder.follow = FollowNotFinite()
+            fit.recorder.divisions = FollowNormalisers()
+        if "validate" in sizes:
+            subject.supply.change("validate", fit.recorder.served.noting)
         subject.supply.change("train", functools.partial(fit.interruptible, sizes["train"]))
         for stage in sizes:
             subject.supply.inside(stage, fit.randomness.while_loading)

@@ -45,8 +45,12 @@ class FollowNormalisers(TorchFunctionMode):
         super().__init__()
         self._found: WeakIdKeyDictionary = WeakIdKeyDictionary()
         self._predicted: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        self._taken_out: dict[float, dict[str, float]] = {}
 
     def of(self, value: Any) -> dict[str, float]:
+        """Of a tensor, or of the number that ``item()`` took out of one."""
+        if isinstance(value, float):
+            return self._taken_out.get(value, {})
         return self._found.get(value, {}) if isinstance(value, torch.Tensor) else {}
 
     def __torch_function__(
@@ -68,6 +72,8 @@ class FollowNormalisers(TorchFunctionMode):
                 found[f"{getattr(func, '__name__', 'op')}@{place.line}:{place.column}"] = divisor
             if found:
                 self._found[result] = found
+        elif isinstance(result, float) and sources:
+            self._taken_out[result] = self.of(sources[0])
         return result
 
     def _is_predicted(self, tensor: torch.Tensor) -> bool:

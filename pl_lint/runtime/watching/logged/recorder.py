@@ -27,7 +27,9 @@ from pl_lint.runtime.watching.logged.accumulators import Accumulators
 from pl_lint.runtime.watching.logged.finite import FollowNotFinite, Made, broken_parameter
 from pl_lint.runtime.watching.logged.metrics import MetricTap, Moment, scalar
 from pl_lint.runtime.watching.logged.monitors import watched_looks
+from pl_lint.runtime.watching.logged.normalisers import FollowNormalisers
 from pl_lint.runtime.watching.logged.replays import Logged, replays_of
+from pl_lint.runtime.watching.logged.served import Served
 
 HALF = (torch.float16, torch.bfloat16)
 
@@ -49,11 +51,12 @@ class Recorder:
     epochs: list[EpochValues] = field(default_factory=list)
     replays: list[Replay] = field(default_factory=list)
     training_submodules: set[str] = field(default_factory=set)
-    normalisers: Callable[[Any], dict[str, float]] = lambda value: {}
     metric_names: dict[int, str] = field(default_factory=dict)
     looks: list[MonitorLook] = field(default_factory=list)
     accumulators: Accumulators = field(default_factory=Accumulators)
     follow: FollowNotFinite | None = None
+    divisions: FollowNormalisers | None = None
+    served: Served = field(default_factory=Served)
     not_finite: dict[tuple[str, str], NotFinite] = field(default_factory=dict)
     _turns: dict[str, int] = field(default_factory=dict)
     _line: Location | None = None
@@ -86,8 +89,9 @@ class Recorder:
             watched_looks(self.namespace, self.looks, lambda: self.moment),
         )
         with ExitStack() as stack:
-            for each in (*watched, *([self.follow] if self.follow is not None else ())):
-                stack.enter_context(each)
+            for each in (*watched, self.follow, self.divisions):
+                if each is not None:
+                    stack.enter_context(each)
             yield
 
     def enter_batch(
@@ -111,6 +115,7 @@ class Recorder:
         self._epoch_events = [each for each in self._epoch_events if each.event.stage != stage]
         turn = self._turns.get(stage, 0)
         self._turns[stage] = turn + 1
+        seen = self.served.taken() if stage != "train" else ""
         if sanity:
             return
         logged = {each.event.name for each in events}
@@ -119,7 +124,7 @@ class Recorder:
         for name in (name for name, value in kept.items() if not math.isfinite(value)):
             made = self.follow.of(values[name]) if self.follow is not None else None
             self._note_not_finite(stage, name, made)
-        self.epochs.append(EpochValues(stage, epoch, kept))
+        self.epochs.append(EpochValues(stage, epoch, kept, seen))
         self.replays += replays_of(self.tap, Moment(stage, epoch, -1, turn=turn), kept, events)
 
     def _counted(self, stage: str, batch: int, dataloader: int) -> int | None:
@@ -138,7 +143,7 @@ class Recorder:
             asked = signature.bind(module, name, value, *args, **kwargs).arguments
             self._sync_dist = bool(asked.get("sync_dist"))
             self._origin = self.tap.origin_of(value)
-            self._normalisers = self.normalisers(value)
+            self._normalisers = self.divisions.of(value) if self.divisions is not None else {}
             half = isinstance(value, torch.Tensor) and value.dtype in HALF
             self._dtype = str(value.dtype).removeprefix("torch.") if half else ""
             if self.follow is not None:
