@@ -18,7 +18,9 @@ class Watcher:
 
     ``kind`` is Lightning's or torch's class, ``name`` the user's. ``missing`` says that the key was
     never there when it was looked for, ``raises`` that Lightning would have ended the fit for it,
-    ``available`` which keys were there. ``by_steps`` is set where it saves by steps or time.
+    ``available`` which keys were there. ``by_steps`` is set where it saves by steps or time,
+    ``keeps_all`` where it keeps every checkpoint. ``sites`` are the calls in the user's code that
+    could log a missing key.
     """
 
     kind: str
@@ -31,6 +33,8 @@ class Watcher:
     available: tuple[str, ...] = ()
     by_steps: bool = False
     weights_only: bool = False
+    sites: tuple[Location, ...] = ()
+    keeps_all: bool = False
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pl_lint.facts.watchers import (
     PlantedOffer,
     Watcher,
 )
-from pl_lint.findings import Evidence, Finding, Status
+from pl_lint.findings import Evidence, Finding, Location, Status
 
 _PLANTED = "planted scores, 4 epochs of 4 steps"
 _STALE = (
@@ -35,7 +35,14 @@ def judge_monitors(runs: Runs, case: CaseFacts, into: Gathering) -> None:
         return
     for watcher in fit.watchers:
         into.passed += watcher.key is not None and not watcher.missing
-        into.findings += _never_logged(watcher, case)
+        later = _logged_later(watcher, fit)
+        if later is not None:
+            into.undecided.append(
+                f"{watcher.name} watches {watcher.key!r}, which is logged at line {later.line}: "
+                "two short epochs did not come to it"
+            )
+        else:
+            into.findings += _never_logged(watcher, case)
         if not watcher.missing and watcher.kind != CHECKPOINT:
             into.findings += _wrong_direction(watcher, fit, None, case)
     if any(watcher.kind == CHECKPOINT for watcher in fit.watchers):
@@ -66,6 +73,15 @@ def _judge_keepers(runs: Runs, fit: FitRecord, case: CaseFacts, into: Gathering)
 # --- keys -----------------------------------------------------------------------------------------
 
 
+def _logged_later(watcher: Watcher, fit: FitRecord) -> Location | None:
+    """A call that could log a missing key and was not made: after the fifth epoch, say."""
+    ran = [event.location for event in fit.events]
+    for site in watcher.sites:
+        if not any(site.covers(place.line) and place.path == site.path for place in ran):
+            return site
+    return None
+
+
 def _never_logged(watcher: Watcher, case: CaseFacts) -> Iterator[Finding]:
     if watcher.key is None or not watcher.missing:
         return
@@ -77,7 +93,9 @@ def _never_logged(watcher: Watcher, case: CaseFacts) -> Iterator[Finding]:
         if watcher.kind == CHECKPOINT
         else "and nothing says so"
     )
-    text = f"{watcher.name} watches {watcher.key!r}, which the whole fit never logs; {end}"
+    text = (
+        f"{watcher.name} watches {watcher.key!r}, which is never logged in two short epochs; {end}"
+    )
     text += f"; did you mean {near[0]!r}?" if near else ""
     remedy = f"watch {near[0]!r}" if near else f"log {watcher.key!r} with self.log"
     yield found(case, "LTN302", text, remedy, watcher.location)
@@ -209,7 +227,9 @@ def _stale_scores(keeper: PlantedKeeper, fit: FitRecord, case: CaseFacts) -> Ite
         f"{len(stale)} of {len(keeper.offers)} times",
         "the value of an earlier validation",
     )
-    yield found(case, "LTN305", text, _STALE, watcher.location, (evidence,))
+    status = Status.SUSPECTED if watcher.keeps_all else Status.PROVED
+    text += "; it keeps all of them, and only their names may be wrong" if watcher.keeps_all else ""
+    yield found(case, "LTN305", text, _STALE, watcher.location, (evidence,), status)
 
 
 def _is_stale(judged: PlantedFile | PlantedOffer) -> bool:

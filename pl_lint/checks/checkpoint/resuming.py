@@ -63,6 +63,7 @@ def judge_resuming(runs: Runs, case: CaseFacts, into: Gathering) -> None:
     if record.refused is not None:
         _add(refused(case, _CALL, record.refused), into)
     if record.from_epoch is None:
+        into.undecided.append("resuming: the fit left no checkpoint of its first epoch")
         return
     if record.from_epoch.error is not None:
         _add(_resume_error(record.from_epoch.error, case), into)
@@ -71,11 +72,18 @@ def judge_resuming(runs: Runs, case: CaseFacts, into: Gathering) -> None:
         into.notes.append(_LIGHTNINGS)
     said = _judge_from(_EPOCH_END, record.from_epoch, _NOTHING, runs, case, into)
     if record.from_middle is None:
-        into.untriggered.append("resuming inside an epoch: there is no middle to resume from")
+        into.untriggered.append(f"resuming inside an epoch: {_no_middle(whole)}")
     elif record.from_middle.error is not None:
         _add(_resume_error(record.from_middle.error, case), into)
     else:
         _judge_from(_MIDDLE, record.from_middle, said, runs, case, into)
+
+
+def _no_middle(whole: FitRecord) -> str:
+    """Gradients that a module accumulates by hand are in no checkpoint."""
+    if not whole.training.automatic:
+        return "manual optimization is not interrupted there"
+    return "there is no middle to resume from"
 
 
 def _add(finding: Finding, into: Gathering) -> None:

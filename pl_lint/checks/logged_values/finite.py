@@ -54,6 +54,13 @@ class Watched:
         return next((r for r in broken if r.finite_inputs and not math.isfinite(r.true)), None)
 
     @property
+    def misused(self) -> bool:
+        """Whether the metric was never given a batch, or is a number of the batches it was given:
+        then it is not the data, and the replay of the metric says what it is."""
+        broken = [r for r in self.replays if not math.isfinite(r.logged)]
+        return any("LTN133" in r.formulas or math.isfinite(r.true) for r in broken)
+
+    @property
     def broken_inputs(self) -> bool:
         return any(not replay.finite_inputs for replay in self.replays)
 
@@ -68,11 +75,13 @@ class Watched:
 
 
 def judge_finite(runs: Runs, case: CaseFacts, into: Gathering) -> frozenset[str]:
-    """The keys that were not finite: no other oracle can say anything of them."""
+    """The keys that were not finite, of which no other oracle can say anything."""
     keys: set[str] = set()
     if "train" in case.stages:
         fit = runs.fit()
         for watched in _not_finite(fit.events, fit.epochs, fit.replays):
+            if watched.misused:
+                continue
             keys.add(watched.name)
             _judge(watched, _of(watched, runs.fit_followed().not_finite), case, into)
     for stage in ("validate", "test"):
@@ -80,7 +89,7 @@ def judge_finite(runs: Runs, case: CaseFacts, into: Gathering) -> frozenset[str]
             continue
         usual = next(p for p in runs.rebatched(stage).passes if p.batching.label == USUAL)
         for watched in _in_pass(usual):
-            if watched.name not in keys:
+            if watched.name not in keys and not watched.misused:
                 followed = runs.evaluation_followed(stage).passes[0].not_finite
                 _judge(watched, _of(watched, followed), case, into)
                 keys.add(watched.name)

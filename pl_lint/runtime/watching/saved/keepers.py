@@ -24,6 +24,7 @@ from pl_lint.facts.watchers import CHECKPOINT, PLATEAU, STOPPER, Watcher
 from pl_lint.findings import Location
 from pl_lint.runtime.namespace import NAMES, Namespace
 from pl_lint.runtime.watching.callsite import caller
+from pl_lint.runtime.watching.saved.mentions import log_calls
 
 Places = WeakKeyDictionary[Any, Location]
 Missed = WeakKeyDictionary[Any, bool]
@@ -114,14 +115,24 @@ def watchers_of(
     """The user's own, in the order of the Trainer; ``seen`` are the keys that were there at some
     time."""
     available = tuple(sorted(seen))
+    loggers = [trainer.lightning_module, *own_callbacks(trainer.callbacks, object)]
     found = [
-        _watcher(kind, callback, callback.monitor, callback.mode, places, missed, available)
+        _watcher(
+            kind, callback, callback.monitor, callback.mode, places, missed, available, loggers
+        )
         for kind in (CHECKPOINT, STOPPER)
         for callback in own_callbacks(trainer.callbacks, namespace.part(f"callbacks.{kind}"))
     ]
     found += [
         _watcher(
-            PLATEAU, each.scheduler, each.monitor, each.scheduler.mode, places, missed, available
+            PLATEAU,
+            each.scheduler,
+            each.monitor,
+            each.scheduler.mode,
+            places,
+            missed,
+            available,
+            loggers,
         )
         for each in getattr(trainer, "lr_scheduler_configs", ())
         if isinstance(each.scheduler, ReduceLROnPlateau)
@@ -146,7 +157,9 @@ def _watcher(
     places: Places,
     missed: Missed,
     available: tuple[str, ...],
+    loggers: list[Any],
 ) -> Watcher:
+    missing = key is not None and key not in available
     by_time = getattr(holder, "_train_time_interval", None) is not None
     return Watcher(
         kind=kind,
@@ -154,9 +167,11 @@ def _watcher(
         key=key,
         mode=mode,
         location=places.get(holder),
-        missing=key is not None and key not in available,
+        missing=missing,
         raises=missed.get(holder, False),
         available=available,
         by_steps=by_time or getattr(holder, "_every_n_train_steps", 0) > 0,
         weights_only=getattr(holder, "save_weights_only", False),
+        sites=log_calls(str(key), loggers) if missing else (),
+        keeps_all=getattr(holder, "save_top_k", 1) == -1,
     )
