@@ -224,23 +224,18 @@ def losses_kept_for_ever(source: Source) -> Iterator[Change]:
 def graphs_kept(source: Source) -> Iterator[Change]:
     """Losses are kept with the graph that made them.
 
-    The healthy twin detaches them.
+    The healthy twin keeps the last one, detached.
     """
     step = source.methods.get("training_step")
     init = source.in_init("self.kept = []")
-    if step is None or source.manual or "on_train_epoch_end" in source.methods:
+    if step is None or source.manual:
         return
-    clear = source.new_method("def on_train_epoch_end(self):\n    self.kept.clear()")
     for loss in source.losses:
         statement = source.statement(loss)
         if isinstance(loss, ast.Name) and statement in _returns(step):
-            healthy, sick = (
-                source.before(statement, f"self.kept.append({loss.id}{how})")
-                for how in (".detach()", "")
-            )
-            yield Change(
-                (init, sick, clear), "losses kept with their graphs", (init, healthy, clear)
-            )
+            healthy = source.before(statement, f"self.kept = [{loss.id}.detach()]")
+            sick = source.before(statement, f"self.kept.append({loss.id})")
+            yield Change((init, sick), "losses kept with their graphs", (init, healthy))
 
 
 @operator("DEV05", "LTN655", "LTN713", "training", checks=(*TRAINING, "checkpoint"))
