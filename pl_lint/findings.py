@@ -55,7 +55,8 @@ class Evidence:
 
     ``logged`` and ``true`` are in the unit of the logged quantity; ``tolerance`` is absolute.
     ``world`` names where it ran ("1 process, fp32"), ``how`` the data ("47 samples in batches of
-    16, 16, 15"), ``cause`` the formula that reproduces the logged value, in words with its result.
+    16, 16, 15"), ``cause`` the formula that reproduces the logged value, in words with its result,
+    ``because`` why the tolerance is as large as it is.
     """
 
     key: str
@@ -65,6 +66,7 @@ class Evidence:
     world: str
     how: str = ""
     cause: str = ""
+    because: str = ""
 
     @property
     def difference(self) -> float:

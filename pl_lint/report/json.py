@@ -70,6 +70,7 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
         "true": _number(evidence.true),
         "difference": _number(evidence.difference),
         "tolerance": _number(evidence.tolerance),
+        "because": evidence.because,
         "world": evidence.world,
         "how": evidence.how,
         "cause": evidence.cause,

@@ -10,7 +10,7 @@ FEWEST_DIGITS, MOST_DIGITS = 3, 12
 
 
 def comparison(evidence: Evidence) -> str:
-    """``logged 0.756, true 0.567 (off by 0.189 = 33 %, tolerance 1e-05)``."""
+    """``logged 0.756, true 0.567 (off by 0.189 = 33 %, tolerance 1e-05: why so much)``."""
     logged, true = _apart(evidence.logged, evidence.true)
     return f"logged {logged}, true {true} ({_distance(evidence)})"
 
@@ -25,12 +25,15 @@ def _apart(first: float, second: float) -> tuple[str, str]:
 
 
 def _distance(evidence: Evidence) -> str:
+    allowed = f"tolerance {evidence.tolerance:.3g}"
+    if evidence.because and evidence.tolerance:
+        allowed += f": {evidence.because}"
     if not math.isfinite(evidence.difference):
-        return f"tolerance {evidence.tolerance:.3g}"
+        return allowed
     off = f"off by {evidence.difference:.3g}"
     if evidence.true:
         off += f" = {_percent(evidence.difference / abs(evidence.true))}"
-    return f"{off}, tolerance {evidence.tolerance:.3g}"
+    return f"{off}, {allowed}"
 
 
 def _percent(share: float) -> str:

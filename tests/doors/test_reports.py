@@ -98,6 +98,11 @@ def test_numbers_have_as_many_digits_as_tell_them_apart(
     assert comparison(replace(EVIDENCE, logged=logged, true=true)) == expected
 
 
+def test_a_tolerance_says_why_it_is_so_large() -> None:
+    shown = comparison(replace(EVIDENCE, because="what float32 sums may be off"))
+    assert shown.endswith("tolerance 1e-05: what float32 sums may be off)")
+
+
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 

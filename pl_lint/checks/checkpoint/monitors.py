@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from pl_lint.checks.checkpoint.wording import found
 from pl_lint.checks.registry import Gathering, Runs
-from pl_lint.checks.values.numbers import same, shown, tolerance
+from pl_lint.checks.values.numbers import FLOAT32, same, shown, tolerance
 from pl_lint.facts import torchmetrics
 from pl_lint.facts.directions import higher_by_name
 from pl_lint.facts.events import CaseFacts
@@ -146,7 +146,7 @@ def _kept_evidence(key: str, higher: bool, keeper: PlantedKeeper) -> tuple[Evide
         return ()
     true = max(_scores(keeper)) if higher else min(_scores(keeper))
     how = "offered " + ", ".join(shown(score) for score in _scores(keeper))
-    return (Evidence(key, best, true, tolerance(true), _PLANTED, how),)
+    return (Evidence(key, best, true, tolerance(true), _PLANTED, how, because=FLOAT32),)
 
 
 def _scores(keeper: PlantedKeeper) -> list[float]:
@@ -191,7 +191,13 @@ def _other_score(watcher: Watcher, chosen: float, value: float, case: CaseFacts)
         f"it scores {shown(value)}: other weights were validated than were saved"
     )
     evidence = Evidence(
-        str(watcher.key), chosen, value, tolerance(value), "1 process, CPU, fp32", "the first epoch"
+        str(watcher.key),
+        chosen,
+        value,
+        tolerance(value),
+        "1 process, CPU, fp32",
+        "the first epoch",
+        because=FLOAT32,
     )
     remedy = (
         "save the weights that are validated (lightning.pytorch.callbacks.WeightAveraging does)"
@@ -226,6 +232,7 @@ def _stale_scores(keeper: PlantedKeeper, fit: FitRecord, case: CaseFacts) -> Ite
         _PLANTED,
         f"{len(stale)} of {len(keeper.offers)} times",
         "the value of an earlier validation",
+        FLOAT32,
     )
     status = Status.SUSPECTED if watcher.keeps_all else Status.PROVED
     text += "; it keeps all of them, and only their names may be wrong" if watcher.keeps_all else ""

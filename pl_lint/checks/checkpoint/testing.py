@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.checks.registry import Gathering, Runs
-from pl_lint.checks.values.numbers import same, tolerance
+from pl_lint.checks.values.numbers import FLOAT32, same, tolerance
 from pl_lint.facts.events import EvaluationPass
 from pl_lint.findings import Evidence, Status
 
@@ -39,4 +39,5 @@ def _differences(last: EvaluationPass, best: EvaluationPass) -> Iterator[Evidenc
                 world="1 process, CPU, fp32",
                 how=f"a two-epoch fit; the truth is the {best.batching.label}",
                 cause="the last weights are tested, not the best",
+                because=FLOAT32,
             )

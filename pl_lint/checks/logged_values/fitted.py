@@ -19,7 +19,7 @@ from pl_lint.checks.logged_values.reporting import (
 from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.checks.values.lines import deciding
 from pl_lint.checks.values.numbers import far, same, sizes_in_words, weighted_mean
-from pl_lint.checks.values.randomness import A_COUNT, OTHER_DATA, value_tolerance
+from pl_lint.checks.values.randomness import A_COUNT, OTHER_DATA, value_tolerance, why_tolerance
 from pl_lint.facts.events import (
     USUAL,
     Batching,
@@ -74,6 +74,7 @@ def judge_replay(
         world=ONE_PROCESS,
         how=f"epoch {replay.epoch}, {STAGE_WORDS[replay.stage]}; the truth is a fresh "
         f"{replay.metric_class} given the same batches once",
+        because=why_tolerance(case, replay.name),
     )
     if _is_true(replay, case):
         shows = [code for code, value in replay.formulas.items() if far(value, replay.true, within)]

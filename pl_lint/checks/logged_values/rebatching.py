@@ -25,6 +25,7 @@ from pl_lint.checks.values.randomness import (
     OTHER_DATA,
     random_part,
     value_tolerance,
+    why_tolerance,
 )
 from pl_lint.facts.events import (
     ALL_BUT_ONE,
@@ -137,9 +138,19 @@ class Judged:
         within = value_tolerance(self.case, self.name, self.true, self.steps)
         if any(kept.dtype in SPACING for cut in self.cuts for kept in cut.accumulators):
             return within
+        return max(within, self._spacing * max(abs(value) for value in (self.true, *self.steps)))
+
+    @property
+    def _spacing(self) -> float:
+        """How far apart neighbours are among the numbers that were logged in half precision."""
         events = (event for cut in self.cuts for event in cut.events if event.name == self.name)
-        spacing = max((SPACING.get(event.dtype, 0.0) for event in events), default=0.0)
-        return max(within, spacing * max(abs(value) for value in (self.true, *self.steps)))
+        return max((SPACING.get(event.dtype, 0.0) for event in events), default=0.0)
+
+    @property
+    def because(self) -> str:
+        if self.within > value_tolerance(self.case, self.name, self.true, self.steps):
+            return f"{self._spacing:g} of the largest value, one rounding in half precision"
+        return why_tolerance(self.case, self.name)
 
     @property
     def worst(self) -> EvaluationPass:
@@ -221,6 +232,7 @@ class Judged:
             world=ONE_PROCESS,
             how=f"{STAGE_WORDS[cut.stage]}: {sizes_in_words(cut.batching.sizes)}{order}; the truth "
             "is all samples in one batch",
+            because=self.because,
         )
 
     def _left_over(self, first: float, second: float) -> Finding:
@@ -233,6 +245,7 @@ class Judged:
             world=ONE_PROCESS,
             how=f"{STAGE_WORDS[self.whole.stage]} of half of the samples, then of all; the truth "
             "is all of them on a fresh module",
+            because=self.because,
         )
         cause = Cause(
             "LTN203",

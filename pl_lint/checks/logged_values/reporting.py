@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pl_lint.checks.logged_values.cause import Cause
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.values.lines import line_of
 from pl_lint.checks.values.numbers import shown
+from pl_lint.checks.values.randomness import why_tolerance
 from pl_lint.facts.events import CaseFacts, LogEvent
 from pl_lint.findings import Evidence, Finding, Location, Status
 
@@ -28,7 +31,8 @@ def place_of(events: tuple[LogEvent, ...], name: str, stage: str, case: CaseFact
 def wrong_value(
     cause: Cause, name: str, evidence: Evidence, location: Location, case: CaseFacts
 ) -> Finding:
-    evidence = Evidence(**{**vars(evidence), "cause": cause.formula})
+    because = evidence.because or why_tolerance(case, evidence.key)
+    evidence = replace(evidence, cause=cause.formula, because=because)
     return Finding(
         code=cause.code,
         message=f"{name!r} was logged as {shown(evidence.logged)}, the truth is "

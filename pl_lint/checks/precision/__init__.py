@@ -215,6 +215,7 @@ def _judge_value(
         logged=one.value,
         true=one.truth.value,
         tolerance=max(one.bound, moves),
+        because=f"{STEPS} roundings of the format, or what {SHAKEN} roundings of the weights move",
         world=f"1 process, CPU, {one.spelling}",
         how=f"the same weights and samples; {STEPS} roundings of the format are allowed"
         + (", and two samples" if one.truth.jump else "")

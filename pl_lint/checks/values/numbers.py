@@ -9,6 +9,10 @@ RELATIVE = 2e-5
 """Right values move by at most 1.2e-7 under re-batching in fp32, wrong ones by 1e-3 and more
 (measured on 50 samples); this leaves room for large models on both sides."""
 ABSOLUTE = 1e-6
+FLOAT32 = (
+    f"{RELATIVE:g} of the largest value averaged, and {ABSOLUTE:g}: what float32 sums may be off"
+)
+"""Why a tolerance is as large as it is."""
 POWER = 10.0
 """A mistake could have shown if its own formula is this many tolerances away from the truth."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pl_lint.checks.values.numbers import same, shown, tolerance
+from pl_lint.checks.values.numbers import FLOAT32, same, shown, tolerance
 from pl_lint.facts.events import AGAIN, USUAL, CaseFacts, EvaluationPass
 
 OTHER_DATA = (
@@ -37,3 +37,10 @@ def value_tolerance(
     if name in case.tolerances:
         return tolerance(true, relative=case.tolerances[name])
     return tolerance(true, values or ())
+
+
+def why_tolerance(case: CaseFacts, name: str) -> str:
+    """The reason for it, in words."""
+    if name in case.tolerances:
+        return f"{case.tolerances[name]:g} of the true value, as the case declares"
+    return FLOAT32
