@@ -27,14 +27,14 @@ from pl_lint.runtime.programs import evaluate
 from pl_lint.runtime.programs.common import fresh
 from pl_lint.runtime.programs.search.making import Maker, quick_trainers, watched
 from pl_lint.runtime.programs.search.ranks import on_ranks
-from pl_lint.runtime.programs.search.seeking import Oracle, Seeker
+from pl_lint.runtime.programs.search.seeking import Oracle, Seeker, quick_draws
 from pl_lint.runtime.programs.search.space import drawn
 from pl_lint.runtime.programs.search.training import train
 from pl_lint.runtime.specs import RunSpec
 
-SHARES = {VALIDATE: 1.0, TEST: 0.5, FIT: 0.5, ACCUMULATE: 0.5}
-"""Of the examples asked for, how many each program draws: fits cost twice as much, and test
-steps mostly do what validation steps do."""
+SHARES = {VALIDATE: 1.0, TEST: 0.35, FIT: 0.5, ACCUMULATE: 0.25}
+"""Of the examples asked for, how many each program draws: fits cost three times as much, test
+steps mostly do what validation steps do, and what accumulation changes it changes in most runs."""
 TIME = 0.6
 """The share of a run's time in which slow modules are searched; what is left is for telling."""
 
@@ -46,7 +46,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> SearchRecord:
     until = time.monotonic() + TIME * spec.timeout
     subject = fresh(spec)
     facts = subject.facts()
-    with quick_trainers(subject.namespace):
+    with quick_trainers(subject.namespace), quick_draws():
         if spec.world.ranks > 1:
             searched = on_ranks(spec, directory, rank, _named(spec.options["oracle"]), facts)
             return SearchRecord(rank=rank, case=facts, searched=searched)

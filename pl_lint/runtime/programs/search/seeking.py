@@ -7,12 +7,17 @@ a smallest run of its own. Then, for each key that lied, hypothesis draws the sa
 
 from __future__ import annotations
 
+import gc
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
+from unittest.mock import patch
 
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings, strategies
+from hypothesis.internal.conjecture import providers
 from hypothesis.strategies import SearchStrategy
 
 from pl_lint.facts.events import CaseFacts
@@ -179,10 +184,27 @@ def _incomparable(run: DrawnRun, logged: Observation, true: Observation) -> str:
     return ""
 
 
+@contextmanager
+def quick_draws() -> Iterator[None]:
+    """Draws that cost milliseconds, and are the same whatever else the project's files hold.
+
+    Hypothesis reads the numbers in all modules that are no installed package, to draw them now and
+    then (``internal/conjecture/providers.py``), and looks once through all objects of the process
+    for who holds numpy's generator (``register_random``): half a second each, with torch loaded.
+    """
+    with ExitStack() as patches:
+        if hasattr(providers, "_get_local_constants"):
+            none = providers.Constants()
+            patches.enter_context(patch.object(providers, "_get_local_constants", lambda: none))
+        with patch.object(gc, "collect"), patch.object(gc, "get_referrers", lambda *one: [one]):
+            hypothesis_draws(strategies.none(), 1, lambda nothing: None, (Phase.generate,))
+        yield
+
+
 def hypothesis_draws(
-    strategy: SearchStrategy[DrawnRun],
+    strategy: SearchStrategy[Any],
     examples: int,
-    visit: Callable[[DrawnRun], None],
+    visit: Callable[[Any], None],
     phases: tuple[Phase, ...],
 ) -> None:
     """Have hypothesis draw runs: the same ones in every session, wherever it is started."""
@@ -198,7 +220,7 @@ def hypothesis_draws(
         verbosity=Verbosity.quiet,
     )
     @given(strategy)
-    def example(run: DrawnRun) -> None:
+    def example(run: Any) -> None:
         visit(run)
 
     example()
