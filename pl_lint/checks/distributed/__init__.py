@@ -30,7 +30,8 @@ def distributed(runs: Runs) -> Result:
     gathered and given once to a fresh one.
 
     What it sets aside:
-    Running statistics of batch norm, which DDP sends from rank zero; keys with rank_zero_only=True
+    Running statistics of norm layers, which DDP sends from rank zero; parts of the training data
+    that have nothing in common, and data that are not the same when asked twice; keys with rank_zero_only=True
     that nothing monitors; files with the rank in their name; parameters that some steps do not
     need. Prints, plain attributes that differ, and training means without sync_dist are notes: the
     last are rank zero's part of a curve, unless something monitors them. Lightning's own defects
@@ -53,4 +54,4 @@ def distributed(runs: Runs) -> Result:
     if not ended_early(judged, gathering):
         judge_values(judged, gathering)
         judge_state(judged, gathering)
-    return gathering.result("nothing on the ranks could differ")
+    return gathering.result("the ranks saw nothing that could differ")

@@ -193,7 +193,8 @@ WRITTEN_BY_ALL = Mistake(
 
     What it does
     ------------
-    Notes files that more than one rank opens for writing in `setup` or a dataloader hook.
+    Notes files that more than one rank opens for writing in `setup` or a dataloader hook. Those
+    that are added to, or made after asking whether there is one, are suspected only.
 
     Why is this bad
     ---------------
@@ -215,6 +216,8 @@ UNUSED_PARAMETERS = Mistake(
     ------------
     Watches the gradients of a fit on two ranks, with `find_unused_parameters=True`, and names the
     parameters of its optimizers that none reached in any step. Those in no optimizer are a note.
+    Where the case's own Trainer arguments name neither a DDP strategy nor several devices, it is
+    suspected only: one process trains such a module well.
 
     Why is this bad
     ---------------
