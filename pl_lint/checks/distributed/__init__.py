@@ -31,11 +31,11 @@ def distributed(runs: Runs) -> Result:
 
     What it sets aside:
     Running statistics of norm layers, which DDP sends from rank zero; parts of the training data
-    that have nothing in common, and data that are not the same when asked twice; keys with rank_zero_only=True
-    that nothing monitors; files with the rank in their name; parameters that some steps do not
-    need. Prints, plain attributes that differ, and training means without sync_dist are notes: the
-    last are rank zero's part of a curve, unless something monitors them. Lightning's own defects
-    are said to be Lightning's.
+    that have nothing in common, and data that are not the same when asked twice; keys with
+    rank_zero_only=True that nothing monitors; files with the rank in their name; parameters that
+    some steps do not need. Prints, plain attributes that differ, and training means without
+    sync_dist are notes: the last are rank zero's part of a curve, unless something monitors them.
+    Lightning's own defects are said to be Lightning's.
 
     When it passes:
     Only if the ranks trained on different samples and agreed nevertheless.
