@@ -14,7 +14,8 @@ What the originals fail with is a false alarm, unless ``known.json`` in CASES sa
 ``[{"case": "file::function", "check": ..., "code": ..., "why": ...}]``. A mutant is *caught* if a
 check fails with something that the original does not fail with, and *attributed* if a code of the
 operator's is among it. A mutant that raises in a plain Trainer is not counted: nobody needs a
-check for it. Some operators need an idiom that the class lacks. They bring it healthy and sick, and
+check for it; nor is one that is *masked*, because the original has that mistake already. Some
+operators need an idiom that the class lacks. They bring it healthy and sick, and
 the healthy one is run as an original, too.
 
 With ``--json`` every result is written as soon as it is known, and a second run with the same file
@@ -215,11 +216,18 @@ class Bench:
         result = {
             "case": case.name,
             **{key: getattr(twin, key) for key in ("operator", "row", "note", "line", "codes")},
-            "status": _status(failures, twin),
+            "status": self._status(failures, case, mutant),
             "failures": failures,
             "seconds": round(time.perf_counter() - started, 2),
         }
         self.keep(name, result)
+
+    def _status(self, failures: Failures, case: Case, mutant: Mutant) -> str:
+        status = _status(failures, mutant.twin)
+        sick = mutant.sick(case)
+        told = {check: self._fails(sick, check) for check in mutant.twin.checks}
+        masked = status == "missed" and _codes(told) & set(mutant.twin.codes)
+        return "masked" if masked else status
 
     def _new_failures(self, case: Case, mutant: Mutant) -> Failures:
         """What fails, beyond the original; no further than to the first that is named rightly."""
@@ -360,7 +368,7 @@ def print_mutants(results: Iterable[Mapping[str, Any]]) -> None:
 
 
 def print_summary(title: str, results: Sequence[Mapping[str, Any]], by: str) -> None:
-    counted = [one for one in results if one["status"] != "raised"]
+    counted = [one for one in results if one["status"] not in ("raised", "masked")]
     print(f"\n{title:<40}{'mutants':>8}{'caught':>8}{'named':>8}{'missed':>8}{'raised':>8}")
     for name in [*sorted({one[by] for one in results}), "all"]:
         mine = [one for one in counted if name in (one[by], "all")]

@@ -260,24 +260,6 @@ def _is_called(source: Source, node: ast.AST) -> bool:
     return isinstance(parent, ast.Call) and parent.func is node
 
 
-@operator("DDP04", "LTN504", "LTN713", "training", checks=(*TRAINING, "distributed"))
-def gradients_cut_off(source: Source) -> Iterator[Change]:
-    """detach() between two layers: no gradient reaches the first."""
-    layers = [name for name, _ in source.layers]
-    for name in layers[:-1]:
-        calls = [source.parents[use] for use in source.uses(name) if _is_called(source, use)]
-        if calls:
-            edits = tuple(source.replace(call, f"{source.code(call)}.detach()") for call in calls)
-            yield Change(edits, f"self.{name}(...).detach()")
-
-
-@operator("DDP04", "LTN504", "training", checks=(*TRAINING, "distributed"))
-def layer_never_used(source: Source) -> Iterator[Change]:
-    """A layer that nothing uses: two ranks wait for its gradients."""
-    edit = source.in_init("self.spare = torch.nn.Linear(3, 3)")
-    yield Change((source.importing("import torch"), edit), "a layer that nothing uses")
-
-
 @operator("DAT10", "training", "LTN100", "LTN810", checks=(*TRAINING, "logged-values"))
 def samples_leak(source: Source) -> Iterator[Change]:
     """Outputs are centred over the batch: a sample's prediction depends on the others in it.
