@@ -9,7 +9,8 @@ Rows of the catalogue without an operator, and why:
 
 - It raises by itself, in the first steps of a plain Trainer or at the end of the first epoch:
   LOG15, LOG20, LOG22, LOG23, LOG24, MET02, MET07, MET08, CKP08, CKP20, CKP22, CKP24, DDP05, DDP13,
-  PRE09, DDP04 (under DDP; without it a note), LOOP01, LOOP03, LOOP04, LOOP06, LOOP12, LOOP16, LOOP17, LOOP21, LOOP27, LOOP29 to LOOP32,
+  DDP04 (under DDP; without it a note), PRE09, LOOP01, LOOP03, LOOP04, LOOP06, LOOP12, LOOP16,
+  LOOP17, LOOP21, LOOP27, LOOP29 to LOOP32,
   DAT06, DAT07, LGR01 to LGR04, LGR10, LGR13, DBG05.
 - It stands in a script, in a Trainer's arguments or in a configuration, not in a module:
   LOG27, LOG28, CKP14 to CKP19, CKP21, CKP23, CKP25, CKP27, REP01 (no seed at all), REP02, REP03,
