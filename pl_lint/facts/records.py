@@ -141,10 +141,12 @@ class TrainingRecord(RunRecord):
 
 @dataclass(frozen=True, kw_only=True)
 class PlantedRecord(RunRecord):
-    """What the user's checkpoint callbacks made of planted scores."""
+    """What the user's checkpoint callbacks made of planted scores. ``restored`` is the score of the
+    weights that ``test(ckpt_path="best")`` then loads, where there is a best."""
 
     program = "planted"
     keepers: tuple[PlantedKeeper, ...] = ()
+    restored: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +155,7 @@ class ReloadRecord(RunRecord):
     loaded), those ``ignored``, ``weights`` that differ, and what the loaded module says, twice, to
     see what chance decides. ``refused`` is what loading with ``weights_only`` said; then it was
     loaded without. ``first`` is what the first epoch's checkpoint scores on the validation data of
-    the fit, with two seeds."""
+    the fit, with two seeds; ``first_restored`` the same with the callbacks of that checkpoint."""
 
     program = "reload"
     refused: RunError | None = None
@@ -164,6 +166,7 @@ class ReloadRecord(RunRecord):
     again: Outputs = field(default_factory=Outputs)
     first: Outputs = field(default_factory=Outputs)
     first_again: Outputs = field(default_factory=Outputs)
+    first_restored: Outputs = field(default_factory=Outputs)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from pl_lint.checks.values.numbers import FLOAT32, same, shown, tolerance
 from pl_lint.facts import torchmetrics
 from pl_lint.facts.directions import higher_by_name
 from pl_lint.facts.events import CaseFacts
-from pl_lint.facts.records import FitRecord
+from pl_lint.facts.records import FitRecord, PlantedRecord
 from pl_lint.facts.watchers import (
     CHECKPOINT,
     STOPPER,
@@ -57,6 +57,7 @@ def _judge_keepers(runs: Runs, fit: FitRecord, case: CaseFacts, into: Gathering)
         into.undecided.append(f"checkpoint callbacks under planted scores: {record.error}")
         return
     missing = {watcher.key for watcher in fit.watchers if watcher.missing}
+    into.findings += _other_than_best(record, case)
     for keeper in record.keepers:
         into.findings += _file_names(keeper, fit.watchers[0].available, case)
         if keeper.watcher.key is None or keeper.watcher.key in missing:
@@ -172,6 +173,12 @@ def _judge_scores(runs: Runs, fit: FitRecord, case: CaseFacts, into: Gathering) 
             into.passed += 1
         elif not same(value, again.values.get(key, value), tolerance(value)):
             into.undecided.append(f"{key!r} differs between two validations of one checkpoint")
+        elif same(chosen, record.first_restored.values.get(key, value), tolerance(chosen)):
+            into.notes.append(
+                f"{watcher.name} judges a checkpoint by {key!r} = {shown(chosen)}, the score of "
+                "weights that a callback holds and saves as its state; load_from_checkpoint gives "
+                f"others, which score {shown(value)}"
+            )
         elif not _explained(runs, key, value, into):
             into.findings.append(_other_score(watcher, chosen, value, case))
 
@@ -257,6 +264,22 @@ def _not_the_best(keeper: PlantedKeeper, case: CaseFacts) -> Iterator[Finding]:
         )
         yield found(
             case, "checkpoint", text, "give each a filename of its own", keeper.watcher.location
+        )
+
+
+def _other_than_best(record: PlantedRecord, case: CaseFacts) -> Iterator[Finding]:
+    """``test(ckpt_path="best")`` asks the first of the checkpoint callbacks (``_select_ckpt_path``
+    in ``connectors/checkpoint_connector.py``)."""
+    first = next(iter(record.keepers), None)
+    if first is None or first.watcher.key is None or record.restored is None or first.best is None:
+        return
+    if not same(record.restored, first.best.true, tolerance(first.best.true)):
+        text = (
+            f'test(ckpt_path="best") loads weights that score {shown(record.restored)}, and the '
+            f"best of {first.watcher.name} score {shown(first.best.true)}"
+        )
+        yield found(
+            case, "checkpoint", text, "load best_model_path by its name", first.watcher.location
         )
 
 

@@ -45,12 +45,16 @@ def run(spec: RunSpec, directory: Path, rank: int) -> PlantedRecord:
         return PlantedRecord(rank=rank, case=facts, error=errors[0])
     planting = Planting(subject, directory / "planted", callbacks)
     trainer = planting.trainer()
+    model, restored = planting.puppet(), None
     with caught(errors, "planted scores"), planting.watching():
-        trainer.fit(planting.puppet())
+        trainer.fit(model)
     keepers = () if errors else tuple(planting.keepers(trainer))
-    return PlantedRecord(
-        rank=rank, case=facts, error=errors[0] if errors else None, keepers=keepers
-    )
+    if keepers and keepers[0].best is not None:
+        with caught(errors, 'test(ckpt_path="best")'):
+            trainer.test(model, ckpt_path="best", verbose=False)
+            restored = score(int(model.moment))
+    error = errors[0] if errors else None
+    return PlantedRecord(rank=rank, case=facts, error=error, keepers=keepers, restored=restored)
 
 
 def _callbacks(subject: Subject) -> list[Any]:
@@ -230,6 +234,9 @@ def puppet(namespace: Namespace, keys: Sequence[Sequence[Any]], validated: bool)
         def validation_step(self, batch: Any, batch_idx: int) -> None:
             self._log("validate")
 
+        def test_step(self, batch: Any, batch_idx: int) -> None:
+            """Which weights are tested is all that is asked."""
+
         def _log(self, stage: str) -> None:
             value = score(int(self.moment))
             for name, where, on_step, on_epoch in keys:
@@ -241,6 +248,9 @@ def puppet(namespace: Namespace, keys: Sequence[Sequence[Any]], validated: bool)
 
         def train_dataloader(self) -> Any:
             return DataLoader(torch.zeros(BATCHES, 1))
+
+        def test_dataloader(self) -> Any:
+            return DataLoader(torch.zeros(1, 1))
 
         def val_dataloader(self) -> Any:
             return DataLoader(torch.zeros(1 if validated else 0, 1))

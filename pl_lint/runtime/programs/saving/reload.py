@@ -60,11 +60,16 @@ def run(spec: RunSpec, directory: Path, rank: int) -> ReloadRecord:
         record,
         first=_validated(first, spec, directory, spec.seed),
         first_again=_validated(first, spec, directory, spec.seed + 1),
+        # Last: a callback may put weights of its own into the module.
+        first_restored=_validated(first, spec, directory, spec.seed, spec.inputs["first"]),
     )
 
 
-def _validated(module: Any, spec: RunSpec, directory: Path, seed: int) -> Outputs:
-    """What it logs for the validation data of the fit."""
+def _validated(
+    module: Any, spec: RunSpec, directory: Path, seed: int, restored: str = ""
+) -> Outputs:
+    """What it logs for the validation data of the fit; with the user's callbacks as a checkpoint
+    has them, if one is named."""
     subject = with_module(spec, module)
     shorten(subject, "validate", VALIDATION_BATCHES)
     errors: list[RunError] = []
@@ -72,9 +77,20 @@ def _validated(module: Any, spec: RunSpec, directory: Path, seed: int) -> Output
     with caught(errors, "validate"):
         seed_all(seed)
         trainer = make_trainer(subject, directory, limit_val_batches=VALIDATION_BATCHES)
+        if restored:
+            _restore_callbacks(trainer, restored)
         trainer.validate(module, **subject.supply.arguments("validate"), verbose=False)
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
     return Outputs(stage="validate", values=values, error=errors[0] if errors else None)
+
+
+def _restore_callbacks(trainer: Any, path: str) -> None:
+    """As ``fit(ckpt_path=...)`` does, and ``validate(ckpt_path=...)`` does not
+    (``_CheckpointConnector._restore_modules_and_callbacks``, 2.6.6)."""
+    states = torch.load(path, weights_only=False).get("callbacks", {})  # our own file
+    for callback in trainer.callbacks:
+        if callback.state_key in states:
+            callback.load_state_dict(states[callback.state_key])
 
 
 def _loaded(
