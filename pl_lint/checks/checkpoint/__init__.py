@@ -27,7 +27,8 @@ def checkpoint(runs: Runs) -> Result:
     DataLoader inside an epoch: any difference left is state that the code forgot to save.
     Predictions are compared, or logged values where there are no predict data. The checkpoint
     callbacks of the case then save a puppet that logs the same keys in the same hooks, with planted
-    scores; and the first epoch's checkpoint is loaded and validated again.
+    scores, and `test(ckpt_path="best")` is called on it; and the first epoch's checkpoint is loaded
+    and validated again.
 
     What it finds:
     Arguments that come back as their defaults or not at all (LTN306), hyper-parameters that
@@ -42,7 +43,8 @@ def checkpoint(runs: Runs) -> Result:
 
     When it cannot say:
     A module that is not reproducible cannot be compared with itself: see `reproducible`. A key that
-    no metric object logs has a direction by its name only: a suspicion. Modules that optimize by
+    no metric object logs has a direction by its name only: a suspicion. A key that the code logs at
+    a line that two short epochs never came to may be logged later. Modules that optimize by
     hand, and data that cannot be cut, are not interrupted inside an epoch.
     """
     case, gathering = runs.case(), Gathering()

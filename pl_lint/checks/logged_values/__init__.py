@@ -61,6 +61,10 @@ def logged_values(runs: Runs) -> Result:
     Only if a mistake could have shown: the per-batch values differ, or a known mistake's formula is
     far from the truth on this very data. Otherwise the check says 'not triggered'.
 
+    When it cannot say:
+    Data that are drawn anew each time they are asked for, whatever the seed, and whole numbers that
+    grow over the run (samples seen so far) are left undecided.
+
     When to declare instead:
     A quantity that is meant to depend on the batch, such as a contrastive loss, is declared per
     key:
