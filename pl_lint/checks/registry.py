@@ -164,7 +164,7 @@ class Gathering:
             reason="; ".join(dict.fromkeys(self._reasons() or [nothing])),
             findings=tuple(dict.fromkeys(self.findings)),  # test may call what validation calls
             cleared=tuple(self.cleared),
-            notes=tuple(dict.fromkeys(self.notes + self._left_open())),
+            notes=tuple(dict.fromkeys(self.notes + self._suspected() + self._left_open())),
         )
 
     def _verdict(self) -> Verdict:
@@ -178,6 +178,10 @@ class Gathering:
         if self._verdict() in (Verdict.FAILED, Verdict.PASSED):
             return [""]
         return self.undecided or self.untriggered
+
+    def _suspected(self) -> list[str]:
+        """What a run cannot prove fails nothing, and is said all the same."""
+        return [finding.message for finding in self.findings if not finding.counts_for_runner]
 
     def _left_open(self) -> list[str]:
         """What a pass or failure of other values would hide."""

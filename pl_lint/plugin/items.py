@@ -195,7 +195,7 @@ class CheckItem(PlItem):
                 result = with_scripts(result, self.battery, place, name)
             self._report_failure(result, expected)
         if expected and result.verdict is Verdict.PASSED:
-            text = f"{self.check.name} was expected to fail ({expected}) and passes; "
+            text = f"was expected to fail ({expected}) and passes; "
             self.fail(self._finding(f"{text}take it out of expected_failures"))
         self.outcome = ItemOutcome.of(State(result.verdict.value), result, notes=self._stale())
         if result.verdict is not Verdict.PASSED:

@@ -65,6 +65,9 @@ class PlCheck:
     def pytest_sessionstart(self) -> None:
         """Read now: bad settings end the session before anything is collected. Lightning is being
         loaded meanwhile, where this process is one that runs."""
+        report = self.config.getoption("--pl-report")
+        if report and (self.config.invocation_params.dir / report).is_dir():
+            raise pytest.UsageError(f"--pl-report {report} is a folder; name a file in it")
         if not self.config.option.collectonly and not self._distributes:
             self.runner.start()
         assert self.project.config is not None

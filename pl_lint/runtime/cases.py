@@ -6,10 +6,11 @@ process never imports the user's code. ``build`` is called in the child only.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -64,12 +65,23 @@ def case(factory: Any = None, **options: Any) -> Any:
     seeding.
     """
 
+    _require_known(options)
+
     def mark(function: Factory) -> Factory:
         given = {name: value for name, value in options.items() if value is not None}
         setattr(function, _OPTIONS, CaseOptions(**given))
         return function
 
     return mark if factory is None else mark(factory)
+
+
+def _require_known(given: Mapping[str, Any]) -> None:
+    """Raises TypeError for a misspelled option, with the one that was meant."""
+    known = [field.name for field in fields(CaseOptions)]
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1) or known
+            raise TypeError(f"pl_lint.case has no option {name!r}; did you mean {near[0]!r}?")
 
 
 def options_of(target: Any) -> CaseOptions:

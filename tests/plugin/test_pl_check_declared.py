@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from sessions import NO_CACHE, Session, plant, pytest_in, with_head
 
+import pl_lint
+
 CASES = with_head("""
     import os
 
@@ -153,3 +155,8 @@ def test_a_wrong_case_is_one_clear_failure(session: Session, case: str, text: st
 def test_no_failure_shows_the_insides_of_pl_lint(session: Session) -> None:
     assert "Traceback" not in session.output
     assert "pl_lint/" not in session.output.split("= FAILURES =")[1].replace(str(Path.cwd()), "")
+
+
+def test_a_misspelled_option_of_a_case_says_what_was_meant() -> None:
+    with pytest.raises(TypeError, match="did you mean 'expected_failures'"):
+        pl_lint.case(expected_failure={"training": "it does not learn"})

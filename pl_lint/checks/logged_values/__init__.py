@@ -121,5 +121,4 @@ def _merged(gathering: Gathering, not_finite: frozenset[str]) -> Gathering:
     gathering.cleared = [
         ruling for ruling in gathering.cleared if ruling.evidence[0].key not in wrong
     ]
-    gathering.notes += [f.message for f in gathering.findings if not f.counts_for_runner]
     return gathering

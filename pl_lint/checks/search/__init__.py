@@ -33,7 +33,8 @@ def _with_ranks(
         known = _reported(runs) if lying else set()
         into.notes += [smallest_in_words(one) for one in lying if one.lie and one.lie.key in known]
         new = tuple(one for one in lying if one.lie and one.lie.key not in known)
-        judge_searched(replace(searched, smallest=new), None, runs.case(), into)
+        where = f"{searched.program} on ranks"
+        judge_searched(replace(searched, program=where, smallest=new), None, runs.case(), into)
     return replace(record, searched=(*record.searched, *on_ranks.searched))
 
 

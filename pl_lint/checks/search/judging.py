@@ -38,10 +38,7 @@ def judge_searched(
     searched: Searched, recipe: Recipe | None, case: CaseFacts, into: Gathering
 ) -> None:
     for smallest in searched.smallest:
-        finding = _finding(smallest, recipe, case)
-        into.findings.append(finding)
-        if not finding.counts_for_runner:
-            into.notes.append(finding.message)
+        into.findings.append(_finding(smallest, recipe, case))
     lying = {smallest.lie.key for smallest in searched.smallest if smallest.lie is not None}
     into.passed += sum(_is_telling(name, searched) for name in searched.spread if not lying)
     into.undecided += [f"{key}: chance decides it" for key in searched.unsteady if key not in lying]

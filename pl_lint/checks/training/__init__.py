@@ -18,8 +18,9 @@ def training(runs: Runs) -> Result:
 
     What it promises:
     Gradients reach every trainable parameter, it is in an optimizer, and it moves. The optimizer
-    makes one step for a batch, with the gradients of that batch. Layers are trained in training
-    mode, from the first epoch to the last. Nothing piles up from batch to batch. The prediction of
+    makes one step for a batch, on gradients that were zeroed since its last step. Layers are
+    trained in training mode, from the first epoch to the last. No list that nobody shortens grows
+    from batch to batch. The prediction of
     a sample does not depend on the other samples of its batch. The loss of one batch falls when it
     is trained on again and again. A method that looks like a hook is called.
 
