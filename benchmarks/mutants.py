@@ -145,7 +145,10 @@ class Bench:
             return
         case.executed = {Path(path): frozenset(lines) for path, lines in seen["lines"].items()}
         own = Path(seen["path"])
-        paths = [own, *sorted(path for path in case.executed if self._is_more(path, own))]
+        paths = [
+            own,
+            *sorted(path for path in case.executed if path.is_file() and self._is_more(path, own)),
+        ]
         for path in paths:
             source = Source(path.read_text(encoding="utf-8"), seen["class"] * (path == own))
             case.sources.append((path, source))
