@@ -98,11 +98,11 @@ def test_without_a_rule_the_demo_fails_and_names_what_is_missing(copy: Path) -> 
 
 
 def test_without_a_check_the_demo_fails_and_names_what_is_missing(copy: Path) -> None:
-    (copy / "pl_lint" / "checks" / "reproducible.py").unlink()
+    shutil.rmtree(copy / "pl_lint" / "checks" / "reproducible")
     done = make_demo(copy)
     assert done.returncode != 0
     complaints = done.stdout.partition("the demo is NOT as it should be")[2]
-    assert "missing: flowers/visits.py:30: reproducible proved" in complaints
+    assert "missing: flowers/visits.py:19: LTN401 proved" in complaints
     assert "missing: reproducible was not run on visits" in complaints
     assert "missing: reproducible was not run on locator" in complaints  # though it finds nothing
     assert "unexpected" not in complaints

@@ -8,13 +8,14 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from pl_lint.runtime.watching.overflow import FindOverflow, FirstOverflow
+from pl_lint.facts.records import Overflow
+from pl_lint.runtime.watching.overflow import FindOverflow
 
 LARGE = torch.full((3,), 60_000.0, dtype=torch.half)
 MASK = torch.tensor([True, False, False])
 
 
-def first(compute: Callable[[], object]) -> FirstOverflow | None:
+def first(compute: Callable[[], object]) -> Overflow | None:
     with FindOverflow() as finder:
         compute()
     return finder.first
