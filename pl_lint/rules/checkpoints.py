@@ -258,6 +258,72 @@ def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
     )
 
 
+@rule(
+    "LTN318",
+    "untrained-module-tested",
+    rows=("CKP18",),
+    status=Status.SUSPECTED,
+    condition="unless its weights come from elsewhere, such as a pretrained network in __init__",
+)
+def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A module is tested as it was built: nothing in this file has trained it or loaded weights.
+
+    What it does
+    ------------
+    Finds `trainer.test(model, ...)` without `ckpt_path` for a module that was built by calling its
+    class, in a file in which no `trainer.fit` trains such a module and no weights are loaded into
+    it.
+
+    Why is this bad
+    ---------------
+    The table then shows what random weights score. Nothing says so: `trainer.test` takes any
+    module. It happens when training and testing were split into two scripts.
+
+    Example
+    -------
+        model = LitModel()
+        trainer = L.Trainer()
+        trainer.test(model, datamodule=data)
+
+    Use instead
+    -----------
+        trainer.test(model, datamodule=data, ckpt_path="checkpoints/best.ckpt")
+
+    When to ignore
+    --------------
+    Where the module loads trained weights when it is built, or the untrained score is what you
+    want to know.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/evaluation_intermediate.html
+    """
+    for call in facts.calls:
+        if call.method == "test" and _is_untrained(facts, call):
+            yield self.finding(
+                call.location,
+                "trainer.test takes the module as it was built: nothing in this file has trained "
+                "it or loaded weights into it",
+                remedy="add ckpt_path=, or build it with load_from_checkpoint",
+                subject=call.model.rpartition(".")[2],
+            )
+
+
+def _is_untrained(facts: ProjectFacts, call: TrainerCall) -> bool:
+    """What another function of the file fits may be the same object; so may what a function that
+    takes any module fits, wherever it stands."""
+    if not (call.passes_model and call.model and must_be(call.ckpt_path, None)) or call.reloaded:
+        return False
+    return not any(
+        other.method == "fit"
+        and (
+            not other.model
+            or (other.location.path, other.model) == (call.location.path, call.model)
+        )
+        for other in facts.calls
+    )
+
+
 @rule("LTN306", "hyperparameters-not-saved", rows=("CKP06",), default=False, observers="both")
 def hyperparameters_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A module takes arguments and does not save them with its checkpoints.
