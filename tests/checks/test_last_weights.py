@@ -85,3 +85,13 @@ def test_the_run_decides_where_best_and_last_differ(
     assert finding.location == SUSPECTED.location
     assert (finding.evidence[0].logged, finding.evidence[0].true) == numbers
     assert how in finding.evidence[0].how
+
+
+def test_weights_from_elsewhere_are_not_decided(tmp_path: Path) -> None:
+    file = tmp_path / "drifting.py"
+    file.write_text(CASE.replace("TARGET", "0.0"), encoding="utf-8")
+    untrained = Finding("LTN318", "as it was built", Location("test.py", 5), Status.SUSPECTED)
+    with Runner(tmp_path / "runs") as runner:
+        case = CaseRef(str(file), "drifting")
+        result = checkpoint(Battery(runner, case, suspicions=(untrained,)))
+    assert any("LTN318" in note for note in (*result.notes, result.reason))

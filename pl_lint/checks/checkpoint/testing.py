@@ -15,6 +15,10 @@ def judge_last_weights(runs: Runs, into: Gathering) -> None:
 
     Asked only where reading suspects LTN317: testing the last weights is no mistake by itself.
     """
+    if runs.suspected("LTN318"):
+        into.undecided.append(
+            "LTN318: no short run can tell whether what a script tests was trained elsewhere"
+        )
     suspected = runs.suspected("LTN317")
     passes = [done for done in runs.fit().tested if done.error is None]
     if not suspected or not passes:
