@@ -9,6 +9,8 @@ from pl_lint.facts.values import Value
 
 Pairs = tuple[tuple[str, Value], ...]
 """Arguments of a call by name (``"0"``, ``"1"`` for positional ones), hashable."""
+UNPACKED = "**"
+"""The name under which ``Pairs`` say that ``*`` or ``**`` hides further arguments."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class Either:
 
     options: tuple[Origin, ...]
 
+
+NO_ORIGIN = UnknownOrigin()
 
 Origin = (
     MetricObject

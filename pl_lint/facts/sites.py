@@ -6,10 +6,12 @@ Known, OneOf, Pattern or Unknown, and an origin names what a logged value was ma
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
-from pl_lint.facts.origins import Origin, Pairs
+from pl_lint.facts.origins import NO_ORIGIN, UNPACKED, Origin, Pairs
 from pl_lint.facts.values import UNKNOWN, Known, Value, may_be
 from pl_lint.findings import Location
 
@@ -64,6 +66,70 @@ class LogSite:
             if stem != base and may_be(flag, True) and may_be(self.key, stem):
                 return may_be(self.on_step, True) and may_be(self.on_epoch, True)
         return False
+
+
+# --- calls and assignments ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CallSite:
+    """One way to reach one call that some rule asked for (``calls=`` of its decorator).
+
+    ``name`` is spelled as the library spells it, Lightning's things by their canonical name;
+    ``self.x`` is a method of the class, ``.x`` one of an object that nothing is known of.
+    ``receiver`` is the text before the last dot (``""`` where it is no plain name). ``guards``: the
+    identifiers in the conditions that the call stands under, in the decorators of its functions,
+    and in conditions that left the function before. ``within``: the context managers around it.
+    """
+
+    name: str
+    location: Location
+    owner: str = ""
+    hook: str = ""
+    stage: Stage | None = None
+    function: str = ""
+    arguments: Pairs = ()
+    origins: tuple[tuple[str, Origin], ...] = ()
+    receiver: str = ""
+    receiver_origin: Origin = NO_ORIGIN
+    guards: tuple[str, ...] = ()
+    within: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every argument is seen: no ``*`` or ``**`` hides some."""
+        return UNPACKED not in dict(self.arguments)
+
+    def argument(self, name: str, position: int = -1) -> Value:
+        """What is given for a parameter: Known(None) where it is surely left out."""
+        given = dict(self.arguments)
+        value = given.get(name, given.get(str(position)))
+        return value if value is not None else (ABSENT if self.complete else UNKNOWN)
+
+    def gives(self, name: str, position: int = -1) -> bool:
+        """Whether a parameter is seen to be given."""
+        given = dict(self.arguments)
+        return name in given or str(position) in given
+
+    def origin(self, name: str, position: int = -1) -> Origin:
+        """What a parameter is made of."""
+        given = dict(self.origins)
+        return given.get(name, given.get(str(position), NO_ORIGIN))
+
+
+@dataclass(frozen=True)
+class AssignmentSite:
+    """``self.attribute = value`` in a Lightning class, or ``+=`` where ``augmented``."""
+
+    attribute: str
+    value: Value
+    origin: Origin
+    location: Location
+    augmented: bool = False
+    hook: str = ""
+    stage: Stage | None = None
+    function: str = ""
+    guards: tuple[str, ...] = ()
 
 
 # --- metrics --------------------------------------------------------------------------------------
@@ -188,6 +254,7 @@ class ClassFacts:
     metrics: tuple[MetricSite, ...] = ()
     uses: tuple[MetricUse, ...] = ()
     lists: tuple[ListSite, ...] = ()
+    assignments: tuple[AssignmentSite, ...] = ()
     devices: tuple[DeviceSite, ...] = ()
     schedulers: tuple[SchedulerSite, ...] = ()
     hyperparameters: HyperparameterSite | None = None
@@ -308,13 +375,30 @@ class ProjectFacts:
     monitors: tuple[MonitorSite, ...] = ()
     stray_logs: tuple[StrayLog, ...] = ()
     trainers: tuple[TrainerSite, ...] = ()
-    calls: tuple[TrainerCall, ...] = ()
+    trainer_calls: tuple[TrainerCall, ...] = ()
+    calls: tuple[CallSite, ...] = ()
     seeds: tuple[SeedSite, ...] = ()
     splits: tuple[SplitSite, ...] = ()
     cases: tuple[CaseSite, ...] = ()
 
     def modules(self) -> tuple[ClassFacts, ...]:
         return tuple(found for found in self.classes if found.kind == "module")
+
+    def calls_of(self, *names: str) -> tuple[CallSite, ...]:
+        """The calls of these names, ``.x`` of a method whatever its object is."""
+        return tuple(site for name in names for site in self._calls_by_name.get(name, ()))
+
+    def calls_in(self, owner: ClassFacts, *names: str) -> tuple[CallSite, ...]:
+        """The same, of one Lightning class with what it inherits."""
+        return tuple(site for site in self.calls_of(*names) if site.owner == owner.name)
+
+    @cached_property
+    def _calls_by_name(self) -> Mapping[str, list[CallSite]]:
+        found: dict[str, list[CallSite]] = {}
+        for site in self.calls:
+            found.setdefault(site.name, []).append(site)
+            found.setdefault(f".{site.name.rpartition('.')[2]}", []).append(site)
+        return found
 
     def trained_with(self, monitor: MonitorSite) -> tuple[ClassFacts, ...]:
         """The modules whose values a monitor sees, with what inherits from them.

@@ -22,7 +22,8 @@ from pl_lint.facts.linear_table import (
     Choice,
     Row,
 )
-from pl_lint.facts.values import UNKNOWN, Known, OneOf, Pattern, Unknown
+from pl_lint.facts.origins import UNPACKED
+from pl_lint.facts.values import UNKNOWN, Known, Made, Named, OneOf, Pattern, Several, Unknown
 
 AGGREGATORS = frozenset(
     {"MeanMetric", "SumMetric", "MaxMetric", "MinMetric", "CatMetric", "RunningMean", "RunningSum"}
@@ -38,7 +39,6 @@ WRAPPERS = frozenset(
 )
 COLLECTION = "torchmetrics.MetricCollection"
 TASKS = ("binary", "multiclass", "multilabel")
-UNPACKED = "**"
 """In a mapping of arguments: ``**options`` was passed too, so an absent argument is unknown."""
 
 # Functions whose name is not their class's name in snake case.
@@ -251,7 +251,7 @@ def _row_defaults(row: Row, given: Mapping[str, object]) -> Mapping[str, object]
 
 def _answer(choice: Choice, value: object) -> str:
     match value:
-        case Unknown() | Pattern():
+        case Unknown() | Pattern() | Named() | Made() | Several():
             return "unknown"
         case OneOf(values):
             answers = {_answer(choice, one) for one in values}

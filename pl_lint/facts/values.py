@@ -32,16 +32,47 @@ class Pattern:
 
 
 @dataclass(frozen=True)
+class Named:
+    """Something by its name, nothing more is known of it: ``torch.median``, ``self.hparams.lr``."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """A new object of a class: ``DDPStrategy(find_unused_parameters=True)``.
+
+    ``arguments`` by name, ``"0"``, ``"1"`` for positional ones.
+    """
+
+    name: str
+    arguments: tuple[tuple[str, Value], ...] = ()
+
+    def argument(self, name: str, position: int = -1) -> Value | None:
+        """What is given for a parameter; None where nothing is seen to be."""
+        given = dict(self.arguments)
+        return given.get(name, given.get(str(position)))
+
+
+@dataclass(frozen=True)
+class Several:
+    """A list or tuple whose items are not all constants: ``[EarlyStopping("loss")]``."""
+
+    items: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
 class Unknown:
     """Reading cannot tell."""
 
 
-Value = Known | OneOf | Pattern | Unknown
+Value = Known | OneOf | Pattern | Named | Made | Several | Unknown
 UNKNOWN = Unknown()
 
 
 def may_be(value: Value, constant: object) -> bool:
-    """Whether ``value`` can be ``constant`` when the code runs. An Unknown can be anything."""
+    """Whether ``value`` can be ``constant`` when the code runs. An Unknown can be anything, and so
+    can what has only a name."""
     match value:
         case Known(known):
             return known == constant
@@ -49,6 +80,8 @@ def may_be(value: Value, constant: object) -> bool:
             return constant in values
         case Pattern():
             return isinstance(constant, str) and value.matches(constant)
+        case Made() | Several():
+            return False
         case _:
             return True
 

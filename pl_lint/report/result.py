@@ -53,5 +53,5 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 def relevant_files(project: ProjectFacts) -> int:
     """In how many files something of Lightning's was found: a class, a Trainer, a monitor."""
-    sites = (*project.classes, *project.monitors, *project.trainers, *project.calls)
+    sites = (*project.classes, *project.monitors, *project.trainers, *project.trainer_calls)
     return len({site.location.path for site in (*sites, *project.stray_logs)})

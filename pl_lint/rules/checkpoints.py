@@ -224,7 +224,7 @@ def last_weights_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/common/evaluation_intermediate.html
     - https://github.com/Lightning-AI/pytorch-lightning/issues/2046
     """
-    for call in facts.calls:
+    for call in facts.trainer_calls:
         if call.method in ("test", "validate") and _after_fit(facts, call):
             yield self.finding(
                 call.location,
@@ -240,7 +240,7 @@ def _best_is_tested(facts: ProjectFacts, call: TrainerCall) -> bool:
     return any(
         (other.method, other.scope, other.trainer) == (call.method, call.scope, call.trainer)
         and not must_be(other.ckpt_path, None)
-        for other in facts.calls
+        for other in facts.trainer_calls
     )
 
 
@@ -254,7 +254,7 @@ def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
         and (other.scope, other.trainer, other.model) == (call.scope, call.trainer, call.model)
         and other.reloaded == call.reloaded
         and other.location < call.location
-        for other in facts.calls
+        for other in facts.trainer_calls
     )
 
 
@@ -298,7 +298,7 @@ def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     ----------
     - https://lightning.ai/docs/pytorch/stable/common/evaluation_intermediate.html
     """
-    for call in facts.calls:
+    for call in facts.trainer_calls:
         if call.method == "test" and _is_untrained(facts, call):
             yield self.finding(
                 call.location,
@@ -320,7 +320,7 @@ def _is_untrained(facts: ProjectFacts, call: TrainerCall) -> bool:
             not other.model
             or (other.location.path, other.model) == (call.location.path, call.model)
         )
-        for other in facts.calls
+        for other in facts.trainer_calls
     )
 
 

@@ -26,6 +26,8 @@ class Rule:
     ``rows`` are the rows of the catalogue of mistakes that it finds, ``default`` whether it is on
     without being selected, ``observers`` who finds the mistake: ``reading`` alone, or ``both``
     where a run can prove or refute it. ``condition`` says when a suspected finding is a mistake.
+    ``calls`` names the calls that it looks at (``CallSite``): ``torch.utils.data.DataLoader``,
+    ``self.manual_backward``, ``.backward`` of anything. No other calls are kept.
     """
 
     code: str
@@ -35,6 +37,7 @@ class Rule:
     default: bool
     observers: str
     condition: str
+    calls: tuple[str, ...]
     check: Check
 
     @property
@@ -64,11 +67,12 @@ def rule(
     default: bool = True,
     observers: str = "reading",
     condition: str = "",
+    calls: tuple[str, ...] = (),
 ) -> Callable[[Check], Rule]:
     """Make a rule of a function."""
 
     def made(check: Check) -> Rule:
-        return Rule(code, name, rows, status, default, observers, condition, check)
+        return Rule(code, name, rows, status, default, observers, condition, calls, check)
 
     return made
 

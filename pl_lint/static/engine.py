@@ -33,6 +33,9 @@ DEEP = 60
 class AnyRule(Selectable, Protocol):
     """What the engine needs of a rule. The rules themselves stand above this layer."""
 
+    @property
+    def calls(self) -> tuple[str, ...]: ...
+
     def __call__(self, facts: ProjectFacts) -> Iterator[Finding]: ...
 
 
@@ -49,8 +52,9 @@ class Reading:
 def read(paths: Sequence[Path], config: Config, rules: Iterable[AnyRule]) -> Reading:
     """Read files and folders and judge them by those of ``rules`` that the settings select."""
     sources, unreadable, files = _load(paths, config)
-    sources, too_deep, project = _gather(sources, config)
     selected = [rule for rule in rules if config.selects(rule)]
+    watched = frozenset(name for rule in selected for name in rule.calls)
+    sources, too_deep, project = _gather(sources, config, watched)
     findings = _distinct(finding for rule in selected for finding in rule(project))
     suppressions = {source.path: source.suppressions for source in sources}
     kept = [one for one in findings if not suppressions[one.location.path].hides(one)]
@@ -58,13 +62,13 @@ def read(paths: Sequence[Path], config: Config, rules: Iterable[AnyRule]) -> Rea
 
 
 def _gather(
-    sources: list[SourceFile], config: Config
+    sources: list[SourceFile], config: Config, watched: frozenset[str]
 ) -> tuple[list[SourceFile], list[Unreadable], ProjectFacts]:
     """Interprets the sources. Those too deeply nested for that are left out, deepest first."""
     left, too_deep = list(sources), []
     while True:
         try:
-            return left, too_deep, gather(left, config)
+            return left, too_deep, gather(left, config, watched)
         except RecursionError:
             deepest = max(left, key=lambda source: source.depth)
             if deepest.depth < DEEP:  # no file's fault

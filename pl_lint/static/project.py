@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pl_lint.config import Config
 from pl_lint.facts.sites import (
+    AssignmentSite,
+    CallSite,
     CaseSite,
     ClassFacts,
     DeviceSite,
@@ -27,21 +29,27 @@ from pl_lint.facts.sites import (
 )
 from pl_lint.static.interpreter.classes import LightningClass, classify, facts_of
 from pl_lint.static.interpreter.files import interpret_file
-from pl_lint.static.interpreter.recorder import Recorder
+from pl_lint.static.interpreter.recorder import Recorder, Watched
 from pl_lint.static.names import ClassInfo, Module, Project, index_module
 from pl_lint.static.sources import SourceFile
 from pl_lint.static.versions import Versions
 
 USED = re.compile(r"""(?<!super\(\))\.([a-z]\w+)|["'](\w+)["']""")
-OWN = (LogSite, MetricUse, ListSite, DeviceSite, SchedulerSite, HyperparameterSite)
+OWN = (LogSite, MetricUse, ListSite, AssignmentSite, DeviceSite, SchedulerSite, HyperparameterSite)
 """Kinds of sites that belong to a class; the others belong to the project."""
 
 
-def gather(sources: Sequence[SourceFile], config: Config) -> ProjectFacts:
-    """Interpret every class that Lightning calls and every script around them."""
+def gather(
+    sources: Sequence[SourceFile], config: Config, watched: frozenset[str] = frozenset()
+) -> ProjectFacts:
+    """Interpret every class that Lightning calls and every script around them.
+
+    ``watched`` names the calls that leave a ``CallSite``.
+    """
     project = Project(index_module(source) for source in sources)
+    calls = Watched(watched)
     versions = Versions(sources, config)
-    shared = Recorder()
+    shared = Recorder(calls)
     found = tuple(_lightning_classes(project))
     classes = tuple(_facts(one, project, shared, versions) for one in found)
     names_used = _NamesUsed(sources, versions)
@@ -53,7 +61,8 @@ def gather(sources: Sequence[SourceFile], config: Config) -> ProjectFacts:
         monitors=tuple(_linked(shared, project, found)),
         stray_logs=shared.all(StrayLog),
         trainers=shared.all(TrainerSite),
-        calls=shared.all(TrainerCall),
+        trainer_calls=shared.all(TrainerCall),
+        calls=shared.all(CallSite),
         seeds=shared.all(SeedSite),
         splits=shared.all(SplitSite),
         cases=shared.all(CaseSite),
@@ -71,7 +80,7 @@ def _lightning_classes(project: Project) -> Iterator[LightningClass]:
 def _facts(
     found: LightningClass, project: Project, shared: Recorder, versions: Versions
 ) -> ClassFacts:
-    recorder = Recorder()
+    recorder = Recorder(shared.watched)
     facts = facts_of(found, project, recorder, versions.newest(found.info.module.path))
     for kind, sites in recorder.sites.items():
         if kind not in OWN:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pl_lint.facts.origins import (
+    NO_ORIGIN,
     BatchValue,
     Derived,
     Either,
@@ -22,10 +23,18 @@ from pl_lint.facts.origins import (
     parts_below,
 )
 from pl_lint.facts.sites import ABSENT
-from pl_lint.facts.values import UNKNOWN, Known, OneOf, Pattern, Value
+from pl_lint.facts.values import (
+    UNKNOWN,
+    Known,
+    Made,
+    Named,
+    OneOf,
+    Pattern,
+    Several,
+    Value,
+)
 from pl_lint.static.names import ClassInfo, FunctionNode, Module
 
-NO_ORIGIN = UnknownOrigin()
 MAX_OPTIONS = 6
 """More alternatives than this are no longer kept apart."""
 MAX_DEPTH = 4
@@ -242,6 +251,18 @@ def to_value(abstract: Abstract) -> Value:
             return OneOf(tuple(option.value for option in choices))  # type: ignore[union-attr]
         case Sequence(items, True) if all(isinstance(item, Const) for item in items):
             return Known(tuple(item.value for item in items))  # type: ignore[union-attr]
+        case Sequence(items, True):
+            return Several(tuple(map(to_value, items)))
+        case Instance(name, arguments):
+            return Made(name, arguments)
+        case Reference(name):
+            return Named(name)
+        case LocalClass(info):
+            return Named(info.qualified)
+        case Self():
+            return Named("self")
+        case Bound(Self(), name):
+            return Named(f"self.{name}")
         case _:
             return UNKNOWN
 

@@ -14,6 +14,7 @@ from pl_lint.static.interpreter import (
     logs,
     lookup,
     metrics,
+    noting,
     outside,
     schedulers,
     scripts,
@@ -61,11 +62,14 @@ def evaluate_call(context: Context, node: ast.Call, frame: Frame) -> Abstract:
     if isinstance(function, ast.Attribute):
         receiver = context.evaluate(function.value, frame)
         arguments = evaluate_arguments(context, node, frame)
+        noting.note_method(context, receiver, arguments, node, frame)
         if listing.changes_list(context, function, receiver, arguments, node, frame):
             return Const(None)
         return call_method(context, receiver, function.attr, arguments, node, frame)
     callee = context.evaluate(function, frame)
-    return call(context, callee, evaluate_arguments(context, node, frame), node, frame)
+    arguments = evaluate_arguments(context, node, frame)
+    noting.note_function(context, callee, arguments, node, frame)
+    return call(context, callee, arguments, node, frame)
 
 
 def evaluate_arguments(context: Context, node: ast.Call, frame: Frame) -> Arguments:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import (
+    AssignmentSite,
     ClassFacts,
     DeviceSite,
     HyperparameterSite,
@@ -193,6 +194,7 @@ def facts_of(
         metrics=tuple(metrics.sites(machine)),
         uses=recorder.all(MetricUse),
         lists=recorder.all(ListSite),
+        assignments=recorder.all(AssignmentSite),
         devices=recorder.all(DeviceSite),
         schedulers=recorder.all(SchedulerSite),
         hyperparameters=_hyperparameters(found, recorder),

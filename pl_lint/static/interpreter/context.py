@@ -82,6 +82,8 @@ class Context(ABC):
         self.hook = Hook()
         self.via: tuple[str, ...] = ()
         self.sampled = 0
+        self.guards: tuple[str, ...] = ()
+        self.within: tuple[str, ...] = ()
         self.batch_index = ""
         self.uncertain = 0
         self.budget = 0

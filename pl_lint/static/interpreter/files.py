@@ -9,7 +9,7 @@ from pl_lint.facts.sites import CaseSite
 from pl_lint.static.interpreter.abstract import Holder
 from pl_lint.static.interpreter.context import Arguments, Frame
 from pl_lint.static.interpreter.machine import BUDGET, Machine
-from pl_lint.static.interpreter.recorder import Recorder
+from pl_lint.static.interpreter.recorder import Recorder, Watched
 from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project, dotted
 
 CASE = "pl_lint.case"
@@ -18,6 +18,13 @@ TELLING = re.compile(
     r"\.fit\(|\bcase\b|\bmonitor\b|\bcallbacks\b"
 )
 """A function whose text holds none of these leaves no site, and is not run."""
+
+
+def _tells(node: FunctionNode, module: Module, watched: Watched) -> bool:
+    """Whether running a function can leave a site."""
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    text = "\n".join(module.source.lines[first - 1 : node.end_lineno])
+    return TELLING.search(text) is not None or any(word in text for word in watched.last)
 
 
 def interpret_file(
@@ -31,23 +38,19 @@ def interpret_file(
     machine.budget = BUDGET
     machine.block(module.source.tree.body, Frame(module))
     for node in module.functions.values():
-        if _tells(node, module):
+        if _tells(node, module, recorder.watched):
             _run_alone(module, project, recorder, node)
     for info in module.classes.values():
         if info not in skip:
             _run_class(info, project, recorder)
 
 
-def _tells(node: FunctionNode, module: Module) -> bool:
-    """Whether running a function can leave a site."""
-    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-    return TELLING.search("\n".join(module.source.lines[first - 1 : node.end_lineno])) is not None
-
-
 def _run_class(info: ClassInfo, project: Project, recorder: Recorder) -> None:
     """Each method of a class that Lightning does not call, after its ``__init__``: what that makes
     (a Trainer, callbacks) the others use."""
-    telling = [node for node in info.methods.values() if _tells(node, info.module)]
+    telling = [
+        node for node in info.methods.values() if _tells(node, info.module, recorder.watched)
+    ]
     if not telling:
         return
     machine = Machine(project, recorder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from pl_lint.facts.origins import BatchValue, ListOfSteps
 from pl_lint.facts.sites import StrayLog
@@ -21,7 +22,7 @@ from pl_lint.static.interpreter.abstract import (
 from pl_lint.static.interpreter.context import Arguments, Context, Frame, Hook
 from pl_lint.static.interpreter.expressions import evaluate
 from pl_lint.static.interpreter.statements import block
-from pl_lint.static.names import ClassInfo, FunctionNode
+from pl_lint.static.names import ClassInfo, FunctionNode, dotted
 
 MAX_CALLS = 8
 """Helpers that call helpers are followed so deep."""
@@ -49,6 +50,8 @@ class Machine(Context):
         frame.names.update(bind(self, node, frame, arguments, receiver))
         frame.function = node.name
         self._running.append(id(node))
+        around = self.guards, self.within
+        self.guards += tuple(decorator_names(node))
         try:
             falls_through = self.block(node.body, frame)
         except RecursionError:
@@ -58,15 +61,25 @@ class Machine(Context):
             return NOTHING
         finally:
             self._running.pop()
+            self.guards, self.within = around
         return join(*frame.returns, *([NONE] if falls_through else []))
 
     def enter(self, info: ClassInfo, node: FunctionNode, hook: Hook) -> Abstract:
         """Run a method as Lightning calls it: with a batch, with outputs, or with nothing known."""
         self.hook, self.via, self.sampled, self.budget = hook, (), 0, BUDGET
+        self.guards, self.within = (), ()
         given = entry_arguments(node, hook)
         names = [parameter.arg for parameter in node.args.args]
         self.batch_index = names[2] if hook.name.endswith("_step") and len(names) > 2 else ""
         return self.run(node, Frame(info.module, {}, info), Arguments((), given, False), Self())
+
+
+def decorator_names(node: FunctionNode) -> Iterator[str]:
+    """The last word of each decorator: ``rank_zero_only``, ``no_grad``."""
+    for decorator in node.decorator_list:
+        text = dotted(decorator.func if isinstance(decorator, ast.Call) else decorator)
+        if text is not None:
+            yield text.rpartition(".")[2]
 
 
 def bind(

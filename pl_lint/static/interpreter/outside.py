@@ -6,8 +6,7 @@ import ast
 from collections.abc import Callable
 from collections.abc import Mapping as Table
 
-from pl_lint.facts.origins import Gathered, Pairs
-from pl_lint.facts.torchmetrics import UNPACKED
+from pl_lint.facts.origins import UNPACKED, Gathered, Pairs
 from pl_lint.facts.values import UNKNOWN
 from pl_lint.static.interpreter import lookup
 from pl_lint.static.interpreter.abstract import (

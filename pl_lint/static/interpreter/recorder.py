@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 from pl_lint.findings import Location
@@ -11,10 +12,26 @@ from pl_lint.findings import Location
 Site = TypeVar("Site")
 
 
+@dataclass(frozen=True)
+class Watched:
+    """The names of the calls that some rule looks at."""
+
+    names: frozenset[str] = frozenset()
+
+    @cached_property
+    def last(self) -> frozenset[str]:
+        """The last word of each name: most calls are told from these alone."""
+        return frozenset(name.rpartition(".")[2] for name in self.names)
+
+    def wants(self, name: str) -> bool:
+        return name in self.names or f".{name.rpartition('.')[2]}" in self.names
+
+
 @dataclass(eq=False)
 class Recorder:
     """Sites by kind, in the order in which they were first seen."""
 
+    watched: Watched = field(default_factory=Watched)
     sites: dict[type, dict[Any, None]] = field(default_factory=dict)
     called_methods: set[str] = field(default_factory=set)
     saves_hyperparameters: bool = False

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Table
 
-from pl_lint.static.interpreter import listing, lookup
+from pl_lint.static.interpreter import listing, lookup, noting
 from pl_lint.static.interpreter.abstract import NOTHING, Abstract, Const, Function, Sequence, join
 from pl_lint.static.interpreter.context import Context, Frame, Snapshot
 from pl_lint.static.interpreter.expressions import binary, compared
 from pl_lint.static.interpreter.iteration import an_element, elements
 from pl_lint.static.interpreter.truth import truth
-from pl_lint.static.names import FunctionNode
+from pl_lint.static.names import FunctionNode, dotted
 
 BATCH_CONDITIONS = frozenset({"batch_idx", "batch_index", "batch_nb", "is_last_batch", "step"})
 """Names in a condition that is true for some batches only."""
@@ -39,12 +39,15 @@ def _assign(context: Context, node: ast.Assign, frame: Frame) -> bool:
     value = context.evaluate(node.value, frame)
     for target in node.targets:
         lookup.assign(context, target, value, frame)
+        noting.note_assignment(context, target, value, False, frame)
     return True
 
 
 def _annotated(context: Context, node: ast.AnnAssign, frame: Frame) -> bool:
     if node.value is not None:
-        lookup.assign(context, node.target, context.evaluate(node.value, frame), frame)
+        value = context.evaluate(node.value, frame)
+        lookup.assign(context, node.target, value, frame)
+        noting.note_assignment(context, node.target, value, False, frame)
     return True
 
 
@@ -55,7 +58,9 @@ def _augmented(context: Context, node: ast.AugAssign, frame: Frame) -> bool:
             listing.appended(context, attr, value, node, frame)
             return True
     before = context.evaluate(node.target, frame)
-    lookup.assign(context, node.target, binary(context, node.op, before, value), frame)
+    after = binary(context, node.op, before, value)
+    lookup.assign(context, node.target, after, frame)
+    noting.note_assignment(context, node.target, after, True, frame)
     return True
 
 
@@ -87,31 +92,49 @@ def _if(context: Context, node: ast.If, frame: Frame) -> bool:
     known = truth(context.evaluate(node.test, frame))
     if known is not None:
         return block(context, node.body if known else node.orelse, frame)
-    sampled = _asks_for_batch(context, node.test)
+    names = tuple(_identifiers(node.test))
+    sampled = _asks_for_batch(context, names)
     context.sampled += sampled
+    outer = context.guards
+    context.guards += names
     reaches = branches(context, frame, (node.body, node.orelse))
     context.sampled -= sampled
+    if not _leaves(node):  # else the condition holds, or does not, until the function ends
+        context.guards = outer
     return reaches
 
 
-def _asks_for_batch(context: Context, test: ast.expr) -> bool:
+def _identifiers(test: ast.expr) -> Iterator[str]:
+    """The names that a condition reads: ``is_global_zero`` of ``self.trainer.is_global_zero``."""
+    for node in ast.walk(test):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+
+
+def _leaves(node: ast.If) -> bool:
+    """Whether a branch ends with ``return`` or the like: what follows is under the condition."""
+    ends = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+    return any(body and isinstance(body[-1], ends) for body in (node.body, node.orelse))
+
+
+def _asks_for_batch(context: Context, names: tuple[str, ...]) -> bool:
     """Whether a condition picks some batches of an epoch."""
-    names = (
-        node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
-        for node in ast.walk(test)
-    )
     picking = BATCH_CONDITIONS | ({context.batch_index} - {""})
     return any(name in picking or name.endswith("global_step") for name in names)
 
 
 def branches(context: Context, frame: Frame, bodies: tuple[list[ast.stmt], ...]) -> bool:
     """Execute alternatives from the same state and join what they leave behind."""
-    before = context.snapshot(frame)
+    before, guards = context.snapshot(frame), context.guards
     after: list[Snapshot] = []
     for body in bodies:
         context.restore(frame, before)
+        context.guards = guards
         if block(context, body, frame):
             after.append(context.snapshot(frame))
+    context.guards = guards
     if after:
         context.restore(frame, _joined(after))
     return bool(after)
@@ -202,11 +225,17 @@ def _while(context: Context, node: ast.While, frame: Frame) -> bool:
 
 
 def _with(context: Context, node: ast.With | ast.AsyncWith, frame: Frame) -> bool:
+    outer = context.within
     for item in node.items:
         value = context.evaluate(item.context_expr, frame)
         if item.optional_vars is not None:
             lookup.assign(context, item.optional_vars, value, frame)
-    return block(context, node.body, frame)
+        manager = item.context_expr
+        text = dotted(manager.func if isinstance(manager, ast.Call) else manager)
+        context.within += (text.rpartition(".")[2],) if text else ()
+    reaches = block(context, node.body, frame)
+    context.within = outer
+    return reaches
 
 
 def _delete(_: Context, node: ast.Delete, frame: Frame) -> bool:

@@ -1,0 +1,138 @@
+"""Calls and assignments as sites, wherever the interpreter comes across them.
+
+Which calls are worth a site the rules say (``calls=`` of their decorator): a name as a library
+spells it (``torch.utils.data.DataLoader``), a method of the interpreted class
+(``self.manual_backward``), or a method of anything (``.backward``).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from pl_lint.facts import lightning
+from pl_lint.facts.sites import AssignmentSite, CallSite
+from pl_lint.static.interpreter import outside
+from pl_lint.static.interpreter.abstract import (
+    Abstract,
+    Collection,
+    Instance,
+    LocalClass,
+    Metric,
+    Reference,
+    Self,
+    Super,
+    options,
+    to_value,
+)
+from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.names import dotted
+
+
+def note_method(
+    context: Context,
+    receiver: Abstract,
+    arguments: Arguments,
+    node: ast.Call,
+    frame: Frame,
+) -> None:
+    """``x.name(...)``, if a rule asks for it."""
+    assert isinstance(node.func, ast.Attribute)
+    attr = node.func.attr
+    if attr not in context.recorder.watched.last:
+        return
+    for option in options(receiver):
+        name = _spelled(f"{_name_of(option)}.{attr}")
+        if context.recorder.watched.wants(name):
+            _add(context, name, receiver, arguments, node, frame)
+
+
+def note_function(
+    context: Context, callee: Abstract, arguments: Arguments, node: ast.Call, frame: Frame
+) -> None:
+    """``name(...)``, if a rule asks for it."""
+    for option in options(callee):
+        if isinstance(option, Reference) and context.recorder.watched.wants(
+            name := _spelled(option.name)
+        ):
+            _add(context, name, None, arguments, node, frame)
+
+
+def _name_of(receiver: Abstract) -> str:
+    match receiver:
+        case Self():
+            return "self"
+        case Super():
+            return "super"
+        case Reference(name) | Instance(name) | Metric(_, name):
+            return name
+        case Collection():
+            return "torchmetrics.MetricCollection"
+        case LocalClass(info):
+            return info.qualified
+    return ""
+
+
+def _spelled(name: str) -> str:
+    """One name for a thing of Lightning, whatever it was imported as."""
+    owner, _, method = name.rpartition(".")
+    known = lightning.canonical(name)
+    if known is None and (kind := lightning.canonical(owner)) is not None:
+        known = f"{kind}.{method}"
+    return known or name
+
+
+def _add(
+    context: Context,
+    name: str,
+    receiver: Abstract | None,
+    arguments: Arguments,
+    node: ast.Call,
+    frame: Frame,
+) -> None:
+    context.recorder.add(
+        CallSite(
+            name=name,
+            owner=context.owner,
+            hook=context.hook.name,
+            stage=context.hook.stage,
+            function=frame.function,
+            arguments=outside.pairs(arguments),
+            origins=tuple(_origins(context, arguments)),
+            receiver=dotted(node.func.value) or "" if isinstance(node.func, ast.Attribute) else "",
+            receiver_origin=context.origin(receiver),
+            guards=context.guards,
+            within=context.within,
+            location=context.location(node, frame),
+        )
+    )
+
+
+def _origins(context: Context, arguments: Arguments) -> Iterator[tuple[str, object]]:
+    for index, value in enumerate(arguments.positional):
+        yield str(index), context.origin(value)
+    for name, value in arguments.keywords.items():
+        yield name, context.origin(value)
+
+
+def note_assignment(
+    context: Context, target: ast.expr, value: Abstract, augmented: bool, frame: Frame
+) -> None:
+    """``self.x = value``, or ``+=`` where ``augmented``, in a class that Lightning calls."""
+    if not context.owner or not isinstance(target, ast.Attribute):
+        return
+    if not isinstance(context.evaluate(target.value, frame), Self):
+        return
+    context.recorder.add(
+        AssignmentSite(
+            attribute=target.attr,
+            value=to_value(value),
+            origin=context.origin(value),
+            augmented=augmented,
+            hook=context.hook.name,
+            stage=context.hook.stage,
+            function=frame.function,
+            guards=context.guards,
+            location=context.location(target, frame),
+        )
+    )

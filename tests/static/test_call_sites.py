@@ -1,0 +1,109 @@
+"""Calls and assignments as facts, and what stands around them."""
+
+from __future__ import annotations
+
+import ast
+from textwrap import indent
+
+import pytest
+
+from pl_lint.config import Config
+from pl_lint.facts.sites import CallSite, ProjectFacts
+from pl_lint.facts.values import UNKNOWN, Known, Made, Named, Several
+from pl_lint.static.project import gather
+from pl_lint.static.sources import SourceFile
+from pl_lint.static.suppressions import Suppressions
+
+HEAD = """
+import torch
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader as Loader
+from pytorch_lightning.strategies import DDPStrategy
+
+class Model(pl.LightningModule):
+    def training_step(self, batch, batch_idx):
+"""
+
+
+def facts(body: str, *watched: str) -> ProjectFacts:
+    text = HEAD + indent(body.strip("\n"), " " * 8)
+    source = SourceFile("model.py", text, ast.parse(text), Suppressions(text))
+    return gather([source], Config(), frozenset(watched))
+
+
+def only(body: str, *watched: str) -> CallSite:
+    (site,) = facts(body, *watched).calls
+    return site
+
+
+def test_a_library_s_function_by_its_own_name():
+    site = only("Loader(self.data, 16, shuffle=True)", "torch.utils.data.DataLoader")
+    assert site.argument("shuffle", 2) == Known(True)
+    assert site.argument("batch_size", 1) == Known(16)
+    assert site.argument("num_workers", 5) == Known(None)
+    assert (site.hook, site.stage, site.function) == ("training_step", "train", "training_step")
+
+
+def test_what_nobody_asked_for_leaves_no_site():
+    assert facts("Loader(self.data)", "torch.optim.Adam").calls == ()
+
+
+def test_hidden_arguments_are_unknown():
+    site = only("Loader(self.data, **self.options)", "torch.utils.data.DataLoader")
+    assert site.argument("shuffle", 2) == UNKNOWN and not site.complete
+
+
+def test_lightning_by_its_canonical_name():
+    site = only(
+        "pl.Trainer(strategy=DDPStrategy(find_unused_parameters=True), plugins=[torch.median])",
+        "lightning.pytorch.Trainer",
+    )
+    strategy = site.argument("strategy")
+    assert isinstance(strategy, Made)
+    assert strategy.argument("find_unused_parameters") == Known(True)
+    assert site.argument("plugins") == Several((Named("torch.median"),))
+
+
+@pytest.mark.parametrize(
+    "body", ["self.net(batch).backward()", "loss = self.net(batch)\nloss.backward()"]
+)
+def test_a_method_of_anything(body: str):
+    assert only(body, ".backward").name == ".backward"
+
+
+def test_a_method_of_the_class():
+    assert only("self.manual_backward(batch)", "self.manual_backward").receiver == "self"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "if self.trainer.is_global_zero:\n    print(1)",
+        "if self.trainer.is_global_zero:\n    pass\nelse:\n    print(1)",
+        "if not self.trainer.is_global_zero:\n    return\nprint(1)",
+    ],
+)
+def test_conditions_guard_what_stands_under_them(body: str):
+    assert "is_global_zero" in only(body, "builtins.print").guards
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "if self.trainer.is_global_zero:\n    x = 1\nprint(1)",
+        "for x in batch:\n    if self.trainer.is_global_zero:\n        continue\nprint(1)",
+    ],
+)
+def test_and_nothing_else(body: str):
+    assert "is_global_zero" not in only(body, "builtins.print").guards
+
+
+def test_context_managers():
+    assert only("with torch.no_grad():\n    print(1)", "builtins.print").within == ("no_grad",)
+
+
+def test_assignments_to_the_module():
+    (owner,) = facts("self.total = torch.zeros(3)\nself.count += 1").classes
+    total, count = owner.assignments
+    assert (total.attribute, total.augmented) == ("total", False)
+    assert (count.attribute, count.augmented, count.hook) == ("count", True, "training_step")
