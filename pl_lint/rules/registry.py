@@ -79,9 +79,9 @@ def rule(
 
 @functools.cache
 def all_rules() -> tuple[Rule, ...]:
-    """The rules of every module of this package, by code."""
+    """The rules of every module of this package and of the packages in it, by code."""
     package = importlib.import_module("pl_lint.rules")
-    names = [module.name for module in pkgutil.iter_modules(package.__path__)]
-    modules = [importlib.import_module(f"pl_lint.rules.{name}") for name in names]
+    names = [module.name for module in pkgutil.walk_packages(package.__path__, "pl_lint.rules.")]
+    modules = map(importlib.import_module, names)
     found = {id(v): v for module in modules for v in vars(module).values() if isinstance(v, Rule)}
     return tuple(sorted(found.values(), key=lambda rule: rule.code))
