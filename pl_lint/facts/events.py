@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pl_lint.facts.building import Building
 from pl_lint.findings import Location
 
 
@@ -235,7 +236,9 @@ class RunError:
 
 @dataclass(frozen=True)
 class CaseFacts:
-    """What the case turned out to be when it was built, and what its author declared about it."""
+    """What the case turned out to be when it was built, and what its author declared about it.
+
+    ``building`` is how a script builds it; None where nobody has asked."""
 
     module: str
     path: str
@@ -245,6 +248,7 @@ class CaseFacts:
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     batch_dependent: Mapping[str, str] = field(default_factory=dict)
     tolerances: Mapping[str, float] = field(default_factory=dict)
+    building: Building | None = None
 
 
 @dataclass(frozen=True)

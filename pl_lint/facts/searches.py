@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pl_lint.facts.building import Building
 from pl_lint.facts.events import EpochValues, EvaluationPass, LogEvent, Replay, RunError
 
 VALIDATE, TEST, FIT, ACCUMULATE = "validate", "test", "fit", "accumulate"
@@ -75,25 +76,14 @@ class Lie:
     tolerance: float
 
 
-@dataclass(frozen=True)
-class Recipe:
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Building):
     """How a script of one's own builds and trains what was searched.
 
-    ``returned`` is how many values the case returns, 0 for a module alone. ``owner`` is who serves
-    the data: the ``datamodule``, the ``module`` itself, a ``dict`` of loaders or one ``loader``;
-    ``names`` are the hooks or the keys by stage. ``arguments`` are the Trainer arguments of the
-    case that were kept. ``trained`` holds the samples of each stage in training, with the batch
-    size; ``late`` says that the weights fit the module only once Lightning has set it up.
+    ``trained`` holds the samples of each stage in training, with the batch size; ``late`` says that
+    the weights fit the module only once Lightning has set it up.
     """
 
-    root: str
-    module: str
-    case: str
-    namespace: str
-    returned: int
-    owner: str
-    names: Mapping[str, str] = field(default_factory=dict)
-    arguments: tuple[str, ...] = ()
     trained: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     late: bool = False
 

@@ -35,12 +35,14 @@ class CaseOptions:
 
 @dataclass(frozen=True)
 class Built:
-    """A fresh module with its data and Trainer arguments, as the case returned them."""
+    """A fresh module with its data and Trainer arguments, as the case returned them; ``returned``
+    is how many values that were, 0 for a module alone."""
 
     module: Any
     data: Any
     trainer_arguments: Mapping[str, Any]
     options: CaseOptions
+    returned: int = 0
 
 
 class CaseError(Exception):
@@ -134,4 +136,5 @@ def build(target: Callable[..., Any]) -> Built:
             f"the third value that {target.__qualname__} returned is a {type(arguments).__name__}; "
             "it should be a dict of Trainer arguments"
         )
-    return Built(module, data, dict(arguments or {}), options_of(target))
+    returned = len(parts) if isinstance(result, tuple) else 0
+    return Built(module, data, dict(arguments or {}), options_of(target), returned)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pprint import pformat
 
+from pl_lint.checks.scripts.parts import built, imported, own_arguments
 from pl_lint.checks.values.numbers import shown
 from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, Lie, Recipe, SmallestRun
 
@@ -74,6 +75,7 @@ def script(recipe: Recipe, smallest: SmallestRun, lie: Lie) -> str:
 
 
 def _head(recipe: Recipe, lie: Lie) -> str:
+    imports = "\n".join(imported(recipe))
     return f"""\
 # {lie.key}: logged {shown(lie.logged)}, true {shown(lie.true)}
 import random
@@ -84,8 +86,7 @@ import torch
 import {recipe.namespace} as L
 from torch.utils.data import DataLoader, Subset
 
-sys.path.insert(0, {recipe.root!r})
-from {recipe.module} import {recipe.case.split(".")[0]}
+{imports}
 
 
 """
@@ -96,9 +97,9 @@ def _run(recipe: Recipe) -> str:
         "def run(method, weights, cuts, **settings):",
         '    """One run of the case with its data cut anew: what it logged, and its weights."""',
         "    L.seed_everything(1, verbose=False)",
-        *_build(recipe),
+        f"    {built(recipe)}",
         *_data(recipe),
-        *_own_arguments(recipe),
+        *own_arguments(recipe),
         *_load(recipe),
         "    trainer = L.Trainer(",
         '        accelerator="cpu",',
@@ -112,12 +113,6 @@ def _run(recipe: Recipe) -> str:
         "    return trainer.callback_metrics, module.state_dict()",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _build(recipe: Recipe) -> Iterator[str]:
-    names = ("module", "data", "arguments")[: recipe.returned]
-    left = ", ".join(names) if len(names) > 1 else "".join(f"{name}," for name in names)
-    yield f"    {left or 'module'} = {recipe.case}()"
 
 
 def _load(recipe: Recipe) -> Iterator[str]:
@@ -142,16 +137,6 @@ def _data(recipe: Recipe) -> Iterator[str]:
 def _given(recipe: Recipe) -> str:
     given = {"dict": ", *loaders", "loader": ", *loaders", "datamodule": ", datamodule=data"}
     return given.get(recipe.owner, "")
-
-
-def _own_arguments(recipe: Recipe) -> Iterator[str]:
-    """Those of the case that change what training does."""
-    own = [name for name in recipe.arguments if name != "callbacks"]
-    if own:
-        yield f"    settings = {{name: arguments[name] for name in {own}}} | settings"
-    if "callbacks" in recipe.arguments:
-        yield '    own = arguments["callbacks"]'
-        yield '    settings["callbacks"] = [*settings.get("callbacks", []), *own]'
 
 
 def _main(recipe: Recipe, smallest: SmallestRun, lie: Lie) -> Iterator[str]:

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
+from pl_lint.facts.building import Building
 from pl_lint.facts.events import CaseFacts, LoggerPoint, Note, RunError
 from pl_lint.runtime import cases
 from pl_lint.runtime.data import (
@@ -30,6 +31,7 @@ from pl_lint.runtime.data import (
 )
 from pl_lint.runtime.namespace import Namespace, namespace_of
 from pl_lint.runtime.preparation import prepare_once
+from pl_lint.runtime.programs.building import building_of
 from pl_lint.runtime.programs.loggers import points_logger, tensorboard_logger
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.callsite import last_user_line
@@ -73,6 +75,7 @@ class Subject:
     notes: list[Note] = field(default_factory=list)
     places: Places = field(default_factory=WeakKeyDictionary)
     """Where the callbacks were made that watch a key."""
+    building: Building | None = None
     batches: dict[str, int] = field(default_factory=dict)
     """How many the user's own loaders have, by stage, where that is known."""
 
@@ -96,6 +99,7 @@ class Subject:
             expected_failures=dict(self.options.expected_failures),
             batch_dependent=dict(self.options.batch_dependent),
             tolerances=dict(self.options.tolerances),
+            building=self.building,
         )
 
 
@@ -117,9 +121,13 @@ def fresh(spec: RunSpec) -> Subject:
     namespace = namespace_of(built.module)
     supply = Supply(namespace, built.module, built.data)
     _require_known(built.trainer_arguments, namespace)
-    return Subject(
+    subject = Subject(
         namespace, built.module, supply, built.trainer_arguments, built.options, spec, places=places
     )
+    # Now: what programs do to the data later is not the case's.
+    kept = KEPT_TRAINER_ARGUMENTS
+    subject.building = building_of(spec.case, built, supply, subject.stages, kept)
+    return subject
 
 
 def _require_known(arguments: Mapping[str, Any], namespace: Namespace) -> None:

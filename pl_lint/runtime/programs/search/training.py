@@ -7,7 +7,7 @@ knows nothing of pl-lint trains the same weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,8 @@ from torch.utils.data import DataLoader, IterableDataset, RandomSampler, Sequent
 
 from pl_lint.facts.events import RunError
 from pl_lint.facts.searches import Recipe
-from pl_lint.runtime import cases
-from pl_lint.runtime.data import STAGE_HOOKS, Cut, as_list
+from pl_lint.runtime.data import Cut, as_list
 from pl_lint.runtime.programs.common import (
-    KEPT_TRAINER_ARGUMENTS,
     Subject,
     caught,
     fresh,
@@ -92,19 +90,10 @@ def _recipe(
     """None where the samples cannot be named as positions in one data set for each stage."""
     if not all(map(_is_plain, loaders.values())):
         return None
-    target = cases.find_target(cases.import_file(spec.case.file), spec.case.name)
-    result = target()
     subject = fresh(spec)
-    root, module = cases.import_root(Path(spec.case.file).resolve())
+    assert subject.building is not None
     return Recipe(
-        root=str(root),
-        module=module,
-        case=spec.case.name,
-        namespace=subject.namespace.name,
-        returned=len(result) if isinstance(result, tuple) else 0,
-        owner=_owner(subject),
-        names=dict(_names(subject)),
-        arguments=tuple(name for name in subject.arguments if name in KEPT_TRAINER_ARGUMENTS),
+        **vars(subject.building),
         trained={stage: (sum(cut[0]), cut[0][0]) for stage, cut in sizes.items()},
         late=_is_late(subject, file),
     )
@@ -116,24 +105,6 @@ def _is_plain(loaders: Any) -> bool:
         return False
     whole = isinstance(loaders.sampler, (SequentialSampler, RandomSampler))
     return whole and not isinstance(loaders.dataset, IterableDataset)
-
-
-def _owner(subject: Subject) -> str:
-    data = subject.supply.data
-    if isinstance(data, subject.namespace.part("LightningDataModule")):
-        return "datamodule"
-    if data is None:
-        return "module"
-    return "dict" if isinstance(data, dict) else "loader"
-
-
-def _names(subject: Subject) -> Iterator[tuple[str, str]]:
-    """By which name each stage's loader goes: a hook, or a key of the dict."""
-    data = subject.supply.data
-    for stage in subject.stages:
-        alias = "val" if stage == "validate" else stage
-        is_key = isinstance(data, dict)
-        yield stage, (alias if is_key and alias in data else STAGE_HOOKS[stage])
 
 
 def _is_late(subject: Subject, file: Path) -> bool:

@@ -1,0 +1,44 @@
+"""How a case was built, told for a script that builds it again without pl-lint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pl_lint.facts.building import Building
+from pl_lint.runtime import cases
+from pl_lint.runtime.data import STAGE_HOOKS, Supply
+from pl_lint.runtime.specs import CaseRef
+
+
+def building_of(
+    case: CaseRef, built: cases.Built, supply: Supply, stages: Sequence[str], kept: Sequence[str]
+) -> Building:
+    """``stages`` are those that the case has, ``kept`` the Trainer arguments that a run keeps."""
+    root, module = cases.import_root(Path(case.file).resolve())
+    return Building(
+        root=str(root),
+        module=module,
+        case=case.name,
+        namespace=supply.namespace.name,
+        returned=built.returned,
+        owner=_owner(supply),
+        names=dict(_names(supply, stages)),
+        arguments=tuple(name for name in built.trainer_arguments if name in kept),
+    )
+
+
+def _owner(supply: Supply) -> str:
+    if isinstance(supply.data, supply.namespace.part("LightningDataModule")):
+        return "datamodule"
+    if supply.data is None:
+        return "module"
+    return "dict" if isinstance(supply.data, dict) else "loader"
+
+
+def _names(supply: Supply, stages: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """By which name each stage's loader goes: a hook, or a key of the dict."""
+    is_key = isinstance(supply.data, dict)
+    for stage in stages:
+        key = "val" if stage == "validate" and is_key and "val" in supply.data else stage
+        yield stage, (key if is_key else STAGE_HOOKS[stage])
