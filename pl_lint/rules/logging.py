@@ -265,7 +265,12 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
 
     When to ignore
     --------------
-    Where the mean over batches is the quantity that you define.
+    Where the mean over batches is the quantity that you define: a contrastive loss compares the
+    samples of a batch. Say so in the case, and a run leaves that key alone:
+
+        @pl_lint.case(batch_dependent={"val/rmse": "the mean over batches is what we report"})
+        def forecaster():
+            return LitForecaster(), WeatherData()
 
     References
     ----------

@@ -8,6 +8,9 @@ from pl_lint.checks.values.lines import deciding
 from pl_lint.checks.values.numbers import tolerance, weighted_mean
 from pl_lint.facts.events import EvaluationPass, LogEvent, Replay
 
+DECLARE = '@pl_lint.case(batch_dependent={"KEY": "why"})'
+"""How a case says that a value is made inside the batch, as that of a contrastive loss is."""
+
 
 @dataclass(frozen=True)
 class Cause:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from pl_lint.checks.logged_values.cause import Cause, Moved
+from pl_lint.checks.logged_values.cause import DECLARE, Cause, Moved
 from pl_lint.checks.logged_values.sums import added_up
 from pl_lint.checks.values.numbers import same, shown, tolerance, weighted_mean
 from pl_lint.facts.events import Replay
@@ -18,7 +18,7 @@ UNKNOWN = Cause(
     "no known mistake reproduces this number",
     "make it a property of the data set: accumulate sums over the epoch and divide once, or log a "
     "torchmetrics object; if it is meant to depend on the batch (a contrastive loss), declare it: "
-    '@pl_lint.case(batch_dependent={"KEY": "why"})',
+    f"{DECLARE}",
 )
 
 
@@ -126,7 +126,8 @@ def _averaged_values(moved: Moved) -> Iterator[Cause]:
     yield Cause(
         "LTN103",
         f"the mean of {count} per-batch values, weighted by batch size, is {shown(used)}",
-        "log a torchmetrics object, or accumulate over the epoch and compute once at its end",
+        "log a torchmetrics object, or accumulate over the epoch and compute once at its end; if "
+        f"it is meant to compare the samples of a batch (a contrastive loss), declare it: {DECLARE}",
     )
 
 

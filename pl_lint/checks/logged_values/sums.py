@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from pl_lint.checks.logged_values.cause import Cause, Moved
+from pl_lint.checks.logged_values.cause import DECLARE, Cause, Moved
 from pl_lint.checks.values.numbers import same, shown, weighted_mean
 from pl_lint.facts.events import Accumulator
 
@@ -43,7 +43,8 @@ def _mean_of(kept: Accumulator, moved: Moved) -> Iterator[Cause]:
         yield Cause(
             "LTN103",
             f"the mean of {where} is {shown(moved.logged)}, and no weights make it the truth",
-            "collect predictions and targets, or update a torchmetrics object, and compute once",
+            "collect predictions and targets, or update a torchmetrics object, and compute once; "
+            f"if it is meant to compare the samples of a batch, declare it: {DECLARE}",
         )
 
 
