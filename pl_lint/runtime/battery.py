@@ -41,7 +41,7 @@ from pl_lint.facts.records import (
 from pl_lint.findings import Finding, Location
 from pl_lint.runtime.isolation.outcome import RunOutcome
 from pl_lint.runtime.isolation.runs import Runner
-from pl_lint.runtime.specs import CASE_FILE, CaseRef, RunSpec
+from pl_lint.runtime.specs import CASE_FILE, OWN, CaseRef, RunSpec
 from pl_lint.runtime.worlds import EVALUATED, World
 
 Record = TypeVar("Record", bound=RunRecord)
@@ -57,6 +57,8 @@ REBATCHING: tuple[Mapping[str, Any], ...] = (
     {"label": HALF, "shard": [0, 2]},
 )
 LOADER_ALONE: Mapping[str, Any] = {"size": 16, "uneven": True}  # cut as usual
+SERVING: tuple[Mapping[str, Any], ...] = ({"label": USUAL, "size": OWN},)
+SERVED_SAMPLES = 1000  # a full validation set of most small projects, seconds for a small model
 REBATCHED_SAMPLES = 47  # prime: no batch size but 1 divides it
 _FORKS = ("_step", "_epoch")
 OTHER_HASH_SEED = "13"
@@ -215,6 +217,16 @@ class Battery:
         """The fit, with every NaN followed from the operation that made it."""
         options = {**self._fit_options(), "follow": True}
         return self._one(FitRecord, "logged-values", options=options)
+
+    def served(self, stage: str) -> EvaluationRecord:
+        """The user's samples in the user's own batches; what takes too long has no passes."""
+        options = {"stage": stage, "limit": SERVED_SAMPLES, "passes": SERVING}
+        try:
+            return self._one(
+                EvaluationRecord, "logged-values", options=options, inputs=self._weights()
+            )
+        except RunHung:
+            return EvaluationRecord(case=self.case())
 
     def evaluation_followed(self, stage: str) -> EvaluationRecord:
         """The usual cut, with every NaN followed from the operation that made it."""

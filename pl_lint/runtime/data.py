@@ -12,7 +12,7 @@ import itertools
 import random
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch.utils.data import (
@@ -24,9 +24,9 @@ from torch.utils.data import (
     Subset,
 )
 
-from pl_lint.facts.events import Batching
 from pl_lint.runtime.cases import CaseError
 from pl_lint.runtime.namespace import Namespace
+from pl_lint.runtime.specs import OWN
 
 STAGE_HOOKS = {
     "train": "train_dataloader",
@@ -44,14 +44,18 @@ class NotRebuilt(Exception):
 class Cut:
     """How to cut the samples of one loader into batches.
 
-    ``size`` None means all in one batch, a negative one all but so many. ``uneven`` asks for a last
-    batch of another size: even batches hide most mistakes.
+    ``size`` None means all in one batch, OWN the user's own batches, a negative one all but so
+    many. ``uneven`` asks for a last batch of another size: even batches hide most mistakes.
     """
 
     label: str
     size: int | None
     shuffled: bool = False
     uneven: bool = False
+
+    def of(self, loader: Any) -> Cut:
+        """This cut for one loader: its own batch size where that is asked for."""
+        return replace(self, size=_batch_size(loader)) if self.size == OWN else self
 
     def size_for(self, samples: int) -> int:
         size = self.size or samples
@@ -65,9 +69,6 @@ class Cut:
         size = self.size_for(samples)
         whole, rest = divmod(samples, size)
         return (size,) * whole + ((rest,) if rest else ())
-
-    def batching(self, samples: int) -> Batching:
-        return Batching(self.label, self.sizes(samples), self.shuffled)
 
 
 def samples_of(loader: Any, limit: int) -> Sequence[Any]:
@@ -104,7 +105,7 @@ def cut_loader(loader: DataLoader, samples: Sequence[Any], cut: Cut) -> DataLoad
     order = list(range(len(samples)))
     if cut.shuffled:
         random.Random(1).shuffle(order)
-    size = cut.size_for(len(order))
+    size = cut.of(loader).size_for(len(order))
     return DataLoader(samples, batch_size=size, sampler=order, collate_fn=loader.collate_fn)
 
 

@@ -11,6 +11,8 @@ from pl_lint.runtime.worlds import World
 
 CASE_FILE = "case.json"
 """In a run's directory: what the case is, told before anything of it is run."""
+OWN = 0
+"""The batch size that stands for the user's own."""
 IMPORTING = frozenset(["trace"])
 """Programs that import the case file themselves, because they watch what the import does."""
 

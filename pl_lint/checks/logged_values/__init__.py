@@ -15,9 +15,11 @@ from pl_lint.checks.logged_values.monitored import (
     judge_curves,
     judge_monitors,
 )
+from pl_lint.checks.logged_values.own_batches import as_served
 from pl_lint.checks.logged_values.rebatching import judge_rebatching
 from pl_lint.checks.logged_values.twice import judge_twice
 from pl_lint.checks.registry import Gathering, Result, Runs, check
+from pl_lint.facts.events import CaseFacts
 from pl_lint.findings import Finding
 
 
@@ -85,7 +87,7 @@ def logged_values(runs: Runs) -> Result:
         judge_sanity_check(runs, case, gathering)
     for stage in ("validate", "test"):
         if stage in case.stages:
-            judge_rebatching(runs.rebatched(stage), case, gathering)
+            _judge_cuts(runs, stage, case, gathering)
             judge_evaluated(runs.rebatched(stage), case, gathering)
             if not trains or stage == "test":
                 judge_twice(runs.rebatched(stage).passes[0].events, case, gathering)
@@ -95,6 +97,13 @@ def logged_values(runs: Runs) -> Result:
     if gathering.findings:
         nothing = "what it logs is remarkable, not wrong"
     return _merged(gathering, not_finite).result(nothing)
+
+
+def _judge_cuts(runs: Runs, stage: str, case: CaseFacts, into: Gathering) -> None:
+    """What the ways to cut the samples say of one stage, held against the user's own."""
+    before = len(into.findings)
+    judge_rebatching(runs.rebatched(stage), case, into)
+    into.findings[before:] = as_served(into.findings[before:], stage, runs)
 
 
 # What is also true of a value with a deeper cause: an unexplained number, and a metric that is

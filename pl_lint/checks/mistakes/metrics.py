@@ -119,7 +119,9 @@ MIXED_SCORES = Mistake(
     What it does
     ------------
     Looks at what a binary or multilabel metric was given where its value depends on the batches:
-    some batches hold numbers between 0 and 1 only, others do not.
+    some batches hold numbers between 0 and 1 only, others do not. It fails if there are such
+    batches among the user's own. If only smaller ones are like that (of a single sample it is
+    likely, of sixteen it is rare), it is a note with that condition.
 
     Why is this bad
     ---------------

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from pl_lint.checks.logged_values.own_batches import as_served
+from pl_lint.checks.logged_values.rebatching import judge_rebatching
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.search import oracle
 from pl_lint.checks.search.judging import is_cut_off, judge_searched
@@ -13,6 +15,7 @@ from pl_lint.checks.sync_dist.sharing import TRUNCATION
 from pl_lint.checks.sync_dist.worlds import judge_worlds
 from pl_lint.facts.events import TIME_LIMIT
 from pl_lint.facts.records import SearchRecord
+from pl_lint.facts.searches import TEST, VALIDATE
 from pl_lint.findings import Finding, Location
 
 
@@ -30,7 +33,7 @@ def _with_ranks(
             for one in cut_off
         ]
         lying = [one for one in lying if one not in cut_off]
-        known = _reported(runs) if lying else set()
+        known = _reported(runs) | _moving(runs, searched.program) if lying else set()
         into.notes += [smallest_in_words(one) for one in lying if one.lie and one.lie.key in known]
         new = tuple(one for one in lying if one.lie and one.lie.key not in known)
         where = f"{searched.program} on ranks"
@@ -42,6 +45,13 @@ def _reported(runs: Runs) -> set[str]:
     """The keys that larger runs on ranks show to be wrong."""
     found = Gathering()
     judge_worlds(runs, runs.case(), found)
+    return {evidence.key for finding in found.findings for evidence in finding.evidence}
+
+
+def _moving(runs: Runs, stage: str) -> set[str]:
+    """The keys that move with the batches in one process already: no business of ranks."""
+    found = Gathering()
+    judge_rebatching(runs.rebatched(stage), runs.case(), found)
     return {evidence.key for finding in found.findings for evidence in finding.evidence}
 
 
@@ -96,7 +106,11 @@ def search(runs: Runs) -> Result:
         why = record.error.message if slow else f"training a little raised {record.error}"
         gathering.undecided.append(why)
     for searched in record.searched:
+        before = len(gathering.findings)
         judge_searched(searched, record.recipe, case, gathering)
+        if searched.program in (VALIDATE, TEST):
+            found = gathering.findings[before:]
+            gathering.findings[before:] = as_served(found, searched.program, runs)
     if record.error is None and {"validate", "test"} & set(case.stages):
         record = _with_ranks(record, runs.searched_on_ranks(oracle.NAME), runs, gathering)
     gathering.findings = list(_unique(gathering.findings))

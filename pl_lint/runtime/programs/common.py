@@ -266,7 +266,7 @@ def cut_stage(
         rebuilt = []
         for loader in as_list(loaders):
             samples = _share(samples_of(loader, limit), shard)
-            sizes.append(cut.sizes(len(samples)))
+            sizes.append(cut.of(loader).sizes(len(samples)))
             rebuilt.append(cut_loader(loader, samples, cut))
         return like(loaders, rebuilt)
 

@@ -16,7 +16,7 @@ import torch
 from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader
 
-from pl_lint.facts.events import ALONE, EvaluationPass, RunError
+from pl_lint.facts.events import ALONE, Batching, EvaluationPass, RunError
 from pl_lint.facts.records import EvaluationRecord
 from pl_lint.runtime.data import Cut, as_list, like
 from pl_lint.runtime.namespace import Namespace
@@ -117,7 +117,7 @@ def _evaluate(
         _validate(subject, stage, recorder, directory, order.get("noise", ()))
     return EvaluationPass(
         stage=stage,
-        batching=cut.batching(sum(sizes[only or 0]) if sizes else 0),
+        batching=Batching(cut.label, sizes[only or 0] if sizes else (), cut.shuffled),
         values=recorder.epochs[-1].values if recorder.epochs and not errors else {},
         events=tuple(recorder.events),
         replays=tuple(recorder.replays),
