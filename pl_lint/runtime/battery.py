@@ -65,6 +65,11 @@ OTHER_HASH_SEED = "13"
 """Of the first 260 the one that gives most sets of two or three class names ("yes", "no") another
 order than 0, the usual one, does: 24 of 29 (measured; with 1 it is 14)."""
 RANKS = 2
+SHORTER: Mapping[int, Mapping[str, Any]] = {
+    3: {"epochs": 1, "batches": {"train": 2, "validate": 1}},
+}
+"""What a fit on more ranks is cut to: it has the samples of one epoch on two, and shows what holds
+for two ranks only."""
 ALONE: tuple[Mapping[str, Any], ...] = (
     {"label": WHOLE, "whole": True},
     {"label": USUAL},
@@ -213,11 +218,6 @@ class Battery:
         options |= {"passes": REBATCHING, "alone": LOADER_ALONE}
         return self._one(EvaluationRecord, "logged-values", options=options, inputs=self._weights())
 
-    def fit_followed(self) -> FitRecord:
-        """The fit, with every NaN followed from the operation that made it."""
-        options = {**self._fit_options(), "follow": True}
-        return self._one(FitRecord, "logged-values", options=options)
-
     def served(self, stage: str) -> EvaluationRecord:
         """The user's samples in the user's own batches; what takes too long has no passes."""
         options = {"stage": stage, "limit": SERVED_SAMPLES, "passes": SERVING}
@@ -227,6 +227,11 @@ class Battery:
             )
         except RunHung:
             return EvaluationRecord(case=self.case())
+
+    def fit_followed(self) -> FitRecord:
+        """The fit, with every NaN followed from the operation that made it."""
+        options = {**self._fit_options(), "follow": True}
+        return self._one(FitRecord, "logged-values", options=options)
 
     def evaluation_followed(self, stage: str) -> EvaluationRecord:
         """The usual cut, with every NaN followed from the operation that made it."""
@@ -263,31 +268,39 @@ class Battery:
 
     def on_ranks(self, ranks: int) -> Sequence[RanksRecord]:
         """The same samples, evaluated on so many ranks."""
-        if ranks != RANKS:
-            world, options = World(ranks), {"passes": self._evaluations(({"label": USUAL},))}
-            inputs = self._weights()
-            return self._all(RanksRecord, "sync-dist", world=world, options=options, inputs=inputs)
+        if ranks != RANKS and not self._ends_on_two():
+            return self._all(RanksRecord, "sync-dist", **self._shared(ranks))
         try:
-            return self.fit_on_ranks()
+            return self.fit_on_ranks(ranks)
         except RunFailed as failure:
             if failure.owner == "sync-dist" or not failure.directory:
                 raise
-            return _evaluated(Path(failure.directory))
+            return _evaluated(Path(failure.directory), ranks)
 
-    def fit_on_ranks(self) -> Sequence[RanksRecord]:
-        """A fit on two ranks, in the processes that have evaluated before."""
-        options: dict[str, Any] = {"passes": self._evaluations(({"label": USUAL},))}
+    def fit_on_ranks(self, ranks: int) -> Sequence[RanksRecord]:
+        """A fit on so many ranks, in the processes that have evaluated before."""
+        parts = self._shared(ranks)
         if "train" in self.case().stages:
-            options["fit"] = self._fit_options()
-        world, inputs = World(RANKS), self._weights()
+            parts["options"]["fit"] = {**self._fit_options(), **SHORTER.get(ranks, {})}
         try:
-            return self._all(
-                RanksRecord, "distributed", world=world, options=options, inputs=inputs
-            )
+            return self._all(RanksRecord, "distributed", **parts)
         except RunFailed as failure:
-            if failure.directory and len(_evaluated(Path(failure.directory))) < RANKS:
+            if failure.directory and len(_evaluated(Path(failure.directory), ranks)) < ranks:
                 failure.owner = "sync-dist"  # it did not come as far as the fit
             raise
+
+    def _ends_on_two(self) -> bool:
+        """Whether a fit on two ranks ends. One that does not is told of as it is, and three ranks
+        would only wait once more for as long."""
+        try:
+            fits = [record.fit for record in self.fit_on_ranks(RANKS)]
+        except RunFailed:
+            return False
+        return all(fit is None or fit.error is None for fit in fits)
+
+    def _shared(self, ranks: int) -> dict[str, Any]:
+        options = {"passes": self._evaluations(({"label": USUAL},))}
+        return {"world": World(ranks), "options": options, "inputs": self._weights()}
 
     def _evaluations(self, passes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         stages = [stage for stage in ("validate", "test") if stage in self.case().stages]
@@ -368,9 +381,9 @@ def _failure(outcome: RunOutcome, owner: str) -> RunFailed:
     return kind(outcome.message, owner, place, case, outcome.directory)
 
 
-def _evaluated(directory: Path) -> list[RanksRecord]:
+def _evaluated(directory: Path, ranks: int) -> list[RanksRecord]:
     """What ranks had evaluated before a fit that did not end; only what all of them have."""
-    files = [directory / EVALUATED.format(rank=rank) for rank in range(RANKS)]
+    files = [directory / EVALUATED.format(rank=rank) for rank in range(ranks)]
     if not all(file.exists() for file in files):
         return []
     return [from_json(RanksRecord, json.loads(file.read_text("utf-8"))) for file in files]

@@ -31,12 +31,15 @@ class Two:
     second: RankFit | None
     alone: FitRecord = FitRecord()  # noqa: RUF009 (frozen)
     again: FitRecord = FitRecord()  # noqa: RUF009
+    third: RankFit | None = None
+    """The third rank where there are three; without it they do as two do."""
 
     def case(self) -> CaseFacts:
         return CaseFacts("Net", "module.py", 1, "", ("train",))
 
-    def fit_on_ranks(self) -> list[RanksRecord]:
-        return [RanksRecord(rank=i, fit=fit) for i, fit in enumerate((self.first, self.second))]
+    def fit_on_ranks(self, ranks: int) -> list[RanksRecord]:
+        fits = [self.first, self.second, *([self.third] if self.third and ranks > 2 else [])]
+        return [RanksRecord(rank=rank, fit=fit) for rank, fit in enumerate(fits)]
 
     def fit(self) -> FitRecord:
         return self.alone
@@ -47,6 +50,10 @@ class Two:
 
 def judged(first: RankFit | None, second: RankFit | None, **alone: FitRecord) -> Result:
     return distributed(cast("Runs", Two(first, second, **alone)))
+
+
+def judged_on_three(first: RankFit, second: RankFit, third: RankFit) -> Result:
+    return distributed(cast("Runs", Two(first, second, third=third)))
 
 
 def codes(result: Result) -> list[str]:
@@ -72,6 +79,34 @@ def test_without_a_fit_nothing_is_decided() -> None:
     result = judged(None, None)
     assert result.verdict is Verdict.NOT_DECIDED
     assert "sync-dist" in result.reason
+
+
+def test_what_the_third_rank_alone_does_is_found() -> None:
+    moved = replace(AGREEING, parameters={"start": {"w": "1"}, "end": {"w": "3"}})
+    [finding] = judged_on_three(AGREEING, AGREEING, moved).findings
+    assert "other values on rank 2 than on rank 0" in finding.message
+
+
+def test_what_two_ranks_show_three_do_not_say_again() -> None:
+    result = judged_on_three(*map(logging, (0.4, 0.6, 0.5)))
+    [finding] = result.findings
+    assert "0.4 on rank 0 and 0.6 on rank 1 at" in finding.message
+    notes = judged_on_three(*(logging(value, "training_step") for value in (0.4, 0.6, 0.5))).notes
+    assert [note.startswith("key: 0.4 on rank 0 and 0.6 on rank 1: each") for note in notes] == [
+        True
+    ]
+
+
+def test_a_fit_that_fails_on_two_ranks_is_not_made_on_three() -> None:
+    mine = RunError("ValueError", "no samples", "fit", PLACE)
+    moved = replace(AGREEING, parameters={"start": {"w": "1"}, "end": {"w": "3"}})
+    assert len(judged_on_three(AGREEING, failing(mine), moved).findings) == 1
+
+
+def test_a_file_that_two_of_three_ranks_write_is_found() -> None:
+    writing = replace(AGREEING, touches=(Touch("file", "/a.csv", PLACE, "h"),))
+    [finding] = judged_on_three(writing, AGREEING, writing).findings
+    assert "each of ranks 0 and 2 writes 'a.csv'" in finding.message
 
 
 def test_a_value_of_each_rank_at_an_epochs_end_is_found() -> None:

@@ -9,11 +9,13 @@ from pl_lint.checks.distributed.fits import Fits
 from pl_lint.checks.distributed.state import judge_state
 from pl_lint.checks.distributed.values import judge_values
 from pl_lint.checks.registry import Gathering, Result, Runs, check
+from pl_lint.checks.sync_dist.crashed_ranks import in_words
+from pl_lint.checks.sync_dist.sharing import WORLDS
 
 
 @check("distributed", place=50)
 def distributed(runs: Runs) -> Result:
-    """A fit on two ranks is one fit: the ranks agree, and none does what rank zero alone should.
+    """A fit on two or three ranks is one fit: the ranks agree, and none does what rank zero alone should.
 
     What it promises:
     The fit ends on all ranks. They log the same keys in the same order, and values of an epoch's
@@ -24,7 +26,8 @@ def distributed(runs: Runs) -> Result:
 
     How it is judged:
     Two epochs of a few batches on two real gloo ranks that were seeded alike, the training samples
-    dealt out in turn. Each rank writes down what it logged and by which line, its parameters and
+    dealt out in turn, and then one epoch of as many samples on three, which shows what holds for
+    two only. What both show is said once; a fit that fails on two is not made on three. Each rank writes down what it logged and by which line, its parameters and
     buffers as fingerprints, its best checkpoints, which samples its loaders have, which files it
     opened for writing, and which parameters got a gradient. The inputs of metric objects are
     gathered and given once to a fresh one.
@@ -43,15 +46,39 @@ def distributed(runs: Runs) -> Result:
     case, gathering = runs.case(), Gathering()
     if "train" not in case.stages:
         return gathering.result("the module has no training to share between ranks")
-    records = runs.fit_on_ranks()
-    fits = [record.fit for record in records if record.fit is not None]
-    if len(fits) < len(records):
-        gathering.undecided.append("evaluation fails on ranks already, as sync-dist says")
-        return gathering.result("")
-    judged = Fits(fits, case, runs)
-    judge_data(judged, gathering)
-    judge_effects(judged, gathering)
-    if not ended_early(judged, gathering):
-        judge_values(judged, gathering)
-        judge_state(judged, gathering)
+    for ranks in WORLDS:
+        records = runs.fit_on_ranks(ranks)
+        fits = [record.fit for record in records if record.fit is not None]
+        if len(fits) < len(records):
+            failing = f"evaluation fails on {in_words(ranks)} ranks already, as sync-dist says"
+            gathering.undecided.append(failing)
+            break
+        seen = Gathering()
+        ended = _judge_world(Fits(fits, case, runs), seen)
+        _add(seen, gathering)
+        if not ended:
+            break  # more ranks would wait for each other once more
     return gathering.result("the ranks saw nothing that could differ")
+
+
+def _judge_world(fits: Fits, into: Gathering) -> bool:
+    """Judge the fit on so many ranks; whether it ended on all of them."""
+    judge_data(fits, into)
+    judge_effects(fits, into)
+    if ended_early(fits, into):
+        return False
+    judge_values(fits, into)
+    judge_state(fits, into)
+    return True
+
+
+def _add(seen: Gathering, into: Gathering) -> None:
+    """What another number of ranks shows as well is said once, as the first world says it: the
+    same mistake at the same line, a remark that begins with the same name."""
+    told = {(finding.code, finding.location) for finding in into.findings}
+    into.findings += [one for one in seen.findings if (one.code, one.location) not in told]
+    for kind in ("notes", "undecided", "untriggered"):
+        mine: list[str] = getattr(into, kind)
+        about = {text.partition(":")[0] for text in mine}
+        mine += [text for text in getattr(seen, kind) if text.partition(":")[0] not in about]
+    into.passed += seen.passed

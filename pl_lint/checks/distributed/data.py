@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 from pl_lint.checks.distributed.fits import Fits
@@ -49,12 +50,13 @@ def _judge_split(listings: Sequence[Listing], fits: Fits, into: Gathering) -> No
 
 
 def _other_samples(listings: Sequence[Listing], steady: bool) -> str:
-    first, last = listings[0], len(listings) - 1
+    first, own = listings[0], set(listings[0].samples)
+    rank = next(rank for rank, one in enumerate(listings) if set(one.samples) != own)
     if not steady:  # the samples themselves are drawn anew each time
-        return f"the {first.stage} data of rank {last} come from another random_split than rank 0's"
-    other = len(set(listings[-1].samples) - set(first.samples))
+        return f"the {first.stage} data of rank {rank} come from another random_split than rank 0's"
+    other = len(set(listings[rank].samples) - own)
     return (
-        f"the {first.stage} data of rank {last} are other samples than those of rank 0: {other} of "
+        f"the {first.stage} data of rank {rank} are other samples than those of rank 0: {other} of "
         f"{len(first.samples)} looked at"
     )
 
@@ -106,7 +108,7 @@ def _judge_stream(listings: Sequence[Listing], fits: Fits, into: Gathering) -> N
     if len(first.samples) < 2 or any(not one.samples for one in listings):
         into.untriggered.append(f"{first.dataset} yields too little to tell the ranks apart")
         return
-    common = set.intersection(*(set(one.samples) for one in listings))
+    ranks, common = _most_in_common([set(one.samples) for one in listings])
     if not common:
         into.passed += 1
         return
@@ -114,10 +116,18 @@ def _judge_stream(listings: Sequence[Listing], fits: Fits, into: Gathering) -> N
         into.undecided.append(f"{first.dataset}: what it yields depends on the seed")
         return
     message = (
-        f"{first.dataset} yields the same samples on every rank: {len(common)} of the first "
-        f"{len(first.samples)} {first.stage} samples are read by all of them"
+        f"{first.dataset} yields the same samples on ranks {ranks[0]} and {ranks[1]}: {common} of "
+        f"the first {len(first.samples)} {first.stage} samples are read by both of them"
     )
     _tell(fits.finding("LTN506", message, first.location or fits.home, SHARE), into)
+
+
+def _most_in_common(ranks: Sequence[set[str]]) -> tuple[tuple[int, int], int]:
+    """The two ranks with most samples in common, and how many: a stream may be shared out between
+    two ranks, whichever number of them there is."""
+    pairs = itertools.combinations(range(len(ranks)), 2)
+    shared = {(one, other): len(ranks[one] & ranks[other]) for one, other in pairs}
+    return max(shared.items(), key=lambda pair: pair[1])
 
 
 def _tell(finding: Finding, into: Gathering) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pl_lint.checks.distributed.fits import Fits, each
@@ -19,16 +19,17 @@ GUARD = "do it where self.trainer.is_global_zero, or in a function with @rank_ze
 
 def judge_effects(fits: Fits, into: Gathering) -> None:
     for kind, judge in (("file", _file), ("append", _appended), ("create", _created)):
-        into.findings += [judge(touch, fits) for touch in _by_all(fits, kind)]
-    for touch in _by_all(fits, "print"):
-        message = f"every rank prints this line: {touch.what!r}"
+        into.findings += [judge(done, fits) for done in _by_several(fits, kind)]
+    for done in _by_several(fits, "print"):
+        touch = done.touch
+        message = f"{done.who(fits)} prints this line: {touch.what!r}"
         note = fits.finding("LTN511", message, touch.location, "self.print(...)")
         into.findings.append(replace(note, status=Status.SUSPECTED))
     _judge_calls(fits, into)
-    for touch in _off_rank_zero(fits):
+    for rank, touch in _off_rank_zero(fits):
         message = (
-            f"{touch.what} on rank 1: there every attribute of the experiment is a function that "
-            "does nothing, and this raises AttributeError or TypeError"
+            f"{touch.what} on rank {rank}: there every attribute of the experiment is a function "
+            "that does nothing, and this raises AttributeError or TypeError"
         )
         into.findings.append(fits.finding("LTN512", message, touch.location, GUARD))
 
@@ -58,49 +59,65 @@ def _uneven(what: str, calls: Sequence[Sequence[Touch]]) -> Location:
     return next(place for place in lines if len({count[place] for count in counts}) > 1)
 
 
-def _file(touch: Touch, fits: Fits) -> Finding:
-    return _written(touch, fits, "they overwrite each other's")
+@dataclass(frozen=True)
+class Done:
+    """What several ranks did at one line."""
+
+    touch: Touch
+    ranks: tuple[int, ...]
+
+    def who(self, fits: Fits) -> str:
+        if len(self.ranks) == len(fits.ranks):
+            return "every rank"
+        return "each of ranks " + " and ".join(map(str, self.ranks))
 
 
-def _appended(touch: Touch, fits: Fits) -> Finding:
+def _file(done: Done, fits: Fits) -> Finding:
+    return _written(done, fits, "they overwrite each other's")
+
+
+def _appended(done: Done, fits: Fits) -> Finding:
     """Nothing is lost at the end of a file, but there is one of each line for every rank. Of a log
     that says when a run begins that may be meant."""
-    found = _written(touch, fits, "it has each line once for every rank, in no certain order")
-    return replace(found, status=Status.SUSPECTED) if touch.hook in SETTING_UP else found
+    found = _written(done, fits, "it has each line once for every rank, in no certain order")
+    return replace(found, status=Status.SUSPECTED) if done.touch.hook in SETTING_UP else found
 
 
-def _created(touch: Touch, fits: Fits) -> Finding:
+def _created(done: Done, fits: Fits) -> Finding:
     """Every rank asked whether there was one, and then made it: the first time only, and whether
     two of them do so at once is chance."""
-    found = _written(touch, fits, "all of them asked first, and found none")
+    found = _written(done, fits, "all of them asked first, and found none")
     return replace(found, status=Status.SUSPECTED)
 
 
-def _written(touch: Touch, fits: Fits, harm: str) -> Finding:
+def _written(done: Done, fits: Fits, harm: str) -> Finding:
+    touch = done.touch
     code = "LTN503" if touch.hook in SETTING_UP else "LTN511"
-    message = f"every rank writes {Path(touch.what).name!r}: {harm}"
+    message = f"{done.who(fits)} writes {Path(touch.what).name!r}: {harm}"
     remedy = "write it in prepare_data, which one process runs" if code == "LTN503" else GUARD
     return fits.finding(code, message, touch.location, remedy)
 
 
-def _by_all(fits: Fits, kind: str) -> Iterator[Touch]:
-    """What every rank did at one line; the same file, or a print with whatever text."""
-    first, *others = (
+def _by_several(fits: Fits, kind: str) -> Iterator[Done]:
+    """What two ranks or more did at one line; the same file, or a print with whatever text. A guard
+    for one rank keeps out all others, and one for some of them is none."""
+    seen = [
         {_key(touch): touch for touch in rank.touches if touch.kind == kind} for rank in fits.ranks
-    )
-    for key, touch in first.items():
-        if all(key in other for other in others):
-            yield touch
+    ]
+    for key in dict.fromkeys(key for mine in seen for key in mine):
+        ranks = tuple(rank for rank, mine in enumerate(seen) if key in mine)
+        if len(ranks) > 1:
+            yield Done(seen[ranks[0]][key], ranks)
 
 
 def _key(touch: Touch) -> tuple[object, ...]:
     return (touch.location, touch.what) if touch.kind == "file" else (touch.location,)
 
 
-def _off_rank_zero(fits: Fits) -> Iterator[Touch]:
+def _off_rank_zero(fits: Fits) -> Iterator[tuple[int, Touch]]:
     seen = set()
-    for rank in fits.ranks[1:]:
-        for touch in rank.touches:
+    for rank, fit in enumerate(fits.ranks):
+        for touch in fit.touches if rank else ():
             if touch.kind == "logger" and touch.location not in seen:
                 seen.add(touch.location)
-                yield touch
+                yield rank, touch

@@ -9,6 +9,7 @@ from pl_lint.checks.distributed.endings import in_setup
 from pl_lint.checks.distributed.fits import Fits, each
 from pl_lint.checks.distributed.values import differing_attributes
 from pl_lint.checks.registry import Gathering
+from pl_lint.checks.sync_dist.sharing import WORLDS
 from pl_lint.facts.ranks import Assigned
 from pl_lint.findings import Finding, Status
 
@@ -45,7 +46,8 @@ def _apart(names: Sequence[str], when: str, fits: Fits) -> Finding:
     later are not synchronised: DDP has hooks on what was trainable when it was set up."""
     late = set(names) <= set(fits.ranks[0].unfrozen)
     frozen = not late and not set(names) & set(fits.ranks[0].trainable)
-    message = f"{_listed(names)}: other values on rank 1 than on rank 0 {when}"
+    rank = _differs_on(fits, "parameters", names[0])
+    message = f"{_listed(names)}: other values on rank {rank} than on rank 0 {when}"
     if late:
         message += "; they were frozen when DDP was set up, which does not synchronise them"
     remedy = "update parameters by gradients of the loss alone, or from gathered values"
@@ -89,14 +91,23 @@ def _different(fits: Fits, kind: str, moment: str) -> list[str]:
     return [name for name in first if any(other.get(name) != first[name] for other in others)]
 
 
+def _differs_on(fits: Fits, kind: str, name: str) -> int:
+    """The first rank whose value differs from rank zero's at any moment."""
+    seen = [[look.get(name) for look in getattr(rank, kind).values()] for rank in fits.ranks]
+    return next(rank for rank, values in enumerate(seen) if values != seen[0])
+
+
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
 
 
 def _judge_unused(fits: Fits, into: Gathering) -> None:
-    """LTN504: plain DDP would have raised in the second step."""
+    """LTN504: plain DDP would have raised in the second step. The fit on more than two ranks is too
+    short to tell: optimizers may take turns."""
     first = fits.ranks[0]
+    if len(fits.ranks) > WORLDS[0]:
+        return
     names = [name for name in first.unused if all(name in rank.unused for rank in fits.ranks)]
     if not names or first.backwards < 2:
         return

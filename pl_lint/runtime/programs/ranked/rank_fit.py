@@ -45,7 +45,8 @@ RUNNING = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def fit_on_ranks(spec: RunSpec, directory: Path, rank: int) -> RankFit:
-    """``options["fit"]``: ``monitors``, the ``[key, mode]`` pairs to keep a best checkpoint for."""
+    """``options["fit"]``: ``monitors``, the ``[key, mode]`` pairs to keep a best checkpoint for;
+    ``epochs`` and ``batches`` by stage, where they are not the usual."""
     splits: list[Split] = []
     with MetricTap().installed() as tap, noted_splits(splits):
         fit = Fit(fresh(spec), tap, directory, rank)
@@ -80,6 +81,11 @@ class Fit:
     def __post_init__(self) -> None:
         self.recorder = RankRecorder(self.subject.namespace, self.tap, self.sizes)
 
+    @property
+    def batches(self) -> Mapping[str, int]:
+        found: Mapping[str, int] = self.subject.spec.options["fit"].get("batches", BATCHES)
+        return found
+
     def run(self) -> None:
         try:
             with (
@@ -99,14 +105,15 @@ class Fit:
         """The preparation is watched below the kit's own wrapper, which skips what was done."""
         self.preparation.watch(self.subject.supply.owner)
         share = Share(self.rank, self.subject.spec.world.ranks)
-        for stage, batches in BATCHES.items():
+        for stage, batches in self.batches.items():
             if stage in self.subject.stages:
                 self.sizes[stage] = deal_training(
                     self.subject, stage, batches, share, self.listings
                 )
 
     def _trainer(self) -> Any:
-        monitors = self.subject.spec.options["fit"].get("monitors", [])
+        options = self.subject.spec.options["fit"]
+        monitors = options.get("monitors", [])
         trainer = make_trainer(
             self.subject,
             self.directory,
@@ -115,10 +122,10 @@ class Fit:
                 *_best_keepers(self.subject.namespace, monitors, self.directory),
                 self._witness(),
             ],
-            max_epochs=EPOCHS,
+            max_epochs=options.get("epochs", EPOCHS),
             num_sanity_val_steps=0,
-            limit_train_batches=BATCHES["train"],
-            limit_val_batches=BATCHES["validate"],
+            limit_train_batches=self.batches["train"],
+            limit_val_batches=self.batches["validate"],
         )
         if self.rank:
             off_rank_zero(trainer.loggers, self.touches)
