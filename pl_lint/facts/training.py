@@ -105,7 +105,7 @@ class OptimizerStory:
     """One optimizer over a fit: its steps, those made inside ``training_step`` while Lightning was
     making one, and those whose gradients had grown over several steps. ``rates`` is the learning
     rate of its first group at every step; ``strangers`` counts its tensors that are no parameter of
-    the module."""
+    the module; ``parts`` are the attributes of the module whose parameters it holds."""
 
     name: str
     steps: int
@@ -115,6 +115,31 @@ class OptimizerStory:
     strangers: int = 0
     held: int = 0
     maximize: bool = False
+    parts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Parameters that two optimizers hold, by the numbers of these: in how many batches both of
+    them moved one. ``whole`` says that one of the two holds all that any optimizer holds, and the
+    other one only a part of it."""
+
+    first: int
+    second: int
+    parameters: tuple[str, ...]
+    batches: int
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Tainted:
+    """Steps of an optimizer on gradients into which a backward pass had gone that belonged to the
+    step of another one (``by``)."""
+
+    optimizer: int
+    by: int
+    steps: int
+    parameters: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -123,7 +148,7 @@ class TrainingStory:
 
     ``negated`` is the standard error that the loss is the negative of, ``from_batch`` whether its
     target is a tensor of the batch. ``predicting`` are the submodules that ``forward`` or
-    ``predict_step`` names."""
+    ``predict_step`` names. ``configured`` is where ``configure_optimizers`` begins."""
 
     automatic: bool = True
     batches: int = 0
@@ -138,6 +163,9 @@ class TrainingStory:
     unregistered: tuple[Unregistered, ...] = ()
     kept: tuple[Kept, ...] = ()
     optimizers: tuple[OptimizerStory, ...] = ()
+    overlaps: tuple[Overlap, ...] = ()
+    tainted: tuple[Tainted, ...] = ()
+    configured: Location | None = None
     hook_calls: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -38,16 +38,24 @@ NEVER_ZEROED = Mistake(
     gone at any time since its last step. Accumulation over some batches is no mistake: there they
     are gone after each step.
 
+    Where there are several optimizers, it also follows every backward pass to the parameters that
+    it fills. A pass that one optimizer has stepped with, and that came through the layers of
+    another one on its way, must be gone before that one steps: the loss of a generator fills the
+    gradients of its discriminator. Losses that add up in an encoder are no mistake.
+
     Why is this bad
     ---------------
     Each step is made with the sum of all batches so far: 1, 2, 3, 4 times too large, and in a
-    direction that is long out of date.
+    direction that is long out of date. With another optimizer's gradients in it a step goes where
+    the other loss wants it: a discriminator learns to be fooled.
 
     Use instead
     -----------
         optimizer.zero_grad()
         self.manual_backward(loss)
         optimizer.step()
+
+    in this order, for each optimizer, with nothing between zero_grad and backward.
 
     References
     ----------

@@ -8,6 +8,7 @@ from pl_lint.checks.training.hooks import judge_hooks
 from pl_lint.checks.training.keeping import judge_kept
 from pl_lint.checks.training.modes import judge_modes
 from pl_lint.checks.training.reach import judge_parameters
+from pl_lint.checks.training.sharing import judge_sharing
 from pl_lint.checks.training.steps import judge_steps
 from pl_lint.checks.training.view import View
 
@@ -17,12 +18,13 @@ def training(runs: Runs) -> Result:
     """What ought to learn learns, and nothing else gets into it.
 
     What it promises:
-    Gradients reach every trainable parameter, it is in an optimizer, and it moves. The optimizer
-    makes one step for a batch, on gradients that were zeroed since its last step. Layers are
-    trained in training mode, from the first epoch to the last. No list that nobody shortens grows
-    from batch to batch. The prediction of
-    a sample does not depend on the other samples of its batch. The loss of one batch falls when it
-    is trained on again and again. A method that looks like a hook is called.
+    Gradients reach every trainable parameter, it is in an optimizer, and it moves; no two
+    optimizers move it in the same batch. The optimizer makes one step for a batch, on gradients
+    that were zeroed since its last step, and that are those of its own loss. Layers are trained in
+    training mode, from the first epoch to the last. No list that nobody shortens grows from batch
+    to batch. The prediction of a sample does not depend on the other samples of its batch. The loss
+    of one batch falls when it is trained on again and again. A method that looks like a hook is
+    called.
 
     How it is judged:
     A two-epoch fit is watched where all training passes through, whoever calls it: every backward,
@@ -33,7 +35,8 @@ def training(runs: Runs) -> Result:
 
     What it finds:
     Parameters that no optimizer has (LTN713), layers in a plain list (LTN655), a second step for
-    each batch (LTN705), gradients that are never zeroed (LTN707), steps without a loss (LTN718),
+    each batch (LTN705), gradients that are never zeroed, or that the loss of another optimizer left
+    behind (LTN707), steps without a loss (LTN718),
     layers trained in evaluation mode (LTN714), modes that a hook leaves behind (LTN715), lists that
     grow (LTN719), graphs kept alive (LTN129), hooks that nobody calls (LTN702). What has no code of
     its own carries the name of this check: gradients that are cut off, samples that see each other,
@@ -56,6 +59,7 @@ def training(runs: Runs) -> Result:
     for judge in (
         judge_parameters,
         judge_steps,
+        judge_sharing,
         judge_modes,
         judge_kept,
         judge_one_batch,

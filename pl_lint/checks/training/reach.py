@@ -32,7 +32,6 @@ def judge_parameters(view: View, into: Gathering) -> None:
     if not moved:
         into.untriggered.append("no parameter moved in this fit")
     _name_unregistered(view, into)
-    _name_shared(view, into)
     if not view.story.backwards or not any(each.steps for each in view.story.optimizers):
         return  # that nothing moves is then said where steps are judged
     if _nothing_has_a_gradient(view, into):
@@ -194,12 +193,6 @@ def _name_unregistered(view: View, into: Gathering) -> None:
         )
         remedy = "keep layers in nn.ModuleList or nn.ModuleDict, parameters in nn.ParameterList"
         into.findings.append(view.found("LTN655", text, view.place(lost.attribute), remedy))
-
-
-def _name_shared(view: View, into: Gathering) -> None:
-    shared = [story.name for story in view.story.parameters if story.optimizers > 1]
-    for block, members in blocks(shared, (story.name for story in view.story.parameters)):
-        into.notes.append(f"{in_words(block, members)} is in more than one optimizer")
 
 
 # --- was it on purpose? ---------------------------------------------------------------------------

@@ -10,6 +10,9 @@ from pl_lint.facts.records import FitRecord, TrainingRecord
 from pl_lint.facts.training import TrainingStory
 from pl_lint.findings import Finding, Location, Status
 
+NAMED = 3
+"""Submodules that are named of one optimizer."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -32,6 +35,22 @@ class View:
             if found is not None:
                 return found
         return Location(self.case.path, self.case.line)
+
+    def optimizer(self, number: int) -> str:
+        """``the Adam of self.generator``: there may be several Adams."""
+        story = self.story.optimizers[number]
+        parts = [f"self.{part}" for part in story.parts]
+        if not parts:
+            return f"the {story.name}"
+        if len(parts) > NAMED:
+            parts = [*parts[: NAMED - 1], f"{len(parts) - NAMED + 1} others"]
+        *most, last = parts
+        return f"the {story.name} of {' and '.join([', '.join(most), last] if most else [last])}"
+
+    @property
+    def configured(self) -> Location:
+        """Where the optimizers are made."""
+        return self.story.configured or Location(self.case.path, self.case.line)
 
     def found(
         self,

@@ -15,7 +15,7 @@ from pl_lint.runtime.watching.trained.cuts import tensors_in
 from pl_lint.runtime.watching.trained.gradients import GradientDiary
 from pl_lint.runtime.watching.trained.keeping import Measure, kept, measured, unregistered
 from pl_lint.runtime.watching.trained.methods import mentioned_from
-from pl_lint.runtime.watching.trained.modes import ModeDiary
+from pl_lint.runtime.watching.trained.modes import ModeDiary, own_method
 
 # Losses that are the better the smaller they are, as nodes of the graph.
 _ERRORS = (
@@ -47,6 +47,7 @@ class TrainingDiary:
         self.gradients = GradientDiary(self.module)
         self.modes = ModeDiary(self.module)
         self.gradients.in_training_step = lambda: "training_step" in self.modes.running
+        self.gradients.rivals.batch = lambda: self.modes.batch
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -73,6 +74,9 @@ class TrainingDiary:
             unregistered=tuple(unregistered(self.module, optimized)),
             kept=tuple(kept(self.module, self.batches, self.epochs)),
             optimizers=self.gradients.optimizers(),
+            overlaps=self.gradients.rivals.overlaps(),
+            tainted=self.gradients.rivals.tainted(),
+            configured=own_method(self.module, "configure_optimizers"),
             hook_calls=self.modes.hook_calls,
         )
 

@@ -28,6 +28,7 @@ from pl_lint.facts.training import (
     OptimizerStory,
     ParameterStory,
 )
+from pl_lint.runtime.watching.trained.rivals import RivalDiary
 
 _ENOUGH = 100.0
 """A push of so many roundings moves a parameter whatever the optimizer makes of it; more need not
@@ -73,7 +74,11 @@ class GradientDiary:
     stepped: dict[int, _Stepped] = field(default_factory=dict)
     active: bool = False
     in_training_step: Callable[[], bool] = lambda: False
+    rivals: RivalDiary = field(init=False)
     _before: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rivals = RivalDiary(self.module)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -102,6 +107,7 @@ class GradientDiary:
 
     def _of(self, optimizer: torch.optim.Optimizer) -> _Stepped:
         # It is kept alive here, so that its id stays its own.
+        self.rivals.meet(optimizer)
         return self.stepped.setdefault(id(optimizer), _Stepped(optimizer))
 
     def _watched_backward(self, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -110,6 +116,8 @@ class GradientDiary:
             if not self.active:
                 return original(*args, **kwargs)
             self._look_for_zeroed()
+            tensors = args[0] if args else kwargs.get("tensors", ())
+            self.rivals.before_backward(tensors, kwargs.get("inputs"))
             answer = original(*args, **kwargs)
             self.backwards += 1
             for each in self.stepped.values():
@@ -125,6 +133,7 @@ class GradientDiary:
             answer = original(*args, **kwargs)
             if self.active:
                 self._look_for_zeroed()
+                self.rivals.look_for_zeroed()
             return answer
 
         return zero_grad
@@ -149,10 +158,12 @@ class GradientDiary:
             # but the user's code does.
             each.nested += each.depth > 0 and self.in_training_step()
             each.depth += 1
+            self.rivals.before_step(optimizer)
 
     def _after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         if not self.active:
             return
+        self.rivals.after_step(optimizer)
         each = self._of(optimizer)
         each.depth -= 1
         each.unzeroed += each.steps > 0 and each.backwards > 0 and not each.zeroed
@@ -199,12 +210,13 @@ class GradientDiary:
         return before is None or not torch.equal(before, parameter.detach())
 
     def optimizers(self) -> tuple[OptimizerStory, ...]:
-        own = {id(parameter) for parameter in self.module.parameters()}
+        own = {id(parameter): name for name, parameter in self.module.named_parameters()}
         return tuple(_story(each, own) for each in self.stepped.values())
 
 
-def _story(each: _Stepped, own: set[int]) -> OptimizerStory:
+def _story(each: _Stepped, own: dict[int, str]) -> OptimizerStory:
     held = [parameter for parameter, _ in each.parameters()]
+    names = [own[id(parameter)] for parameter in held if id(parameter) in own]
     return OptimizerStory(
         name=type(each.optimizer).__name__,
         steps=each.steps,
@@ -214,6 +226,7 @@ def _story(each: _Stepped, own: set[int]) -> OptimizerStory:
         strangers=sum(id(parameter) not in own for parameter in held),
         held=len(held),
         maximize=any(bool(group.get("maximize")) for group in each.optimizer.param_groups),
+        parts=tuple(dict.fromkeys(name.partition(".")[0] for name in names)),
     )
 
 
