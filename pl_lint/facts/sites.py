@@ -132,6 +132,31 @@ class AssignmentSite:
     guards: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class ReachSite:
+    """``owner.attribute = value`` on something that is not the class itself, in a class that
+    Lightning calls: ``self.trainer.datamodule.dataset.level = 3``. ``receiver`` is the text before
+    the last dot."""
+
+    receiver: str
+    attribute: str
+    owner: str
+    hook: str
+    stage: Stage | None
+    location: Location
+
+
+@dataclass(frozen=True)
+class GlobalSite:
+    """A ``global`` statement in a method of a class that Lightning calls."""
+
+    names: tuple[str, ...]
+    owner: str
+    hook: str
+    stage: Stage | None
+    location: Location
+
+
 # --- metrics --------------------------------------------------------------------------------------
 
 
@@ -226,12 +251,24 @@ class SchedulerSite:
 
 
 @dataclass(frozen=True)
+class ParameterSite:
+    """A parameter of ``__init__``: its annotation as written, what it is left at, and the
+    attributes that it is stored under as it is (``self.net = net``)."""
+
+    name: str
+    annotation: str = ""
+    default: Value = UNKNOWN
+    attributes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class HyperparameterSite:
     """The parameters of ``__init__`` and whether they are saved."""
 
     parameters: tuple[str, ...]
     saved: bool
     location: Location
+    details: tuple[ParameterSite, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -285,7 +322,7 @@ class MonitorSite:
     """Something that watches a logged key: a callback, or a scheduler's configuration.
 
     ``modules`` are the classes that are trained with it, or else those that its file knows; empty
-    where there are none.
+    where there are none. ``lightning`` is the newest version that the code around it admits.
     """
 
     watcher: str
@@ -296,6 +333,7 @@ class MonitorSite:
     auto_insert_metric_name: Value = YES
     every_n_train_steps: Value = ABSENT
     modules: tuple[str, ...] = ()
+    lightning: str = ""
 
 
 @dataclass(frozen=True)
@@ -326,7 +364,8 @@ class TrainerCall:
 
     ``scope`` names the function; ``model`` and ``ckpt_path`` are Known(None) where left out.
     ``monitored``: the trainer has a ModelCheckpoint that watches a key. ``reloaded``: the model
-    was given other weights before by ``load_state_dict``.
+    was given other weights before by ``load_state_dict`` or comes from ``load_from_checkpoint``
+    (``from_checkpoint``).
     """
 
     method: Literal["fit", "validate", "test", "predict"]
@@ -338,6 +377,7 @@ class TrainerCall:
     monitored: bool
     location: Location
     reloaded: bool = False
+    from_checkpoint: bool = False
 
 
 @dataclass(frozen=True)
@@ -379,6 +419,8 @@ class ProjectFacts:
     calls: tuple[CallSite, ...] = ()
     seeds: tuple[SeedSite, ...] = ()
     splits: tuple[SplitSite, ...] = ()
+    reaches: tuple[ReachSite, ...] = ()
+    globals: tuple[GlobalSite, ...] = ()
     cases: tuple[CaseSite, ...] = ()
 
     def modules(self) -> tuple[ClassFacts, ...]:

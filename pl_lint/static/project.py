@@ -14,12 +14,14 @@ from pl_lint.facts.sites import (
     CaseSite,
     ClassFacts,
     DeviceSite,
+    GlobalSite,
     HyperparameterSite,
     ListSite,
     LogSite,
     MetricUse,
     MonitorSite,
     ProjectFacts,
+    ReachSite,
     SchedulerSite,
     SeedSite,
     SplitSite,
@@ -58,13 +60,15 @@ def gather(
         interpret_file(module, project, shared, skip)
     return ProjectFacts(
         classes=tuple(names_used.marked(one) for one in classes),
-        monitors=tuple(_linked(shared, project, found)),
+        monitors=tuple(_linked(shared, project, found, versions)),
         stray_logs=shared.all(StrayLog),
         trainers=shared.all(TrainerSite),
         trainer_calls=shared.all(TrainerCall),
         calls=shared.all(CallSite),
         seeds=shared.all(SeedSite),
         splits=shared.all(SplitSite),
+        reaches=shared.all(ReachSite),
+        globals=shared.all(GlobalSite),
         cases=shared.all(CaseSite),
     )
 
@@ -89,7 +93,7 @@ def _facts(
 
 
 def _linked(
-    shared: Recorder, project: Project, found: Sequence[LightningClass]
+    shared: Recorder, project: Project, found: Sequence[LightningClass], versions: Versions
 ) -> Iterator[MonitorSite]:
     """The watchers with the classes that they are trained with.
 
@@ -105,7 +109,8 @@ def _linked(
             seen = _visible(files[monitor.location.path], project) & modules
             models = {info.qualified for info in seen}
         known = tuple(sorted(models)) if "" not in models else ()
-        yield monitor if monitor.modules else replace(monitor, modules=known)
+        newest = versions.newest(monitor.location.path)
+        yield replace(monitor, modules=monitor.modules or known, lightning=newest)
 
 
 def _visible(module: Module, project: Project) -> set[ClassInfo]:

@@ -107,3 +107,42 @@ def test_assignments_to_the_module():
     total, count = owner.assignments
     assert (total.attribute, total.augmented) == ("total", False)
     assert (count.attribute, count.augmented, count.hook) == ("count", True, "training_step")
+
+
+def test_assignments_to_something_else():
+    (site,) = facts("self.trainer.datamodule.data.level = 1").reaches
+    assert (site.receiver, site.attribute) == ("self.trainer.datamodule.data", "level")
+
+
+def test_global_statements():
+    (site,) = facts("global seen\nseen = 1").globals
+    assert (site.names, site.hook) == (("seen",), "training_step")
+
+
+def test_to_build_a_project_s_module_is_to_build_a_module():
+    site = only("Model(3)", "lightning.pytorch.LightningModule")
+    assert site.name == "lightning.pytorch.LightningModule"
+
+
+def test_what_a_checkpoint_gives_is_known_to_be_loaded():
+    built, loaded = facts(
+        "pl.Trainer().fit(Model())\npl.Trainer().fit(Model.load_from_checkpoint('a.ckpt'))"
+    ).trainer_calls
+    assert built.model == loaded.model == "model.Model"
+    assert (built.from_checkpoint, loaded.from_checkpoint) == (False, True)
+
+
+def test_parameters_with_what_is_written_about_them():
+    text = """
+import pytorch_lightning as pl
+
+class Model(pl.LightningModule):
+    def __init__(self, net: nn.Module, *, lr: float = 0.1):
+        self.net = net
+"""
+    source = SourceFile("model.py", text, ast.parse(text), Suppressions(text))
+    (owner,) = gather([source], Config()).classes
+    assert owner.hyperparameters is not None
+    net, lr = owner.hyperparameters.details
+    assert (net.name, net.annotation, net.attributes) == ("net", "nn.Module", ("net",))
+    assert (lr.annotation, lr.default, lr.attributes) == ("float", Known(0.1), ())

@@ -342,11 +342,13 @@ def _inherited(
 def _of_class(
     context: Context, receiver: LocalClass, name: str, arguments: Arguments, frame: Frame
 ) -> Abstract:
-    """``Base.method(self, ...)`` and static methods."""
+    """``Base.method(self, ...)``, static methods, and what Lightning makes of a checkpoint."""
     for info in context.project.ancestors(receiver.info):
         if isinstance(info, ClassInfo) and name in info.methods:
             inner = Frame(info.module, {}, info, depth=frame.depth + 1)
             return _follow(context, info.methods[name], inner, arguments, None)
+    if name == "load_from_checkpoint":
+        return Instance(receiver.info.qualified, complete=False, label=scripts.LOADED)
     return NOTHING
 
 

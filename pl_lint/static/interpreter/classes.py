@@ -16,9 +16,11 @@ from pl_lint.facts.sites import (
     LogSite,
     MethodSite,
     MetricUse,
+    ParameterSite,
     SchedulerSite,
     Stage,
 )
+from pl_lint.facts.values import UNKNOWN, Known
 from pl_lint.findings import Location
 from pl_lint.static.interpreter import lookup, metrics, schedulers
 from pl_lint.static.interpreter.abstract import Const
@@ -246,5 +248,35 @@ def _hyperparameters(found: LightningClass, recorder: Recorder) -> Hyperparamete
         return None
     names = [p.arg for p in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)][1:]
     return HyperparameterSite(
-        tuple(names), recorder.saves_hyperparameters, _signature(found.info, node)
+        tuple(names),
+        recorder.saves_hyperparameters,
+        _signature(found.info, node),
+        tuple(_parameters(node)),
     )
+
+
+def _parameters(node: FunctionNode) -> Iterator[ParameterSite]:
+    """The parameters after ``self`` with what is written about them."""
+    positional = [*node.args.posonlyargs, *node.args.args]
+    left_out = [None] * (len(positional) - len(node.args.defaults))
+    defaults = [*left_out, *node.args.defaults, *node.args.kw_defaults]
+    stored = dict(_stored(node))
+    pairs = zip((*positional, *node.args.kwonlyargs), defaults, strict=True)
+    for parameter, default in tuple(pairs)[1:]:
+        constant = isinstance(default, ast.Constant)
+        yield ParameterSite(
+            name=parameter.arg,
+            annotation=ast.unparse(parameter.annotation) if parameter.annotation else "",
+            default=Known(default.value) if constant else UNKNOWN,  # type: ignore[union-attr]
+            attributes=tuple(a for a, name in stored.items() if name == parameter.arg),
+        )
+
+
+def _stored(node: FunctionNode) -> Iterator[tuple[str, str]]:
+    """``self.attribute = parameter``, wherever it stands in ``__init__``."""
+    for part in ast.walk(node):
+        if isinstance(part, (ast.Assign, ast.AnnAssign)) and isinstance(part.value, ast.Name):
+            for target in part.targets if isinstance(part, ast.Assign) else (part.target,):
+                text = dotted(target) or ""
+                if text.startswith("self.") and text.count(".") == 1:
+                    yield text.removeprefix("self."), part.value.id

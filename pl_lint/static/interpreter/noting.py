@@ -11,7 +11,7 @@ import ast
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import AssignmentSite, CallSite
+from pl_lint.facts.sites import AssignmentSite, CallSite, GlobalSite, ReachSite
 from pl_lint.static.interpreter import outside
 from pl_lint.static.interpreter.abstract import (
     Abstract,
@@ -27,6 +27,9 @@ from pl_lint.static.interpreter.abstract import (
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.names import dotted
+
+BUILT = ("LightningModule", "LightningDataModule")
+"""Kinds of classes whose making is a call of the kind, whatever the class is called."""
 
 
 def note_method(
@@ -52,10 +55,22 @@ def note_function(
 ) -> None:
     """``name(...)``, if a rule asks for it."""
     for option in options(callee):
-        if isinstance(option, Reference) and context.recorder.watched.wants(
-            name := _spelled(option.name)
-        ):
+        name = _called(context, option)
+        if name and context.recorder.watched.wants(name):
             _add(context, name, None, arguments, node, frame)
+
+
+def _called(context: Context, callee: Abstract) -> str:
+    """What a call is to Lightning: to build a project's own module is to build a LightningModule,
+    with arguments of its own."""
+    match callee:
+        case Reference(name):
+            return _spelled(name)
+        case LocalClass(info):
+            bases = (base for base in context.project.ancestors(info) if isinstance(base, str))
+            kinds = filter(None, map(lightning.kind_of, bases))
+            return next((f"lightning.pytorch.{kind}" for kind in kinds if kind in BUILT), "")
+    return ""
 
 
 def _name_of(receiver: Abstract) -> str:
@@ -122,6 +137,7 @@ def note_assignment(
     if not context.owner or not isinstance(target, ast.Attribute):
         return
     if not isinstance(context.evaluate(target.value, frame), Self):
+        _note_reach(context, target, frame)
         return
     context.recorder.add(
         AssignmentSite(
@@ -136,3 +152,33 @@ def note_assignment(
             location=context.location(target, frame),
         )
     )
+
+
+def _note_reach(context: Context, target: ast.Attribute, frame: Frame) -> None:
+    """``something.else.x = value``."""
+    receiver = dotted(target.value)
+    if receiver is not None:
+        context.recorder.add(
+            ReachSite(
+                receiver=receiver,
+                attribute=target.attr,
+                owner=context.owner,
+                hook=context.hook.name,
+                stage=context.hook.stage,
+                location=context.location(target, frame),
+            )
+        )
+
+
+def note_global(context: Context, node: ast.Global, frame: Frame) -> None:
+    """``global name`` in a class that Lightning calls."""
+    if context.owner:
+        context.recorder.add(
+            GlobalSite(
+                names=tuple(node.names),
+                owner=context.owner,
+                hook=context.hook.name,
+                stage=context.hook.stage,
+                location=context.location(node, frame),
+            )
+        )

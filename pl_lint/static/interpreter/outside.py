@@ -58,6 +58,8 @@ SAME_VALUE = frozenset(
         "torch.Tensor",
     ]
 )
+MAKERS = {"numpy.random.default_rng": "numpy.random.Generator"}
+"""Functions from outside that make an object, by its class."""
 MAPPINGS = frozenset(
     [
         "builtins.dict",
@@ -126,6 +128,8 @@ def _other(context: Context, name: str, arguments: Arguments) -> Abstract:
     if name.startswith(NAMED_FUNCTIONS):
         return Opaque(called(name, pairs(arguments), origins))
     last = name.rpartition(".")[2]
+    if name in MAKERS:
+        return Instance(MAKERS[name], pairs(arguments), arguments.complete)
     if last[:1].isupper():
         return Instance(name, pairs(arguments), arguments.complete)
     return Opaque(derived(TELLING.get(last, "call"), origins))

@@ -52,6 +52,8 @@ class Trainer:
 
 RELOADED = "reloaded"
 """The label of a model whose weights were loaded into it."""
+LOADED = "from a checkpoint"
+"""The label of a model that ``load_from_checkpoint`` made."""
 WATCHERS = (lightning.MODEL_CHECKPOINT, lightning.EARLY_STOPPING)
 SEED = {
     "torch.utils.data.random_split": "generator",
@@ -221,6 +223,7 @@ def method(
             monitored=trainer.monitored,
             location=context.location(node, frame),
             reloaded=any(map(_is_reloaded, given)),
+            from_checkpoint=all(map(_is_loaded, given)),
         )
     )
     if name == "fit":
@@ -236,7 +239,11 @@ def _link(context: Context, trainer: Trainer, models: Iterable[str]) -> None:
 
 
 def _is_reloaded(model: Abstract) -> bool:
-    return isinstance(model, Instance) and model.label == RELOADED
+    return isinstance(model, Instance) and model.label in (RELOADED, LOADED)
+
+
+def _is_loaded(model: Abstract) -> bool:
+    return isinstance(model, Instance) and model.label == LOADED
 
 
 def class_name(value: Abstract | None) -> str:

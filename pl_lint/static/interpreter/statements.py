@@ -250,6 +250,11 @@ def _assert(context: Context, node: ast.Assert, frame: Frame) -> bool:
     return True
 
 
+def _global(context: Context, node: ast.Global, frame: Frame) -> bool:
+    noting.note_global(context, node, frame)
+    return True
+
+
 STATEMENTS: Table[type[ast.stmt], Callable[..., bool]] = {
     ast.Expr: _expression,
     ast.Assign: _assign,
@@ -260,6 +265,7 @@ STATEMENTS: Table[type[ast.stmt], Callable[..., bool]] = {
     ast.Continue: _stop,
     ast.Raise: _raise,
     ast.Assert: _assert,
+    ast.Global: _global,
     ast.Delete: _delete,
     ast.FunctionDef: _function,
     ast.AsyncFunctionDef: _function,
