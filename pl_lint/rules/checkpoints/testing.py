@@ -1,0 +1,152 @@
+"""Which weights are tested."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts.sites import ProjectFacts, TrainerCall
+from pl_lint.facts.values import must_be
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.registry import Rule, rule
+
+
+@rule(
+    "LTN317",
+    "last-weights-tested",
+    rows=("CKP17",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="if the best checkpoint is what you mean to report",
+)
+def last_weights_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """After fit, the last weights are tested although a ModelCheckpoint kept the best ones.
+
+    What it does
+    ------------
+    Finds `trainer.test(model, ...)` or `trainer.validate(model, ...)` without `ckpt_path` after
+    `trainer.fit` of the same model in the same function, where the Trainer has a ModelCheckpoint
+    with a monitor.
+
+    Why is this bad
+    ---------------
+    With a model given, Lightning takes its current weights: those of the last epoch. In one run
+    -2.114 was reported where the best checkpoint had -1.314. Only without a model does Lightning
+    use the best checkpoint by itself, and say so.
+
+    Example
+    -------
+        trainer.fit(model, datamodule=data)
+        trainer.test(model, datamodule=data)
+
+    Use instead
+    -----------
+        trainer.fit(model, datamodule=data)
+        trainer.test(model, datamodule=data, ckpt_path="best")
+
+    When to ignore
+    --------------
+    Where the last weights are what you report.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/evaluation_intermediate.html
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/2046
+    """
+    for call in facts.trainer_calls:
+        if call.method in ("test", "validate") and _after_fit(facts, call):
+            yield self.finding(
+                call.location,
+                f"trainer.{call.method} with a model takes its last weights, not those of the "
+                "best checkpoint",
+                remedy='add ckpt_path="best"',
+                subject=call.model.rpartition(".")[2],
+            )
+
+
+def _best_is_tested(facts: ProjectFacts, call: TrainerCall) -> bool:
+    """Whether the same function also runs a checkpoint: then the last weights are meant."""
+    return any(
+        (other.method, other.scope, other.trainer) == (call.method, call.scope, call.trainer)
+        and not must_be(other.ckpt_path, None)
+        for other in facts.trainer_calls
+    )
+
+
+def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
+    if not (call.passes_model and call.model and call.monitored and must_be(call.ckpt_path, None)):
+        return False
+    if _best_is_tested(facts, call):
+        return False
+    return any(
+        other.method == "fit"
+        and (other.scope, other.trainer, other.model) == (call.scope, call.trainer, call.model)
+        and other.reloaded == call.reloaded
+        and other.location < call.location
+        for other in facts.trainer_calls
+    )
+
+
+@rule(
+    "LTN318",
+    "untrained-module-tested",
+    rows=("CKP18",),
+    status=Status.SUSPECTED,
+    condition="unless its weights come from elsewhere, such as a pretrained network in __init__",
+)
+def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A module is tested as it was built: nothing in this file has trained it or loaded weights.
+
+    What it does
+    ------------
+    Finds `trainer.test(model, ...)` without `ckpt_path` for a module that was built by calling its
+    class, in a file in which no `trainer.fit` trains such a module and no weights are loaded into
+    it.
+
+    Why is this bad
+    ---------------
+    The table then shows what random weights score. Nothing says so: `trainer.test` takes any
+    module. It happens when training and testing were split into two scripts.
+
+    Example
+    -------
+        model = LitModel()
+        trainer = L.Trainer()
+        trainer.test(model, datamodule=data)
+
+    Use instead
+    -----------
+        trainer.test(model, datamodule=data, ckpt_path="checkpoints/best.ckpt")
+
+    When to ignore
+    --------------
+    Where the module loads trained weights when it is built, or the untrained score is what you
+    want to know.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/evaluation_intermediate.html
+    """
+    for call in facts.trainer_calls:
+        if call.method == "test" and _is_untrained(facts, call):
+            yield self.finding(
+                call.location,
+                "trainer.test takes the module as it was built: nothing in this file has trained "
+                "it or loaded weights into it",
+                remedy="add ckpt_path=, or build it with load_from_checkpoint",
+                subject=call.model.rpartition(".")[2],
+            )
+
+
+def _is_untrained(facts: ProjectFacts, call: TrainerCall) -> bool:
+    """What another function of the file fits may be the same object; so may what a function that
+    takes any module fits, wherever it stands."""
+    if not (call.passes_model and call.model and must_be(call.ckpt_path, None)) or call.reloaded:
+        return False
+    return not any(
+        other.method == "fit"
+        and (
+            not other.model
+            or (other.location.path, other.model) == (call.location.path, call.model)
+        )
+        for other in facts.trainer_calls
+    )

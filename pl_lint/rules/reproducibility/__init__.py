@@ -1,0 +1,1 @@
+"""Whether the same code gives the same numbers again."""
