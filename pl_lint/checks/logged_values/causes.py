@@ -127,7 +127,7 @@ def _averaged_values(moved: Moved) -> Iterator[Cause]:
         "LTN103",
         f"the mean of {count} per-batch values, weighted by batch size, is {shown(used)}",
         "log a torchmetrics object, or accumulate over the epoch and compute once at its end; if "
-        f"it is meant to compare the samples of a batch (a contrastive loss), declare it: {DECLARE}",
+        f"it is meant to compare the samples of a batch (contrastive), declare it: {DECLARE}",
     )
 
 

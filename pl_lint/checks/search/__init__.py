@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import replace
 
 from pl_lint.checks.logged_values.own_batches import as_served
@@ -13,14 +13,24 @@ from pl_lint.checks.search.judging import is_cut_off, judge_searched
 from pl_lint.checks.search.words import smallest_in_words
 from pl_lint.checks.sync_dist.sharing import TRUNCATION
 from pl_lint.checks.sync_dist.worlds import judge_worlds
-from pl_lint.facts.events import TIME_LIMIT
+from pl_lint.checks.values.randomness import random_part
+from pl_lint.facts.events import TIME_LIMIT, USUAL
 from pl_lint.facts.records import SearchRecord
 from pl_lint.facts.searches import TEST, VALIDATE
 from pl_lint.findings import Finding, Location
 
 
+def _judge_alone(record: SearchRecord, runs: Runs, into: Gathering, random: Set[str]) -> None:
+    """What lies in one process."""
+    for searched in record.searched:
+        before = len(into.findings)
+        judge_searched(searched, record.recipe, runs.case(), into, random)
+        if searched.program in (VALIDATE, TEST):
+            into.findings[before:] = as_served(into.findings[before:], searched.program, runs)
+
+
 def _with_ranks(
-    record: SearchRecord, on_ranks: SearchRecord, runs: Runs, into: Gathering
+    record: SearchRecord, on_ranks: SearchRecord, runs: Runs, into: Gathering, random: Set[str]
 ) -> SearchRecord:
     """What lies on ranks and not in one process, where ranks can be compared at all. A key that
     ``sync-dist`` reports is its business; here it is told in which smallest run it lies."""
@@ -37,8 +47,21 @@ def _with_ranks(
         into.notes += [smallest_in_words(one) for one in lying if one.lie and one.lie.key in known]
         new = tuple(one for one in lying if one.lie and one.lie.key not in known)
         where = f"{searched.program} on ranks"
-        judge_searched(replace(searched, program=where, smallest=new), None, runs.case(), into)
+        new_ones = replace(searched, program=where, smallest=new)
+        judge_searched(new_ones, None, runs.case(), into, random)
     return replace(record, searched=(*record.searched, *on_ranks.searched))
+
+
+def _random_keys(record: SearchRecord, runs: Runs) -> set[str]:
+    """The keys that chance decides: those that moved in a search, and those that another seed moves
+    in an evaluation of many samples. An accuracy of four samples is often the same by chance."""
+    case = runs.case()
+    random = {key for searched in record.searched for key in searched.unsteady}
+    for stage in {"validate", "test"} & set(case.stages):
+        passes = {done.batching.label: done for done in runs.rebatched(stage).passes}
+        names = passes[USUAL].values if USUAL in passes else ()
+        random |= {name for name in names if random_part(name, passes, case)}
+    return random
 
 
 def _reported(runs: Runs) -> set[str]:
@@ -93,9 +116,9 @@ def search(runs: Runs) -> Result:
     `sync-dist`: the smallest run is then a note. So is a batch so short that it makes no number.
 
     When it passes:
-    Only if a logged value depends on the data: its truths over different samples differ. The result
-    says how many runs were searched; `--pl-examples N` draws more. The same runs are drawn each
-    time.
+    Only if a logged value depends on the data, and not on chance: its truths over different samples
+    differ, and another seed does not move it. The result says how many runs were searched;
+    `--pl-examples N` draws more. The same runs are drawn each time.
     """
     case, gathering = runs.case(), Gathering()
     if not case.stages:
@@ -105,14 +128,11 @@ def search(runs: Runs) -> Result:
         slow = record.error.kind == TIME_LIMIT
         why = record.error.message if slow else f"training a little raised {record.error}"
         gathering.undecided.append(why)
-    for searched in record.searched:
-        before = len(gathering.findings)
-        judge_searched(searched, record.recipe, case, gathering)
-        if searched.program in (VALIDATE, TEST):
-            found = gathering.findings[before:]
-            gathering.findings[before:] = as_served(found, searched.program, runs)
+    random = _random_keys(record, runs) if record.searched else set()
+    _judge_alone(record, runs, gathering, random)
     if record.error is None and {"validate", "test"} & set(case.stages):
-        record = _with_ranks(record, runs.searched_on_ranks(oracle.NAME), runs, gathering)
+        on_ranks = runs.searched_on_ranks(oracle.NAME)
+        record = _with_ranks(record, on_ranks, runs, gathering, random)
     gathering.findings = list(_unique(gathering.findings))
     result = gathering.result("it logs no epoch value")
     number = sum(searched.examples for searched in record.searched)

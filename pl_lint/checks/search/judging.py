@@ -3,7 +3,7 @@ saw."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from math import isfinite
 
@@ -35,17 +35,29 @@ NO_NUMBER = Cause(
 
 
 def judge_searched(
-    searched: Searched, recipe: Recipe | None, case: CaseFacts, into: Gathering
+    searched: Searched,
+    recipe: Recipe | None,
+    case: CaseFacts,
+    into: Gathering,
+    random: Set[str] = frozenset(),
 ) -> None:
+    """``random`` are the keys that chance decides: that one of them did not lie proves nothing."""
     for smallest in searched.smallest:
         into.findings.append(_finding(smallest, recipe, case))
     lying = {smallest.lie.key for smallest in searched.smallest if smallest.lie is not None}
-    into.passed += sum(_is_telling(name, searched) for name in searched.spread if not lying)
-    into.undecided += [f"{key}: chance decides it" for key in searched.unsteady if key not in lying]
+    told = [key_of(name) for name in searched.spread if not lying and _is_telling(name, searched)]
+    chance = random & set(told) | set(searched.unsteady)
+    into.passed += sum(key not in chance for key in told)
+    into.undecided += [f"{key}: chance decides it" for key in sorted(chance - lying)]
     if searched.set_aside == searched.examples:
         into.undecided.append(f"{searched.program}: no run could be judged: {searched.reason}")
     if searched.cut_short:
         into.notes.append(f"{searched.program}: {searched.examples} runs, then the time was up")
+
+
+def key_of(name: str) -> str:
+    """The key in the name of a spread, which begins with its stage."""
+    return name.partition(" ")[2]
 
 
 def _is_telling(name: str, searched: Searched) -> bool:
