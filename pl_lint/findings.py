@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from pl_lint.fixes import Fix
+from pl_lint.places import Location
+
+__all__ = ["Evidence", "Finding", "Location", "Status"]
+
 
 class Status(str, Enum):
     """How sure a finding is, and who made it so."""
@@ -17,36 +22,6 @@ class Status(str, Enum):
     """A run logged a value that differs from the truth and equals what this mistake would log."""
     REFUTED = "refuted"
     """A run in which this mistake would have shown logged the truth."""
-
-
-@dataclass(frozen=True, order=True)
-class Location:
-    """A place in a source file. Lines and columns count from 1; the end is exclusive.
-
-    ``path`` is as the user gave it (relative to the working directory where possible). ``cell`` is
-    the 1-based index of a notebook's cell, 0 in a plain file.
-    """
-
-    path: str
-    line: int
-    column: int = 1
-    end_line: int = 0
-    end_column: int = 0
-    cell: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.line}:{self.column}"
-
-    def covers(self, line: int, column: int | None = None) -> bool:
-        """Whether a position lies inside this place; without a column, whether the line does."""
-        end_line = self.end_line or self.line
-        if not self.line <= line <= end_line:
-            return False
-        if column is None:
-            return True
-        after_start = line > self.line or column >= self.column
-        before_end = line < end_line or not self.end_column or column < self.end_column
-        return after_start and before_end
 
 
 @dataclass(frozen=True)
@@ -79,7 +54,8 @@ class Finding:
 
     ``message`` says what is wrong and why it matters, ``remedy`` what to write instead, ``subject``
     whose code it is ("LitClassifier"), ``condition`` under which circumstances a suspected finding
-    is a mistake ("on two or more devices"), ``script`` a Python program that shows it by itself.
+    is a mistake ("on two or more devices"), ``script`` a Python program that shows it by itself,
+    ``fix`` a change of the source that mends it.
     """
 
     code: str
@@ -91,6 +67,7 @@ class Finding:
     condition: str = ""
     evidence: tuple[Evidence, ...] = field(default=())
     script: str = ""
+    fix: Fix | None = None
 
     def judged(self, status: Status, *evidence: Evidence) -> Finding:
         """This finding after a run has decided it."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from pl_lint.facts.sites import ProjectFacts
 from pl_lint.findings import Finding, Location, Status
+from pl_lint.fixes import Fix
 
 Check = Callable[["Rule", ProjectFacts], Iterator[Finding]]
 
@@ -52,10 +53,25 @@ class Rule:
         return self.check(self, facts)
 
     def finding(
-        self, location: Location, message: str, *, remedy: str = "", subject: str = ""
+        self,
+        location: Location,
+        message: str,
+        *,
+        remedy: str = "",
+        subject: str = "",
+        fix: Fix | None = None,
     ) -> Finding:
         """A finding of this rule."""
-        return Finding(self.code, message, location, self.status, remedy, subject, self.condition)
+        return Finding(
+            self.code,
+            message,
+            location,
+            self.status,
+            remedy,
+            subject,
+            self.condition,
+            fix=fix,
+        )
 
 
 def rule(

@@ -7,13 +7,14 @@ resolved across files. Nothing that is read is imported or executed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from pl_lint.config import Config, Selectable
 from pl_lint.facts.sites import ProjectFacts
 from pl_lint.findings import Finding, Location
+from pl_lint.static.fixing.changes import Mender
 from pl_lint.static.imports import imported
 from pl_lint.static.project import gather
 from pl_lint.static.sources import (
@@ -58,7 +59,9 @@ def read(paths: Sequence[Path], config: Config, rules: Iterable[AnyRule]) -> Rea
     findings = _distinct(finding for rule in selected for finding in rule(project))
     suppressions = {source.path: source.suppressions for source in sources}
     kept = [one for one in findings if not suppressions[one.location.path].hides(one)]
-    return Reading(project, tuple(sorted(kept, key=_order)), (*unreadable, *too_deep), files)
+    menders = {source.path: Mender(source) for source in sources}
+    mended = [replace(one, fix=menders[one.location.path].resolved(one.fix)) for one in kept]
+    return Reading(project, tuple(sorted(mended, key=_order)), (*unreadable, *too_deep), files)
 
 
 def _gather(

@@ -1,0 +1,35 @@
+"""Where something stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Location:
+    """A place in a source file. Lines and columns count from 1; the end is exclusive.
+
+    ``path`` is as the user gave it (relative to the working directory where possible). ``cell`` is
+    the 1-based index of a notebook's cell, 0 in a plain file.
+    """
+
+    path: str
+    line: int
+    column: int = 1
+    end_line: int = 0
+    end_column: int = 0
+    cell: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}"
+
+    def covers(self, line: int, column: int | None = None) -> bool:
+        """Whether a position lies inside this place; without a column, whether the line does."""
+        end_line = self.end_line or self.line
+        if not self.line <= line <= end_line:
+            return False
+        if column is None:
+            return True
+        after_start = line > self.line or column >= self.column
+        before_end = line < end_line or not self.end_column or column < self.end_column
+        return after_start and before_end

@@ -1,0 +1,69 @@
+"""The syntax at a place, and the text of a node."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cached_property
+
+from pl_lint.places import Location
+from pl_lint.static.sources import SourceFile
+
+Position = tuple[int, int]
+Statements = list[ast.stmt]
+
+
+class Syntax:
+    """A parsed file that is asked for nodes by their place."""
+
+    def __init__(self, source: SourceFile) -> None:
+        self.source = source
+
+    @cached_property
+    def _calls(self) -> dict[tuple[Position, Position], ast.Call]:
+        calls = (node for node in ast.walk(self.source.tree) if isinstance(node, ast.Call))
+        return {(self.start(node), self.end(node)): node for node in calls}
+
+    @cached_property
+    def _blocks(self) -> tuple[Statements, ...]:
+        """Every list of statements of the file."""
+        return tuple(
+            block
+            for node in ast.walk(self.source.tree)
+            for name in ("body", "orelse", "finalbody")
+            if isinstance(block := getattr(node, name, None), list)
+            if block and isinstance(block[0], ast.stmt)
+        )
+
+    def start(self, node: ast.expr | ast.stmt | ast.keyword) -> Position:
+        place = self.source.location(node)  # type: ignore[arg-type]
+        return place.line, place.column
+
+    def end(self, node: ast.expr | ast.stmt | ast.keyword) -> Position:
+        place = self.source.location(node)  # type: ignore[arg-type]
+        return place.end_line, place.end_column
+
+    def call(self, place: Location) -> ast.Call | None:
+        """The call that stands exactly there."""
+        return self._calls.get(((place.line, place.column), (place.end_line, place.end_column)))
+
+    def statement(self, place: Location) -> tuple[ast.stmt, Statements] | None:
+        """The innermost statement that holds a place, with the block that it stands in."""
+        found: tuple[ast.stmt, Statements] | None = None
+        for block in self._blocks:
+            for node in block:
+                if self._holds(node, place) and (found is None or self._inside(node, found[0])):
+                    found = node, block
+        return found
+
+    def _holds(self, node: ast.stmt, place: Location) -> bool:
+        return self.start(node) <= (place.line, place.column) < self.end(node)
+
+    def _inside(self, inner: ast.stmt, outer: ast.stmt) -> bool:
+        return self.start(outer) <= self.start(inner) and self.end(inner) <= self.end(outer)
+
+    def imports(self) -> Iterator[ast.Import | ast.ImportFrom]:
+        """The imports at the top level of the file."""
+        for node in self.source.tree.body:
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                yield node
