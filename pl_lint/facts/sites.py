@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from pl_lint.facts.behaviour import ContainerSite, ImportSite, ReadSite, ReturnSite
+from pl_lint.facts.data import LoaderSite, StreamSite
 from pl_lint.facts.origins import NO_ORIGIN, UNPACKED, Origin, Pairs
+from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import UNKNOWN, Known, Value, may_be
 from pl_lint.findings import Location
-
-Stage = Literal["train", "validate", "test", "predict"]
-
 
 ABSENT, YES, NO, MEAN = Known(None), Known(True), Known(False), Known("mean")
 
@@ -80,6 +80,8 @@ class CallSite:
     ``receiver`` is the text before the last dot (``""`` where it is no plain name). ``guards``: the
     identifiers in the conditions that the call stands under, in the decorators of its functions,
     and in conditions that left the function before. ``within``: the context managers around it.
+    ``assigned`` is what the result is assigned to (``self.x``), ``then`` the methods that are
+    called on it, or on what it is an argument of, in the same expression.
     """
 
     name: str
@@ -94,6 +96,8 @@ class CallSite:
     receiver_origin: Origin = NO_ORIGIN
     guards: tuple[str, ...] = ()
     within: tuple[str, ...] = ()
+    assigned: str = ""
+    then: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -238,7 +242,8 @@ class SchedulerSite:
 
     ``interval`` is Known(None) where the configuration leaves it out. ``per_step``: it is built
     with a number of optimizer steps (``total_steps``, ``estimated_stepping_batches``);
-    ``per_epoch``: its length is a number of epochs (``total_steps=max_epochs``).
+    ``per_epoch``: its length is a number of epochs (``total_steps=max_epochs``). ``monitor`` is
+    Known(None) where no key is given.
     """
 
     name: str
@@ -248,6 +253,7 @@ class SchedulerSite:
     per_step: bool
     location: Location
     per_epoch: bool = False
+    monitor: Value = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -277,7 +283,8 @@ class ClassFacts:
 
     ``open``: some base is neither among the files read nor a class whose hooks are known, so it
     may hold anything. ``lightning`` is the newest Lightning version that the code around the class
-    admits (``""``: any).
+    admits (``""``: any). ``optimization`` says who steps the optimizers (``unknown`` where a
+    base that was not read, or a condition, decides).
     """
 
     name: str
@@ -295,7 +302,14 @@ class ClassFacts:
     devices: tuple[DeviceSite, ...] = ()
     schedulers: tuple[SchedulerSite, ...] = ()
     hyperparameters: HyperparameterSite | None = None
-    manual_optimization: bool = False
+    optimization: Literal["automatic", "manual", "unknown"] = "automatic"
+    returns: tuple[ReturnSite, ...] = ()
+    containers: tuple[ContainerSite, ...] = ()
+    reads: tuple[ReadSite, ...] = ()
+
+    @property
+    def manual_optimization(self) -> bool:
+        return self.optimization == "manual"
 
     @property
     def short_name(self) -> str:
@@ -422,6 +436,18 @@ class ProjectFacts:
     reaches: tuple[ReachSite, ...] = ()
     globals: tuple[GlobalSite, ...] = ()
     cases: tuple[CaseSite, ...] = ()
+    imports: tuple[ImportSite, ...] = ()
+    lightning: tuple[tuple[str, str], ...] = ()
+    loaders: tuple[LoaderSite, ...] = ()
+    streams: tuple[StreamSite, ...] = ()
+
+    def lightning_at(self, location: Location) -> str:
+        """The newest Lightning that the code around a place admits; empty without a limit."""
+        return self._lightning_by_path.get(location.path, "")
+
+    @cached_property
+    def _lightning_by_path(self) -> Mapping[str, str]:
+        return dict(self.lightning)
 
     def modules(self) -> tuple[ClassFacts, ...]:
         return tuple(found for found in self.classes if found.kind == "module")
@@ -440,6 +466,8 @@ class ProjectFacts:
         for site in self.calls:
             found.setdefault(site.name, []).append(site)
             found.setdefault(f".{site.name.rpartition('.')[2]}", []).append(site)
+            for keyword, _ in site.arguments:
+                found.setdefault(f"{keyword}=", []).append(site)
         return found
 
     def trained_with(self, monitor: MonitorSite) -> tuple[ClassFacts, ...]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pl_lint.config import Config
+from pl_lint.facts.data import LoaderSite
 from pl_lint.facts.sites import (
     AssignmentSite,
     CallSite,
@@ -34,6 +35,7 @@ from pl_lint.static.interpreter.files import interpret_file
 from pl_lint.static.interpreter.recorder import Recorder, Watched
 from pl_lint.static.names import ClassInfo, Module, Project, index_module
 from pl_lint.static.sources import SourceFile
+from pl_lint.static.streams import streams
 from pl_lint.static.versions import Versions
 
 USED = re.compile(r"""(?<!super\(\))\.([a-z]\w+)|["'](\w+)["']""")
@@ -70,6 +72,8 @@ def gather(
         reaches=shared.all(ReachSite),
         globals=shared.all(GlobalSite),
         cases=shared.all(CaseSite),
+        loaders=shared.all(LoaderSite),
+        streams=tuple(streams(project)),
     )
 
 

@@ -50,6 +50,7 @@ WORDS = (
     b"self.log(",
     b"self.log_dict(",
     b"_epoch_end(",
+    b"IterableDataset",
 )
 
 

@@ -22,7 +22,7 @@ from pl_lint.facts.sites import (
 )
 from pl_lint.facts.values import UNKNOWN, Known
 from pl_lint.findings import Location
-from pl_lint.static.interpreter import lookup, metrics, schedulers
+from pl_lint.static.interpreter import loaders, lookup, metrics, schedulers
 from pl_lint.static.interpreter.abstract import Const
 from pl_lint.static.interpreter.context import Frame, Hook
 from pl_lint.static.interpreter.machine import Machine
@@ -132,6 +132,7 @@ def interpret(found: LightningClass, project: Project, recorder: Recorder) -> Ma
             machine.enter(*methods[name], Hook("__init__" if name == "__init__" else name))
     for name in _roots(found, methods):
         returned = machine.enter(*methods[name], Hook(name, stage_of(name)))
+        loaders.of_hook(machine, name, returned)
         if name == "configure_optimizers":
             schedulers.record(machine, returned)
     for name in _unreached(found, methods, recorder):

@@ -2,7 +2,8 @@
 
 Which calls are worth a site the rules say (``calls=`` of their decorator): a name as a library
 spells it (``torch.utils.data.DataLoader``), a method of the interpreted class
-(``self.manual_backward``), or a method of anything (``.backward``).
+(``self.manual_backward``), a method of anything (``.backward``), or any call with a certain
+keyword (``download=``).
 """
 
 from __future__ import annotations
@@ -42,11 +43,13 @@ def note_method(
     """``x.name(...)``, if a rule asks for it."""
     assert isinstance(node.func, ast.Attribute)
     attr = node.func.attr
-    if attr not in context.recorder.watched.last:
+    watched = context.recorder.watched
+    by_keyword = not watched.keywords.isdisjoint(arguments.keywords)
+    if attr not in watched.last and not by_keyword:
         return
     for option in options(receiver):
         name = _spelled(f"{_name_of(option)}.{attr}")
-        if context.recorder.watched.wants(name):
+        if by_keyword or watched.wants(name):
             _add(context, name, receiver, arguments, node, frame)
 
 
@@ -54,9 +57,11 @@ def note_function(
     context: Context, callee: Abstract, arguments: Arguments, node: ast.Call, frame: Frame
 ) -> None:
     """``name(...)``, if a rule asks for it."""
+    watched = context.recorder.watched
+    by_keyword = not watched.keywords.isdisjoint(arguments.keywords)
     for option in options(callee):
         name = _called(context, option)
-        if name and context.recorder.watched.wants(name):
+        if by_keyword or (name and watched.wants(name)):
             _add(context, name, None, arguments, node, frame)
 
 
@@ -118,6 +123,8 @@ def _add(
             receiver_origin=context.origin(receiver),
             guards=context.guards,
             within=context.within,
+            assigned=context.assigned,
+            then=context.then,
             location=context.location(node, frame),
         )
     )

@@ -23,6 +23,11 @@ class Watched:
         """The last word of each name: most calls are told from these alone."""
         return frozenset(name.rpartition(".")[2] for name in self.names)
 
+    @cached_property
+    def keywords(self) -> frozenset[str]:
+        """The keywords that make any call worth a site: ``download=``."""
+        return frozenset(name.removesuffix("=") for name in self.names if name.endswith("="))
+
     def wants(self, name: str) -> bool:
         return name in self.names or f".{name.rpartition('.')[2]}" in self.names
 

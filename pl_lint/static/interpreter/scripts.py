@@ -18,7 +18,7 @@ from pl_lint.facts.sites import (
     TrainerSite,
 )
 from pl_lint.facts.values import UNKNOWN, Known, Value
-from pl_lint.static.interpreter import lookup
+from pl_lint.static.interpreter import loaders, lookup
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Const,
@@ -81,6 +81,8 @@ def call(
         workers = arguments.get(1, "workers")
         value = _value(workers, NO, arguments)
         context.recorder.add(SeedSite(value, context.location(node, frame)))
+    if name in loaders.LOADERS:
+        return loaders.build(context, name, arguments, node, frame)
     _split(context, name, arguments, node, frame)
     return None
 
@@ -226,6 +228,7 @@ def method(
             from_checkpoint=all(map(_is_loaded, given)),
         )
     )
+    loaders.of_call(context, name, class_name(model), arguments)
     if name == "fit":
         names = [""] if trainer.open else map(class_name, given)
         _link(context, trainer, names)

@@ -1,0 +1,125 @@
+"""Which DataLoader feeds which part of a run: what the hooks return, what a Trainer is given."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from collections.abc import Mapping as Table
+from dataclasses import dataclass
+
+from pl_lint.facts.data import LoaderSite
+from pl_lint.facts.stages import Stage
+from pl_lint.findings import Location
+from pl_lint.static.interpreter.abstract import (
+    Abstract,
+    Instance,
+    Mapping,
+    Sequence,
+    options,
+)
+from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.outside import pairs
+from pl_lint.static.names import dotted
+
+LOADERS = frozenset(
+    [
+        "torch.utils.data.DataLoader",
+        "torch.utils.data.dataloader.DataLoader",
+        "torch_geometric.data.DataLoader",
+        "torch_geometric.loader.DataLoader",
+        "torch_geometric.loader.dataloader.DataLoader",
+        "monai.data.DataLoader",
+        "monai.data.dataloader.DataLoader",
+    ]
+)
+"""Loaders that take a data set, and ``shuffle`` and ``num_workers`` as torch's does."""
+HOOKS: Table[str, Stage] = {
+    "train_dataloader": "train",
+    "val_dataloader": "validate",
+    "test_dataloader": "test",
+    "predict_dataloader": "predict",
+}
+GIVEN: Table[str, tuple[tuple[Stage, int, tuple[str, ...]], ...]] = {
+    "fit": (
+        ("train", 1, ("train_dataloaders", "train_dataloader")),
+        ("validate", 2, ("val_dataloaders", "val_dataloader")),
+    ),
+    "validate": (("validate", 1, ("dataloaders", "val_dataloaders")),),
+    "test": (("test", 1, ("dataloaders", "test_dataloaders")),),
+    "predict": (("predict", 1, ("dataloaders",)),),
+}
+"""Where the calls of a Trainer take loaders, by today's names and those of 1.x."""
+MAX_ITEMS = 8
+
+
+@dataclass(frozen=True)
+class Loader:
+    """What is remembered of a DataLoader: where it was made, and of what."""
+
+    source: str
+    location: Location
+
+
+def build(
+    context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
+) -> Instance:
+    """A DataLoader, remembered until a stage gets it."""
+    label = Loader(_source(node, frame), context.location(node, frame))
+    return Instance(name, pairs(arguments), arguments.complete, label)
+
+
+def _source(node: ast.Call, frame: Frame) -> str:
+    """The data set by the name that the code has for it. In a helper it is the helper's name for
+    it, which says nothing."""
+    given = [keyword.value for keyword in node.keywords if keyword.arg == "dataset"]
+    first = next(iter((*node.args, *given)), None)
+    plain = isinstance(first, (ast.Name, ast.Attribute))
+    text = (dotted(first) or "") if plain and first is not None else ""
+    if text.startswith("self."):
+        return text
+    return f"{frame.function}:{text}" if text and not frame.depth else ""
+
+
+def of_hook(context: Context, hook: str, returned: Abstract) -> None:
+    """Record what a dataloader hook returns."""
+    stage = HOOKS.get(hook)
+    if stage is not None:
+        _record(context, stage, context.owner, returned, by_hook=True)
+
+
+def of_call(context: Context, method: str, model: str, arguments: Arguments) -> None:
+    """Record what ``trainer.fit(model, train, val)`` and its sisters are given."""
+    for stage, position, names in GIVEN[method]:
+        values = [arguments.get(position, names[0]), *map(arguments.keywords.get, names[1:])]
+        for value in values:
+            if value is not None:
+                _record(context, stage, model, value, by_hook=False)
+
+
+def _record(context: Context, stage: Stage, owner: str, value: Abstract, *, by_hook: bool) -> None:
+    for loader in _within(value):
+        if isinstance(loader.label, Loader):
+            context.recorder.add(
+                LoaderSite(
+                    stage=stage,
+                    owner=owner,
+                    source=loader.label.source,
+                    arguments=loader.arguments,
+                    location=loader.label.location,
+                    by_hook=by_hook,
+                )
+            )
+
+
+def _within(value: Abstract) -> Iterator[Instance]:
+    """The objects in what may be one, a list of several or a dict of them."""
+    for option in options(value):
+        match option:
+            case Instance():
+                yield option
+            case Sequence(items):
+                for item in items[:MAX_ITEMS]:
+                    yield from _within(item)
+            case Mapping(items):
+                for _, item in items[:MAX_ITEMS]:
+                    yield from _within(item)

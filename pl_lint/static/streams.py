@@ -1,0 +1,54 @@
+"""The data sets of a project that have no length and no index: streams."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from pl_lint.facts.data import StreamSite
+from pl_lint.static.names import ClassInfo, Project
+
+BASES = frozenset(
+    [
+        "torch.utils.data.IterableDataset",
+        "torch.utils.data.dataset.IterableDataset",
+    ]
+)
+
+
+def streams(project: Project) -> Iterator[StreamSite]:
+    """Every IterableDataset that a class of the project is."""
+    for module in project.modules:
+        for info in module.classes.values():
+            if "__iter__" not in info.methods:
+                continue
+            ancestors = project.ancestors(info)
+            if any(base in BASES for base in ancestors if isinstance(base, str)):
+                where = module.source.location(info.methods["__iter__"])
+                yield StreamSite(info.qualified, _words(ancestors), where)
+
+
+def _words(ancestors: tuple[ClassInfo | str, ...]) -> frozenset[str]:
+    """What the code of a stream talks about, with the functions of its file that it names."""
+    words: set[str] = set()
+    for info in ancestors:
+        if isinstance(info, ClassInfo):
+            own = set(identifiers(info.node))
+            words |= own
+            for name in own & info.module.functions.keys():
+                words.update(identifiers(info.module.functions[name]))
+            words.update(info.module.imports.get(name, "") for name in own)
+        else:
+            words.add(info)
+    return frozenset(word for text in words for word in text.split(".") if word)
+
+
+def identifiers(tree: ast.AST) -> Iterator[str]:
+    """The names and attributes that a piece of code mentions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.arg) or (isinstance(node, ast.keyword) and node.arg):
+            yield node.arg

@@ -1,0 +1,115 @@
+"""Which loader feeds which stage, and which data sets are streams."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from pl_lint.config import Config
+from pl_lint.facts.data import LoaderSite, made_of
+from pl_lint.facts.sites import ProjectFacts
+from pl_lint.facts.values import Known, Made
+from pl_lint.static.project import gather
+from pl_lint.static.sources import SourceFile
+from pl_lint.static.suppressions import Suppressions
+
+HEAD = """
+import lightning.pytorch as pl
+from torch.utils.data import DataLoader, IterableDataset
+from torch_geometric.loader import DataLoader as GraphLoader
+from torchvision.transforms import Compose, RandomCrop
+from digits import Digits
+"""
+
+
+def facts(body: str, *watched: str) -> ProjectFacts:
+    text = HEAD + body
+    source = SourceFile("data.py", text, ast.parse(text), Suppressions(text))
+    return gather([source], Config(), frozenset(watched))
+
+
+def loaders(body: str) -> dict[str, LoaderSite]:
+    return {site.stage: site for site in facts(body).loaders}
+
+
+def test_what_the_hooks_return():
+    found = loaders(
+        """
+class Data(pl.LightningDataModule):
+    def setup(self, stage):
+        self.val_set = Digits(train=False)
+    def _loader(self, data, shuffle=False):
+        return DataLoader(data, batch_size=32, shuffle=shuffle)
+    def train_dataloader(self):
+        return self._loader(self.train_set, shuffle=True)
+    def val_dataloader(self):
+        return [DataLoader(self.val_set), GraphLoader(self.graphs)]
+    def test_dataloader(self):
+        return {"one": DataLoader(self.val_set)}
+"""
+    )
+    assert found.keys() == {"train", "validate", "test"}
+    assert found["train"].argument("shuffle", 2) == Known(True)
+    assert found["train"].source == "" and found["train"].owner == "data.Data"
+    assert found["test"].source == "self.val_set"
+    assert isinstance(found["test"].dataset, Made)
+
+
+@pytest.mark.parametrize("name", ["train_dataloaders=", "train_dataloader=", ""])
+def test_what_a_trainer_is_given(name: str):
+    found = loaders(
+        f"""
+def main():
+    train, held_out = DataLoader(a, shuffle=True), DataLoader(b)
+    trainer = pl.Trainer()
+    trainer.fit(Model(), {name}train, val_dataloaders=held_out)
+    trainer.test(Model(), held_out)
+"""
+        if name
+        else """
+def main():
+    train, held_out = DataLoader(a, shuffle=True), DataLoader(b)
+    trainer = pl.Trainer()
+    trainer.fit(Model(), train, held_out)
+    trainer.test(Model(), held_out)
+"""
+    )
+    assert found.keys() == {"train", "validate", "test"}
+    assert found["validate"].source == found["test"].source == "main:b"
+    assert not found["train"].by_hook
+
+
+def test_streams_and_what_they_talk_about():
+    (stream,) = facts(
+        """
+def part_of(items):
+    return items[get_rank() :: world_size]
+class Lines(IterableDataset):
+    def __iter__(self):
+        yield from part_of(self.lines)
+class Plain:
+    def __iter__(self):
+        yield 1
+"""
+    ).streams
+    assert stream.name == "data.Lines"
+    assert {"get_rank", "world_size", "lines"} <= stream.words
+
+
+def test_what_an_object_is_made_of():
+    found = loaders(
+        """
+class Data(pl.LightningDataModule):
+    def train_dataloader(self):
+        return DataLoader(Digits(transform=Compose([RandomCrop(3)])))
+"""
+    )
+    names = [one.name.rpartition(".")[2] for one in made_of(found["train"].dataset)]
+    assert names == ["Compose", "RandomCrop"] or names[1:] == ["Compose", "RandomCrop"]
+
+
+def test_any_call_with_a_keyword():
+    found = facts("import torchvision\ntorchvision.datasets.MNIST('.', download=True)", "download=")
+    (site,) = found.calls_of("download=")
+    assert site.name == "torchvision.datasets.MNIST" and site.argument("download") == Known(True)
