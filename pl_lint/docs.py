@@ -68,6 +68,8 @@ def markdown(docstring: str) -> str:
 
 _LABEL = re.compile(r"[A-Z][\w']*(?: [\w']+){0,5}:")
 """``How it is judged:`` above its paragraph."""
+_PROSE = re.compile(r"[^\W_]|`")
+"""How a paragraph begins; a list has other marks."""
 _UNDERLINE = re.compile(r"(-{3,}|={3,}|~{3,})\s*")
 
 
@@ -87,7 +89,7 @@ def _block(lines: Sequence[str], position: int) -> tuple[int, str]:
     following = lines[position + 1] if position + 1 < len(lines) else ""
     if line.strip() and _UNDERLINE.fullmatch(following):
         return _heading(lines, position, 2)
-    if _LABEL.fullmatch(line) and not _before(lines, position) and following[:1].isalnum():
+    if _LABEL.fullmatch(line) and not _before(lines, position) and _PROSE.match(following):
         return _heading(lines, position, 1)
     if line.startswith("    ") and _may_be_code(lines, position):
         return _indented(lines, position)

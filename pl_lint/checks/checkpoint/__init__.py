@@ -23,8 +23,9 @@ def checkpoint(runs: Runs) -> Result:
     A two-epoch fit saves a checkpoint after each epoch, and one between two batches. The last one
     is loaded; arguments that the module leaves out on purpose (`save_hyperparameters(ignore=...)`)
     are taken from the case. Two are resumed, with the random generators of torch, numpy and Python
-    restored by pl-lint, and the place in the data, which Lightning does not keep for a plain
-    DataLoader inside an epoch: any difference left is state that the code forgot to save.
+    restored by pl-lint, the place in the data, which Lightning does not keep for a plain
+    DataLoader inside an epoch, and the gradients that a module which optimizes by hand has not
+    zeroed yet: any difference left is state that the code forgot to save.
     Predictions are compared, or logged values where there are no predict data. The checkpoint
     callbacks of the case then save a puppet that logs the same keys in the same hooks, with planted
     scores, and `test(ckpt_path="best")` is called on it; and the first epoch's checkpoint is loaded
@@ -33,20 +34,21 @@ def checkpoint(runs: Runs) -> Result:
     What it finds:
     Arguments that come back as their defaults or not at all (LTN306), hyper-parameters that
     `weights_only` loading refuses (LTN309; everything else is judged without it), counters,
-    averages, tensors and buffers that are not in the checkpoint (LTN310), those of callbacks too
-    (LTN311), named with both values and their line; lost to no effect here, they are a note. The
-    wrong mode (LTN301), a key that is never logged (LTN302; the fit goes on without it), folders
-    (LTN303) and zeros (LTN304) in file names, scores that belong to earlier weights (LTN305), a
-    best file that another callback overwrites, a score that the saved weights do not have. Where a
-    script tests the last weights beside a monitored checkpoint (LTN317), what the best and the last
-    weights score.
+    averages, tensors and buffers that are not in the checkpoint (LTN310), under private names and
+    in helper objects too, layers in plain lists, modes that only the first epoch sets, the state of
+    callbacks (LTN311), named with both values and their line; lost to no effect here, they are a
+    note. The wrong mode (LTN301), a key that is never logged (LTN302; the fit goes on without it),
+    folders (LTN303) and zeros (LTN304) in file names, scores that belong to earlier weights
+    (LTN305), a best file that another callback overwrites, a score that the saved weights do not
+    have. Where a script tests the last weights beside a monitored checkpoint (LTN317), what the
+    best and the last weights score.
 
     When it cannot say:
     A module that is not reproducible cannot be compared with itself: see `reproducible`. A key that
     no metric object logs has a direction by its name only: a suspicion. A key that the code logs at
-    a line that two short epochs never came to may be logged later. Modules that optimize by
-    hand, and data that cannot be cut, are not interrupted inside an epoch. Whether a module that a
-    script tests as it was built (LTN318) has trained weights from elsewhere, no short run can tell.
+    a line that two short epochs never came to may be logged later. Data that cannot be cut are not
+    interrupted inside an epoch. Whether a module that a script tests as it was built (LTN318) has
+    trained weights from elsewhere, no short run can tell.
     """
     case, gathering = runs.case(), Gathering()
     if "train" not in case.stages:

@@ -8,6 +8,7 @@ from pl_lint.checks.checkpoint.wording import (
     PLAIN_ARGUMENTS,
     SAVE_ARGUMENTS,
     SAVE_STATE,
+    WORLD,
     at_line,
     differing,
     essence,
@@ -15,12 +16,13 @@ from pl_lint.checks.checkpoint.wording import (
     is_refusal,
     place_of,
     refused,
+    remedy_for,
 )
 from pl_lint.checks.registry import Gathering
-from pl_lint.checks.values.numbers import same, shown, tolerance
+from pl_lint.checks.values.numbers import FLOAT32, same, shown, tolerance
 from pl_lint.facts.events import CaseFacts, RunError
 from pl_lint.facts.records import FitRecord, Outputs, ReloadRecord
-from pl_lint.findings import Finding
+from pl_lint.findings import Evidence, Finding
 
 
 def judge_loading(fit: FitRecord, record: ReloadRecord, case: CaseFacts, into: Gathering) -> None:
@@ -59,7 +61,8 @@ def _judge_outputs(fit: FitRecord, record: ReloadRecord, case: CaseFacts, into: 
                 f"after load_from_checkpoint, {stage} gives {name!r} as {shown(value)}, before it "
                 f"was {shown(true)}, with equal weights and arguments"
             )
-            into.findings.append(_lost_output(text, lost, fit, case))
+            evidence = _evidence(name, value, true, stage)
+            into.findings.append(_lost_output(text, lost, fit, case, evidence))
             return
     into.notes += [
         f"not in the checkpoint, to no effect on {stage}: {text}{at_line(name, fit.places)}"
@@ -74,10 +77,26 @@ def _lost(trained: Outputs, loaded: Outputs, again: Outputs) -> dict[str, str]:
     return differing(steady, loaded.state, "after loading")
 
 
-def _lost_output(text: str, lost: Mapping[str, str], fit: FitRecord, case: CaseFacts) -> Finding:
+def _evidence(name: str, value: float, true: float, stage: str) -> Evidence:
+    return Evidence(
+        key=name,
+        logged=value,
+        true=true,
+        tolerance=tolerance(true),
+        world=WORLD,
+        how=f"{stage} with the loaded module; the truth is what the trained one gave",
+        cause="state that the checkpoint does not have",
+        because=FLOAT32,
+    )
+
+
+def _lost_output(
+    text: str, lost: Mapping[str, str], fit: FitRecord, case: CaseFacts, evidence: Evidence
+) -> Finding:
     if lost:
         text += "; " + ", ".join(list(lost.values())[:3])
-    return found(case, "LTN310", text, SAVE_STATE, place_of(lost, fit.places))
+    place = place_of(lost, fit.places)
+    return found(case, "LTN310", text, remedy_for(lost), place, (evidence,))
 
 
 def _load_error(

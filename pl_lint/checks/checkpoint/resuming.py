@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pl_lint.checks.checkpoint.wording import (
+    EQUAL_BITS,
     SAVE_STATE,
+    SET_MODE,
+    WORLD,
     at_line,
     differing,
     essence,
@@ -14,15 +17,19 @@ from pl_lint.checks.checkpoint.wording import (
     is_refusal,
     place_of,
     refused,
+    remedy_for,
 )
 from pl_lint.checks.registry import Gathering, Runs
-from pl_lint.checks.values.numbers import same, tolerance
+from pl_lint.checks.values.numbers import FLOAT32, same, tolerance
 from pl_lint.facts.events import CaseFacts, LogEvent, RunError
 from pl_lint.facts.records import FitRecord
-from pl_lint.findings import Finding
+from pl_lint.findings import Evidence, Finding
 
 _CALL = "fit(ckpt_path=...)"
+_NO_MIDDLE = "there is no middle to resume from"
 _MODE = "mode of "
+_GONE = "and gone"
+"""Only modes that are another than that of the module around them are noted."""
 _NOT_STARTED = "and Lightning calls no on_train_epoch_start in an epoch that it goes on with"
 _LIGHTNINGS = (
     "checkpoints are saved inside an epoch: Lightning does not keep the place in a plain "
@@ -34,7 +41,6 @@ _SEED_DATA = (
     "draw what is random in the data from the generators that Lightning seeds, or from the epoch "
     "and the index: a generator of the data set's own starts anew with a resumed run"
 )
-_PAIR_STATE = "give the callback a state_dict and a load_state_dict"
 
 
 @dataclass(frozen=True)
@@ -72,18 +78,11 @@ def judge_resuming(runs: Runs, case: CaseFacts, into: Gathering) -> None:
         into.notes.append(_LIGHTNINGS)
     said = _judge_from(_EPOCH_END, record.from_epoch, _NOTHING, runs, case, into)
     if record.from_middle is None:
-        into.untriggered.append(f"resuming inside an epoch: {_no_middle(whole)}")
+        into.untriggered.append(f"resuming inside an epoch: {_NO_MIDDLE}")
     elif record.from_middle.error is not None:
-        _add(_resume_error(record.from_middle.error, case), into)
+        _add(_crash_in_the_middle(record.from_middle, record.from_middle.error, whole, case), into)
     else:
         _judge_from(_MIDDLE, record.from_middle, said, runs, case, into)
-
-
-def _no_middle(whole: FitRecord) -> str:
-    """Gradients that a module accumulates by hand are in no checkpoint."""
-    if not whole.training.automatic:
-        return "manual optimization is not interrupted there"
-    return "there is no middle to resume from"
 
 
 def _add(finding: Finding, into: Gathering) -> None:
@@ -110,8 +109,13 @@ def _judge_from(
     whole = runs.fit()
     differences = differing(_state(whole, moment), _state(resumed, moment), "after resuming")
     lost = {name: text for name, text in differences.items() if not name.startswith(_MODE)}
-    modes = [text for name, text in differences.items() if name.startswith(_MODE)]
-    changed = set(_changed_values(whole, resumed, moment))
+    modes = [
+        text.replace(_GONE, "and that of the rest of the module")
+        for name, text in differences.items()
+        if name.startswith(_MODE)
+    ]
+    values = _changed_values(whole, resumed, moment)
+    changed = {value.key for value in values}
     equal = whole.digests == resumed.digests
     if equal and not (lost and changed):
         into.passed += bool(whole.steps)
@@ -123,7 +127,7 @@ def _judge_from(
         return _Said(noted=frozenset(lost))
     again = runs.fit_again()
     chance = differing(_state(whole, moment), _state(again, moment), "")
-    by_chance = changed and changed <= set(_changed_values(whole, again, moment))
+    by_chance = changed and changed <= {v.key for v in _changed_values(whole, again, moment)}
     if whole.digests != again.digests or (equal and by_chance):
         into.undecided.append("resuming: the module is not reproducible to begin with")
         return _Said(noted=frozenset(lost))
@@ -132,9 +136,9 @@ def _judge_from(
     if moment is _MIDDLE and batch and not said.unnamed:  # its data were not gone on with
         into.undecided.append(f"resuming {moment.words}: {batch} has other data")
     elif news:
-        into.findings += _lost_state(moment, news, whole, resumed, case)
+        into.findings += _lost_state(moment, news, whole, case, values[:1])
     elif not lost and not said.unnamed:
-        _judge_unnamed(moment, modes, whole, resumed, case, into)
+        _judge_unnamed(moment, modes, whole, resumed, case, into, values[:1])
     return _Said(found=frozenset(lost), unnamed=not lost)
 
 
@@ -146,27 +150,56 @@ def _call(event: LogEvent) -> tuple[str, int, int, str]:
     return event.stage, event.epoch, event.batch, event.name
 
 
-def _changed_values(whole: FitRecord, other: FitRecord, moment: Moment) -> list[str]:
-    """Keys that were logged with another value after the first epoch."""
+def _changed_values(whole: FitRecord, other: FitRecord, moment: Moment) -> tuple[Evidence, ...]:
+    """What was logged with another value after the first epoch: of single steps, where equal bits
+    are asked for, and of epochs."""
     values = {(each.stage, each.epoch): each.values for each in other.epochs}
     steps = {_call(event): event.value for event in other.events if event.epoch}
     by_step = [
-        event.name
+        (event.name, event.value, steps[_call(event)], 0.0)
         for event in whole.events
-        if event.epoch
-        and event.stage in moment.stages
-        and _call(event) in steps
-        and event.value != steps[_call(event)]
+        if event.epoch and event.stage in moment.stages and _call(event) in steps
     ]
     by_epoch = [
-        name
+        (name, value, values[each.stage, each.epoch][name], tolerance(value))
         for each in whole.epochs
         if each.epoch and each.stage in moment.stages
         for name, value in each.values.items()
         if name in values.get((each.stage, each.epoch), {})
-        and not same(values[each.stage, each.epoch][name], value, tolerance(value))
     ]
-    return by_step + by_epoch
+    return tuple(
+        _evidence(name, value, true, within, moment)
+        for name, true, value, within in by_epoch + by_step
+        if true is not None and value is not None and not same(value, true, within)
+    )
+
+
+def _evidence(name: str, value: float, true: float, within: float, moment: Moment) -> Evidence:
+    return Evidence(
+        key=name,
+        logged=value,
+        true=true,
+        tolerance=within,
+        world=WORLD,
+        how=f"a two-epoch fit resumed {moment.words}; the truth is the one never interrupted",
+        cause="state that the checkpoint does not have",
+        because=FLOAT32 if within else EQUAL_BITS,
+    )
+
+
+def _crash_in_the_middle(
+    resumed: FitRecord, error: RunError, whole: FitRecord, case: CaseFacts
+) -> Finding:
+    """State that each epoch makes anew is not there where Lightning goes on inside of one."""
+    lost = differing(_state(whole, _MIDDLE), _state(resumed, _MIDDLE), "after resuming")
+    named = {name: text for name, text in lost.items() if not name.startswith(_MODE)}
+    if not named or is_refusal(error):
+        return _resume_error(error, case)
+    text = (
+        f"a run resumed {_MIDDLE.words} raised {error.kind}: {essence(error)}; "
+        f"{', '.join(list(named.values())[:3])}, {_NOT_STARTED}"
+    )
+    return found(case, "LTN310", text, remedy_for(named), place_of(named, whole.places))
 
 
 def _resume_error(error: RunError, case: CaseFacts) -> Finding:
@@ -179,20 +212,26 @@ def _resume_error(error: RunError, case: CaseFacts) -> Finding:
 
 
 def _lost_state(
-    moment: Moment, lost: Mapping[str, str], whole: FitRecord, resumed: FitRecord, case: CaseFacts
+    moment: Moment,
+    lost: Mapping[str, str],
+    whole: FitRecord,
+    case: CaseFacts,
+    evidence: tuple[Evidence, ...],
 ) -> Iterator[Finding]:
     """The module's state and that of its callbacks, each in a finding of its own."""
     prefix = f"a run resumed {moment.words} {_OTHER_RUN}: "
     of_callbacks = {n: text for n, text in lost.items() if n.startswith("callback ")}
     others = {n: text for n, text in lost.items() if n not in of_callbacks}
     if others:
-        code, remedy = ("LTN311", _PAIR_HOOKS) if whole.unpaired else ("LTN310", SAVE_STATE)
+        code = "LTN311" if whole.unpaired else "LTN310"
+        remedy = _PAIR_HOOKS if whole.unpaired else remedy_for(others)
         hint = f" ({whole.unpaired})" if whole.unpaired else ""
         text = prefix + ", ".join(list(others.values())[:3]) + hint
-        yield found(case, code, text, remedy, place_of(others, whole.places))
+        yield found(case, code, text, remedy, place_of(others, whole.places), evidence)
     if of_callbacks:
         text = prefix + ", ".join(list(of_callbacks.values())[:3])
-        yield found(case, "LTN311", text, _PAIR_STATE, place_of(of_callbacks, whole.places))
+        place = place_of(of_callbacks, whole.places)
+        yield found(case, "LTN311", text, remedy_for(of_callbacks), place, evidence)
 
 
 def _judge_unnamed(
@@ -202,16 +241,21 @@ def _judge_unnamed(
     resumed: FitRecord,
     case: CaseFacts,
     into: Gathering,
+    evidence: tuple[Evidence, ...],
 ) -> None:
-    """Other weights, and nothing that was looked at was lost. Inside an epoch that may be the doing
-    of a gradient that the module accumulates by itself, which no checkpoint could hold."""
+    """Other weights, and nothing that was looked at was lost but modes, which no checkpoint has.
+    Inside an epoch the modes are Lightning's doing: it does not call the hook that sets them."""
     prefix, batch = f"a run resumed {moment.words} {_OTHER_RUN}", _first_batch(whole, resumed)
     step = f"other weights, first at {_first_step(whole, resumed)}"
     if batch:
         text = f"{prefix}: {batch} has other data, from the same samples"
-        into.findings.append(found(case, "LTN310", text, _SEED_DATA))
+        into.findings.append(found(case, "LTN310", text, _SEED_DATA, None, evidence))
     elif moment is _EPOCH_END:
-        into.findings.append(found(case, "LTN310", f"{prefix}: {step}", SAVE_STATE))
+        text = f"{prefix}: {'; '.join([step, *modes[:1]])}"
+        remedy = SET_MODE if modes else SAVE_STATE
+        place = next((change.location for change in whole.training.mode_changes), None)
+        at = place if modes else None
+        into.findings.append(found(case, "LTN310", text, remedy, at, evidence))
     elif modes:
         into.notes.append(f"{prefix}: {modes[0]}, {_NOT_STARTED}")
     else:

@@ -17,6 +17,32 @@ SAVE_STATE = (
     "keep tensors with self.register_buffer(...), other state in on_save_checkpoint and "
     "on_load_checkpoint"
 )
+SET_MODE = (
+    "no checkpoint holds modes: call .eval() or .train() in on_train_epoch_start, or override "
+    "train(), so that every epoch begins with it"
+)
+_REMEDIES = (
+    (
+        "layers in ",
+        "keep layers in nn.ModuleList or nn.ModuleDict: state_dict does not look into plain lists, "
+        "dicts and objects",
+    ),
+    ("buffer ", "register the buffer without persistent=False"),
+    ("optimizer ", "keep it in the optimizer's state or param_groups, which its state_dict has"),
+    ("scheduler ", "let the scheduler's state_dict and load_state_dict have it"),
+    ("callback ", "give the callback a state_dict and a load_state_dict"),
+    ("self.", SAVE_STATE),
+)
+"""What to do about lost state, by how its name begins."""
+WORLD = "1 process, CPU, fp32"
+EQUAL_BITS = "the same operations on the same numbers, in the same order, give the same bits"
+
+
+def remedy_for(lost: Iterable[str]) -> str:
+    """What to write instead, for each kind of state that was lost."""
+    names = list(lost)
+    said = [remedy for kind, remedy in _REMEDIES if any(name.startswith(kind) for name in names)]
+    return "; ".join(said) or SAVE_STATE
 
 
 def found(
@@ -83,7 +109,8 @@ def readable(value: str) -> str:
 
 def place_of(names: Iterable[str], places: Mapping[str, Location]) -> Location | None:
     """The line that sets the first of these attributes or buffers that a line is known of."""
-    spelled = (re.sub(r"^buffer (\S+).*", r"self.\1", name) for name in names)
+    plain = (name.removeprefix("layers in ") for name in names)
+    spelled = (re.sub(r"^buffer (\S+).*", r"self.\1", name) for name in plain)
     return next((places[name] for name in spelled if name in places), None)
 
 

@@ -39,9 +39,11 @@ LOST_STATE = Mistake(
 
     What it does
     ------------
-    Resumes a fit from the checkpoint of its first epoch, with all random generators restored, and
-    compares it with the fit that was never interrupted, bit by bit. Plain attributes that had
-    another value are named.
+    Resumes a fit from the checkpoint of its first epoch and from one inside the next, with all
+    random generators restored, and compares it with the fit that was never interrupted, bit by bit;
+    loads the trained module and compares what it says. Plain attributes that had another value are
+    named, those with a leading underscore too, and so are layers in plain lists and dicts, buffers
+    with `persistent=False`, state of helper objects and of your own optimizers.
 
     Why is this bad
     ---------------
@@ -61,6 +63,9 @@ LOST_STATE = Mistake(
 
         def on_load_checkpoint(self, checkpoint):
             self.steps_seen = checkpoint["steps_seen"]
+
+    Layers belong in `nn.ModuleList` or `nn.ModuleDict`. A mode (`.eval()` on a frozen part) is in
+    no checkpoint at all: set it in `on_train_epoch_start`, or override `train()`.
     """,
 )
 

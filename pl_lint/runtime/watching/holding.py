@@ -3,13 +3,16 @@ answers of others, and some refuse to be asked at all. None of that is the modul
 
 from __future__ import annotations
 
+import dis
 import functools
-from collections.abc import Mapping
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
-from pl_lint.runtime.watching.callsite import of_library
+from pl_lint.runtime.watching.callsite import is_library, of_library
 
 
 def held(owner: Any) -> dict[str, Any]:
@@ -49,6 +52,31 @@ def names_of_every(module: torch.nn.Module) -> frozenset[str]:
 def _names_of(base: type) -> frozenset[str]:
     filled_later = ("_metric_attributes", "_param_requires_grad_state")
     return frozenset((*vars(torch.nn.Module()), *vars(base()), *filled_later))
+
+
+@functools.cache
+def names_of_own(kind: type) -> frozenset[str]:
+    """The private names that the user's classes set on ``self`` and the library's do not: whose an
+    attribute is, its name alone does not tell. Lightning, torch and torchmetrics have dozens."""
+    own: set[str] = set()
+    theirs: set[str] = set()
+    for base in kind.__mro__:
+        stored = theirs if is_library(_path_of(base)) else own
+        stored.update(name for value in vars(base).values() for name in _stored(value))
+    return frozenset(name for name in own - theirs if name.startswith("_"))
+
+
+def _path_of(kind: type) -> str:
+    return getattr(sys.modules.get(kind.__module__), "__file__", None) or "<built in>"
+
+
+def _stored(member: Any) -> Iterator[str]:
+    """The attributes that a method or the setter of a property sets, of whatever object."""
+    function = member.fset if isinstance(member, property) else member
+    function = inspect.unwrap(function) if inspect.isfunction(function) else None
+    if inspect.isfunction(function):
+        found = dis.get_instructions(function.__code__)
+        yield from (step.argval for step in found if step.opname == "STORE_ATTR")
 
 
 def _is_itself(value: Any) -> bool:

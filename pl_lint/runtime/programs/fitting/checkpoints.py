@@ -129,6 +129,9 @@ def random_state_keeper(namespace: Namespace, interruption: Interruption) -> Any
         def load_state_dict(self, state: dict[str, Any]) -> None:
             interruption.restore(state)
 
+        def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+            interruption.restore_gradients()
+
     return RandomStateKeeper()
 
 

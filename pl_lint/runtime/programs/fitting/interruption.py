@@ -2,7 +2,10 @@
 
 Lightning does not keep the place in an epoch for a plain DataLoader (CKP13): a resumed fit reads
 the first samples again. That is not the module's doing, so the loaders of a small fit go on where
-the interrupted one stopped, and what still differs is state of the user's own.
+the interrupted one stopped, and what still differs is state of the user's own. Nor are gradients in
+a checkpoint. Under automatic optimization a fit is interrupted where none are left from the batches
+before; under manual optimization only the module knows when that is, so they are kept with the
+order, and put back before the first batch of a resumed fit.
 """
 
 from __future__ import annotations
@@ -48,6 +51,8 @@ class Interruption:
     loader: DataLoader | None = None
     generator: torch.Tensor | None = None
     """The state of the loader's own generator, restored and not yet given to it."""
+    gradients: dict[str, torch.Tensor] = field(default_factory=dict)
+    """Of manual optimization, restored and not yet given to the parameters."""
 
     def over(self, loader: Any, sizes: Sequence[int], window: int) -> Any:
         """The kit's own loader, its order kept over the interruption.
@@ -70,11 +75,20 @@ class Interruption:
         place = {"remaining": self.remaining}
         if generator is not None:
             place["generator"] = generator.get_state()
-        return {**random_state(), **place}
+        return {**random_state(), **place, "gradients": self._left_gradients()}
+
+    def _left_gradients(self) -> dict[str, torch.Tensor]:
+        """Those that a module that optimizes by hand has not zeroed: some go on adding to them."""
+        module = self.trainer.lightning_module
+        if module.automatic_optimization:
+            return {}
+        named = module.named_parameters()
+        return {name: p.grad.detach() for name, p in named if p.grad is not None}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.remaining, self.saved = list(state["remaining"]), True  # saved by the whole run
         self.generator = state.get("generator")
+        self.gradients = state.get("gradients", {})
         self._restore_generator()
         self.randomness.restore(state)
 
@@ -82,6 +96,13 @@ class Interruption:
         """Lightning does not save a loader's own generator: no mistake of the module's."""
         if self.generator is not None and getattr(self.loader, "generator", None) is not None:
             self.loader.generator.set_state(self.generator)
+
+    def restore_gradients(self) -> None:
+        """Once everything else of a resumed fit has been restored."""
+        for name, parameter in self.trainer.lightning_module.named_parameters():
+            if name in self.gradients:
+                parameter.grad = self.gradients[name].to(parameter.device)
+        self.gradients = {}
 
     def continued(self) -> list[int]:
         """What is left of the epoch that was interrupted, once; empty where none was."""
@@ -97,7 +118,7 @@ class Interruption:
         trainer = self.trainer
         if self.saved or trainer is None or trainer.current_epoch != self.epoch:
             return
-        if not (trainer.training and trainer.lightning_module.automatic_optimization):
+        if not trainer.training:
             return
         state = random_state()
         self.saved, self.remaining = True, list(remaining)

@@ -14,7 +14,7 @@ import torch
 
 from pl_lint.findings import Location
 from pl_lint.runtime.watching.callsite import is_library
-from pl_lint.runtime.watching.holding import held, holds
+from pl_lint.runtime.watching.holding import held, holds, names_of_own
 
 _CHANGING = ("append", "extend", "appendleft", "add", "update", "pop", "clear", "setdefault")
 
@@ -38,7 +38,7 @@ def _holders(module: torch.nn.Module) -> Iterator[tuple[str, Any]]:
         path = f"self.{prefix}" if prefix else "self"
         yield path, child
         for name, value in held(child).items():
-            if not name.startswith("_") and holds(value):
+            if holds(value) and (name[:1] != "_" or name in names_of_own(type(child))):
                 yield f"{path}.{name}", value
 
 

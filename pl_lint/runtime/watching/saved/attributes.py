@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Collection, Iterator
 from typing import Any
 
 import torch
 
 from pl_lint.runtime.watching.callsite import of_library
-from pl_lint.runtime.watching.holding import held, is_plain_object, names_of_every
+from pl_lint.runtime.watching.holding import held, is_plain_object, names_of_every, names_of_own
 
+_DEPTH = 3
+_MEMBERS = 64
+"""How much of a list is searched for layers."""
 _KINDS = (bool, int, float, str, torch.Tensor)
 
 
@@ -29,11 +33,50 @@ def plain_attributes(module: torch.nn.Module) -> dict[str, str]:
     }
 
 
-def own_attributes(holder: Any) -> dict[str, str]:
-    """The same of an object that is no module: a callback, an optimizer of the user's own."""
+def private_attributes(module: torch.nn.Module) -> dict[str, str]:
+    """The same of names that begin with an underscore, as far as they are the user's own."""
     return {
-        name: text for name, value in _attributes(holder) if (text := _printed(value)) is not None
+        f"{prefix}.{name}" if prefix else name: text
+        for prefix, child in module.named_modules()
+        if not of_library(child)
+        for name, value in _private(child)
+        if (text := _printed(value)) is not None
     }
+
+
+def hidden_layers(module: torch.nn.Module) -> dict[str, str]:
+    """Parameters that a module holds in plain lists, dicts and objects, by the name of the
+    attribute: ``state_dict`` does not find them there."""
+    house = names_of_every(module)
+    known = {id(parameter) for parameter in module.parameters()}
+    found: dict[str, str] = {}
+    for prefix, child in module.named_modules():
+        values = () if of_library(child) else (*_attributes(child, house), *_private(child))
+        for name, value in values:
+            hidden = {id(p): p for p in _parameters(value, _DEPTH) if id(p) not in known}
+            if hidden:
+                whole = "".join(map(printed_tensor, hidden.values()))
+                digest = hashlib.blake2b(whole.encode(), digest_size=4).hexdigest()
+                path = f"{prefix}.{name}" if prefix else name
+                found[path] = f"{len(hidden)} parameters#{digest}"
+    return found
+
+
+def _parameters(value: Any, depth: int) -> Iterator[torch.nn.Parameter]:
+    if isinstance(value, torch.nn.Module):
+        yield from value.parameters()
+    elif isinstance(value, torch.nn.Parameter):
+        yield value
+    elif depth and isinstance(value, (list, tuple, dict)):
+        items = value.values() if isinstance(value, dict) else value
+        for item in itertools.islice(items, _MEMBERS):
+            yield from _parameters(item, depth - 1)
+
+
+def own_attributes(holder: Any) -> dict[str, str]:
+    """The attributes of an object that is no module: a callback, an optimizer of the user's own."""
+    found = itertools.chain(_attributes(holder), _private(holder))
+    return {name: text for name, value in found if (text := _printed(value)) is not None}
 
 
 def printed_tensor(tensor: torch.Tensor) -> str:
@@ -57,6 +100,19 @@ def _attributes(holder: Any, house: Collection[str] = ()) -> Iterator[tuple[str,
         if is_plain_object(value):
             inner = ((n, v) for n, v in held(value).items() if not n.startswith("_"))
             yield from ((f"{name}.{n}", v) for n, v in inner)
+
+
+def _private(holder: Any) -> Iterator[tuple[str, Any]]:
+    for name, value in held(holder).items():
+        own_object = is_plain_object(value)
+        if name.startswith("_"):
+            if name in names_of_own(type(holder)):
+                yield name, value
+                if own_object:
+                    yield from ((f"{name}.{n}", v) for n, v in held(value).items() if n[:1] != "_")
+        elif own_object:
+            own = names_of_own(type(value))
+            yield from ((f"{name}.{n}", v) for n, v in held(value).items() if n in own)
 
 
 def _printed(value: Any) -> str | None:

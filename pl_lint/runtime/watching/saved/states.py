@@ -11,9 +11,11 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from pl_lint.runtime.watching.callsite import of_library
 from pl_lint.runtime.watching.saved.attributes import (
+    hidden_layers,
     own_attributes,
     plain_attributes,
     printed_tensor,
+    private_attributes,
 )
 
 
@@ -32,8 +34,10 @@ def training_state(trainer: Any) -> dict[str, str]:
 
 def module_state(module: torch.nn.Module) -> dict[str, str]:
     """What ``state_dict`` leaves out of a module."""
-    plain = {f"self.{name}": text for name, text in plain_attributes(module).items()}
-    return {**plain, **dict(_left_out_buffers(module))}
+    plain = {**plain_attributes(module), **private_attributes(module)}
+    named = {f"self.{name}": text for name, text in plain.items()}
+    hidden = {f"layers in self.{name}": text for name, text in hidden_layers(module).items()}
+    return {**hidden, **named, **dict(_left_out_buffers(module))}
 
 
 def _left_out_buffers(module: torch.nn.Module) -> Iterator[tuple[str, str]]:
