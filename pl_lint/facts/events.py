@@ -221,13 +221,16 @@ TIME_LIMIT = "TimeLimit"
 
 @dataclass(frozen=True)
 class RunError:
-    """An exception that ended a run. ``location`` is the last line of the user's own code in it."""
+    """An exception that ended a run. ``location`` is the last line of the user's own code in it,
+    ``stack`` all of them as text, outermost first, and the call of torch.distributed behind them,
+    if one waited there."""
 
     kind: str
     message: str
     during: str = ""
     location: Location | None = None
     traceback: str = ""
+    stack: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         place = f" at {self.location}" if self.location else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,6 +64,7 @@ _FORKS = ("_step", "_epoch")
 OTHER_HASH_SEED = "13"
 """Of the first 260 the one that gives most sets of two or three class names ("yes", "no") another
 order than 0, the usual one, does: 24 of 29 (measured; with 1 it is 14)."""
+MORE_TIME = "a module that is slow, not stuck, needs a higher limit: --pl-timeout SECONDS"
 RANKS = 2
 SHORTER: Mapping[int, Mapping[str, Any]] = {
     3: {"epochs": 1, "batches": {"train": 2, "validate": 1}},
@@ -378,7 +379,22 @@ def _failure(outcome: RunOutcome, owner: str) -> RunFailed:
     place = Location(frame.path, frame.line) if frame is not None else None
     kind = RunHung if outcome.status == "hung" else RunFailed
     case = _case_in(Path(outcome.directory))
-    return kind(outcome.message, owner, place, case, outcome.directory)
+    more = [*_given_up(outcome), MORE_TIME] if _ran_out_of_time(outcome) else []
+    return kind("; ".join([outcome.message, *more]), owner, place, case, outcome.directory)
+
+
+def _ran_out_of_time(outcome: RunOutcome) -> bool:
+    """Importing has a limit of its own, which nobody can raise."""
+    return outcome.status == "hung" and outcome.phase == "run"
+
+
+def _given_up(outcome: RunOutcome) -> Iterator[str]:
+    """Ranks that no longer waited for one that hangs: they told why in their records."""
+    for data in outcome.records:
+        error = (data.get("fit") or {}).get("error")
+        if error is not None:
+            at = " > ".join(error["stack"])
+            yield f"rank {data['rank']} had given up waiting at {at or 'no line of the module'}"
 
 
 def _evaluated(directory: Path, ranks: int) -> list[RanksRecord]:

@@ -113,7 +113,14 @@ def test_ranks_that_wait_for_each_other_say_where() -> None:
     places = [Location("module.py", line) for line in (11, 12)]
     errors = [RunError("RuntimeError", PEER, location=place) for place in places]
     [finding] = judged(*(done(error=error) for error in errors)).findings
-    assert "at module.py:11:1; rank 1 was waiting at module.py:12:1" in finding.message
+    assert "rank 0 was at module.py:11:1; rank 1 was at module.py:12:1" in finding.message
+
+
+def test_ranks_that_wait_for_each_other_show_their_stacks() -> None:
+    stacks = [("m.py:3 in a (`self.b()`)", "m.py:5 in b (`meet()`)", call) for call in "xy"]
+    errors = [RunError("RuntimeError", PEER, location=PLACE, stack=stack) for stack in stacks]
+    [finding] = judged(*(done(error=error) for error in errors)).findings
+    assert "rank 1 was at m.py:3 in a (`self.b()`) > m.py:5 in b (`meet()`) > y" in finding.message
 
 
 def test_keys_that_met_are_told_by_the_mean_of_both() -> None:

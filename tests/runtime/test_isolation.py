@@ -436,7 +436,8 @@ def test_a_hang_in_one_rank_shows_both_stacks(run_torch: Run) -> None:
     assert "all_reduce" in outcome.stacks[0]
     assert "in training_step" in outcome.stacks[1]
     assert "on rank 0 the main thread was at" in outcome.message
-    assert "both_stacks.py:3 in training_step" in outcome.message
+    assert " > all_reduce; on rank 1" in outcome.message
+    assert "both_stacks.py:3 in training_step (`time.sleep(600)`)" in outcome.message
 
 
 def test_the_rank_that_failed_is_named_and_the_others_do_not_wait(run: Run) -> None:

@@ -15,7 +15,7 @@ from pl_lint.checks.sync_dist.sharing import WORLDS
 
 @check("distributed", place=50)
 def distributed(runs: Runs) -> Result:
-    """A fit on two or three ranks is one fit: the ranks agree, and none does what rank zero alone should.
+    """A fit on several ranks is one fit: they agree, and none does what rank zero alone should.
 
     What it promises:
     The fit ends on all ranks. They log the same keys in the same order, and values of an epoch's
@@ -26,11 +26,12 @@ def distributed(runs: Runs) -> Result:
 
     How it is judged:
     Two epochs of a few batches on two real gloo ranks that were seeded alike, the training samples
-    dealt out in turn, and then one epoch of as many samples on three, which shows what holds for
-    two only. What both show is said once; a fit that fails on two is not made on three. Each rank writes down what it logged and by which line, its parameters and
-    buffers as fingerprints, its best checkpoints, which samples its loaders have, which files it
-    opened for writing, and which parameters got a gradient. The inputs of metric objects are
-    gathered and given once to a fresh one.
+    dealt out in turn; then one epoch with as many samples on three, which shows what holds for two
+    ranks only. What both show is said once, and a fit that fails on two is not made on three. Each
+    rank writes down what it logged and by which line, its parameters and buffers as fingerprints,
+    its best checkpoints, which samples its loaders have, which files it opened for writing, and
+    which parameters got a gradient. The inputs of metric objects are gathered and given once to a
+    fresh one.
 
     What it sets aside:
     Running statistics of norm layers, which DDP sends from rank zero; parts of the training data

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pl_lint.checks.distributed.fits import Fits
 from pl_lint.checks.registry import Gathering
-from pl_lint.checks.sync_dist.crashed_ranks import Ended, crash, is_noise, refusal, telling
+from pl_lint.checks.sync_dist.crashed_ranks import (
+    Ended,
+    crash,
+    is_noise,
+    refusal,
+    telling,
+    whereabouts,
+)
 from pl_lint.facts.events import RunError
 from pl_lint.facts.ranks import Assigned
 from pl_lint.findings import Finding
@@ -26,8 +34,10 @@ def ended_early(fits: Fits, into: Gathering) -> bool:
     if not any(errors):
         return False
     rank, error = telling(errors)
+    ended = [Ended(rank.error, rank.events) for rank in fits.ranks]
     if is_noise(error) and any(finding.code in WAITS for finding in into.findings):
-        return True  # which call the ranks waited in is told already
+        into.findings[:] = [_with_places(finding, ended) for finding in into.findings]
+        return True
     if reason := refusal(errors):
         into.undecided.append(reason)
         return True
@@ -35,7 +45,6 @@ def ended_early(fits: Fits, into: Gathering) -> bool:
         reason = f"the few samples of each rank make smaller batches, on which it raised {error}"
         into.undecided.append(reason)
         return True
-    ended = [Ended(rank.error, rank.events) for rank in fits.ranks]
     found = crash(ended, "fit", fits.case)
     into.findings.append(
         _prepared(fits, rank, error, found)
@@ -44,6 +53,13 @@ def ended_early(fits: Fits, into: Gathering) -> bool:
         or found
     )
     return True
+
+
+def _with_places(finding: Finding, ended: Sequence[Ended]) -> Finding:
+    """A call that some ranks lack, and where each of them waited in the end."""
+    if finding.code not in WAITS:
+        return finding
+    return replace(finding, message="; ".join([finding.message, *whereabouts(ended)]))
 
 
 def _in_other_batches(fits: Fits) -> bool:

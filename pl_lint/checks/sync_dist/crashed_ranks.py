@@ -34,7 +34,7 @@ def crash(ranks: Sequence[Ended], what: str, case: CaseFacts) -> Finding:
     rank, error = telling([done.error for done in ranks])
     waited = is_noise(error)
     unequal = list(_unequal(ranks)) if waited else []
-    said = [f"rank {rank} raised {_plain(error)}", *(_elsewhere(ranks, rank) if waited else ())]
+    said = [f"rank {rank} raised {_plain(error)}", *(whereabouts(ranks) if waited else ())]
     calls = [f"only rank {i} called self.log({e.name!r}) at {e.location}" for i, e in unequal]
     place = unequal[0][1].location if unequal else error.location
     works = f"{what} works in one process and fails on {in_words(len(ranks))} ranks"
@@ -96,14 +96,19 @@ def _plain(error: RunError) -> str:
     if not is_noise(error):
         return str(error)
     first = ADVICE.sub("", GLOO.sub("", error.message)).split("\n")[0]
-    return str(replace(error, message=f"{first} (waiting for the other rank)"))
+    return str(replace(error, message=f"{first} (waiting for another rank)"))
 
 
-def _elsewhere(ranks: Sequence[Ended], told: int) -> Iterator[str]:
-    """Where the other ranks were."""
+def whereabouts(ranks: Sequence[Ended]) -> Iterator[str]:
+    """Where each rank was, by all its lines of the user's code; one that came to its end first lost
+    nobody."""
     for rank, done in enumerate(ranks):
-        if rank != told and done.error is not None and done.error.location is not None:
-            yield f"rank {rank} was waiting at {done.error.location}"
+        if done.error is None:
+            yield f"rank {rank} had come to its end"
+        elif done.error.stack:
+            yield f"rank {rank} was at {' > '.join(done.error.stack)}"
+        elif done.error.location is not None:
+            yield f"rank {rank} was at {done.error.location}"
 
 
 def _unequal(ranks: Sequence[Ended]) -> Iterator[tuple[int, LogEvent]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import linecache
+import os
 import re
 import signal
 from collections.abc import Iterator
@@ -18,6 +20,8 @@ Status = Literal["finished", "raised", "exited", "crashed", "hung", "flooded"]
 TAIL = 4096
 """Bytes of each output that an outcome keeps."""
 FRAME = re.compile(r'^\s+File "(?P<path>.+)", line (?P<line>\d+) in (?P<function>.+)$')
+COLLECTIVES = os.path.join("torch", "distributed", "distributed_c10d.py")
+"""Where the calls stand in which ranks wait for each other."""
 OURS = (process.__file__, process.__file__.replace("process.py", "template.py"))
 
 
@@ -124,6 +128,29 @@ def place(stacks: str, root: str) -> str:
         if user and (index == 0 or user[0] != _first_user(threads[0])):
             return f"{'a worker' if index else 'the main thread'} was at {user[0].shown(root)}"
     return f"the main thread was at {threads[0][0].shown(root)}" if threads and threads[0] else ""
+
+
+def path_of(stacks: str, root: str) -> str:
+    """The user's way to where a rank was, in words: its lines, outermost first, and the call of
+    torch.distributed that waits there, if one does. Where a worker of it was, if it has no line."""
+    frames = next(main_threads(stacks), [])
+    user = [frame for frame in reversed(frames) if process.is_user_code(frame.path)]
+    waiting = next((frame.function for frame in frames if _is_collective(frame)), "")
+    lines = [_with_source(frame, root) for frame in user]
+    if not lines and not waiting:
+        return place(stacks, root)
+    call = waiting if lines or not waiting else f"Lightning's {waiting}"
+    return "the main thread was at " + " > ".join([*lines, *([call] if call else [])])
+
+
+def _is_collective(frame: Frame) -> bool:
+    return frame.path.endswith(COLLECTIVES) and not frame.function.startswith("_")
+
+
+def _with_source(frame: Frame, root: str) -> str:
+    """``model.py:31 in training_step (`self.wait()`)``."""
+    text = linecache.getline(frame.path, frame.line).strip()
+    return frame.shown(root) + (f" (`{text}`)" if text else "")
 
 
 def _first_user(frames: list[Frame]) -> Frame | None:
@@ -244,8 +271,9 @@ class Sentence:
         return ending
 
     def _places(self) -> list[str]:
-        """Where each rank was when it was stopped."""
-        found = [place(text, self.root) for text in self.stacks]
+        """Where each rank was when it was stopped; of several ranks all the user's lines, because
+        they wait for each other by different ways."""
         if self.observed.ranks == 1:
-            return [text for text in found if text]
+            return [text for text in (place(self.stacks[0], self.root),) if text]
+        found = [path_of(text, self.root) for text in self.stacks]
         return [f"on rank {rank} {text}" for rank, text in enumerate(found) if text]

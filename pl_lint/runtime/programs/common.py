@@ -34,7 +34,7 @@ from pl_lint.runtime.preparation import prepare_once
 from pl_lint.runtime.programs.building import building_of
 from pl_lint.runtime.programs.loggers import points_logger, tensorboard_logger
 from pl_lint.runtime.specs import RunSpec
-from pl_lint.runtime.watching.callsite import last_user_line
+from pl_lint.runtime.watching.callsite import last_user_line, user_stack
 from pl_lint.runtime.watching.saved.keepers import Places, placed_watchers
 
 # Of the case's own Trainer arguments only those that change what training does are kept; where it
@@ -244,6 +244,7 @@ def describe(error: BaseException, during: str) -> RunError:
         during=during,
         location=last_user_line(error.__traceback__),
         traceback="".join(traceback.format_exception(error))[-8000:],
+        stack=user_stack(error.__traceback__),
     )
 
 

@@ -25,6 +25,9 @@ _LIBRARIES = (
 )
 
 
+_COLLECTIVES = os.path.join("torch", "distributed", "distributed_c10d.py")
+
+
 def caller() -> Location:
     """The innermost line of code on the stack that is the user's own."""
     frame: FrameType | None = sys._getframe(1)
@@ -43,6 +46,25 @@ def last_user_line(trace: TracebackType | None) -> Location | None:
         if not is_library(frame.f_code.co_filename)
     ]
     return places[-1] if places else None
+
+
+def user_stack(trace: TracebackType | None) -> tuple[str, ...]:
+    """The user's lines that an exception passed through, ``model.py:31 in training_step
+    (`self.meet()`)``, and the call of torch.distributed in which it was raised."""
+    frames = traceback.extract_tb(trace)
+    mine = [frame for frame in frames if not is_library(frame.filename)]
+    waiting = [
+        frame.name
+        for frame in frames
+        if frame.filename.endswith(_COLLECTIVES) and not frame.name.startswith("_")
+    ]
+    calls = waiting[-1:] if mine else [f"Lightning's {name}" for name in waiting[-1:]]
+    return (*map(_in_words, mine), *calls)
+
+
+def _in_words(frame: traceback.FrameSummary) -> str:
+    source = f" (`{frame.line}`)" if frame.line else ""
+    return f"{os.path.relpath(frame.filename)}:{frame.lineno} in {frame.name}{source}"
 
 
 def defined_at(function: Any) -> Location | None:
