@@ -12,10 +12,15 @@ from pl_lint.findings import Location
 @dataclass(frozen=True)
 class SharedPass:
     """One evaluation of the samples that ranks share, and which samples this process was served:
-    a fingerprint each, by their content. ``population`` is how many the user's loader has."""
+    a fingerprint each, by their content. ``population`` is how many the user's loader has.
+
+    ``placed`` are the fingerprints with the loader and the place in it that was asked for: a data
+    set that draws for itself may serve equal samples at other places. Empty where the user's own
+    code shares samples out, and so only it knows their places."""
 
     done: EvaluationPass
     served: tuple[str, ...] = ()
+    placed: tuple[str, ...] = ()
     population: int | None = None
 
 

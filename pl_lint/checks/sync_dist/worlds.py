@@ -89,8 +89,12 @@ class Stage:
         return tuple(one.values.get(name, true) for one in passes if one.stage == self.name)
 
     def same_samples(self) -> bool:
-        served = set().union(*(one.served for one in self.shared))
+        """Whether ranks were served what one process was, each at its place where that is known: a
+        data set that draws for itself gives to all of them what it happens to draw next."""
         whole = next(one for one in self.single if one.done.batching.label == WHOLE)
+        if all(one.placed for one in (whole, *self.shared)):
+            return set().union(*(one.placed for one in self.shared)) == set(whole.placed)
+        served = set().union(*(one.served for one in self.shared))
         return served == set(whole.served)
 
 

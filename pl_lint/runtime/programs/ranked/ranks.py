@@ -65,7 +65,8 @@ def _evaluate(
         _validate(subject, stage, recorder, directory)
     return SharedPass(
         _pass(stage, order["label"], dealing, recorder, errors),
-        served=tuple(sorted(dealing.served)),
+        served=dealing.contents,
+        placed=dealing.placed,
         population=dealing.population,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import random
 import sys
@@ -61,12 +62,22 @@ class Share:
 
 @dataclass
 class Dealing:
-    """What was dealt out: batch sizes by loader, fingerprints of what was served, how many samples
-    the user's own loader has."""
+    """What was dealt out: batch sizes by loader, fingerprints of what was served with the place
+    that was asked for (empty where only the user's own code knows it), how many samples the user's
+    own loader has."""
 
     sizes: list[tuple[int, ...]] = field(default_factory=list)
-    served: set[str] = field(default_factory=set)
+    served: set[tuple[str, str]] = field(default_factory=set)
     population: int | None = None
+
+    @property
+    def contents(self) -> tuple[str, ...]:
+        return tuple(sorted({content for _, content in self.served}))
+
+    @property
+    def placed(self) -> tuple[str, ...]:
+        known = all(place for place, _ in self.served)
+        return tuple(sorted(f"{place} {content}" for place, content in self.served if known))
 
 
 def deal_evaluation(
@@ -76,9 +87,9 @@ def deal_evaluation(
 
     def change(loaders: Any) -> Any:
         dealing.sizes.clear()
-        return like(loaders, [deal(loader) for loader in as_list(loaders)])
+        return like(loaders, [deal(*each) for each in enumerate(as_list(loaders))])
 
-    def deal(loader: Any) -> DataLoader:
+    def deal(number: int, loader: Any) -> DataLoader:
         samples = _spread(loader, PARTS * LARGEST)
         dealing.population = _population(subject, loader)
         own, total = _own_share(loader, samples, share)
@@ -88,9 +99,15 @@ def deal_evaluation(
         mine = Subset(own, range(batch * PARTS // share.of))
         cut = Cut("", len(mine) if in_one_batch else batch)
         dealing.sizes.append(cut.sizes(len(mine)))
-        return cut_loader(loader, Seen(mine, dealing.served), cut)
+        named = functools.partial(_place, number, share, own is not samples)
+        return cut_loader(loader, Seen(mine, dealing.served, named), cut)
 
     subject.supply.change(stage, change)
+
+
+def _place(number: int, share: Share, dealt: bool, index: int) -> str:
+    """Which place of which loader a process asks for, if pl-lint has ``dealt`` them out."""
+    return f"{number} {share.which + index * share.of}" if dealt else ""
 
 
 def deal_training(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy
@@ -73,16 +73,18 @@ def _text(value: Any) -> str:
 
 
 class Seen(Dataset):
-    """Serves the samples of another data set and notes which."""
+    """Serves the samples of another data set and notes which, by the place that ``named`` gives
+    it."""
 
-    def __init__(self, samples: Sequence[Any], served: set[str]) -> None:
-        self.samples = samples
-        self.served = served
+    def __init__(
+        self, samples: Sequence[Any], served: set[tuple[str, str]], named: Callable[[int], str]
+    ) -> None:
+        self.samples, self.served, self.named = samples, served, named
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitem__(self, index: int) -> Any:
         sample = self.samples[index]
-        self.served.add(fingerprint(sample))
+        self.served.add((self.named(index), fingerprint(sample)))
         return sample
