@@ -62,11 +62,22 @@ class Several:
 
 
 @dataclass(frozen=True)
+class Table:
+    """A dict, all of whose keys are seen."""
+
+    items: tuple[tuple[Value, Value], ...]
+
+    def get(self, key: object) -> Value | None:
+        """The value of a key; None where the dict has no such key."""
+        return next((value for name, value in self.items if name == Known(key)), None)
+
+
+@dataclass(frozen=True)
 class Unknown:
     """Reading cannot tell."""
 
 
-Value = Known | OneOf | Pattern | Named | Made | Several | Unknown
+Value = Known | OneOf | Pattern | Named | Made | Several | Table | Unknown
 UNKNOWN = Unknown()
 
 
@@ -80,7 +91,7 @@ def may_be(value: Value, constant: object) -> bool:
             return constant in values
         case Pattern():
             return isinstance(constant, str) and value.matches(constant)
-        case Made() | Several():
+        case Made() | Several() | Table():
             return False
         case _:
             return True

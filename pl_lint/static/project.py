@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pl_lint.config import Config
+from pl_lint.facts.behaviour import ImportSite, ReadSite, ReturnSite
 from pl_lint.facts.data import LoaderSite
 from pl_lint.facts.sites import (
     AssignmentSite,
@@ -39,7 +40,17 @@ from pl_lint.static.streams import streams
 from pl_lint.static.versions import Versions
 
 USED = re.compile(r"""(?<!super\(\))\.([a-z]\w+)|["'](\w+)["']""")
-OWN = (LogSite, MetricUse, ListSite, AssignmentSite, DeviceSite, SchedulerSite, HyperparameterSite)
+OWN = (
+    ReturnSite,
+    ReadSite,
+    LogSite,
+    MetricUse,
+    ListSite,
+    AssignmentSite,
+    DeviceSite,
+    SchedulerSite,
+    HyperparameterSite,
+)
 """Kinds of sites that belong to a class; the others belong to the project."""
 
 
@@ -72,6 +83,8 @@ def gather(
         reaches=shared.all(ReachSite),
         globals=shared.all(GlobalSite),
         cases=shared.all(CaseSite),
+        imports=shared.all(ImportSite),
+        lightning=tuple((one.path, versions.newest(one.path)) for one in sources),
         loaders=shared.all(LoaderSite),
         streams=tuple(streams(project)),
     )

@@ -31,6 +31,7 @@ from pl_lint.facts.values import (
     OneOf,
     Pattern,
     Several,
+    Table,
     Value,
 )
 from pl_lint.static.names import ClassInfo, FunctionNode, Module
@@ -57,10 +58,12 @@ class Text:
 
 @dataclass(frozen=True)
 class Sequence:
-    """A tuple, list or set; ``complete`` unless it may hold more than these items."""
+    """A tuple, list or set; ``complete`` unless it may hold more than these items. ``maker`` is
+    the class from outside that holds them (``torch.nn.ModuleList``)."""
 
     items: tuple[Abstract, ...] = ()
     complete: bool = True
+    maker: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,16 +72,17 @@ class Mapping:
 
     items: tuple[tuple[Abstract, Abstract], ...] = ()
     complete: bool = True
+    maker: str = ""
 
     def with_item(self, key: Abstract, value: Abstract) -> Mapping:
         kept = tuple((k, v) for k, v in self.items if k != key or not isinstance(k, Const))
-        return Mapping((*kept, (key, value)), self.complete)
+        return Mapping((*kept, (key, value)), self.complete, self.maker)
 
     def merged(self, other: Mapping) -> Mapping:
         merged = self
         for key, value in other.items:
             merged = merged.with_item(key, value)
-        return Mapping(merged.items, self.complete and other.complete)
+        return Mapping(merged.items, self.complete and other.complete, self.maker)
 
     def get(self, key: Abstract) -> Abstract | None:
         """The value of a key; of all keys where it is not known which."""
@@ -253,6 +257,8 @@ def to_value(abstract: Abstract) -> Value:
             return Known(tuple(item.value for item in items))  # type: ignore[union-attr]
         case Sequence(items, True):
             return Several(tuple(map(to_value, items)))
+        case Mapping(items, True):
+            return Table(tuple((to_value(key), to_value(value)) for key, value in items))
         case Instance(name, arguments):
             return Made(name, arguments)
         case Reference(name):

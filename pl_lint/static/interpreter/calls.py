@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from pl_lint.facts.origins import Gathered
+from pl_lint.facts.origins import FunctionCall, Gathered
 from pl_lint.facts.sites import DeviceSite, StrayLog
 from pl_lint.facts.values import UNKNOWN
 from pl_lint.static.interpreter import (
@@ -54,13 +54,18 @@ TRANSPARENT = frozenset(
 """Methods that return the same value in another shape or place."""
 MODULE_WALKS = frozenset({"modules", "children", "named_modules", "named_children"})
 """Methods of a module that go over everything in it, its metrics too."""
+OF_LIGHTNING = frozenset({"optimizers", "lr_schedulers"})
+"""Methods of a module that hand out what Lightning keeps: their name stays with the result."""
 TELLING = {"sqrt": "sqrt", "exp": "exp", "log": "log", "sqrt_": "sqrt", "mean": "mean"}
 
 
 def evaluate_call(context: Context, node: ast.Call, frame: Frame) -> Abstract:
     function = node.func
     if isinstance(function, ast.Attribute):
+        outer = context.then
+        context.then = (function.attr, *outer)
         receiver = context.evaluate(function.value, frame)
+        context.then = outer
         arguments = evaluate_arguments(context, node, frame)
         noting.note_method(context, receiver, arguments, node, frame)
         if listing.changes_list(context, function, receiver, arguments, node, frame):
@@ -76,6 +81,7 @@ def evaluate_arguments(context: Context, node: ast.Call, frame: Frame) -> Argume
     positional: list[Abstract] = []
     keywords: dict[str, Abstract] = {}
     complete = True
+    outer, context.assigned = context.assigned, ""
     for argument in node.args:
         value = context.evaluate(argument, frame)
         if not isinstance(argument, ast.Starred):
@@ -90,6 +96,7 @@ def evaluate_arguments(context: Context, node: ast.Call, frame: Frame) -> Argume
             keywords[keyword.arg] = value
         else:
             complete = _spread(value, keywords) and complete
+    context.assigned = outer
     return Arguments(tuple(positional), keywords, complete)
 
 
@@ -290,6 +297,8 @@ def _of_lightning(
     if name in ("log", "log_dict"):
         logs.record(context, name, arguments, node, frame)
         return Const(None)
+    if name in OF_LIGHTNING:
+        return Opaque(FunctionCall(f"self.{name}"))
     if name == "save_hyperparameters":
         context.recorder.saves_hyperparameters = True
     if (

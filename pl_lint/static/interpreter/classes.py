@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from pl_lint.facts import lightning
+from pl_lint.facts.behaviour import ReadSite, ReturnSite
 from pl_lint.facts.sites import (
     AssignmentSite,
     ClassFacts,
@@ -22,9 +23,8 @@ from pl_lint.facts.sites import (
 )
 from pl_lint.facts.values import UNKNOWN, Known
 from pl_lint.findings import Location
-from pl_lint.static.interpreter import loaders, lookup, metrics, schedulers
-from pl_lint.static.interpreter.abstract import Const
-from pl_lint.static.interpreter.context import Frame, Hook
+from pl_lint.static.interpreter import behaviour, loaders, metrics, schedulers
+from pl_lint.static.interpreter.context import Hook
 from pl_lint.static.interpreter.machine import Machine
 from pl_lint.static.interpreter.recorder import Recorder
 from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
@@ -201,13 +201,11 @@ def facts_of(
         devices=recorder.all(DeviceSite),
         schedulers=recorder.all(SchedulerSite),
         hyperparameters=_hyperparameters(found, recorder),
-        manual_optimization=_optimizes_itself(machine),
+        optimization=behaviour.optimization(machine, found.open),
+        returns=recorder.all(ReturnSite),
+        containers=tuple(behaviour.containers(machine)),
+        reads=recorder.all(ReadSite),
     )
-
-
-def _optimizes_itself(machine: Machine) -> bool:
-    frame = Frame(machine.ancestors[0].module)  # type: ignore[union-attr]
-    return lookup.own_attribute(machine, "automatic_optimization", frame) == Const(False)
 
 
 def _method_sites(

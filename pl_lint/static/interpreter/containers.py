@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import string
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pl_lint.static.interpreter import lookup
 from pl_lint.static.interpreter.abstract import (
@@ -82,7 +83,7 @@ def _of_mapping(
             key, default = arguments.get(0, "key") or NOTHING, arguments.get(1, "default")
             held = receiver.get(key) or default or Const(None)
             grown = receiver.with_item(key, held)  # of one pass: others may bring other keys
-            lookup.rebind(context, node.func.value, Mapping(grown.items, False), frame)
+            lookup.rebind(context, node.func.value, replace(grown, complete=False), frame)
             return held
         case "get" | "pop" | "setdefault":
             key, default = arguments.get(0, "key"), arguments.get(1, "default")

@@ -84,6 +84,8 @@ class Context(ABC):
         self.sampled = 0
         self.guards: tuple[str, ...] = ()
         self.within: tuple[str, ...] = ()
+        self.assigned = ""
+        self.then: tuple[str, ...] = ()
         self.batch_index = ""
         self.uncertain = 0
         self.budget = 0

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Mapping as Table
 
 from pl_lint.facts.sites import StrayLog
-from pl_lint.facts.values import UNKNOWN
-from pl_lint.static.interpreter import calls, lookup
+from pl_lint.facts.values import UNKNOWN, Named
+from pl_lint.static.interpreter import behaviour, calls, lookup
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -23,6 +23,7 @@ from pl_lint.static.interpreter.abstract import (
     Self,
     Sequence,
     Text,
+    called,
     derived,
     join,
     options,
@@ -32,6 +33,7 @@ from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.interpreter.iteration import an_element, elements
 from pl_lint.static.interpreter.strings import MAX_CONSTANT, concatenated, merged
 from pl_lint.static.interpreter.truth import truth
+from pl_lint.static.names import dotted
 
 Evaluator = Callable[[Context, ast.expr, Frame], Abstract]
 
@@ -68,6 +70,7 @@ def _attribute(context: Context, node: ast.Attribute, frame: Frame) -> Abstract:
     if isinstance(receiver, Self) and node.attr in ("log", "log_dict"):
         # The method itself is handed on: whoever gets it may log any key.
         context.recorder.add(StrayLog(UNKNOWN, context.location(node, frame)))
+    behaviour.note_read(context, receiver, node, frame)
     return join(
         *(lookup.attribute(context, option, node.attr, frame) for option in options(receiver))
     )
@@ -100,6 +103,9 @@ OPERATORS: Table[type[ast.operator], Callable[[float, float], float]] = {
 
 def _binary(context: Context, node: ast.BinOp, frame: Frame) -> Abstract:
     left, right = evaluate(context, node.left, frame), evaluate(context, node.right, frame)
+    if isinstance(node.op, ast.Div) and "accum" in (divisor := dotted(node.right) or ""):
+        given = (("0", UNKNOWN), ("1", Named(divisor)))
+        return Opaque(called("operator.truediv", given, (context.origin(left),)))
     return binary(context, node.op, left, right)
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 
+from pl_lint.facts.behaviour import ImportSite
 from pl_lint.facts.sites import CaseSite
 from pl_lint.static.interpreter.abstract import Holder
 from pl_lint.static.interpreter.context import Arguments, Frame
 from pl_lint.static.interpreter.machine import BUDGET, Machine
 from pl_lint.static.interpreter.recorder import Recorder, Watched
-from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project, dotted
+from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project, dotted, statements
 
 CASE = "pl_lint.case"
+PACKAGES = ("lightning", "pytorch_lightning")
 TELLING = re.compile(
     r"Trainer|Checkpoint|EarlyStopping|seed_everything|split|KFold|\.log|callback_metrics|"
     r"\.fit\(|\bcase\b|\bmonitor\b|\bcallbacks\b"
@@ -34,6 +37,7 @@ def interpret_file(
 
     ``skip``: the classes that are interpreted as what they are.
     """
+    recorder.extend(_imports(module))
     machine = Machine(project, recorder)
     machine.budget = BUDGET
     machine.block(module.source.tree.body, Frame(module))
@@ -43,6 +47,23 @@ def interpret_file(
     for info in module.classes.values():
         if info not in skip:
             _run_class(info, project, recorder)
+
+
+def _imports(module: Module) -> Iterator[ImportSite]:
+    """What the file takes from Lightning, by the name that the import spells."""
+    body = module.source.tree.body
+    for node in statements(body):
+        where = module.source.location(node)
+        for name in _imported(node):
+            if name.startswith(PACKAGES):
+                yield ImportSite(name, where, optional=node not in body)
+
+
+def _imported(node: ast.stmt) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and not node.level:
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _run_class(info: ClassInfo, project: Project, recorder: Recorder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 
 from pl_lint.facts.origins import Gathered, parts
 from pl_lint.facts.sites import ListSite
@@ -82,10 +83,11 @@ def _grow(
     added = arguments.positional[-1]
     match receiver:
         case Sequence(items) if function.attr != "extend":
-            rebind(context, function.value, Sequence((*items, added), receiver.complete), frame)
+            rebind(context, function.value, replace(receiver, items=(*items, added)), frame)
         case Sequence(items):
             inner = added if isinstance(added, Sequence) else Sequence((added,), False)
-            grown = Sequence(items + inner.items, receiver.complete and inner.complete)
+            complete = receiver.complete and inner.complete
+            grown = replace(receiver, items=items + inner.items, complete=complete)
             rebind(context, function.value, grown, frame)
         case Opaque():
             origins = (context.origin(receiver), context.origin(added))

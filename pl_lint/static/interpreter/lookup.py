@@ -208,7 +208,8 @@ def assign_item(context: Context, target: ast.Subscript, value: Abstract, frame:
         case Mapping():
             rebind(context, target.value, owner.with_item(key, value), frame)
         case Sequence():
-            rebind(context, target.value, Sequence((*owner.items, value), False), frame)
+            grown = replace(owner, items=(*owner.items, value), complete=False)
+            rebind(context, target.value, grown, frame)
         case Reference(text) if text.endswith("callback_metrics"):
             context.recorder.add(StrayLog(to_value(key), context.location(target, frame)))
         case Opaque() if isinstance(target.value, ast.Attribute):

@@ -19,6 +19,7 @@ from pl_lint.static.interpreter.abstract import (
     Sequence,
     join,
 )
+from pl_lint.static.interpreter.behaviour import note_end
 from pl_lint.static.interpreter.context import Arguments, Context, Frame, Hook
 from pl_lint.static.interpreter.expressions import evaluate
 from pl_lint.static.interpreter.statements import block
@@ -50,7 +51,8 @@ class Machine(Context):
         frame.names.update(bind(self, node, frame, arguments, receiver))
         frame.function = node.name
         self._running.append(id(node))
-        around = self.guards, self.within
+        around = self.guards, self.within, self.assigned, self.then
+        self.assigned, self.then = "", ()
         self.guards += tuple(decorator_names(node))
         try:
             falls_through = self.block(node.body, frame)
@@ -61,7 +63,9 @@ class Machine(Context):
             return NOTHING
         finally:
             self._running.pop()
-            self.guards, self.within = around
+            self.guards, self.within, self.assigned, self.then = around
+        if falls_through:
+            note_end(self, node, frame)
         return join(*frame.returns, *([NONE] if falls_through else []))
 
     def enter(self, info: ClassInfo, node: FunctionNode, hook: Hook) -> Abstract:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from collections.abc import Mapping as Table
+from dataclasses import replace
 
 from pl_lint.facts.origins import UNPACKED, Gathered, Pairs
 from pl_lint.facts.values import UNKNOWN
@@ -113,9 +114,9 @@ def call(
     if handler is not None:
         return handler(context, arguments, frame)
     if name in MAPPINGS:
-        return _mapping(context, arguments)
+        return _made_by(name, _mapping(context, arguments))
     if name in SEQUENCES:
-        return _sequence(context, arguments)
+        return _made_by(name, _sequence(context, arguments))
     if name in SAME_VALUE and arguments.positional:
         return _same(context, arguments.positional[0])
     if gathers(name):
@@ -178,6 +179,12 @@ def _pairs_of(items: tuple[Abstract, ...]) -> tuple[tuple[Abstract, Abstract], .
         for item in items
         if isinstance(item, Sequence) and len(item.items) == 2
     )
+
+
+def _made_by(name: str, held: Abstract) -> Abstract:
+    """The container with the class that made it, where torch knows of it."""
+    registers = name.startswith("torch.") and isinstance(held, (Mapping, Sequence))
+    return replace(held, maker=name) if registers else held  # type: ignore[type-var]
 
 
 def _sequence(context: Context, arguments: Arguments) -> Abstract:

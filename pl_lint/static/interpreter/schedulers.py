@@ -107,6 +107,7 @@ def _of_config(
 ) -> Iterator[SchedulerSite | MonitorSite]:
     """A scheduler by itself or in ``{"scheduler": ..., "interval": ..., "monitor": ...}``."""
     interval: Value = ABSENT
+    monitor: Value = ABSENT
     scheduler: Abstract | None = config
     if isinstance(config, Mapping):
         form = "dict"
@@ -115,6 +116,8 @@ def _of_config(
         interval = to_value(given) if given is not None else interval
         interval = interval if config.complete else UNKNOWN
         watched = config.get(Const("monitor"))
+        monitor = to_value(watched) if watched is not None else monitor
+        monitor = monitor if config.complete else UNKNOWN
         where = _location(scheduler)
         if watched is not None and where is not None and _reads_monitor(config):
             yield _monitor(context, watched, where, interval)
@@ -129,6 +132,7 @@ def _of_config(
                 per_step=built.per_step,
                 location=built.location,
                 per_epoch=built.per_epoch,
+                monitor=monitor,
             )
 
 

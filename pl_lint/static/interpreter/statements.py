@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Table
 
-from pl_lint.static.interpreter import listing, lookup, noting
+from pl_lint.static.interpreter import behaviour, listing, lookup, noting
 from pl_lint.static.interpreter.abstract import NOTHING, Abstract, Const, Function, Sequence, join
 from pl_lint.static.interpreter.context import Context, Frame, Snapshot
 from pl_lint.static.interpreter.expressions import binary, compared
@@ -36,7 +36,9 @@ def _expression(context: Context, node: ast.Expr, frame: Frame) -> bool:
 
 
 def _assign(context: Context, node: ast.Assign, frame: Frame) -> bool:
+    context.assigned = dotted(node.targets[0]) or ""
     value = context.evaluate(node.value, frame)
+    context.assigned = ""
     for target in node.targets:
         lookup.assign(context, target, value, frame)
         noting.note_assignment(context, target, value, False, frame)
@@ -45,7 +47,9 @@ def _assign(context: Context, node: ast.Assign, frame: Frame) -> bool:
 
 def _annotated(context: Context, node: ast.AnnAssign, frame: Frame) -> bool:
     if node.value is not None:
+        context.assigned = dotted(node.target) or ""
         value = context.evaluate(node.value, frame)
+        context.assigned = ""
         lookup.assign(context, node.target, value, frame)
         noting.note_assignment(context, node.target, value, False, frame)
     return True
@@ -67,6 +71,7 @@ def _augmented(context: Context, node: ast.AugAssign, frame: Frame) -> bool:
 def _return(context: Context, node: ast.Return, frame: Frame) -> bool:
     value = context.evaluate(node.value, frame) if node.value else Const(None)
     frame.returns.append(value)
+    behaviour.note_return(context, value, node, frame)
     return False
 
 
@@ -105,12 +110,15 @@ def _if(context: Context, node: ast.If, frame: Frame) -> bool:
 
 
 def _identifiers(test: ast.expr) -> Iterator[str]:
-    """The names that a condition reads: ``is_global_zero`` of ``self.trainer.is_global_zero``."""
+    """The names that a condition reads: ``is_global_zero`` of ``self.trainer.is_global_zero``,
+    and the strings in it: ``'fit'``, quoted."""
     for node in ast.walk(test):
         if isinstance(node, ast.Name):
             yield node.id
         elif isinstance(node, ast.Attribute):
             yield node.attr
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield repr(node.value)
 
 
 def _leaves(node: ast.If) -> bool:

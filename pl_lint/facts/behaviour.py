@@ -1,0 +1,67 @@
+"""What the hooks of a class return, what its attributes hold, and what it reads of Lightning.
+
+Plain data, as in ``sites``, of which these are a part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pl_lint.facts.origins import Origin
+from pl_lint.facts.values import Value
+from pl_lint.findings import Location
+
+
+@dataclass(frozen=True)
+class ReturnSite:
+    """One way to leave a hook.
+
+    ``written`` is false where the body ends without ``return``; ``methods`` are the methods that
+    the returned expression ends with: ``("detach", "cpu")`` of ``return loss.detach().cpu()``.
+    """
+
+    hook: str
+    value: Value
+    origin: Origin
+    location: Location
+    written: bool = True
+    methods: tuple[str, ...] = ()
+    guards: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ContainerSite:
+    """A list or dict that an attribute holds once the class is built.
+
+    ``maker`` is the class of the container (``torch.nn.ModuleList``), empty for Python's own;
+    ``modules`` names the classes of the ``torch.nn.Module`` and ``Parameter`` objects in it, as
+    far as they are seen.
+    """
+
+    attribute: str
+    maker: str
+    modules: tuple[str, ...]
+    location: Location
+
+
+@dataclass(frozen=True)
+class ReadSite:
+    """``self.attribute`` where Lightning gives the value: ``self.trainer``, ``self.device``."""
+
+    attribute: str
+    hook: str
+    function: str
+    location: Location
+    guards: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImportSite:
+    """A name that a file imports from a package of Lightning, as it is spelled there.
+
+    ``optional``: the import stands in a ``try`` or an ``if``.
+    """
+
+    name: str
+    location: Location
+    optional: bool = False

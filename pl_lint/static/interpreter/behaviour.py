@@ -1,0 +1,144 @@
+"""What hooks return, what attributes hold in the end, and what is read of Lightning."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import Literal
+
+from pl_lint.facts.behaviour import ContainerSite, ReadSite, ReturnSite
+from pl_lint.facts.sites import ABSENT, AssignmentSite
+from pl_lint.findings import Location
+from pl_lint.static.interpreter import lookup
+from pl_lint.static.interpreter.abstract import (
+    Abstract,
+    Bound,
+    Const,
+    Instance,
+    Mapping,
+    Self,
+    Sequence,
+    options,
+    to_value,
+)
+from pl_lint.static.interpreter.context import Context, Frame
+from pl_lint.static.names import ClassInfo, FunctionNode
+
+OF_THE_RUN = frozenset({"trainer", "device", "logger", "current_epoch", "global_step"})
+"""What Lightning fills in once a module is in a Trainer or on its device."""
+PARAMETER = "torch.nn.Parameter"
+
+# --- what is returned -----------------------------------------------------------------------------
+
+
+def note_return(context: Context, value: Abstract, node: ast.Return, frame: Frame) -> None:
+    """A ``return`` of the hook itself."""
+    if frame.depth or not context.hook.name or not context.owner:
+        return
+    where = context.location(node, frame)
+    context.recorder.add(
+        ReturnSite(
+            hook=context.hook.name,
+            value=to_value(value),
+            origin=context.origin(value),
+            location=where,
+            methods=tuple(_last_methods(node.value)),
+            guards=context.guards,
+        )
+    )
+
+
+def note_end(context: Context, node: FunctionNode, frame: Frame) -> None:
+    """The body of a hook can be left without ``return``."""
+    if frame.depth or not context.hook.name or not context.owner:
+        return
+    where = context.location(node.body[-1], frame)
+    origin = context.origin(None)
+    context.recorder.add(
+        ReturnSite(context.hook.name, ABSENT, origin, where, written=False, guards=context.guards)
+    )
+
+
+def _last_methods(node: ast.expr | None) -> Iterator[str]:
+    """The methods that an expression ends with, in the order in which they are called."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        yield from _last_methods(node.func.value)
+        yield node.func.attr
+
+
+# --- what is read ---------------------------------------------------------------------------------
+
+
+def note_read(context: Context, receiver: Abstract, node: ast.Attribute, frame: Frame) -> None:
+    """``self.trainer`` and the like, unless the class has such an attribute of its own."""
+    if node.attr not in OF_THE_RUN or not isinstance(receiver, Self) or not context.owner:
+        return
+    if node.attr in context.attributes or context.find_method(node.attr) is not None:
+        return
+    where = context.location(node, frame)
+    context.recorder.add(
+        ReadSite(node.attr, context.hook.name, frame.function, where, context.guards)
+    )
+
+
+# --- what attributes hold -------------------------------------------------------------------------
+
+
+def containers(context: Context) -> Iterator[ContainerSite]:
+    """The lists and dicts of a class that is built."""
+    for attribute, value in context.attributes.items():
+        for option in options(value):
+            where = _assigned_at(context, attribute)
+            if isinstance(option, (Sequence, Mapping)) and where is not None:
+                held = dict.fromkeys(_modules(context, option))
+                yield ContainerSite(attribute, option.maker, tuple(held), where)
+
+
+def _modules(context: Context, container: Sequence | Mapping) -> Iterator[str]:
+    values = (
+        [value for _, value in container.items]
+        if isinstance(container, Mapping)
+        else container.items
+    )
+    for value in values:
+        for option in options(value):
+            if isinstance(option, Instance) and _is_module(context, option.name):
+                yield option.name
+
+
+def _is_module(context: Context, name: str) -> bool:
+    """Whether a class is a torch.nn.Module, or torch's Parameter."""
+    if name == PARAMETER or (name.startswith("torch.nn.") and name.count(".") == 2):
+        return True
+    first = context.ancestors[0] if context.ancestors else None
+    if not isinstance(first, ClassInfo):
+        return False
+    found = context.project.locate(name, first.module)
+    if not isinstance(found, ClassInfo):
+        return False
+    bases = [base for base in context.project.ancestors(found) if isinstance(base, str)]
+    return "torch.nn.Module" in bases or "torch.nn.modules.module.Module" in bases
+
+
+def _assigned_at(context: Context, attribute: str) -> Location | None:
+    """Where an attribute is first assigned."""
+    sites = context.recorder.all(AssignmentSite)
+    return next((site.location for site in sites if site.attribute == attribute), None)
+
+
+# --- who steps ------------------------------------------------------------------------------------
+
+
+def optimization(context: Context, open_bases: bool) -> Literal["automatic", "manual", "unknown"]:
+    """Who steps the optimizers, by ``self.automatic_optimization``."""
+    first = context.ancestors[0]
+    assert isinstance(first, ClassInfo)
+    found = lookup.own_attribute(context, "automatic_optimization", Frame(first.module))
+    match found:
+        case Const(False):
+            return "manual"
+        case Const(True):
+            return "automatic"
+        case Bound(Self()) if not open_bases:
+            return "automatic"
+    return "unknown"
