@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from pl_lint.checks.checkpoint.script import argument_lost, load_fails, other_output
 from pl_lint.checks.checkpoint.wording import (
     PLAIN_ARGUMENTS,
     SAVE_ARGUMENTS,
@@ -12,12 +14,12 @@ from pl_lint.checks.checkpoint.wording import (
     at_line,
     differing,
     essence,
-    found,
     is_refusal,
     place_of,
     refused,
     remedy_for,
 )
+from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.values.numbers import FLOAT32, same, shown, tolerance
 from pl_lint.facts.events import CaseFacts, RunError
@@ -62,7 +64,9 @@ def _judge_outputs(fit: FitRecord, record: ReloadRecord, case: CaseFacts, into: 
                 f"was {shown(true)}, with equal weights and arguments"
             )
             evidence = _evidence(name, value, true, stage)
-            into.findings.append(_lost_output(text, lost, fit, case, evidence))
+            finding = _lost_output(text, lost, fit, case, evidence)
+            script = other_output(case.building, text, stage, name)
+            into.findings.append(replace(finding, script=script))
             return
     into.notes += [
         f"not in the checkpoint, to no effect on {stage}: {text}{at_line(name, fit.places)}"
@@ -105,13 +109,12 @@ def _load_error(
     text = f"load_from_checkpoint raised {error.kind}: {essence(error)}"
     if arguments:
         return _lost_arguments(arguments, case, f"; {text}")
+    code, remedy = "checkpoint", "see the traceback of load_from_checkpoint"
     if error.kind == "TypeError" and "missing" in error.message:
-        return found(case, "LTN306", text, SAVE_ARGUMENTS)
-    if is_refusal(error):
-        return found(case, "LTN309", text, PLAIN_ARGUMENTS)
-    return found(
-        case, "checkpoint", text, "load it by hand with load_from_checkpoint to see the traceback"
-    )
+        code, remedy = "LTN306", SAVE_ARGUMENTS
+    elif is_refusal(error):
+        code, remedy = "LTN309", PLAIN_ARGUMENTS
+    return found(case, code, text, remedy, script=load_fails(case.building, text))
 
 
 def _lost_arguments(
@@ -121,7 +124,9 @@ def _lost_arguments(
     text = f"built with {name}={built}, loaded from its own checkpoint with {name}={loaded}"
     if len(arguments) > 1:
         text += f" (and {len(arguments) - 1} more arguments)"
-    return found(case, "LTN306", text + consequence, SAVE_ARGUMENTS)
+    fails = load_fails(case.building, text + consequence)
+    script = fails if consequence else argument_lost(case.building, text, name)
+    return found(case, "LTN306", text + consequence, SAVE_ARGUMENTS, script=script)
 
 
 def _lost_weights(names: Sequence[str]) -> str:

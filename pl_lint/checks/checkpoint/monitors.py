@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 
-from pl_lint.checks.checkpoint.wording import found
+from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.checks.values.numbers import FLOAT32, same, shown, tolerance
 from pl_lint.facts import torchmetrics

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pl_lint.checks.checkpoint.script import resumed as resumed_script
 from pl_lint.checks.checkpoint.wording import (
     EQUAL_BITS,
     SAVE_STATE,
@@ -13,12 +14,12 @@ from pl_lint.checks.checkpoint.wording import (
     at_line,
     differing,
     essence,
-    found,
     is_refusal,
     place_of,
     refused,
     remedy_for,
 )
+from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.checks.values.numbers import FLOAT32, same, tolerance
 from pl_lint.facts.events import CaseFacts, LogEvent, RunError
@@ -227,11 +228,13 @@ def _lost_state(
         remedy = _PAIR_HOOKS if whole.unpaired else remedy_for(others)
         hint = f" ({whole.unpaired})" if whole.unpaired else ""
         text = prefix + ", ".join(list(others.values())[:3]) + hint
-        yield found(case, code, text, remedy, place_of(others, whole.places), evidence)
+        place, script = place_of(others, whole.places), _script(moment, text, case, others)
+        yield found(case, code, text, remedy, place, evidence, script=script)
     if of_callbacks:
         text = prefix + ", ".join(list(of_callbacks.values())[:3])
         place = place_of(of_callbacks, whole.places)
-        yield found(case, "LTN311", text, remedy_for(of_callbacks), place, evidence)
+        remedy, script = remedy_for(of_callbacks), _script(moment, text, case, of_callbacks)
+        yield found(case, "LTN311", text, remedy, place, evidence, script=script)
 
 
 def _judge_unnamed(
@@ -255,11 +258,17 @@ def _judge_unnamed(
         remedy = SET_MODE if modes else SAVE_STATE
         place = next((change.location for change in whole.training.mode_changes), None)
         at = place if modes else None
-        into.findings.append(found(case, "LTN310", text, remedy, at, evidence))
+        script = _script(moment, text, case)
+        into.findings.append(found(case, "LTN310", text, remedy, at, evidence, script=script))
     elif modes:
         into.notes.append(f"{prefix}: {modes[0]}, {_NOT_STARTED}")
     else:
         into.undecided.append(f"{prefix}: {step}, and nothing is known to be lost")
+
+
+def _script(moment: Moment, text: str, case: CaseFacts, lost: Iterable[str] = ()) -> str:
+    """Inside an epoch there is none: see ``script``."""
+    return resumed_script(case.building, text, next(iter(lost), "")) if moment is _EPOCH_END else ""
 
 
 def _first_batch(whole: FitRecord, resumed: FitRecord) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from pl_lint.checks.checkpoint.script import load_fails
+from pl_lint.checks.proving import found
 from pl_lint.facts.events import CaseFacts, RunError
-from pl_lint.findings import Evidence, Finding, Location, Status
+from pl_lint.findings import Finding, Location
 
 SAVE_ARGUMENTS = "call self.save_hyperparameters() in __init__, or load with these arguments"
 PLAIN_ARGUMENTS = (
@@ -45,27 +47,6 @@ def remedy_for(lost: Iterable[str]) -> str:
     return "; ".join(said) or SAVE_STATE
 
 
-def found(
-    case: CaseFacts,
-    code: str,
-    message: str,
-    remedy: str,
-    at: Location | None = None,
-    evidence: tuple[Evidence, ...] = (),
-    status: Status = Status.PROVED,
-) -> Finding:
-    """A finding at a line, or at the module's class where no line is known."""
-    return Finding(
-        code=code,
-        message=message,
-        location=at or Location(case.path, case.line),
-        status=status,
-        evidence=evidence,
-        remedy=remedy,
-        subject=case.module,
-    )
-
-
 def is_refusal(error: RunError) -> bool:
     """Whether loading with ``weights_only`` refused what was saved."""
     return "Unpickling" in error.kind or "weights_only" in error.message.lower()
@@ -80,7 +61,8 @@ def essence(error: RunError) -> str:
 
 def refused(case: CaseFacts, call: str, error: RunError) -> Finding:
     text = f"{call} raised {error.kind}: {essence(error)}"
-    return found(case, "LTN309", text, PLAIN_ARGUMENTS)
+    script = load_fails(case.building, text)
+    return found(case, "LTN309", text, PLAIN_ARGUMENTS, script=script)
 
 
 def differing(before: Mapping[str, str], after: Mapping[str, str], when: str) -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pl_lint.checks import proving
+from pl_lint.checks.reproducible.script import script_of
 from pl_lint.facts.events import CaseFacts
-from pl_lint.findings import Evidence, Finding, Location, Status
+from pl_lint.findings import Evidence, Finding, Location
 
 
 def found(
@@ -15,12 +17,6 @@ def found(
     evidence: tuple[Evidence, ...] = (),
 ) -> Finding:
     """A proved finding, at the module's own line where none better is known."""
-    return Finding(
-        code=code,
-        message=message,
-        location=location or Location(case.path, case.line),
-        status=Status.PROVED,
-        remedy=remedy,
-        subject=case.module,
-        evidence=evidence,
-    )
+    key = evidence[0].key if evidence else ""
+    script = script_of(code, case.building, message, key)
+    return proving.found(case, code, message, remedy, location, evidence, script=script)

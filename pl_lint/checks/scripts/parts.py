@@ -6,14 +6,15 @@ So each part is written for the case at hand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 
 from pl_lint.facts.building import Building
 
-MODEL, CHECKPOINT = "model", "ckpt_path"
-"""What ``run`` may be given in place of a fresh module, and to go on from."""
+MODEL, CHECKPOINT, SEED = "model", "ckpt_path", "seed"
+"""What ``run`` may be given: another module than a fresh one, what to go on from, another seed."""
 _STAGES = {"fit": ("train", "validate")}
-_BASE = ("sys", "tempfile")
+_BASE = ("import sys", "import tempfile")
 
 
 def script(*parts: str) -> str:
@@ -22,13 +23,15 @@ def script(*parts: str) -> str:
 
 
 def head(
-    building: Building, said: str, modules: Iterable[str] = (), more: Sequence[str] = ()
+    building: Building, said: str, standard: Sequence[str] = (), others: Sequence[str] = ()
 ) -> str:
-    """What the script shows, and its imports: ``modules`` of Python's own, ``more`` whole lines."""
-    comment = "\n".join(f"# {line}" for line in said.splitlines())
-    imports = [f"import {name}" for name in sorted({*_BASE, *modules})]
-    lines = [comment, *imports, "", f"import {building.namespace} as L", *more, ""]
-    return "\n".join([*lines, *imported(building)])
+    """What the script shows, and its imports: of Python's own library, and of others."""
+    comment = textwrap.fill(said, 98, initial_indent="# ", subsequent_indent="# ")
+    plain_first = sorted({*_BASE, *standard}, key=lambda line: (line.startswith("from"), line))
+    lightning = f"import {building.namespace} as L"
+    ours = [*(line for line in others if line.startswith("import")), lightning]
+    ours += [line for line in others if not line.startswith("import")]
+    return "\n".join([comment, *plain_first, "", *ours, "", *imported(building)])
 
 
 def imported(building: Building) -> Iterator[str]:
@@ -64,11 +67,13 @@ def run(
 ) -> str:
     """``def run(method, ...)``: the case built, seeded, and put through one of the Trainer's
     methods. ``cut`` is the name of a function of the script that each loader passes through."""
-    signature = ", ".join(["method", *(f"{name}=None" for name in options), "**settings"])
+    given = (f"{name}={1 if name == SEED else None}" for name in options)
+    signature = ", ".join(["method", *given, "**settings"])
+    seed = SEED if SEED in options else 1
     lines = [
         f"def run({signature}):",
         '    """A short run of the case on the CPU, seeded: its Trainer and its module."""',
-        "    L.seed_everything(1, verbose=False)",
+        f"    L.seed_everything({seed}, verbose=False)",
         f"    {built(building)}",
         *(["    module = model or module"] if MODEL in options else []),
         *(_cut(building, methods, cut) if cut else []),
@@ -95,11 +100,9 @@ def _called(building: Building, methods: Sequence[str], options: Sequence[str]) 
         data = ", datamodule=data" if building.owner == "datamodule" else ""
         yield f"    getattr(trainer, method)(module{data}{last})"
         return
-    yield "    given = {"
-    for method in methods:
-        loaders = ", ".join(_loaders(building, method))
-        yield f'        "{method}": [{loaders}],'
-    yield "    }"
+    loaders = {method: ", ".join(_loaders(building, method)) for method in methods}
+    given = ", ".join(f'"{method}": [{served}]' for method, served in loaders.items())
+    yield f"    given = {{{given}}}"
     yield f"    getattr(trainer, method)(module, *given[method]{last})"
 
 

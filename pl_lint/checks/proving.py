@@ -1,0 +1,32 @@
+"""A finding that a run proved: what the checks' own builders of findings come down to."""
+
+from __future__ import annotations
+
+from pl_lint.facts.events import CaseFacts
+from pl_lint.findings import Evidence, Finding, Location, Status
+
+
+def found(
+    case: CaseFacts,
+    code: str,
+    message: str,
+    remedy: str,
+    at: Location | None = None,
+    evidence: tuple[Evidence, ...] = (),
+    status: Status = Status.PROVED,
+    condition: str = "",
+    script: str = "",
+) -> Finding:
+    """At a line, or at the module's class where no line is known; of a run that cannot prove it,
+    ``status`` and ``condition`` say so."""
+    return Finding(
+        code=code,
+        message=message,
+        location=at or Location(case.path, case.line),
+        status=status,
+        remedy=remedy,
+        subject=case.module,
+        condition=condition,
+        evidence=evidence,
+        script=script,
+    )
