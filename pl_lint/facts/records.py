@@ -23,7 +23,14 @@ from pl_lint.facts.events import (
 from pl_lint.facts.ranks import RankFit, SharedPass
 from pl_lint.facts.repetition import ActiveDropout, Leftover, Source, TrainingBatch, WorkerDraws
 from pl_lint.facts.searches import Recipe, Searched
-from pl_lint.facts.training import Company, CutGraph, HookLike, Overfitting, TrainingStory
+from pl_lint.facts.training import (
+    Company,
+    CutGraph,
+    HookLike,
+    ModeChange,
+    Overfitting,
+    TrainingStory,
+)
 from pl_lint.facts.watchers import PlantedKeeper, Watcher
 from pl_lint.findings import Location
 
@@ -128,7 +135,8 @@ class ResumeRecord(RunRecord):
 class TrainingRecord(RunRecord):
     """One batch learnt by heart, and where the graph of its first step ended (``cuts``); what the
     samples of a batch do to each other; methods that look like hooks. ``given`` are the submodules
-    that the module did not make itself, ``step_place`` is where ``training_step`` begins."""
+    that the module did not make itself, ``step_place`` is where ``training_step`` begins.
+    ``mode_changes`` are those of test and prediction: the fit has those of validation."""
 
     program = "training"
     step_place: Location | None = None
@@ -137,6 +145,7 @@ class TrainingRecord(RunRecord):
     company: tuple[Company, ...] = ()
     hook_likes: tuple[HookLike, ...] = ()
     given: tuple[str, ...] = ()
+    mode_changes: tuple[ModeChange, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,12 +56,21 @@ class Part:
 
 @dataclass(frozen=True)
 class ModeChange:
-    """A hook after which submodules were in another mode than before it."""
+    """A hook after which submodules were in another mode than before it; after one that Lightning
+    has for the modes themselves, than it ought to leave them in.
+
+    ``owner`` is the callback whose hook it is, nothing for the module itself. ``followed`` says
+    that one of these submodules was then run in that mode, in an evaluation before its end, and
+    ``ran`` are those among them that work differently in it.
+    """
 
     hook: str
     to: str
     parts: tuple[str, ...]
     location: Location | None = None
+    owner: str = ""
+    followed: bool = False
+    ran: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

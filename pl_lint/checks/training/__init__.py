@@ -67,4 +67,6 @@ def training(runs: Runs) -> Result:
         judge_hooks,
     ):
         judge(view, into)
+    if not into.passed and not any(part.sensitive for part in view.story.parts):
+        into.untriggered.append("modes: no layer of the module depends on them")
     return into.result("training made no step")

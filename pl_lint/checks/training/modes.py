@@ -7,26 +7,27 @@ from collections.abc import Iterator
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.training.view import View, inside
 from pl_lint.facts.training import ModeChange, Part
-from pl_lint.findings import Finding
+from pl_lint.findings import Finding, Location, Status
 
 # Hooks in which modes are set on purpose, for the training that follows.
 SETTING = (
     *("setup", "configure_model", "configure_optimizers", "on_fit_start", "on_train_start"),
-    *("on_train_epoch_start", "on_train_batch_start", "on_validation_model_train"),
+    *("on_train_epoch_start", "on_train_batch_start"),
 )
 EVALUATING = ("validation", "test", "predict")
 
 
 def judge_modes(view: View, into: Gathering) -> None:
-    if not any(part.sensitive for part in view.story.parts):
-        into.untriggered.append("modes: no layer of the module depends on them")
-    left = [change for change in view.story.mode_changes if _is_left_behind(view, change)]
-    for change in left:
-        into.findings.append(_left_behind(view, change))
-    if left:
+    said = [note.text for note in view.trained.notes if note.about == "modes"]
+    into.undecided += [f"modes: {text}" for text in said]
+    changes = (*view.story.mode_changes, *view.trained.mode_changes)
+    findings = [finding for change in changes for finding in _judged(view, change)]
+    into.findings += findings
+    if any(finding.counts_for_runner for finding in findings):
         return  # what is in evaluation mode is so for that reason
     for part in _trained_in_eval(view):
         _judge_part(view, part, into)
+    into.passed += any(part.sensitive and part.ran for part in view.story.parts)
 
 
 def within(name: str, part: str) -> bool:
@@ -34,15 +35,40 @@ def within(name: str, part: str) -> bool:
     return not part or inside(name, part)
 
 
-def _is_left_behind(view: View, change: ModeChange) -> bool:
-    """The whole module is in another mode after a hook than before it, and works on in it; of its
-    layers alone, those that training mode matters to and that were trained in it before."""
-    if change.to == "train":
-        return "" in change.parts and change.hook.split("_step")[0] in EVALUATING
-    if change.hook in SETTING or change.hook.startswith(tuple(f"on_{e}" for e in EVALUATING)):
-        return False  # set on purpose, or restored by Lightning when the evaluation is over
+def _judged(view: View, change: ModeChange) -> Iterator[Finding]:
+    """What a hook leaves behind is a mistake where the rest of the training, or of the evaluation,
+    is done in it."""
+    if _is_of_evaluation(change) and change.to == "train":
+        if change.followed and ("" in change.parts or change.ran):
+            yield _evaluated_in_training_mode(view, change)
+    elif _is_of_evaluation(change) or change.hook in SETTING:
+        return  # restored by Lightning when the evaluation is over, or set on purpose
+    elif change.to == "eval" and _goes_on_in_it(view, change):
+        yield _trained_in_evaluation_mode(view, change)
+    elif change.to == "train":
+        woken = [part for part in _parts(view, change) if _was_woken(view, part)]
+        if woken:
+            yield _woken(view, change, woken[0])
+
+
+def _is_of_evaluation(change: ModeChange) -> bool:
+    """Until Lightning, or the module's own hook in its place, restores the modes."""
+    name = change.hook.removeprefix("on_")
+    return name.startswith(EVALUATING) and not name.endswith("_model_train")
+
+
+def _parts(view: View, change: ModeChange) -> list[Part]:
     parts = {part.name: part for part in view.story.parts}
-    return any(_stopped_training(parts[name]) for name in change.parts if name in parts)
+    return [parts[name] for name in change.parts if name in parts]
+
+
+def _goes_on_in_it(view: View, change: ModeChange) -> bool:
+    """Whether training was done in evaluation mode from then on. What is to end an evaluation may
+    have done so before the first batch, in the sanity check."""
+    parts = _parts(view, change)
+    if change.hook.endswith("_model_train"):
+        return any(part.sensitive and part.last == ("eval",) for part in parts)
+    return any(map(_stopped_training, parts))
 
 
 def _stopped_training(part: Part) -> bool:
@@ -54,16 +80,61 @@ def _stopped_training(part: Part) -> bool:
     return switched and (part.sensitive or whole_module)
 
 
-def _left_behind(view: View, change: ModeChange) -> Finding:
+def _was_woken(view: View, part: Part) -> bool:
+    """In evaluation mode at first and in training mode at last, though it does not learn: frozen,
+    with a dropout or statistics that work again."""
+    above = part.name.rpartition(".")[0] or part.name
+    learns = any(s.moved and within(s.name, above) for s in view.story.parameters)
+    return part.sensitive and part.first == ("eval",) and part.last == ("train",) and not learns
+
+
+def _who(change: ModeChange) -> str:
+    return f"{change.owner}.{change.hook}" if change.owner else change.hook
+
+
+def _what(change: ModeChange) -> str:
+    return "the module" if "" in change.parts else f"self.{change.parts[0]}"
+
+
+def _evaluated_in_training_mode(view: View, change: ModeChange) -> Finding:
+    """The whole module is nobody's purpose; some layers may be (dropout that is to show how sure a
+    prediction is)."""
     whole = "" in change.parts
-    who = "the module" if whole else f"self.{change.parts[0]}"
-    if change.to == "train":
-        text = f"{change.hook} leaves {who} in training mode: the evaluation goes on in it"
-    else:
-        text = f"{change.hook} leaves {who} in evaluation mode: the training after it is done in it"
-    place = change.location or view.place("")
-    remedy = "leave modes to Lightning, or restore the one that you found"
-    return view.found("LTN715", text, place, remedy)
+    text = (
+        f"{_who(change)} leaves {_what(change)} in training mode: the evaluation goes on in it"
+        f"{_acting(change.ran)}"
+    )
+    status = Status.PROVED if whole else Status.SUSPECTED
+    condition = "" if whole else "if chance and batch statistics are not wanted there"
+    return view.found("LTN715", text, _place(view, change), _REMEDY, status, condition)
+
+
+def _trained_in_evaluation_mode(view: View, change: ModeChange) -> Finding:
+    text = (
+        f"{_who(change)} leaves {_what(change)} in evaluation mode: the training after it is done "
+        "in it"
+    )
+    return view.found("LTN715", text, _place(view, change), _REMEDY)
+
+
+def _woken(view: View, change: ModeChange, part: Part) -> Finding:
+    text = (
+        f"{_who(change)} puts self.{part.name} ({part.kind}) into training mode, which was frozen "
+        "in evaluation mode when training began: it works differently from there on"
+    )
+    remedy = "restore the modes that you found, one by one, not all with self.train()"
+    return view.found("LTN715", text, _place(view, change), remedy)
+
+
+def _acting(ran: tuple[str, ...]) -> str:
+    return f" (self.{ran[0]} works differently in it)" if ran and ran[0] else ""
+
+
+def _place(view: View, change: ModeChange) -> Location:
+    return change.location or view.place("")
+
+
+_REMEDY = "leave modes to Lightning, or restore the one that you found"
 
 
 def _trained_in_eval(view: View) -> Iterator[Part]:

@@ -14,7 +14,7 @@ from pl_lint.facts.events import Note, RunError
 from pl_lint.facts.training import Company
 from pl_lint.runtime.data import Cut, NotRebuilt, as_list, cut_loader, like, samples_of
 from pl_lint.runtime.programs.common import Subject, caught, make_trainer, seed_all
-from pl_lint.runtime.watching.trained.modes import own_method
+from pl_lint.runtime.watching.trained.mode_hooks import own_method
 from pl_lint.runtime.watching.trained.neighbours import Call, CallDiary, apart, largest, of_batch
 from pl_lint.runtime.watching.trained.over_batch import FollowDimensions
 

@@ -13,6 +13,7 @@ from pl_lint.facts.events import Note, RunError
 from pl_lint.facts.records import TrainingRecord
 from pl_lint.facts.training import HookLike
 from pl_lint.runtime.programs.common import Subject, caught, fresh
+from pl_lint.runtime.programs.one_batch.evaluated import evaluated_modes
 from pl_lint.runtime.programs.one_batch.neighbours import company
 from pl_lint.runtime.programs.one_batch.overfitting import overfit
 from pl_lint.runtime.programs.smoke import METHODS, tried
@@ -23,7 +24,7 @@ from pl_lint.runtime.watching.saved.construction import (
     watched_loading,
 )
 from pl_lint.runtime.watching.trained.hook_likes import candidates, counted, installed_version
-from pl_lint.runtime.watching.trained.modes import own_method
+from pl_lint.runtime.watching.trained.mode_hooks import own_method
 
 
 def run(spec: RunSpec, directory: Path, rank: int) -> TrainingRecord:
@@ -41,6 +42,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> TrainingRecord:
         cuts=cuts,
         company=company(other, directory, notes),
         hook_likes=_hook_likes(spec, subject, directory, notes),
+        mode_changes=tuple(evaluated_modes(subject, directory, notes)),
         given=given,
         notes=tuple(notes),
     )

@@ -15,7 +15,8 @@ from pl_lint.runtime.watching.trained.cuts import tensors_in
 from pl_lint.runtime.watching.trained.gradients import GradientDiary
 from pl_lint.runtime.watching.trained.keeping import Measure, kept, measured, unregistered
 from pl_lint.runtime.watching.trained.methods import mentioned_from
-from pl_lint.runtime.watching.trained.modes import ModeDiary, own_method
+from pl_lint.runtime.watching.trained.mode_hooks import own_method
+from pl_lint.runtime.watching.trained.modes import ModeDiary
 
 # Losses that are the better the smaller they are, as nodes of the graph.
 _ERRORS = (
@@ -46,7 +47,7 @@ class TrainingDiary:
     def __post_init__(self) -> None:
         self.gradients = GradientDiary(self.module)
         self.modes = ModeDiary(self.module)
-        self.gradients.in_training_step = lambda: "training_step" in self.modes.running
+        self.gradients.in_training_step = lambda: "training_step" in self.modes.hooks.running
         self.gradients.rivals.batch = lambda: self.modes.batch
 
     @contextmanager
@@ -70,14 +71,14 @@ class TrainingDiary:
             predicting=tuple(self._predicting()),
             parameters=self.gradients.parameters(),
             parts=self.modes.parts(),
-            mode_changes=tuple(self.modes.changes),
+            mode_changes=self.modes.hooks.changes(),
             unregistered=tuple(unregistered(self.module, optimized)),
             kept=tuple(kept(self.module, self.batches, self.epochs)),
             optimizers=self.gradients.optimizers(),
             overlaps=self.gradients.rivals.overlaps(),
             tainted=self.gradients.rivals.tainted(),
             configured=own_method(self.module, "configure_optimizers"),
-            hook_calls=self.modes.hook_calls,
+            hook_calls=self.modes.hooks.hook_calls,
         )
 
     def _predicting(self) -> Iterator[str]:

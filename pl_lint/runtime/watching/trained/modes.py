@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from unittest.mock import patch
 
 import torch
 
-from pl_lint.facts.training import ModeChange, Part
-from pl_lint.findings import Location
+from pl_lint.facts.training import Part
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.watching.callsite import is_library
+from pl_lint.runtime.watching.trained.mode_hooks import ModeHooks, own_method
 
-# Hooks whose very purpose is the mode (core/hooks.py of Lightning).
-_ABOUT_MODES = ("_model_eval", "_model_train")
 _WITHOUT_WEIGHTS = ("torch", "torchmetrics", "lightning", "pytorch_lightning")
 
 
@@ -53,11 +49,13 @@ class ModeDiary:
     module: torch.nn.Module
     batch: int = -1
     counted: int = 0
-    changes: list[ModeChange] = field(default_factory=list)
-    hook_calls: dict[str, int] = field(default_factory=dict)
-    running: list[str] = field(default_factory=list)
+    hooks: ModeHooks = field(init=False)
     _calls: dict[int, _Calls] = field(default_factory=dict)
     _in_eval: frozenset[str] = frozenset()
+    _names: dict[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.hooks = ModeHooks(self.module)
 
     def enter_batch(self) -> None:
         self.batch = self.counted
@@ -65,19 +63,14 @@ class ModeDiary:
 
     def leave_batch(self) -> None:
         self.batch = -1
-        self._in_eval = frozenset(name for name, mode in self._modes().items() if not mode)
+        named = self.module.named_modules()
+        self._in_eval = frozenset(name for name, child in named if not child.training)
 
     @contextmanager
     def watching(self, namespace: Namespace) -> Iterator[None]:
         called = torch.nn.modules.module.register_module_forward_hook(self._after_forward)
-        call = namespace.part("trainer.call._call_lightning_module_hook")
-        strategy = namespace.part("trainer.call._call_strategy_hook")
-        house = namespace.part("trainer.call")
         try:
-            with (
-                patch.object(house, "_call_lightning_module_hook", self._watched(call)),
-                patch.object(house, "_call_strategy_hook", self._watched(strategy)),
-            ):
+            with self.hooks.watching(namespace):
                 yield
         finally:
             called.remove()
@@ -86,41 +79,15 @@ class ModeDiary:
         if self.batch >= 0:
             calls = self._calls.setdefault(id(module), _Calls())
             calls.add(self.batch, "train" if module.training else "eval")
+        if self.hooks.is_waiting:
+            name = self._name(module)
+            if name is not None:
+                self.hooks.ran(name, module, _depends_on_mode(module))
 
-    def _watched(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(original)
-        def call(trainer: Any, hook_name: str, *args: Any, **kwargs: Any) -> Any:
-            self.hook_calls[hook_name] = self.hook_calls.get(hook_name, 0) + 1
-            self.running.append(hook_name)
-            try:
-                return self._compared(functools.partial(original, trainer), hook_name, args, kwargs)
-            finally:
-                self.running.pop()
-
-        return call
-
-    def _compared(
-        self, call: Callable[..., Any], hook: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        """The hook's answer; if it is the user's own, the modes are looked at before and after."""
-        place = own_method(self.module, hook)
-        if place is None or hook.endswith(_ABOUT_MODES):
-            return call(hook, *args, **kwargs)
-        before = self._modes()
-        answer = call(hook, *args, **kwargs)
-        self._compare(hook, before, place)
-        return answer
-
-    def _modes(self) -> dict[str, bool]:
-        return {name: child.training for name, child in self.module.named_modules()}
-
-    def _compare(self, hook: str, before: dict[str, bool], place: Location) -> None:
-        after = self._modes()
-        for to, mode in (("train", True), ("eval", False)):
-            parts = tuple(n for n, now in after.items() if now is mode and before.get(n) is not now)
-            change = ModeChange(hook, to, parts, place)
-            if parts and change not in self.changes:
-                self.changes.append(change)
+    def _name(self, module: torch.nn.Module) -> str | None:
+        if id(module) not in self._names:
+            self._names = {id(child): name for name, child in self.module.named_modules()}
+        return self._names.get(id(module))
 
     def parts(self) -> tuple[Part, ...]:
         named = list(self.module.named_modules())
@@ -159,14 +126,3 @@ def _is_foreign(kind: type) -> bool:
     installed package that is not torch itself."""
     path = getattr(sys.modules.get(kind.__module__), "__file__", None) or ""
     return is_library(path) and kind.__module__.split(".")[0] not in _WITHOUT_WEIGHTS
-
-
-def own_method(module: torch.nn.Module, name: str) -> Location | None:
-    """Where the user's own method of this name begins; None where it is a library's."""
-    method = getattr(type(module), name, None)
-    while hasattr(method, "__wrapped__"):
-        method = method.__wrapped__
-    code = getattr(method, "__code__", None)
-    if code is None or is_library(code.co_filename):
-        return None
-    return Location(code.co_filename, code.co_firstlineno)
