@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pl_lint.facts.origins import UNPACKED, Pairs
 from pl_lint.facts.stages import Stage
-from pl_lint.facts.values import UNKNOWN, Known, Made, Several, Value
+from pl_lint.facts.values import UNKNOWN, Known, Made, Several, Table, Value
 from pl_lint.findings import Location
 
 
@@ -16,8 +16,9 @@ class LoaderSite:
     """One way in which a DataLoader comes to feed a stage.
 
     A hook of ``owner`` returns it (``train_dataloader``), or a script hands it to a Trainer:
-    then ``owner`` is the class of the model, or empty. ``source`` is the data set as the code
-    reaches it (``self.val_set``, ``main:val_set``), empty where that is no plain name.
+    then ``owner`` is the class of the model, or empty. ``by`` names the hook, or the method of the
+    Trainer. ``source`` is the data set as the code reaches it (``self.val_set``,
+    ``main:val_set``), empty where that is no plain name.
     """
 
     stage: Stage
@@ -25,7 +26,7 @@ class LoaderSite:
     source: str
     arguments: Pairs
     location: Location
-    by_hook: bool = True
+    by: str = ""
 
     @property
     def dataset(self) -> Value:
@@ -67,4 +68,7 @@ def made_of(value: Value) -> Iterator[Made]:
                 yield from made_of(inner)
         case Several(items):
             for item in items:
+                yield from made_of(item)
+        case Table(pairs):
+            for _, item in pairs:
                 yield from made_of(item)

@@ -81,7 +81,8 @@ class CallSite:
     identifiers in the conditions that the call stands under, in the decorators of its functions,
     and in conditions that left the function before. ``within``: the context managers around it.
     ``assigned`` is what the result is assigned to (``self.x``), ``then`` the methods that are
-    called on it, or on what it is an argument of, in the same expression.
+    called on it, or on what it is an argument of, in the same expression. ``bound``: the receiver
+    is surely an object, no class. ``dropped``: nothing is done with what the call returns.
     """
 
     name: str
@@ -98,6 +99,8 @@ class CallSite:
     within: tuple[str, ...] = ()
     assigned: str = ""
     then: tuple[str, ...] = ()
+    bound: bool = False
+    dropped: bool = False
 
     @property
     def complete(self) -> bool:
@@ -205,6 +208,7 @@ class MethodSite:
     """A method as the class body defines it.
 
     ``called``: its class calls it, or some code of the project names it (``model.on_something``).
+    ``words`` are the identifiers in it.
     """
 
     name: str
@@ -214,6 +218,7 @@ class MethodSite:
     location: Location
     called: bool = False
     decorators: tuple[str, ...] = ()
+    words: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -225,6 +230,17 @@ class ListSite:
     hook: str
     stage: Stage | None
     location: Location
+
+
+@dataclass(frozen=True)
+class CheckpointKeySite:
+    """A key of the checkpoint's own dict that ``on_save_checkpoint`` writes or
+    ``on_load_checkpoint`` reads. ``named_again``: the project writes it as a text elsewhere too."""
+
+    key: str
+    hook: str
+    location: Location
+    named_again: bool = False
 
 
 @dataclass(frozen=True)
@@ -300,6 +316,7 @@ class ClassFacts:
     lists: tuple[ListSite, ...] = ()
     assignments: tuple[AssignmentSite, ...] = ()
     devices: tuple[DeviceSite, ...] = ()
+    checkpoint_keys: tuple[CheckpointKeySite, ...] = ()
     schedulers: tuple[SchedulerSite, ...] = ()
     hyperparameters: HyperparameterSite | None = None
     optimization: Literal["automatic", "manual", "unknown"] = "automatic"
@@ -348,6 +365,12 @@ class MonitorSite:
     every_n_train_steps: Value = ABSENT
     modules: tuple[str, ...] = ()
     lightning: str = ""
+    arguments: Pairs = ()
+
+    def argument(self, name: str) -> Value:
+        """What is given by name: Known(None) where it is surely left out."""
+        given = dict(self.arguments)
+        return given.get(name, UNKNOWN if UNPACKED in given else ABSENT)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from pl_lint.config import Config
 from pl_lint.facts.data import LoaderSite, made_of
 from pl_lint.facts.sites import ProjectFacts
-from pl_lint.facts.values import Known, Made
+from pl_lint.facts.values import Known, Made, Named
 from pl_lint.static.project import gather
 from pl_lint.static.sources import SourceFile
 from pl_lint.static.suppressions import Suppressions
@@ -77,7 +77,7 @@ def main():
     )
     assert found.keys() == {"train", "validate", "test"}
     assert found["validate"].source == found["test"].source == "main:b"
-    assert not found["train"].by_hook
+    assert found["train"].by == "fit"
 
 
 def test_streams_and_what_they_talk_about():
@@ -113,3 +113,30 @@ def test_any_call_with_a_keyword():
     found = facts("import torchvision\ntorchvision.datasets.MNIST('.', download=True)", "download=")
     (site,) = found.calls_of("download=")
     assert site.name == "torchvision.datasets.MNIST" and site.argument("download") == Known(True)
+
+
+def test_the_index_of_the_batch_has_a_name():
+    found = facts(
+        """
+class Model(pl.LightningModule):
+    def training_step(self, batch, batch_idx):
+        helper = self._draw
+        helper(batch_idx)
+    def _draw(self, step):
+        self.logger.experiment.add_scalar("a", 1, step)
+""",
+        ".add_scalar",
+    )
+    (site,) = found.calls
+    assert site.argument("global_step", 2) == Named("batch_idx")
+
+
+def test_what_a_method_talks_about():
+    (owner,) = facts(
+        """
+class Model(pl.LightningModule):
+    def configure_optimizers(self):
+        return len(self.data) // self.trainer.world_size
+"""
+    ).classes
+    assert {"world_size", "trainer", "data"} <= owner.own_methods[0].words

@@ -23,11 +23,12 @@ from pl_lint.facts.sites import (
 )
 from pl_lint.facts.values import UNKNOWN, Known
 from pl_lint.findings import Location
-from pl_lint.static.interpreter import behaviour, loaders, metrics, schedulers
+from pl_lint.static.interpreter import behaviour, loaders, metrics, saving, schedulers
 from pl_lint.static.interpreter.context import Hook
 from pl_lint.static.interpreter.machine import Machine
 from pl_lint.static.interpreter.recorder import Recorder
 from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
+from pl_lint.static.streams import identifiers
 
 STEPS = ("training_step", "validation_step", "test_step", "predict_step")
 BUILDERS = ("__init__", "setup", "configure_model")
@@ -199,6 +200,7 @@ def facts_of(
         lists=recorder.all(ListSite),
         assignments=recorder.all(AssignmentSite),
         devices=recorder.all(DeviceSite),
+        checkpoint_keys=tuple(saving.checkpoint_keys(found.methods())),
         schedulers=recorder.all(SchedulerSite),
         hyperparameters=_hyperparameters(found, recorder),
         optimization=behaviour.optimization(machine, found.open),
@@ -226,6 +228,7 @@ def _method_sites(
             location=_signature(info, node),
             called=name in recorder.called_methods,
             decorators=tuple(map(_decorator, node.decorator_list)),
+            words=frozenset(identifiers(node)),
         )
 
 

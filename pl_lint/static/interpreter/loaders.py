@@ -84,7 +84,7 @@ def of_hook(context: Context, hook: str, returned: Abstract) -> None:
     """Record what a dataloader hook returns."""
     stage = HOOKS.get(hook)
     if stage is not None:
-        _record(context, stage, context.owner, returned, by_hook=True)
+        _record(context, stage, context.owner, returned, hook)
 
 
 def of_call(context: Context, method: str, model: str, arguments: Arguments) -> None:
@@ -93,10 +93,10 @@ def of_call(context: Context, method: str, model: str, arguments: Arguments) -> 
         values = [arguments.get(position, names[0]), *map(arguments.keywords.get, names[1:])]
         for value in values:
             if value is not None:
-                _record(context, stage, model, value, by_hook=False)
+                _record(context, stage, model, value, method)
 
 
-def _record(context: Context, stage: Stage, owner: str, value: Abstract, *, by_hook: bool) -> None:
+def _record(context: Context, stage: Stage, owner: str, value: Abstract, by: str) -> None:
     for loader in _within(value):
         if isinstance(loader.label, Loader):
             context.recorder.add(
@@ -106,7 +106,7 @@ def _record(context: Context, stage: Stage, owner: str, value: Abstract, *, by_h
                     source=loader.label.source,
                     arguments=loader.arguments,
                     location=loader.label.location,
-                    by_hook=by_hook,
+                    by=by,
                 )
             )
 

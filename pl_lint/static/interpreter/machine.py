@@ -15,6 +15,7 @@ from pl_lint.static.interpreter.abstract import (
     Const,
     Mapping,
     Opaque,
+    Reference,
     Self,
     Sequence,
     join,
@@ -27,6 +28,8 @@ from pl_lint.static.names import ClassInfo, FunctionNode, dotted
 
 MAX_CALLS = 8
 """Helpers that call helpers are followed so deep."""
+BATCH_INDEX = ("batch_idx", "batch_nb", "batch_index")
+"""Under these names Lightning tells a hook which batch of the epoch it is."""
 BUDGET = 60_000
 """Expressions and statements evaluated for one hook; real hooks need a few hundred."""
 
@@ -141,6 +144,13 @@ def entry_arguments(node: FunctionNode, hook: Hook) -> dict[str, Abstract]:
     names = [parameter.arg for parameter in (*node.args.posonlyargs, *node.args.args)][1:]
     if not names or hook.stage is None:
         return {}
+    index: dict[str, Abstract] = {
+        one: Reference("batch_idx") for one in names if one in BATCH_INDEX
+    }
+    return index | _batch(names, hook)
+
+
+def _batch(names: list[str], hook: Hook) -> dict[str, Abstract]:
     if hook.name.endswith(("_step", "_step_end")) or "batch" in names[0]:
         return {names[0]: Opaque(BatchValue())}
     if "_batch_" in hook.name:
