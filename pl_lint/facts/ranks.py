@@ -20,9 +20,9 @@ class SharedPass:
 
     done: EvaluationPass
     served: tuple[str, ...] = ()
-    placed: tuple[str, ...] = ()
     population: int | None = None
 
+    placed: tuple[str, ...] = ()
 
 @dataclass(frozen=True)
 class Listing:
