@@ -10,7 +10,7 @@ PYTHON ?= python3
 VENV ?= .venv
 # Two workers for two cores. A file stays with one of them, because its tests share runs, and
 # some tests are about all that the others of their file have seen.
-TESTFLAGS ?= -n 2 --dist loadfile
+TESTFLAGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 ifneq ($(words $(VENV)),1)
 $(error VENV is '$(VENV)'; it must be one path without spaces)

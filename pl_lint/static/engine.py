@@ -6,7 +6,7 @@ resolved across files. Nothing that is read is imported or executed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -50,9 +50,18 @@ class Reading:
     files: int = 0
 
 
-def read(paths: Sequence[Path], config: Config, rules: Iterable[AnyRule]) -> Reading:
+Contents = Callable[[Path], "bytes | Unreadable"]
+"""Where the bytes of a file come from."""
+
+
+def read(
+    paths: Sequence[Path],
+    config: Config,
+    rules: Iterable[AnyRule],
+    contents: Contents = read_bytes,
+) -> Reading:
     """Read files and folders and judge them by those of ``rules`` that the settings select."""
-    sources, unreadable, files = _load(paths, config)
+    sources, unreadable, files = _load(paths, config, contents)
     selected = [rule for rule in rules if config.selects(rule)]
     watched = frozenset(name for rule in selected for name in rule.calls)
     sources, too_deep, project = _gather(sources, config, watched)
@@ -80,14 +89,16 @@ def _gather(
             too_deep.append(Unreadable(Location(deepest.path, 1), TOO_DEEP))
 
 
-def _load(paths: Sequence[Path], config: Config) -> tuple[list[SourceFile], list[Unreadable], int]:
+def _load(
+    paths: Sequence[Path], config: Config, contents: Contents
+) -> tuple[list[SourceFile], list[Unreadable], int]:
     sources: list[SourceFile] = []
     unreadable: list[Unreadable] = []
     passed_over: list[Path] = []
     files = 0
     for path in find_sources(paths, config):
         files += 1
-        data = read_bytes(path)
+        data = contents(path)
         if isinstance(data, bytes) and not mentions_lightning(data):
             passed_over.append(path)
             continue
@@ -97,7 +108,7 @@ def _load(paths: Sequence[Path], config: Config) -> tuple[list[SourceFile], list
         else:
             unreadable.append(loaded)
     for path in imported(tuple(sources), passed_over):
-        loaded = parse(path, data) if isinstance(data := read_bytes(path), bytes) else data
+        loaded = parse(path, data) if isinstance(data := contents(path), bytes) else data
         if isinstance(loaded, SourceFile):  # what cannot be read here was not asked for
             sources.append(loaded)
     return sources, unreadable, files

@@ -31,7 +31,9 @@ HEALTHY = re.compile(
     r"^# expect: (?P<verdict>passed|not triggered|not decided)(?: case=(?P<case>\S+))?$",
     re.MULTILINE,
 )
+LIMIT = re.compile(r"^# limit: (?P<seconds>\d+) s$", re.MULTILINE)
 TIMEOUT = 30.0
+"""Seconds for a run; a fixture that needs no more than a moment before it hangs says less."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Fixture:
     target: Target
     expected: tuple[Expected, ...]
     verdict: Verdict
+    limit: float = TIMEOUT
 
     def __str__(self) -> str:
         return f"{self.check}/{self.target.path.stem}/{self.target.name}"
@@ -62,13 +65,15 @@ class Fixture:
 def fixtures(checks: Iterable[str]) -> Iterator[Fixture]:
     for path in sorted(path for name in checks for path in (FIXTURES / name).glob("*.py")):
         found = [match.groupdict() for match in HEADER.finditer(path.read_text("utf-8"))]
+        limit = LIMIT.search(path.read_text("utf-8"))
+        seconds = float(limit["seconds"]) if limit else TIMEOUT
         targets = ProjectReading([path], Config(root=FIXTURES)).targets
         assert targets, f"{path} has no case"
         for target in targets:
             mine = [row for row in found if row["case"] in (None, target.name)]
             codes = (path.parent.name if row["code"] == "fail" else row["code"] for row in mine)
             expected = tuple(map(Expected, codes, (row["key"] for row in mine)))
-            yield Fixture(path.parent.name, target, expected, verdict_of(path, target))
+            yield Fixture(path.parent.name, target, expected, verdict_of(path, target), seconds)
 
 
 def verdict_of(path: Path, target: Target) -> Verdict:
@@ -83,7 +88,7 @@ def judge(fixture: Fixture, runner: Runner) -> Result:
     """The check's answer, as the plugin would give it."""
     check = next(each for each in all_checks() if each.name == fixture.check)
     target = fixture.target
-    battery = Battery(runner, CaseRef(str(target.path), target.name), TIMEOUT)
+    battery = Battery(runner, CaseRef(str(target.path), target.name), fixture.limit)
     try:
         return check(battery)
     except RunFailed as failure:

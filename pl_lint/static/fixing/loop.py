@@ -1,0 +1,139 @@
+"""Fixing until nothing is left to fix, all of it in memory; then files are replaced whole.
+
+A fix may need another one first, or stand where another one stands: so the project is read again
+after each pass. Nothing is written before the last pass, and each file is replaced in one step, so
+that an interruption leaves every file either as it was or as it should be.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import tempfile
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import unified_diff
+from pathlib import Path
+
+from pl_lint.config import Config
+from pl_lint.findings import Finding
+from pl_lint.fixes import Applicability, Edit
+from pl_lint.static.engine import AnyRule, Reading, read
+from pl_lint.static.fixing.text import Document
+from pl_lint.static.sources import Unreadable, read_bytes
+
+PASSES = 10
+"""More than any chain of fixes; ends what would go back and forth."""
+
+
+@dataclass(frozen=True)
+class Mended:
+    """What fixing did. ``reading`` is of the mended files; ``before`` has what they were."""
+
+    reading: Reading
+    fixed: tuple[Finding, ...]
+    before: Mapping[Path, Document]
+    after: Mapping[Path, Document]
+
+    def diff(self) -> str:
+        """All changes as one patch."""
+        return "".join(
+            line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+            for path, document in sorted(self.after.items())
+            for line in unified_diff(
+                self.before[path].text.splitlines(keepends=True),
+                document.text.splitlines(keepends=True),
+                f"a/{path.as_posix()}",
+                f"b/{path.as_posix()}",
+            )
+        )
+
+    def write(self) -> None:
+        """Replace the files; an OSError names the one that could not be."""
+        for path, document in self.after.items():
+            replace_file(path, document.data)
+
+
+def mend(
+    paths: Sequence[Path],
+    config: Config,
+    rules: Collection[AnyRule],
+    allowed: Collection[Applicability],
+) -> Mended:
+    """Fix what ``rules`` find in ``paths``, as far as ``allowed``."""
+    before: dict[Path, Document] = {}
+    after: dict[Path, Document] = {}
+    fixed: list[Finding] = []
+
+    def contents(path: Path) -> bytes | Unreadable:
+        known = after.get(path)
+        return read_bytes(path) if known is None else known.data
+
+    reading = read(paths, config, rules, contents)
+    for _ in range(PASSES):
+        wanted = [one for one in reading.findings if one.fix and one.fix.applicability in allowed]
+        if not wanted:
+            break
+        for path, findings in _by_file(wanted).items():
+            data = contents(path)
+            assert isinstance(data, bytes)  # it was read a moment ago
+            document = Document.of(data)
+            chosen = _compatible(findings)
+            mended = _applied(document, chosen)
+            before.setdefault(path, document)
+            after[path] = mended
+            fixed += chosen
+        reading = read(paths, config, rules, contents)
+    return Mended(reading, tuple(fixed), before, after)
+
+
+def _by_file(findings: Iterable[Finding]) -> dict[Path, list[Finding]]:
+    files: dict[Path, list[Finding]] = {}
+    for finding in findings:
+        files.setdefault(Path(finding.location.path), []).append(finding)
+    return files
+
+
+def _compatible(findings: Sequence[Finding]) -> list[Finding]:
+    """The fixes that can be made at once; the others wait for the next pass."""
+    chosen: list[Finding] = []
+    taken: list[Edit] = []
+    for finding in findings:
+        edits = finding.fix.edits if finding.fix else ()
+        if not any(_touch(one, other) for one in edits for other in taken):
+            chosen.append(finding)
+            taken += edits
+    return chosen
+
+
+def _touch(one: Edit, other: Edit) -> bool:
+    return one.start <= other.end and other.start <= one.end
+
+
+def _applied(document: Document, findings: list[Finding]) -> Document:
+    """The text with all fixes; with the first alone where together they make no Python."""
+    edits = [edit for finding in findings for edit in (finding.fix.edits if finding.fix else ())]
+    mended = document.edited(edits)
+    try:
+        ast.parse(mended.text)
+    except SyntaxError:
+        del findings[1:]
+        return document.edited(findings[0].fix.edits if findings[0].fix else ())
+    return mended
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Give a file other contents in one step: whoever reads it sees the old or the new ones.
+
+    The file behind a link is replaced, not the link; its permissions stay.
+    """
+    target = Path(os.path.realpath(path))
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(name, target.stat().st_mode & 0o7777)
+        os.replace(name, target)
+    except BaseException:
+        os.unlink(name)
+        raise
