@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from pl_lint.checks.registry import Gathering
+from pl_lint.checks.training import script
 from pl_lint.checks.training.view import View
 from pl_lint.checks.values.numbers import shown
 from pl_lint.facts.training import Company
@@ -12,6 +13,13 @@ from pl_lint.findings import Evidence, Finding, Location, Status
 
 ENOUGH = 5
 """Losses that are needed to say that they fall."""
+
+RELATIVE, ABSOLUTE = 1e-4, 1e-6
+ROUNDING = (
+    f"{RELATIVE:g} of the largest output, and {ABSOLUTE:g}: matrix products of the same rows in "
+    "other company agree to about 1e-6"
+)
+"""Why a tolerance is as large as it is."""
 
 
 def judge_one_batch(view: View, into: Gathering) -> None:
@@ -51,7 +59,7 @@ def _negated(view: View) -> Finding:
     place = view.trained.step_place or Location(view.case.path, view.case.line)
     remedy = "return the error itself, without the minus"
     if view.story.from_batch:
-        return view.found("training", text, place, remedy)
+        return view.found("training", text, place, remedy, script=script.losses())
     # Two outputs, or an output and a remembered one, may be meant to be pushed apart.
     condition = "if it is not meant to push the two apart"
     return view.found("training", text, place, remedy, Status.SUSPECTED, condition)
@@ -71,7 +79,8 @@ def _uphill(view: View) -> Finding:
         f"{len(losses)} steps: {cause}"
     )
     place = Location(view.case.path, view.case.line)
-    return view.found("training", text, place, "minimise the loss: maximize=False")
+    remedy = "minimise the loss: maximize=False"
+    return view.found("training", text, place, remedy, script=script.losses())
 
 
 # --- samples --------------------------------------------------------------------------------------
@@ -80,20 +89,55 @@ def _uphill(view: View) -> Finding:
 def judge_samples(view: View, into: Gathering) -> None:
     said = [note.text for note in view.trained.notes if note.about == "samples"]
     into.undecided += [f"samples of a batch: {text}" for text in said]
+    said += _judge_lengths(view, into)
     if not view.trained.company and not said:
         into.untriggered.append("samples of a batch: no evaluation computes anything for each")
-    mixed = [each for each in view.trained.company if each.mixed]
-    into.passed += len(view.trained.company) - len(mixed)
+    together = [each for each in view.trained.company if each.lengths is None]
+    mixed = [each for each in together if each.mixed]
+    into.passed += len(together) - len(mixed)
     if mixed and view.case.batch_dependent:
         into.undecided.append("samples of a batch: the case declares values that depend on it")
     elif mixed:
         into.findings.append(_mixed(view, mixed[0]))
 
 
-def _mixed(view: View, each: Company) -> Finding:
-    who = "what predict_step returns" if each.call == "prediction" else f"the output of {_by(each)}"
+def _judge_lengths(view: View, into: Gathering) -> list[str]:
+    """Samples beside a longer one. Those of one length have nothing to show here."""
+    said = [note.text for note in view.trained.notes if note.about == "lengths"]
+    into.undecided += [f"samples of different lengths: {text}" for text in said]
+    beside_longer = [each for each in view.trained.company if each.lengths is not None]
+    padded = [each for each in beside_longer if each.mixed]
+    into.passed += len(beside_longer) - len(padded)
+    if padded:
+        # The layers that it went through first are the nearest to the cause.
+        into.findings.append(_padded(view, padded[0]))
+    return said
+
+
+def _padded(view: View, each: Company) -> Finding:
+    short, longer = each.lengths or (0, 0)
     text = (
-        f"samples of a batch see each other: {who} for six samples changed by up to "
+        f"padding gets into the samples: {_result(each)} for six of length {short} changed by up "
+        f"to {shown(each.difference)} when the seventh was one of length {longer}"
+    )
+    if each.by_design:
+        text += f" ({each.by_design})"
+    sure = not each.by_design
+    finding = view.found(
+        "LTN810",
+        text,
+        _line(view, each),
+        "pack_padded_sequence(), a mask, or the last valid step: o[arange(len(o)), lengths - 1]",
+        Status.PROVED if sure else Status.SUSPECTED,
+        "" if sure else "if a sample should be judged by itself",
+    )
+    how = f"one batch of 7 samples in {each.stage}, in evaluation mode, of {short} and of {longer}"
+    return finding.judged(finding.status, _difference(each, how))
+
+
+def _mixed(view: View, each: Company) -> Finding:
+    text = (
+        f"samples of a batch see each other: {_result(each)} for six samples changed by up to "
         f"{shown(each.difference)} when the seventh was replaced by another one"
     )
     if each.by_design:
@@ -101,14 +145,6 @@ def _mixed(view: View, each: Company) -> Finding:
     elif each.over_batch:
         text += f": {each.over_batch.operation}"
     sure = not each.by_design and (each.of_torch or each.over_batch is not None)
-    evidence = Evidence(
-        key=each.call or "forward",
-        logged=each.difference,
-        true=0.0,
-        tolerance=1e-4 * each.size + 1e-6,
-        world="1 process, CPU, fp32",
-        how=f"one batch of 7 samples in {each.stage}, in evaluation mode",
-    )
     finding = view.found(
         "training",
         text,
@@ -118,7 +154,26 @@ def _mixed(view: View, each: Company) -> Finding:
         Status.PROVED if sure else Status.SUSPECTED,
         "" if sure else "if a sample should be judged by itself",
     )
-    return finding.judged(finding.status, evidence)
+    how = f"one batch of 7 samples in {each.stage}, in evaluation mode"
+    return finding.judged(finding.status, _difference(each, how))
+
+
+def _difference(each: Company, how: str) -> Evidence:
+    return Evidence(
+        key=each.call or "forward",
+        logged=each.difference,
+        true=0.0,
+        tolerance=RELATIVE * each.size + ABSOLUTE,
+        world="1 process, CPU, fp32",
+        how=how,
+        because=ROUNDING,
+    )
+
+
+def _result(each: Company) -> str:
+    if each.call == "prediction":
+        return "what predict_step returns"
+    return f"the output of {f'self.{each.call}' if each.call else 'forward'}"
 
 
 def _line(view: View, each: Company) -> Location:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pl_lint.checks.registry import Gathering
+from pl_lint.checks.training import script
 from pl_lint.checks.training.view import View
 from pl_lint.facts.training import HookLike
 from pl_lint.findings import Evidence, Finding, Location
@@ -36,4 +37,4 @@ def _never_called(view: View, each: HookLike, place: Location) -> Finding:
     why = "Lightning has removed it" if each.removed else "Lightning has no hook of this name"
     text = f"{each.owner}.{each.name} was never called in a run of every stage: {why}"
     remedy = f"did you mean {each.instead}?" if each.instead else "move its code to a hook"
-    return view.found("LTN702", text, place, remedy)
+    return view.found("LTN702", text, place, remedy, script=script.calls(each.name))

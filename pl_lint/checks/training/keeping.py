@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pl_lint.checks.registry import Gathering
+from pl_lint.checks.training import script
 from pl_lint.checks.training.view import View
 from pl_lint.facts.training import Kept
 from pl_lint.findings import Status
@@ -45,7 +46,15 @@ def _judge_graphs(view: View, kept: Kept, into: Gathering) -> None:
         status, condition = Status.SUSPECTED, "if an epoch has more batches than memory holds"
     remedy = "keep loss.detach(), or loss.item()"
     into.findings.append(
-        view.found("LTN129", text, view.place(kept.attribute), remedy, status, condition)
+        view.found(
+            "LTN129",
+            text,
+            view.place(kept.attribute),
+            remedy,
+            status,
+            condition,
+            script.graphs(kept.attribute),
+        )
     )
 
 
@@ -80,6 +89,7 @@ def _judge_growth(view: View, kept: Kept, into: Gathering) -> None:
             f"self.{kept.attribute}.clear() at the end of the epoch; keep a history as numbers",
             Status.PROVED if sure else Status.SUSPECTED,
             "" if sure else condition,
+            script.grows(kept.attribute),
         )
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from pl_lint.checks.registry import Gathering
+from pl_lint.checks.training import script
 from pl_lint.checks.training.view import View, blocks, in_words, inside
 from pl_lint.facts.training import (
     GRADIENT,
@@ -79,7 +80,15 @@ def _judge_left_out(view: View, block: Block, into: Gathering) -> None:
     if _serves_the_loss(view, block[0]):
         place = view.place(block[0])
         into.findings.append(
-            view.found("LTN713", text, place, _GIVE_ALL, Status.SUSPECTED, ON_PURPOSE)
+            view.found(
+                "LTN713",
+                text,
+                place,
+                _GIVE_ALL,
+                Status.SUSPECTED,
+                ON_PURPOSE,
+                script.moved(block[1][0].name),
+            )
         )
         return
     into.findings.append(_finding(view, "LTN713", text, block, _GIVE_ALL))
@@ -137,7 +146,8 @@ def _judge_lost(view: View, block: Block, into: Gathering) -> None:
         f"{_words(block)} gets gradients, and they are gone when its optimizer steps: "
         "zero_grad() stands between backward and step"
     )
-    into.findings.append(view.found("training", text, view.place(block[0]), _ZERO_BEFORE))
+    place, shows = view.place(block[0]), script.moved(block[1][0].name)
+    into.findings.append(view.found("training", text, place, _ZERO_BEFORE, script=shows))
 
 
 def _stands_still(story: ParameterStory) -> bool:
@@ -152,9 +162,9 @@ def _judge_still(view: View, block: Block, into: Gathering) -> None:
         each.moved for each in view.story.parameters
     ):
         text = "the optimizer steps, with gradients and a learning rate, and no parameter moves"
-        into.findings.append(
-            view.found("training", text, view.place(block[0]), "look who puts the weights back")
-        )
+        place, shows = view.place(block[0]), script.moved(stories[0].name)
+        remedy = "look who puts the weights back"
+        into.findings.append(view.found("training", text, place, remedy, script=shows))
     else:
         into.notes.append(f"{_words(block)} does not move: its steps are below rounding")
 
@@ -176,9 +186,8 @@ def _nothing_has_a_gradient(view: View, into: Gathering) -> bool:
         f"{losses[0]:.6g}: nothing can learn"
     )
     remedy = "look for a softmax over one class, or a factor of zero"
-    into.findings.append(
-        view.found("training", text, Location(view.case.path, view.case.line), remedy)
-    )
+    place, shows = Location(view.case.path, view.case.line), script.moved(reached[0].name)
+    into.findings.append(view.found("training", text, place, remedy, script=shows))
     return True
 
 
@@ -192,7 +201,8 @@ def _name_unregistered(view: View, into: Gathering) -> None:
             f"and that self.parameters() does not name: {missing}"
         )
         remedy = "keep layers in nn.ModuleList or nn.ModuleDict, parameters in nn.ParameterList"
-        into.findings.append(view.found("LTN655", text, view.place(lost.attribute), remedy))
+        place, shows = view.place(lost.attribute), script.unnamed(lost.attribute)
+        into.findings.append(view.found("LTN655", text, place, remedy, script=shows))
 
 
 # --- was it on purpose? ---------------------------------------------------------------------------
@@ -207,11 +217,10 @@ def _finding(
     location: Location | None = None,
 ) -> Finding:
     """Proved where the parameters were meant to learn, else suspected."""
-    name = block[0]
-    where = location or view.place(name)
+    where, shows = location or view.place(block[0]), script.moved(block[1][0].name)
     if _was_to_learn(view, block):
-        return view.found(code, text, where, remedy)
-    return view.found(code, text, where, remedy, Status.SUSPECTED, ON_PURPOSE)
+        return view.found(code, text, where, remedy, script=shows)
+    return view.found(code, text, where, remedy, Status.SUSPECTED, ON_PURPOSE, shows)
 
 
 def _was_to_learn(view: View, block: Block) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pl_lint.checks.registry import Gathering
+from pl_lint.checks.training import script
 from pl_lint.checks.training.view import View
 from pl_lint.facts.training import OptimizerStory
 from pl_lint.findings import Finding, Location
@@ -33,14 +34,16 @@ def _judge_optimizer(view: View, each: OptimizerStory, into: Gathering) -> None:
             "makes a step for each batch: every batch is stepped twice"
         )
         remedy = "leave steps to Lightning, or set self.automatic_optimization = False"
-        into.findings.append(view.found("LTN705", text, _step_place(view), remedy))
+        place = _step_place(view)
+        into.findings.append(view.found("LTN705", text, place, remedy, script=script.steps()))
     if each.steps > 2 and each.unzeroed >= MOST * (each.steps - 1):
         text = (
             f"the gradients of {each.name} are not zeroed: {each.unzeroed} of its {each.steps} "
             "steps are made with those of earlier batches as well"
         )
         remedy = "call zero_grad() of the optimizer before each backward pass"
-        into.findings.append(view.found("LTN707", text, _step_place(view), remedy))
+        shows = script.left_over() if len(view.story.optimizers) == 1 else None
+        into.findings.append(view.found("LTN707", text, _step_place(view), remedy, script=shows))
     elif each.unzeroed:
         into.undecided.append(
             f"{each.unzeroed} of {each.steps} steps of {each.name} used gradients of an earlier one"
@@ -52,12 +55,15 @@ def _no_loss(view: View) -> Finding:
         f"training_step returned nothing for all {view.story.batches} batches: Lightning skips "
         "them, and nothing is trained"
     )
-    return view.found("LTN718", text, _step_place(view), "return the loss from training_step")
+    shows = script.moved(view.story.parameters[0].name) if view.story.parameters else None
+    remedy = "return the loss from training_step"
+    return view.found("LTN718", text, _step_place(view), remedy, script=shows)
 
 
 def _no_step(view: View) -> Finding:
     text = f"{view.story.backwards} backward passes, and no optimizer made a step"
-    return view.found("training", text, _step_place(view), "call step() of the optimizer")
+    remedy = "call step() of the optimizer"
+    return view.found("training", text, _step_place(view), remedy, script=script.steps())
 
 
 def _step_place(view: View) -> Location:

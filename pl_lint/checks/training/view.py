@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from pl_lint.checks.proving import found
+from pl_lint.checks.training.script import Script
 from pl_lint.facts.events import CaseFacts
 from pl_lint.facts.records import FitRecord, TrainingRecord
 from pl_lint.facts.training import TrainingStory
@@ -60,15 +62,18 @@ class View:
         remedy: str,
         status: Status = Status.PROVED,
         condition: str = "",
+        script: Script | None = None,
     ) -> Finding:
-        return Finding(
-            code=code,
-            message=message,
-            location=location,
+        building = self.case.building
+        return found(
+            self.case,
+            code,
+            message,
+            remedy,
+            location,
             status=status,
-            remedy=remedy,
-            subject=self.case.module,
             condition=condition,
+            script=script(building, message) if script and building else "",
         )
 
 
