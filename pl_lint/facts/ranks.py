@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pl_lint.facts.events import EpochValues, EvaluationPass, LogEvent, RunError
+from pl_lint.facts.watchers import Watcher
 from pl_lint.findings import Location
 
 
@@ -21,8 +22,8 @@ class SharedPass:
     done: EvaluationPass
     served: tuple[str, ...] = ()
     population: int | None = None
-
     placed: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -111,8 +112,9 @@ class RankFit:
     gradient at the start, ``unused`` those of them that got none in ``backwards`` backward passes;
     ``unfrozen`` came later, and ``optimized`` are those that an optimizer has. ``kept`` are the
     attributes of whoever owns ``prepare_data``, in short; ``places`` the lines that set attributes,
-    by ``self.name``; ``splits`` the calls of ``random_split``. ``asks_for_ranks`` says that the
-    case's own Trainer names a strategy of DDP's kind, or several devices.
+    by ``self.name``; ``splits`` the calls of ``random_split``; ``watchers`` the user's callbacks
+    and schedulers that ask for a key. ``asks_for_ranks`` says that the case's own Trainer names a
+    strategy of DDP's kind, or several devices.
     """
 
     error: RunError | None = None
@@ -137,3 +139,4 @@ class RankFit:
     tolerates_unused: bool = False
     asks_for_ranks: bool = False
     splits: tuple[Split, ...] = ()
+    watchers: tuple[Watcher, ...] = ()

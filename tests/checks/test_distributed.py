@@ -10,6 +10,7 @@ from pl_lint.checks.registry import Result, Runs, Verdict
 from pl_lint.facts.events import CaseFacts, EpochValues, LogEvent, Replay, RunError
 from pl_lint.facts.ranks import Assigned, Best, Gathered, Listing, RankFit, Split, Touch
 from pl_lint.facts.records import FitRecord, RanksRecord
+from pl_lint.facts.watchers import Watcher
 from pl_lint.findings import Location, Status
 
 PLACE = Location("module.py", 7)
@@ -73,6 +74,51 @@ def failing(error: RunError | None = None, **known: Any) -> RankFit:
 
 def test_ranks_that_agree_pass() -> None:
     assert judged(AGREEING, AGREEING).verdict is Verdict.PASSED
+
+
+def logging_keys(*names: str, **flags: Any) -> RankFit:
+    calls = [replace(logging(1.0, **flags).events[0], name=name) for name in names]
+    return replace(AGREEING, events=tuple(calls))
+
+
+def test_a_monitored_key_that_a_rank_lacks_is_found_and_another_is_not() -> None:
+    stopper = Watcher("EarlyStopping", "Stopper", "key_epoch", "min")
+    asking = replace(logging(0.4, "training_step"), watchers=(stopper,))
+    with_steps = replace(asking, events=(replace(asking.events[0], on_step=True),))
+    [finding] = judged(with_steps, AGREEING).findings
+    assert (finding.code, finding.location) == ("LTN111", PLACE)
+    assert "Stopper asks every rank for 'key_epoch', which rank 1 lacks" in finding.message
+    assert judged(logging(0.4), AGREEING).findings == ()
+    assert judged(with_steps, with_steps).findings == ()
+
+
+def test_ranks_that_wait_because_one_lacks_a_monitored_key_are_told_so() -> None:
+    stopper = Watcher("EarlyStopping", "Stopper", "key", "min")
+    waiting = replace(logging(0.4), watchers=(stopper,), error=PEER)
+    result = judged(waiting, failing(PEER))
+    assert codes(result) == ["LTN111"]
+    assert "rank 1 was at no line of the module" in result.findings[0].message
+
+
+def test_reduced_keys_in_another_order_are_found_whatever_their_values() -> None:
+    first, second = (logging_keys(*order, sync_dist=True) for order in ("ab", "ba"))
+    [finding] = judged(first, second).findings
+    assert finding.code == "LTN110"
+    assert "'a' on rank 0 and 'b' on rank 1 together" in finding.message
+
+
+def test_reduced_keys_in_another_order_explain_why_ranks_wait() -> None:
+    ranks = [logging_keys(*order, sync_dist=True) for order in ("ab", "ba")]
+    assert codes(judged(*(replace(rank, error=PEER) for rank in ranks))) == ["LTN110"]
+
+
+def test_keys_that_nobody_reduces_come_in_any_order() -> None:
+    for flags in ({}, {"sync_dist": True, "rank_zero_only": True}):
+        first, second = (logging_keys(*order, **flags) for order in ("ab", "ba"))
+        assert judged(first, second).findings == ()
+    assert judged(logging_keys("a", "b"), logging_keys("b", "a")).notes == (
+        "order of keys: train logs a, b in another order elsewhere",
+    )
 
 
 def test_without_a_fit_nothing_is_decided() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pl_lint.checks.distributed.fits import Fits
+from pl_lint.checks.distributed.keys import EVERYWHERE, crossings, lacking
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.sync_dist.crashed_ranks import (
     Ended,
@@ -15,14 +16,16 @@ from pl_lint.checks.sync_dist.crashed_ranks import (
     telling,
     whereabouts,
 )
+from pl_lint.checks.sync_dist.pairing import crossing_finding
 from pl_lint.facts.events import RunError
 from pl_lint.facts.ranks import Assigned
 from pl_lint.findings import Finding
 
 SKIPPED = "Skipping the `training_step` by returning None in distributed training"
 """What Lightning says of it (``loops/optimization/automatic.py``, 2.6.6)."""
-NOT_MONITORED = "could not find the monitored key"
-"""What ModelCheckpoint and EarlyStopping say of a key that they miss."""
+NOT_MONITORED = ("could not find the monitored key", "conditioned on metric")
+"""What ModelCheckpoint, EarlyStopping and the loop that steps schedulers say of a key that they
+miss."""
 
 WAITS = ("LTN325", "distributed")
 """Codes of calls that some ranks make and others do not."""
@@ -48,7 +51,8 @@ def ended_early(fits: Fits, into: Gathering) -> bool:
     found = crash(ended, "fit", fits.case)
     into.findings.append(
         _prepared(fits, rank, error, found)
-        or _monitored(fits, rank, error, found)
+        or _monitored(fits, error, found)
+        or _crossed(fits, error, found)
         or _skipped(fits, error, found)
         or found
     )
@@ -97,21 +101,30 @@ def in_setup(cause: Assigned) -> str:
     return f"assign {cause.name!r} in setup, which runs on every rank"
 
 
-def _monitored(fits: Fits, rank: int, error: RunError, found: Finding) -> Finding | None:
-    """LTN111: a callback on another rank misses a key that rank zero alone has logged."""
-    if not rank or NOT_MONITORED not in error.message:
+def _monitored(fits: Fits, error: RunError, found: Finding) -> Finding | None:
+    """LTN111: a callback or scheduler misses a key that other ranks have, and says so; or it goes
+    on, and those who found it wait for what it does not do."""
+    if not is_noise(error) and not any(said in error.message for said in NOT_MONITORED):
         return None
-    mine = {event.name for event in fits.ranks[rank].events if not event.rank_zero_only}
-    lonely = [e for e in fits.ranks[0].events if e.name not in mine and e.name in error.message]
-    if not lonely:
+    missing = [one for one in lacking(fits) if is_noise(error) or one.key in error.message]
+    if not missing:
         return None
     return replace(
         found,
         code="LTN111",
-        message=f"{found.message}; {lonely[0].name!r} is logged on rank 0 only",
-        location=lonely[0].location,
-        remedy="log what a callback monitors on every rank, with sync_dist=True",
+        message=f"{found.message}; {missing[0]}",
+        location=missing[0].event.location,
+        remedy=EVERYWHERE,
     )
+
+
+def _crossed(fits: Fits, error: RunError, found: Finding) -> Finding | None:
+    """LTN110: a reduction met that of another key, and from there on the ranks are not together."""
+    calls = next(crossings(fits), None)
+    if calls is None or not is_noise(error) or found.code == "LTN110":
+        return None
+    crossed = crossing_finding(calls, fits.case)
+    return replace(crossed, message=f"{found.message}; {crossed.message}")
 
 
 def _skipped(fits: Fits, error: RunError, found: Finding) -> Finding | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pl_lint.checks.distributed.fits import Fits, each
+from pl_lint.checks.distributed.keys import judge_keys
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.sync_dist.pairing import mixed_keys, pairing_finding
 from pl_lint.checks.values.lines import deciding
@@ -26,6 +27,7 @@ def judge_values(fits: Fits, into: Gathering) -> None:
     for gathered in fits.ranks[0].gathered:
         if gathered.name not in told and not _judge_metric(gathered, fits, into):
             told.add(gathered.name)  # one epoch of it is enough
+    told |= judge_keys(fits, into, told)
     differing = dict(_differing(fits))
     for best in zip(*(rank.best for rank in fits.ranks), strict=False):
         told |= _judge_best(best, fits, into)
@@ -113,7 +115,7 @@ def _judge_differing(name: str, epochs: Sequence[EpochValues], fits: Fits, into:
         [event for event in fits.ranks[0].events if event.stage == epochs[0].stage], name
     )
     if None in values:
-        into.notes.append(f"{name}: {said}; a callback that monitors it would miss it")
+        into.notes.append(f"{name}: {said}; nothing asks for it, and no sync mixes it")
     elif all(event.batch >= 0 for event in calls):
         into.notes.append(
             f"{name}: {said}: each rank logs the mean of its own training samples, and rank 0's is "

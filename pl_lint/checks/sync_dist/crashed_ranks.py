@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pl_lint.checks.sync_dist.pairing import EVERYWHERE
+from pl_lint.checks.sync_dist.pairing import EVERYWHERE, is_reduced
 from pl_lint.facts.events import CaseFacts, LogEvent, RunError
 from pl_lint.findings import Finding, Location, Status
 
-GLOO = re.compile(r"^\[[^\]]*(?:gloo|c10d)[^\]]*\]:?\s*", re.IGNORECASE)
-"""How messages of the communication library begin: with a place in its own source."""
+GLOO = re.compile(
+    r"^(?:\[[^\]]*(?:gloo|c10d)[^\]]*\]:?\s*|(?=Application timeout caused pair closure))",
+    re.IGNORECASE,
+)
+"""How messages of the communication library begin: mostly with a place in its own source."""
 _FRAME = re.compile(r'^ *File "(?P<path>[^"]+)", line (?P<line>\d+), in .*\n *(?P<text>.*)$', re.M)
 """How a traceback names a line of source."""
 ADVICE = re.compile(r"\. This is typically.*", re.DOTALL)
@@ -107,15 +110,15 @@ def whereabouts(ranks: Sequence[Ended]) -> Iterator[str]:
             yield f"rank {rank} had come to its end"
         elif done.error.stack:
             yield f"rank {rank} was at {' > '.join(done.error.stack)}"
-        elif done.error.location is not None:
-            yield f"rank {rank} was at {done.error.location}"
+        else:
+            yield f"rank {rank} was at {done.error.location or 'no line of the module'}"
 
 
 def _unequal(ranks: Sequence[Ended]) -> Iterator[tuple[int, LogEvent]]:
     """The first call of each key with sync_dist that not every rank logged, with its rank."""
-    keys = [{event.name for event in done.events if event.sync_dist} for done in ranks]
+    keys = [{event.name for event in done.events if is_reduced(event)} for done in ranks]
     shared = set.intersection(*keys)
     for rank, done in enumerate(ranks):
-        first = {event.name: event for event in reversed(done.events) if event.sync_dist}
+        first = {event.name: event for event in reversed(done.events) if is_reduced(event)}
         mine = [event for name, event in first.items() if name not in shared]
         yield from ((rank, event) for event in reversed(mine))

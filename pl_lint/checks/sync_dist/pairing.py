@@ -48,8 +48,53 @@ def _reduced(sums: Sequence[tuple[float, float]]) -> float:
 def _order(events: Sequence[LogEvent]) -> list[str]:
     """Keys in the order in which Lightning reduces them at the end of an epoch: that of their
     first calls (``_ResultCollection.metrics``)."""
-    names = [e.name for e in events if e.sync_dist and e.on_epoch and e.value is not None]
+    names = [e.name for e in events if is_reduced(e) and e.on_epoch and e.value is not None]
     return list(dict.fromkeys(names))
+
+
+def is_reduced(event: LogEvent) -> bool:
+    """Whether Lightning takes a value of all ranks together (``_Sync`` in ``result.py``)."""
+    return event.sync_dist and not event.rank_zero_only
+
+
+def crossing(ranks: Sequence[Sequence[LogEvent]]) -> tuple[LogEvent, ...]:
+    """Calls of different keys that ranks reduce together in one stage: the first of each rank, none
+    where the same keys meet everywhere.
+
+    Steps reduce at each call. The end of an epoch reduces keys in the order in which the fit logged
+    them first; a metric object, which gathers what it holds, is asked in the same order.
+    """
+    for order in (_at_steps, _at_ends):
+        for calls in zip(*map(order, ranks), strict=False):
+            if len({call.name for call in calls}) > 1:
+                return calls
+    return ()
+
+
+def _at_steps(events: Sequence[LogEvent]) -> list[LogEvent]:
+    return [e for e in events if e.on_step and is_reduced(e) and e.value is not None]
+
+
+def _at_ends(events: Sequence[LogEvent]) -> list[LogEvent]:
+    first: dict[tuple[str, str], LogEvent] = {}
+    for event in events:
+        if event.on_epoch and (is_reduced(event) or event.value is None):
+            first.setdefault((event.hook, event.name), event)
+    return list(first.values())
+
+
+def crossing_finding(calls: Sequence[LogEvent], case: CaseFacts) -> Finding:
+    said = " and ".join(f"{call.name!r} on rank {rank}" for rank, call in enumerate(calls))
+    when = "in a step" if calls[0].on_step else "at the end of an epoch"
+    return Finding(
+        code="LTN110",
+        message=f"{when} the ranks reduce {said} together: sync_dist pairs calls up by their "
+        "order, not by key",
+        location=calls[0].location,
+        status=Status.PROVED,
+        remedy=EVERYWHERE,
+        subject=case.module,
+    )
 
 
 def _own(events: Sequence[LogEvent], name: str) -> tuple[float, float] | None:

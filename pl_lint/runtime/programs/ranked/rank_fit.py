@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from pl_lint.facts.events import RunError
 from pl_lint.facts.ranks import Best, Listing, RankFit, Split, Touch
+from pl_lint.facts.watchers import Watcher
 from pl_lint.findings import Location
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.programs.common import (
@@ -34,6 +35,7 @@ from pl_lint.runtime.watching.ranked.preparing import Preparation, kept
 from pl_lint.runtime.watching.ranked.reached import GradientWatch
 from pl_lint.runtime.watching.saved.assignments import places_of
 from pl_lint.runtime.watching.saved.attributes import plain_attributes
+from pl_lint.runtime.watching.saved.keepers import Missed, watchers_of
 from pl_lint.runtime.watching.watcher import watcher
 
 EPOCHS = 2
@@ -195,7 +197,15 @@ class Fit:
             tolerates_unused=_tolerates_unused(self.subject.arguments.get("strategy")),
             asks_for_ranks=_asks_for_ranks(self.subject.arguments),
             splits=splits,
+            watchers=self._watchers(),
         )
+
+    def _watchers(self) -> tuple[Watcher, ...]:
+        if getattr(self.trainer, "lightning_module", None) is None:
+            return ()  # it did not come as far as the fit
+        seen = set(self.trainer.callback_metrics)
+        subject = self.subject
+        return watchers_of(self.trainer, subject.namespace, subject.places, Missed(), seen)
 
     def _best(self) -> tuple[Best, ...]:
         keepers = getattr(self.trainer, "checkpoint_callbacks", [])
