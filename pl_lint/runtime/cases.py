@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -116,8 +117,24 @@ def find_target(module: Any, name: str) -> Any:
     return target
 
 
+def _require_no_arguments(target: Callable[..., Any]) -> None:
+    """A case looks like a test, and so people give it the fixtures of their tests. (What a class
+    asks for is said by the class itself, as it is called.)"""
+    if inspect.isclass(target):
+        return
+    parameters = inspect.signature(target).parameters.values()
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    names = [p.name for p in parameters if p.default is p.empty and p.kind not in several]
+    if names:
+        raise CaseError(
+            f"{target.__qualname__} asks for {', '.join(names)}, but a case is called without "
+            "arguments, and pytest's fixtures are not given to it; build everything inside of it"
+        )
+
+
 def build(target: Callable[..., Any]) -> Built:
     """Call the case (or the class with default arguments) and check what it returned."""
+    _require_no_arguments(target)
     result = target()
     parts = result if isinstance(result, tuple) else (result,)
     if not 1 <= len(parts) <= 3:

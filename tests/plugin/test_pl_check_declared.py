@@ -78,6 +78,11 @@ CASES = with_head("""
     @pl_lint.case
     def raising():
         return Line(undefined), pairs()
+
+
+    @pl_lint.case
+    def with_fixture(tmp_path, width, depth=2, *more, **options):
+        return Line(), pairs()
     """)
 CHECKS = ("fast-dev-run", "logged-values")
 
@@ -142,6 +147,11 @@ def test_declarations_for_keys_that_are_never_logged_are_reported(session: Sessi
         ("no_module", "first value that no_module returned is a DataLoader, not a LightningModule"),
         ("no_stage", "the data of the case have no stage 'vall'; the stages are 'train', 'val', "),
         ("no_argument", "the Trainer has no argument 'callbackz'; did you mean 'callbacks'?"),
+        (
+            "with_fixture",
+            "the case is wrong: with_fixture asks for tmp_path, width, but a case is called "
+            "without arguments, and pytest's fixtures are not given to it; build everything inside",
+        ),
         ("raising", "NameError: name 'undefined' is not defined at cases.py:"),
     ],
 )
