@@ -168,8 +168,12 @@ class CheckItem(PlItem):
         reason = "" if self.target.is_case else self.plugin.cannot_run(self.target)
         if not reason:
             return
-        if self.plugin.requires_all:
-            self.fail(self._finding(f"{self.target.name} was not run: {reason}"))
+        excuse = self.target.excuse
+        if self.plugin.requires_all and not excuse:
+            found = self._finding(f"{self.target.name} was not run: {reason}")
+            self.outcome = ItemOutcome(State.FAILED, findings=(found,), unbuilt=reason)
+            raise CheckFailure((found,))
+        reason = f"{reason}; it needs no case: {excuse}" if excuse else reason
         self.outcome = ItemOutcome(State.NOT_BUILT, reason)
         self.skip(State.NOT_BUILT, reason)
 

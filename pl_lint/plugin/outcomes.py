@@ -29,13 +29,15 @@ DECIDED = (State.PASSED, State.FAILED, State.EXPECTED)
 
 @dataclass(frozen=True)
 class ItemOutcome:
-    """State, reason, what was found and what was ruled out."""
+    """State, reason, what was found and what was ruled out. ``unbuilt`` is why the module was not
+    run, where that is what failed."""
 
     state: State
     reason: str = ""
     findings: tuple[Finding, ...] = ()
     rulings: tuple[Ruling, ...] = ()
     notes: tuple[str, ...] = ()
+    unbuilt: str = ""
 
     @classmethod
     def of(
@@ -43,6 +45,11 @@ class ItemOutcome:
     ) -> ItemOutcome:
         reason = reason or result.reason
         return cls(state, reason, result.findings, result.cleared, (*result.notes, *notes))
+
+    @property
+    def why_not_run(self) -> str:
+        """Why the module was not run; empty if it was."""
+        return self.reason if self.state is State.NOT_BUILT else self.unbuilt
 
     def to_dict(self) -> dict[str, Any]:
         """Nothing but what JSON knows: pytest-xdist carries no enums."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,8 @@ STEPS = ("training_step", "validation_step", "test_step", "predict_step")
 class Target:
     """One thing to run: a case function, or a module class to build with default arguments.
 
-    ``modules`` are the classes that it may build, as far as reading knows.
+    ``modules`` are the classes that it may build, as far as reading knows. ``excuse`` is why a
+    class needs no case of its own.
     """
 
     path: Path
@@ -29,6 +30,7 @@ class Target:
     location: Location
     is_case: bool
     modules: tuple[ClassFacts, ...] = ()
+    excuse: str = ""
 
     @property
     def key(self) -> tuple[Path, str]:
@@ -57,11 +59,28 @@ class ProjectReading:
         cases = [self._case(site) for site in self.reading.project.cases]
         built = {module.name for case in cases for module in case.modules}
         classes = [
-            Target(Path(c.location.path).resolve(), c.short_name, c.location, False, (c,))
+            self._bare(c, built)
             for c in self.reading.project.modules()
             if c.name not in built and self._is_concrete(c)
         ]
         return tuple(target for target in (*cases, *classes) if self.is_given(target.path))
+
+    def _bare(self, module: ClassFacts, built: Set[str]) -> Target:
+        path = Path(module.location.path).resolve()
+        excuse = self._excuse(module, built)
+        return Target(path, module.short_name, module.location, False, (module,), excuse)
+
+    def _excuse(self, module: ClassFacts, built: Set[str]) -> str:
+        """Why nobody has to write a case for a class that is tried with default arguments."""
+        heirs = [
+            other.short_name
+            for other in self.reading.project.modules()
+            if other.name in built and module.name in other.ancestors
+        ]
+        if heirs:
+            return f"{', '.join(sorted(heirs))}, built by a case, extends it"
+        own = {m.name for each in [module, *self._ancestors(module)] for m in each.own_methods}
+        return "" if "training_step" in own or module.open else "it has no training_step"
 
     def is_given(self, path: Path) -> bool:
         """Whether a file is one that the user asked for."""

@@ -78,8 +78,8 @@ class Results:
         """Modules that could not be built or bring no data, with the reason."""
         found = []
         for target in self.targets:
-            rows = [r for r in self.of(target).values() if r.outcome.state is State.NOT_BUILT]
-            found += [(target, rows[0].outcome.reason)] if rows else []
+            reasons = [row.outcome.why_not_run for row in self.of(target).values()]
+            found += [(target, reason) for reason in reasons if reason][:1]
         return found
 
     @property
@@ -104,6 +104,26 @@ class Results:
         found = [finding for outcome in outcomes for finding in outcome.findings]
         proofs = [proved(finding) for finding in found if finding.status is Status.PROVED]
         return [*(ruling for outcome in outcomes for ruling in outcome.rulings), *proofs]
+
+    @property
+    def asked_for(self) -> list[Finding]:
+        """The reader's findings that are of interest in this session: decided, in a file whose
+        reading was asked for, or about a module that was. pytest may have left out the rest (node
+        ids, ``-k``, ``--lf``), or have stopped before it (``-x``)."""
+        files = {row.path for row in self.rows if row.check == READING}
+        about = {
+            (finding.code, finding.location)
+            for target in self.targets
+            for finding in self.project.suspicions_of(target)
+            if finding.subject
+        }
+        return [
+            finding
+            for finding in self.findings
+            if finding.status in (Status.PROVED, Status.REFUTED)
+            or Path(finding.location.path).resolve() in files
+            or (finding.code, finding.location) in about
+        ]
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -14,7 +14,7 @@ from pl_lint.findings import Finding, Status
 from pl_lint.plugin.items import READING, near
 from pl_lint.plugin.outcomes import State
 from pl_lint.plugin.results import Results, Row
-from pl_lint.plugin.unrun import lines_to_add
+from pl_lint.plugin.unrun import SHOWN, lines_to_add
 from pl_lint.report.numbers import comparison
 from pl_lint.rules.registry import all_rules
 from pl_lint.static.sources import shown
@@ -41,6 +41,7 @@ class Summary:
 
     results: Results
     to: pytest.TerminalReporter
+    most_cases: int = SHOWN
 
     def write(self) -> None:
         self.to.section("pl-check")
@@ -50,7 +51,7 @@ class Summary:
             self._reasons(),
             self._suspicions(),
             self._unreadable(),
-            lines_to_add(self.results.not_run),
+            lines_to_add(self.results.not_run, self.most_cases),
             self._nothing(),
         )
         written = False
@@ -125,7 +126,7 @@ class Summary:
 
     def _suspicions(self) -> Iterator[str]:
         """What became of each suspicion: code, place, and the numbers or why there are none."""
-        suspected = [f for f in self.results.findings if f.status is not Status.CERTAIN]
+        suspected = [f for f in self.results.asked_for if f.status is not Status.CERTAIN]
         if suspected:
             yield "what reading suspected:"
         by_runs = {rule.code for rule in all_rules() if rule.observers == "both"}
@@ -136,7 +137,9 @@ class Summary:
             yield f"             {_became(finding, by_runs)}"
 
     def _unreadable(self) -> Iterator[str]:
-        for one in self.results.project.reading.unreadable:
+        project = self.results.project
+        given = [u for u in project.reading.unreadable if project.is_given(Path(u.location.path))]
+        for one in given:
             yield f"{one.location}: cannot be read: {one.message}"
 
     def _nothing(self) -> Iterator[str]:

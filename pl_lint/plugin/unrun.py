@@ -13,16 +13,19 @@ SHOWN = 5
 """So many modules get their lines; the others go the same way."""
 
 
-def lines_to_add(not_run: Sequence[tuple[Target, str]]) -> Iterator[str]:
-    """One line per module with its reason, then a file of cases to start from."""
+def lines_to_add(not_run: Sequence[tuple[Target, str]], most: int = SHOWN) -> Iterator[str]:
+    """One line per module with its reason, then a file of cases to start from, for at most so many
+    of those that need one."""
     if not not_run:
         return
     yield "not run:"
     for target, reason in not_run:
         yield f"  {target.name} ({shown(target.path)}): {reason}"
+    shown_ones = [target for target, _ in not_run if not target.excuse][:most]
+    if not shown_ones:
+        return
     yield "to have them run, write a case for each, for instance in a file pl_cases.py:"
     yield "    import pl_lint"
-    shown_ones = [target for target, _ in not_run[:SHOWN]]
     yield from (f"    {_import(target)}" for target in shown_ones)
     for target in shown_ones:
         yield from ("", *(f"    {line}" for line in _case(target)))

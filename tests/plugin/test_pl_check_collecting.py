@@ -189,6 +189,7 @@ def test_a_module_that_cannot_be_run_is_skipped_with_its_reason(session: Session
     assert "cannot be built with default arguments" in reasons["NeedsWidth"]
     assert "width" in reasons["NeedsWidth"]
     assert reasons["NoData"] == "it brings no data of its own"
+    assert reasons["Line"].endswith("it needs no case: WithCase, built by a case, extends it")
     assert session.table()["NeedsWidth"] == ["not-run"]
 
 
@@ -197,6 +198,8 @@ def test_the_closing_words_give_lines_that_are_python_and_name_the_arguments(
 ) -> None:
     _, _, given = session.closing.partition("pl_cases.py:\n")
     lines = [line.removeprefix("    ") for line in given.splitlines()]
+    assert "def no_data():" in lines
+    assert "def line():" not in lines
     code = "\n".join(lines)
     compile(code, "pl_cases.py", "exec")
     assert "from package.models import NeedsWidth" in lines
@@ -210,6 +213,31 @@ def test_require_all_fails_what_cannot_be_run(project: Path) -> None:
     assert session.code == 1
     assert session.states == {node: "failed"}
     assert "NeedsWidth was not run" in session.messages(node)[0]
+    assert "    return NeedsWidth(width=..., depth=...), MyDataModule()" in session.closing
+
+
+def test_require_all_asks_for_no_case_of_what_others_extend(project: Path) -> None:
+    node = "package/models.py::Line::fast-dev-run"
+    session = pytest_in(project, *NO_CACHE, "--pl-require-all", node)
+    assert session.states == {node: "not run"}
+
+
+EVALUATED_ONLY = """
+    class Probe(L.LightningModule):
+        def __init__(self, encoder):
+            super().__init__()
+
+        def test_step(self, batch, batch_idx):
+            self.log("test_loss", self.loss(batch))
+    """
+
+
+def test_require_all_asks_for_no_case_of_what_is_not_trained(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "project", {"evaluated.py": with_head(EVALUATED_ONLY)})
+    session = pytest_in(folder, *NO_CACHE, "--pl-require-all", "-k", "Probe and fast-dev-run")
+    assert session.states == {"evaluated.py::Probe::fast-dev-run": "not run"}
+    assert "it needs no case: it has no training_step" in session.closing
+    assert "def probe" not in session.closing
 
 
 # --- nothing is not green -------------------------------------------------------------------------

@@ -27,13 +27,19 @@ MODELS = with_head("""
     def sound():
         return Line(), pairs()
     """)
+SUSPECT = with_head("""
+    class Suspect(Line):
+        def validation_step(self, batch, batch_idx):
+            self.log("val_rmse", torch.sqrt(self.loss(batch)))
+    """)
 FAILING = "models.py::crashing::fast-dev-run"
 SOUND = "models.py::sound::fast-dev-run"
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return plant(tmp_path_factory.mktemp("options") / "project", {"models.py": MODELS})
+    files = {"models.py": MODELS, "suspect.py": SUSPECT}
+    return plant(tmp_path_factory.mktemp("options") / "project", files)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +54,7 @@ def test_the_first_failure_can_stop_the_session(stopped: Session) -> None:
     assert stopped.states == {FAILING: "failed"}
     assert "stopping after 1 failures" in stopped.output
     assert stopped.table() == {"crashing": ["FAIL"]}
+    assert "suspect.py" not in stopped.closing
 
 
 def test_junit_names_module_and_check(stopped: Session, project: Path) -> None:
@@ -61,6 +68,12 @@ def test_junit_names_module_and_check(stopped: Session, project: Path) -> None:
 def test_the_last_failure_alone_can_be_run_again(stopped: Session, project: Path) -> None:
     session = pytest_in(project, "--lf")
     assert session.states == {FAILING: "failed"}
+    assert "suspect.py" not in session.closing
+
+
+def test_a_suspicion_about_what_was_asked_for_is_told(project: Path) -> None:
+    session = pytest_in(project, *NO_CACHE, "suspect.py::reading")
+    assert "undecided  LTN103  suspect.py:" in session.closing
 
 
 def test_one_node_is_run_by_its_id_and_a_skip_stands_at_its_case(project: Path) -> None:
