@@ -218,6 +218,8 @@ class Company:
     ``mixed`` says that they changed, too, ``by`` which innermost submodule got them as before and
     gave them back changed, ``difference`` by how much, in values of ``size``. ``of_torch`` says
     that it is a layer of torch's own, ``over_batch`` which operation its code makes of the batch.
+    ``lengths`` are those of the samples and of the one that was put among them, where that was a
+    longer one: then only padding can tell them of it.
     """
 
     stage: str
@@ -231,6 +233,7 @@ class Company:
     location: Location | None = None
     of_torch: bool = False
     over_batch: OverBatch | None = None
+    lengths: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

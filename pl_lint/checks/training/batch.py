@@ -20,6 +20,7 @@ ROUNDING = (
     "other company agree to about 1e-6"
 )
 """Why a tolerance is as large as it is."""
+_PREDICTION = "what predict_step returns"
 
 
 def judge_one_batch(view: View, into: Gathering) -> None:
@@ -116,9 +117,11 @@ def _judge_lengths(view: View, into: Gathering) -> list[str]:
 
 def _padded(view: View, each: Company) -> Finding:
     short, longer = each.lengths or (0, 0)
+    name = f"self.{each.call}" if each.call else "forward"
+    who = _PREDICTION if each.call == "prediction" else f"the output of {name}"
     text = (
-        f"padding gets into the samples: {_result(each)} for six of length {short} changed by up "
-        f"to {shown(each.difference)} when the seventh was one of length {longer}"
+        f"padding gets into the samples in {_by(each)}: {who} for six of length {short} changed by "
+        f"up to {shown(each.difference)} when the seventh was one of length {longer}"
     )
     if each.by_design:
         text += f" ({each.by_design})"
@@ -136,8 +139,9 @@ def _padded(view: View, each: Company) -> Finding:
 
 
 def _mixed(view: View, each: Company) -> Finding:
+    who = _PREDICTION if each.call == "prediction" else f"the output of {_by(each)}"
     text = (
-        f"samples of a batch see each other: {_result(each)} for six samples changed by up to "
+        f"samples of a batch see each other: {who} for six samples changed by up to "
         f"{shown(each.difference)} when the seventh was replaced by another one"
     )
     if each.by_design:
@@ -153,6 +157,7 @@ def _mixed(view: View, each: Company) -> Finding:
         "batch_first=False",
         Status.PROVED if sure else Status.SUSPECTED,
         "" if sure else "if a sample should be judged by itself",
+        script.mixed(each.stage, each.by, each.call == "prediction"),
     )
     how = f"one batch of 7 samples in {each.stage}, in evaluation mode"
     return finding.judged(finding.status, _difference(each, how))
@@ -168,12 +173,6 @@ def _difference(each: Company, how: str) -> Evidence:
         how=how,
         because=ROUNDING,
     )
-
-
-def _result(each: Company) -> str:
-    if each.call == "prediction":
-        return "what predict_step returns"
-    return f"the output of {f'self.{each.call}' if each.call else 'forward'}"
 
 
 def _line(view: View, each: Company) -> Location:

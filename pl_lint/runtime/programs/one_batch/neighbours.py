@@ -2,95 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch.utils.data import Dataset
 
 from pl_lint.facts.events import Note, RunError
 from pl_lint.facts.training import Company
-from pl_lint.runtime.data import Cut, NotRebuilt, as_list, cut_loader, like, samples_of
-from pl_lint.runtime.programs.common import Subject, caught, make_trainer, seed_all
+from pl_lint.runtime.programs.common import Subject, caught
+from pl_lint.runtime.programs.one_batch.lengths import padded_company
+from pl_lint.runtime.programs.one_batch.serving import AS_THEY_ARE, ONE_CHANGED, OneBatch
 from pl_lint.runtime.watching.trained.mode_hooks import own_method
-from pl_lint.runtime.watching.trained.neighbours import Call, CallDiary, apart, largest, of_batch
+from pl_lint.runtime.watching.trained.neighbours import Call, apart, largest
 from pl_lint.runtime.watching.trained.over_batch import FollowDimensions
 
-SAMPLES = 7
-"""In one batch: prime, and hardly ever the size of anything else."""
-CHANGED, INTO = 0, 3
 OTHERS, ITSELF = slice(1, None), slice(0, 1)
 STAGES = ("predict", "validate", "test")
 
 
 def company(subject: Subject, directory: Path, notes: list[Note]) -> tuple[Company, ...]:
-    """What each outermost call of a submodule, and each prediction, made of the other samples."""
+    """What each outermost call of a submodule, and each prediction, made of the other samples; of
+    samples of another length, too, where there are some."""
     stage = next((each for each in STAGES if each in subject.stages), None)
     if stage is None:
         return ()
-    switch, errors, passes = _Switch(), list[RunError](), list[list[Call]]()
-    follow = FollowDimensions(SAMPLES)
+    batch = OneBatch(subject, stage, directory)
+    errors, passes = list[RunError](), list[list[Call]]()
     with caught(errors, stage):
-        _serve_one_batch(subject, stage, switch)
-        passes.append(_calls(subject, stage, directory, follow))
-        switch.on = True
-        passes.append(_calls(subject, stage, directory, follow))
+        passes += [batch.calls(name) for name in (AS_THEY_ARE, ONE_CHANGED)]
         if _mixed(*passes):  # was it chance?
-            switch.on = False
-            passes.append(_calls(subject, stage, directory, follow))
+            passes.append(batch.calls(AS_THEY_ARE))
     if errors:
         notes.append(Note("samples", str(errors[0])))
         return ()
+    padded = padded_company(batch, notes)
     one, other, again = (*passes, passes[0])[:3]
     if not _same_calls(one, other) or not _same_calls(one, again):
         notes.append(Note("samples", f"two passes of {stage} do not call the same modules"))
-        return ()
+        return padded
     names = {id(child): name for name, child in subject.module.named_modules()}
-    return tuple(_compared(_Telling(stage, names, follow), one, other, again))
-
-
-class _Switch:
-    """Whether the first sample is to be another one."""
-
-    on = False
-
-
-class _Samples(Dataset):
-    def __init__(self, samples: Sequence[Any], switch: _Switch) -> None:
-        self.samples, self.switch = samples, switch
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.samples[INTO if self.switch.on and index == CHANGED else index]
-
-
-def _serve_one_batch(subject: Subject, stage: str, switch: _Switch) -> None:
-    def change(loaders: Any) -> Any:
-        return like(loaders, [_one_batch(loader, switch) for loader in as_list(loaders)])
-
-    subject.supply.change(stage, change)
-
-
-def _one_batch(loader: Any, switch: _Switch) -> Any:
-    samples = samples_of(loader, SAMPLES)
-    if len(samples) < SAMPLES:
-        raise NotRebuilt(f"a loader has {len(samples)} samples, {SAMPLES} are needed")
-    return cut_loader(loader, _Samples(samples, switch), Cut("one batch", None))
-
-
-def _calls(subject: Subject, stage: str, directory: Path, follow: FollowDimensions) -> list[Call]:
-    diary = CallDiary(SAMPLES, follow.running)
-    trainer = make_trainer(subject, directory, max_epochs=1)
-    quiet = {} if stage == "predict" else {"verbose": False}
-    seed_all(subject.spec.seed)
-    with diary.watching(), follow:
-        result = getattr(trainer, stage)(subject.module, **subject.supply.arguments(stage), **quiet)
-    predicted = list(of_batch(result, SAMPLES)) if stage == "predict" else []
-    return [*diary.calls, Call(subject.module, True, [], predicted)]
+    return (*_compared(_Telling(stage, names, batch.follow), one, other, again), *padded)
 
 
 def _mixed(one: list[Call], other: list[Call]) -> bool:
