@@ -208,7 +208,7 @@ class MethodSite:
     """A method as the class body defines it.
 
     ``called``: its class calls it, or some code of the project names it (``model.on_something``).
-    ``words`` are the identifiers in it.
+    ``keywords``: it takes any (``**kwargs``).
     """
 
     name: str
@@ -218,18 +218,21 @@ class MethodSite:
     location: Location
     called: bool = False
     decorators: tuple[str, ...] = ()
+    keywords: bool = False
     words: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class ListSite:
-    """Something done to a Python list attribute."""
+    """Something done to a Python list attribute; ``methods`` are those that what is added ends
+    with: ``("item",)`` of ``loss.item()``."""
 
     attribute: str
     action: Literal["append", "clear"]
     hook: str
     stage: Stage | None
     location: Location
+    methods: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -281,6 +284,7 @@ class ParameterSite:
     annotation: str = ""
     default: Value = UNKNOWN
     attributes: tuple[str, ...] = ()
+    required: bool = False
 
 
 @dataclass(frozen=True)
@@ -445,6 +449,19 @@ class CaseSite:
 
 
 @dataclass(frozen=True)
+class SuppressionSite:
+    """A comment that hides findings with ``codes``, of which ``unused`` hide none.
+
+    ``location`` is the whole comment with the blanks before it, ``named`` where its codes stand.
+    """
+
+    location: Location
+    named: Location
+    codes: tuple[str, ...]
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ProjectFacts:
     """Everything that was read, over all files of the run."""
 
@@ -459,6 +476,7 @@ class ProjectFacts:
     reaches: tuple[ReachSite, ...] = ()
     globals: tuple[GlobalSite, ...] = ()
     cases: tuple[CaseSite, ...] = ()
+    suppressions: tuple[SuppressionSite, ...] = ()
     imports: tuple[ImportSite, ...] = ()
     lightning: tuple[tuple[str, str], ...] = ()
     loaders: tuple[LoaderSite, ...] = ()

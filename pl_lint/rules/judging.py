@@ -8,6 +8,8 @@ from pl_lint.facts.origins import FunctionCall, Pairs
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts, TrainerSite
 from pl_lint.facts.values import Value, must_be
 
+CLI = "lightning.pytorch.cli.LightningCLI"
+
 
 def averaged(log: LogSite) -> bool:
     """Whether Lightning surely averages what each batch logs over the epoch."""
@@ -34,10 +36,27 @@ def linearity_of_call(call: FunctionCall) -> bool | None:
 
 def target_version(owner: ClassFacts) -> Version:
     """The Lightning version that a class is judged by."""
-    if not owner.lightning:
+    return version(owner.lightning)
+
+
+def version(text: str) -> Version:
+    """The version that a text means; nothing is written where any version will do."""
+    if not text:
         return LATEST
-    major, minor, *_ = (*owner.lightning.split("."), "0")
+    major, minor, *_ = (*text.split("."), "0")
     return int(major), int(minor)
+
+
+def defines(facts: ProjectFacts, owner: ClassFacts, method: str) -> bool:
+    """Whether a Lightning class or one that it inherits from defines a method of its own."""
+    names = {owner.name, *owner.ancestors}
+    found = (one for known in facts.classes if known.name in names for one in known.own_methods)
+    return any(one.name == method for one in found)
+
+
+def uses_cli(facts: ProjectFacts) -> bool:
+    """Whether the project is run by LightningCLI, for a rule that asks for calls of ``CLI``."""
+    return bool(facts.calls_of(CLI))
 
 
 def single_device(facts: ProjectFacts) -> bool:

@@ -157,7 +157,16 @@ class _NamesUsed:
             replace(one, called=one.called or self._used(one.name, home))
             for one in owner.own_methods
         )
-        return replace(owner, own_methods=tuple(methods))
+        keys = tuple(
+            replace(one, named_again=self._count(one.key, home) > 1)
+            for one in owner.checkpoint_keys
+        )
+        return replace(owner, own_methods=tuple(methods), checkpoint_keys=keys)
+
+    def _count(self, text: str, home: Path) -> int:
+        """How often a text is written as a string in a project."""
+        quoted = re.compile(rf"""(?P<quote>["']){re.escape(text)}(?P=quote)""")
+        return sum(len(quoted.findall(one)) for one in self._texts.get(home, ()))
 
     def _used(self, name: str, home: Path) -> bool:
         return any(

@@ -4,33 +4,6 @@ from __future__ import annotations
 
 from pl_lint.checks.mistakes.page import Mistake
 
-REFUSED_HPARAMS = Mistake(
-    "LTN309",
-    "checkpoint-not-loadable",
-    ("CKP09",),
-    """The module's own checkpoint cannot be loaded, because of what it saved in it.
-
-    What it does
-    ------------
-    Loads the checkpoint as Lightning and torch do by default, with `weights_only=True`.
-
-    Why is this bad
-    ---------------
-    A pathlib.Path, an Enum, a numpy scalar or a configuration object among the hyper-parameters is
-    refused: at resume, or when the model is to be used at last.
-
-    Use instead
-    -----------
-        def __init__(self, root: Path, mode: Mode) -> None:
-            super().__init__()
-            self.save_hyperparameters({"root": str(root), "mode": mode.value})
-
-    References
-    ----------
-    Lightning-AI/pytorch-lightning issue 21757.
-    """,
-)
-
 LOST_STATE = Mistake(
     "LTN310",
     "state-not-in-checkpoint",

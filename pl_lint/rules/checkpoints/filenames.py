@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 from pl_lint.facts.sites import ProjectFacts
 from pl_lint.facts.values import Known, Pattern, Value, must_be
-from pl_lint.findings import Finding
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.checkpoints.feeding import fed, nearest, well_known
 from pl_lint.rules.registry import Rule, rule
+from pl_lint.rules.wording import shown
 
 
 @rule("LTN303", "slash-in-checkpoint-filename", rows=("CKP03",), observers="both")
@@ -62,15 +64,133 @@ def slash_in_filename(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 def _field_with_slash(filename: Value) -> str | None:
     """The first replacement field of a file name that holds a slash."""
+    return next((field for field in fields(filename) if "/" in field), None)
+
+
+def _pieces(filename: Value) -> tuple[str, ...]:
+    """The parts of a file name that are known."""
     match filename:
         case Known(str(text)):
-            pieces: tuple[str | None, ...] = (text,)
+            return (text,)
         case Pattern(parts):
-            pieces = parts
-        case _:
-            return None
-    for piece in pieces:
-        found = re.search(r"\{([^{}:]*/[^{}:]*)(?::[^{}]*)?\}", piece or "")
-        if found:
-            return found[1]
-    return None
+            return tuple(filter(None, parts))
+    return ()
+
+
+@rule("LTN304", "filename-field-not-logged", rows=("CKP04",), observers="both")
+def field_not_logged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A checkpoint's file name says 0 for a value that is not there.
+
+    What it does
+    ------------
+    Compares the fields of `filename` with every key that the modules trained with the callback can
+    log, across files. It is silent wherever something is not known. A run lets the user's own
+    callback name its files and notes the fields that had no value.
+
+    Why is this bad
+    ---------------
+    Lightning writes 0 for what it does not find: `epoch=02-val_acc=0.00.ckpt`. Every file claims
+    the same score, and people choose between them by their names.
+
+    Example
+    -------
+        def validation_step(self, batch, batch_idx):
+            self.log("val/acc", self.accuracy(batch))
+
+        def configure_callbacks(self):
+            return [ModelCheckpoint(filename="{epoch}-{val_acc:.2f}")]
+
+    Use instead
+    -----------
+        def validation_step(self, batch, batch_idx):
+            self.log("val/acc", self.accuracy(batch))
+
+        def configure_callbacks(self):
+            name = "epoch={epoch}-val_acc={val/acc:.2f}"
+            return [ModelCheckpoint(filename=name, auto_insert_metric_name=False)]
+
+    When to ignore
+    --------------
+    Where code that cannot be seen logs the key.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/api/lightning.pytorch.callbacks.ModelCheckpoint.html
+    """
+    for monitor in facts.monitors:
+        modules = facts.trained_with(monitor)
+        if not well_known(modules):
+            continue
+        for field in fields(monitor.filename):
+            if fed(facts, monitor, field):
+                continue
+            near = nearest(field, modules)
+            hint = f"; did you mean {near!r}?" if near else ""
+            yield self.finding(
+                monitor.location,
+                f"the filename shows {field!r}, which nothing logs, as 0{hint}",
+                remedy=f"write {{{near}}}" if near else f"log {field!r}, or leave it out",
+                subject=monitor.watcher,
+            )
+
+
+def fields(filename: Value) -> tuple[str, ...]:
+    """The replacement fields of a file name that are seen whole."""
+    found = (re.findall(r"\{([^{}:]+)(?::[^{}]*)?\}", piece) for piece in _pieces(filename))
+    return tuple(dict.fromkeys(field for names in found for field in names))
+
+
+@rule(
+    "LTN319",
+    "same-file-in-every-run",
+    rows=("CKP19",),
+    status=Status.SUSPECTED,
+    default=False,
+    condition="if the script is run more than once in the same folder",
+)
+def same_file_in_every_run(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Every run writes its checkpoints to the same folder under the same name.
+
+    What it does
+    ------------
+    Finds a ModelCheckpoint whose `dirpath` is a constant and whose `filename` is one without any
+    field.
+
+    Why is this bad
+    ---------------
+    Lightning overwrites nothing: the second run writes `best-v1.ckpt` beside the `best.ckpt` of
+    the first, and a script that loads `best.ckpt` takes the weights of the old run. Only a warning
+    about a folder that is not empty says so.
+
+    Example
+    -------
+        ModelCheckpoint(dirpath="checkpoints/", filename="best", monitor="val_loss")
+
+    Use instead
+    -----------
+        ModelCheckpoint(filename="best", monitor="val_loss")
+
+    Without `dirpath` Lightning uses the folder of the logger's version, a new one for each run.
+
+    When to ignore
+    --------------
+    Where the folder is emptied or the path is taken from `best_model_path`.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/api/lightning.pytorch.callbacks.ModelCheckpoint.html
+    """
+    for monitor in facts.monitors:
+        folder, name = monitor.argument("dirpath"), monitor.filename
+        if _is_text(folder) and _is_text(name) and not fields(name):
+            yield self.finding(
+                monitor.location,
+                f"the second run in this folder writes {shown(name)[1:-1]}-v1.ckpt and leaves the "
+                "file of the first",
+                remedy="leave dirpath out, or name the run in it",
+                subject=monitor.watcher,
+            )
+
+
+def _is_text(value: Value) -> bool:
+    return isinstance(value, Known) and isinstance(value.value, str)

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ProjectFacts
-from pl_lint.findings import Finding
+from pl_lint.facts.sites import CallSite, ClassFacts, ParameterSite, ProjectFacts
+from pl_lint.facts.values import Known, Value
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.judging import CLI, defines, target_version, uses_cli
 from pl_lint.rules.registry import Rule, rule
+
+SAVING = ("self.save_hyperparameters", "super.save_hyperparameters")
+OPTIONAL = r"(?:{0}(?:\s*\|\s*None)?|(?:typing\.)?Optional\[{0}\])"
+NETWORK = re.compile(
+    OPTIONAL.format(r"(?:(?:torch\.)?nn\.)?(?:Module|Sequential|ModuleList|ModuleDict)")
+)
+"""Annotations that say a network, and nothing else."""
+REFUSED = re.compile(
+    OPTIONAL.format(
+        r"(?:(?:pathlib\.)?(?:Posix)?Path|(?:argparse\.)?Namespace|(?:omegaconf\.)?DictConfig|"
+        r"(?:np|numpy)\.ndarray|(?:typing\.)?(?:Callable|Type|type)(?:\[.*\])?)"
+    )
+)
+"""Annotations of objects that torch does not unpickle with ``weights_only=True``."""
 
 
 @rule("LTN306", "hyperparameters-not-saved", rows=("CKP06",), default=False, observers="both")
@@ -55,3 +72,259 @@ def hyperparameters_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Findi
             remedy="call self.save_hyperparameters() after super().__init__()",
             subject=owner.short_name,
         )
+
+
+@rule(
+    "LTN307",
+    "module-among-hyperparameters",
+    rows=("CKP07",),
+    calls=(*SAVING, ".parameters", CLI),
+)
+def module_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A network given to __init__ is saved among the hyper-parameters too.
+
+    What it does
+    ------------
+    Finds `save_hyperparameters()` without `ignore` in a module whose `__init__` takes a network (by
+    its annotation, or because its `.parameters()` are used) and keeps it as a submodule.
+
+    Why is this bad
+    ---------------
+    The network is in the checkpoint twice, the second time pickled whole: the file is twice as
+    large, bound to the module path of the class, and Lightning 2.6 with torch 2.6 or newer refuses
+    to load it (`weights_only=True`).
+
+    Example
+    -------
+        def __init__(self, net: nn.Module, lr: float):
+            super().__init__()
+            self.save_hyperparameters()
+            self.net = net
+
+    Use instead
+    -----------
+        def __init__(self, net: nn.Module, lr: float):
+            super().__init__()
+            self.save_hyperparameters(ignore=["net"])
+            self.net = net
+
+    When to ignore
+    --------------
+    Where a checkpoint that builds its own network is worth that. Under LightningCLI the
+    configuration is saved in place of the objects; this rule leaves such projects alone.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/checkpointing_basic.html
+    - https://github.com/ashleve/lightning-hydra-template/issues/456
+    """
+    for owner in facts.modules():
+        for call in facts.calls_in(owner, *SAVING):
+            names = [
+                one.name
+                for one in parameters_of(owner)
+                if surely_saved(call, one.name) and _is_network(facts, owner, one)
+            ]
+            if names and saves_here(owner, call) and not uses_cli(facts):
+                yield self.finding(
+                    call.location,
+                    f"the checkpoint pickles {' and '.join(map(repr, names))} whole, beside the "
+                    "weights that it holds anyway",
+                    remedy=f"save_hyperparameters(ignore={names!r})",
+                    subject=owner.short_name,
+                )
+
+
+def _is_network(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> bool:
+    """Whether what is given surely is an nn.Module that the class keeps."""
+    if not parameter.attributes:
+        return False
+    if parameter.annotation:
+        return NETWORK.fullmatch(parameter.annotation) is not None
+    receivers = {f"self.{attribute}" for attribute in parameter.attributes}
+    used = facts.calls_in(owner, ".parameters")
+    return any(call.receiver in receivers for call in used)
+
+
+@rule(
+    "LTN308",
+    "loaded-without-arguments",
+    rows=("CKP08",),
+    calls=(*SAVING, ".load_from_checkpoint"),
+)
+def loaded_without_arguments(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """load_from_checkpoint is not given what the checkpoint does not hold.
+
+    What it does
+    ------------
+    Compares the arguments of `Model.load_from_checkpoint(...)` with those parameters of `__init__`
+    that have no default and that `save_hyperparameters` leaves out (`ignore=`), or that are not
+    saved at all.
+
+    Why is this bad
+    ---------------
+    Lightning builds the module from the hyper-parameters of the checkpoint and what the call gives.
+    Whatever is in neither is a TypeError, when the model is to be used at last.
+
+    Example
+    -------
+        class Model(L.LightningModule):
+            def __init__(self, net: nn.Module, lr: float = 0.1):
+                super().__init__()
+                self.save_hyperparameters(ignore=["net"])
+                self.net = net
+
+        model = Model.load_from_checkpoint("best.ckpt")
+
+    Use instead
+    -----------
+        class Model(L.LightningModule):
+            def __init__(self, net: nn.Module, lr: float = 0.1):
+                super().__init__()
+                self.save_hyperparameters(ignore=["net"])
+                self.net = net
+
+        model = Model.load_from_checkpoint("best.ckpt", net=build())
+
+    When to ignore
+    --------------
+    Where the checkpoint was made by another version of the class.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/checkpointing_basic.html
+    - https://github.com/ashleve/lightning-hydra-template/issues/456
+    """
+    owners = {owner.name: owner for owner in facts.modules()}
+    for call in facts.calls_of(".load_from_checkpoint"):
+        owner = owners.get(call.name.rpartition(".")[0])
+        if owner is None or not call.complete or call.bound or call.gives("hparams_file", 2):
+            continue
+        if defines(facts, owner, "load_from_checkpoint"):
+            continue
+        missing = [name for name in _left_out(facts, owner) if not call.gives(name)]
+        if missing:
+            names = ", ".join(missing)
+            yield self.finding(
+                call.location,
+                f"checkpoints of {owner.short_name} do not hold {names}, and nothing is given here",
+                remedy="pass " + ", ".join(f"{name}=..." for name in missing),
+                subject=owner.short_name,
+            )
+
+
+def _left_out(facts: ProjectFacts, owner: ClassFacts) -> list[str]:
+    """The parameters without a default that the checkpoints of a class surely do not hold."""
+    site = owner.hyperparameters
+    if site is None or owner.open:
+        return []
+    required = [one.name for one in parameters_of(owner) if one.required]
+    if not site.saved:
+        return required
+    calls = facts.calls_in(owner, *SAVING)
+    return [name for name in required if calls and all(_surely_not(one, name) for one in calls)]
+
+
+@rule(
+    "LTN309",
+    "checkpoint-not-loadable",
+    rows=("CKP09",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="with torch 2.6 and Lightning 2.6 or newer, unless loaded with weights_only=False",
+    calls=(*SAVING, CLI),
+)
+def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """The module's own checkpoint cannot be loaded, because of what it saved in it.
+
+    What it does
+    ------------
+    Finds `save_hyperparameters()` in a module whose `__init__` takes a `Path`, a `Namespace`, a
+    `DictConfig`, a numpy array or a function by its annotation. A run loads the checkpoint as
+    Lightning and torch do by default, with `weights_only=True`.
+
+    Why is this bad
+    ---------------
+    torch refuses to unpickle such objects unless it is told that the file is trusted. The error
+    comes at resume, or when the model is to be used at last.
+
+    Example
+    -------
+        def __init__(self, root: Path, lr: float):
+            super().__init__()
+            self.save_hyperparameters()
+
+    Use instead
+    -----------
+        def __init__(self, root: Path, lr: float):
+            super().__init__()
+            self.save_hyperparameters({"root": str(root), "lr": lr})
+
+    When to ignore
+    --------------
+    Where checkpoints are loaded with `weights_only=False`.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/21757
+    - https://pytorch.org/docs/stable/generated/torch.load.html
+    """
+    for owner in facts.modules():
+        if target_version(owner) < (2, 6):
+            continue
+        for call in facts.calls_in(owner, *SAVING):
+            found = [
+                f"{one.name}: {one.annotation}"
+                for one in parameters_of(owner)
+                if surely_saved(call, one.name) and REFUSED.fullmatch(one.annotation)
+            ]
+            if found and saves_here(owner, call) and not uses_cli(facts):
+                yield self.finding(
+                    call.location,
+                    f"the checkpoint holds {', '.join(found)}, which torch refuses to load",
+                    remedy="save what it says as text or numbers, or leave it out with ignore=",
+                    subject=owner.short_name,
+                )
+
+
+# --- what is saved --------------------------------------------------------------------------------
+
+
+def parameters_of(owner: ClassFacts) -> tuple[ParameterSite, ...]:
+    """The parameters of the class's own ``__init__``."""
+    return owner.hyperparameters.details if owner.hyperparameters is not None else ()
+
+
+def saves_here(owner: ClassFacts, call: CallSite) -> bool:
+    """Whether the call stands in the file of the class: a base class saves for many."""
+    return call.location.path == owner.location.path and call.hook == "__init__"
+
+
+def surely_saved(call: CallSite, name: str) -> bool:
+    """Whether a call of save_hyperparameters saves this parameter under its name."""
+    ignored = _texts(call.argument("ignore"))
+    named = [_texts(value) for key, value in call.arguments if key.isdigit()]
+    if not call.complete or ignored is None or None in named:
+        return False
+    return name not in ignored and (not named or any(name in (one or ()) for one in named))
+
+
+def _surely_not(call: CallSite, name: str) -> bool:
+    """Whether it surely leaves this parameter out."""
+    ignored = _texts(call.argument("ignore"))
+    named = [_texts(value) for key, value in call.arguments if key.isdigit()]
+    if not call.complete or None in named:
+        return False
+    return name in (ignored or ()) or bool(named and all(name not in (one or ()) for one in named))
+
+
+def _texts(value: Value) -> tuple[str, ...] | None:
+    """Names that are given as one text or several; None where they are not all known."""
+    match value:
+        case Known(None):
+            return ()
+        case Known(str(text)):
+            return (text,)
+        case Known(tuple(items)) if all(isinstance(item, str) for item in items):
+            return items
+    return None

@@ -2,16 +2,96 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 
-from pl_lint.facts import lightning
-from pl_lint.facts.sites import ClassFacts, MonitorSite, ProjectFacts
-from pl_lint.facts.values import Known, OneOf, Unknown, Value, may_be
+from pl_lint.facts import torchmetrics
+from pl_lint.facts.directions import higher_by_name
+from pl_lint.facts.origins import MetricCompute, MetricForward, MetricObject
+from pl_lint.facts.sites import ClassFacts, LogSite, MonitorSite, ProjectFacts
+from pl_lint.facts.values import Known, Made, must_be
 from pl_lint.findings import Finding
-from pl_lint.rules.judging import target_version
+from pl_lint.rules.checkpoints.feeding import fed, nearest, text_of, well_known
+from pl_lint.rules.judging import version
 from pl_lint.rules.registry import Rule, rule
+
+
+@rule("LTN301", "monitor-in-the-wrong-direction", rows=("CKP01",), observers="both")
+def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A monitor takes the worst value for the best.
+
+    What it does
+    ------------
+    Compares the mode of ModelCheckpoint, EarlyStopping and ReduceLROnPlateau with what torchmetrics
+    says of the metric that logs the key (`higher_is_better`), or, where no metric object stands
+    behind the key, with what its name says (`val_acc`, `val/loss`). A name that says both
+    (`acc_loss`) says nothing. A run takes the user's own checkpoint callback, plants scores, and
+    shows what it kept.
+
+    Why is this bad
+    ---------------
+    `mode` is "min" unless it is given. The checkpoint with the lowest F1 is kept and reported, and
+    training stops while it gets better: one run kept the score .20 where .90 was the best, and
+    nothing said so.
+
+    Example
+    -------
+        ModelCheckpoint(monitor="val/f1")
+
+    Use instead
+    -----------
+        ModelCheckpoint(monitor="val/f1", mode="max")
+
+    When to ignore
+    --------------
+    Where the name means something else than it says.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/api/lightning.pytorch.callbacks.ModelCheckpoint.html
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/4668
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/4695
+    """
+    for monitor in facts.monitors:
+        key = text_of(monitor.key)
+        rises = _should_rise(facts, monitor, key) if key is not None else None
+        wanted = {True: "max", False: "min"}.get(rises)  # type: ignore[call-overload]
+        other = "min" if wanted == "max" else "max"
+        if wanted is None or not _mode_is(monitor, other):
+            continue
+        better = "higher" if rises else "lower"
+        yield self.finding(
+            monitor.location,
+            f"{monitor.watcher} takes the {'lowest' if rises else 'highest'} {key!r} for the best, "
+            f"but {better} is better",
+            remedy=f'pass mode="{wanted}"',
+            subject=monitor.watcher,
+        )
+
+
+def _mode_is(monitor: MonitorSite, mode: str) -> bool:
+    """Whether a monitor surely has this mode. Before 1.3 it was guessed from the key."""
+    guessed = monitor.lightning and version(monitor.lightning) < (1, 3)
+    return must_be(monitor.mode, mode) and not guessed
+
+
+def _should_rise(facts: ProjectFacts, monitor: MonitorSite, key: str) -> bool | None:
+    """Which way is better, by the metrics that are logged under the key or else by its name."""
+    logs = [
+        (module, log)
+        for module in facts.trained_with(monitor)
+        for log in module.logs
+        if log.feeds(key)
+    ]
+    stated = {_rises(module, log) for module, log in logs}
+    return stated.pop() if len(stated) == 1 and None not in stated else higher_by_name(key)
+
+
+def _rises(module: ClassFacts, log: LogSite) -> bool | None:
+    if not isinstance(log.origin, (MetricObject, MetricForward, MetricCompute)):
+        return None
+    metric = module.metric(log.origin.metric)
+    return torchmetrics.higher_is_better(metric.name) if metric is not None else None
 
 
 @rule("LTN302", "monitored-key-never-logged", rows=("CKP02",), observers="both")
@@ -57,11 +137,11 @@ def never_logged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/Lightning-AI/pytorch-lightning/issues/3811
     """
     for monitor in facts.monitors:
-        key = _text(monitor.key)
+        key = text_of(monitor.key)
         modules = facts.trained_with(monitor)
-        if key is None or not _well_known(modules) or _fed(facts, monitor, key):
+        if key is None or not well_known(modules) or fed(facts, monitor, key):
             continue
-        near = _nearest(key, modules)
+        near = nearest(key, modules)
         hint = f"; did you mean {near!r}?" if near else ""
         names = " and ".join(sorted({module.short_name for module in modules}))
         yield self.finding(
@@ -72,46 +152,74 @@ def never_logged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         )
 
 
-def _text(key: Value) -> str | None:
-    return key.value if isinstance(key, Known) and isinstance(key.value, str) else None
+@rule("LTN305", "checkpoint-judged-by-an-old-score", rows=("CKP05",), observers="both")
+def old_score(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Weights are kept for a score that earlier weights had.
 
+    What it does
+    ------------
+    Finds a ModelCheckpoint that saves inside the epoch (`every_n_train_steps`,
+    `train_time_interval`) and watches a key that only validation logs. A run takes the user's own
+    callback, plants scores, and compares the score that it judged weights by with what they were
+    worth.
 
-def _well_known(modules: tuple[ClassFacts, ...]) -> bool:
-    """Whether all that the modules log was seen, and they do log.
+    Why is this bad
+    ---------------
+    The value at that moment is that of the last validation. Score and weights belong to different
+    moments, and the best checkpoint is not the best. Lightning's maintainers call it unsupported;
+    nothing warns.
 
-    Before 1.1 the dicts that steps return were monitored too.
+    Example
+    -------
+        ModelCheckpoint(monitor="val_loss", every_n_train_steps=500)
+
+    Use instead
+    -----------
+        Trainer(val_check_interval=500)
+        ModelCheckpoint(monitor="val_loss")
+
+    When to ignore
+    --------------
+    With `save_top_k=-1`, where every checkpoint is kept and the score stands in names only; this
+    rule leaves that alone.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/20185
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/20919
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/11979
     """
-    return bool(modules) and all(
-        module.logs and not module.open and target_version(module) >= (1, 1) for module in modules
+    for monitor in facts.monitors:
+        key = text_of(monitor.key)
+        inside = _saves_inside_the_epoch(monitor)
+        if key is None or inside is None or not _of_validation(facts, monitor, key):
+            continue
+        yield self.finding(
+            monitor.location,
+            f"{inside} saves between validations: weights are judged by the {key!r} of earlier "
+            "ones",
+            remedy=f"drop {inside} and validate as often with Trainer(val_check_interval=...)",
+            subject=monitor.watcher,
+        )
+
+
+def _saves_inside_the_epoch(monitor: MonitorSite) -> str | None:
+    """What makes a callback save inside the epoch, if it chooses among what it saves."""
+    if monitor.watcher != "ModelCheckpoint" or must_be(monitor.argument("save_top_k"), -1):
+        return None
+    for name in ("every_n_train_steps", "train_time_interval"):
+        given = monitor.argument(name)
+        number = isinstance(given, Known) and isinstance(given.value, int) and given.value > 0
+        if number or isinstance(given, Made):
+            return name
+    return None
+
+
+def _of_validation(facts: ProjectFacts, monitor: MonitorSite, key: str) -> bool:
+    """Whether validation alone logs the key; where nothing is known of it, by its name."""
+    stages = {
+        log.stage for module in facts.trained_with(monitor) for log in module.logs if log.feeds(key)
+    }
+    return (
+        stages == {"validate"} if stages else re.match(r"val(id(ation)?)?[^a-z]", key) is not None
     )
-
-
-def _fed(facts: ProjectFacts, monitor: MonitorSite, key: str) -> bool:
-    """Whether anything may put a value under the key."""
-    if key in lightning.free_monitors(f"lightning.pytorch.callbacks.{monitor.watcher}"):
-        return True
-    if key.startswith("lr-"):  # LearningRateMonitor writes into callback_metrics
-        return True
-    if any(may_be(stray.key, key) for stray in facts.stray_logs):
-        return True
-    if any(log.feeds(key) for module in facts.trained_with(monitor) for log in module.logs):
-        return True
-    others = (log for owner in facts.classes for log in owner.logs)
-    return any(not isinstance(log.key, Unknown) and log.feeds(key) for log in others)
-
-
-def _nearest(key: str, modules: tuple[ClassFacts, ...]) -> str | None:
-    """The logged key that was probably meant."""
-    logged = {name for module in modules for log in module.logs for name in _names(log.key)}
-    alike = {re.sub(r"\W|_", "", name).lower(): name for name in sorted(logged)}
-    same = alike.get(re.sub(r"\W|_", "", key).lower())
-    close = difflib.get_close_matches(key, sorted(logged), n=1, cutoff=0.7)
-    return same or next(iter(close), None)
-
-
-def _names(key: Value) -> Iterator[str]:
-    match key:
-        case Known(str(name)):
-            yield name
-        case OneOf(names):
-            yield from (name for name in names if isinstance(name, str))

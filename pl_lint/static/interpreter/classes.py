@@ -228,6 +228,7 @@ def _method_sites(
             location=_signature(info, node),
             called=name in recorder.called_methods,
             decorators=tuple(map(_decorator, node.decorator_list)),
+            keywords=node.args.kwarg is not None,
             words=frozenset(identifiers(node)),
         )
 
@@ -271,6 +272,7 @@ def _parameters(node: FunctionNode) -> Iterator[ParameterSite]:
             annotation=ast.unparse(parameter.annotation) if parameter.annotation else "",
             default=Known(default.value) if constant else UNKNOWN,  # type: ignore[union-attr]
             attributes=tuple(a for a, name in stored.items() if name == parameter.arg),
+            required=default is None,
         )
 
 

@@ -86,6 +86,7 @@ class Context(ABC):
         self.within: tuple[str, ...] = ()
         self.assigned = ""
         self.then: tuple[str, ...] = ()
+        self.dropped: ast.expr | None = None
         self.batch_index = ""
         self.uncertain = 0
         self.budget = 0

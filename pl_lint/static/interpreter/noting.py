@@ -29,7 +29,7 @@ from pl_lint.static.interpreter.abstract import (
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.names import dotted
 
-BUILT = ("LightningModule", "LightningDataModule")
+BUILT = (lightning.MODULE, lightning.DATA_MODULE, "lightning.pytorch.cli.LightningCLI")
 """Kinds of classes whose making is a call of the kind, whatever the class is called."""
 
 
@@ -73,8 +73,8 @@ def _called(context: Context, callee: Abstract) -> str:
             return _spelled(name)
         case LocalClass(info):
             bases = (base for base in context.project.ancestors(info) if isinstance(base, str))
-            kinds = filter(None, map(lightning.kind_of, bases))
-            return next((f"lightning.pytorch.{kind}" for kind in kinds if kind in BUILT), "")
+            known = (lightning.canonical(base) or "" for base in bases)
+            return next((name for name in known if name in BUILT), "")
     return ""
 
 
@@ -123,6 +123,8 @@ def _add(
             receiver_origin=context.origin(receiver),
             guards=context.guards,
             within=context.within,
+            bound=isinstance(receiver, (Self, Instance)),
+            dropped=node is context.dropped,
             assigned=context.assigned,
             then=context.then,
             location=context.location(node, frame),

@@ -39,6 +39,10 @@ NAMED_FUNCTIONS = (
     "sklearn.metrics.",
     "scipy.stats.",
     "pytorch_lightning.metrics.",
+    "torch.load",
+    "os.listdir",
+    "os.scandir",
+    "glob.",
 )
 """Functions from these places keep their name in the origin of what they return."""
 GATHERING = ("gather", "all_reduce", "allreduce", "reduce_tensor", "sync_across")

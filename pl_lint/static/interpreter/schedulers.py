@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pl_lint.facts.sites import ABSENT, MonitorSite, SchedulerSite
 from pl_lint.facts.values import UNKNOWN, Known, Value
@@ -32,7 +32,12 @@ class Built:
     per_epoch: bool
 
 
-STEP_WORDS = frozenset({"total_steps", "num_training_steps", "estimated_stepping_batches"})
+STEP_WORDS = frozenset(
+    {
+        *("total_steps", "num_training_steps", "estimated_stepping_batches", "max_steps"),
+        *("steps_per_epoch", "training_steps", "train_steps", "num_warmup_steps", "warmup_steps"),
+    }
+)
 """Names in the arguments of a scheduler that are numbers of optimizer steps."""
 FAMILIES = ("torch.optim.lr_scheduler.", "transformers.")
 
@@ -54,7 +59,11 @@ def build(
 def _mentions_steps(node: ast.Call) -> bool:
     """Whether an argument is, or is called, a number of optimizer steps."""
     words = {keyword.arg for keyword in node.keywords}
+    if words & STEP_WORDS:
+        return True
     for part in ast.walk(node):
+        if isinstance(part, ast.BinOp) and isinstance(part.op, (ast.Div, ast.FloorDiv)):
+            return False  # steps divided by steps in an epoch are epochs
         words.add(part.attr if isinstance(part, ast.Attribute) else getattr(part, "id", None))
     return bool(words & STEP_WORDS)
 
@@ -94,12 +103,14 @@ def _of_optimizer_dict(
     scheduler = configuration.get(Const("lr_scheduler"))
     if scheduler is None or not configuration.complete:
         return
+    outer = configuration.get(Const("monitor"))
     for option in options(scheduler):
-        yield from _of_config(context, option, "bare")
-        outer = configuration.get(Const("monitor"))
+        for site in _of_config(context, option, "bare"):
+            bare = isinstance(site, SchedulerSite) and site.form == "bare"
+            yield replace(site, monitor=to_value(outer)) if bare and outer is not None else site  # type: ignore[type-var]
         where = _location(option)
         if outer is not None and where is not None and _reads_monitor(option):
-            yield _monitor(context, outer, where)
+            yield _monitor(context, outer, where, mode=_mode(option))
 
 
 def _of_config(
@@ -120,7 +131,7 @@ def _of_config(
         monitor = monitor if config.complete else UNKNOWN
         where = _location(scheduler)
         if watched is not None and where is not None and _reads_monitor(config):
-            yield _monitor(context, watched, where, interval)
+            yield _monitor(context, watched, where, interval, _mode(scheduler))
     for option in options(scheduler) if scheduler is not None else ():
         if isinstance(option, Instance) and isinstance(option.label, Built):
             built = option.label
@@ -137,16 +148,32 @@ def _of_config(
 
 
 def _monitor(
-    context: Context, watched: Abstract, where: Location, interval: Value = ABSENT
+    context: Context,
+    watched: Abstract,
+    where: Location,
+    interval: Value = ABSENT,
+    mode: Value = UNKNOWN,
 ) -> MonitorSite:
     each_epoch = interval in (ABSENT, Known("epoch"))
     return MonitorSite(
         "lr_scheduler",
         to_value(watched),
         where,
+        mode=mode,
         every_n_train_steps=ABSENT if each_epoch else UNKNOWN,
         modules=(context.owner,),
     )
+
+
+def _mode(scheduler: Abstract | None) -> Value:
+    """What a plateau scheduler takes for better; it falls unless something else is said."""
+    if isinstance(scheduler, Mapping):
+        return _mode(scheduler.get(Const("scheduler")))
+    if not isinstance(scheduler, Instance) or not scheduler.name.endswith("ReduceLROnPlateau"):
+        return UNKNOWN
+    given = dict(scheduler.arguments)
+    default = Known("min") if scheduler.complete else UNKNOWN
+    return given.get("mode", given.get("1", default))
 
 
 def _reads_monitor(scheduler: Abstract | None) -> bool:

@@ -145,6 +145,7 @@ def _watcher(
         key=key,
         location=context.location(node, frame),
         modules=(context.owner,) if context.owner else (),
+        arguments=pairs(arguments),
         **given,
     )
     context.recorder.add(site)

@@ -31,6 +31,7 @@ def block(context: Context, body: list[ast.stmt], frame: Frame) -> bool:
 
 
 def _expression(context: Context, node: ast.Expr, frame: Frame) -> bool:
+    context.dropped = node.value
     context.evaluate(node.value, frame)
     return True
 
@@ -235,7 +236,9 @@ def _while(context: Context, node: ast.While, frame: Frame) -> bool:
 def _with(context: Context, node: ast.With | ast.AsyncWith, frame: Frame) -> bool:
     outer = context.within
     for item in node.items:
+        context.then = ("__enter__",)
         value = context.evaluate(item.context_expr, frame)
+        context.then = ()
         if item.optional_vars is not None:
             lookup.assign(context, item.optional_vars, value, frame)
         manager = item.context_expr
@@ -246,8 +249,9 @@ def _with(context: Context, node: ast.With | ast.AsyncWith, frame: Frame) -> boo
     return reaches
 
 
-def _delete(_: Context, node: ast.Delete, frame: Frame) -> bool:
+def _delete(context: Context, node: ast.Delete, frame: Frame) -> bool:
     for target in node.targets:
+        listing.deleted(context, target, frame)
         if isinstance(target, ast.Name):
             frame.names[target.id] = NOTHING
     return True
