@@ -54,9 +54,10 @@ class Split:
 @dataclass(frozen=True)
 class Touch:
     """Something that a rank did by a line of the user's: it wrote a ``file``, added to the end of
-    one (``append``), made one that it had asked for in vain (``create``), made a ``print``, used
-    the ``logger`` as only rank zero's can be used, or made a ``call`` that waits for all ranks.
-    ``hook`` is the user's outermost function on the stack."""
+    one (``append``), made one that it had asked for in vain (``create``), added ``points`` to a
+    folder of TensorBoard's, made a ``print``, used the ``logger`` as only rank zero's can be used,
+    or made a ``call`` that waits for all ranks. ``hook`` is the user's outermost function on the
+    stack."""
 
     kind: str
     what: str

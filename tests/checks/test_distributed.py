@@ -249,6 +249,35 @@ def test_a_print_is_a_note_and_a_file_with_the_rank_in_its_name_is_fine() -> Non
     assert result.verdict is Verdict.PASSED
 
 
+def test_what_every_rank_adds_to_a_place_of_its_own_is_fine() -> None:
+    for kind in ("file", "append", "create", "points"):
+        ranks = [
+            replace(AGREEING, touches=(Touch(kind, f"/{rank}", PLACE, "h"),)) for rank in range(3)
+        ]
+        assert judged_on_three(*ranks).findings == ()
+
+
+def test_points_that_every_rank_adds_to_one_folder_are_found() -> None:
+    fit = replace(AGREEING, touches=(Touch("points", "/runs", PLACE, "h"),))
+    [finding] = judged(fit, fit).findings
+    assert (finding.code, finding.status) == ("LTN511", Status.PROVED)
+    assert "shows them 2 times" in finding.message
+
+
+def test_numbers_that_are_compared_carry_a_tolerance_and_its_reason() -> None:
+    gathered = Gathered("key", "train", 0, "F1Score", 0.4, 0.5, (0.4, 0.6))
+    best = [Best("key", "min", "a.ckpt", score, True) for score in (0.4, 0.6)]
+    results = [
+        judged(logging(0.4), logging(0.6)),
+        judged(replace(AGREEING, gathered=(gathered,)), AGREEING),
+        judged(*(replace(AGREEING, best=(one,)) for one in best)),
+    ]
+    for result in results:
+        [evidence] = result.findings[0].evidence
+        assert 0 < evidence.tolerance < evidence.difference
+        assert evidence.because
+
+
 def test_unused_parameters_are_a_note_where_the_strategy_allows_for_them() -> None:
     unused = replace(AGREEING, unused=("head.weight",), optimized=("head.weight",))
     [suspected] = judged(unused, unused).findings

@@ -35,11 +35,27 @@ def distributed(runs: Runs) -> Result:
 
     What it sets aside:
     Running statistics of norm layers, which DDP sends from rank zero; parts of the training data
-    that have nothing in common, and data that are not the same when asked twice; keys with
-    rank_zero_only=True that nothing monitors; files with the rank in their name; parameters that
-    some steps do not need. Prints, plain attributes that differ, and training means without
-    sync_dist are notes: the last are rank zero's part of a curve, unless something monitors them.
-    Lightning's own defects are said to be Lightning's.
+    that have nothing in common, and data that are not the same when asked twice; files with the
+    rank in their name; parameters that some steps do not need. Plain attributes that differ, and
+    training means without sync_dist are notes: the last are rank zero's part of a curve, unless
+    something monitors them. Lightning's own defects are said to be Lightning's.
+
+    A key that a rank lacks:
+    It fails where a checkpoint, early stopping or a scheduler asks every rank for it (LTN111): the
+    rank without it raises, or keeps, stops and slows down nothing, while the others wait for it or
+    go another way. It fails where a reduction then meets another key's (LTN110), and so do reduced
+    keys in another order, whatever their values: the next number is wrong. Otherwise it is a note,
+    for `rank_zero_only=True` behind a guard is how one rank logs what it alone knows, and nothing
+    else reads it.
+
+    Files, points and prints:
+    A path that two ranks write by the same line fails: one overwrites the other, or reads half of
+    it. So does a writer of TensorBoard's that is no logger's and adds points to one folder on
+    several ranks: each point stands there several times. A file that is added to while data are
+    set up, or made after asking whether there is one, is a note: nothing is lost, or only by
+    chance. `logger.experiment` off rank zero does nothing, and fails only where that nothing is
+    used as something else. Prints are notes: they cost a line of the screen and change no number.
+    Runs of W&B or MLflow that each rank begins are not looked at: in a group, they are meant.
 
     When it passes:
     Only if the ranks trained on different samples and agreed nevertheless.

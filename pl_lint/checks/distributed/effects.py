@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ GUARD = "do it where self.trainer.is_global_zero, or in a function with @rank_ze
 
 
 def judge_effects(fits: Fits, into: Gathering) -> None:
-    for kind, judge in (("file", _file), ("append", _appended), ("create", _created)):
+    for kind, judge in _FILES.items():
         into.findings += [judge(done, fits) for done in _by_several(fits, kind)]
     for done in _by_several(fits, "print"):
         touch = done.touch
@@ -90,6 +90,24 @@ def _created(done: Done, fits: Fits) -> Finding:
     return replace(found, status=Status.SUSPECTED)
 
 
+def _points(done: Done, fits: Fits) -> Finding:
+    """A writer of the user's own; what Lightning's loggers are told off rank zero goes nowhere."""
+    touch = done.touch
+    message = (
+        f"{done.who(fits)} adds points to {Path(touch.what).name!r}: TensorBoard shows them "
+        f"{len(done.ranks)} times, as one curve"
+    )
+    return fits.finding("LTN511", message, touch.location, GUARD)
+
+
+_FILES: Mapping[str, Callable[[Done, Fits], Finding]] = {
+    "file": _file,
+    "append": _appended,
+    "create": _created,
+    "points": _points,
+}
+
+
 def _written(done: Done, fits: Fits, harm: str) -> Finding:
     touch = done.touch
     code = "LTN503" if touch.hook in SETTING_UP else "LTN511"
@@ -111,7 +129,7 @@ def _by_several(fits: Fits, kind: str) -> Iterator[Done]:
 
 
 def _key(touch: Touch) -> tuple[object, ...]:
-    return (touch.location, touch.what) if touch.kind == "file" else (touch.location,)
+    return (touch.location,) if touch.kind == "print" else (touch.location, touch.what)
 
 
 def _off_rank_zero(fits: Fits) -> Iterator[tuple[int, Touch]]:

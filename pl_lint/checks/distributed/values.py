@@ -9,8 +9,8 @@ from pl_lint.checks.distributed.keys import judge_keys
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.sync_dist.pairing import mixed_keys, pairing_finding
 from pl_lint.checks.values.lines import deciding
-from pl_lint.checks.values.numbers import far, same, shown, tolerance
-from pl_lint.checks.values.randomness import value_tolerance
+from pl_lint.checks.values.numbers import FLOAT32, far, same, shown, tolerance
+from pl_lint.checks.values.randomness import value_tolerance, why_tolerance
 from pl_lint.facts.events import EpochValues
 from pl_lint.facts.ranks import Best, Gathered
 from pl_lint.findings import Evidence, Finding
@@ -20,6 +20,9 @@ GATHER = (
     "keep the samples in a torchmetrics object, which gathers them from all ranks, or gather them "
     "with self.all_gather before computing"
 )
+
+
+FIRST = "rank 0's value in the place of the truth, which neither of them need be"
 
 
 def judge_values(fits: Fits, into: Gathering) -> None:
@@ -73,7 +76,8 @@ def _judge_metric(one: Gathered, fits: Fits, into: Gathering) -> bool:
         f"{one.metric_class} of the inputs of all ranks is {shown(one.true)}: {cause}"
     )
     how = "the inputs of all ranks, given once to a fresh metric"
-    evidence = Evidence(one.name, one.logged, one.true, within, fits.world, how, cause)
+    because = why_tolerance(fits.case, one.name)
+    evidence = Evidence(one.name, one.logged, one.true, within, fits.world, how, cause, because)
     into.findings.append(fits.finding(code, message, fits.line(one.name), GATHER, evidence))
     return False
 
@@ -130,7 +134,16 @@ def _judge_differing(name: str, epochs: Sequence[EpochValues], fits: Fits, into:
         )
         late = (event.location for event in calls if event.batch < 0)
         place = next(late, fits.line(name))  # steps may log the key, too
-        into.findings.append(fits.finding("LTN211", message, place, GATHER))
+        evidence = _of_another_rank(name, values, fits)
+        into.findings.append(fits.finding("LTN211", message, place, GATHER, evidence))
+
+
+def _of_another_rank(name: str, values: Sequence[float | None], fits: Fits) -> Evidence:
+    known = [value for value in values if value is not None]
+    within = value_tolerance(fits.case, name, known[0])
+    other = next(value for value in known if not same(value, known[0], within))
+    cause, because = "a value of each rank's own samples", why_tolerance(fits.case, name)
+    return Evidence(name, other, known[0], within, fits.world, FIRST, cause, because)
 
 
 def _blamed(fits: Fits) -> str:
@@ -192,7 +205,9 @@ def _best_finding(best: Sequence[Best], fits: Fits, within: float) -> Finding:
     other = next((one.score for one in best if one.score != first.score), None)
     if other is not None and first.score is not None:
         cause = "each rank takes its own value for the best"
-        evidence = (Evidence(name, other, first.score, within, fits.world, cause=cause),)
+        evidence = (
+            Evidence(name, other, first.score, within, fits.world, FIRST, cause, because=FLOAT32),
+        )
     return fits.finding(
         "LTN107",
         f"the best {name!r} is {scores}{paths}: the ranks monitor values of their own",

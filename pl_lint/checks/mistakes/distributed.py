@@ -14,7 +14,7 @@ BEST_OF_EACH_RANK = Mistake(
     What it does
     ------------
     Compares `best_model_score` and `best_model_path` of each monitored checkpoint on all ranks
-    after a fit on two of them.
+    after a fit on two of them, and on three.
 
     Why is this bad
     ---------------
@@ -45,8 +45,8 @@ MIXED_KEYS = Mistake(
 
     What it does
     ------------
-    Compares the sequence of keys on all ranks, and what was logged with the mean of those that
-    met.
+    Compares the sequence of reduced keys on all ranks, in steps and at the ends of epochs, and what
+    was logged with the mean of those that met.
 
     Why is this bad
     ---------------
@@ -77,13 +77,15 @@ ON_RANK_ZERO_ONLY = Mistake(
 
     What it does
     ------------
-    Looks for keys that rank zero has and other ranks lack: logged behind a guard without
-    `rank_zero_only=True`, or with it and monitored by a callback.
+    Looks for keys that some ranks log and others lack, and for a checkpoint, an EarlyStopping or a
+    scheduler that asks every rank for them. In validation a guard without `rank_zero_only=True`
+    is enough.
 
     Why is this bad
     ---------------
     Callbacks run on every rank. A checkpoint that monitors such a key raises on rank 1 that it
-    could not find it; a metric object that one rank alone logs waits for the others.
+    could not find it; where it does not (there is no validation, or `strict=False`), rank 0 waits
+    for ever for a save or a decision that the others do not make, or lowers its rate alone.
 
     Example
     -------
@@ -268,7 +270,7 @@ UNSHARDED_STREAM = Mistake(
 
     What it does
     ------------
-    Reads the stream on two ranks and compares its samples by their content.
+    Reads the stream on two ranks, and on three, and compares their samples by their content.
 
     Why is this bad
     ---------------
@@ -345,8 +347,9 @@ TOUCHED_BY_ALL = Mistake(
 
     What it does
     ------------
-    Notes which files each rank opens for writing in a fit, and the lines that it prints. A print is
-    a note, the same file on two ranks a failure; files that bear the rank in their name are fine.
+    Notes which files each rank opens for writing in a fit, to which folders it adds points for
+    TensorBoard without a logger, and the lines that it prints. The same file or folder on two ranks
+    is a failure, a print a note; files that bear the rank in their name are fine.
 
     Why is this bad
     ---------------

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pl_lint.checks.sync_dist.crashed_ranks import in_words
 from pl_lint.checks.values.lines import deciding, line_of
 from pl_lint.checks.values.numbers import same, shown
+from pl_lint.checks.values.randomness import why_tolerance
 from pl_lint.facts.events import CaseFacts, LogEvent
 from pl_lint.findings import Evidence, Finding, Status
 
@@ -50,7 +51,7 @@ class RankedValue:
 def finding_of(value: RankedValue, case: CaseFacts) -> Finding:
     code, cause, remedy = _cause(value)
     values = " and ".join("nothing" if v is None else shown(v) for v in value.logged)
-    several = len(value.logged) > 1
+    several, because = len(value.logged) > 1, why_tolerance(case, value.name)
     where = f"{in_words(value.ranks)} ranks" if several else "rank 0, which logs it for all"
     evidence = value.evidence()
     wrong = not same(evidence.logged, value.true, value.within)
@@ -62,7 +63,7 @@ def finding_of(value: RankedValue, case: CaseFacts) -> Finding:
         status=Status.PROVED,
         remedy=remedy,
         subject=case.module,
-        evidence=(replace(evidence, cause=cause),) if wrong else (),
+        evidence=(replace(evidence, cause=cause, because=because),) if wrong else (),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pl_lint.checks.values.lines import deciding
-from pl_lint.checks.values.numbers import far, same, shown, tolerance
+from pl_lint.checks.values.numbers import FLOAT32, far, same, shown, tolerance
 from pl_lint.facts.events import CaseFacts, LogEvent
 from pl_lint.findings import Evidence, Finding, Status
 
@@ -116,7 +116,8 @@ def pairing_finding(
     within = tolerance(true)
     cause = f"sync_dist took {said} together"
     moved = far(mixed.logged, true, within)
-    evidence = Evidence(mixed.names[0], mixed.logged, true, within, world, cause=cause)
+    how = f"what rank 0 has logged as {mixed.names[0]!r} is the truth of that key"
+    evidence = Evidence(mixed.names[0], mixed.logged, true, within, world, how, cause, FLOAT32)
     return Finding(
         code="LTN110",
         message=f"{shown(mixed.logged)} was logged as {mixed.names[0]!r}: its reduction met "

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,6 +21,9 @@ from pl_lint.runtime.watching.callsite import caller, entered_from, is_library
 from pl_lint.runtime.watching.ranked.samples import fingerprint
 
 _WRITING = frozenset("wax+")
+_STAMP = re.compile(r"[A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d")
+"""The time in the folder that a SummaryWriter takes when it is given none: ranks may differ in the
+second."""
 _NO_FILES = (os.devnull, "/dev/", "/proc/")
 
 
@@ -42,6 +46,8 @@ def watched_effects(touches: list[Touch]) -> Iterator[None]:
         patches.enter_context(patch.object(os, "stat", _asking(os.stat, missing)))
         patches.enter_context(patch.object(torch, "save", _saving(torch.save, note)))
         patches.enter_context(patch.object(builtins, "print", _printing(builtins.print, note)))
+        for writer in _event_writers():
+            patches.enter_context(patch.object(writer, "add_event", _adding(writer, note)))
         yield
 
 
@@ -82,6 +88,26 @@ def _saving(original: Callable[..., Any], note: Note) -> Callable[..., Any]:
         return original(obj, f, *args, **kwargs)
 
     return save
+
+
+def _event_writers() -> list[Any]:
+    """What writes event files for TensorBoard; the kit's logger has imported it, if it is there."""
+    module = sys.modules.get("tensorboard.summary.writer.event_file_writer")
+    return [module.EventFileWriter] if module is not None else []
+
+
+def _adding(writer: Any, note: Note) -> Callable[..., Any]:
+    """Each process has an event file of its own, with its number in the name; points of the same
+    folder are shown as one curve all the same."""
+    original = writer.add_event
+
+    @functools.wraps(original)
+    def add_event(self: Any, event: Any) -> Any:
+        if event.HasField("summary"):
+            note("points", _STAMP.sub("", os.path.abspath(self.get_logdir())))
+        return original(self, event)
+
+    return add_event
 
 
 def _printing(original: Callable[..., Any], note: Note) -> Callable[..., Any]:
