@@ -181,7 +181,9 @@ class ReloadRecord(RunRecord):
 @dataclass(frozen=True, kw_only=True)
 class RepeatRecord(RunRecord):
     """Two seeded fits in one process, one after the other; ``shared`` names what the case gave to
-    both (the module, the data), ``leftovers`` what the first fit changed outside of them."""
+    both (the module, the data), ``leftovers`` what the first fit changed outside of them.
+    ``workers`` is the most that a loader of the user's has for training or validation,
+    ``unordered`` whether one of those hands on batches in the order in which they are done."""
 
     program = "repeat"
     fits: tuple[FitRecord, ...] = ()
@@ -189,6 +191,16 @@ class RepeatRecord(RunRecord):
     leftovers: tuple[Leftover, ...] = ()
     draws: tuple[WorkerDraws, ...] = ()
     dropouts: tuple[ActiveDropout, ...] = ()
+    workers: int = 0
+    unordered: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkersRecord(RunRecord):
+    """A fit whose loaders keep the workers that the user gave them, as far as the kit goes."""
+
+    program = "workers"
+    fit: FitRecord | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 
 from pl_lint.findings import Location
 
+WORKERS = 2
+"""The most that a loader gets of the workers that it asks for: what differs between workers differs
+between two of them, and each is a process."""
+
 
 @dataclass(frozen=True)
 class TrainingBatch:
@@ -71,10 +75,9 @@ class WorkerDraws:
     """One sample of a training data set, asked for again and again, as fingerprints.
 
     ``here`` are the draws of one process, ``epochs`` those of each worker in two epochs of one
-    loader; both are empty where the sample is always the same. ``passes`` are the batches of two
-    equally seeded passes of the user's loader with ``workers`` workers. ``generators`` are those
-    that a sample draws from and that the data set holds. ``own_workers`` is how many
-    the user's loader has. ``skipped`` says why there is nothing.
+    loader with ``workers`` workers; both are empty where the sample is always the same.
+    ``generators`` are those that a sample draws from and that the data set holds. ``own_workers``
+    is how many the user's loader has. ``skipped`` says why there is nothing.
     """
 
     dataset: str
@@ -82,7 +85,6 @@ class WorkerDraws:
     workers: int = 0
     here: tuple[str, ...] = ()
     epochs: tuple[tuple[tuple[str, ...], ...], ...] = ()
-    passes: tuple[tuple[str, ...], ...] = ()
     generators: tuple[HeldGenerator, ...] = ()
     worker_init: Location | None = None
     location: Location | None = None

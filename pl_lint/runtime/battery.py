@@ -37,7 +37,9 @@ from pl_lint.facts.records import (
     SmokeRecord,
     TraceRecord,
     TrainingRecord,
+    WorkersRecord,
 )
+from pl_lint.facts.repetition import WORKERS
 from pl_lint.findings import Finding, Location
 from pl_lint.runtime.isolation.outcome import RunOutcome
 from pl_lint.runtime.isolation.runs import Runner
@@ -168,9 +170,24 @@ class Battery:
             error = RunError(TIME_LIMIT, str(failure), "fit", failure.location)
             return RepeatRecord(case=self.case(), error=error)
 
-    def traced(self, held: tuple[str, ...] = (), attempt: int = 1) -> TraceRecord:
+    def fits_in_workers(self) -> Sequence[WorkersRecord]:
+        """The fit with the workers of the user's own loaders, in two processes with two hash
+        seeds."""
+        options, long = {**self._fit_options(), "workers": WORKERS}, 2 * self.timeout
+        seeds = ({}, {"hash_seed": OTHER_HASH_SEED})
+        try:
+            return [
+                self._one(WorkersRecord, "reproducible", options=options, timeout=long, **seed)
+                for seed in seeds
+            ]
+        except RunHung as failure:  # starting workers takes seconds where a data set is large
+            error = RunError(TIME_LIMIT, str(failure), "fit", failure.location)
+            return [WorkersRecord(case=self.case(), error=error)]
+
+    def traced(self, held: tuple[str, ...] = (), attempt: int = 1, workers: int = 0) -> TraceRecord:
         """The fit, its calls of unseeded sources noted, those with the keys ``held`` held still."""
-        options = {**self._fit_options(), "held": list(held)}
+        options: dict[str, Any] = {**self._fit_options(), "held": list(held)}
+        options |= {"workers": workers} if workers else {}
         parts = {"options": options, "repeat": attempt, "timeout": 2 * self.timeout}
         return self._one(TraceRecord, "reproducible", **parts)
 

@@ -168,12 +168,6 @@ def test_without_workers_a_copied_generator_is_a_note() -> None:
     assert "self.rng" in gathering.notes[0]
 
 
-def test_two_equal_passes_that_differ_are_found() -> None:
-    passes = (("a", "b"), ("a", "c"))
-    (finding,) = judged(WorkerDraws("Data", 2, 2, passes=passes)).findings
-    assert "batch 1" in finding.message
-
-
 # --- the lines of the causes ----------------------------------------------------------------------
 
 

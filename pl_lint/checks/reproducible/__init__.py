@@ -10,6 +10,8 @@ from pl_lint.checks.reproducible.divergence import (
     within_rounding,
 )
 from pl_lint.checks.reproducible.dropouts import judge_dropouts
+from pl_lint.checks.reproducible.fits_in_workers import judge_fits_in_workers
+from pl_lint.checks.reproducible.order import set_order
 from pl_lint.checks.reproducible.reporting import found
 from pl_lint.checks.reproducible.sources import cause_of
 from pl_lint.checks.reproducible.workers import judge_draws
@@ -26,16 +28,26 @@ def reproducible(runs: Runs) -> Result:
     What it promises:
     `random`, numpy and torch are seeded before the case is built. A fit in one process, one in
     another that imports the code anew under another PYTHONHASHSEED, and a second one in that same
-    process all end with the same bits in every parameter and buffer and log the same values. A
-    training set with random transforms draws something new in each worker and each epoch, and a
-    loader with workers serves the same batches when it is seeded the same.
+    process all end with the same bits in every parameter and buffer and log the same values. So do
+    two fits with the workers that the case's own loaders ask for, under two hash seeds. A training
+    set with random transforms draws something new in each worker and each epoch.
+
+    How it is judged:
+    Fits are made without loader workers first. Where a loader for training or validation has
+    `num_workers`, two more are made with them, in two processes: `worker_init_fn`, streams that
+    workers share out, copies of the data set and `in_order=False` are at work in those only. At
+    most two workers are given to a loader, because one beside another is all that it takes to
+    differ, and each is a process. A loader with `num_workers=0` is judged without workers, and no
+    setting is held against another one: other workers draw other numbers, and rightly. A second
+    fit in one process is made without workers: those begin as copies and leave nothing behind.
 
     What it can say:
     The first difference in time: weights before the first step, the part of a batch, the global
     generator, the logged key or the parameter. And its cause:
 
     - LTN401: a generator without a seed, a clock, the system's entropy, `uuid`, a process number.
-      Such calls are held still one at a time; the one that makes both runs equal is named.
+      Such calls are held still one at a time, in workers too; the one that makes both runs equal is
+      named.
     - LTN409: state in a module or a class that a first fit leaves to a second one.
     - LTN411: the order of a set or the hash of a text, where only the hash seed tells runs apart.
     - LTN405: a generator that the data set carries into each worker.
@@ -64,6 +76,8 @@ def reproducible(runs: Runs) -> Result:
     else:
         gathering.passed += bool(first.steps)
         _judge_one_process(repeated, case, gathering)
+        if repeated.workers:
+            judge_fits_in_workers(runs, repeated, case, gathering)
     if repeated.dropouts and "validate" in case.stages:
         judge_dropouts(repeated.dropouts, runs.rebatched("validate"), case, gathering)
     for draws in repeated.draws:
@@ -79,21 +93,9 @@ def _judge_processes(
     traced = runs.traced().fit
     steady = not first_divergence(repeated.fits[0], repeated.fits[-1])
     if traced is not None and steady and first_divergence(runs.fit(), traced) is None:
-        into.findings.append(_set_order(divergence, case))
+        into.findings.append(set_order("two runs with the same seed", divergence, case))
         return
     into.findings.append(cause_of(divergence, runs, case))
-
-
-def _set_order(divergence: Divergence, case: CaseFacts) -> Finding:
-    return found(
-        "LTN411",
-        f"two runs with the same seed are equal only under the same PYTHONHASHSEED: first to "
-        f"differ is {divergence.text}; the order of a set or the hash of a text decides it",
-        divergence.location,
-        "sort what comes out of a set (sorted(set(...))), and do not seed with hash(text)",
-        case,
-        divergence.evidence,
-    )
 
 
 def _judge_one_process(repeated: RepeatRecord, case: CaseFacts, into: Gathering) -> None:

@@ -209,5 +209,6 @@ def _logged(
         tolerance=0.0,
         world="1 process each, CPU, fp32",
         how="two fits with the same seed; the truth is what the first one logged",
+        because="the same operations on the same numbers, in the same order, give the same bits",
     )
     return Divergence(text, event.location, (evidence,))

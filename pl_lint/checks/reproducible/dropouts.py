@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.reproducible.reporting import found
 from pl_lint.checks.values.numbers import same
-from pl_lint.checks.values.randomness import value_tolerance
+from pl_lint.checks.values.randomness import value_tolerance, why_tolerance
 from pl_lint.facts.events import AGAIN, USUAL, CaseFacts
 from pl_lint.facts.records import EvaluationRecord
 from pl_lint.facts.repetition import ActiveDropout
@@ -56,5 +56,6 @@ def _moved(record: EvaluationRecord, case: CaseFacts) -> Evidence | None:
                 world="1 process, CPU, fp32",
                 how="the same weights and samples, validated with two seeds",
                 cause="dropout while validating",
+                because=why_tolerance(case, name),
             )
     return None

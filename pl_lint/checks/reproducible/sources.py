@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pl_lint.checks.registry import Runs
 from pl_lint.checks.reproducible.divergence import Divergence, first_divergence
@@ -19,33 +20,49 @@ REMEDY = (
 )
 
 
-def cause_of(divergence: Divergence, runs: Runs, case: CaseFacts) -> Finding:
+@dataclass(frozen=True)
+class Setting:
+    """Fits that ought to be equal: in words, with how many workers at most, and what to say of them
+    and to advise where a call explains their difference, or where none does (``otherwise``)."""
+
+    words: str = "two runs with the same seed"
+    workers: int = 0
+    unexplained: str = (
+        "no clock and no generator without a seed that could be held still explains it"
+    )
+    remedy: str = REMEDY
+    otherwise: str = REMEDY
+
+
+def cause_of(
+    divergence: Divergence, runs: Runs, case: CaseFacts, setting: Setting = Setting()
+) -> Finding:
     """The finding for two processes that differ, with the call that did it where one can be
     proved."""
-    guilty = _guilty(runs)
-    text = f"two runs with the same seed are not equal: first to differ is {divergence.text}"
+    guilty = _guilty(runs, setting.workers)
+    text = f"{setting.words} are not equal: first to differ is {divergence.text}"
     if not guilty:
-        unknown = "no clock and no generator without a seed that could be held still explains it"
-        said, place = f"{text}; {unknown}", divergence.location
-        return found("reproducible", said, place, REMEDY, case, divergence.evidence)
+        said, place = f"{text}; {setting.unexplained}", divergence.location
+        return found("reproducible", said, place, setting.otherwise, case, divergence.evidence)
     calls = " and ".join(dict.fromkeys(f"{s.call} at {s.location}" for s in guilty))
     return found(
         "LTN401",
         f"{text}; with {calls} held still they are equal",
         guilty[0].location,
-        REMEDY,
+        setting.remedy,
         case,
         divergence.evidence,
     )
 
 
-def _guilty(runs: Runs) -> Sequence[Source]:
+def _guilty(runs: Runs, workers: int) -> Sequence[Source]:
     """The one call that makes two fits equal when it is held still; all of them if it takes all."""
-    candidates = sorted(runs.traced().sources, key=_suspicion)[:CANDIDATES]
-    if len(candidates) > 1 and not _equal_with(candidates, runs):
+    sources = runs.traced(workers=workers).sources
+    candidates = sorted(sources, key=_suspicion)[:CANDIDATES]
+    if len(candidates) > 1 and not _equal_with(candidates, runs, workers):
         return ()
     for source in candidates:
-        if _equal_with([source], runs):
+        if _equal_with([source], runs, workers):
             return [source]
     return candidates if len(candidates) > 1 else ()
 
@@ -55,9 +72,9 @@ def _suspicion(source: Source) -> int:
     return 1 if source.call.startswith(("time.", "datetime.")) else 0
 
 
-def _equal_with(held: Sequence[Source], runs: Runs) -> bool:
+def _equal_with(held: Sequence[Source], runs: Runs, workers: int) -> bool:
     keys = tuple(sorted(source.key for source in held))
-    one, other = (runs.traced(keys, attempt).fit for attempt in (1, 2))
+    one, other = (runs.traced(keys, attempt, workers).fit for attempt in (1, 2))
     if one is None or other is None or one.error is not None or other.error is not None:
         return False
     return first_divergence(one, other) is None

@@ -25,8 +25,6 @@ def judge_draws(draws: WorkerDraws, case: CaseFacts, into: Gathering) -> None:
         if draws.own_workers:
             into.undecided.append(f"the draws of {draws.dataset}: {draws.skipped}")
         return
-    if len(set(draws.passes)) > 1 and not into.findings:
-        into.findings.append(_unsteady(draws, case))
     repeated = _repeated(draws)
     if repeated and draws.own_workers:
         into.findings.append(_copied(draws, repeated, case))
@@ -81,20 +79,5 @@ def _copied(draws: WorkerDraws, repeated: str, case: CaseFacts) -> Finding:
         f"{repeated}{cause}",
         place or draws.location,
         REMEDY,
-        case,
-    )
-
-
-def _unsteady(draws: WorkerDraws, case: CaseFacts) -> Finding:
-    one, other = draws.passes[:2]
-    batch = next(
-        (n for n, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), 0
-    )
-    return found(
-        "reproducible",
-        f"the training loader with {draws.workers} workers, seeded twice with the same seed, "
-        f"serves other data: first to differ is batch {batch}, and without workers it does not",
-        draws.worker_init or draws.location,
-        "seed in worker_init_fn from torch.initial_seed(), which the loader derives from the seed",
         case,
     )

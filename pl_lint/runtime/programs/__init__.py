@@ -12,7 +12,7 @@ from pl_lint.runtime.programs import evaluate, precision, search, smoke
 from pl_lint.runtime.programs.fitting import fit
 from pl_lint.runtime.programs.one_batch import training
 from pl_lint.runtime.programs.ranked import ranks
-from pl_lint.runtime.programs.repeating import repeat, trace
+from pl_lint.runtime.programs.repeating import beside_workers, repeat, trace
 from pl_lint.runtime.programs.saving import planted, reload, resume
 from pl_lint.runtime.specs import RunSpec
 
@@ -26,6 +26,7 @@ PROGRAMS = {
     "precision": precision.run,
     "ranks": ranks.run,
     "repeat": repeat.run,
+    "workers": beside_workers.run,
     "trace": trace.run,
     "search": search.run,
     "training": training.run,

@@ -38,6 +38,7 @@ from pl_lint.runtime.programs.common import (
 )
 from pl_lint.runtime.programs.fitting import checkpoints
 from pl_lint.runtime.programs.fitting.interruption import Interruption
+from pl_lint.runtime.programs.fitting.own_workers import with_workers
 from pl_lint.runtime.programs.outputs import CUT, SAMPLES, outputs_of
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.logged.finite import FollowNotFinite
@@ -118,9 +119,10 @@ class Fit:
         """A fit of a few batches, counted, with loaders that a resumed run draws as a whole one."""
         plan = _own_plan(subject)
         subject.supply.change("train", plan.note)
-        sizes = {"train": shorten(subject, "train", TRAINING_BATCHES)}
+        workers = subject.spec.options.get("workers", 0)
+        sizes = {"train": shorten(subject, "train", TRAINING_BATCHES, workers)}
         if "validate" in subject.stages:
-            sizes["validate"] = shorten(subject, "validate", VALIDATION_BATCHES)
+            sizes["validate"] = shorten(subject, "validate", VALIDATION_BATCHES, workers)
         fit = cls(subject, directory, Recorder(subject.namespace, tap, sizes), plan)
         if subject.spec.options.get("follow"):
             fit.recorder.follow = FollowNotFinite()
@@ -133,7 +135,10 @@ class Fit:
         return fit
 
     def interruptible(self, sizes: Sequence[tuple[int, ...]], loaders: Any) -> Any:
-        """Let the fit be interrupted inside its last epoch, and gone on with from there."""
+        """Let the fit be interrupted inside its last epoch, and gone on with from there. Workers
+        are asked for batches ahead of time: then nobody knows where it is."""
+        if any(getattr(loader, "num_workers", 0) for loader in as_list(loaders)):
+            return loaders
         window = self.subject.arguments.get("accumulate_grad_batches", 1)
         return self.interruption.over(loaders, sizes[0], window) if len(sizes) == 1 else loaders
 
@@ -238,9 +243,9 @@ def _fingerprints(module: torch.nn.Module) -> dict[str, str]:
     return digests_of(module.state_dict())
 
 
-def shorten(subject: Subject, stage: str, batches: int) -> list[tuple[int, ...]]:
-    """Let a stage's loaders serve a few batches of the user's own size; returns the sizes by
-    loader, nothing where they cannot be counted."""
+def shorten(subject: Subject, stage: str, batches: int, workers: int = 0) -> list[tuple[int, ...]]:
+    """Let a stage's loaders serve a few batches of the user's own size, each with its own workers
+    up to so many; returns the sizes by loader, nothing where they cannot be counted."""
     sizes: list[tuple[int, ...]] = []
 
     def change(loaders: Any) -> Any:
@@ -248,14 +253,16 @@ def shorten(subject: Subject, stage: str, batches: int) -> list[tuple[int, ...]]
         with suppress(TypeError):
             subject.batches[stage] = sum(len(loader) for loader in as_list(loaders))
         try:
-            pairs = [shortened(loader, batches) for loader in as_list(loaders)]
+            own = as_list(loaders)
+            pairs = [shortened(loader, batches) for loader in own]
         except NotRebuilt as reason:
             subject.notes.append(Note(f"{stage} data", str(reason)))
             return loaders
         # Several training loaders make one combined batch; what it counts is then not known.
         if stage != "train" or len(pairs) == 1:
             sizes.extend(counted for _, counted in pairs)
-        return like(loaders, [loader for loader, _ in pairs])
+        short = zip(own, (loader for loader, _ in pairs), strict=True)
+        return like(loaders, [with_workers(*both, workers) for both in short])
 
     subject.supply.change(stage, change)
     return sizes

@@ -17,6 +17,7 @@ from pl_lint.findings import Location
 from pl_lint.runtime.data import as_list
 from pl_lint.runtime.programs.common import Subject, fresh
 from pl_lint.runtime.programs.fitting.fit import trained
+from pl_lint.runtime.programs.fitting.own_workers import is_unordered
 from pl_lint.runtime.programs.repeating.workers import in_workers, look_at
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.logged.metrics import MetricTap
@@ -38,7 +39,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RepeatRecord:
     def ask(loaders: list[Any]) -> None:
         """Before this fit has asked them for anything."""
         pairs = zip(loaders, looked, strict=False)
-        draws.extend(in_workers(loader, look, spec.seed) for loader, look in pairs)
+        draws.extend(in_workers(loader, look) for loader, look in pairs)
 
     beside = directory.with_name(f"{directory.name}-again")
     second = _fitted(spec, beside, rank, ask, dropping)
@@ -50,6 +51,8 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RepeatRecord:
         leftovers=changed(before, between),
         draws=tuple(draws),
         dropouts=tuple(ActiveDropout(call, place) for place, call in dropping.items()),
+        workers=max((getattr(loader, "num_workers", 0) for loader in first.asked), default=0),
+        unordered=any(map(is_unordered, first.asked)),
     )
 
 
@@ -61,6 +64,8 @@ class Fitted:
     module: Any
     data: list[Any]
     loaders: list[Any]
+    asked: list[Any]
+    """All loaders of the user's own, those of validation too, each time Lightning asked."""
 
     def shared_with(self, other: Fitted) -> tuple[str, ...]:
         """What the case gave out twice instead of building it anew."""
@@ -83,6 +88,11 @@ def _fitted(
     they exist, ``dropping`` the lines that drop while validating."""
     directory.mkdir(exist_ok=True)
     loaders: list[Any] = []
+    asked: list[Any] = []
+
+    def note(served: Any) -> Any:
+        asked.extend(as_list(served))
+        return served
 
     def keep(served: Any) -> Any:
         if not loaders:  # Lightning may load them again
@@ -95,8 +105,10 @@ def _fitted(
         given = subject.supply.data
         data = [given, *(given.values() if isinstance(given, dict) else ())]
         subject.supply.change("train", keep)
+        for stage in {"train", "validate"} & set(subject.stages):
+            subject.supply.change(stage, note)
         _, record = trained(subject, tap, directory, rank)
-    return Fitted(record, subject.module, data, loaders)
+    return Fitted(record, subject.module, data, loaders, asked)
 
 
 def _beside_its_callbacks(subject: Subject, dropping: dict[Location, str]) -> Subject:

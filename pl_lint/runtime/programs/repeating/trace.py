@@ -13,10 +13,10 @@ from pl_lint.runtime.watching.repeated.sources import watched_sources
 
 
 def run(spec: RunSpec, directory: Path, rank: int) -> TraceRecord:
-    """``options``: those of a fit, and ``held``, the keys of the calls to hold still. The case file
-    is imported here, under watch (``IMPORTING`` in ``specs.py``)."""
+    """``options``: those of a fit with or without ``workers``, and ``held``, the keys of the calls
+    to hold still. The case file is imported here, under watch (``IMPORTING`` in ``specs.py``)."""
     held = frozenset(spec.options.get("held", ()))
-    with watched_sources(held) as tap, MetricTap().installed() as metrics:
+    with watched_sources(held, directory) as tap, MetricTap().installed() as metrics:
         subject = fresh(spec)
         _, fit = trained(subject, metrics, directory, rank)
-    return TraceRecord(rank=rank, case=fit.case, fit=fit, sources=tuple(tap.sources.values()))
+    return TraceRecord(rank=rank, case=fit.case, fit=fit, sources=tap.told())

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from pl_lint.facts.repetition import HeldGenerator, WorkerDraws
+from pl_lint.facts.repetition import WORKERS, HeldGenerator, WorkerDraws
 from pl_lint.findings import Location
 from pl_lint.runtime.programs.common import seed_all
 from pl_lint.runtime.programs.fitting.checkpoints import random_state, set_random_state
@@ -29,7 +29,6 @@ from pl_lint.runtime.watching.holding import held, holds
 from pl_lint.runtime.watching.repeated.beginnings import fingerprint
 from pl_lint.runtime.watching.repeated.leftovers import generator_state
 
-WORKERS = 2
 DRAWS = 32
 """In each epoch, by all workers together: enough to tell two sequences of coin throws apart."""
 LOOKS = 8
@@ -110,7 +109,7 @@ def _fetcher(data: Any, batches: Sequence[Sequence[Any]]) -> Callable[[], str]:
 # --- in workers -----------------------------------------------------------------------------------
 
 
-def in_workers(loader: Any, look: Look, seed: int) -> WorkerDraws:
+def in_workers(loader: Any, look: Look) -> WorkerDraws:
     """What a loader that was never asked draws in workers, beside what an equal one drew here.
 
     Workers have copies, so the data set stays as it is; so do the random generators. Where samples
@@ -126,7 +125,6 @@ def in_workers(loader: Any, look: Look, seed: int) -> WorkerDraws:
             return replace(
                 draws,
                 epochs=_epochs(loader, look) if draws.here and suspect else (),
-                passes=_passes(loader, look, seed) if draws.own_workers else (),
             )
         except Exception as error:  # workers of the user's that cannot work here
             return replace(draws, skipped=f"{type(error).__name__}: {error}")
@@ -155,21 +153,6 @@ def _epochs(loader: DataLoader, look: Look) -> tuple[tuple[tuple[str, ...], ...]
 
 def _only(items: Sequence[Any]) -> str:
     return fingerprint(items[0])
-
-
-def _passes(loader: DataLoader, look: Look, seed: int) -> tuple[tuple[str, ...], ...]:
-    """A few batches, twice, each time from the same random states on."""
-    settings = _worker_settings(loader, look)
-    cut = {"batch_sampler": look.batches} if look.batches else {"batch_size": loader.batch_size}
-    state = None if loader.generator is None else loader.generator.get_state()
-    passes = []
-    for _ in range(2):
-        seed_all(seed)
-        if state is not None:
-            loader.generator.set_state(state)
-        again = DataLoader(loader.dataset, collate_fn=loader.collate_fn, **cut, **settings)
-        passes.append(tuple(map(fingerprint, itertools.islice(iter(again), BATCHES))))
-    return tuple(passes)
 
 
 def _worker_settings(loader: DataLoader, look: Look) -> dict[str, Any]:

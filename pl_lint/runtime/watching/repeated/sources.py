@@ -4,6 +4,8 @@ They are watched only in runs that explain a difference which another run has sh
 also be *held still* (the clock ticks from a fixed time on, a generator gets a seed): if two runs
 are equal once a call is held still, that call made the difference.
 
+Loader workers are other processes: what is called there is told in a file beside the run.
+
 C functions cannot be watched, only the names under which modules have them. So the case file is
 imported while they are patched, and ``from time import time`` binds what is watched.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import json
 import os
 import random
 import secrets
@@ -21,12 +24,14 @@ import uuid
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy.random  # at once: it binds names that are patched below
 import torch
 
+from pl_lint.facts.codec import from_json, to_json
 from pl_lint.facts.repetition import Source
 from pl_lint.runtime.watching.callsite import caller, is_library
 
@@ -36,23 +41,43 @@ START = 1_700_000_000.0
 HELD_SEED = 1
 
 
+_TOLD = "sources-in-workers.jsonl"
+_process = os.getpid
+"""Not the watched one."""
+
+
 @dataclass
 class SourceTap:
-    """What was called, and the keys of the calls to hold still."""
+    """What was called, and the keys of the calls to hold still. ``directory`` is where workers tell
+    what they call."""
 
     held: Collection[str] = ()
+    directory: Path | None = None
     sources: dict[str, Source] = field(default_factory=dict)
     _ticks: Iterator[int] = field(default_factory=itertools.count)
     _chance: random.Random = field(default_factory=lambda: random.Random(HELD_SEED))
     _inside: list[str] = field(default_factory=list)
+    _home: int = field(default_factory=_process)
 
     def calm(self, call: str) -> bool:
         """Note a call; whether it is to be held still."""
         source = Source(call, caller())
         if source.location.path.startswith("<") or self._inside:
             return False  # not the user's doing, or part of a call that is noted already
-        self.sources.setdefault(source.key, source)
+        if source.key not in self.sources:
+            self.sources[source.key] = source
+            if self.directory is not None and _process() != self._home:
+                with (self.directory / _TOLD).open("a", encoding="utf-8") as told:
+                    told.write(json.dumps(to_json(source)) + "\n")
         return source.key in self.held
+
+    def told(self) -> tuple[Source, ...]:
+        """All that was called, here and in workers."""
+        found, file = dict(self.sources), (self.directory or Path()) / _TOLD
+        for line in file.read_text("utf-8").splitlines() if file.is_file() else ():
+            source = from_json(Source, json.loads(line))
+            found.setdefault(source.key, source)
+        return tuple(found.values())
 
     def seconds(self) -> float:
         return START + next(self._ticks) / 1000
@@ -87,9 +112,11 @@ class SourceTap:
 
 
 @contextmanager
-def watched_sources(held: Collection[str] = ()) -> Iterator[SourceTap]:
+def watched_sources(
+    held: Collection[str] = (), directory: Path | None = None
+) -> Iterator[SourceTap]:
     """While active, everything that this module knows is watched."""
-    tap = SourceTap(held)
+    tap = SourceTap(held, directory)
     with ExitStack() as stack:
         for owner, name, replacement in list(_patches(tap)):
             stack.enter_context(patch.object(owner, name, replacement))
