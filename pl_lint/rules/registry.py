@@ -12,12 +12,14 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from pl_lint.facts.sites import ProjectFacts
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix
 
 Check = Callable[["Rule", ProjectFacts], Iterator[Finding]]
+Subject = Literal["code", "comments"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Rule:
     without being selected, ``observers`` who finds the mistake: ``reading`` alone, or ``both``
     where a run can prove or refute it. ``condition`` says when a suspected finding is a mistake.
     ``calls`` names the calls that it looks at (``CallSite``): ``torch.utils.data.DataLoader``,
-    ``self.manual_backward``, ``.backward`` of anything. No other calls are kept.
+    ``self.manual_backward``, ``.backward`` of anything. No other calls are kept. ``subject``: a
+    rule about comments is asked last, when it is known what they hide.
     """
 
     code: str
@@ -39,6 +42,7 @@ class Rule:
     observers: str
     condition: str
     calls: tuple[str, ...]
+    subject: Subject
     check: Check
 
     @property
@@ -84,11 +88,12 @@ def rule(
     observers: str = "reading",
     condition: str = "",
     calls: tuple[str, ...] = (),
+    subject: Subject = "code",
 ) -> Callable[[Check], Rule]:
     """Make a rule of a function."""
 
     def made(check: Check) -> Rule:
-        return Rule(code, name, rows, status, default, observers, condition, calls, check)
+        return Rule(code, name, rows, status, default, observers, condition, calls, subject, check)
 
     return made
 

@@ -37,6 +37,9 @@ class AnyRule(Selectable, Protocol):
     @property
     def calls(self) -> tuple[str, ...]: ...
 
+    @property
+    def subject(self) -> str: ...
+
     def __call__(self, facts: ProjectFacts) -> Iterator[Finding]: ...
 
 
@@ -65,12 +68,33 @@ def read(
     selected = [rule for rule in rules if config.selects(rule)]
     watched = frozenset(name for rule in selected for name in rule.calls)
     sources, too_deep, project = _gather(sources, config, watched)
-    findings = _distinct(finding for rule in selected for finding in rule(project))
-    suppressions = {source.path: source.suppressions for source in sources}
-    kept = [one for one in findings if not suppressions[one.location.path].hides(one)]
+    kept = _judged(project, selected, sources)
     menders = {source.path: Mender(source) for source in sources}
     mended = [replace(one, fix=menders[one.location.path].resolved(one.fix)) for one in kept]
     return Reading(project, tuple(sorted(mended, key=_order)), (*unreadable, *too_deep), files)
+
+
+def _judged(
+    project: ProjectFacts, rules: Sequence[AnyRule], sources: Sequence[SourceFile]
+) -> list[Finding]:
+    """What the rules find and no comment hides; then what they find wrong with the comments."""
+    about_code = [rule for rule in rules if rule.subject == "code"]
+    findings = _distinct(finding for rule in about_code for finding in rule(project))
+    suppressions = {source.path: source.suppressions for source in sources}
+    by_file: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_file.setdefault(finding.location.path, []).append(finding)
+    codes = frozenset(rule.code for rule in about_code)
+    comments = tuple(
+        site
+        for path, one in suppressions.items()
+        for site in one.sites(by_file.get(path, ()), codes)
+    )
+    project = replace(project, suppressions=comments)
+    findings += [
+        finding for rule in rules if rule.subject == "comments" for finding in rule(project)
+    ]
+    return [one for one in findings if not suppressions[one.location.path].hides(one)]
 
 
 def _gather(

@@ -176,7 +176,7 @@ def parse(path: Path, data: bytes) -> SourceFile | Unreadable:
         return _unreadable(path, TOO_DEEP)
     except (ValueError, OverflowError) as error:
         return _unreadable(path, f"cannot be parsed: {error}; exclude the file")
-    return SourceFile(shown(path), text, tree, Suppressions(text))
+    return SourceFile(shown(path), text, tree, Suppressions(text, shown(path)))
 
 
 def _tree(text: str) -> ast.Module:

@@ -1,8 +1,9 @@
-"""Comments with which people switch a finding off at one place.
+"""Comments with which people switch findings off: at one place, or in a whole file.
 
-``# noqa``, ``# noqa: LTN101, LTN102``, ``# pl-lint: ignore`` and ``# pl-lint: ignore[LTN101] why``.
-What looks like a list of codes but names none hides nothing: a typing mistake must not widen a
-suppression to everything.
+``# noqa``, ``# noqa: LTN101, LTN102``, ``# pl-lint: ignore`` and ``# pl-lint: ignore[LTN101] why``
+stand on the line; ``# pl-lint: ignore-file`` and ``# pl-lint: ignore-file[LTN101] why`` on a line
+of their own anywhere in the file. What looks like a list of codes but names none hides nothing: a
+typing mistake must not widen a suppression to everything.
 """
 
 from __future__ import annotations
@@ -10,31 +11,40 @@ from __future__ import annotations
 import io
 import re
 import tokenize
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from pl_lint.facts.sites import SuppressionSite
 from pl_lint.findings import Finding
+from pl_lint.places import Location
 
 _CANDIDATE = re.compile(r"#\s*(?:noqa|pl-lint\s*:)", re.IGNORECASE)
 _CODE = r"[A-Z]+[0-9]+\b"
 _DIRECTIVE = re.compile(
-    r"#\s*(?:noqa|pl-lint\s*:\s*ignore)\b(?!-)"
+    r"#\s*(?:(?P<noqa>noqa)|pl-lint\s*:\s*ignore(?P<file>-file)?)\b(?!-)"
     rf"(?P<list>\s*[:\[(]|\s+(?={_CODE}))?"
-    rf"\s*(?P<codes>{_CODE}(?:[\s,]+{_CODE})*)?",
+    rf"\s*(?P<codes>{_CODE}(?:[\s,]+{_CODE})*)?(?P<closing>\s*[\])])?",
     re.IGNORECASE,
 )
+OURS = "LTN"
+"""How our codes begin. ``# noqa: E501`` is no business of ours."""
 
 
 @dataclass(frozen=True)
-class Everything:
-    """A suppression that names no code hides every code."""
+class Directive:
+    """One comment. ``codes`` is empty where it hides every code; ``line`` 0 where it is for the
+    whole file."""
 
-    def __contains__(self, code: object) -> bool:
-        return True
+    location: Location
+    named: Location
+    line: int
+    codes: tuple[str, ...]
 
-
-Codes = frozenset[str] | Everything
+    def hides(self, finding: Finding) -> bool:
+        place = finding.location
+        here = self.line in (0, place.line, place.end_line or place.line)
+        return here and (not self.codes or finding.code in self.codes)
 
 
 @dataclass(frozen=True)
@@ -46,34 +56,63 @@ class Suppressions:
     """
 
     text: str
+    path: str = ""
 
     def hides(self, finding: Finding) -> bool:
-        """Whether a comment on the finding's first line, or on its last, names its code."""
-        place = finding.location
-        lines = {place.line, place.end_line or place.line}
-        return any(finding.code in codes for line in lines for codes in self._by_line.get(line, ()))
+        """Whether a comment on the finding's first line, on its last, or for the file names it."""
+        return any(directive.hides(finding) for directive in self._directives)
+
+    def sites(
+        self, findings: Iterable[Finding], judged: Collection[str]
+    ) -> Iterator[SuppressionSite]:
+        """The comments that name codes of ours, with those of the codes ``judged`` that hide no
+        finding."""
+        known = list(findings)
+        for one in self._directives:
+            ours = [code for code in one.codes if code.startswith(OURS)]
+            hidden = {finding.code for finding in known if one.hides(finding)}
+            if ours:
+                unused = tuple(c for c in ours if c in judged and c not in hidden)
+                yield SuppressionSite(one.location, one.named, one.codes, unused)
 
     @cached_property
-    def _by_line(self) -> Mapping[int, tuple[Codes, ...]]:
+    def _directives(self) -> tuple[Directive, ...]:
         if not _CANDIDATE.search(self.text):
-            return {}
-        found = ((line, tuple(_directives(comment))) for line, comment in _comments(self.text))
-        return {line: codes for line, codes in found if codes}
+            return ()
+        return tuple(
+            directive for token in _comments(self.text) for directive in _read(token, self.path)
+        )
 
 
-def _comments(text: str) -> Iterator[tuple[int, str]]:
-    """The line and text of each comment; ends early where the text cannot be cut into tokens."""
+def _comments(text: str) -> Iterator[tokenize.TokenInfo]:
+    """The comments; ends early where the text cannot be cut into tokens."""
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             if token.type == tokenize.COMMENT:
-                yield token.start[0], token.string
+                yield token
     except (tokenize.TokenError, SyntaxError, RecursionError):
         return
 
 
-def _directives(comment: str) -> Iterator[Codes]:
-    for match in _DIRECTIVE.finditer(comment):
-        if not match["list"]:
-            yield Everything()
-        elif match["codes"]:
-            yield frozenset(re.findall(_CODE, match["codes"].upper()))
+def _read(token: tokenize.TokenInfo, path: str) -> Iterator[Directive]:
+    line, column = token.start
+
+    def place(start: int, end: int) -> Location:
+        return Location(path, line, column + start + 1, line, column + end + 1)
+
+    for match in _DIRECTIVE.finditer(token.string):
+        if match["list"] and not match["codes"]:
+            continue
+        before = token.line[: column + match.start()]
+        if match["file"] and before.strip():
+            continue  # behind code it would be a surprise for the rest of the file
+        blanks = len(before) - len(before.rstrip())
+        next_comment = token.string.find("#", match.end())
+        end = next_comment if next_comment >= 0 else len(token.string)
+        codes = tuple(re.findall(_CODE, (match["codes"] or "").upper()))
+        yield Directive(
+            location=place(match.start() - blanks, end),
+            named=place(*match.span("codes")),
+            line=0 if match["file"] else line,
+            codes=codes,
+        )

@@ -121,3 +121,28 @@ def test_any_text_is_survived(text: str) -> None:
 def test_implicitly_joined_strings_may_hold_comments() -> None:
     assert hidden("x = ('a'  # noqa: LTN101\n     '# noqa: LTN101')\n", line=1)
     assert not hidden("x = ('a'\n     '# noqa: LTN101')\n", line=2)
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "# pl-lint: ignore-file",
+        "# pl-lint: ignore-file[LTN101] an old project",
+        "# pl-lint: ignore-file LTN102, LTN101",
+    ],
+)
+def test_hides_in_the_whole_file(comment: str) -> None:
+    assert hidden(f"import torch\n\n{comment}\n\nx = 1\n", line=5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import torch  # pl-lint: ignore-file\n\n\n\nx = 1\n",  # behind code
+        "# pl-lint: ignore-file[LTN102]\n\n\n\nx = 1\n",
+        "# pl-lint: ignore-file[]\n\n\n\nx = 1\n",
+        "'''\n# pl-lint: ignore-file\n'''\n\nx = 1\n",
+    ],
+)
+def test_hides_nothing_elsewhere_in_the_file(text: str) -> None:
+    assert not hidden(text, line=5)

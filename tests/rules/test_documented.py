@@ -51,7 +51,7 @@ def test_examples_are_python(rule: Rule) -> None:
 
 @pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.code)
 def test_code_name_and_status_follow_the_scheme(rule: Rule) -> None:
-    assert rule.code in [code_of(row) for row in rule.rows]
+    assert not rule.rows or rule.code in [code_of(row) for row in rule.rows]
     assert re.fullmatch(r"[a-z]+(-[a-z0-9]+)*", rule.name)
     assert rule.summary.endswith(".") and len(rule.summary) <= 100
     assert (rule.status is Status.SUSPECTED) == bool(rule.condition)
