@@ -14,8 +14,11 @@ import pytest
 from fixtures_of_checks import FIXTURES, TIMEOUT
 
 from pl_lint.checks.checkpoint import script as checkpoint
+from pl_lint.checks.event_file import script as event_file
+from pl_lint.checks.precision import script as precision
 from pl_lint.checks.registry import all_checks
 from pl_lint.checks.reproducible import script as reproducible
+from pl_lint.checks.schedule import script as schedule
 from pl_lint.checks.training import script as training
 from pl_lint.facts.building import Building
 from pl_lint.runtime.battery import Battery
@@ -57,6 +60,8 @@ class Shown:
     script: Callable[[Building, str], str] | None = None
     equal: bool = False
     stages: tuple[str, ...] = ("train", "validate")
+    returned: int = 2
+    within: float = 2e-5
 
     def __str__(self) -> str:
         return f"{self.check}-{self.sick[1]}"
@@ -226,6 +231,44 @@ SHOWN = [
         script=training.calls("on_train_epoch_ends"),
         stages=ALONE,
     ),
+    Shown(
+        "schedule",
+        ("sick_never_stepped", "under_another_key"),
+        "at the start",
+        "at the end",
+        ("sick_never_stepped", "by_both"),
+        equal=True,
+    ),
+    Shown(
+        "schedule",
+        ("sick_never_stepped", "by_both"),
+        "expected",
+        "made",
+        script=lambda *given: schedule.steps(*given, 0, "StepLR", 12),
+        stages=(),
+    ),
+    Shown("precision", ("sick_lost_value", "lost_value"), "in fp32", "in bf16-mixed", within=0.06),
+    Shown(
+        "precision",
+        ("sick_half_metric_state", "state_like_input"),
+        "expected",
+        "kept",
+        script=lambda *given: precision.states(*given, "bf16-mixed"),
+    ),
+    Shown(
+        "event-file",
+        ("sick_logged_twice", "logged_twice"),
+        "handed over",
+        "in the file",
+    ),
+    Shown(
+        "event-file",
+        ("sick_wrong_axis", "batch_index_as_step"),
+        "as written",
+        "going forward",
+        script=lambda *given: event_file.points(*given, "grad_norm", True),
+        returned=3,
+    ),
 ]
 
 
@@ -256,7 +299,7 @@ def building(shown: Shown) -> Building:
         module=shown.sick[0],
         case=shown.sick[1],
         namespace="lightning.pytorch",
-        returned=2,
+        returned=shown.returned,
         owner="dict" if shown.stages else "loader",
         names={
             stage: {"validate": "val"}.get(stage, stage) for stage in shown.stages or ("train",)
@@ -287,8 +330,25 @@ def test_a_script_shows_the_mistake(number: int, lines: dict[Path, str]) -> None
     for case in shown.cases:
         output = lines[Path(f"{number}-{case[1]}.py")].splitlines()
         assert output[-1] == "exits with 0", "\n".join(output)
-        one, other = shown.values(output[-2])
-        assert (one == other) is (shown.equal is (case == shown.sick)), output[-2]
+        alike = are_alike(*shown.values(output[-2]), shown.within)
+        assert alike is (shown.equal is (case == shown.sick)), output[-2]
+
+
+def are_alike(one: str, other: str, within: float) -> bool:
+    """The same text, or numbers that rounding tells apart."""
+    try:
+        return float(one) == pytest.approx(float(other), rel=within)
+    except ValueError:
+        return one == other
+
+
+def test_a_stage_that_fails_shows_its_traceback(runner: Runner, tmp_path: Path) -> None:
+    shown = Shown("fast-dev-run", ("sick_later_crash", "crash_in_test"), "", "")
+    script = tmp_path / "script.py"
+    script.write_text(found(shown, runner), "utf-8")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert re.search(r"sick_later_crash.py\", line \d+, in test_step", done.stderr), done.stderr
 
 
 def test_a_script_imports_nothing_of_pl_lint() -> None:

@@ -6,14 +6,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pl_lint.checks.precision import script as scripts
 from pl_lint.checks.precision.rounding import SHAKEN, STEPS, Truth, not_finite, truth
+from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.values.numbers import shown
 from pl_lint.checks.values.randomness import random_part
 from pl_lint.facts.autocast import cuda_runs_in_fp32
 from pl_lint.facts.events import TIME_LIMIT, USUAL, Batching, CaseFacts, EvaluationPass
 from pl_lint.facts.records import Overflow, PrecisionRecord
-from pl_lint.findings import Evidence, Finding, Location, Status
+from pl_lint.findings import Evidence
 
 # Lightning's spelling, and the distance from 1 to the next number of the format.
 EPSILON: Mapping[str, float] = {"bf16-mixed": 2**-8, "16-mixed": 2**-11}
@@ -124,7 +126,8 @@ def _judge(
         return
     for state in record.half_states:
         text = f"under {spelling} the metric state {state} is kept in half precision"
-        into.findings.append(_found("LTN209", text, case, _FULL_STATE))
+        script = scripts.states(case.building, text, spelling)
+        into.findings.append(found(case, "LTN209", text, _FULL_STATE, script=script))
     lost = _not_finite(record, reference)
     if lost and record.overflow is not None:
         _judge_overflow(spelling, lost[0], record.overflow, case, into)
@@ -137,7 +140,7 @@ def _judge(
     for name in sorted(values.keys() & reference.truths.keys() - set(lost)):
         one = _Compared(spelling, name, values[name], reference.truths[name])
         if one.off > one.bound:
-            _judge_value(one, sensitive.moves(name), record, case, into)
+            _judge_value(one, stage, sensitive.moves(name), record, case, into)
     logged = {e.name for e in record.events if e.value is not None} | values.keys()
     into.passed += len(logged - reference.not_finite - set(lost))
 
@@ -153,8 +156,8 @@ def _judge_error(spelling: str, record: PrecisionRecord, case: CaseFacts, into: 
         into.undecided.append(f"{spelling}: {reason} ({error.message})")
         return
     text = f"runs in fp32, and under {spelling} raises {error.kind}: {error.message}"
-    place = error.location or Location(case.path, case.line)
-    into.findings.append(_found("precision", text, case, "see the operation at this line", place))
+    remedy = "see the operation at this line"
+    into.findings.append(found(case, "precision", text, remedy, error.location))
 
 
 def _not_finite(record: PrecisionRecord, reference: Reference) -> list[str]:
@@ -178,7 +181,8 @@ def _judge_overflow(
         f"{first.operation} on {first.dtype}"
     )
     code, remedy = ("LTN604", _LARGER_EPS) if divided else ("LTN606", _FULL_MATH)
-    into.findings.append(_found(code, text, case, remedy, place))
+    script = scripts.values(case.building, text, spelling, name)
+    into.findings.append(found(case, code, text, remedy, place, script=script))
 
 
 @dataclass(frozen=True)
@@ -204,7 +208,12 @@ class _Compared:
 
 
 def _judge_value(
-    one: _Compared, moves: float, record: PrecisionRecord, case: CaseFacts, into: Gathering
+    one: _Compared,
+    stage: str,
+    moves: float,
+    record: PrecisionRecord,
+    case: CaseFacts,
+    into: Gathering,
 ) -> None:
     """``moves`` is how far the value goes in fp32 when the weights are a little off."""
     if one.off <= moves:
@@ -222,7 +231,10 @@ def _judge_value(
         + f"; in fp32, weights that are {SHAKEN} roundings off move it by {shown(moves)}",
     )
     place = next((e.location for e in record.events if e.name == one.name), None)
-    into.findings.append(_found("LTN606", str(one), case, _FULL_MATH, place, (evidence,)))
+    script = scripts.values(case.building, str(one), one.spelling, one.name, stage)
+    into.findings.append(
+        found(case, "LTN606", str(one), _FULL_MATH, place, (evidence,), script=script)
+    )
 
 
 _FULL_STATE = (
@@ -230,15 +242,3 @@ _FULL_STATE = (
 )
 _LARGER_EPS = "an epsilon below 6e-8 is zero in fp16: use a larger one, or divide in float32"
 _FULL_MATH = "do this computation in float32: x.float() before it"
-
-
-def _found(
-    code: str,
-    message: str,
-    case: CaseFacts,
-    remedy: str,
-    location: Location | None = None,
-    evidence: tuple[Evidence, ...] = (),
-) -> Finding:
-    place = location or Location(case.path, case.line)
-    return Finding(code, message, place, Status.PROVED, remedy, case.module, evidence=evidence)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pl_lint.checks.fast_dev_run.script import one_batch
+from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.facts.events import CaseFacts, RunError
-from pl_lint.findings import Finding, Location, Status
+from pl_lint.findings import Finding
 
 
 @check("fast-dev-run", place=10)
@@ -30,11 +32,7 @@ def fast_dev_run(runs: Runs) -> Result:
 
 
 def _finding(method: str, error: RunError, case: CaseFacts) -> Finding:
-    return Finding(
-        code="fast-dev-run",
-        message=f"trainer.{method}() raised {error.kind}: {error.message}",
-        location=error.location or Location(case.path, case.line),
-        status=Status.PROVED,
-        remedy=f"run Trainer(fast_dev_run=True).{method}(...) on a fresh module to see it",
-        subject=case.module,
-    )
+    text = f"trainer.{method}() raised {error.kind}: {error.message}"
+    remedy = f"run Trainer(fast_dev_run=True).{method}(...) on a fresh module to see it"
+    script = one_batch(case.building, text, method)
+    return found(case, "fast-dev-run", text, remedy, error.location, script=script)

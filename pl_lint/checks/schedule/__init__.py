@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering, Result, Runs, check
+from pl_lint.checks.schedule.script import rates, steps
 from pl_lint.checks.values.numbers import shown
 from pl_lint.facts.events import CaseFacts, SchedulerState
 from pl_lint.facts.records import FitRecord
@@ -104,9 +106,9 @@ def _judge(horizons: _Horizons, record: FitRecord, case: CaseFacts, into: Gather
     if not state.interval:
         into.findings.append(_dropped(state, case))
     elif not record.training.automatic and not state.stepped:
-        _judge_never_stepped(state, case, into)
+        _judge_never_stepped(horizons, case, into)
     elif _is_stepped_twice(state, record):
-        into.findings.append(_stepped_twice(state, case))
+        into.findings.append(_stepped_twice(horizons, case))
     else:
         _name_dropped_keys(state, case, into)
         _judge_horizon(horizons, record, case, into)
@@ -122,19 +124,20 @@ def _judge_horizon(
     elif steps is None or steps <= epochs:
         into.undecided.append(f"{state.name}: the fit had no more steps than epochs")
     elif not counts or not horizons.stepped:
-        _judge_constant(state, record, case, into)
+        _judge_constant(horizons, record, case, into)
     elif counts != horizons.stepped:
         followed = replace(state, unit="", because="", by_name=False)
-        into.findings.append(_wrong_unit(followed, counts, record, case))
+        into.findings.append(_wrong_unit(followed, horizons.index, counts, record, case))
     else:
         into.passed += 1
         _clear(state, case, into)
 
 
 def _judge_constant(
-    state: SchedulerState, record: FitRecord, case: CaseFacts, into: Gathering
+    horizons: _Horizons, record: FitRecord, case: CaseFacts, into: Gathering
 ) -> None:
     """A horizon that is not this fit's: what does the code say that it counts?"""
+    state = horizons.state
     counted = STEPPED_EACH.get(state.interval, "")
     if not state.unit or not counted or not record.training.automatic:
         into.undecided.append(
@@ -146,13 +149,15 @@ def _judge_constant(
         into.passed += 1
         _clear(state, case, into)
     else:
-        into.findings.append(_wrong_unit(state, state.unit, record, case))
+        into.findings.append(_wrong_unit(state, horizons.index, state.unit, record, case))
 
 
 # --- findings -------------------------------------------------------------------------------------
 
 
-def _wrong_unit(state: SchedulerState, unit: str, record: FitRecord, case: CaseFacts) -> Finding:
+def _wrong_unit(
+    state: SchedulerState, index: int, unit: str, record: FitRecord, case: CaseFacts
+) -> Finding:
     right = "step" if unit == "steps" else "epoch"
     text = (
         f"{state.name} is made for {state.horizon} {UNITS[unit]}, stepped {state.stepped} times: "
@@ -164,7 +169,9 @@ def _wrong_unit(state: SchedulerState, unit: str, record: FitRecord, case: CaseF
         'return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, '
         f'"interval": "{right}"}}}}'
     )
-    return _found("LTN710", text + _trace(state, record), remedy, state, case)
+    text += _trace(state, record)
+    script = steps(case.building, text, index, state.name, state.horizon or 0)
+    return _found("LTN710", text, remedy, state, case, script)
 
 
 def _trace(state: SchedulerState, record: FitRecord) -> str:
@@ -184,7 +191,7 @@ def _dropped(state: SchedulerState, case: CaseFacts) -> Finding:
     where = f"under the key {keys}, which Lightning does not read" if keys else "and lost"
     text = f"{state.name} is returned {where}: the learning rate stays constant"
     remedy = 'return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler}}'
-    return _found("LTN711", text, remedy, state, case)
+    return _found("LTN711", text, remedy, state, case, rates(case.building, text))
 
 
 def _name_dropped_keys(state: SchedulerState, case: CaseFacts, into: Gathering) -> None:
@@ -196,15 +203,18 @@ def _name_dropped_keys(state: SchedulerState, case: CaseFacts, into: Gathering) 
             f"{state.name} is stepped once per {state.interval}"
         )
         remedy = f'put it into the inner dict: "lr_scheduler": {{"scheduler": …, "{lost[0]}": …}}'
-        into.findings.append(_found("LTN711", text, remedy, state, case))
+        script = rates(case.building, text)
+        into.findings.append(_found("LTN711", text, remedy, state, case, script))
 
 
-def _judge_never_stepped(state: SchedulerState, case: CaseFacts, into: Gathering) -> None:
+def _judge_never_stepped(horizons: _Horizons, case: CaseFacts, into: Gathering) -> None:
+    state = horizons.state
     text = f"{state.name} was not stepped once: in manual optimization Lightning leaves it alone"
     if state.mentioned:
         into.undecided.append(f"{text} ({state.mentioned[0]} may do so later)")
         return
-    into.findings.append(_found("LTN708", text, "self.lr_schedulers().step()", state, case))
+    script = steps(case.building, text, horizons.index, state.name, "at least 1")
+    into.findings.append(_found("LTN708", text, "self.lr_schedulers().step()", state, case, script))
 
 
 def _is_stepped_twice(state: SchedulerState, record: FitRecord) -> bool:
@@ -216,13 +226,15 @@ def _is_stepped_twice(state: SchedulerState, record: FitRecord) -> bool:
     )
 
 
-def _stepped_twice(state: SchedulerState, case: CaseFacts) -> Finding:
+def _stepped_twice(horizons: _Horizons, case: CaseFacts) -> Finding:
+    state = horizons.state
     text = (
         f"{state.name} was stepped {state.stepped} times, {state.by_lightning} of them by "
         "Lightning: the schedule runs ahead"
     )
     remedy = "leave the steps to Lightning, or override lr_scheduler_step"
-    return _found("schedule", text, remedy, state, case)
+    script = steps(case.building, text, horizons.index, state.name, state.by_lightning)
+    return _found("schedule", text, remedy, state, case, script)
 
 
 def _clear(state: SchedulerState, case: CaseFacts, into: Gathering) -> None:
@@ -245,14 +257,17 @@ def _place(state: SchedulerState, case: CaseFacts) -> Location:
     return state.location
 
 
-def _found(code: str, text: str, remedy: str, state: SchedulerState, case: CaseFacts) -> Finding:
+def _found(
+    code: str, text: str, remedy: str, state: SchedulerState, case: CaseFacts, script: str
+) -> Finding:
     by_name_only = code == "LTN710" and state.by_name
-    return Finding(
-        code=code,
-        message=text,
-        location=_place(state, case),
+    return found(
+        case,
+        code,
+        text,
+        remedy,
+        _place(state, case),
         status=Status.SUSPECTED if by_name_only else Status.PROVED,
-        remedy=remedy,
-        subject=case.module,
         condition="if the hyper-parameter means what it is called" if by_name_only else "",
+        script=script,
     )

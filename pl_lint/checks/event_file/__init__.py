@@ -8,10 +8,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from pl_lint.checks.event_file.script import points
+from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.values.numbers import shown
 from pl_lint.facts.events import CaseFacts, LogEvent, LoggerPoint
-from pl_lint.findings import Finding, Location, Status
+from pl_lint.findings import Finding
 
 # Written by Lightning itself beside what the user logs.
 LIGHTNINGS_OWN = ("epoch", "hp_metric")
@@ -134,12 +136,11 @@ def _finding(
     tag: str, code: str, problem: str, events: Sequence[LogEvent], case: CaseFacts
 ) -> Finding:
     places = [event.location for event in events if event.name in (tag, _stem(tag))]
-    return Finding(
-        code=code,
-        message=f"the event file does not hold {tag!r} as it was logged: {problem}",
-        location=places[0] if places else Location(case.path, case.line),
-        status=Status.PROVED,
-        remedy="write each tag in one way only, with self.log or with the logger, always at "
-        "self.global_step",
-        subject=case.module,
+    text = f"the event file does not hold {tag!r} as it was logged: {problem}"
+    remedy = (
+        "write each tag in one way only, with self.log or with the logger, always at "
+        "self.global_step"
     )
+    # A measured value under the key `step` is on no curve, which a script could read back.
+    script = "" if tag == "step" else points(case.building, text, tag, axis=code != "event-file")
+    return found(case, code, text, remedy, places[0] if places else None, script=script)
