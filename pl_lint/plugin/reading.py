@@ -8,12 +8,13 @@ from functools import cached_property
 from pathlib import Path
 
 from pl_lint.config import Config
-from pl_lint.facts.sites import CaseSite, ClassFacts
-from pl_lint.facts.values import Known
+from pl_lint.facts.sites import ABSENT, CaseSite, ClassFacts, TrainerSite
+from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Location
 from pl_lint.rules.registry import all_rules
 from pl_lint.static.engine import Reading, read
 
+PLAIN_DDP = ("ddp", "ddp_spawn", "ddp_fork", "ddp_notebook")
 STEPS = ("training_step", "validation_step", "test_step", "predict_step")
 
 
@@ -113,6 +114,16 @@ class ProjectReading:
         names = {module.name for module in target.modules}
         return tuple(sorted(set(self._monitors(names))))
 
+    def plain_ddp_of(self, target: Target) -> Location | None:
+        """A Trainer of the project that fits one of these modules by DDP as it is by default: it
+        raises for parameters that get no gradient."""
+        project, names = self.reading.project, {module.name for module in target.modules}
+        trainers = {site.location: site for site in project.trainers}
+        fits = [call for call in project.trainer_calls if call.method == "fit"]
+        used = [trainers.get(call.trainer) for call in fits if call.trainer and call.model in names]
+        places = (site.location for site in used if site is not None and _is_plain_ddp(site))
+        return next(places, None)
+
     def _monitors(self, names: set[str]) -> Iterator[tuple[str, str]]:
         project = self.reading.project
         for site in project.monitors:
@@ -141,6 +152,17 @@ class ProjectReading:
     def _ancestors(self, module: ClassFacts) -> Iterator[ClassFacts]:
         known = {found.name: found for found in self.reading.project.classes}
         return (known[name] for name in module.ancestors if name in known)
+
+
+def _is_plain_ddp(trainer: TrainerSite) -> bool:
+    """Whether a Trainer surely has this strategy: by its name, or because it has several devices
+    and nothing else is said (``accelerator_connector.py``, 2.6.6)."""
+    strategy, devices = trainer.argument("strategy"), trainer.argument("devices")
+    if any(must_be(strategy, name) for name in PLAIN_DDP):
+        return True
+    count = devices.value if isinstance(devices, Known) else None
+    several = isinstance(count, int) and count > 1
+    return several and (strategy == ABSENT or must_be(strategy, "auto"))
 
 
 def _is_abstract(lineage: Sequence[ClassFacts]) -> bool:

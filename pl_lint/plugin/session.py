@@ -150,6 +150,7 @@ class PlCheck:
                 self.project.monitors_of(target),
                 self.project.suspicions_of(target),
                 self.config.getoption("--pl-examples"),
+                self.project.plain_ddp_of(target),
             )
         return self._batteries[target.key]
 

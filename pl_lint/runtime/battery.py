@@ -118,7 +118,8 @@ class Battery:
 
     ``monitors`` are the ``(key, mode)`` pairs that the user's scripts watch, and ``suspicions``
     what reading suspects of this module, as far as it knows. ``examples`` is how many runs a search
-    draws of each kind.
+    draws of each kind. ``plain_ddp`` is a Trainer of those scripts that fits this module by DDP as
+    it is by default.
     """
 
     runner: Runner
@@ -127,6 +128,7 @@ class Battery:
     monitors: tuple[tuple[str, str], ...] = ()
     suspicions: tuple[Finding, ...] = ()
     examples: int = EXAMPLES
+    plain_ddp: Location | None = None
     _done: dict[str, list[Any]] = field(default_factory=dict)
     _failed: dict[str, RunFailed] = field(default_factory=dict)
 
@@ -347,6 +349,9 @@ class Battery:
 
     def suspected(self, code: str) -> Sequence[Finding]:
         return [finding for finding in self.suspicions if finding.code == code]
+
+    def trained_by_ddp(self) -> Location | None:
+        return self.plain_ddp
 
     def _fit_options(self) -> dict[str, Any]:
         return {"monitors": [list(pair) for pair in self.monitors]}

@@ -32,6 +32,7 @@ class Two:
     second: RankFit | None
     alone: FitRecord = FitRecord()  # noqa: RUF009 (frozen)
     again: FitRecord = FitRecord()  # noqa: RUF009
+    script: Location | None = None
     third: RankFit | None = None
     """The third rank where there are three; without it they do as two do."""
 
@@ -41,6 +42,9 @@ class Two:
     def fit_on_ranks(self, ranks: int) -> list[RanksRecord]:
         fits = [self.first, self.second, *([self.third] if self.third and ranks > 2 else [])]
         return [RanksRecord(rank=rank, fit=fit) for rank, fit in enumerate(fits)]
+
+    def trained_by_ddp(self) -> Location | None:
+        return self.script
 
     def fit(self) -> FitRecord:
         return self.alone
@@ -284,6 +288,9 @@ def test_unused_parameters_are_a_note_where_the_strategy_allows_for_them() -> No
     assert (suspected.code, suspected.status) == ("LTN504", Status.SUSPECTED)
     asked = replace(unused, asks_for_ranks=True)
     assert judged(asked, asked).findings[0].status is Status.PROVED
+    trained = distributed(cast("Runs", Two(unused, unused, script=ELSEWHERE)))
+    assert trained.findings[0].status is Status.PROVED
+    assert "as the Trainer at module.py:9:1 uses it" in trained.findings[0].message
     allowed = replace(unused, tolerates_unused=True)
     assert judged(allowed, allowed).findings == ()
 

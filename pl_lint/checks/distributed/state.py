@@ -118,10 +118,12 @@ def _judge_unused(fits: Fits, into: Gathering) -> None:
     if not set(names) & set(first.optimized):
         into.notes.append(f"{said}, and in no optimizer; freeze them, or plain DDP raises")
         return
-    message = f"{said}; DDP without find_unused_parameters=True raises in its second step"
+    script = fits.runs.trained_by_ddp()
+    used = f", as the Trainer at {script} uses it," if script is not None else ""
+    message = f"{said}; DDP without find_unused_parameters=True{used} raises in its second step"
     remedy = "remove or freeze them, or Trainer(strategy='ddp_find_unused_parameters_true')"
     found = fits.finding("LTN504", message, fits.place(names[0]), remedy)
-    if not first.asks_for_ranks:  # one process trains such a module as well as any other
+    if not first.asks_for_ranks and script is None:  # one process trains such a module well
         found = replace(found, status=Status.SUSPECTED)
     into.findings.append(found)
 

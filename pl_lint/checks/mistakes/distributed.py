@@ -155,59 +155,6 @@ PADDING = Mistake(
     status=Status.SUSPECTED,
 )
 
-PREPARED_STATE = Mistake(
-    "LTN502",
-    "state-in-prepare-data",
-    ("DDP02",),
-    """prepare_data assigns state that other ranks lack.
-
-    What it does
-    ------------
-    Notes what `prepare_data` assigns on rank zero, who reads it afterwards, and what the other
-    ranks have in its place.
-
-    Why is this bad
-    ---------------
-    Lightning calls `prepare_data` in one process. The others raise AttributeError, or go on with a
-    default from `__init__`: they train on data that are not normalised, and nothing says so.
-
-    Example
-    -------
-        def prepare_data(self):
-            self.mean = load().mean()
-
-    Use instead
-    -----------
-        def setup(self, stage):
-            self.mean = load().mean()
-
-    References
-    ----------
-    Lightning-AI/pytorch-lightning issue 11220.
-    """,
-)
-
-WRITTEN_BY_ALL = Mistake(
-    "LTN503",
-    "data-written-by-every-rank",
-    ("DDP03",),
-    """Every rank downloads or writes the same file while data are set up.
-
-    What it does
-    ------------
-    Notes files that more than one rank opens for writing in `setup` or a dataloader hook. Those
-    that are added to, or made after asking whether there is one, are suspected only.
-
-    Why is this bad
-    ---------------
-    The ranks write at the same time. One of them reads what another has written by half.
-
-    Use instead
-    -----------
-    Download and convert in `prepare_data`, which runs once; read in `setup`.
-    """,
-)
-
 UNUSED_PARAMETERS = Mistake(
     "LTN504",
     "unused-parameters",
@@ -218,8 +165,8 @@ UNUSED_PARAMETERS = Mistake(
     ------------
     Watches the gradients of a fit on two ranks, with `find_unused_parameters=True`, and names the
     parameters of its optimizers that none reached in any step. Those in no optimizer are a note.
-    Where the case's own Trainer arguments name neither a DDP strategy nor several devices, it is
-    suspected only: one process trains such a module well.
+    Where neither the case's own Trainer arguments nor a script of the project that fits this module
+    name DDP or several devices, it is suspected only: one process trains such a module well.
 
     Why is this bad
     ---------------
@@ -259,56 +206,6 @@ SKIPPED_STEP = Mistake(
     References
     ----------
     Lightning-AI/pytorch-lightning issues 5243 and 12190.
-    """,
-)
-
-UNSHARDED_STREAM = Mistake(
-    "LTN506",
-    "stream-read-by-every-rank",
-    ("DDP06",),
-    """An IterableDataset yields the same samples on every rank.
-
-    What it does
-    ------------
-    Reads the stream on two ranks, and on three, and compares their samples by their content.
-
-    Why is this bad
-    ---------------
-    Lightning puts a DistributedSampler before data sets with indices only. Every rank trains on all
-    samples: an epoch is as long as on one device, and the effective data are repeated.
-
-    Use instead
-    -----------
-        def __iter__(self):
-            rank, ranks = dist.get_rank(), dist.get_world_size()
-            worker = torch.utils.data.get_worker_info()
-            index, workers = (worker.id, worker.num_workers) if worker else (0, 1)
-            first, step = rank * workers + index, ranks * workers
-            return itertools.islice(self.samples, first, None, step)
-
-    References
-    ----------
-    Lightning-AI/pytorch-lightning issue 15734.
-    """,
-)
-
-UNSHARDED_WORKERS = Mistake(
-    "LTN507",
-    "stream-read-by-every-worker",
-    ("DDP07",),
-    """An IterableDataset yields the same samples in every worker of its loader.
-
-    What it does
-    ------------
-    Reads the stream as each of two workers, where the loader has several, and compares.
-
-    Why is this bad
-    ---------------
-    With `num_workers=4` an epoch holds each sample four times.
-
-    Use instead
-    -----------
-    Yield every n-th sample, by `torch.utils.data.get_worker_info()`; see LTN506.
     """,
 )
 
