@@ -182,8 +182,9 @@ class Battery:
                 self._one(WorkersRecord, "reproducible", options=options, timeout=long, **seed)
                 for seed in seeds
             ]
-        except RunHung as failure:  # starting workers takes seconds where a data set is large
-            error = RunError(TIME_LIMIT, str(failure), "fit", failure.location)
+        except RunFailed as failure:  # slow to start, short of shared memory, not made for a fork
+            kind = TIME_LIMIT if isinstance(failure, RunHung) else "RunFailed"
+            error = RunError(kind, str(failure), "fit", failure.location)
             return [WorkersRecord(case=self.case(), error=error)]
 
     def traced(self, held: tuple[str, ...] = (), attempt: int = 1, workers: int = 0) -> TraceRecord:

@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 import torch
 
-from pl_lint.runtime.watching.holding import held, holds
+from pl_lint.runtime.watching.holding import held, holds, names_of_own
 from pl_lint.runtime.watching.ranked.samples import fingerprint
 from pl_lint.runtime.watching.saved.attributes import plain_attributes, printed_tensor
 
@@ -87,3 +87,25 @@ def test_where_an_object_lives_is_no_part_of_its_fingerprint() -> None:
     kept = [Slots(), Slots()]
     assert fingerprint(kept[0]) == fingerprint(kept[1])
     assert fingerprint([Unprintable()]) == fingerprint([Unprintable()])
+
+
+class Weighted(torch.nn.LSTM):
+    """A library's class with a private count of the user's own."""
+
+    def __init__(self) -> None:
+        super().__init__(2, 2)
+        self._calls = 0
+        self._flat_weights: list[torch.Tensor] = []
+
+    @property
+    def last(self) -> int:
+        return self._last
+
+    @last.setter
+    def last(self, value: int) -> None:
+        self._last = value
+
+
+def test_private_names_are_told_from_those_of_libraries() -> None:
+    assert names_of_own(Weighted) == {"_calls", "_last"}
+    assert not names_of_own(torch.nn.LSTM)

@@ -143,3 +143,15 @@ def test_what_changed_is_named_with_its_line(
     path = Path(module.__file__ or "")
     assert Path(left[0].location.path) == path
     assert path.read_text().splitlines()[left[0].location.line - 1] == line
+
+
+def test_what_workers_call_is_told(tmp_path: Path) -> None:
+    with watched_sources(directory=tmp_path) as tap:
+        worker = os.fork()
+        if not worker:
+            time.time()
+            os._exit(0)
+        os.waitpid(worker, 0)
+    assert not tap.sources
+    (source,) = tap.told()
+    assert (source.call, source.location.path) == ("time.time()", __file__)
