@@ -38,12 +38,15 @@ class LoaderSite:
         value = given.get(name, given.get(str(position)))
         return value if value is not None else (UNKNOWN if UNPACKED in given else Known(None))
 
-    def gives(self, *names: str) -> bool:
-        """Whether one of some parameters may be given by name."""
+    @property
+    def complete(self) -> bool:
+        """Whether every argument is seen: no ``*`` or ``**`` hides some."""
+        return UNPACKED not in dict(self.arguments)
+
+    def gives(self, name: str, position: int = -1) -> bool:
+        """Whether a parameter is seen to be given."""
         given = dict(self.arguments)
-        return UNPACKED in given or any(
-            given.get(name, Known(None)) != Known(None) for name in names
-        )
+        return name in given or str(position) in given
 
 
 @dataclass(frozen=True)
@@ -51,24 +54,38 @@ class StreamSite:
     """A class of the project that is an IterableDataset.
 
     ``words`` are the identifiers in its code, in that of its ancestors of the project, and in the
-    functions of its file that it names.
+    functions of its file that it names. ``loops``: its ``__iter__`` goes over something itself, and
+    does not only hand on what another object gives.
     """
 
     name: str
     words: frozenset[str]
+    loops: bool
     location: Location
 
 
-def made_of(value: Value) -> Iterator[Made]:
-    """Every object that reading sees inside a value: the transforms of a data set, say."""
+def made_of(value: Value, libraries: tuple[str, ...] = ("",)) -> Iterator[Made]:
+    """Every object that reading sees inside a value: the transforms of a data set, say.
+
+    What stands in an object is looked at only where it is one of ``libraries`` (names of
+    packages), or the value itself: what a project's own class does with its arguments is not known.
+    """
     match value:
         case Made(_, arguments):
             yield value
             for _, inner in arguments:
-                yield from made_of(inner)
+                yield from _made_in(inner, libraries)
+        case Several() | Table():
+            yield from _made_in(value, libraries)
+
+
+def _made_in(value: Value, libraries: tuple[str, ...]) -> Iterator[Made]:
+    match value:
+        case Made(name):
+            yield from made_of(value, libraries) if name.startswith(libraries) else (value,)
         case Several(items):
             for item in items:
-                yield from made_of(item)
+                yield from _made_in(item, libraries)
         case Table(pairs):
             for _, item in pairs:
-                yield from made_of(item)
+                yield from _made_in(item, libraries)

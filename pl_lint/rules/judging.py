@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from pl_lint.facts import torchmetrics
 from pl_lint.facts.lightning import LATEST, Version
 from pl_lint.facts.origins import FunctionCall, Pairs
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts, TrainerSite
 from pl_lint.facts.values import Value, must_be
+from pl_lint.findings import Location
 
 CLI = "lightning.pytorch.cli.LightningCLI"
 
@@ -59,6 +62,18 @@ def uses_cli(facts: ProjectFacts) -> bool:
     return bool(facts.calls_of(CLI))
 
 
+def in_tests(location: Location) -> bool:
+    """Whether a place is in a file of tests, where odd settings are the point."""
+    parts = location.path.replace("\\", "/").split("/")
+    return any(part.startswith("test") or part == "conftest.py" for part in parts)
+
+
+def in_tests(location: Location) -> bool:
+    """Whether a place lies among tests, which train nothing that anyone uses."""
+    *folders, name = PurePath(location.path).parts
+    return name.startswith("test_") or name == "conftest.py" or "tests" in folders
+
+
 def single_device(facts: ProjectFacts) -> bool:
     """Whether every Trainer of the project surely uses one device."""
     return bool(facts.trainers) and all(map(_uses_one_device, facts.trainers))
@@ -67,3 +82,8 @@ def single_device(facts: ProjectFacts) -> bool:
 def _uses_one_device(trainer: TrainerSite) -> bool:
     one: tuple[object, ...] = (1, "1", (0,))
     return any(must_be(trainer.argument(name), x) for name in ("devices", "gpus") for x in one)
+
+
+def version_at(facts: ProjectFacts, location: Location) -> Version:
+    """The Lightning version that a script is judged by."""
+    return version(facts.lightning_at(location))

@@ -24,8 +24,16 @@ def streams(project: Project) -> Iterator[StreamSite]:
                 continue
             ancestors = project.ancestors(info)
             if any(base in BASES for base in ancestors if isinstance(base, str)):
-                where = module.source.location(info.methods["__iter__"])
-                yield StreamSite(info.qualified, _words(ancestors), where)
+                node = info.methods["__iter__"]
+                where = module.source.location(node)
+                yield StreamSite(info.qualified, _words(ancestors), _loops(node), where)
+
+
+def _loops(node: ast.AST) -> bool:
+    """Whether ``__iter__`` goes over something itself, and does not only ask another object."""
+    parts = tuple(ast.walk(node))
+    asks = any(isinstance(part, ast.Name) and part.id == "iter" for part in parts)
+    return asks or any(isinstance(part, (ast.For, ast.Yield, ast.YieldFrom)) for part in parts)
 
 
 def _words(ancestors: tuple[ClassInfo | str, ...]) -> frozenset[str]:

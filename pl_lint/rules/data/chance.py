@@ -1,0 +1,174 @@
+"""Chance where there should be none: validation that differs each time that it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts import augmentations
+from pl_lint.facts.data import made_of
+from pl_lint.facts.sites import CallSite, ProjectFacts
+from pl_lint.facts.values import Known, Made, Value, must_be
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.data.sharing import feeds
+from pl_lint.rules.registry import Rule, rule
+
+SPLIT = "torch.utils.data.random_split"
+SDPA = "torch.nn.functional.scaled_dot_product_attention"
+DROPOUTS = tuple(f"torch.nn.functional.dropout{kind}" for kind in ("", "1d", "2d", "3d"))
+
+
+@rule(
+    "LTN803",
+    "evaluation-augmented",
+    rows=("DAT03",),
+    status=Status.SUSPECTED,
+    calls=(SPLIT,),
+    condition="if that part of the data is meant to measure, not to train",
+)
+def evaluation_augmented(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Validation or test data go through random augmentation.
+
+    What it does
+    ------------
+    Finds a validation or test loader whose data set is built with random transforms, and a
+    `random_split` of such a data set: both parts share the one object, transforms included.
+
+    Why is this bad
+    ---------------
+    The metric is measured on images that were cropped, flipped and recoloured at random. It is
+    too low, moves from epoch to epoch, and the checkpoint is chosen by luck.
+
+    Example
+    -------
+        def setup(self, stage):
+            augment = torchvision.transforms.RandomHorizontalFlip()
+            data = torchvision.datasets.CIFAR10(".", transform=augment)
+            self.train_set, self.val_set = torch.utils.data.random_split(data, [45000, 5000])
+
+    Use instead
+    -----------
+        def setup(self, stage):
+            augment = torchvision.transforms.RandomHorizontalFlip()
+            generator = torch.Generator().manual_seed(0)
+            order = torch.randperm(50000, generator=generator).tolist()
+            train = torchvision.datasets.CIFAR10(".", transform=augment)
+            plain = torchvision.datasets.CIFAR10(".")
+            self.train_set = torch.utils.data.Subset(train, order[:45000])
+            self.val_set = torch.utils.data.Subset(plain, order[45000:])
+
+    When to ignore
+    --------------
+    With test-time augmentation that averages several looks at each sample.
+
+    References
+    ----------
+    - https://pytorch.org/docs/stable/data.html#torch.utils.data.random_split
+    """
+    for loader in facts.loaders:
+        transform = _augmentation(loader.dataset)
+        measures = loader.stage in ("validate", "test") and not feeds(facts, loader, "train")
+        if measures and transform:
+            stage = "validation" if loader.stage == "validate" else "test"
+            yield self.finding(
+                loader.location,
+                f"the {stage} data go through {transform}: the metric is measured on images that "
+                "are changed at random",
+                remedy="build this data set with transforms that draw nothing",
+            )
+    for split in facts.calls_of(SPLIT):
+        transform = _augmentation(split.argument("dataset", 0))
+        if transform and _only_split(facts, split):
+            yield self.finding(
+                split.location,
+                f"both parts share one data set, so that what is held out goes through {transform}",
+                remedy="build the data set twice, with and without augmentation, and split indices",
+            )
+
+
+def _augmentation(data: Value) -> str:
+    """A random transform that a data set is built with; empty where none is seen."""
+    found = made_of(data, augmentations.LIBRARIES) if isinstance(data, Made) else ()
+    return next((o.name.rpartition(".")[2] for o in found if augmentations.is_random(o)), "")
+
+
+def _only_split(facts: ProjectFacts, split: CallSite) -> bool:
+    """Whether no other split stands beside: two data sets may be split in the same way, and one
+    part of each be used. Nor does the code reach for the transform of a part."""
+    beside = [
+        one
+        for one in facts.calls_of(SPLIT)
+        if (one.owner, one.location.path) == (split.owner, split.location.path) and one != split
+    ]
+    retouched = any(
+        reach.owner == split.owner and "transform" in reach.attribute for reach in facts.reaches
+    )
+    return not beside and not retouched
+
+
+@rule(
+    "LTN804", "dropout-while-validating", rows=("DAT04",), observers="both", calls=(*DROPOUTS, SDPA)
+)
+def dropout_while_validating(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A functional dropout drops while validating.
+
+    What it does
+    ------------
+    Reading finds calls of `F.dropout` and its like that do not say `training=`, and
+    `F.scaled_dot_product_attention` with a constant `dropout_p`, outside of training hooks.
+    Running watches validation for such calls, where a logged value changes with the seed.
+
+    Why is this bad
+    ---------------
+    `F.dropout` drops by default, whatever `model.eval()` says: only `nn.Dropout` knows the mode of
+    its module. The validated model is another one than the one that will be used, its scores are
+    lower, and they change from one evaluation to the next.
+
+    Example
+    -------
+        def forward(self, x):
+            return torch.nn.functional.dropout(self.encode(x), 0.5)
+
+    Use instead
+    -----------
+        def forward(self, x):
+            return torch.nn.functional.dropout(self.encode(x), 0.5, training=self.training)
+
+    When to ignore
+    --------------
+    Monte Carlo dropout says `training=True`, which is not reported.
+
+    References
+    ----------
+    - https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.dropout.html
+    - https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html
+    """
+    for call in facts.calls_of(*DROPOUTS):
+        left_out = call.complete and not call.gives("training", 2)
+        if left_out and not must_be(call.argument("p", 1), 0) and not _only_in_training(call):
+            yield self.finding(
+                call.location,
+                "this dropout drops in validation and prediction, too: training= is left out, and "
+                "True by default",
+                remedy="pass training=self.training",
+            )
+    for call in facts.calls_of(SDPA):
+        if _drops(call.argument("dropout_p", 4)) and not _only_in_training(call):
+            yield self.finding(
+                call.location,
+                "this attention drops in validation and prediction, too",
+                remedy="pass dropout_p=p if self.training else 0.0",
+            )
+
+
+def _drops(probability: Value) -> bool:
+    given = probability.value if isinstance(probability, Known) else None
+    return isinstance(given, float) and given > 0
+
+
+def _only_in_training(call: CallSite) -> bool:
+    """Whether a condition asks for it, or the name of the function says that chance is meant."""
+    words = ("training", "mc", "monte", "augment", "perturb", "uncertain", "sampl")
+    text = " ".join((*call.guards, call.function)).lower()
+    if call.stage == "train":
+        return True
+    return any(word in text for word in words)

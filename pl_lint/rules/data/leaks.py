@@ -1,0 +1,197 @@
+"""Data that a model is judged on and that had a hand in making it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts.data import LoaderSite
+from pl_lint.facts.sites import CallSite, ProjectFacts
+from pl_lint.facts.values import Known, Made, Value
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.judging import in_tests
+from pl_lint.rules.registry import Rule, rule
+
+SELECTING = ("val_dataloader", "fit")
+TESTING = ("test_dataloader", "test")
+CHOICE_OF_PART = ("train", "split", "mode")
+
+
+@rule(
+    "LTN808",
+    "test-data-for-validation",
+    rows=("DAT08",),
+    status=Status.SUSPECTED,
+    condition="if anything is chosen by the validation: a checkpoint, an end, a setting",
+)
+def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """The same data validate and test.
+
+    What it does
+    ------------
+    Finds a test loader over the data set of the validation loader: the same attribute or variable,
+    or the same part of the same torchvision data set.
+
+    Why is this bad
+    ---------------
+    Checkpoints, the end of training and settings are chosen by validation. A test on the same
+    samples measures how well they were chosen, not how good the model is on new ones.
+
+    Example
+    -------
+        def val_dataloader(self):
+            return DataLoader(self.held_out, batch_size=32)
+
+        def test_dataloader(self):
+            return DataLoader(self.held_out, batch_size=32)
+
+    Use instead
+    -----------
+        def val_dataloader(self):
+            return DataLoader(self.val_set, batch_size=32)
+
+        def test_dataloader(self):
+            return DataLoader(self.test_set, batch_size=32)
+
+    When to ignore
+    --------------
+    Where nothing is chosen by validation, or the test is not reported.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/evaluation_basic.html
+    """
+    for test in facts.loaders:
+        if test.by not in TESTING or in_tests(test.location) or _of_training(facts, test):
+            continue
+        shared = _validated_with(facts, test)
+        if shared is not None and not _tested_otherwise(facts, test):
+            apart = shared.location != test.location
+            where = f" (line {shared.location.line})" if apart else ""
+            yield self.finding(
+                test.location,
+                f"the test runs on {_name(test)}, which validation runs on as well{where}",
+                remedy="hold out a part of the training data for validation",
+            )
+
+
+def _validated_with(facts: ProjectFacts, test: LoaderSite) -> LoaderSite | None:
+    """A validation loader over the data of a test loader."""
+    selecting = (one for one in facts.loaders if one.stage == "validate" and one.by in SELECTING)
+    return next((one for one in selecting if _beside(test, one) and _same_data(test, one)), None)
+
+
+def _of_training(facts: ProjectFacts, loader: LoaderSite) -> bool:
+    """Whether the model is trained on these data, too: a toy, or a look at how well it fits."""
+    training = (one for one in facts.loaders if one.stage == "train")
+    return any(_beside(loader, one) and _same_data(loader, one) for one in training)
+
+
+def _tested_otherwise(facts: ProjectFacts, test: LoaderSite) -> bool:
+    """Whether the same file tests on other data, too: then it is a comparison."""
+    others = (
+        one
+        for one in facts.loaders
+        if one.stage == "test" and one.by == test.by and one.location.path == test.location.path
+    )
+    return test.by == "test" and any(
+        not _of_training(facts, one) and _validated_with(facts, one) is None for one in others
+    )
+
+
+def _beside(one: LoaderSite, other: LoaderSite) -> bool:
+    """Whether the two belong to one class, or stand in one script."""
+    hooks = one.by.endswith("_dataloader"), other.by.endswith("_dataloader")
+    return (hooks == (True, True) and one.owner == other.owner) or hooks == (False, False)
+
+
+def _same_data(one: LoaderSite, other: LoaderSite) -> bool:
+    same_file = one.location.path == other.location.path
+    by_name = bool(one.source) and one.source == other.source and same_file
+    return by_name or _same_part(one.dataset, other.dataset)
+
+
+def _same_part(one: Value, other: Value) -> bool:
+    """Whether two data sets are the same part of a well-known one, or equal in all that is said."""
+    if not isinstance(one, Made) or not isinstance(other, Made) or one.name != other.name:
+        return False
+    parts = [(one.argument(name), other.argument(name)) for name in CHOICE_OF_PART]
+    known = [pair for pair in parts if isinstance(pair[0], Known)]
+    if one.name.startswith("torchvision.datasets.") and known:
+        return all(mine == theirs for mine, theirs in known)
+    said = [value for _, value in one.arguments]
+    return bool(said) and one == other and all(isinstance(value, Known) for value in said)
+
+
+def _name(loader: LoaderSite) -> str:
+    if loader.source:
+        return loader.source.rpartition(":")[2]
+    data = loader.dataset
+    return f"the same part of {data.name.rpartition('.')[2]}" if isinstance(data, Made) else "data"
+
+
+SCALERS = tuple(
+    f"sklearn.preprocessing.{name}.{method}"
+    for name in ("StandardScaler", "MinMaxScaler", "RobustScaler", "MaxAbsScaler", "Normalizer")
+    for method in ("fit", "fit_transform")
+)
+SPLITS = ("sklearn.model_selection.train_test_split", "torch.utils.data.random_split")
+
+
+@rule(
+    "LTN809",
+    "scaled-before-split",
+    rows=("DAT09",),
+    status=Status.SUSPECTED,
+    default=False,
+    calls=(*SCALERS, *SPLITS),
+    condition="if what is split later was scaled with the others",
+)
+def scaled_before_split(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Data are scaled by statistics of all samples, and split afterwards.
+
+    What it does
+    ------------
+    Finds a scaler of scikit-learn that is fitted before the split in the same function.
+
+    Why is this bad
+    ---------------
+    Mean and range then know the validation and test samples: the scores are too good.
+
+    Example
+    -------
+        def setup(self, stage):
+            scaled = StandardScaler().fit_transform(self.table)
+            self.train_set, self.val_set = train_test_split(scaled, random_state=0)
+
+    Use instead
+    -----------
+        def setup(self, stage):
+            train, val = train_test_split(self.table, random_state=0)
+            scaler = StandardScaler().fit(train)
+            self.train_set, self.val_set = scaler.transform(train), scaler.transform(val)
+
+    When to ignore
+    --------------
+    Where the scaler sees training samples only, which reading cannot tell.
+
+    References
+    ----------
+    - https://scikit-learn.org/stable/common_pitfalls.html#data-leakage
+    """
+    for call in facts.calls_of(*SCALERS):
+        after = [one for one in facts.calls_of(*SPLITS) if _follows(one, call)]
+        before = [one for one in facts.calls_of(*SPLITS) if _follows(call, one)]
+        if after and not before:
+            yield self.finding(
+                call.location,
+                f"the statistics are those of all samples: they are split at line "
+                f"{after[0].location.line} only",
+                remedy="split first, fit on the training part, transform the others",
+            )
+
+
+def _follows(one: CallSite, other: CallSite) -> bool:
+    """Whether a call stands below another in the same function."""
+    same = (one.function, one.owner, one.location.path)
+    below = one.location.line > other.location.line
+    return below and same == (other.function, other.owner, other.location.path)

@@ -1,0 +1,139 @@
+"""In which order samples come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts.data import LoaderSite
+from pl_lint.facts.sites import ABSENT, ProjectFacts
+from pl_lint.facts.values import Known, Made, Unknown, must_be
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.data.sharing import feeds
+from pl_lint.rules.judging import in_tests
+from pl_lint.rules.registry import Rule, rule
+
+ORDERED = ("Iterable", "Stream", "Web", "Chain", "Pipe", "Shuffle", "Fake", "Random", "Dummy")
+"""Words in the names of data sets that bring an order of their own, or have none."""
+ONE = Known(1)
+DECIDES = ("shuffle", "sampler", "batch_sampler")
+STAGES = {"validate": "validation", "test": "test", "predict": "prediction"}
+
+
+@rule(
+    "LTN801",
+    "evaluation-shuffled",
+    rows=("DAT01",),
+    status=Status.SUSPECTED,
+    condition="if outputs are matched with the data, or not all of the data is used",
+)
+def evaluation_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Validation, test or prediction data are shuffled.
+
+    What it does
+    ------------
+    Finds `shuffle=True` in loaders that a validation, test or predict hook returns, or that a
+    script hands to `validate`, `test`, `predict` or as validation data to `fit`.
+
+    Why is this bad
+    ---------------
+    Predictions no longer stand in the order of the data, pictures that are logged show other
+    samples each epoch, and everything that is computed inside a batch moves from epoch to epoch.
+    Lightning warns in every run.
+
+    Example
+    -------
+        def val_dataloader(self):
+            return DataLoader(self.val_set, batch_size=32, shuffle=True)
+
+    Use instead
+    -----------
+        def val_dataloader(self):
+            return DataLoader(self.val_set, batch_size=32)
+
+    When to ignore
+    --------------
+    Where `limit_val_batches` is meant to see another part of the data each time.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/data/datamodule.html#val-dataloader
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/11856
+    """
+    for loader in facts.loaders:
+        shuffled = must_be(loader.argument("shuffle", 2), True)
+        counts = loader.stage in STAGES and not in_tests(loader.location)
+        if counts and shuffled and not feeds(facts, loader, "train"):
+            yield self.finding(
+                loader.location,
+                f"{STAGES[loader.stage]} data are shuffled: outputs no longer stand in the order "
+                "of the data set",
+                remedy="leave shuffle out",
+            )
+
+
+@rule(
+    "LTN802",
+    "training-not-shuffled",
+    rows=("DAT02",),
+    status=Status.SUSPECTED,
+    condition="if the data set does not come in a random order by itself",
+)
+def training_not_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """The training loader says nothing about order, so each epoch has the same batches.
+
+    What it does
+    ------------
+    Finds a training DataLoader without `shuffle`, `sampler` and `batch_sampler`. Streams, which
+    bring their own order, and loaders that say `shuffle=False` are left alone.
+
+    Why is this bad
+    ---------------
+    The default is `shuffle=False`. Data often lie sorted by class, patient or date: the network
+    then sees one class after the other, with the same batches in every epoch.
+
+    Example
+    -------
+        def train_dataloader(self):
+            return DataLoader(self.train_set, batch_size=32)
+
+    Use instead
+    -----------
+        def train_dataloader(self):
+            return DataLoader(self.train_set, batch_size=32, shuffle=True)
+
+    When to ignore
+    --------------
+    Where the order is meant, as with time series: say so with `shuffle=False`.
+
+    References
+    ----------
+    - https://pytorch.org/docs/stable/data.html#torch.utils.data.DataLoader
+    """
+    for loader in facts.loaders:
+        if loader.stage != "train" or _decided(loader) or in_tests(loader.location):
+            continue
+        if not _own_order(facts, loader) and not feeds(facts, loader, "validate"):
+            yield self.finding(
+                loader.location,
+                "the training data come in the same order in every epoch: shuffle is left out, "
+                "and False by default",
+                remedy="add shuffle=True, or shuffle=False where the order is meant",
+            )
+
+
+def _decided(loader: LoaderSite) -> bool:
+    """Whether the loader says anything about order, or gives its samples one by one: a graph, a
+    bag of instances, a stand-in."""
+    named = zip(DECIDES, (2, 3, 4), strict=True)
+    decided = any(loader.gives(name, position) for name, position in named)
+    alone = loader.gives("batch_size", 1) and loader.argument("batch_size", 1) in (ABSENT, ONE)
+    return decided or alone or not loader.complete
+
+
+def _own_order(facts: ProjectFacts, loader: LoaderSite) -> bool:
+    """Whether the data set is, or may be, a stream."""
+    data = loader.dataset
+    if isinstance(data, Made):
+        streams = {stream.name for stream in facts.streams}
+        return data.name in streams or any(word in data.name for word in ORDERED)
+    return isinstance(data, Unknown) and bool(facts.streams)

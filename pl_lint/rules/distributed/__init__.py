@@ -1,0 +1,1 @@
+"""What goes wrong only where several processes train together."""

@@ -1,0 +1,166 @@
+"""Data that one process prepares, or all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.values import Known, must_be
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.distributed.evidence import for_one_rank
+from pl_lint.rules.judging import single_device
+from pl_lint.rules.registry import Rule, rule
+
+KINDS = ("module", "datamodule")
+EVERYWHERE = frozenset(
+    [
+        *("setup", "configure_model", "on_fit_start", "on_train_start"),
+        *("train_dataloader", "val_dataloader", "test_dataloader", "predict_dataloader"),
+    ]
+)
+"""Hooks that every process runs."""
+LOADING = EVERYWHERE | {"__init__"}
+
+
+@rule(
+    "LTN502",
+    "state-in-prepare-data",
+    rows=("DDP02",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="if several processes train",
+)
+def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """prepare_data assigns state that other ranks lack.
+
+    What it does
+    ------------
+    Reading finds attributes that `prepare_data` assigns, that no hook of every process assigns as
+    well, and that are no constants. A project that calls `prepare_data` itself, and one whose
+    Trainers all use one device, are left alone. Running notes what is assigned on rank zero, who
+    reads it afterwards, and what the other ranks have in its place.
+
+    Why is this bad
+    ---------------
+    Lightning calls `prepare_data` in one process. The others raise AttributeError, or go on with a
+    default from `__init__`: they train on data that are not normalised, and nothing says so.
+
+    Example
+    -------
+        class Data(LightningDataModule):
+            def prepare_data(self):
+                self.mean = load().mean()
+
+    Use instead
+    -----------
+        class Data(LightningDataModule):
+            def prepare_data(self):
+                download()
+
+            def setup(self, stage):
+                self.mean = load().mean()
+
+    When to ignore
+    --------------
+    Where the code only ever runs in one process.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/data/datamodule.html#prepare-data
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/11220
+    """
+    if single_device(facts):
+        return
+    for owner in facts.classes:
+        if owner.kind in KINDS and _has_prepare(owner):
+            for site in _only_prepared(owner):
+                yield self.finding(
+                    site.location,
+                    f"self.{site.attribute} is assigned in prepare_data, which one process runs: "
+                    "the others never have it",
+                    remedy="assign it in setup, which every process runs",
+                    subject=owner.short_name,
+                )
+
+
+def _has_prepare(owner: ClassFacts) -> bool:
+    """Whether the class has a prepare_data that Lightning alone calls."""
+    return any(one.name == "prepare_data" and not one.called for one in owner.own_methods)
+
+
+def _only_prepared(owner: ClassFacts) -> Iterator[AssignmentSite]:
+    """The first assignment of each attribute that only ``prepare_data`` gives its value."""
+    seen = {one.attribute for one in owner.assignments if one.hook in EVERYWHERE}
+    for site in owner.assignments:
+        prepared = site.hook == "prepare_data" and not isinstance(site.value, Known)
+        if prepared and site.attribute not in seen:
+            seen.add(site.attribute)
+            yield site
+
+
+@rule(
+    "LTN503",
+    "data-written-by-every-rank",
+    rows=("DDP03",),
+    status=Status.SUSPECTED,
+    observers="both",
+    calls=("download=",),
+    condition="if several processes start on a machine that lacks the data",
+)
+def data_written_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Every rank downloads or writes the same file while data are set up.
+
+    What it does
+    ------------
+    Reading finds `download=True` in `__init__`, `setup` and the dataloader hooks. Where
+    `prepare_data` downloads the same, and where all Trainers use one device, it is silent.
+    Running notes files that more than one rank opens for writing in `setup` or a dataloader hook.
+    Those that are added to, or made after asking whether there is one, are suspected only.
+
+    Why is this bad
+    ---------------
+    The ranks write at the same time. One of them reads what another has written by half.
+
+    Example
+    -------
+        class Data(LightningDataModule):
+            def train_dataloader(self):
+                data = torchvision.datasets.MNIST(".", download=True)
+                return DataLoader(data, batch_size=32, shuffle=True)
+
+    Use instead
+    -----------
+        class Data(LightningDataModule):
+            def prepare_data(self):
+                torchvision.datasets.MNIST(".", download=True)
+
+            def train_dataloader(self):
+                data = torchvision.datasets.MNIST(".")
+                return DataLoader(data, batch_size=32, shuffle=True)
+
+    When to ignore
+    --------------
+    Where the data always are there before.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/data/datamodule.html#prepare-data
+    """
+    if single_device(facts):
+        return
+    for owner in facts.classes:
+        calls = facts.calls_in(owner, "download=") if owner.kind in KINDS else ()
+        prepared = {one.name for one in calls if one.hook == "prepare_data"}
+        for call in calls:
+            if _downloads(call) and call.hook in LOADING and call.name not in prepared:
+                yield self.finding(
+                    call.location,
+                    f"every process downloads this in {call.hook}: one may read what another has "
+                    "written by half",
+                    remedy="download in prepare_data, which one process runs",
+                    subject=owner.short_name,
+                )
+
+
+def _downloads(call: CallSite) -> bool:
+    return must_be(call.argument("download"), True) and not for_one_rank(call.guards)

@@ -1,0 +1,176 @@
+"""Streams that every process, or every worker, reads as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts.data import LoaderSite, StreamSite
+from pl_lint.facts.sites import ProjectFacts
+from pl_lint.facts.values import Known, Made
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.judging import single_device
+from pl_lint.rules.registry import Rule, rule
+
+SHARES = (
+    *("rank", "world_size", "num_replicas", "shard", "split_by_node", "nodesplitter"),
+    *("process_index", "num_processes", "is_dist_avail"),
+)
+WORKERS = ("get_worker_info", "worker_info", "worker_id", "split_by_worker", "shard", "num_workers")
+BY_CHANCE = ("random", "rand", "randint", "sample", "choice", "shuffle", "buffer", "env", "rng")
+"""Words of a stream that is drawn: where each process has a seed of its own, nothing is read
+twice."""
+
+
+@rule(
+    "LTN506",
+    "stream-read-by-every-rank",
+    rows=("DDP06",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="if several processes read the stream",
+)
+def stream_read_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """An IterableDataset yields the same samples on every rank.
+
+    What it does
+    ------------
+    Reading finds an IterableDataset of the project that a loader of a Lightning class or Trainer
+    reads and whose code speaks of no rank, shard or world size. Running reads the stream on two
+    ranks and compares its samples by their content.
+
+    Why is this bad
+    ---------------
+    Lightning puts a DistributedSampler before data sets with indices only. Every rank trains on all
+    samples: an epoch is as long as on one device, and the effective data are repeated.
+
+    Example
+    -------
+        class Lines(IterableDataset):
+            def __iter__(self):
+                yield from self.samples
+
+        class Data(LightningDataModule):
+            def train_dataloader(self):
+                return DataLoader(Lines(), batch_size=32)
+
+    Use instead
+    -----------
+        class Lines(IterableDataset):
+            def __iter__(self):
+                rank, ranks = dist.get_rank(), dist.get_world_size()
+                worker = torch.utils.data.get_worker_info()
+                index, workers = (worker.id, worker.num_workers) if worker else (0, 1)
+                first, step = rank * workers + index, ranks * workers
+                return itertools.islice(self.samples, first, None, step)
+
+        class Data(LightningDataModule):
+            def train_dataloader(self):
+                return DataLoader(Lines(), batch_size=32)
+
+    When to ignore
+    --------------
+    Where one process reads it, or what it reads is shared out before.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/15734
+    """
+    if single_device(facts):
+        return
+    for stream, loader in _read(facts):
+        if not _speaks_of(stream, SHARES) and not _by_chance(stream):
+            name = stream.name.rpartition(".")[2]
+            yield self.finding(
+                stream.location,
+                f"every process reads all of {name}: nothing in it asks for the rank, and "
+                f"Lightning shares out no streams (loader in line {loader.location.line})",
+                remedy="yield every n-th sample, by rank and worker",
+                subject=name,
+            )
+
+
+@rule(
+    "LTN507",
+    "stream-read-by-every-worker",
+    rows=("DDP07",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="unless the workers are told apart where the loader is made",
+)
+def stream_read_by_every_worker(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """An IterableDataset yields the same samples in every worker of its loader.
+
+    What it does
+    ------------
+    Reading finds a loader with several workers over an IterableDataset of the project whose code
+    never asks for the worker. Running reads the stream as each of two workers, where the loader
+    has several, and compares.
+
+    Why is this bad
+    ---------------
+    With `num_workers=4` an epoch holds each sample four times.
+
+    Example
+    -------
+        class Lines(IterableDataset):
+            def __iter__(self):
+                yield from self.samples
+
+        class Data(LightningDataModule):
+            def train_dataloader(self):
+                return DataLoader(Lines(), batch_size=32, num_workers=4)
+
+    Use instead
+    -----------
+        class Lines(IterableDataset):
+            def __iter__(self):
+                worker = torch.utils.data.get_worker_info()
+                first, step = (worker.id, worker.num_workers) if worker else (0, 1)
+                return itertools.islice(self.samples, first, None, step)
+
+        class Data(LightningDataModule):
+            def train_dataloader(self):
+                return DataLoader(Lines(), batch_size=32, num_workers=4)
+
+    When to ignore
+    --------------
+    Where a `worker_init_fn` gives each worker its part.
+
+    References
+    ----------
+    - https://pytorch.org/docs/stable/data.html#torch.utils.data.IterableDataset
+    """
+    for stream, loader in _read(facts):
+        apart = _speaks_of(stream, WORKERS) or loader.gives("worker_init_fn", 9)
+        if _workers(loader) > 1 and not apart and not _by_chance(stream):
+            name = stream.name.rpartition(".")[2]
+            yield self.finding(
+                loader.location,
+                f"each of {_workers(loader)} workers reads all of {name}: an epoch holds every "
+                "sample that often",
+                remedy="yield every n-th sample, by torch.utils.data.get_worker_info()",
+                subject=name,
+            )
+
+
+def _read(facts: ProjectFacts) -> Iterator[tuple[StreamSite, LoaderSite]]:
+    """Each stream with the loaders that read it."""
+    for loader in facts.loaders:
+        data = loader.dataset
+        for stream in facts.streams if isinstance(data, Made) else ():
+            if stream.name == data.name and stream.loops:  # type: ignore[union-attr]
+                yield stream, loader
+
+
+def _speaks_of(stream: StreamSite, words: tuple[str, ...]) -> bool:
+    return any(word in said.lower() for said in stream.words for word in words)
+
+
+def _by_chance(stream: StreamSite) -> bool:
+    return any(part in BY_CHANCE for word in stream.words for part in word.lower().split("_"))
+
+
+def _workers(loader: LoaderSite) -> int:
+    given = loader.argument("num_workers", 5)
+    count = given.value if isinstance(given, Known) else None
+    return count if isinstance(count, int) else 0
