@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-
 from pl_lint.facts import torchmetrics
 from pl_lint.facts.lightning import LATEST, Version
 from pl_lint.facts.origins import FunctionCall, Pairs
@@ -66,12 +64,6 @@ def in_tests(location: Location) -> bool:
     """Whether a place is in a file of tests, where odd settings are the point."""
     parts = location.path.replace("\\", "/").split("/")
     return any(part.startswith("test") or part == "conftest.py" for part in parts)
-
-
-def in_tests(location: Location) -> bool:
-    """Whether a place lies among tests, which train nothing that anyone uses."""
-    *folders, name = PurePath(location.path).parts
-    return name.startswith("test_") or name == "conftest.py" or "tests" in folders
 
 
 def single_device(facts: ProjectFacts) -> bool:
