@@ -62,8 +62,9 @@ def uses_cli(facts: ProjectFacts) -> bool:
 
 def in_tests(location: Location) -> bool:
     """Whether a place is in a file of tests, where odd settings are the point."""
-    parts = location.path.replace("\\", "/").split("/")
-    return any(part.startswith("test") or part == "conftest.py" for part in parts)
+    *folders, name = location.path.replace("\\", "/").split("/")
+    file_of_tests = name.startswith("test_") or name.endswith("_test.py") or name == "conftest.py"
+    return file_of_tests or not {"test", "tests", "testing"}.isdisjoint(folders)
 
 
 def single_device(facts: ProjectFacts) -> bool:
