@@ -46,9 +46,9 @@ def checkpoint(runs: Runs) -> Result:
     When it cannot say:
     A module that is not reproducible cannot be compared with itself: see `reproducible`. A key that
     no metric object logs has a direction by its name only: a suspicion. A key that the code logs at
-    a line that two short epochs never came to may be logged later. Data that cannot be cut are not
-    interrupted inside an epoch. Whether a module that a script tests as it was built (LTN318) has
-    trained weights from elsewhere, no short run can tell.
+    a line that two short epochs never came to may be logged later. Data that cannot be cut, and
+    those of several training loaders, are not interrupted inside an epoch. Whether a module that a
+    script tests as it was built (LTN318) has trained weights from elsewhere, no short run can tell.
     """
     case, gathering = runs.case(), Gathering()
     if "train" not in case.stages:

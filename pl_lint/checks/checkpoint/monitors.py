@@ -147,7 +147,11 @@ def _kept_evidence(key: str, higher: bool, keeper: PlantedKeeper) -> tuple[Evide
         return ()
     true = max(_scores(keeper)) if higher else min(_scores(keeper))
     how = "offered " + ", ".join(shown(score) for score in _scores(keeper))
-    return (Evidence(key, best, true, tolerance(true), _PLANTED, how, because=FLOAT32),)
+    return _of_planted(key, best, true, how)
+
+
+def _of_planted(key: str, logged: float, true: float, how: str) -> tuple[Evidence, ...]:
+    return (Evidence(key, logged, true, tolerance(true), _PLANTED, how, because=FLOAT32),)
 
 
 def _scores(keeper: PlantedKeeper) -> list[float]:
@@ -262,9 +266,10 @@ def _not_the_best(keeper: PlantedKeeper, case: CaseFacts) -> Iterator[Finding]:
             f"there too: the file holds weights that score {shown(best.true)}, not "
             f"{shown(best.score)}"
         )
-        yield found(
-            case, "checkpoint", text, "give each a filename of its own", keeper.watcher.location
-        )
+        how = f"what {best.path} is said to score, and what the weights in it score"
+        evidence = _of_planted(str(keeper.watcher.key), best.score, best.true, how)
+        remedy, place = "give each a filename of its own", keeper.watcher.location
+        yield found(case, "checkpoint", text, remedy, place, evidence)
 
 
 def _other_than_best(record: PlantedRecord, case: CaseFacts) -> Iterator[Finding]:
@@ -278,9 +283,10 @@ def _other_than_best(record: PlantedRecord, case: CaseFacts) -> Iterator[Finding
             f'test(ckpt_path="best") loads weights that score {shown(record.restored)}, and the '
             f"best of {first.watcher.name} score {shown(first.best.true)}"
         )
-        yield found(
-            case, "checkpoint", text, "load best_model_path by its name", first.watcher.location
-        )
+        how = "the weights that are tested, and the best of those saved"
+        evidence = _of_planted(first.watcher.key, record.restored, first.best.true, how)
+        remedy, place = "load best_model_path by its name", first.watcher.location
+        yield found(case, "checkpoint", text, remedy, place, evidence)
 
 
 def _file_names(
