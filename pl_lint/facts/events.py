@@ -188,8 +188,10 @@ class SchedulerState:
     it does, and ``by_name`` that only the name of a hyper-parameter says it.
     ``interval`` is empty for one that ``configure_optimizers`` returned under a key that Lightning
     does not know. ``alone`` is the learning rate at the start, at its highest and at the end when
-    the scheduler is stepped over its whole horizon. ``mentioned`` are the user's methods that could
-    step it by hand.
+    the scheduler is stepped over its whole horizon, ``own`` the same over the case's own training,
+    in which it is stepped ``planned`` times, as far as the case says so; ``turns`` is how often the
+    rate then rises again after it fell. ``mentioned`` are the user's methods that could step it by
+    hand.
     """
 
     name: str
@@ -203,6 +205,9 @@ class SchedulerState:
     by_name: bool = False
     dropped_keys: tuple[str, ...] = ()
     alone: tuple[float, ...] = ()
+    planned: int | None = None
+    own: tuple[float, ...] = ()
+    turns: int = 0
     mentioned: tuple[str, ...] = ()
 
 

@@ -15,6 +15,10 @@ from pl_lint.facts.training import Overfitting
 from pl_lint.findings import Evidence, Finding, Location, Status
 
 UNITS = {"steps": "optimizer steps", "epochs": "epochs"}
+RESTARTING = ("CosineAnnealingWarmRestarts",)
+STILL = 0.01
+"""A rate that moves by less than this share of itself over a whole training has no schedule."""
+COUNTED = "two counts: nothing is rounded"
 STEPPED_EACH = {"step": "steps", "epoch": "epochs"}
 
 
@@ -47,7 +51,9 @@ def schedule(runs: Runs) -> Result:
 
     When it cannot say:
     A constant horizon about which the code says nothing is not decided. A scheduler without a
-    horizon, such as StepLR, cannot fail.
+    horizon, such as StepLR, cannot fail. Where the case says how long its own training is, the
+    schedule is stepped alone that often: one whose rate falls and rises again, or hardly moves, is
+    suspected.
     """
     if "train" not in runs.case().stages:
         return Gathering().result("the module has no training")
@@ -121,6 +127,7 @@ def _judge_horizon(
     steps, epochs = record.estimated_steps, record.epochs_planned
     if state.horizon is None:
         into.untriggered.append(f"{state.name} has no horizon")
+        _look_at_own_training(state, case, into)
     elif steps is None or steps <= epochs:
         into.undecided.append(f"{state.name}: the fit had no more steps than epochs")
     elif not counts or not horizons.stepped:
@@ -145,11 +152,37 @@ def _judge_constant(
             f"epochs; it was stepped {state.stepped} times in {record.estimated_steps:g} steps and "
             f"{record.epochs_planned} epochs"
         )
+        _look_at_own_training(state, case, into)
     elif state.unit == counted:
         into.passed += 1
         _clear(state, case, into)
     else:
         into.findings.append(_wrong_unit(state, horizons.index, state.unit, record, case))
+
+
+def _look_at_own_training(state: SchedulerState, case: CaseFacts, into: Gathering) -> None:
+    """What the schedule does over as many epochs as the case's own Trainer has. That nobody says
+    what its horizon counts leaves it suspected."""
+    if not state.own:
+        return
+    first, highest, last = state.own
+    how_often = f"{state.planned} times in the case's own training"
+    if state.turns and state.horizon is not None and state.name not in RESTARTING:
+        text = (
+            f"{state.name} is made for {state.horizon} steps and stepped {how_often}: the rate "
+            f"falls to its end and rises again, {state.turns} times"
+        )
+    elif not state.turns and highest - min(first, last) < STILL * highest:
+        text = (
+            f"{state.name} is stepped {how_often}, and the rate hardly moves: from {shown(first)} "
+            f"to {shown(last)}"
+        )
+    else:
+        return
+    remedy = "say what it counts: make its length of max_epochs, or of the estimated steps"
+    finding = _found("LTN710", text, remedy, state, case, script="")
+    condition = "if it is not meant to"
+    into.findings.append(replace(finding, status=Status.SUSPECTED, condition=condition))
 
 
 # --- findings -------------------------------------------------------------------------------------
@@ -246,6 +279,7 @@ def _clear(state: SchedulerState, case: CaseFacts, into: Gathering) -> None:
         tolerance=0.0,
         world="1 process, CPU, fp32",
         how="the schedule's horizon against the number of times that Lightning steps it",
+        because=COUNTED,
     )
     into.clear(("LTN710",), _place(state, case), evidence, case.module)
 

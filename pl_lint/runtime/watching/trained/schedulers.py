@@ -3,18 +3,15 @@ takes."""
 
 from __future__ import annotations
 
-import copy
 import functools
 import inspect
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 from weakref import WeakKeyDictionary
 
-import torch
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from pl_lint.facts.events import SchedulerState
@@ -22,15 +19,17 @@ from pl_lint.findings import Location
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.watching.callsite import caller
 from pl_lint.runtime.watching.trained.methods import mentioning
+from pl_lint.runtime.watching.trained.traces import Twin, turns, twin_of
 
 # Where schedulers keep the number of steps after which they are done (torch.optim.lr_scheduler).
 _HORIZONS = ("total_steps", "T_max", "total_iters", "T_0")
+# Where those of other libraries and of users do. They count what they are stepped after, whatever
+# they are called: LightningBolts and lightly say max_epochs.
+_OWN_HORIZONS = ("num_training_steps", "max_steps", "max_iters", "max_epochs", "num_epochs")
 # Where the closures of LambdaLR schedules keep it (transformers.optimization).
 _CLOSURE_HORIZONS = ("num_training_steps", "total_steps", "max_steps", "t_total")
 # What Lightning reads of the dict that configure_optimizers returns (core/optimizer.py).
 _KNOWN_KEYS = ("optimizer", "lr_scheduler", "monitor")
-_SIMULATED = 5000
-"""Longer schedules are not simulated."""
 _LEAST_BATCHES = 8
 """So many batches in the user's own epoch tell a number of steps from one of epochs."""
 
@@ -56,6 +55,12 @@ class OwnPlan:
             return None
         return epochs * -(-self.batches // self.accumulated)
 
+    def calls(self, interval: str) -> int | None:
+        """How often the user's own training steps a scheduler."""
+        if self.epochs is None or interval not in ("step", "epoch"):
+            return None
+        return self.steps(self.epochs) if interval == "step" else self.epochs
+
 
 @dataclass
 class ScheduleDiary:
@@ -69,7 +74,7 @@ class ScheduleDiary:
     returned: list[LRScheduler] = field(default_factory=list)
     dropped_keys: tuple[str, ...] = ()
     calls: dict[int, int] = field(default_factory=dict)
-    alone: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    alone: dict[int, Twin | None] = field(default_factory=dict)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -130,7 +135,7 @@ class ScheduleDiary:
         if not lists and "optimizer" in keys:
             self.dropped_keys = tuple(str(key) for key in keys if key not in _KNOWN_KEYS)
         for scheduler in self.returned:
-            self.alone[id(scheduler)] = _simulated(scheduler)
+            self.alone[id(scheduler)] = twin_of(scheduler)
 
     # --- what came of it --------------------------------------------------------------------------
 
@@ -152,6 +157,8 @@ class ScheduleDiary:
     def _state(self, scheduler: Any, interval: str) -> SchedulerState:
         horizon = horizon_of(scheduler)
         unit, because, by_name = self._unit(scheduler, horizon)
+        planned = self.plan.calls(interval)
+        own = self._rates(scheduler, planned)
         return SchedulerState(
             name=type(scheduler).__name__,
             horizon=horizon,
@@ -163,9 +170,16 @@ class ScheduleDiary:
             because=because,
             by_name=by_name,
             dropped_keys=self.dropped_keys,
-            alone=self.alone.get(id(scheduler), ()),
+            alone=_shape(self._rates(scheduler, horizon)),
+            planned=planned,
+            own=_shape(own),
+            turns=turns(own),
             mentioned=tuple(sorted(self._steppers())),
         )
+
+    def _rates(self, scheduler: Any, steps: int | None) -> Sequence[float]:
+        twin = self.alone.get(id(scheduler))
+        return twin.rates(steps) if twin is not None and steps else ()
 
     def _steppers(self) -> Iterator[str]:
         """The user's methods that could step a scheduler by hand."""
@@ -191,7 +205,7 @@ class ScheduleDiary:
             return "epochs", f"the Trainer's max_epochs is {horizon}", False
         if named and all(map(_epochs, named)):
             return "epochs", f"{min(named)} is {horizon}", True
-        if named and all("step" in name for name in named):
+        if named and all("step" in name or "iter" in name for name in named):
             return "steps", f"{min(named)} is {horizon}", True
         return "", "", False
 
@@ -221,38 +235,15 @@ def _schedulers_in(value: Any) -> Iterator[LRScheduler]:
         yield from _schedulers_in(value.scheduler)
 
 
-def _simulated(scheduler: LRScheduler) -> tuple[float, ...]:
-    """The learning rate at the start, at its highest and at the end of the whole schedule, of a
-    copy that steps an optimizer of nothing."""
-    horizon = horizon_of(scheduler)
-    holds_modules = any(isinstance(value, torch.nn.Module) for value in vars(scheduler).values())
-    if horizon is None or not 0 < horizon <= _SIMULATED or holds_modules:
-        return ()
-    real = scheduler.optimizer
-    groups = [{**group, "params": [torch.zeros(1)]} for group in real.param_groups]
-    nothing = torch.optim.SGD(groups, lr=0.0, momentum=0.0)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it is stepped without its optimizer
-            twin = copy.deepcopy(scheduler, {id(real): nothing})
-            rates = [_rate(nothing), *(_next_rate(twin, nothing) for _ in range(horizon - 1))]
-    except Exception:  # a schedule of the user's own may need more than its optimizer
-        return ()
-    return (rates[0], max(rates), rates[-1])
-
-
-def _next_rate(scheduler: LRScheduler, optimizer: torch.optim.Optimizer) -> float:
-    scheduler.step()
-    return _rate(optimizer)
-
-
-def _rate(optimizer: torch.optim.Optimizer) -> float:
-    return float(optimizer.param_groups[0]["lr"])
+def _shape(rates: Sequence[float]) -> tuple[float, ...]:
+    """The first, the highest and the last."""
+    return (rates[0], max(rates), rates[-1]) if rates else ()
 
 
 def horizon_of(scheduler: Any) -> int | None:
     """The number of ``step()`` calls the schedule is made for, where it says so."""
-    for name in _HORIZONS:
+    is_torchs = type(scheduler).__module__.startswith("torch.")
+    for name in _HORIZONS if is_torchs else (*_HORIZONS, *_OWN_HORIZONS):
         value = getattr(scheduler, name, None)
         if isinstance(value, (int, float)):
             return int(value)
