@@ -204,7 +204,20 @@ def _wrong_unit(
     )
     text += _trace(state, record)
     script = steps(case.building, text, index, state.name, state.horizon or 0)
-    return _found("LTN710", text, remedy, state, case, script)
+    finding = _found("LTN710", text, remedy, state, case, script)
+    return finding.judged(finding.status, _counts(state, state.stepped))
+
+
+def _counts(state: SchedulerState, stepped: float) -> Evidence:
+    return Evidence(
+        key=f"horizon of {state.name}",
+        logged=stepped,
+        true=float(state.horizon or 0),
+        tolerance=0.0,
+        world="1 process, CPU, fp32",
+        how="the number of times that it is stepped against the schedule's horizon",
+        because=COUNTED,
+    )
 
 
 def _trace(state: SchedulerState, record: FitRecord) -> str:
@@ -271,16 +284,7 @@ def _stepped_twice(horizons: _Horizons, case: CaseFacts) -> Finding:
 
 
 def _clear(state: SchedulerState, case: CaseFacts, into: Gathering) -> None:
-    horizon = float(state.horizon or 0)
-    evidence = Evidence(
-        key=f"horizon of {state.name}",
-        logged=horizon,
-        true=horizon,
-        tolerance=0.0,
-        world="1 process, CPU, fp32",
-        how="the schedule's horizon against the number of times that Lightning steps it",
-        because=COUNTED,
-    )
+    evidence = _counts(state, float(state.horizon or 0))
     into.clear(("LTN710",), _place(state, case), evidence, case.module)
 
 

@@ -81,7 +81,16 @@ def _uphill(view: View) -> Finding:
     )
     place = Location(view.case.path, view.case.line)
     remedy = "minimise the loss: maximize=False"
-    return view.found("training", text, place, remedy, script=script.losses())
+    evidence = Evidence(
+        key="loss of one batch",
+        logged=losses[-1],
+        true=losses[0],
+        tolerance=0.0,
+        world="1 process, CPU, fp32",
+        how=f"one batch, {len(losses)} steps; the truth is below the first loss",
+        because="that the optimizer went up the gradient was measured, not taken from the loss",
+    )
+    return view.found("training", text, place, remedy, script=script.losses(), evidence=evidence)
 
 
 # --- samples --------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ def _called(each: HookLike) -> Evidence:
         tolerance=0.0,
         world="1 process, CPU, fp32",
         how="one batch of every stage, every call counted",
+        because="a count of calls: nothing is rounded",
     )
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pl_lint.checks.registry import Gathering
-from pl_lint.checks.training.view import View, blocks, in_words
+from pl_lint.checks.training.view import View, blocks, counted, in_words
 from pl_lint.facts.training import Overlap, Tainted
-from pl_lint.findings import Evidence, Location, Status
+from pl_lint.findings import Location, Status
 
 OFTEN = 2
 """Batches; where optimizers take turns, both may have one at the change."""
 MOST = 0.75
 """A share of the steps that no accident explains, such as the last batch before a change."""
-COUNTED = "a count of steps: nothing is rounded"
 
 
 def judge_sharing(view: View, into: Gathering) -> None:
@@ -40,9 +39,18 @@ def _judge_overlap(view: View, overlap: Overlap, into: Gathering) -> None:
     # With only a part in common both may be meant: an encoder that learns two things in turn.
     status = Status.PROVED if overlap.whole else Status.SUSPECTED
     condition = "" if overlap.whole else "if the two are not meant to take turns at it"
-    finding = view.found("training", text, view.configured, remedy, status, condition)
-    evidence = _counted("batches in which two optimizers moved it", overlap.batches)
-    into.findings.append(finding.judged(status, evidence))
+    evidence = counted("batches in which two optimizers moved it", overlap.batches, 0)
+    into.findings.append(
+        view.found(
+            "training",
+            text,
+            view.configured,
+            remedy,
+            status,
+            condition,
+            evidence=evidence,
+        )
+    )
 
 
 def _judge_tainted(view: View, tainted: Tainted, into: Gathering) -> None:
@@ -61,21 +69,8 @@ def _judge_tainted(view: View, tainted: Tainted, into: Gathering) -> None:
         "or toggle_optimizer() around each"
     )
     place = view.trained.step_place or Location(view.case.path, view.case.line)
-    finding = view.found("LTN707", text, place, remedy)
-    evidence = _counted("steps with gradients of another loss", tainted.steps)
-    into.findings.append(finding.judged(finding.status, evidence))
-
-
-def _counted(key: str, number: int) -> Evidence:
-    return Evidence(
-        key=key,
-        logged=float(number),
-        true=0.0,
-        tolerance=0.0,
-        world="1 process, CPU, fp32",
-        how="a fit of two epochs, every backward pass and every step seen",
-        because=COUNTED,
-    )
+    evidence = counted("steps with gradients of another loss", tainted.steps, 0)
+    into.findings.append(view.found("LTN707", text, place, remedy, evidence=evidence))
 
 
 def _blocks_in_words(view: View, names: tuple[str, ...]) -> str:

@@ -10,10 +10,11 @@ from pl_lint.checks.training.script import Script
 from pl_lint.facts.events import CaseFacts
 from pl_lint.facts.records import FitRecord, TrainingRecord
 from pl_lint.facts.training import TrainingStory
-from pl_lint.findings import Finding, Location, Status
+from pl_lint.findings import Evidence, Finding, Location, Status
 
 NAMED = 3
 """Submodules that are named of one optimizer."""
+WATCHED = "a fit of two epochs, every backward pass, step and batch seen"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class View:
         status: Status = Status.PROVED,
         condition: str = "",
         script: Script | None = None,
+        evidence: Evidence | None = None,
     ) -> Finding:
         building = self.case.building
         return found(
@@ -71,10 +73,24 @@ class View:
             message,
             remedy,
             location,
+            (evidence,) if evidence else (),
             status=status,
             condition=condition,
             script=script(building, message) if script and building else "",
         )
+
+
+def counted(key: str, seen: int, true: int, how: str = WATCHED) -> Evidence:
+    """Two counts, which need no tolerance."""
+    return Evidence(
+        key=key,
+        logged=float(seen),
+        true=float(true),
+        tolerance=0.0,
+        world="1 process, CPU, fp32",
+        how=how,
+        because="two counts: nothing is rounded",
+    )
 
 
 def blocks(bad: Iterable[str], known: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
