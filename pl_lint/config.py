@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import Applicability
 
 EVERYTHING = "ALL"
 TABLE = "pl-lint"
@@ -28,6 +29,9 @@ class Selectable(Protocol):
 
     @property
     def default(self) -> bool: ...
+
+    @property
+    def preview(self) -> bool: ...
 
 
 @dataclass(eq=False)
@@ -46,8 +50,9 @@ class ConfigError(Exception):
 class Config:
     """The settings of one run.
 
-    ``root`` is the folder that ``exclude`` patterns are relative to: where the configuration file
-    lies, or the working directory. An empty ``select`` stands for the rules that are on by default.
+    ``root`` is the folder that patterns are relative to: where the configuration file lies, or the
+    working directory. An empty ``select`` stands for the rules that are on by default.
+    ``per_file_ignores`` are patterns, each with the codes that are ignored where it matches.
     """
 
     root: Path = field(default_factory=Path.cwd)
@@ -55,6 +60,9 @@ class Config:
     extend_select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    preview: bool = False
+    unsafe_fixes: bool = False
     lightning_version: str | None = None
     fail_on: Status = Status.CERTAIN
 
@@ -62,12 +70,29 @@ class Config:
         """Whether a rule is on. The longest selector that matches decides, a tie switches it off.
 
         So ``select = ["ALL"]``, ``ignore = ["LTN1"]``, ``extend-select = ["LTN101"]`` is
-        everything but logging, and LTN101.
+        everything but logging, and LTN101. Rules in preview are off without ``preview``.
         """
+        if rule.preview and not self.preview:
+            return False
         on = _strength(self.select + self.extend_select, rule.code)
         if not self.select and rule.default:
             on = max(on, 0)
         return on > _strength(self.ignore, rule.code)
+
+    def hides(self, finding: Finding) -> bool:
+        """Whether the finding's file is one where its code is ignored."""
+        ignored = _ignored_in(self, finding.location.path)
+        return any(matches(selector, finding.code) for selector in ignored)
+
+    def may_fix(self, finding: Finding) -> bool:
+        """Whether ``--fix`` would mend it as the settings are."""
+        return finding.fix is not None and finding.fix.applicability in self.fixes
+
+    @property
+    def fixes(self) -> frozenset[Applicability]:
+        """Which fixes are made without being looked at."""
+        unsafe = {Applicability.UNSAFE} if self.unsafe_fixes else set()
+        return frozenset({Applicability.SAFE, *unsafe})
 
     def counts(self, finding: Finding) -> bool:
         """Whether a finding of the reader makes ``pl-lint`` fail."""
@@ -75,6 +100,21 @@ class Config:
         return finding.counts_for_reader or (
             suspected_counts and finding.status is Status.SUSPECTED
         )
+
+
+def _ignored_in(config: Config, path: str) -> tuple[str, ...]:
+    """The selectors that are ignored in a file."""
+    if not config.per_file_ignores:
+        return ()
+    from pathspec import GitIgnoreSpec
+
+    relative = os.path.relpath(os.path.abspath(path), config.root).replace(os.sep, "/")
+    return tuple(
+        selector
+        for pattern, selectors in config.per_file_ignores
+        if GitIgnoreSpec.from_lines([pattern]).match_file(relative)
+        for selector in selectors
+    )
 
 
 def _strength(selectors: Iterable[str], code: str) -> int:
@@ -120,6 +160,20 @@ class _Reader:
             self._check_pattern(key, text)
         return texts
 
+    def codes_by_pattern(self, key: str, value: object) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """A table of patterns, each with a list of codes."""
+        if not isinstance(value, Mapping):
+            remedy = '"tests/**" = ["LTN106"]'
+            raise self.error(key, f"must be a table, not {value!r}", f"write {remedy}")
+        for pattern in value:
+            self._check_pattern(key, pattern)
+        return tuple((pattern, self.codes(key, codes)) for pattern, codes in value.items())
+
+    def boolean(self, key: str, value: object) -> bool:
+        if isinstance(value, bool):
+            return value
+        raise self.error(key, f"must be true or false, not {value!r}", "write true")
+
     def _check_pattern(self, key: str, text: str) -> None:
         from pathspec import GitIgnoreSpec
 
@@ -159,6 +213,9 @@ KEYS: Mapping[str, str] = {
     "extend-select": "codes",
     "ignore": "codes",
     "exclude": "patterns",
+    "per-file-ignores": "codes_by_pattern",
+    "preview": "boolean",
+    "unsafe-fixes": "boolean",
     "lightning-version": "version",
     "fail-on": "status",
 }

@@ -30,7 +30,8 @@ BELOW: dict[str, set[str]] = {
     "docs": GROUND | {"config", "static", "rules", "checks", "join"},
     "judging": GROUND | {"runtime", "checks", "join"},
     "library": GROUND | {"config", "static", "runtime", "checks", "join", "judging", "report"},
-    "cli": GROUND | {"config", "static", "rules", "report", "docs"},
+    "baseline": GROUND | {"config"},
+    "cli": GROUND | {"config", "static", "rules", "report", "docs", "baseline", "cli"},
     "plugin": set(GROUND)
     | {
         "config",

@@ -19,7 +19,9 @@ class Result:
     """One run of the reader.
 
     ``files`` were looked at, in ``relevant`` of them Lightning code was found. ``names`` gives each
-    code the name of its rule, ``decided_by_runs`` are the codes that a run proves or refutes.
+    code the name of its rule, ``summaries`` its first line; ``decided_by_runs`` are the codes that
+    a run proves or refutes. ``fixed`` were mended in this run, ``known`` is the number of findings
+    that stand in the baseline and are not told again.
     """
 
     findings: tuple[Finding, ...]
@@ -28,7 +30,10 @@ class Result:
     relevant: int
     config: Config
     names: Mapping[str, str] = field(default_factory=dict)
+    summaries: Mapping[str, str] = field(default_factory=dict)
     decided_by_runs: frozenset[str] = frozenset()
+    fixed: tuple[Finding, ...] = ()
+    known: int = 0
 
     @property
     def failing(self) -> tuple[Finding, ...]:

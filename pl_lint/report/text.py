@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pl_lint.findings import Evidence, Finding, Location, Status
+from pl_lint.fixes import Applicability
 from pl_lint.report.excerpt import excerpt, visible
 from pl_lint.report.numbers import comparison
 from pl_lint.report.result import Result
@@ -44,7 +45,7 @@ def render(result: Result, lines: Lines, palette: Palette = PLAIN) -> Iterator[s
     for finding in result.findings:
         decider = RUNNING if finding.code in result.decided_by_runs else LOOKING
         yield render_finding(finding, lines, palette, decider)
-    yield palette.paint(palette.strong, _summary(result))
+    yield palette.paint(palette.strong, summary(result))
 
 
 def render_finding(
@@ -103,6 +104,8 @@ def _details(finding: Finding, decider: str) -> Iterator[str]:
         yield from _measured(evidence)
     if finding.remedy:
         yield f"  remedy: {_indented(finding.remedy)}"
+    if finding.fix:
+        yield f"  fix ({finding.fix.applicability.value}): {finding.fix.title}"
 
 
 def _measured(evidence: Evidence) -> Iterator[str]:
@@ -117,7 +120,30 @@ def _indented(text: str) -> str:
     return "\n    ".join(visible(line) for line in text.split("\n"))
 
 
-def _summary(result: Result) -> str:
+def summary(result: Result) -> str:
+    """What there is altogether, in one line or a few."""
+    return "\n".join([_counts(result), *_about_fixes(result)])
+
+
+def _about_fixes(result: Result) -> Iterator[str]:
+    if result.fixed:
+        yield f"{_count(len(result.fixed), 'finding')} fixed"
+    if result.known:
+        yield f"{_count(result.known, 'finding')} of the baseline not told again"
+    safe = sum(_applies(finding, Applicability.SAFE) for finding in result.findings)
+    unsafe = sum(_applies(finding, Applicability.UNSAFE) for finding in result.findings)
+    if safe:
+        yield f"{safe} can be fixed with --fix"
+    if unsafe:
+        more = "more " if safe else ""
+        yield f"{unsafe} {more}with --fix --unsafe-fixes; look at them before: --diff"
+
+
+def _applies(finding: Finding, applicability: Applicability) -> bool:
+    return finding.fix is not None and finding.fix.applicability is applicability
+
+
+def _counts(result: Result) -> str:
     read = _count(result.files, "file")
     parts = [_count(len(result.failing), "finding")]
     if result.notes:

@@ -31,7 +31,8 @@ class Rule:
     where a run can prove or refute it. ``condition`` says when a suspected finding is a mistake.
     ``calls`` names the calls that it looks at (``CallSite``): ``torch.utils.data.DataLoader``,
     ``self.manual_backward``, ``.backward`` of anything. No other calls are kept. ``subject``: a
-    rule about comments is asked last, when it is known what they hide.
+    rule about comments is asked last, when it is known what they hide. ``preview``: its precision
+    on public code is not known yet, so that it is off unless previews are asked for.
     """
 
     code: str
@@ -43,6 +44,7 @@ class Rule:
     condition: str
     calls: tuple[str, ...]
     subject: Subject
+    preview: bool
     check: Check
 
     @property
@@ -89,11 +91,24 @@ def rule(
     condition: str = "",
     calls: tuple[str, ...] = (),
     subject: Subject = "code",
+    preview: bool = False,
 ) -> Callable[[Check], Rule]:
     """Make a rule of a function."""
 
     def made(check: Check) -> Rule:
-        return Rule(code, name, rows, status, default, observers, condition, calls, subject, check)
+        return Rule(
+            code,
+            name,
+            rows,
+            status,
+            default,
+            observers,
+            condition,
+            calls,
+            subject,
+            preview,
+            check,
+        )
 
     return made
 

@@ -6,7 +6,7 @@ resolved across files. Nothing that is read is imported or executed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +19,7 @@ from pl_lint.static.imports import imported
 from pl_lint.static.project import gather
 from pl_lint.static.sources import (
     TOO_DEEP,
+    Contents,
     SourceFile,
     Unreadable,
     find_sources,
@@ -53,10 +54,6 @@ class Reading:
     files: int = 0
 
 
-Contents = Callable[[Path], "bytes | Unreadable"]
-"""Where the bytes of a file come from."""
-
-
 def read(
     paths: Sequence[Path],
     config: Config,
@@ -68,14 +65,17 @@ def read(
     selected = [rule for rule in rules if config.selects(rule)]
     watched = frozenset(name for rule in selected for name in rule.calls)
     sources, too_deep, project = _gather(sources, config, watched)
-    kept = _judged(project, selected, sources)
+    kept = _judged(project, selected, sources, config)
     menders = {source.path: Mender(source) for source in sources}
     mended = [replace(one, fix=menders[one.location.path].resolved(one.fix)) for one in kept]
     return Reading(project, tuple(sorted(mended, key=_order)), (*unreadable, *too_deep), files)
 
 
 def _judged(
-    project: ProjectFacts, rules: Sequence[AnyRule], sources: Sequence[SourceFile]
+    project: ProjectFacts,
+    rules: Sequence[AnyRule],
+    sources: Sequence[SourceFile],
+    config: Config,
 ) -> list[Finding]:
     """What the rules find and no comment hides; then what they find wrong with the comments."""
     about_code = [rule for rule in rules if rule.subject == "code"]
@@ -94,7 +94,11 @@ def _judged(
     findings += [
         finding for rule in rules if rule.subject == "comments" for finding in rule(project)
     ]
-    return [one for one in findings if not suppressions[one.location.path].hides(one)]
+    return [
+        one
+        for one in findings
+        if not suppressions[one.location.path].hides(one) and not config.hides(one)
+    ]
 
 
 def _gather(

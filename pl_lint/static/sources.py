@@ -10,6 +10,7 @@ import io
 import os
 import tokenize
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -116,6 +117,10 @@ class SourceFile:
         if text.isascii():
             return offset + 1
         return len(text.encode("utf-8")[:offset].decode("utf-8", "replace")) + 1
+
+
+Contents = Callable[[Path], "bytes | Unreadable"]
+"""Where the bytes of a file come from: the disk, an editor, a fix that is not written yet."""
 
 
 def load(path: Path) -> SourceFile | Unreadable:

@@ -42,16 +42,14 @@ def suspicion(monkeypatch: pytest.MonkeyPatch) -> Rule:
         for found in facts.classes:
             yield self.finding(Location(found.location.path, 1), "it may be", remedy="look")
 
-    rule = Rule(
-        "LTN999",
+    rule = registry.rule(
+        "LTN998",
         "everything-suspected",
-        ("LGR99",),
-        Status.SUSPECTED,
-        True,
-        "both",
-        "on a rainy day",
-        check,
-    )
+        rows=("LGR98",),
+        status=Status.SUSPECTED,
+        observers="both",
+        condition="on a rainy day",
+    )(check)
     monkeypatch.setattr(registry, "all_rules", lambda: (rule,))
     return rule
 
@@ -206,7 +204,7 @@ def test_suspected_findings_are_notes(suspicion: Rule, capsys: Captured) -> None
     projects.plant(Path(), a=projects.HEALTHY)
     assert main([]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("a.py:1:1: LTN999 (suspected) it may be\n")
+    assert out.startswith("a.py:1:1: LTN998 (suspected) it may be\n")
     assert "  note: a mistake on a rainy day; `pytest --pl-check` decides by running it\n" in out
     assert "0 findings, 1 note (suspected, not counted); 1 file read" in out
 

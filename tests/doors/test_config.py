@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from pl_lint.findings import Finding, Location, Status
 class Rule:
     code: str
     default: bool = True
+    preview: bool = False
 
 
 CODES = ("LTN101", "LTN102", "LTN112", "LTN201", "LTN306")
@@ -144,6 +145,30 @@ def test_any_value_is_a_setting_or_a_config_error(key: str, value: object) -> No
 
 def test_every_setting_is_a_field_of_the_configuration() -> None:
     assert {key.replace("-", "_") for key in KEYS} | {"root"} == set(Config.__dataclass_fields__)
+
+
+def test_codes_are_ignored_in_the_files_that_a_pattern_names(tmp_path: Path) -> None:
+    table = {"tests/": ["LTN1"], "*_old.py": ["LTN201"]}
+    loaded = load(known_codes=CODES, overrides={"per-file-ignores": table})
+    config = replace(loaded, root=tmp_path)
+
+    def hidden(code: str, file: str) -> bool:
+        return config.hides(Finding(code, "m", Location(str(tmp_path / file), 1)))
+
+    assert hidden("LTN101", "tests/deep/a.py") and hidden("LTN201", "src/a_old.py")
+    assert not hidden("LTN201", "tests/a.py") and not hidden("LTN101", "src/a.py")
+
+
+@pytest.mark.parametrize("value", [["LTN1"], {"tests/": "LTN1"}, {"tests/": ["LTN9"]}])
+def test_per_file_ignores_are_a_table_of_codes(value: object) -> None:
+    with pytest.raises(ConfigError, match="per-file-ignores"):
+        load(known_codes=CODES, overrides={"per-file-ignores": value})
+
+
+def test_a_preview_is_off_until_previews_are_on() -> None:
+    new = Rule("LTN101", preview=True)
+    assert not load(known_codes=CODES, overrides={"select": ["LTN101"]}).selects(new)
+    assert load(known_codes=CODES, overrides={"preview": True}).selects(new)
 
 
 # --- where settings come from ---------------------------------------------------------------------

@@ -13,10 +13,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft4Validator
 
 from pl_lint.config import Config
 from pl_lint.findings import Evidence, Finding, Location, Status
+from pl_lint.fixes import Applicability, Edit, Fix
+from pl_lint.report import concise as concise_report
+from pl_lint.report import github as github_report
 from pl_lint.report import json as json_report
+from pl_lint.report import sarif as sarif_report
 from pl_lint.report.excerpt import excerpt, visible, width
 from pl_lint.report.numbers import comparison
 from pl_lint.report.result import Result, in_order
@@ -337,3 +342,55 @@ def test_an_unreadable_file_wins_over_findings() -> None:
     unreadable = (Unreadable(Location("b.py", 1), "m"),)
     assert result(FINDING, unreadable=unreadable).exit_code == 2
     assert result(files=0, relevant=0).exit_code == 2
+
+
+# --- for machines ---------------------------------------------------------------------------------
+
+FIX = Fix("log it", (), Applicability.SAFE, (Edit((2, 15), (2, 29), "x\n"),))
+UNREADABLE = Unreadable(Location("b c.py", 3, 4), "no, it cannot: 100 %\nreally")
+
+
+def sarif(*findings: Finding, **fields: Any) -> dict[str, Any]:
+    found = result(*findings, names={"LTN101": "compute-in-step"}, **fields)
+    return sarif_report.document(found)
+
+
+def test_sarif_is_what_the_official_schema_says() -> None:
+    schema = json.loads((Path(__file__).parent / "sarif-schema-2.1.0.json").read_text("utf-8"))
+    report = sarif(
+        replace(FINDING, fix=FIX), SUSPECTED, Finding("LTN999", "m", Location("/a b.py", 1))
+    )
+    validator = Draft4Validator(schema)
+    for document in (report, sarif(), sarif(unreadable=(UNREADABLE,))):
+        assert not list(validator.iter_errors(document))
+    broken = {**report, "version": 3}
+    assert list(validator.iter_errors(broken))  # the schema can say no
+
+
+def test_sarif_tells_levels_places_and_fixes() -> None:
+    (run,) = sarif(replace(FINDING, fix=FIX), SUSPECTED)["runs"]
+    certain, suspected = run["results"]
+    assert (certain["level"], suspected["level"]) == ("error", "note")
+    assert run["tool"]["driver"]["rules"][certain["ruleIndex"]]["id"] == "LTN101"
+    region = certain["locations"][0]["physicalLocation"]["region"]
+    assert region == {"startLine": 2, "startColumn": 15, "endLine": 2, "endColumn": 29}
+    (change,) = certain["fixes"][0]["artifactChanges"]
+    assert change["replacements"][0]["insertedContent"] == {"text": "x\n"}
+    assert "on two devices" in suspected["message"]["text"]
+
+
+def test_github_annotations() -> None:
+    told = github_report.render(result(FINDING, SUSPECTED, unreadable=(UNREADABLE,)))
+    broken, certain, suspected = told
+    assert broken.startswith("::error file=b c.py,line=3,")
+    assert broken.endswith("::no, it cannot: 100 %25%0Areally")
+    place = "file=a.py,line=2,col=15,endLine=2,endColumn=29,title=LTN101"
+    assert certain == f"::error {place}::It is wrong.%0Awrite%0Ax = 1"
+    assert suspected.startswith(f"::notice {place}::")
+
+
+def test_concise() -> None:
+    told = list(concise_report.render(result(replace(FINDING, fix=FIX), SUSPECTED)))
+    assert told[0] == "a.py:2:15: LTN101 [*] It is wrong."
+    assert told[1] == "a.py:2:15: LTN101 (suspected) It is wrong."
+    assert told[2].startswith("1 finding, 1 note") and "1 can be fixed with --fix" in told[2]

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from pl_lint.config import Config
 from pl_lint.findings import Finding
-from pl_lint.fixes import Applicability, Edit
+from pl_lint.fixes import Edit
 from pl_lint.static.engine import AnyRule, Reading, read
 from pl_lint.static.fixing.text import Document
-from pl_lint.static.sources import Unreadable, read_bytes
+from pl_lint.static.sources import Contents, Unreadable, read_bytes
 
 PASSES = 10
 """More than any chain of fixes; ends what would go back and forth."""
@@ -58,24 +58,30 @@ def mend(
     paths: Sequence[Path],
     config: Config,
     rules: Collection[AnyRule],
-    allowed: Collection[Applicability],
+    contents: Contents = read_bytes,
+    only: Path | None = None,
 ) -> Mended:
-    """Fix what ``rules`` find in ``paths``, as far as ``allowed``."""
+    """Fix what ``rules`` find in ``paths``, as far as the settings allow; in one file only where
+    ``only`` is given."""
     before: dict[Path, Document] = {}
     after: dict[Path, Document] = {}
     fixed: list[Finding] = []
 
-    def contents(path: Path) -> bytes | Unreadable:
+    def current(path: Path) -> bytes | Unreadable:
         known = after.get(path)
-        return read_bytes(path) if known is None else known.data
+        return contents(path) if known is None else known.data
 
-    reading = read(paths, config, rules, contents)
+    reading = read(paths, config, rules, current)
     for _ in range(PASSES):
-        wanted = [one for one in reading.findings if one.fix and one.fix.applicability in allowed]
+        wanted = [
+            one
+            for one in reading.findings
+            if config.may_fix(one) and only in (None, Path(one.location.path))
+        ]
         if not wanted:
             break
         for path, findings in _by_file(wanted).items():
-            data = contents(path)
+            data = current(path)
             assert isinstance(data, bytes)  # it was read a moment ago
             document = Document.of(data)
             chosen = _compatible(findings)
@@ -83,7 +89,7 @@ def mend(
             before.setdefault(path, document)
             after[path] = mended
             fixed += chosen
-        reading = read(paths, config, rules, contents)
+        reading = read(paths, config, rules, current)
     return Mended(reading, tuple(fixed), before, after)
 
 

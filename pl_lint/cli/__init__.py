@@ -1,0 +1,76 @@
+"""The command ``pl-lint``: what people type, and the exit code they get.
+
+Everything but the command line itself is imported where it is needed, so that ``--help`` and
+``--version`` answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+from pl_lint.cli.exits import INTERRUPTED, USAGE_ERROR
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        _survive_odd_characters()
+        status = _dispatch(arguments)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _reader_went_away()
+
+
+def _survive_odd_characters() -> None:
+    """A file name or a line of source that the terminal cannot show is shown as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors="backslashreplace")
+
+
+def _reader_went_away() -> int:
+    """``pl-lint | head``: quiet, but no success. The last flush at exit must not complain again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return USAGE_ERROR
+
+
+def _dispatch(arguments: list[str]) -> int:
+    name = arguments[0] if arguments else ""
+    command = _COMMANDS.get(name, _check)
+    rest = arguments[1:] if name in _COMMANDS else arguments
+    return command(rest)
+
+
+def _check(arguments: list[str]) -> int:
+    from pl_lint.cli.options import check_parser
+
+    options = check_parser().parse_args(arguments)
+
+    from pl_lint.cli.checking import check
+
+    return check(options)
+
+
+def _explain(arguments: list[str]) -> int:
+    from pl_lint.cli.pages import explain
+
+    return explain(arguments)
+
+
+def _rules(arguments: list[str]) -> int:
+    from pl_lint.cli.pages import rules
+
+    return rules(arguments)
+
+
+_COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
+    "check": _check,
+    "explain": _explain,
+    "rules": _rules,
+}

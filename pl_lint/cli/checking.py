@@ -1,0 +1,214 @@
+"""``pl-lint check``: read, mend if asked to, leave out what is known, tell the rest."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pl_lint import baseline
+from pl_lint.cli.exits import refuse
+from pl_lint.config import Config, ConfigError, load
+from pl_lint.findings import Finding
+from pl_lint.report.result import FOUND, Result, in_order, relevant_files
+from pl_lint.rules import registry
+from pl_lint.rules.registry import Rule
+from pl_lint.static.engine import Reading, read
+from pl_lint.static.sources import Contents, lines_of, read_bytes
+
+
+def check(options: argparse.Namespace) -> int:
+    """Do what the command line asks for; its exit code."""
+    try:
+        return _check(options)
+    except ConfigError as error:
+        return refuse(str(error))
+    except BrokenPipeError:  # of standard output; whoever calls knows what to do
+        raise
+    except OSError as error:
+        return refuse(f"{error.filename or 'standard input'}: {error.strerror or error}")
+
+
+def _check(options: argparse.Namespace) -> int:
+    job = _job(options)
+    if options.diff:
+        return _show_diff(job)
+    reading, fixed = _fixed(job) if options.fix else (job.read(), ())
+    reading = job.asked_for(reading)
+    if options.write_baseline:
+        return _write_baseline(options.write_baseline, reading)
+    known = baseline.load(options.baseline) if options.baseline else None
+    findings = known.new(reading.findings, lines_of) if known else reading.findings
+    result = replace(
+        _result(replace(reading, findings=findings), job),
+        fixed=fixed,
+        known=len(reading.findings) - len(findings),
+    )
+    tell = _print_statistics if options.statistics else _FORMATS[options.output_format]
+    stream = sys.stderr if options.fix and job.from_stdin else sys.stdout
+    for piece in tell(result):
+        print(piece, file=stream)
+    return 0 if options.exit_zero and result.exit_code == FOUND else result.exit_code
+
+
+# --- what is to be done ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is read, with which settings; ``stdin`` is the file that comes by standard input."""
+
+    paths: tuple[Path, ...]
+    config: Config
+    rules: tuple[Rule, ...]
+    contents: Contents = read_bytes
+    stdin: Path | None = None
+
+    @property
+    def from_stdin(self) -> bool:
+        return self.stdin is not None
+
+    def read(self) -> Reading:
+        return read(self.paths, self.config, self.rules, self.contents)
+
+    def asked_for(self, reading: Reading) -> Reading:
+        """Of a file that comes by standard input only its own findings."""
+        if self.stdin is None:
+            return reading
+        name = os.path.abspath(self.stdin)
+        own = (one for one in reading.findings if os.path.abspath(one.location.path) == name)
+        return replace(reading, findings=tuple(own))
+
+
+def _job(options: argparse.Namespace) -> Job:
+    rules = tuple(registry.all_rules())
+    stdin = options.stdin_filename
+    named = [path for path in options.paths if stdin is None or str(path) != "-"]
+    paths = tuple(named or [stdin or Path(".")])
+    config = load(paths, _overrides(options), [rule.code for rule in rules], options.config)
+    if stdin is None:
+        return Job(paths, config, rules)
+    data = sys.stdin.buffer.read()
+    name = os.path.abspath(stdin)
+
+    def contents(path: Path) -> Any:
+        return data if os.path.abspath(path) == name else read_bytes(path)
+
+    inside = any(Path(name).is_relative_to(os.path.abspath(path)) for path in paths)
+    return Job(paths if inside else (*paths, stdin), config, rules, contents, stdin)
+
+
+def _overrides(options: argparse.Namespace) -> Mapping[str, Any]:
+    keys = (
+        *("select", "extend-select", "ignore", "exclude", "preview"),
+        *("unsafe-fixes", "fail-on"),
+    )
+    given = {key: getattr(options, key.replace("-", "_")) for key in keys}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _result(reading: Reading, job: Job) -> Result:
+    return Result(
+        findings=in_order(reading.findings),
+        unreadable=tuple(sorted(reading.unreadable, key=lambda one: one.location)),
+        files=reading.files,
+        relevant=relevant_files(reading.project),
+        config=job.config,
+        names={rule.code: rule.name for rule in job.rules},
+        summaries={rule.code: rule.summary for rule in job.rules},
+        decided_by_runs=frozenset(rule.code for rule in job.rules if rule.observers == "both"),
+    )
+
+
+# --- fixes and baselines --------------------------------------------------------------------------
+
+
+def _fixed(job: Job) -> tuple[Reading, tuple[Finding, ...]]:
+    """Mend the files, or print the mended source of the one that came by standard input."""
+    from pl_lint.static.fixing.loop import mend
+
+    mended = mend(job.paths, job.config, job.rules, job.contents, job.stdin)
+    if job.stdin is None:
+        mended.write()
+    else:
+        name = os.path.abspath(job.stdin)
+        after = (doc.data for path, doc in mended.after.items() if os.path.abspath(path) == name)
+        data = next(after, job.contents(job.stdin))
+        sys.stdout.buffer.write(data if isinstance(data, bytes) else b"")
+    return mended.reading, mended.fixed
+
+
+def _show_diff(job: Job) -> int:
+    """Print the patch; 1 where there is one."""
+    from pl_lint.static.fixing.loop import mend
+
+    mended = mend(job.paths, job.config, job.rules, job.contents, job.stdin)
+    print(mended.diff(), end="")
+    return FOUND if mended.after else 0
+
+
+def _write_baseline(file: Path, reading: Reading) -> int:
+    from pl_lint.static.fixing.loop import replace_file
+
+    text = baseline.dumps(baseline.of(reading.findings, lines_of))
+    replace_file(file, text.encode("utf-8"))
+    count = len(reading.findings)
+    print(f"{count} finding{'s' * (count != 1)} written to {file}")
+    return 0
+
+
+# --- what is told ---------------------------------------------------------------------------------
+
+
+def _text(result: Result) -> Iterable[str]:
+    from pl_lint.report.text import COLOURED, PLAIN, render
+
+    # Colours for people only: https://no-color.org.
+    unwanted = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return render(result, lines_of, COLOURED if sys.stdout.isatty() and not unwanted else PLAIN)
+
+
+def _concise(result: Result) -> Iterable[str]:
+    from pl_lint.report.concise import render
+
+    return render(result)
+
+
+def _json(result: Result) -> Iterable[str]:
+    from pl_lint.report.json import render
+
+    return (render(result),)
+
+
+def _sarif(result: Result) -> Iterable[str]:
+    from pl_lint.report.sarif import render
+
+    return (render(result),)
+
+
+def _github(result: Result) -> Iterable[str]:
+    from pl_lint.report.github import render
+
+    return render(result)
+
+
+_FORMATS: Mapping[str, Callable[[Result], Iterable[str]]] = {
+    "text": _text,
+    "concise": _concise,
+    "json": _json,
+    "sarif": _sarif,
+    "github": _github,
+}
+
+
+def _print_statistics(result: Result) -> Iterator[str]:
+    """Each code with its number of findings, the most frequent first."""
+    counted: Sequence[tuple[str, int]] = Counter(one.code for one in result.findings).most_common()
+    for code, count in sorted(counted, key=lambda pair: (-pair[1], pair[0])):
+        yield f"{count:>5}  {code}  {result.names.get(code, '')}"
+    yield from (f"cannot be read: {one.location}" for one in result.unreadable)

@@ -1,0 +1,84 @@
+"""The command line of ``pl-lint check``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pl_lint import __version__
+
+FORMATS = ("concise", "github", "json", "sarif", "text")
+
+
+def check_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pl-lint",
+        usage="pl-lint [check] [OPTIONS] [PATHS]\n"
+        "       pl-lint explain CODE\n"
+        "       pl-lint rules",
+        description="Can you believe what your PyTorch Lightning code logs, saves and repeats?"
+        " Reads it without running it.",
+        epilog="Exit code: 0 nothing found, 1 findings that count, 2 bad use or a file that"
+        " cannot be read.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "paths", nargs="*", type=Path, metavar="PATHS", help="files and folders (default: .)"
+    )
+    parser.add_argument("--version", action="version", version=f"pl-lint {__version__}")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="instead of the nearest pyproject.toml"
+    )
+    parser.add_argument(
+        "--stdin-filename",
+        type=Path,
+        metavar="FILE",
+        help="read FILE from standard input, as if it stood there, and tell its findings alone",
+    )
+    _selection(parser.add_argument_group("what is looked for").add_argument)
+    _fixing(parser.add_argument_group("fixes").add_argument)
+    _reporting(parser.add_argument_group("what is told").add_argument)
+    return parser
+
+
+def _selection(add: Callable[..., Any]) -> None:
+    add("--select", type=_list, metavar="CODES", help="only these, such as LTN1,LTN203 or ALL")
+    add("--extend-select", type=_list, metavar="CODES", help="these as well")
+    add("--ignore", type=_list, metavar="CODES", help="not these")
+    add("--exclude", type=_list, metavar="PATTERNS", help="not these files, as in .gitignore")
+    add("--preview", action="store_const", const=True, help="rules that are being tried out, too")
+
+
+def _fixing(add: Callable[..., Any]) -> None:
+    add("--fix", action="store_true", help="mend what can be mended safely")
+    add(
+        "--unsafe-fixes",
+        action="store_const",
+        const=True,
+        help="also mend where the result may do something else",
+    )
+    add("--diff", action="store_true", help="show what --fix would change, and change nothing")
+
+
+def _reporting(add: Callable[..., Any]) -> None:
+    add("--output-format", choices=FORMATS, default="text", help="default: text")
+    add("--statistics", action="store_true", help="how often each rule found something")
+    add(
+        "--fail-on",
+        choices=["certain", "suspected"],
+        help="whether suspected findings count (default: certain)",
+    )
+    add("--exit-zero", action="store_true", help="exit with 0 whatever is found")
+    add("--baseline", type=Path, metavar="FILE", help="do not tell what stands in FILE")
+    add(
+        "--write-baseline",
+        type=Path,
+        metavar="FILE",
+        help="write down all findings, so that --baseline FILE tells new ones alone",
+    )
+
+
+def _list(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

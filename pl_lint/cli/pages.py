@@ -1,0 +1,52 @@
+"""``pl-lint explain`` and ``pl-lint rules``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+
+from pl_lint.cli.exits import refuse
+
+
+def explain(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="pl-lint explain",
+        description="What a rule or a check finds, why it matters, what to write.",
+    )
+    parser.add_argument("what", metavar="CODE", help="such as LTN101, or a rule's or check's name")
+    wanted = parser.parse_args(arguments).what
+
+    from pl_lint.docs import pages_by_name
+
+    named = pages_by_name()
+    pages = {name.casefold(): texts for name, texts in named.items()}
+    if wanted.casefold() not in pages:
+        return refuse(_unknown(wanted, named))
+    print("\n".join(pages[wanted.casefold()]), end="")
+    return 0
+
+
+def _unknown(word: str, names: Iterable[str]) -> str:
+    from pl_lint.config import nearest
+
+    spelled = {name.casefold(): name for name in names}
+    near = nearest(word.casefold(), spelled)
+    hint = f"did you mean {spelled[near]}?" if near else "`pl-lint rules` lists them"
+    return f"no rule and no check is called {word!r}; {hint}"
+
+
+def rules(arguments: list[str]) -> int:
+    argparse.ArgumentParser(
+        prog="pl-lint rules", description="Lists every rule, and whether it is on by default."
+    ).parse_args(arguments)
+
+    from pl_lint.rules.registry import all_rules
+
+    every = tuple(all_rules())
+    longest = max((len(rule.name) for rule in every), default=0)
+    for rule in every:
+        state = "on " if rule.default else "off"
+        print(
+            f"{rule.code}  {state}  {rule.status.value:<9}  {rule.name:<{longest}}  {rule.summary}"
+        )
+    return 0

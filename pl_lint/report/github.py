@@ -1,0 +1,43 @@
+"""Findings as annotations of a pull request: the workflow commands of GitHub Actions.
+
+https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.places import Location
+from pl_lint.report.result import Result
+
+
+def render(result: Result) -> Iterator[str]:
+    """An error for what counts, a notice for what does not."""
+    for unreadable in result.unreadable:
+        yield _command("error", unreadable.location, "pl-lint", unreadable.message)
+    for finding in result.findings:
+        level = "error" if result.config.counts(finding) else "notice"
+        title = f"{finding.code} {result.names.get(finding.code, '')}".strip()
+        remedy = f"\n{finding.remedy}" if finding.remedy else ""
+        yield _command(level, finding.location, title, f"{finding.message}{remedy}")
+
+
+def _command(level: str, place: Location, title: str, message: str) -> str:
+    fields = {
+        "file": place.path,
+        "line": place.line,
+        "col": place.column,
+        "endLine": place.end_line or place.line,
+        "endColumn": place.end_column or place.column,
+        "title": title,
+    }
+    given = ",".join(f"{name}={_property(str(value))}" for name, value in fields.items())
+    return f"::{level} {given}::{_data(message)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,126 @@
+"""Findings as SARIF 2.1.0, for code scanning services.
+
+https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import quote
+
+from pl_lint import __version__
+from pl_lint.findings import Finding
+from pl_lint.fixes import Edit, Fix
+from pl_lint.places import Location
+from pl_lint.report.result import Result
+from pl_lint.static.sources import Unreadable
+
+SCHEMA = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
+
+
+def render(result: Result) -> str:
+    return json.dumps(document(result), indent=2, ensure_ascii=True)
+
+
+def document(result: Result) -> dict[str, Any]:
+    codes = sorted(result.names)
+    return {
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": _driver(result, codes)},
+                "columnKind": "unicodeCodePoints",
+                "invocations": [
+                    {
+                        "executionSuccessful": not result.unreadable,
+                        "exitCode": result.exit_code,
+                        "toolExecutionNotifications": [*map(_notification, result.unreadable)],
+                    }
+                ],
+                "results": [_result(finding, result, codes) for finding in result.findings],
+            }
+        ],
+    }
+
+
+def _driver(result: Result, codes: list[str]) -> dict[str, Any]:
+    rules = [
+        {
+            "id": code,
+            "name": _camel(result.names[code]),
+            "shortDescription": {"text": result.summaries.get(code) or code},
+        }
+        for code in codes
+    ]
+    return {"name": "pl-lint", "version": __version__, "rules": rules}
+
+
+def _camel(name: str) -> str:
+    """Names of rules are identifiers in SARIF: ``LogForwardValue``."""
+    return "".join(word.capitalize() for word in name.split("-"))
+
+
+def _result(finding: Finding, result: Result, codes: list[str]) -> dict[str, Any]:
+    remedy = f"\n{finding.remedy}" if finding.remedy else ""
+    condition = f" (a mistake {finding.condition})" if finding.condition else ""
+    described: dict[str, Any] = {
+        "ruleId": finding.code,
+        "level": "error" if result.config.counts(finding) else "note",
+        "message": {"text": f"{finding.message}{condition}{remedy}"},
+        "locations": [_location(finding.location)],
+    }
+    if finding.code in result.names:
+        described["ruleIndex"] = codes.index(finding.code)
+    if finding.fix and finding.fix.edits:
+        described["fixes"] = [_fix(finding.fix, finding.location.path)]
+    return described
+
+
+def _location(place: Location) -> dict[str, Any]:
+    region = {
+        "startLine": place.line,
+        "startColumn": place.column,
+        "endLine": place.end_line or place.line,
+        "endColumn": place.end_column or place.column,
+    }
+    return {"physicalLocation": {"artifactLocation": {"uri": _uri(place.path)}, "region": region}}
+
+
+def _uri(path: str) -> str:
+    """Relative where the path is; SARIF separates with slashes and quotes as in a link."""
+    given = PurePath(path)
+    return given.as_uri() if given.is_absolute() else quote(given.as_posix())
+
+
+def _fix(fix: Fix, path: str) -> dict[str, Any]:
+    change = {
+        "artifactLocation": {"uri": _uri(path)},
+        "replacements": [*map(_replacement, fix.edits)],
+    }
+    return {"description": {"text": fix.title}, "artifactChanges": [change]}
+
+
+def _replacement(edit: Edit) -> dict[str, Any]:
+    (line, column), (end_line, end_column) = edit.start, edit.end
+    return {
+        "deletedRegion": {
+            "startLine": line,
+            "startColumn": column,
+            "endLine": end_line,
+            "endColumn": end_column,
+        },
+        "insertedContent": {"text": edit.text},
+    }
+
+
+def _notification(unreadable: Unreadable) -> dict[str, Any]:
+    return {
+        "level": "error",
+        "message": {"text": unreadable.message},
+        "locations": [_location(unreadable.location)],
+    }
