@@ -282,6 +282,17 @@ def _share(samples: Sequence[Any], shard: tuple[int, int]) -> Sequence[Any]:
     return torch.utils.data.Subset(samples, range(which, len(samples), of))
 
 
+def load_weights(module: torch.nn.Module, state: Mapping[str, Any]) -> None:
+    """Load a state dict into a module that may have been tested. Lightning tests under
+    ``inference_mode``; a buffer that is assigned there is a tensor that nothing can be copied into
+    afterwards, which is no fault of ours to stumble over."""
+    for part in module.modules():
+        for name, buffer in part._buffers.items():
+            if buffer is not None and buffer.is_inference():
+                part._buffers[name] = buffer.clone()
+    module.load_state_dict(state)
+
+
 def digest(tensor: torch.Tensor) -> str:
     """A short fingerprint of a tensor's exact bits."""
     data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()

@@ -34,6 +34,7 @@ from pl_lint.runtime.programs.common import (
     caught,
     digests_of,
     fresh,
+    load_weights,
     make_trainer,
 )
 from pl_lint.runtime.programs.fitting import checkpoints
@@ -74,7 +75,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> FitRecord:
         last = directory / f"epoch-{trainer.current_epoch - 1}.ckpt"
         if last.exists():  # Lightning saves none while no optimizer has made a step
             state = torch.load(last, weights_only=False)["state_dict"]
-            subject.module.load_state_dict(state)
+            load_weights(subject.module, state)
         outputs = outputs_of(subject.module, spec, directory)
         return replace(record, tested=tested, outputs=outputs)
 
@@ -306,7 +307,7 @@ def _best_against_last(
         if checkpoint["global_step"] == trainer.global_step and first.exists():
             checkpoint = torch.load(first, weights_only=False)
             label = f"best by {callback.monitor}, a better score of the first epoch being planted"
-        subject.module.load_state_dict(checkpoint["state_dict"])
+        load_weights(subject.module, checkpoint["state_dict"])
         passes.append(_tested(subject, trainer, label))
     return tuple(passes)
 
