@@ -3,7 +3,8 @@
 The expectation stands in the fixture's head: ``# expect: CHECK CODE key=KEY case=CASE``, with
 ``fail`` for a failure that has no code of the catalogue, and so carries its check's name; a healthy
 file says ``# expect: passed``, or ``not triggered`` or ``not decided`` where its check has to say
-that.
+that. The check is the one whose folder the file is in; ``# also: CHECK`` names another one, from
+which the same is expected.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ HEALTHY = re.compile(
     re.MULTILINE,
 )
 LIMIT = re.compile(r"^# limit: (?P<seconds>\d+) s$", re.MULTILINE)
+ALSO = re.compile(r"^# also: (\S+)$", re.MULTILINE)
 TIMEOUT = 30.0
 """Seconds for a run; a fixture that needs no more than a moment before it hangs says less."""
 
@@ -63,17 +65,30 @@ class Fixture:
 
 
 def fixtures(checks: Iterable[str]) -> Iterator[Fixture]:
-    for path in sorted(path for name in checks for path in (FIXTURES / name).glob("*.py")):
-        found = [match.groupdict() for match in HEADER.finditer(path.read_text("utf-8"))]
-        limit = LIMIT.search(path.read_text("utf-8"))
-        seconds = float(limit["seconds"]) if limit else TIMEOUT
-        targets = ProjectReading([path], Config(root=FIXTURES)).targets
-        assert targets, f"{path} has no case"
-        for target in targets:
-            mine = [row for row in found if row["case"] in (None, target.name)]
-            codes = (path.parent.name if row["code"] == "fail" else row["code"] for row in mine)
-            expected = tuple(map(Expected, codes, (row["key"] for row in mine)))
-            yield Fixture(path.parent.name, target, expected, verdict_of(path, target), seconds)
+    files = {name: [*(FIXTURES / name).glob("*.py"), *_also(name)] for name in checks}
+    for path, name in sorted((path, name) for name, paths in files.items() for path in paths):
+        yield from _fixtures_in(path, name)
+
+
+def _also(check: str) -> Iterator[Path]:
+    """Files of other checks that are judged by this one, too."""
+    for path in FIXTURES.glob("*/*.py"):
+        if check in ALSO.findall(path.read_text("utf-8")):
+            yield path
+
+
+def _fixtures_in(path: Path, check: str) -> Iterator[Fixture]:
+    text = path.read_text("utf-8")
+    found = [match.groupdict() for match in HEADER.finditer(text)]
+    limit = LIMIT.search(text)
+    seconds = float(limit["seconds"]) if limit else TIMEOUT
+    targets = ProjectReading([path], Config(root=FIXTURES)).targets
+    assert targets, f"{path} has no case"
+    for target in targets:
+        mine = [row for row in found if row["case"] in (None, target.name)]
+        codes = (check if row["code"] == "fail" else row["code"] for row in mine)
+        expected = tuple(map(Expected, codes, (row["key"] for row in mine)))
+        yield Fixture(check, target, expected, verdict_of(path, target), seconds)
 
 
 def verdict_of(path: Path, target: Target) -> Verdict:
