@@ -79,7 +79,6 @@ SEQUENCES = frozenset(
         "builtins.list",
         "builtins.tuple",
         "builtins.set",
-        "builtins.sorted",
         "builtins.reversed",
         "torch.nn.ModuleList",
         "torch.nn.Sequential",
@@ -119,6 +118,8 @@ def call(
         return handler(context, arguments, frame)
     if name in MAPPINGS:
         return _made_by(name, _mapping(context, arguments))
+    if name == "builtins.sorted":
+        return _sorted(context, arguments)
     if name in SEQUENCES:
         return _made_by(name, _sequence(context, arguments))
     if name in SAME_VALUE and arguments.positional:
@@ -183,6 +184,13 @@ def _pairs_of(items: tuple[Abstract, ...]) -> tuple[tuple[Abstract, Abstract], .
         for item in items
         if isinstance(item, Sequence) and len(item.items) == 2
     )
+
+
+def _sorted(context: Context, arguments: Arguments) -> Abstract:
+    result = _sequence(context, Arguments(arguments.positional[:1]))
+    if isinstance(result, Opaque):
+        return Opaque(derived("sorted", (result.origin,)))
+    return result
 
 
 def _made_by(name: str, held: Abstract) -> Abstract:
@@ -273,7 +281,9 @@ def _zip(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
 def _length(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
     given = arguments.positional[0] if arguments.positional else NOTHING
     known = elements(context, given)
-    return NOTHING if known is None else Const(len(known))
+    if known is None:
+        return Opaque(derived("call", (context.origin(given),)))
+    return Const(len(known))
 
 
 def _string(context: Context, arguments: Arguments, frame: Frame) -> Abstract:

@@ -1,0 +1,318 @@
+"""What each process does for itself: statistics, files, loggers, skipped steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts.origins import BatchValue, Origin, local_parts
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.values import Known, must_be
+from pl_lint.findings import Finding, Location, Status
+from pl_lint.rules.distributed.evidence import for_one_rank, several_devices
+from pl_lint.rules.judging import in_tests, single_device
+from pl_lint.rules.registry import Rule, rule
+
+
+@rule(
+    "LTN505",
+    "step-skipped-on-one-rank",
+    rows=("DDP05",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="if the condition holds on some processes only",
+)
+def step_skipped_on_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """training_step returns None, which DDP does not support.
+
+    What it does
+    ------------
+    Reading finds `return` and `return None` in a `training_step` that Lightning optimizes, where a
+    Trainer of the project runs several processes. Running recognises the error that Lightning
+    raises on several ranks for it.
+
+    Why is this bad
+    ---------------
+    On one device the batch is skipped. On several the run ends, mostly late: at the first loss that
+    is not finite.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def training_step(self, batch, batch_idx):
+                loss = self.loss(batch)
+                if not torch.isfinite(loss):
+                    return None
+                return loss
+
+        trainer = Trainer(devices=2, strategy="ddp")
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def training_step(self, batch, batch_idx):
+                loss = self.loss(batch)
+                if not torch.isfinite(loss):
+                    return 0.0 * sum(p.sum() for p in self.parameters())
+                return loss
+
+        trainer = Trainer(devices=2, strategy="ddp")
+
+    When to ignore
+    --------------
+    Where the condition holds on all processes or on none.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/5243
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/12190
+    """
+    for owner in facts.modules() if several_devices(facts) else ():
+        for leaving in owner.returns if owner.optimization == "automatic" else ():
+            skips = leaving.hook == "training_step" and leaving.written and leaving.guards
+            if skips and must_be(leaving.value, None):
+                yield self.finding(
+                    leaving.location,
+                    "a step that returns None ends the run on several processes",
+                    remedy="return a loss of zero that depends on all parameters",
+                    subject=owner.short_name,
+                )
+
+
+IN_PLACE = (".copy_", ".add_", ".mul_", ".lerp_", ".sub_", ".index_add_", ".scatter_add_")
+
+
+@rule(
+    "LTN508",
+    "statistic-of-one-process",
+    rows=("DDP08",),
+    status=Status.SUSPECTED,
+    observers="both",
+    calls=("self.register_buffer", *IN_PLACE),
+    condition="if several processes train",
+)
+def statistic_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A buffer or a frozen parameter is updated from each rank's own samples.
+
+    What it does
+    ------------
+    Reading finds a registered buffer that training adds parts of the batch to, in place or with
+    `+=`, without gathering them. Running compares the buffers of the module's own classes, and its
+    parameters, on all ranks after some steps. The running statistics of torch's batch norm are
+    left alone.
+
+    Why is this bad
+    ---------------
+    DDP sends rank zero's buffers to all ranks before each step: what the others added is lost, and
+    the checkpoint holds what one rank saw. A sample counter said 14 on one rank and 22 on the other
+    where 28 was true.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.register_buffer("seen", torch.zeros(()))
+
+            def training_step(self, batch, batch_idx):
+                self.seen += batch.shape[0]
+                return self.loss(batch)
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.register_buffer("seen", torch.zeros(()))
+
+            def training_step(self, batch, batch_idx):
+                self.seen += self.all_gather(torch.tensor(batch.shape[0])).sum()
+                return self.loss(batch)
+
+    When to ignore
+    --------------
+    Where one process trains.
+
+    References
+    ----------
+    - https://pytorch.org/docs/stable/generated/torch.nn.parallel.DistributedDataParallel.html
+    """
+    for owner in () if single_device(facts) else facts.modules():
+        for attribute, location in _updates(facts, owner, _buffers(facts, owner)):
+            yield self.finding(
+                location,
+                f"the buffer {attribute} learns from the samples of one process: DDP replaces it "
+                "by rank zero's before each step",
+                remedy="gather the values of all processes first: self.all_gather(...)",
+                subject=owner.short_name,
+            )
+
+
+def _buffers(facts: ProjectFacts, owner: ClassFacts) -> set[str]:
+    given = (call.argument("name", 0) for call in facts.calls_in(owner, "self.register_buffer"))
+    return {value.value for value in given if isinstance(value, Known)}  # type: ignore[misc]
+
+
+def _updates(
+    facts: ProjectFacts, owner: ClassFacts, buffers: set[str]
+) -> Iterator[tuple[str, Location]]:
+    """Where training changes a buffer by what stands in the batch."""
+    for site in owner.assignments:
+        trains = site.augmented and site.stage == "train"
+        if trains and site.attribute in buffers and _of_batch(site.origin):
+            yield f"self.{site.attribute}", site.location
+    for call in facts.calls_in(owner, *IN_PLACE) if buffers else ():
+        changed = call.receiver.removesuffix(".data")
+        trains = call.stage == "train" and not for_one_rank(call.guards)
+        learns = trains and any(_of_batch(origin) for _, origin in call.origins)
+        if learns and changed in {f"self.{one}" for one in buffers}:
+            yield changed, call.location
+
+
+def _of_batch(origin: Origin) -> bool:
+    """Whether a value is made of this process' samples and not gathered from all."""
+    return any(isinstance(part, BatchValue) for part in local_parts(origin))
+
+
+WRITING = (
+    *("torch.save", "numpy.save", "numpy.savez", "numpy.savetxt", "pickle.dump", "json.dump"),
+    *(".to_csv", ".to_json", ".to_excel", ".to_pickle", ".savefig", ".write_text", ".write_bytes"),
+    *("matplotlib.pyplot.savefig", "torchvision.utils.save_image", "cv2.imwrite"),
+)
+PRINT, OPEN = "builtins.print", "builtins.open"
+
+
+@rule(
+    "LTN511",
+    "done-by-every-rank",
+    rows=("DDP11",),
+    status=Status.SUSPECTED,
+    default=False,
+    observers="both",
+    calls=(*WRITING, PRINT, OPEN),
+    condition="if several processes run it",
+)
+def done_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Every rank writes the same file, or prints the same line.
+
+    What it does
+    ------------
+    Reading finds prints and writes to files in hooks of Lightning classes under no condition on
+    the rank. Running notes which files each rank opens for writing in a fit, to which folders it
+    adds points for TensorBoard without a logger, and the lines that it prints. The same file or
+    folder on two ranks is a failure, a print a note; files that bear the rank in their name are
+    fine.
+
+    Why is this bad
+    ---------------
+    The copies overwrite each other, or each line of a table appears once for every rank.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def on_validation_epoch_end(self):
+                self.table.to_csv("scores.csv")
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def on_validation_epoch_end(self):
+                if self.trainer.is_global_zero:
+                    self.table.to_csv("scores.csv")
+
+    When to ignore
+    --------------
+    Where one process runs. `self.print` and functions decorated with `rank_zero_only` do it by
+    themselves.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/visualize/logging_advanced.html
+    """
+    for owner in () if single_device(facts) else facts.classes:
+        for call in facts.calls_in(owner, *WRITING, PRINT, OPEN):
+            if _in_a_run(call) and not for_one_rank(call.guards) and _writes(call):
+                what = "prints this" if call.name == PRINT else "writes this file"
+                yield self.finding(
+                    call.location,
+                    f"every process {what}",
+                    remedy="self.print(...)" if call.name == PRINT else GUARD,
+                    subject=owner.short_name,
+                )
+
+
+GUARD = "if self.trainer.is_global_zero: ..."
+
+
+def _in_a_run(call: CallSite) -> bool:
+    """Whether Lightning calls it while several processes are at work."""
+    return bool(call.hook) and call.hook not in ("__init__", "prepare_data", "configure_callbacks")
+
+
+def _writes(call: CallSite) -> bool:
+    """Whether a file is written that may be the same for all."""
+    if call.name == OPEN:
+        mode = call.argument("mode", 1)
+        text = mode.value if isinstance(mode, Known) else ""
+        return isinstance(text, str) and any(letter in text for letter in "wax")
+    return True
+
+
+INIT = "wandb.init"
+
+
+@rule(
+    "LTN512",
+    "experiment-off-rank-zero",
+    rows=("DDP12",),
+    status=Status.SUSPECTED,
+    observers="both",
+    calls=(INIT, ".update"),
+    condition="if several processes train",
+)
+def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """`logger.experiment` is used on other ranks as only rank zero's can be.
+
+    What it does
+    ------------
+    Reading finds `experiment.config.update(...)` and `wandb.init(...)` in Lightning classes under
+    no condition on the rank. Running answers on rank 1 as Lightning does: there every attribute of
+    the experiment is a function that does nothing.
+
+    Why is this bad
+    ---------------
+    `experiment.add_scalar(...)` does nothing on rank 1, as it should.
+    `experiment.config.update(...)` raises AttributeError, since a function has no `update`.
+    `wandb.init` starts one more run for each process.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def on_fit_start(self):
+                self.logger.experiment.config.update({"layers": 3})
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def on_fit_start(self):
+                if self.trainer.is_global_zero:
+                    self.logger.experiment.config.update({"layers": 3})
+
+    When to ignore
+    --------------
+    Where one process trains.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/13166
+    """
+    for owner in () if single_device(facts) else facts.classes:
+        for call in facts.calls_in(owner, INIT, ".update"):
+            problem = _off_rank_zero(call)
+            if problem and not for_one_rank(call.guards) and not in_tests(call.location):
+                yield self.finding(call.location, problem, remedy=GUARD, subject=owner.short_name)
+
+
+def _off_rank_zero(call: CallSite) -> str:
+    if call.receiver.endswith("experiment.config"):
+        return "on other processes than the first, experiment.config has no update: AttributeError"
+    return "every process starts a run of its own" if call.name == INIT else ""

@@ -1,0 +1,314 @@
+"""Trainers of several processes, and what they make of data, steps and layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts import strategies
+from pl_lint.facts.sites import ABSENT, NO, ClassFacts, ProjectFacts, TrainerSite
+from pl_lint.facts.values import Known, must_be
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.distributed.evidence import several_devices, uses_several
+from pl_lint.rules.judging import single_device, version_at
+from pl_lint.rules.registry import Rule, rule
+
+SAMPLER = ("use_distributed_sampler", "replace_sampler_ddp")
+NORMS = tuple(f"torch.nn.BatchNorm{dimensions}d" for dimensions in (1, 2, 3))
+ACCOUNTS = (
+    *("world_size", "num_devices", "devices", "gpus", "num_gpus", "n_gpu", "n_gpus", "ngpu"),
+    *("ngpus", "num_nodes", "num_processes", "estimated_stepping_batches", "device_count"),
+)
+"""Names of code that asks how many processes there are."""
+
+
+@rule(
+    "LTN501",
+    "samples-counted-twice",
+    rows=("DDP01",),
+    status=Status.SUSPECTED,
+    default=False,
+    observers="both",
+    condition="if the number of samples is no multiple of the number of processes",
+)
+def samples_counted_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Lightning's own: DistributedSampler counts samples twice.
+
+    What it does
+    ------------
+    Reading finds `trainer.test` and `trainer.validate` on a Trainer of several devices that keeps
+    Lightning's sampler. Running gives a note, which is never the module's fault: how many samples
+    of validation and test the sampler would repeat, so that all ranks have the same number.
+
+    Why is this bad
+    ---------------
+    Repeated samples are counted: .6667 was logged where .8000 is true, on two ranks and five
+    samples. Lightning warns in `validate` and `test`, and says nothing in `fit`.
+
+    Example
+    -------
+        trainer = Trainer(devices=4)
+        trainer.test(model, loader)
+
+    Use instead
+    -----------
+        Trainer(devices=1).test(model, loader)
+
+    When to ignore
+    --------------
+    Where a few samples more make no difference that anyone would see.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/2398
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/11364
+    """
+    several = {one.location for one in facts.trainers if uses_several(one) and _samples(one)}
+    for call in facts.trainer_calls:
+        if call.method in ("test", "validate") and call.trainer in several:
+            yield self.finding(
+                call.location,
+                "on several devices the sampler repeats samples until all have the same number, "
+                "and the metrics count them twice",
+                remedy="test with Trainer(devices=1)",
+            )
+
+
+def _samples(trainer: TrainerSite) -> bool:
+    return not any(must_be(trainer.argument(name), False) for name in SAMPLER)
+
+
+@rule(
+    "LTN509",
+    "order-lost-on-ranks",
+    rows=("DDP09",),
+    status=Status.SUSPECTED,
+    default=False,
+    condition="if the order of the training data is meant",
+)
+def order_lost_on_ranks(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """The training loader says shuffle=False, and on several devices Lightning shuffles.
+
+    What it does
+    ------------
+    Finds a training loader with `shuffle=False` in a project with a Trainer of several devices
+    that keeps Lightning's sampler.
+
+    Why is this bad
+    ---------------
+    Lightning's DistributedSampler always shuffles training data. Of the order 0, 1, 2, 3 the two
+    ranks saw 4, 7, 2, 1 and 0, 3, 5, 6, and nothing said so.
+
+    Example
+    -------
+        class Data(LightningDataModule):
+            def train_dataloader(self):
+                return DataLoader(self.series, batch_size=32, shuffle=False)
+
+        trainer = Trainer(devices=2, strategy="ddp")
+
+    Use instead
+    -----------
+        class Data(LightningDataModule):
+            def train_dataloader(self):
+                sampler = DistributedSampler(self.series, shuffle=False)
+                return DataLoader(self.series, batch_size=32, sampler=sampler)
+
+        trainer = Trainer(devices=2, strategy="ddp", use_distributed_sampler=False)
+
+    When to ignore
+    --------------
+    Where the order does not matter.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/trainer.html#use-distributed-sampler
+    """
+    if not any(uses_several(one) and _samples(one) for one in facts.trainers):
+        return
+    for loader in facts.loaders:
+        if loader.stage == "train" and must_be(loader.argument("shuffle", 2), False):
+            yield self.finding(
+                loader.location,
+                "shuffle=False does not hold on several devices: Lightning's sampler shuffles "
+                "training data",
+                remedy="use_distributed_sampler=False, and a DistributedSampler with shuffle=False",
+            )
+
+
+@rule(
+    "LTN510",
+    "steps-of-one-process",
+    rows=("DDP10",),
+    status=Status.SUSPECTED,
+    calls=("self.train_dataloader", ".train_dataloader"),
+    condition="if several processes train, or gradients are accumulated",
+)
+def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """The number of steps comes from the length of one process' loader.
+
+    What it does
+    ------------
+    Finds calls of `train_dataloader()` in `configure_optimizers` and what it calls, where nothing
+    asks for the number of devices. A project whose Trainers all use one device is left alone.
+
+    Why is this bad
+    ---------------
+    The loader there is as long as on one device. On four it holds a quarter of the batches for
+    each, so that a schedule over its length ends after a quarter of its way.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def configure_optimizers(self):
+                optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+                steps = len(self.train_dataloader()) * self.trainer.max_epochs
+                scheduler = OneCycleLR(optimizer, max_lr=0.1, total_steps=steps)
+                return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def configure_optimizers(self):
+                optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+                steps = self.trainer.estimated_stepping_batches
+                scheduler = OneCycleLR(optimizer, max_lr=0.1, total_steps=steps)
+                return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
+
+    When to ignore
+    --------------
+    Where one device trains, without `accumulate_grad_batches`.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/3205
+    - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html
+    """
+    if single_device(facts):
+        return
+    for owner in facts.modules():
+        for call in facts.calls_in(owner, ".train_dataloader"):
+            if call.hook == "configure_optimizers" and not _accounts(owner, call.function):
+                yield self.finding(
+                    call.location,
+                    "this loader is as long as on one device: on several each process takes fewer "
+                    "steps than are counted here",
+                    remedy="use self.trainer.estimated_stepping_batches",
+                    subject=owner.short_name,
+                )
+
+
+def _accounts(owner: ClassFacts, function: str) -> bool:
+    """Whether the method, or ``configure_optimizers``, asks how many devices there are."""
+    methods = (one for one in owner.own_methods if one.name in (function, "configure_optimizers"))
+    return any(not one.words.isdisjoint(ACCOUNTS) for one in methods)
+
+
+@rule("LTN513", "removed-strategy", rows=("DDP13",))
+def removed_strategy(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A Trainer gets a strategy that Lightning 2.0 removed.
+
+    What it does
+    ------------
+    Finds `strategy="dp"`, `"ddp2"`, `"horovod"`, `"ddp_sharded"` and the like, and strategies that
+    are given as `accelerator=`. Projects that are pinned to 1.x, or evidently written for it, are
+    left alone.
+
+    Why is this bad
+    ---------------
+    The Trainer cannot be built: ValueError.
+
+    Example
+    -------
+        trainer = Trainer(devices=2, strategy="dp")
+
+    Use instead
+    -----------
+        trainer = Trainer(devices=2, strategy="ddp")
+
+    When to ignore
+    --------------
+    Where the code only runs with Lightning 1.x: then say so with
+    `lightning-version = "1.9"` in the configuration or with a pin in the requirements.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/upgrade/from_1_9.html
+    """
+    for trainer in facts.trainers:
+        for name in ("strategy", "accelerator"):
+            value = trainer.argument(name)
+            text = value.value if isinstance(value, Known) else None
+            if version_at(facts, trainer.location) >= (2, 0) and _refused(name, text):
+                instead = strategies.REMOVED.get(str(text), str(text))
+                yield self.finding(
+                    trainer.location,
+                    f"Lightning 2 refuses {name}={text!r}",
+                    remedy=f"use strategy={instead!r}",
+                )
+
+
+def _refused(name: str, text: object) -> bool:
+    known = strategies.REMOVED if name == "strategy" else strategies.NO_ACCELERATORS
+    return isinstance(text, str) and text in known
+
+
+@rule(
+    "LTN515",
+    "batch-norm-of-one-process",
+    rows=("DDP15",),
+    status=Status.SUSPECTED,
+    default=False,
+    calls=NORMS,
+    condition="if the batch of each process is small",
+)
+def batch_norm_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Batch norm sees the batch of one process only.
+
+    What it does
+    ------------
+    Finds BatchNorm layers that a module builds in a project whose Trainer runs several processes
+    and none of whose Trainers says `sync_batchnorm=True`.
+
+    Why is this bad
+    ---------------
+    Each process normalises by its own few samples, and the checkpoint holds the statistics of rank
+    zero.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.norm = torch.nn.BatchNorm2d(64)
+
+        trainer = Trainer(devices=8, strategy="ddp")
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.norm = torch.nn.BatchNorm2d(64)
+
+        trainer = Trainer(devices=8, strategy="ddp", sync_batchnorm=True)
+
+    When to ignore
+    --------------
+    Where each process has a batch of 16 samples and more.
+
+    References
+    ----------
+    - https://pytorch.org/docs/stable/generated/torch.nn.SyncBatchNorm.html
+    """
+    decided = any(one.argument("sync_batchnorm") not in (ABSENT, NO) for one in facts.trainers)
+    if decided or not several_devices(facts):
+        return
+    for owner in facts.modules():
+        for call in facts.calls_in(owner, *NORMS):
+            yield self.finding(
+                call.location,
+                "each process normalises by its own part of the batch, and rank zero's statistics "
+                "are saved",
+                remedy="Trainer(sync_batchnorm=True)",
+                subject=owner.short_name,
+            )
