@@ -193,7 +193,8 @@ def _crash_in_the_middle(
 ) -> Finding:
     """State that each epoch makes anew is not there where Lightning goes on inside of one."""
     lost = differing(_state(whole, _MIDDLE), _state(resumed, _MIDDLE), "after resuming")
-    named = {name: text for name, text in lost.items() if not name.startswith(_MODE)}
+    told = sorted(lost, key=lambda name: name.rpartition(".")[2] not in error.message)
+    named = {name: lost[name] for name in told if not name.startswith(_MODE)}
     if not named or is_refusal(error):
         return _resume_error(error, case)
     text = (
