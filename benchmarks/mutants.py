@@ -62,7 +62,7 @@ from pl_lint.runtime.specs import CaseRef  # noqa: E402
 CRASH = "fast-dev-run"
 """The check whose failure says that a plain Trainer raises, mostly."""
 DATA = re.compile(r"LightningDataModule|IterableDataset")
-RAISED = re.compile(r"(the module|fit|validate|test|predict) raised ")
+RAISED = re.compile(r"(the module|(trainer\.)?(fit|validate|test|predict)(\(\))?) raised ")
 TIMEOUT = 60.0
 Failures = dict[str, list[list[str]]]
 """By check: code, key and message of each finding that fails it."""
@@ -227,10 +227,15 @@ class Bench:
 
     def _status(self, failures: Failures, case: Case, mutant: Mutant) -> str:
         status = _status(failures, mutant.twin)
+        if status != "missed":
+            return status
         sick = mutant.sick(case)
         told = {check: self._fails(sick, check) for check in mutant.twin.checks}
-        masked = status == "missed" and _codes(told) & set(mutant.twin.codes)
-        return "masked" if masked else status
+        if _codes(told) & set(mutant.twin.codes):
+            return "masked"
+        # The healthy idiom may raise as well: the operator took a dict for a tensor, say.
+        crashed = any(RAISED.match(message) for *_, message in self._fails(sick, CRASH))
+        return "raised" if crashed else status
 
     def _new_failures(self, case: Case, mutant: Mutant) -> Failures:
         """What fails, beyond the original; no further than to the first that is named rightly."""
