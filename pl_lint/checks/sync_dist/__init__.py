@@ -28,10 +28,10 @@ def sync_dist(runs: Runs) -> Result:
     A value that moves with the batches in one process already is wrong for another reason, which
     `logged-values` reports; one that differs between two seeds is not decided, and one that the
     case declares to depend on the batches is not compared. Nor are ranks that were served other
-    samples than one process, by place and content: a data set may draw for itself. Where the code itself refuses a number
-    of ranks, on each of them and by a `raise` of its own, that is said and not judged. What
-    Lightning does by itself is a note: its DistributedSampler counts samples twice (LTN501), and
-    the mean of unequal weights is cut off (LTN514).
+    samples than one process, by place and content: a data set may draw for itself. Where the code
+    itself refuses a number of ranks, on each of them and by a `raise` of its own, that is said and
+    not judged. What Lightning does by itself is a note: its DistributedSampler counts samples twice
+    (LTN501), and the mean of unequal weights is cut off (LTN514).
 
     When it passes:
     Only if one rank's part alone has another value than all samples; otherwise 'not triggered'.
