@@ -70,7 +70,15 @@ def _judge_tainted(view: View, tainted: Tainted, into: Gathering) -> None:
     )
     place = view.trained.step_place or Location(view.case.path, view.case.line)
     evidence = counted("steps with gradients of another loss", tainted.steps, 0)
-    into.findings.append(view.found("LTN707", text, place, remedy, evidence=evidence))
+    # Two losses that add up in a decoder may be meant; one that undoes the other is not.
+    sure = tainted.against >= MOST * tainted.steps
+    if sure:
+        text += "; they point the other way than its own"
+    status = Status.PROVED if sure else Status.SUSPECTED
+    condition = "" if sure else "if the two losses are not meant to add up there"
+    into.findings.append(
+        view.found("LTN707", text, place, remedy, status, condition, evidence=evidence)
+    )
 
 
 def _blocks_in_words(view: View, names: tuple[str, ...]) -> str:
