@@ -40,8 +40,8 @@ def _about(finding: Finding) -> str:
 
 
 def script_lines(findings: Sequence[Finding], shown: set[str]) -> Iterator[str]:
-    """One script; those of the other values of one failure are much the same. What an earlier
-    failure has ``shown`` is not shown again."""
+    """One script; those of the other values of one failure are much the same, and the report has
+    them. What an earlier failure has ``shown`` is not shown again."""
     with_one = [finding for finding in findings if finding.script]
     new = [finding for finding in with_one if finding.script not in shown]
     if not with_one:
@@ -52,4 +52,6 @@ def script_lines(findings: Sequence[Finding], shown: set[str]) -> Iterator[str]:
     shown.add(new[0].script)
     others = len(with_one) - 1
     more = f" ({others} more in --pl-report)" if others else ""
-    yield f"without pl-lint, {_about(new[0])!r} in its smallest run{more}:\n{new[0].script}"
+    key = _about(new[0])
+    about = f", {key!r}" if key else ""
+    yield f"without pl-lint{about}{more}:\n{new[0].script}"

@@ -14,6 +14,7 @@ import pytest
 from fixtures_of_checks import FIXTURES, TIMEOUT
 
 from pl_lint.checks.checkpoint import script as checkpoint
+from pl_lint.checks.distributed import script as distributed
 from pl_lint.checks.event_file import script as event_file
 from pl_lint.checks.precision import script as precision
 from pl_lint.checks.registry import all_checks
@@ -70,11 +71,11 @@ class Shown:
     def cases(self) -> list[tuple[str, str]]:
         return [self.sick, *([self.healthy] if self.healthy else [])]
 
-    def values(self, line: str) -> tuple[str, str]:
+    def values(self, output: str) -> tuple[str, str]:
         pattern = rf"{re.escape(self.left)} (.+), {re.escape(self.right)} (.+)"
-        found = re.search(pattern, line)
-        assert found is not None, line
-        return found[1], found[2]
+        found = re.findall(pattern, output)
+        assert found, output
+        return found[-1]
 
 
 ALONE, PREDICTED = ("train",), ("train", "validate", "predict")
@@ -269,6 +270,23 @@ SHOWN = [
         script=lambda *given: event_file.points(*given, "grad_norm", True),
         returned=3,
     ),
+    Shown(
+        "sync-dist",
+        ("sick_local_loss", "local_loss"),
+        "rank 1",
+        "one process",
+        ("healthy_synced_values", "synced_values"),
+    ),
+    Shown("distributed", ("sick_state_of_each_rank", "counting_buffer"), "rank 0", "rank 1"),
+    Shown(
+        "distributed",
+        ("sick_training_values", "not_gathered"),
+        "rank 0",
+        "rank 1",
+        ("sick_training_values", "ranks_averaged"),
+        lambda *given: distributed.logged("train_f1")(*given, 2),
+        stages=ALONE,
+    ),
 ]
 
 
@@ -279,8 +297,8 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
 
 
 @pytest.fixture(scope="module")
-def lines(runner: Runner, tmp_path_factory: pytest.TempPathFactory) -> dict[Path, str]:
-    """The last line of each script by its file, all of them run."""
+def outputs(runner: Runner, tmp_path_factory: pytest.TempPathFactory) -> dict[Path, str]:
+    """What each script prints, by its file."""
     folder = tmp_path_factory.mktemp("scripts")
     for number, shown in enumerate(SHOWN):
         text = shown.script(building(shown), "said") if shown.script else found(shown, runner)
@@ -325,13 +343,14 @@ def about(script: str, sick: tuple[str, str], other: tuple[str, str]) -> str:
 
 
 @pytest.mark.parametrize("number", range(len(SHOWN)), ids=lambda number: str(SHOWN[number]))
-def test_a_script_shows_the_mistake(number: int, lines: dict[Path, str]) -> None:
+def test_a_script_shows_the_mistake(number: int, outputs: dict[Path, str]) -> None:
     shown = SHOWN[number]
     for case in shown.cases:
-        output = lines[Path(f"{number}-{case[1]}.py")].splitlines()
-        assert output[-1] == "exits with 0", "\n".join(output)
-        alike = are_alike(*shown.values(output[-2]), shown.within)
-        assert alike is (shown.equal is (case == shown.sick)), output[-2]
+        output = outputs[Path(f"{number}-{case[1]}.py")]
+        assert output.endswith("exits with 0\n"), output
+        one, other = shown.values(output)
+        alike = are_alike(one, other, shown.within)
+        assert alike is (shown.equal is (case == shown.sick)), (one, other)
 
 
 def are_alike(one: str, other: str, within: float) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
+from pl_lint.checks.distributed import script as scripts
 from pl_lint.checks.distributed.fits import Fits
 from pl_lint.checks.registry import Gathering
 from pl_lint.facts.ranks import Listing, RankFit
@@ -46,7 +47,9 @@ def _judge_split(listings: Sequence[Listing], fits: Fits, into: Gathering) -> No
     message = _other_samples(listings, steady)
     if leaked:
         message += f"; {leaked} that one rank validates on, another one trains on"
-    into.findings.append(fits.finding("LTN406", message, place or _split(fits), SPLIT))
+    shows = scripts.split() if first.stage == "train" else None
+    at = place or _split(fits)
+    into.findings.append(fits.finding("LTN406", message, at, SPLIT, script=shows))
 
 
 def _other_samples(listings: Sequence[Listing], steady: bool) -> str:

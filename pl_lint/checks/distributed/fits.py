@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pl_lint.checks.distributed.script import Script
+from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Runs
 from pl_lint.checks.values.numbers import same
 from pl_lint.checks.values.randomness import value_tolerance
 from pl_lint.facts.events import CaseFacts, EpochValues, LogEvent
 from pl_lint.facts.ranks import RankFit
-from pl_lint.findings import Evidence, Finding, Location, Status
+from pl_lint.findings import Evidence, Finding, Location
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,17 @@ class Fits:
         )
 
     def finding(
-        self, code: str, message: str, place: Location, remedy: str, *evidence: Evidence
+        self,
+        code: str,
+        message: str,
+        place: Location,
+        remedy: str,
+        *evidence: Evidence,
+        script: Script | None = None,
     ) -> Finding:
-        return Finding(
-            code, message, place, Status.PROVED, remedy, self.case.module, evidence=evidence
-        )
+        building = self.case.building
+        text = script(building, message, len(self.ranks)) if script and building else ""
+        return found(self.case, code, message, remedy, place, evidence, script=text)
 
 
 def each(texts: Sequence[str]) -> str:

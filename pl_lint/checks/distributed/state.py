@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from pl_lint.checks.distributed import script as scripts
 from pl_lint.checks.distributed.endings import in_setup
 from pl_lint.checks.distributed.fits import Fits, each
 from pl_lint.checks.distributed.values import differing_attributes
@@ -52,7 +53,8 @@ def _apart(names: Sequence[str], when: str, fits: Fits) -> Finding:
         message += "; they were frozen when DDP was set up, which does not synchronise them"
     remedy = "update parameters by gradients of the loss alone, or from gathered values"
     code = "LTN508" if frozen else "distributed"
-    return fits.finding(code, message, fits.place(names[0]), remedy)
+    place, shows = fits.place(names[0]), scripts.held(names[0])
+    return fits.finding(code, message, place, remedy, script=shows)
 
 
 def _moved(fits: Fits) -> bool:
@@ -76,7 +78,8 @@ def _judge_buffers(fits: Fits, into: Gathering) -> None:
             "all before each step, so what the others added is lost"
         )
         remedy = "update buffers from gathered values: self.all_gather(...)"
-        into.findings.append(fits.finding("LTN508", message, fits.place(moved[0]), remedy))
+        place, shows = fits.place(moved[0]), scripts.held(moved[0])
+        into.findings.append(fits.finding("LTN508", message, place, remedy, script=shows))
 
 
 def _moved_apart(fits: Fits, look: str) -> list[str]:
@@ -122,7 +125,8 @@ def _judge_unused(fits: Fits, into: Gathering) -> None:
     used = f", as the Trainer at {script} uses it," if script is not None else ""
     message = f"{said}; DDP without find_unused_parameters=True{used} raises in its second step"
     remedy = "remove or freeze them, or Trainer(strategy='ddp_find_unused_parameters_true')"
-    found = fits.finding("LTN504", message, fits.place(names[0]), remedy)
+    place = fits.place(names[0])
+    found = fits.finding("LTN504", message, place, remedy, script=scripts.raises())
     if not first.asks_for_ranks and script is None:  # one process trains such a module well
         found = replace(found, status=Status.SUSPECTED)
     into.findings.append(found)
@@ -140,7 +144,10 @@ def _judge_prepared(fits: Fits, into: Gathering) -> None:
                 f"prepare_data assigned {one.name!r} on rank 0 only, where {one.read} reads it: "
                 + each([one.left, *(_left(one.name, rank.kept) for rank in fits.ranks[1:])])
             )
-            into.findings.append(fits.finding("LTN502", message, one.location, in_setup(one)))
+            remedy, shows = in_setup(one), scripts.assigned(one.name)
+            into.findings.append(
+                fits.finding("LTN502", message, one.location, remedy, script=shows)
+            )
 
 
 def _same_elsewhere(one: Assigned, fits: Fits) -> bool:

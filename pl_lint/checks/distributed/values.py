@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pl_lint.checks.distributed import script as scripts
 from pl_lint.checks.distributed.fits import Fits, each
 from pl_lint.checks.distributed.keys import judge_keys
 from pl_lint.checks.registry import Gathering
@@ -78,7 +79,9 @@ def _judge_metric(one: Gathered, fits: Fits, into: Gathering) -> bool:
     how = "the inputs of all ranks, given once to a fresh metric"
     because = why_tolerance(fits.case, one.name)
     evidence = Evidence(one.name, one.logged, one.true, within, fits.world, how, cause, because)
-    into.findings.append(fits.finding(code, message, fits.line(one.name), GATHER, evidence))
+    shows = scripts.logged(one.name) if code == "LTN211" else None  # else alike on all ranks
+    place = fits.line(one.name)
+    into.findings.append(fits.finding(code, message, place, GATHER, evidence, script=shows))
     return False
 
 
@@ -135,7 +138,8 @@ def _judge_differing(name: str, epochs: Sequence[EpochValues], fits: Fits, into:
         late = (event.location for event in calls if event.batch < 0)
         place = next(late, fits.line(name))  # steps may log the key, too
         evidence = _of_another_rank(name, values, fits)
-        into.findings.append(fits.finding("LTN211", message, place, GATHER, evidence))
+        shows = scripts.logged(name)
+        into.findings.append(fits.finding("LTN211", message, place, GATHER, evidence, script=shows))
 
 
 def _of_another_rank(name: str, values: Sequence[float | None], fits: Fits) -> Evidence:
@@ -214,4 +218,5 @@ def _best_finding(best: Sequence[Best], fits: Fits, within: float) -> Finding:
         fits.line(name),
         SYNC.format(name),
         *evidence,
+        script=scripts.logged(name),
     )

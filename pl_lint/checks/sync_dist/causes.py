@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pl_lint.checks.proving import found
 from pl_lint.checks.sync_dist.crashed_ranks import in_words
+from pl_lint.checks.sync_dist.script import shared
 from pl_lint.checks.values.lines import deciding, line_of
 from pl_lint.checks.values.numbers import same, shown
 from pl_lint.checks.values.randomness import why_tolerance
 from pl_lint.facts.events import CaseFacts, LogEvent
-from pl_lint.findings import Evidence, Finding, Status
+from pl_lint.findings import Evidence, Finding
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class RankedValue:
     """One key: what each rank that speaks for it logged, what each rank's samples alone would give,
     and the truth."""
 
+    stage: str
     name: str
     logged: tuple[float | None, ...]
     ranks: int
@@ -55,16 +58,11 @@ def finding_of(value: RankedValue, case: CaseFacts) -> Finding:
     where = f"{in_words(value.ranks)} ranks" if several else "rank 0, which logs it for all"
     evidence = value.evidence()
     wrong = not same(evidence.logged, value.true, value.within)
-    return Finding(
-        code=code,
-        message=f"{value.name!r} was logged as {values} on {where}, the truth is "
-        f"{shown(value.true)}: {cause}",
-        location=line_of(value.events, value.name, case),
-        status=Status.PROVED,
-        remedy=remedy,
-        subject=case.module,
-        evidence=(replace(evidence, cause=cause, because=because),) if wrong else (),
-    )
+    text = f"{value.name!r} was logged as {values} on {where}, the truth is {shown(value.true)}"
+    text, place = f"{text}: {cause}", line_of(value.events, value.name, case)
+    proof = (replace(evidence, cause=cause, because=because),) if wrong else ()
+    script = shared(case.building, text, value.stage, value.name, value.ranks)
+    return found(case, code, text, remedy, place, proof, script=script)
 
 
 def _cause(value: RankedValue) -> tuple[str, str, str]:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pl_lint.checks.proving import found
+from pl_lint.checks.sync_dist.script import shared
 from pl_lint.checks.values.lines import deciding
 from pl_lint.checks.values.numbers import FLOAT32, far, same, shown, tolerance
 from pl_lint.facts.events import CaseFacts, LogEvent
@@ -118,16 +120,15 @@ def pairing_finding(
     moved = far(mixed.logged, true, within)
     how = f"what rank 0 has logged as {mixed.names[0]!r} is the truth of that key"
     evidence = Evidence(mixed.names[0], mixed.logged, true, within, world, how, cause, FLOAT32)
-    return Finding(
-        code="LTN110",
-        message=f"{shown(mixed.logged)} was logged as {mixed.names[0]!r}: its reduction met "
-        f"another key's. {said}; sync_dist pairs calls up by their order, not by key",
-        location=first.location,
-        status=Status.PROVED,
-        remedy=EVERYWHERE,
-        subject=case.module,
-        evidence=(evidence,) if moved else (),
+    text = (
+        f"{shown(mixed.logged)} was logged as {mixed.names[0]!r}: its reduction met another "
+        f"key's. {said}; sync_dist pairs calls up by their order, not by key"
     )
+    evaluated = first.stage in ("validate", "test")
+    script = shared(case.building, text, first.stage, mixed.names[0], len(ranks))
+    proof = (evidence,) if moved else ()
+    shows = script if evaluated else ""  # in training one process has no truth for it
+    return found(case, "LTN110", text, EVERYWHERE, first.location, proof, script=shows)
 
 
 EVERYWHERE = (

@@ -154,6 +154,7 @@ def _pass(value: RankedValue, stage: Stage, into: Gathering) -> None:
 def _ranked(name: str, stage: Stage, true: float, within: float) -> RankedValue:
     speaking = _speaking(stage.ranks, name)
     return RankedValue(
+        stage=stage.name,
         name=name,
         logged=tuple(done.values.get(name) for done in speaking),
         ranks=len(stage.ranks),
