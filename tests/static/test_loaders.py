@@ -140,3 +140,17 @@ class Model(pl.LightningModule):
 """
     ).classes
     assert {"world_size", "trainer", "data"} <= owner.own_methods[0].words
+
+
+def test_what_is_looked_for_in_the_list_of_loggers():
+    (owner,) = facts(
+        """
+class Model(pl.LightningModule):
+    def on_fit_end(self):
+        self.loggers.experiment[0].add_text("a", "b")
+        self.loggers[0].experiment.add_text("a", "b")
+"""
+    ).classes
+    assert [read.attribute for read in owner.reads if "loggers." in read.attribute] == [
+        "loggers.experiment"
+    ]

@@ -22,11 +22,14 @@ from pl_lint.static.interpreter.abstract import (
     to_value,
 )
 from pl_lint.static.interpreter.context import Context, Frame
+from pl_lint.static.interpreter.listing import last_methods
 from pl_lint.static.names import ClassInfo, FunctionNode
 
 OF_THE_RUN = frozenset({"trainer", "device", "logger", "current_epoch", "global_step"})
 """What Lightning fills in once a module is in a Trainer or on its device."""
 PARAMETER = "torch.nn.Parameter"
+FOR_ONE = 1_000
+"""Expressions evaluated for one attribute."""
 
 # --- what is returned -----------------------------------------------------------------------------
 
@@ -42,7 +45,7 @@ def note_return(context: Context, value: Abstract, node: ast.Return, frame: Fram
             value=to_value(value),
             origin=context.origin(value),
             location=where,
-            methods=tuple(_last_methods(node.value)),
+            methods=tuple(last_methods(node.value)),
             guards=context.guards,
         )
     )
@@ -59,18 +62,17 @@ def note_end(context: Context, node: FunctionNode, frame: Frame) -> None:
     )
 
 
-def _last_methods(node: ast.expr | None) -> Iterator[str]:
-    """The methods that an expression ends with, in the order in which they are called."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        yield from _last_methods(node.func.value)
-        yield node.func.attr
-
-
 # --- what is read ---------------------------------------------------------------------------------
 
 
 def note_read(context: Context, receiver: Abstract, node: ast.Attribute, frame: Frame) -> None:
-    """``self.trainer`` and the like, unless the class has such an attribute of its own."""
+    """``self.trainer`` and the like, unless the class has such an attribute of its own; of
+    ``self.loggers`` also what is looked for in it (``loggers.experiment``)."""
+    if receiver == Bound(Self(), "loggers") and context.owner:
+        where = context.location(node, frame)
+        attribute = f"loggers.{node.attr}"
+        context.recorder.add(ReadSite(attribute, context.hook.name, frame.function, where))
+        return
     if node.attr not in OF_THE_RUN or not isinstance(receiver, Self) or not context.owner:
         return
     if node.attr in context.attributes or context.find_method(node.attr) is not None:
@@ -133,6 +135,7 @@ def optimization(context: Context, open_bases: bool) -> Literal["automatic", "ma
     """Who steps the optimizers, by ``self.automatic_optimization``."""
     first = context.ancestors[0]
     assert isinstance(first, ClassInfo)
+    context.budget = FOR_ONE
     found = lookup.own_attribute(context, "automatic_optimization", Frame(first.module))
     match found:
         case Const(False):

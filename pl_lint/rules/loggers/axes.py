@@ -1,0 +1,146 @@
+"""The x-axis of what is logged past Lightning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts.sites import CallSite, ProjectFacts
+from pl_lint.facts.values import Known, Named, Value, must_be
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.loggers import choice
+from pl_lint.rules.registry import Rule, rule
+
+WRITES = tuple(f".add_{what}" for what in ("scalar", "scalars", "histogram", "image", "figure"))
+POINTS = (".add_scalar", ".add_scalars")
+EPOCHS = ("self.current_epoch", "self.trainer.current_epoch")
+
+
+@rule(
+    "LTN905",
+    "own-step-for-wandb",
+    rows=("LGR05",),
+    status=Status.SUSPECTED,
+    calls=("wandb.log", ".log", choice.WANDB),
+    condition="if WandbLogger has logged more often than that step",
+)
+def own_step_for_wandb(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """W&B gets a step of the user's own beside WandbLogger's.
+
+    What it does
+    ------------
+    Finds `wandb.log(..., step=...)` and `experiment.log(..., step=...)` in the Lightning classes
+    of a project that uses WandbLogger.
+
+    Why is this bad
+    ---------------
+    WandbLogger gives no step to W&B, which counts its own with each call. A step that is smaller
+    than that count, as an epoch soon is, is dropped with a warning in the console.
+
+    Example
+    -------
+        logger = WandbLogger()
+
+        class Model(LightningModule):
+            def on_train_epoch_end(self):
+                wandb.log({"samples": self.table}, step=self.current_epoch)
+
+    Use instead
+    -----------
+        logger = WandbLogger()
+
+        class Model(LightningModule):
+            def on_train_epoch_end(self):
+                step = self.global_step
+                self.logger.experiment.log({"samples": self.table, "trainer/global_step": step})
+
+    When to ignore
+    --------------
+    Where nothing else is logged in that run.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/13382
+    - https://docs.wandb.ai/guides/track/log/
+    """
+    if not facts.calls_of(choice.WANDB):
+        return
+    for owner in facts.classes:
+        for call in facts.calls_in(owner, ".log"):
+            to_wandb = call.name == "wandb.log" or call.receiver.endswith("logger.experiment")
+            if to_wandb and call.gives("step") and not must_be(call.argument("step"), None):
+                yield self.finding(
+                    call.location,
+                    "W&B drops what comes with a smaller step than its own count, which "
+                    "WandbLogger moves on with each call",
+                    remedy='leave step out, and log "trainer/global_step" beside the value',
+                    subject=owner.short_name,
+                )
+
+
+@rule("LTN908", "curve-goes-backwards", rows=("LGR08",), observers="both", calls=WRITES)
+def curve_goes_backwards(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A curve's x-axis does not go forward.
+
+    What it does
+    ------------
+    Reading finds `experiment.add_scalar(tag, value, batch_idx)` and its sisters in the hooks of
+    batches, and points that every batch writes at the number of the epoch. Running reads the event
+    file back and compares the steps of consecutive points of each tag.
+
+    Why is this bad
+    ---------------
+    `batch_idx` begins again in each epoch: the epochs are drawn over each other, and cannot be laid
+    beside curves that Lightning draws over global_step.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def training_step(self, batch, batch_idx):
+                loss = self.loss(batch)
+                self.logger.experiment.add_scalar("loss", loss, batch_idx)
+                return loss
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def training_step(self, batch, batch_idx):
+                loss = self.loss(batch)
+                self.logger.experiment.add_scalar("loss", loss, self.global_step)
+                return loss
+
+    When to ignore
+    --------------
+    Where the tag names the epoch, which this rule leaves alone.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/extensions/logging.html
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/17671
+    """
+    for owner in facts.classes:
+        for call in facts.calls_in(owner, *WRITES):
+            if not isinstance(call.argument("tag", 0), Known) or not _per_batch(call):
+                continue
+            step = call.argument("global_step", 2)
+            if step == Named("batch_idx"):
+                yield self.finding(
+                    call.location,
+                    "the step is the number of the batch, which begins again in each epoch",
+                    remedy="use self.global_step",
+                    subject=owner.short_name,
+                )
+            elif _is_epoch(step) and call.name in POINTS and not call.guards:
+                yield self.finding(
+                    call.location,
+                    "all batches of an epoch are drawn at one point: the step is the epoch",
+                    remedy="use self.global_step, or log once per epoch",
+                    subject=owner.short_name,
+                )
+
+
+def _per_batch(call: CallSite) -> bool:
+    return call.hook.endswith(("_step", "_batch_end", "_batch_start"))
+
+
+def _is_epoch(step: Value) -> bool:
+    return isinstance(step, Named) and step.name in EPOCHS
