@@ -253,6 +253,7 @@ class DeviceSite:
     text: str
     hook: str
     location: Location
+    guards: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -371,10 +372,11 @@ class MonitorSite:
     lightning: str = ""
     arguments: Pairs = ()
 
-    def argument(self, name: str) -> Value:
-        """What is given by name: Known(None) where it is surely left out."""
+    def argument(self, name: str, position: int = -1) -> Value:
+        """What is given for a parameter: Known(None) where it is surely left out."""
         given = dict(self.arguments)
-        return given.get(name, UNKNOWN if UNPACKED in given else ABSENT)
+        default: Value = UNKNOWN if UNPACKED in given else ABSENT
+        return given.get(name, given.get(str(position), default))
 
 
 @dataclass(frozen=True)

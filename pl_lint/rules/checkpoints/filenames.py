@@ -181,7 +181,7 @@ def same_file_in_every_run(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
     - https://lightning.ai/docs/pytorch/stable/api/lightning.pytorch.callbacks.ModelCheckpoint.html
     """
     for monitor in facts.monitors:
-        folder, name = monitor.argument("dirpath"), monitor.filename
+        folder, name = monitor.argument("dirpath", 0), monitor.filename
         if _is_text(folder) and _is_text(name) and not fields(name):
             yield self.finding(
                 monitor.location,

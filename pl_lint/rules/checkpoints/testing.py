@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ProjectFacts, TrainerCall
-from pl_lint.facts.values import must_be
+from pl_lint.facts import lightning
+from pl_lint.facts.sites import ProjectFacts, TrainerCall, TrainerSite
+from pl_lint.facts.values import Known, Made, Several, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.registry import Rule, rule
 
@@ -150,3 +151,69 @@ def _is_untrained(facts: ProjectFacts, call: TrainerCall) -> bool:
         )
         for other in facts.trainer_calls
     )
+
+
+@rule("LTN316", "best-is-the-last", rows=("CKP16",))
+def best_is_the_last(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """The "best" checkpoint is asked for, but none of the callbacks watches anything.
+
+    What it does
+    ------------
+    Finds `ckpt_path="best"` for a Trainer whose callbacks are all seen and none of which is a
+    ModelCheckpoint with a `monitor`, in projects where no module configures callbacks.
+
+    Why is this bad
+    ---------------
+    Without `monitor` a ModelCheckpoint keeps the last epoch, and so does the one that Lightning
+    adds by itself: its `best_model_path` is the last checkpoint, and nothing says so.
+
+    Example
+    -------
+        trainer = L.Trainer(max_epochs=20)
+        trainer.fit(model)
+        trainer.test(ckpt_path="best")
+
+    Use instead
+    -----------
+        trainer = L.Trainer(max_epochs=20, callbacks=[ModelCheckpoint(monitor="val_loss")])
+        trainer.fit(model)
+        trainer.test(ckpt_path="best")
+
+    When to ignore
+    --------------
+    Where the last epoch is meant; then say "last".
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/api/lightning.pytorch.callbacks.ModelCheckpoint.html
+    """
+    if any(method.name == "configure_callbacks" for o in facts.classes for method in o.own_methods):
+        return
+    trainers = {trainer.location: trainer for trainer in facts.trainers}
+    for call in facts.trainer_calls:
+        trainer = trainers.get(call.trainer) if call.trainer is not None else None
+        if trainer is None or not must_be(call.ckpt_path, "best"):
+            continue
+        if _watches_nothing(trainer):
+            yield self.finding(
+                call.location,
+                'no checkpoint callback of this Trainer watches a key: "best" is the last one',
+                remedy="add ModelCheckpoint(monitor=...) to the Trainer's callbacks",
+                subject=call.model.rpartition(".")[2],
+            )
+
+
+def _watches_nothing(trainer: TrainerSite) -> bool:
+    """Whether every callback is seen, and none keeps a best checkpoint."""
+    given = trainer.argument("callbacks")
+    if must_be(given, None):
+        return trainer.complete and must_be(trainer.argument("checkpoint_callback"), None)
+    items = given.items if isinstance(given, Several) else (given,)
+    return all(isinstance(one, Made) and _keeps_no_best(one) for one in items)
+
+
+def _keeps_no_best(callback: Made) -> bool:
+    if lightning.canonical(callback.name) is None or "**" in dict(callback.arguments):
+        return False
+    watched = callback.argument("monitor", 2)
+    return callback.name != lightning.MODEL_CHECKPOINT or watched in (None, Known(None))

@@ -4,19 +4,176 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ProjectFacts
-from pl_lint.facts.values import must_be
-from pl_lint.findings import Finding
+from pl_lint.facts import lightning
+from pl_lint.facts.sites import CallSite, ProjectFacts, TrainerCall
+from pl_lint.facts.values import Known, must_be
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.judging import CLI, single_device, uses_cli
 from pl_lint.rules.registry import Rule, rule
 
+EVERYTHING = lightning.SEED_EVERYTHING
+OWN = "set_seed seed_all setup_seed set_random_seed seed_torch fix_seed fix_random_seed set_seeds"
+SEEDING = (
+    *(EVERYTHING, "torch.manual_seed", "numpy.random.seed", "random.seed", ".seed_everything"),
+    *(f".{name}" for name in OWN.split()),
+)
+"""Calls that seed the global generators, by names that functions for it have."""
 
-@rule("LTN403", "workers-not-seeded", rows=("REP03",), default=False)
+
+def seeds(facts: ProjectFacts) -> tuple[CallSite, ...]:
+    """Where the project seeds, for a rule that asks for the calls of ``SEEDING``."""
+    return facts.calls_of(*SEEDING)
+
+
+@rule(
+    "LTN401",
+    "drawn-without-a-seed",
+    rows=("REP01",),
+    status=Status.SUSPECTED,
+    default=False,
+    observers="both",
+    condition="if the numbers are ever to be had again",
+    calls=(*SEEDING, CLI),
+)
+def without_a_seed(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """What training depends on is drawn from something that no seed governs.
+
+    What it does
+    ------------
+    Finds `trainer.fit` in projects that never seed, and `seed_everything()` without a number. A
+    run fits the module twice with the same seed, in two processes; where they differ, every call
+    of a clock, of the system's entropy or of a generator made without a seed is noted, and the two
+    fits are made again with one such call held still. The call that makes them equal is the one.
+
+    Why is this bad
+    ---------------
+    The number in the table cannot be had again, not by you either. Two settings cannot be compared
+    when each also differs by chance, and a bug that shows once cannot be looked for.
+
+    Example
+    -------
+        trainer = L.Trainer(max_epochs=10)
+        trainer.fit(model)
+
+    Use instead
+    -----------
+        L.seed_everything(42, workers=True)
+        trainer = L.Trainer(max_epochs=10)
+        trainer.fit(model)
+
+    When to ignore
+    --------------
+    A time or an id that is only logged or used in a name changes no weights and is not reported by
+    the run. LightningCLI seeds by itself.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/trainer.html#reproducibility
+    """
+    for call in facts.calls_of(EVERYTHING):
+        if must_be(call.argument("seed", 0), None):
+            yield self.finding(
+                call.location,
+                "without a number the seed is 0, or drawn before Lightning 2.2",
+                remedy="give it a seed",
+            )
+    if seeds(facts) or uses_cli(facts):
+        return
+    fits = [call for call in facts.trainer_calls if call.method == "fit"]
+    for first in {call.location.path: call for call in reversed(fits)}.values():
+        yield self.finding(
+            first.location,
+            "nothing in the project seeds: weights, order and dropout differ from run to run",
+            remedy="call seed_everything(42, workers=True) before the module is built",
+            subject=first.model.rpartition(".")[2],
+        )
+
+
+@rule("LTN402", "seeded-too-late", rows=("REP02",), calls=(*SEEDING, lightning.MODULE, CLI))
+def seeded_too_late(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """The seed is set after the module was built.
+
+    What it does
+    ------------
+    Finds a LightningModule that is built and fitted in a function in which `seed_everything` comes
+    between the two, where the project seeds nowhere else.
+
+    Why is this bad
+    ---------------
+    The first weights are drawn when the module is built: they differ in each run, and nothing says
+    so. Two runs of one script ended with .7645 and -.2343.
+
+    Example
+    -------
+        class Net(L.LightningModule):
+            pass
+
+        def main():
+            model = Net()
+            L.seed_everything(42)
+            L.Trainer().fit(model)
+
+    Use instead
+    -----------
+        class Net(L.LightningModule):
+            pass
+
+        def main():
+            L.seed_everything(42)
+            model = Net()
+            L.Trainer().fit(model)
+
+    When to ignore
+    --------------
+    Where all weights are loaded from a file.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/trainer.html#reproducibility
+    """
+    if uses_cli(facts):
+        return
+    for built in facts.calls_of(lightning.MODULE):
+        late = [seed for seed in seeds(facts) if _is_later(seed, built)]
+        if late and len(late) == len(seeds(facts)) and _is_fitted(facts, late[0]):
+            yield self.finding(
+                built.location,
+                f"the module draws its first weights here, before the seed at line "
+                f"{late[0].location.line}",
+                remedy="seed first, then build the module",
+            )
+
+
+def _is_later(seed: CallSite, built: CallSite) -> bool:
+    here = (built.location.path, built.function)
+    return (seed.location.path, seed.function) == here and built.location < seed.location
+
+
+def _is_fitted(facts: ProjectFacts, seed: CallSite) -> bool:
+    """Whether the function that seeds goes on to fit."""
+    scope = f"{seed.location.path}:{seed.function}"
+    return any(_fits_after(call, scope, seed) for call in facts.trainer_calls)
+
+
+def _fits_after(call: TrainerCall, scope: str, seed: CallSite) -> bool:
+    return (call.method, call.scope) == ("fit", scope) and seed.location < call.location
+
+
+@rule(
+    "LTN403",
+    "workers-not-seeded",
+    rows=("REP03",),
+    status=Status.SUSPECTED,
+    default=False,
+    condition="on several devices, if loading draws random numbers",
+)
 def workers_not_seeded(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """seed_everything is called without workers=True.
 
     What it does
     ------------
-    Finds `seed_everything(seed)` where `workers` is not given.
+    Finds `seed_everything(seed)` where `workers` is not given, unless every Trainer of the project
+    has one device.
 
     Why is this bad
     ---------------
@@ -40,10 +197,52 @@ def workers_not_seeded(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/common/trainer.html#reproducibility
     - https://github.com/Lightning-AI/pytorch-lightning/issues/6960
     """
+    if single_device(facts):
+        return
     for seed in facts.seeds:
         if must_be(seed.workers, False):
             yield self.finding(
                 seed.location,
                 "on several processes the loader workers of all ranks draw the same numbers",
                 remedy="add workers=True",
+            )
+
+
+@rule("LTN407", "deterministic-and-benchmark", rows=("REP07",), calls=(lightning.TRAINER,))
+def deterministic_and_benchmark(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A Trainer is told to be deterministic and to pick its kernels by timing.
+
+    What it does
+    ------------
+    Finds `Trainer(deterministic=True, benchmark=True)`.
+
+    Why is this bad
+    ---------------
+    With `benchmark` cuDNN measures several algorithms and takes the fastest one, another one in
+    another run. Lightning warns about the pair; the results on a GPU are not deterministic.
+
+    Example
+    -------
+        L.Trainer(deterministic=True, benchmark=True)
+
+    Use instead
+    -----------
+        L.Trainer(deterministic=True)
+
+    When to ignore
+    --------------
+    Where no convolution runs on a GPU.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/trainer.html#benchmark
+    - https://pytorch.org/docs/stable/notes/randomness.html
+    """
+    for call in facts.calls_of(lightning.TRAINER):
+        chosen = call.argument("deterministic") in (Known(True), Known("warn"))
+        if chosen and must_be(call.argument("benchmark"), True):
+            yield self.finding(
+                call.location,
+                "benchmark=True picks kernels by timing, which deterministic is to forbid",
+                remedy="drop benchmark=True",
             )

@@ -4,24 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ProjectFacts
-from pl_lint.findings import Finding
+from pl_lint.facts.origins import Derived, FunctionCall, Origin, parts_below
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.values import must_be
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.judging import CLI, uses_cli
 from pl_lint.rules.registry import Rule, rule
+from pl_lint.rules.reproducibility.seeds import SEEDING, seeds
+
+SHUFFLING = ("numpy.random.permutation", "numpy.random.shuffle", "random.shuffle", "torch.randperm")
+SPLITTING = (
+    "torch.utils.data.random_split",
+    "torch.utils.data.dataset.random_split",
+    "sklearn.model_selection.train_test_split",
+)
+LISTINGS = ("os.listdir", "os.scandir", "glob.", "pathlib.Path.")
+"""What lists files in the order of the file system."""
 
 
-@rule("LTN406", "split-without-generator", rows=("REP06",), default=False, observers="both")
+@rule(
+    "LTN406",
+    "split-without-generator",
+    rows=("REP06",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="if the split is made more than once: by several ranks, at resume, by a later test",
+    calls=(*SEEDING, *SHUFFLING, CLI),
+)
 def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """Data is split at random without a generator of its own.
+    """Data is split at random, and nothing in the project seeds.
 
     What it does
     ------------
-    Finds `random_split` without `generator=` and scikit-learn's splits without `random_state=`.
+    Finds `random_split` without `generator=`, scikit-learn's splits without `random_state=`, and
+    indices that a data module shuffles, in projects that call no `seed_everything` or the like.
 
     Why is this bad
     ---------------
-    The split then depends on everything that drew random numbers before. Without a seed it
-    differs between runs and between ranks, so that one rank trains on what another validates on:
-    in one run the validation sets were [0, 2, 4, 9] and [0, 1, 3, 4].
+    The split then differs between runs and between ranks, so that one rank trains on what another
+    validates on: in one run the validation sets were [0, 2, 4, 9] and [0, 1, 3, 4]. A script that
+    tests a checkpoint makes another split than the one that trained it.
 
     Example
     -------
@@ -34,19 +56,105 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
 
     When to ignore
     --------------
-    Where `seed_everything` runs before and nothing between it and the split may ever change.
+    Where all that the split is used for happens in one process.
 
     References
     ----------
     - https://pytorch.org/docs/stable/data.html#torch.utils.data.random_split
     - https://github.com/Lightning-AI/pytorch-lightning/issues/18638
     """
+    if seeds(facts) or uses_cli(facts):
+        return
     for split in facts.splits:
         if not split.seeded:
             argument = "generator" if split.function == "random_split" else "random_state"
             yield self.finding(
                 split.location,
-                f"{split.function} draws from the global random state: the split changes with "
-                "whatever ran before, and between processes",
+                f"{split.function} draws from a global state that nothing seeds: each run and each "
+                "process has its own split",
                 remedy=f"pass {argument}= with a fixed seed",
             )
+    for owner in facts.classes:
+        for call in facts.calls_in(owner, *SHUFFLING):
+            if _splits_data(owner, call):
+                yield self.finding(
+                    call.location,
+                    f"{call.name} draws from a global state that nothing seeds: each run and each "
+                    "process has its own order",
+                    remedy="shuffle with a generator that has a fixed seed",
+                    subject=owner.short_name,
+                )
+
+
+def _splits_data(owner: ClassFacts, call: CallSite) -> bool:
+    """Whether a data module shuffles where it makes its data sets."""
+    where = call.hook in ("__init__", "setup", "prepare_data")
+    return owner.kind == "datamodule" and where and must_be(call.argument("generator"), None)
+
+
+@rule(
+    "LTN411",
+    "order-of-a-set",
+    rows=("REP11",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="on another machine, or when files come and go",
+    calls=SPLITTING,
+)
+def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Training depends on the order of a set, on the hash of a text, or on the file system.
+
+    What it does
+    ------------
+    Finds `random_split` and `train_test_split` of what `os.listdir`, `glob` or `Path.iterdir`
+    gave, without `sorted`. A run fits the module in processes with two values of PYTHONHASHSEED:
+    fits with the same value are equal, those with different ones are not.
+
+    Why is this bad
+    ---------------
+    Files are listed in another order on another machine, and then the same seed makes another
+    split: what was held out is trained on. Python draws a new hash seed for each process, so
+    `list(set(labels))` is another order each time, and class 0 another class: a checkpoint of one
+    run predicts nonsense in the next one. No seed governs either.
+
+    Example
+    -------
+        files = os.listdir("images")
+        train, val = train_test_split(files, random_state=0)
+
+    Use instead
+    -----------
+        files = sorted(os.listdir("images"))
+        train, val = train_test_split(files, random_state=0)
+
+    For labels, `enumerate(sorted(set(names)))`; for a seed made of a text, use
+    `zlib.crc32(text.encode())` in place of `hash(text)`.
+
+    When to ignore
+    --------------
+    Where the split is made once and written down.
+
+    References
+    ----------
+    - https://docs.python.org/3/library/os.html#os.listdir
+    - https://docs.python.org/3/using/cmdline.html#envvar-PYTHONHASHSEED
+    """
+    for call in facts.calls_of(*SPLITTING):
+        listed = next((found for _, origin in call.origins for found in _unsorted(origin)), None)
+        if listed is not None:
+            yield self.finding(
+                call.location,
+                f"the order in which {listed} finds files decides the split, and it differs "
+                "between machines",
+                remedy="sort the files first",
+            )
+
+
+def _unsorted(origin: Origin) -> Iterator[str]:
+    """The listings of files that a value holds in their own order."""
+    if isinstance(origin, Derived) and origin.operation == "sorted":
+        return
+    if isinstance(origin, FunctionCall) and origin.name.startswith(LISTINGS):
+        yield origin.name
+    for source in parts_below(origin):
+        yield from _unsorted(source)

@@ -38,6 +38,7 @@ from pl_lint.static.interpreter.abstract import (
     Sequence,
     Super,
     Text,
+    called,
     derived,
     join,
     options,
@@ -52,6 +53,8 @@ TRANSPARENT = frozenset(
     ).split()
 )
 """Methods that return the same value in another shape or place."""
+LISTING = frozenset({"iterdir", "rglob", "glob"})
+"""Methods of a path that list what lies below it, in the order of the file system."""
 MODULE_WALKS = frozenset({"modules", "children", "named_modules", "named_children"})
 """Methods of a module that go over everything in it, its metrics too."""
 OF_LIGHTNING = frozenset({"optimizers", "lr_schedulers"})
@@ -195,6 +198,8 @@ def call_method(
             return _of_class(context, receiver, name, arguments, frame)
         case Instance():
             scripts.method(context, receiver, name, arguments, node, frame)
+            if name == "manual_seed":  # a generator gives itself back
+                return receiver
     return _opaque_method(context, receiver, name, arguments, node, frame)
 
 
@@ -229,6 +234,10 @@ def _opaque_method(
     origins = [context.origin(receiver), *map(context.origin, arguments.all())]
     if name in TRANSPARENT:
         return Opaque(origins[0])
+    if name == "sort" and isinstance(node.func, ast.Attribute):  # in place
+        lookup.rebind(context, node.func.value, Opaque(derived("sorted", origins)), frame)
+    if name in LISTING:
+        return Opaque(called(f"pathlib.Path.{name}", outside.pairs(arguments), origins))
     if outside.gathers(name):
         return Opaque(Gathered(tuple(dict.fromkeys(origins))))
     return Opaque(derived(TELLING.get(name, "call"), origins))
@@ -246,7 +255,7 @@ def note_device(
     shown = f'"{text}"' if text else (".cuda()" if name == "cuda" else None)
     if shown:
         where = context.location(node, frame)
-        context.recorder.add(DeviceSite(shown, context.hook.name, where))
+        context.recorder.add(DeviceSite(shown, context.hook.name, where, context.guards))
 
 
 # --- methods of the interpreted class -------------------------------------------------------------

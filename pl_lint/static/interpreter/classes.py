@@ -269,11 +269,18 @@ def _parameters(node: FunctionNode) -> Iterator[ParameterSite]:
         constant = isinstance(default, ast.Constant)
         yield ParameterSite(
             name=parameter.arg,
-            annotation=ast.unparse(parameter.annotation) if parameter.annotation else "",
+            annotation=_written(parameter.annotation),
             default=Known(default.value) if constant else UNKNOWN,  # type: ignore[union-attr]
             attributes=tuple(a for a, name in stored.items() if name == parameter.arg),
             required=default is None,
         )
+
+
+def _written(annotation: ast.expr | None) -> str:
+    """An annotation as it is written, without the quotes of one that is looked up later."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return annotation.value
+    return ast.unparse(annotation) if annotation is not None else ""
 
 
 def _stored(node: FunctionNode) -> Iterator[tuple[str, str]]:

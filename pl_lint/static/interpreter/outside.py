@@ -63,7 +63,10 @@ SAME_VALUE = frozenset(
         "torch.Tensor",
     ]
 )
-MAKERS = {"numpy.random.default_rng": "numpy.random.Generator"}
+MAKERS = {
+    "numpy.random.default_rng": "numpy.random.Generator",
+    "datetime.timedelta": "datetime.timedelta",
+}
 """Functions from outside that make an object, by its class."""
 MAPPINGS = frozenset(
     [

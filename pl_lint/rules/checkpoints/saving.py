@@ -1,0 +1,444 @@
+"""What is saved, by whom, and what of it is read again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts import lightning
+from pl_lint.facts.origins import Number
+from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.values import Known, Made, Several, Value, must_be
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.judging import in_tests, single_device
+from pl_lint.rules.registry import Rule, rule
+
+RANK_WORDS = frozenset(
+    "is_global_zero global_rank local_rank rank node_rank rank_zero_only is_rank_zero get_rank "
+    "is_main_process main_process rank_zero is_master local_zero".split()
+)
+"""What code asks when it wants to know whether it is the first process."""
+PAIRS = {
+    "on_save_checkpoint": "on_load_checkpoint",
+    "state_dict": "load_state_dict",
+}
+OWN_KEYS = frozenset(
+    "state_dict epoch global_step optimizer_states lr_schedulers callbacks loops hyper_parameters "
+    "pytorch-lightning_version datamodule_hyper_parameters hparams_name hparams_type".split()
+)
+"""Keys of a checkpoint that Lightning reads itself."""
+
+
+@rule(
+    "LTN310",
+    "state-not-in-checkpoint",
+    rows=("CKP10",),
+    status=Status.SUSPECTED,
+    default=False,
+    observers="both",
+    condition="if a run is ever resumed, and training depends on it",
+)
+def state_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """State that changes in training is not in the checkpoint.
+
+    What it does
+    ------------
+    Finds numbers and tensors that `__init__` puts into plain attributes and that training counts
+    up (`self.seen += 1`), in modules that save nothing by hand. A run resumes a fit from the
+    checkpoint of its first epoch, with all random generators restored, compares it with the fit
+    that was never interrupted, bit by bit, and names the attributes that had another value.
+
+    Why is this bad
+    ---------------
+    Counters, moving averages, queues and thresholds in plain attributes start anew: a resumed run
+    trains another model, and nothing says so.
+
+    Example
+    -------
+        def __init__(self):
+            super().__init__()
+            self.seen = 0
+
+        def training_step(self, batch, batch_idx):
+            self.seen += 1
+            return self.loss(batch) * min(1.0, self.seen / 1000)
+
+    Use instead
+    -----------
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("seen", torch.tensor(0))
+
+        def training_step(self, batch, batch_idx):
+            self.seen += 1
+            return self.loss(batch) * torch.clamp(self.seen / 1000, max=1.0)
+
+    When to ignore
+    --------------
+    Where the number is only shown, or begins anew in each epoch.
+
+    References
+    ----------
+    - https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.register_buffer
+    - https://lightning.ai/docs/pytorch/stable/common/checkpointing_intermediate.html
+    """
+    for owner in facts.modules():
+        names = {method.name for method in owner.own_methods}
+        if names & {"on_save_checkpoint", "get_extra_state"}:
+            continue
+        begun = {one.attribute for one in owner.assignments if _begins(one)}
+        renewed = {one.attribute for one in owner.assignments if _is_renewed(one)}
+        counted = {
+            one.attribute: one for one in owner.assignments if one.augmented and _in_training(one)
+        }
+        for attribute, site in counted.items():
+            if attribute in begun and attribute not in renewed:
+                yield self.finding(
+                    site.location,
+                    f"self.{attribute} grows in training and is not in the checkpoint: a resumed "
+                    "run begins with it anew",
+                    remedy=f'register_buffer("{attribute}", ...), or save it in on_save_checkpoint',
+                    subject=owner.short_name,
+                )
+
+
+def _begins(site: AssignmentSite) -> bool:
+    number = isinstance(site.value, Known) and type(site.value.value) in (int, float)
+    return site.hook == "__init__" and (number or isinstance(site.origin, Number))
+
+
+def _is_renewed(site: AssignmentSite) -> bool:
+    """Whether a hook sets it to a value that does not depend on what it was."""
+    return bool(site.hook) and site.hook != "__init__" and not site.augmented
+
+
+def _in_training(site: AssignmentSite) -> bool:
+    return site.hook in ("training_step", "on_train_batch_end", "on_train_epoch_end", "forward")
+
+
+@rule(
+    "LTN311",
+    "state-saved-or-loaded-only",
+    rows=("CKP11",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="unless another program reads what is saved",
+)
+def saved_or_loaded_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """State is saved that nobody loads, or a callback saves none of what it counts.
+
+    What it does
+    ------------
+    Finds classes that write a key of their own into the checkpoint (`on_save_checkpoint`) which no
+    other place of the project names, and callbacks and data modules with `state_dict` but without
+    `load_state_dict`. A run resumes a fit and compares it with the one that was never interrupted.
+
+    Why is this bad
+    ---------------
+    The counter that thaws a backbone, slows the learning rate or turns on a loss begins anew: the
+    resumed run trains another model. The half that was written makes the checkpoint look complete.
+
+    Example
+    -------
+        def on_save_checkpoint(self, checkpoint):
+            checkpoint["steps_seen"] = self.steps_seen
+
+    Use instead
+    -----------
+        def on_save_checkpoint(self, checkpoint):
+            checkpoint["steps_seen"] = self.steps_seen
+
+        def on_load_checkpoint(self, checkpoint):
+            self.steps_seen = checkpoint["steps_seen"]
+
+    When to ignore
+    --------------
+    Where the key is for a program outside the project.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/checkpointing_intermediate.html
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/2631
+    """
+    for owner in facts.classes:
+        if in_tests(owner.location):
+            continue
+        for site in owner.checkpoint_keys:
+            written = site.hook == "on_save_checkpoint" and site.key not in OWN_KEYS
+            if written and not site.named_again and not owner.open:
+                yield self.finding(
+                    site.location,
+                    f"{site.key!r} is saved, and nothing in the project reads it",
+                    remedy=f"take checkpoint[{site.key!r}] in on_load_checkpoint",
+                    subject=owner.short_name,
+                )
+        yield from _unpaired_state(self, owner)
+
+
+def _unpaired_state(self: Rule, owner: ClassFacts) -> Iterator[Finding]:
+    """``state_dict`` of a callback or a data module without its other half."""
+    methods = {method.name: method for method in owner.own_methods}
+    inherited = owner.open or any(lightning.kind_of(base) is None for base in owner.ancestors)
+    if owner.kind == "module" or inherited:
+        return
+    if "state_dict" in methods and "load_state_dict" not in methods and _keeps_default(owner):
+        yield self.finding(
+            methods["state_dict"].location,
+            "state_dict saves what no load_state_dict takes: after a resume it begins anew",
+            remedy="define load_state_dict",
+            subject=owner.short_name,
+        )
+
+
+def _keeps_default(owner: ClassFacts) -> bool:
+    """Whether what it inherits from is Lightning's bare base, which loads nothing."""
+    return all(base in BARE for base in map(lightning.canonical, owner.ancestors) if base)
+
+
+BARE = frozenset({lightning.CALLBACK, lightning.DATA_MODULE})
+
+
+@rule("LTN324", "same-callback-twice", rows=("CKP24",))
+def same_callback_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Two callbacks of a Trainer save their state under the same key.
+
+    What it does
+    ------------
+    Finds two ModelCheckpoints in one list of callbacks with the same `monitor`, `mode` and rhythm,
+    and two EarlyStoppings with the same `monitor` and `mode`.
+
+    Why is this bad
+    ---------------
+    Lightning tells them apart by these arguments. It raises "Found more than one stateful callback
+    of type" when the first checkpoint is written: after an epoch of training.
+
+    Example
+    -------
+        L.Trainer(
+            callbacks=[
+                ModelCheckpoint(monitor="val_loss", filename="best"),
+                ModelCheckpoint(monitor="val_loss", filename="top3", save_top_k=3),
+            ]
+        )
+
+    Use instead
+    -----------
+        L.Trainer(callbacks=[ModelCheckpoint(monitor="val_loss", filename="top3", save_top_k=3)])
+
+    When to ignore
+    --------------
+    Never: the run stops.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/extensions/callbacks_state.html
+    """
+    for trainer in facts.trainers:
+        keys: set[tuple[object, ...]] = set()
+        for callback in _items(trainer.argument("callbacks")):
+            key = _state_key(callback)
+            if key is None:
+                continue
+            if key in keys:
+                name = callback.name.rpartition(".")[2]
+                yield self.finding(
+                    trainer.location,
+                    f"two {name} of this Trainer have the same monitor, mode and rhythm: "
+                    "Lightning cannot save their states",
+                    remedy="make one of them, or let them differ in what they watch or when",
+                    subject=name,
+                )
+            keys.add(key)
+
+
+STATE_KEYS = {
+    lightning.MODEL_CHECKPOINT: {
+        "monitor": None,
+        "mode": "min",
+        "every_n_train_steps": None,
+        "every_n_epochs": None,
+        "train_time_interval": None,
+    },
+    lightning.EARLY_STOPPING: {"monitor": None, "mode": "min"},
+}
+"""The arguments that tell two callbacks of a class apart, with their defaults."""
+
+
+def _items(callbacks: Value) -> tuple[Made, ...]:
+    items = callbacks.items if isinstance(callbacks, Several) else (callbacks,)
+    return tuple(one for one in items if isinstance(one, Made))
+
+
+def _state_key(callback: Made) -> tuple[object, ...] | None:
+    """What a callback's state is saved under; None where that is not known."""
+    names = STATE_KEYS.get(callback.name)
+    if names is None or "**" in dict(callback.arguments):
+        return None
+    given = dict(callback.arguments)
+    position = {"monitor": "2" if callback.name == lightning.MODEL_CHECKPOINT else "0"}
+    values = [given.get(n, given.get(position.get(n, ""), Known(d))) for n, d in names.items()]
+    if not all(isinstance(value, Known) for value in values):
+        return None
+    return callback.name, *values
+
+
+@rule(
+    "LTN325",
+    "saved-by-one-rank",
+    rows=("CKP25",),
+    status=Status.SUSPECTED,
+    condition="on several devices",
+    calls=(".save_checkpoint",),
+)
+def saved_by_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """trainer.save_checkpoint is called by one process only: the others wait for ever.
+
+    What it does
+    ------------
+    Finds `trainer.save_checkpoint(...)` under a condition on the rank.
+
+    Why is this bad
+    ---------------
+    The call gathers state from all processes and waits for them; Lightning writes the file on rank
+    zero by itself. On several devices the run hangs until the time limit of the process group.
+
+    Example
+    -------
+        def on_train_end(self):
+            if self.trainer.is_global_zero:
+                self.trainer.save_checkpoint("last.ckpt")
+
+    Use instead
+    -----------
+        def on_train_end(self):
+            self.trainer.save_checkpoint("last.ckpt")
+
+    When to ignore
+    --------------
+    On one device.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/checkpointing_intermediate.html
+    """
+    if single_device(facts):
+        return
+    for call in facts.calls_of(".save_checkpoint"):
+        asked = sorted(RANK_WORDS & set(call.guards))
+        if asked and _of_trainer(call):
+            yield self.finding(
+                call.location,
+                f"only the processes that {asked[0]} lets through save, and they wait for the "
+                "others",
+                remedy="call it on every process; Lightning writes on rank zero only",
+            )
+
+
+def _of_trainer(call: CallSite) -> bool:
+    """Whether the receiver is a Lightning Trainer, by what it is or by its name."""
+    known = call.name == f"{lightning.TRAINER}.save_checkpoint"
+    in_hook = bool(call.owner) and call.receiver.rpartition(".")[2] == "trainer"
+    return known or in_hook
+
+
+@rule(
+    "LTN326",
+    "file-saved-by-every-rank",
+    rows=("CKP26",),
+    status=Status.SUSPECTED,
+    default=False,
+    condition="on several devices, and with validation in the sanity check",
+    calls=("torch.save",),
+)
+def saved_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A hook writes weights to a file by itself, in every process and in the sanity check.
+
+    What it does
+    ------------
+    Finds `torch.save` in hooks of training and validation without a condition on the rank.
+
+    Why is this bad
+    ---------------
+    All processes write the same file at once. In validation hooks the sanity check writes it too,
+    before anything was learned, and a best score that is kept beside it starts with that.
+
+    Example
+    -------
+        def on_validation_epoch_end(self):
+            torch.save(self.net.state_dict(), "best.pt")
+
+    Use instead
+    -----------
+        def on_validation_epoch_end(self):
+            if self.trainer.is_global_zero and not self.trainer.sanity_checking:
+                torch.save(self.net.state_dict(), "best.pt")
+
+    When to ignore
+    --------------
+    On one device, where the sanity check does no harm.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/checkpointing_intermediate.html
+    """
+    if single_device(facts):
+        return
+    for call in facts.calls_of("torch.save"):
+        guarded = RANK_WORDS & set(call.guards)
+        if call.owner and call.stage in ("train", "validate") and call.hook and not guarded:
+            yield self.finding(
+                call.location,
+                "every process writes this file"
+                + (", and the sanity check does" if call.stage == "validate" else ""),
+                remedy="guard it with self.trainer.is_global_zero, or use a ModelCheckpoint",
+                subject=call.owner.rpartition(".")[2],
+            )
+
+
+@rule(
+    "LTN327",
+    "checkpoints-stay-here",
+    rows=("CKP27",),
+    status=Status.SUSPECTED,
+    default=False,
+    condition="if you expect the checkpoints in Weights & Biases",
+    calls=("lightning.pytorch.loggers.WandbLogger",),
+)
+def checkpoints_stay_here(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Checkpoints are not uploaded to Weights & Biases.
+
+    What it does
+    ------------
+    Finds a `WandbLogger` without `log_model` in a project with a ModelCheckpoint.
+
+    Why is this bad
+    ---------------
+    `log_model` is False unless it is given: the run's page shows metrics and no weights, which is
+    found out when the machine is gone.
+
+    Example
+    -------
+        logger = WandbLogger(project="mnist")
+        checkpoint = ModelCheckpoint(monitor="val_loss")
+
+    Use instead
+    -----------
+        logger = WandbLogger(project="mnist", log_model=True)
+        checkpoint = ModelCheckpoint(monitor="val_loss")
+
+    When to ignore
+    --------------
+    Where the files are kept elsewhere.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/extensions/generated/lightning.pytorch.loggers.WandbLogger.html
+    """
+    if not any(monitor.watcher == "ModelCheckpoint" for monitor in facts.monitors):
+        return
+    for call in facts.calls_of("lightning.pytorch.loggers.WandbLogger"):
+        if must_be(call.argument("log_model", 7), None) and not in_tests(call.location):
+            yield self.finding(
+                call.location,
+                "checkpoints stay on this machine: log_model is False unless it is given",
+                remedy="pass log_model=True",
+            )

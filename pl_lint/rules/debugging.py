@@ -1,0 +1,281 @@
+"""Settings that help while looking for an error, and were left on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts import lightning
+from pl_lint.facts.sites import CallSite, ProjectFacts
+from pl_lint.facts.values import Known, Made, Several, Value, must_be
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.judging import in_tests
+from pl_lint.rules.registry import Rule, rule
+
+SHORT = 1000
+"""More batches than this are a budget, not a quick look."""
+TRYING = ("debug", "dev", "test", "smoke", "dry", "quick", "sanity", "overfit", "profil", "tune")
+"""Words of functions and conditions that are there for trying things out."""
+LOGGING_CALLBACKS = ("LearningRateMonitor", "DeviceStatsMonitor")
+
+
+def trainers(facts: ProjectFacts) -> Iterator[CallSite]:
+    """The Trainers that a script makes for good: not in tests, not where something is tried out."""
+    for call in facts.calls_of(lightning.TRAINER):
+        words = " ".join((call.function, *call.guards)).lower()
+        if not in_tests(call.location) and not any(word in words for word in TRYING):
+            yield call
+
+
+@rule(
+    "LTN951",
+    "fast-dev-run-left-on",
+    rows=("DBG01",),
+    status=Status.SUSPECTED,
+    condition="if this script is to train",
+    calls=(lightning.TRAINER,),
+)
+def fast_dev_run(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A Trainer runs one batch and stops: fast_dev_run was left on.
+
+    What it does
+    ------------
+    Finds `Trainer(fast_dev_run=True)` or a number, written into the code, outside tests and
+    functions for trying out, in files whose other Trainers do not train for good.
+
+    Why is this bad
+    ---------------
+    The run logs nothing, saves no checkpoint and switches all loggers and EarlyStopping off. It
+    ends without an error, and there is no model.
+
+    Example
+    -------
+        L.Trainer(max_epochs=20, fast_dev_run=True)
+
+    Use instead
+    -----------
+        L.Trainer(max_epochs=20)
+
+    When to ignore
+    --------------
+    In scripts that are there to see whether the code runs.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/trainer.html#fast-dev-run
+    """
+    real = {
+        call.location.path
+        for call in facts.calls_of(lightning.TRAINER)
+        if not _quick(call.argument("fast_dev_run"))
+    }
+    for call in trainers(facts):
+        if _quick(call.argument("fast_dev_run")) and call.location.path not in real:
+            yield self.finding(
+                call.location,
+                "fast_dev_run is on: one batch, no logger, no checkpoint",
+                remedy="remove fast_dev_run, or take it from the command line",
+            )
+
+
+def _quick(value: Value) -> bool:
+    return isinstance(value, Known) and isinstance(value.value, int) and value.value > 0
+
+
+@rule(
+    "LTN952",
+    "part-of-the-data",
+    rows=("DBG02",),
+    status=Status.SUSPECTED,
+    default=False,
+    condition="if the numbers are to be reported",
+    calls=(lightning.TRAINER,),
+)
+def part_of_the_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A Trainer sees only some of the batches.
+
+    What it does
+    ------------
+    Finds `limit_train_batches`, `limit_val_batches`, `limit_test_batches`, `limit_predict_batches`
+    and `overfit_batches` with a fraction or a small number written into the code, outside tests and
+    functions for trying out.
+
+    Why is this bad
+    ---------------
+    Metrics are those of a part of the data, the same first part each time, and nothing says so.
+    `overfit_batches` also turns off the shuffling.
+
+    Example
+    -------
+        L.Trainer(limit_val_batches=10)
+
+    Use instead
+    -----------
+        L.Trainer()
+
+    When to ignore
+    --------------
+    Where the data set is so large that a part of it is an epoch.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/trainer.html#limit-train-batches
+    """
+    names = [f"limit_{stage}_batches" for stage in ("train", "val", "test", "predict")]
+    for call in trainers(facts):
+        for name in (*names, "overfit_batches"):
+            given = call.argument(name)
+            if isinstance(given, Known) and _is_part(given.value):
+                yield self.finding(
+                    call.location,
+                    f"{name}={given.value!r}: the numbers of this run are those of a part of the "
+                    "data",
+                    remedy=f"remove {name}",
+                )
+
+
+def _is_part(limit: object) -> bool:
+    if type(limit) is int:
+        return 0 < limit <= SHORT
+    return isinstance(limit, float) and 0 < limit < 1
+
+
+@rule(
+    "LTN953",
+    "slow-for-debugging",
+    rows=("DBG03",),
+    default=False,
+    calls=(lightning.TRAINER,),
+)
+def slow_for_debugging(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A Trainer looks for errors in every step.
+
+    What it does
+    ------------
+    Finds `Trainer(detect_anomaly=True)` and `profiler="advanced"` or `"pytorch"`, outside tests and
+    functions for trying out.
+
+    Why is this bad
+    ---------------
+    Training takes two to ten times as long.
+
+    Example
+    -------
+        L.Trainer(detect_anomaly=True)
+
+    Use instead
+    -----------
+        L.Trainer()
+
+    When to ignore
+    --------------
+    While looking for the step that makes the NaN.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/trainer.html#detect-anomaly
+    """
+    for call in trainers(facts):
+        slow = must_be(call.argument("detect_anomaly"), True)
+        profiled = call.argument("profiler") in (Known("advanced"), Known("pytorch"))
+        if slow or profiled:
+            name = "detect_anomaly" if slow else "the profiler"
+            yield self.finding(
+                call.location, f"{name} slows every step down", remedy=f"remove {name}"
+            )
+
+
+@rule(
+    "LTN954",
+    "no-sanity-check",
+    rows=("DBG04",),
+    default=False,
+    calls=(lightning.TRAINER,),
+)
+def no_sanity_check(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A Trainer does not try validation before it trains.
+
+    What it does
+    ------------
+    Finds `Trainer(num_sanity_val_steps=0)`.
+
+    Why is this bad
+    ---------------
+    An error in the validation code shows after the first epoch, which may be hours.
+
+    Example
+    -------
+        L.Trainer(num_sanity_val_steps=0)
+
+    Use instead
+    -----------
+        L.Trainer()
+
+    When to ignore
+    --------------
+    Where validation is costly or keeps state that the sanity check would disturb.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/trainer.html#num-sanity-val-steps
+    """
+    for call in trainers(facts):
+        if must_be(call.argument("num_sanity_val_steps"), 0):
+            yield self.finding(
+                call.location,
+                "an error in validation shows only after the first epoch of training",
+                remedy="remove num_sanity_val_steps=0",
+            )
+
+
+@rule("LTN955", "callback-without-its-part", rows=("DBG05",), calls=(lightning.TRAINER,))
+def callback_without_its_part(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A Trainer has a callback, and what the callback needs is switched off.
+
+    What it does
+    ------------
+    Finds `enable_checkpointing=False` beside a ModelCheckpoint, and `logger=False` beside a
+    LearningRateMonitor or a DeviceStatsMonitor.
+
+    Why is this bad
+    ---------------
+    Lightning raises a MisconfigurationException, for a missing logger when the fit begins.
+
+    Example
+    -------
+        L.Trainer(enable_checkpointing=False, callbacks=[ModelCheckpoint(monitor="val_loss")])
+
+    Use instead
+    -----------
+        L.Trainer(callbacks=[ModelCheckpoint(monitor="val_loss")])
+
+    When to ignore
+    --------------
+    Never: the run does not begin.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/trainer.html#enable-checkpointing
+    """
+    for call in facts.calls_of(lightning.TRAINER):
+        if in_tests(call.location):
+            continue
+        names = [lightning.canonical(one.name) or "" for one in _callbacks(call)]
+        short = {name.rpartition(".")[2] for name in names}
+        for setting, needing in (
+            ("enable_checkpointing", ("ModelCheckpoint",)),
+            ("logger", LOGGING_CALLBACKS),
+        ):
+            stuck = sorted(short & set(needing))
+            if stuck and must_be(call.argument(setting), False):
+                yield self.finding(
+                    call.location,
+                    f"{setting}=False, but {stuck[0]} needs it: Lightning raises an error",
+                    remedy=f"drop {setting}=False or the callback",
+                    subject=stuck[0],
+                )
+
+
+def _callbacks(call: CallSite) -> tuple[Made, ...]:
+    given = call.argument("callbacks")
+    items = given.items if isinstance(given, Several) else (given,)
+    return tuple(one for one in items if isinstance(one, Made))

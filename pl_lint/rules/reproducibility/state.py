@@ -1,0 +1,245 @@
+"""State that processes and workers have each for themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts.sites import CallSite, ProjectFacts
+from pl_lint.facts.values import Known, Made, Value, must_be
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.registry import Rule, rule
+
+LOADER = "torch.utils.data.DataLoader"
+GENERATORS = ("numpy.random.Generator", "numpy.random.RandomState", "random.Random")
+DRAWS = tuple(
+    f"{generator}.{method}"
+    for generator in GENERATORS
+    for method in (
+        *("random", "integers", "randint", "uniform", "normal", "choice", "choices", "sample"),
+        *("permutation", "shuffle", "rand", "randn", "standard_normal"),
+    )
+)
+TORCH_DRAWS = ("torch.rand", "torch.randn", "torch.randint", "torch.randperm", "torch.normal")
+SEEDED_ANEW = ("numpy.random.default_rng", *GENERATORS[1:], "torch.Generator")
+
+
+@rule(
+    "LTN405",
+    "generator-copied-to-workers",
+    rows=("REP05",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="with loader workers (num_workers > 0)",
+    calls=(*DRAWS, *TORCH_DRAWS, *SEEDED_ANEW, LOADER),
+)
+def copied_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A data set carries its own generator: every worker and every epoch draws the same.
+
+    What it does
+    ------------
+    Finds `__getitem__` of a data set that draws from a generator made in `__init__` or at the top
+    of the file, where no loader has a `worker_init_fn`. A run asks the training data for one sample
+    again and again, in one process and in the loader's workers over two epochs.
+
+    Why is this bad
+    ---------------
+    Each worker gets a copy of the data set, anew in each epoch, and with it a copy of the
+    generator, which starts at the same place. Of 24 random crops 4 are different ones, and the
+    second epoch repeats the first: there is far less augmentation than it seems, and nothing says
+    so. `seed_everything(workers=True)` does not help, since it seeds the global generators only.
+    A `worker_init_fn` that seeds with a constant, or with the worker's number alone, does the same.
+
+    Example
+    -------
+        class Augmented(torch.utils.data.Dataset):
+            def __init__(self, images, seed):
+                self.images = images
+                self.rng = np.random.default_rng(seed)
+
+            def __getitem__(self, index):
+                return self.images[index] + self.rng.normal()
+
+    Use instead
+    -----------
+        class Augmented(torch.utils.data.Dataset):
+            def __init__(self, images):
+                self.images = images
+
+            def __getitem__(self, index):
+                return self.images[index] + np.random.normal()
+
+    The global generators (`torch.rand`, `random`, `np.random`) are seeded in every worker. Or make
+    the generator in the worker, from `torch.utils.data.get_worker_info().seed`.
+
+    When to ignore
+    --------------
+    Where the loader has no workers (`num_workers=0`).
+
+    References
+    ----------
+    - https://pytorch.org/docs/stable/notes/faq.html#my-data-loader-workers-return-identical-random-numbers
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/20412
+    """
+    loaders = facts.calls_of(LOADER)
+    if loaders and not any(map(_has_workers, loaders)):
+        return
+    renewed = {
+        call.location.path
+        for call in facts.calls_of(*SEEDED_ANEW)
+        if call.function not in ("__init__", "")
+    }
+    for call in facts.calls_of(*DRAWS, *TORCH_DRAWS):
+        in_worker = call.function == "__getitem__" and call.location.path not in renewed
+        if in_worker and _is_stored(call):
+            yield self.finding(
+                call.location,
+                "every worker draws the same from its copy of this generator, and again in each "
+                "epoch",
+                remedy="draw from the global generator, or make one in the worker",
+            )
+
+
+def _has_workers(loader: CallSite) -> bool:
+    """Whether a loader may have workers that are not seeded by hand."""
+    none = loader.argument("num_workers", 5) in (Known(None), Known(0))
+    return not none and must_be(loader.argument("worker_init_fn", 9), None)
+
+
+def _is_stored(call: CallSite) -> bool:
+    """Whether a draw is made from a generator that the data set or the file holds."""
+    if call.name in DRAWS:
+        return bool(call.receiver)
+    return _is_generator(call.argument("generator"))
+
+
+def _is_generator(value: Value) -> bool:
+    return isinstance(value, Made) and value.name == "torch.Generator"
+
+
+@rule(
+    "LTN408",
+    "persistent-workers-keep-old-state",
+    rows=("REP08",),
+    status=Status.SUSPECTED,
+    condition="with loader workers, if the data set reads the attribute when it loads a sample",
+    calls=(LOADER,),
+)
+def persistent_workers(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A hook changes the data set, but persistent workers keep the copy that they began with.
+
+    What it does
+    ------------
+    Finds hooks that assign to an attribute of a data set, in projects with a
+    `DataLoader(persistent_workers=True)`.
+
+    Why is this bad
+    ---------------
+    Workers get their copy of the data set when they start. With `persistent_workers=True`, which
+    Lightning itself recommends, they live as long as the fit: the epoch, the level of a curriculum
+    or the strength of an augmentation stays what it was at first. A probe saw 0, 0, 0 in place of
+    0, 1, 2; nothing says so.
+
+    Example
+    -------
+        def train_dataloader(self):
+            return DataLoader(self.train_set, num_workers=4, persistent_workers=True)
+
+        def on_train_epoch_start(self):
+            self.train_set.level = self.current_epoch
+
+    Use instead
+    -----------
+        def train_dataloader(self):
+            return DataLoader(self.train_set, num_workers=4)
+
+        def on_train_epoch_start(self):
+            self.train_set.level = self.current_epoch
+
+    Or keep the value in shared memory: `torch.tensor(0).share_memory_()`.
+
+    When to ignore
+    --------------
+    Where the main process alone reads the attribute.
+
+    References
+    ----------
+    - https://pytorch.org/docs/stable/data.html#torch.utils.data.DataLoader
+    """
+    loaders = facts.calls_of(LOADER)
+    kept = [call for call in loaders if must_be(call.argument("persistent_workers"), True)]
+    if not kept:
+        return
+    for reach in facts.reaches:
+        last = reach.receiver.rpartition(".")[2].lower()
+        if _is_in_a_run(reach.hook) and ("dataset" in last or last.endswith("_set")):
+            yield self.finding(
+                reach.location,
+                f"the workers of the loader at {kept[0].location} keep the "
+                f"{reach.attribute!r} that they began with",
+                remedy="drop persistent_workers=True, or share the value with the workers",
+                subject=reach.owner.rpartition(".")[2],
+            )
+
+
+def _is_in_a_run(hook: str) -> bool:
+    """Whether a hook runs when the workers may have started."""
+    return hook.startswith("on_") or hook.endswith("_step")
+
+
+@rule(
+    "LTN409",
+    "state-outside-the-module",
+    rows=("REP09",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="on several devices, at resume, or when one process fits more than once",
+)
+def state_outside(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """What one fit leaves in a module or a class changes the next one in the same process.
+
+    What it does
+    ------------
+    Finds `global` statements in methods that Lightning calls. A run fits the module twice in one
+    process, each time seeded and built anew; where the second differs and a fit in another process
+    does not, it names what the first has changed in the modules and classes of your code.
+
+    Why is this bad
+    ---------------
+    Runs of a sweep, folds of a cross validation and tests then depend on what ran before them.
+    No checkpoint holds that state, and every rank has its own.
+
+    Example
+    -------
+        def training_step(self, batch, batch_idx):
+            global seen
+            seen += len(batch)
+            return self.loss(batch)
+
+    Use instead
+    -----------
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("seen", torch.tensor(0))
+
+        def training_step(self, batch, batch_idx):
+            self.seen += len(batch)
+            return self.loss(batch)
+
+    When to ignore
+    --------------
+    Where the name holds nothing that training or its numbers depend on.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/checkpointing_intermediate.html
+    """
+    for site in facts.globals:
+        if _is_in_a_run(site.hook):
+            names = ", ".join(site.names)
+            yield self.finding(
+                site.location,
+                f"{names} lives outside the module: each process has its own, no checkpoint holds "
+                "it, and the next fit finds what this one left",
+                remedy="keep it on self, in a buffer where it must outlive the run",
+                subject=site.owner.rpartition(".")[2],
+            )
