@@ -147,6 +147,19 @@ def test_what_two_ranks_show_three_do_not_say_again() -> None:
     ]
 
 
+def test_what_the_shorter_fit_could_not_show_is_not_said_where_the_longer_one_did() -> None:
+    still = replace(AGREEING, parameters={"start": {"w": "1"}, "end": {"w": "1"}})
+
+    class Shorter(Two):
+        def fit_on_ranks(self, ranks: int) -> list[RanksRecord]:
+            return [
+                RanksRecord(rank=n, fit=AGREEING if ranks == 2 else still) for n in range(ranks)
+            ]
+
+    result = distributed(cast("Runs", Shorter(AGREEING, AGREEING)))
+    assert (result.verdict, result.notes) == (Verdict.PASSED, ())
+
+
 def test_a_fit_that_fails_on_two_ranks_is_not_made_on_three() -> None:
     mine = RunError("ValueError", "no samples", "fit", PLACE)
     moved = replace(AGREEING, parameters={"start": {"w": "1"}, "end": {"w": "3"}})

@@ -31,7 +31,8 @@ def distributed(runs: Runs) -> Result:
     rank writes down what it logged and by which line, its parameters and buffers as fingerprints,
     its best checkpoints, which samples its loaders have, which files it opened for writing, and
     which parameters got a gradient. The inputs of metric objects are gathered and given once to a
-    fresh one.
+    fresh one. Where ranks wait for each other in vain, the finding has the module's own lines on
+    each of them, and the call that waits.
 
     What it sets aside:
     Running statistics of norm layers, which DDP sends from rank zero; parts of the training data
@@ -48,7 +49,7 @@ def distributed(runs: Runs) -> Result:
     for `rank_zero_only=True` behind a guard is how one rank logs what it alone knows, and nothing
     else reads it.
 
-    Files, points and prints:
+    What one rank should do alone:
     A path that two ranks write by the same line fails: one overwrites the other, or reads half of
     it. So does a writer of TensorBoard's that is no logger's and adds points to one folder on
     several ranks: each point stands there several times. A file that is added to while data are
@@ -91,9 +92,12 @@ def _judge_world(fits: Fits, into: Gathering) -> bool:
 
 def _add(seen: Gathering, into: Gathering) -> None:
     """What another number of ranks shows as well is said once, as the first world says it: the
-    same mistake at the same line, a remark that begins with the same name."""
+    same mistake at the same line, a remark that begins with the same name. What its shorter fit
+    was too short for says nothing where the longer one was enough."""
     told = {(finding.code, finding.location) for finding in into.findings}
     into.findings += [one for one in seen.findings if (one.code, one.location) not in told]
+    if into.passed:
+        seen.untriggered.clear()
     for kind in ("notes", "undecided", "untriggered"):
         mine: list[str] = getattr(into, kind)
         about = {text.partition(":")[0] for text in mine}
