@@ -28,6 +28,7 @@ from pl_lint.findings import Evidence, Finding
 
 _CALL = "fit(ckpt_path=...)"
 _NO_MIDDLE = "there is no middle to resume from"
+_CALLBACK = "callback "
 _MODE = "mode of "
 _GONE = "and gone"
 """Only modes that are another than that of the module around them are noted."""
@@ -136,6 +137,8 @@ def _judge_from(
     batch = _first_batch(whole, resumed)
     if moment is _MIDDLE and batch and not said.unnamed:  # its data were not gone on with
         into.undecided.append(f"resuming {moment.words}: {batch} has other data")
+    elif news and batch and moment is _EPOCH_END and not _half_saved(news, whole):
+        into.findings.append(_other_data(batch, news, case, values[:1]))
     elif news:
         into.findings += _lost_state(moment, news, whole, case, values[:1])
     elif not lost and not said.unnamed:
@@ -222,7 +225,7 @@ def _lost_state(
 ) -> Iterator[Finding]:
     """The module's state and that of its callbacks, each in a finding of its own."""
     prefix = f"a run resumed {moment.words} {_OTHER_RUN}: "
-    of_callbacks = {n: text for n, text in lost.items() if n.startswith("callback ")}
+    of_callbacks = {n: text for n, text in lost.items() if n.startswith(_CALLBACK)}
     others = {n: text for n, text in lost.items() if n not in of_callbacks}
     if others:
         code = "LTN311" if whole.unpaired else "LTN310"
@@ -236,6 +239,23 @@ def _lost_state(
         place = place_of(of_callbacks, whole.places)
         remedy, script = remedy_for(of_callbacks), _script(moment, text, case, of_callbacks)
         yield found(case, "LTN311", text, remedy, place, evidence, script=script)
+
+
+def _half_saved(lost: Mapping[str, str], whole: FitRecord) -> bool:
+    """Whether something of it was meant to be saved, or is a callback's: curricula often are."""
+    return bool(whole.unpaired) or any(name.startswith(_CALLBACK) for name in lost)
+
+
+def _other_data(
+    batch: str, lost: Mapping[str, str], case: CaseFacts, evidence: tuple[Evidence, ...]
+) -> Finding:
+    """What was lost may not be why: a generator in the data set begins anew with a resumed run."""
+    prefix = f"a run resumed {_EPOCH_END.words} {_OTHER_RUN}"
+    text, remedy = f"{prefix}: {batch} has other data, from the same samples", _SEED_DATA
+    if lost:
+        text += "; lost as well: " + ", ".join(list(lost.values())[:3])
+        remedy += f"; where they follow what was lost, {remedy_for(lost)}"
+    return found(case, "LTN310", text, remedy, None, evidence)
 
 
 def _judge_unnamed(
@@ -252,8 +272,7 @@ def _judge_unnamed(
     prefix, batch = f"a run resumed {moment.words} {_OTHER_RUN}", _first_batch(whole, resumed)
     step = f"other weights, first at {_first_step(whole, resumed)}"
     if batch:
-        text = f"{prefix}: {batch} has other data, from the same samples"
-        into.findings.append(found(case, "LTN310", text, _SEED_DATA, None, evidence))
+        into.findings.append(_other_data(batch, {}, case, evidence))
     elif moment is _EPOCH_END:
         text = f"{prefix}: {'; '.join([step, *modes[:1]])}"
         remedy = SET_MODE if modes else SAVE_STATE
