@@ -120,5 +120,7 @@ def assert_found(fixture: Fixture, runner: Runner) -> None:
     unexpected = [f for f in failing if not any(row.met_by(f) for row in fixture.expected)]
     assert not missing, f"not found: {missing}; found: {failing}; {result.reason} {result.notes}"
     assert not unexpected, unexpected
+    for finding in result.findings:
+        compile(finding.script, f"the script of {fixture}", "exec")
     healthy = fixture.verdict is not Verdict.FAILED
     assert not healthy or result.verdict is fixture.verdict, (result.verdict, result.reason)

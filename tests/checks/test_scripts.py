@@ -179,6 +179,13 @@ SHOWN = [
     ),
     Shown(
         "training",
+        ("sick_modes", "left_in_eval"),
+        "all",
+        "with backbone in training mode",
+        script=training.in_evaluation("backbone"),
+    ),
+    Shown(
+        "training",
         ("sick_steps", "never_zeroed"),
         "first",
         "last",

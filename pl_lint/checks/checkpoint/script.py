@@ -2,7 +2,8 @@
 
 A fit that is interrupted inside an epoch has no script: Lightning does not keep the place in a
 DataLoader, so that a plain script would read other data after it, whatever the module saves. In the
-check's own run pl-lint keeps it.
+check's own run pl-lint keeps it. What the callbacks of a case make of scores has none either: the
+scores are planted by pl-lint, and the key, the mode or the file name in the message is the mistake.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.checks.registry import Gathering
+from pl_lint.checks.training import script
 from pl_lint.checks.training.view import View, inside
 from pl_lint.facts.training import ModeChange, Part
 from pl_lint.findings import Finding, Location, Status
@@ -183,7 +184,8 @@ def _judge_part(view: View, part: Part, into: Gathering) -> None:
         f"call {who}.train() in __init__ (from_pretrained() returns evaluation mode), "
         "or freeze it: requires_grad_(False)"
     )
-    into.findings.append(view.found("LTN714", text, view.place(part.name), remedy))
+    place, shows = view.place(part.name), script.in_evaluation(part.name)
+    into.findings.append(view.found("LTN714", text, place, remedy, script=shows))
 
 
 def _was_set(view: View, part: Part) -> bool:

@@ -1,7 +1,8 @@
 """What does not train as it should, in scripts that run by themselves.
 
 Modes that a hook leaves behind have none: the message names the hook and the modes, and a script
-could only print them again. Nor has a gradient that is not zeroed where a module has several
+could only print them again; nor have parameters that several optimizers share, whose steps are
+told apart by who made them. Nor has a gradient that is not zeroed where a module has several
 optimizers, since one network's gradients are then left over from the loss of another on purpose.
 """
 
@@ -57,6 +58,21 @@ held = tensors(module.{name})
 named = {{id(each) for each in module.parameters()}}
 known = sum(id(each) in named for each in held)
 print(f"parameters in self.{name}: held {{len(held)}}, named by self.parameters() {{known}}")
+'''
+_MODE = '''\
+class Modes(L.Callback):
+    """The mode of a submodule after each batch of training."""
+
+    modes = ()
+
+    def on_train_batch_end(self, trainer, module, *args):
+        self.modes += (module.get_submodule({name!r}).training,)
+
+
+modes = Modes()
+run("fit", callbacks=[modes])
+count = sum(modes.modes)
+print(f"batches of training: all {{len(modes.modes)}}, with {name} in training mode {{count}}")
 '''
 _STEPS = '''\
 class Steps(L.Callback):
@@ -217,6 +233,11 @@ def moved(name: str) -> Script:
 def unnamed(name: str) -> Script:
     """Parameters that ``self.parameters()`` does not name."""
     return partial(_alone, _UNNAMED.format(name=name), others=("import torch",))
+
+
+def in_evaluation(name: str) -> Script:
+    """A part that is trained in evaluation mode."""
+    return partial(_alone, _MODE.format(name=name))
 
 
 def steps() -> Script:
