@@ -143,13 +143,13 @@ class Overlap:
 @dataclass(frozen=True)
 class Tainted:
     """Steps of an optimizer on gradients into which a backward pass had gone that belonged to the
-    step of another one (``by``). In those that are ``against``, it pointed the other way than the
-    optimizer's own, for which its parameters were used more often."""
+    step of another one (``by``). In those that are ``judging``, the optimizer's own loss left the
+    other one's parameters out and used its own more often, as a discriminator's does."""
 
     optimizer: int
     by: int
     steps: int
-    against: int
+    judging: int
     parameters: tuple[str, ...]
 
 

@@ -89,7 +89,7 @@ def one_pass(pair: Pair, maker: torch.optim.Optimizer, judge: torch.optim.Optimi
 def test_gradients_of_another_loss_are_counted_with_their_parameters() -> None:
     (tainted,) = watched(left_over).rivals.tainted()
     assert (tainted.optimizer, tainted.by, tainted.steps) == (1, 0, BATCHES)
-    assert tainted.against == BATCHES
+    assert tainted.judging == BATCHES
     assert all(name.startswith("judge.") for name in tainted.parameters)
 
 

@@ -70,10 +70,9 @@ def _judge_tainted(view: View, tainted: Tainted, into: Gathering) -> None:
     )
     place = view.trained.step_place or Location(view.case.path, view.case.line)
     evidence = counted("steps with gradients of another loss", tainted.steps, 0)
-    # Two losses that add up in a decoder may be meant; one that undoes the other is not.
-    sure = tainted.against >= MOST * tainted.steps
-    if sure:
-        text += "; they point the other way than its own"
+    # Two losses that add up in a decoder may be meant. A judge of what another part makes has a
+    # loss of its own, and is nothing but looked through in that of the other.
+    sure = tainted.judging >= MOST * tainted.steps
     status = Status.PROVED if sure else Status.SUSPECTED
     condition = "" if sure else "if the two losses are not meant to add up there"
     into.findings.append(

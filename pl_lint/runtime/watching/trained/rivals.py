@@ -39,15 +39,15 @@ class _Graph:
 
 @dataclass
 class _Taint:
-    """A step of ``optimizer`` with gradients in it that ``by`` had stepped with before. ``against``
-    says that these point the other way than its own, for which its layers were used more often: a
-    discriminator judges true samples as well as made ones."""
+    """A step of ``optimizer`` with gradients in it that ``by`` had stepped with before. ``judges``
+    says that its own loss has nothing to do with that one's layers, and uses its own more often: a
+    discriminator that looks at true samples beside made ones."""
 
     optimizer: int
     by: int
     own: tuple[int, ...]
     parameters: frozenset[int]
-    against: bool
+    judges: bool
 
 
 @dataclass
@@ -66,7 +66,6 @@ class RivalDiary:
     _movers: dict[tuple[int, int], set[int]] = field(default_factory=dict)
     _running: list[int] = field(default_factory=list)
     _before: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
-    _left: dict[int, dict[int, torch.Tensor]] = field(default_factory=dict)
 
     def meet(self, optimizer: torch.optim.Optimizer) -> None:
         self.optimizers[id(optimizer)] = optimizer
@@ -106,7 +105,6 @@ class RivalDiary:
             return
         self.look_for_zeroed()
         self._look_for_taint(id(optimizer))
-        self._remember_gradients(id(optimizer))
         self._before = [(p, p.detach().clone()) for p in self._shared(id(optimizer))]
 
     def _look_for_taint(self, key: int) -> None:
@@ -122,35 +120,23 @@ class RivalDiary:
                 if not held[key] & held.get(other, frozenset()):
                     taints.setdefault((other, own), set()).add(parameter)
         for (other, own), parameters in taints.items():
-            against = self._is_against(key, other, own, parameters)
-            self._taints.append(_Taint(key, other, own, frozenset(parameters), against))
+            judges = self._is_judge(key, other, own, parameters)
+            self._taints.append(_Taint(key, other, own, frozenset(parameters), judges))
         for number in passes:
             self._owner.setdefault(number, key)
             self._used.setdefault(number, set()).add(key)
 
-    def _remember_gradients(self, key: int) -> None:
-        """What is in the gradients of the others when one makes its step: filled for that one."""
-        held = self.held()[key]
-        others = (each for other, each in self.optimizers.items() if other != key)
-        filled = [p for each in others for p in _of(each) if id(p) in self._filled]
-        self._left[key] = {
-            id(p): p.grad.detach().clone()
-            for p in filled
-            if id(p) not in held and p.grad is not None and not p.grad.is_sparse
-        }
+    def _is_judge(self, key: int, other: int, own: tuple[int, ...], parameters: set[int]) -> bool:
+        """Whether its own passes leave the other one's parameters out, and come through these more
+        often than those that are left over."""
+        held = self.held()[other]
+        return not any(self._graphs[number].leaves & held for number in own) and all(
+            self._uses(own, each) > self._uses(set(self._filled[each]) - set(own), each)
+            for each in parameters
+        )
 
-    def _is_against(self, key: int, other: int, own: tuple[int, ...], parameters: set[int]) -> bool:
-        left, slope, more = self._left.get(other, {}), 0.0, True
-        for parameter in _of(self.optimizers[key]):
-            before, now = left.get(id(parameter)), parameter.grad
-            if id(parameter) in parameters and before is not None and now is not None:
-                slope += float((before * (now.detach() - before)).sum())
-                theirs = [n for n in self._filled[id(parameter)] if n not in own]
-                more &= self._uses(own, parameter) > self._uses(theirs, parameter)
-        return more and slope < 0
-
-    def _uses(self, passes: Iterable[int], parameter: torch.Tensor) -> int:
-        return sum(self._graphs[number].uses.get(id(parameter), 0) for number in passes)
+    def _uses(self, passes: Iterable[int], parameter: int) -> int:
+        return sum(self._graphs[number].uses.get(parameter, 0) for number in passes)
 
     def _only_through(self, number: int, key: int) -> bool:
         """Whether a pass came through the layers of this optimizer on its way to those of the one
@@ -214,7 +200,7 @@ class RivalDiary:
                 optimizer=keys.index(key),
                 by=keys.index(other),
                 steps=len(taints),
-                against=sum(each.against for each in taints),
+                judging=sum(each.judges for each in taints),
                 parameters=self._names(frozenset().union(*(each.parameters for each in taints))),
             )
             for (key, other), taints in found.items()
