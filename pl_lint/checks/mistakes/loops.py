@@ -41,7 +41,9 @@ NEVER_ZEROED = Mistake(
     Where there are several optimizers, it also follows every backward pass to the parameters that
     it fills. A pass that one optimizer has stepped with, and that came through the layers of
     another one on its way, must be gone before that one steps: the loss of a generator fills the
-    gradients of its discriminator. Losses that add up in an encoder are no mistake.
+    gradients of its discriminator. Losses that add up in an encoder are no mistake, and those of a
+    decoder are suspected only: there its own loss must leave the other's parameters out, and use
+    its own more often than the other's does.
 
     Why is this bad
     ---------------
@@ -175,7 +177,11 @@ MODE_LEFT_BEHIND = Mistake(
     What it does
     ------------
     Looks at the layers during validation and test, where a logged value changes with the batches,
-    and at the mode of every submodule before and after each hook of the module.
+    and at the mode of every submodule before and after each hook, of the module and of the user's
+    callbacks, in training, validation, test and prediction. An evaluation must go on in evaluation
+    mode, what was trained in training mode must be so to the end, and what was frozen in evaluation
+    mode must stay so. Hooks in which modes are set on purpose (`on_train_epoch_start` and those
+    before it) may set them, and what evaluation hooks leave behind is restored by Lightning.
 
     Why is this bad
     ---------------

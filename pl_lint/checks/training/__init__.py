@@ -31,21 +31,25 @@ def training(runs: Runs) -> Result:
     every step of an optimizer, every call of a submodule, every hook. A fresh module is then
     trained for 20 steps on one batch, with the same dropout masks each time. One batch of seven
     samples is evaluated twice, the second time with another first sample: the others must stay what
-    they were, in every submodule that they pass through.
+    they were, in every submodule that they pass through. Where samples have different lengths, a
+    longer one among short ones must not change them either. Two batches of test and of prediction
+    show what their hooks leave behind.
 
     What it finds:
     Parameters that no optimizer has (LTN713), layers in a plain list (LTN655), a second step for
     each batch (LTN705), gradients that are never zeroed, or that the loss of another optimizer left
-    behind (LTN707), steps without a loss (LTN718),
-    layers trained in evaluation mode (LTN714), modes that a hook leaves behind (LTN715), lists that
-    grow (LTN719), graphs kept alive (LTN129), hooks that nobody calls (LTN702). What has no code of
-    its own carries the name of this check: gradients that are cut off, samples that see each other,
-    a loss that is the negative of an error, an optimizer that goes uphill.
+    behind (LTN707), steps without a loss (LTN718), layers trained in evaluation mode (LTN714),
+    modes that a hook leaves behind (LTN715), lists that grow (LTN719), graphs kept alive (LTN129),
+    hooks that nobody calls (LTN702), padding that gets into the samples (LTN810). What has no code
+    of its own carries the name of this check: gradients that are cut off, parameters that two
+    optimizers move, samples that see each other, a loss that is the negative of an error, an
+    optimizer that goes uphill.
 
     What it sets aside:
     Frozen layers, backbones from a library or with loaded weights that are left out on purpose,
     target and teacher networks, layers that only evaluation uses and batch norm that is kept in
-    evaluation mode are notes at most. A loss that does not fall is a note unless it is known why:
+    evaluation mode are notes at most. Two optimizers may take turns at a parameter; that both move
+    it in a batch fails where one of them holds everything, else it is suspected. A loss that does not fall is a note unless it is known why:
     a small learning rate is no mistake. Samples that see each other are proved where a layer of
     torch takes the batch for a sequence, or where the code normalises, averages or makes a softmax
     over dimension 0 and no other; experts with room for few, optimal transport and episodes are
