@@ -69,7 +69,8 @@ def step_skipped_on_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     for owner in facts.modules() if several_devices(facts) else ():
         for leaving in owner.returns if owner.optimization == "automatic" else ():
             skips = leaving.hook == "training_step" and leaving.written and leaving.guards
-            if skips and must_be(leaving.value, None):
+            chosen = "optimizer_idx" in leaving.guards
+            if skips and must_be(leaving.value, None) and not chosen:
                 yield self.finding(
                     leaving.location,
                     "a step that returns None ends the run on several processes",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import strategies
-from pl_lint.facts.sites import ABSENT, NO, ClassFacts, ProjectFacts, TrainerSite
+from pl_lint.facts.sites import ABSENT, NO, CallSite, ClassFacts, ProjectFacts, TrainerSite
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.distributed.evidence import several_devices, uses_several
@@ -187,7 +187,7 @@ def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         return
     for owner in facts.modules():
         for call in facts.calls_in(owner, ".train_dataloader"):
-            if call.hook == "configure_optimizers" and not _accounts(owner, call.function):
+            if call.hook == "configure_optimizers" and not _accounts(facts, owner, call):
                 yield self.finding(
                     call.location,
                     "this loader is as long as on one device: on several each process takes fewer "
@@ -197,10 +197,12 @@ def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-def _accounts(owner: ClassFacts, function: str) -> bool:
+def _accounts(facts: ProjectFacts, owner: ClassFacts, call: CallSite) -> bool:
     """Whether the method, or ``configure_optimizers``, asks how many devices there are."""
-    methods = (one for one in owner.own_methods if one.name in (function, "configure_optimizers"))
-    return any(not one.words.isdisjoint(ACCOUNTS) for one in methods)
+    family = {owner.name, *owner.ancestors}
+    methods = (one for found in facts.classes if found.name in family for one in found.own_methods)
+    around = {call.function, "configure_optimizers"}
+    return any(one.name in around and not one.words.isdisjoint(ACCOUNTS) for one in methods)
 
 
 @rule("LTN513", "removed-strategy", rows=("DDP13",))
