@@ -49,12 +49,16 @@ def training(runs: Runs) -> Result:
     Frozen layers, backbones from a library or with loaded weights that are left out on purpose,
     target and teacher networks, layers that only evaluation uses and batch norm that is kept in
     evaluation mode are notes at most. Two optimizers may take turns at a parameter; that both move
-    it in a batch fails where one of them holds everything, else it is suspected. A loss that does not fall is a note unless it is known why:
-    a small learning rate is no mistake. Samples that see each other are proved where a layer of
-    torch takes the batch for a sequence, or where the code normalises, averages or makes a softmax
-    over dimension 0 and no other; experts with room for few, optimal transport and episodes are
-    suspected. So is the negative of an error whose target is not of the batch: two outputs may be
-    meant to be pushed apart. What the module's own code calls is no hook that was missed.
+    it in a batch fails where one of them holds everything, else it is suspected. A loss that does
+    not fall is a note unless it is known why: a small learning rate is no mistake. Samples that see
+    each other are proved where a layer of torch takes the batch for a sequence, or where the code
+    normalises, averages or makes a softmax over dimension 0 and no other; experts with room for
+    few, optimal transport and episodes are suspected. So is the negative of an error whose target
+    is not of the batch: two outputs may be meant to be pushed apart. What the module's own code
+    calls is no hook that was missed. No script stands under: Modes that a hook leaves behind and
+    parameters that optimizers share, which the message names in full; gradients that are not zeroed
+    where there are several optimizers, since those of one loss may be left over in another's
+    network on purpose.
     """
     case, into = runs.case(), Gathering()
     if "train" not in case.stages:
