@@ -49,6 +49,11 @@ def checkpoint(runs: Runs) -> Result:
     a line that two short epochs never came to may be logged later. Data that cannot be cut, and
     those of several training loaders, are not interrupted inside an epoch. Whether a module that a
     script tests as it was built (LTN318) has trained weights from elsewhere, no short run can tell.
+
+    No script stands under:
+    What differs only after an interruption inside an epoch: Lightning does not keep the place in a
+    DataLoader, and a plain script would read other data. What callbacks make of planted scores: the
+    key, the mode or the file name is the mistake.
     """
     case, gathering = runs.case(), Gathering()
     if "train" not in case.stages:

@@ -60,6 +60,10 @@ def distributed(runs: Runs) -> Result:
 
     When it passes:
     Only if the ranks trained on different samples and agreed nevertheless.
+
+    No script stands under:
+    Ranks that fail or wait, which have their own traces; files, which only one who watches can tell
+    apart; streams; and metrics that are averaged over ranks, whose truth takes the inputs of all.
     """
     case, gathering = runs.case(), Gathering()
     if "train" not in case.stages:

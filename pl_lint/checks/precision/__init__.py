@@ -58,6 +58,10 @@ def precision(runs: Runs) -> Result:
     softmax, layer norm): an overflow in one of those is not decided, and neither is a module with
     an operation that has no half-precision kernel on the CPU (nn.LSTM), or one that is too slow on
     this CPU to be done within the time limit (`--pl-timeout`).
+
+    No script stands under:
+    What fp16 does: Lightning refuses 16-mixed on a CPU, where pl-lint puts a real GradScaler into
+    its place.
     """
     case, gathering = runs.case(), Gathering()
     stage = next((stage for stage in ("validate", "test") if stage in case.stages), "")

@@ -35,6 +35,9 @@ def sync_dist(runs: Runs) -> Result:
 
     When it passes:
     Only if one rank's part alone has another value than all samples; otherwise 'not triggered'.
+
+    No script stands under:
+    A rank that fails: what it raised, and where, is the whole of it.
     """
     case, gathering = runs.case(), Gathering()
     judge_worlds(runs, case, gathering)
