@@ -55,10 +55,12 @@ def training(runs: Runs) -> Result:
     normalises, averages or makes a softmax over dimension 0 and no other; experts with room for
     few, optimal transport and episodes are suspected. So is the negative of an error whose target
     is not of the batch: two outputs may be meant to be pushed apart. What the module's own code
-    calls is no hook that was missed. No script stands under: Modes that a hook leaves behind and
-    parameters that optimizers share, which the message names in full; gradients that are not zeroed
-    where there are several optimizers, since those of one loss may be left over in another's
-    network on purpose.
+    calls is no hook that was missed.
+
+    No script stands under:
+    Modes that a hook leaves behind and parameters that optimizers share, which the message names in
+    full; gradients that are not zeroed where there are several optimizers, since those of one loss
+    may be left over in another's network on purpose.
     """
     case, into = runs.case(), Gathering()
     if "train" not in case.stages:
