@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from pl_lint.facts import lightning
 from pl_lint.facts.sites import ProjectFacts
-from pl_lint.findings import Finding
+from pl_lint.facts.values import Known
+from pl_lint.findings import Finding, Status
 from pl_lint.rules.registry import Rule, rule
+
+ASKED = frozenset({"is_available", "on_gpu", "'cuda'", "'gpu'", "use_cuda", "use_gpu"})
+"""Words of a condition that asks for the device before it is used."""
 
 
 @rule("LTN651", "device-written-into-module", rows=("DEV01",), default=False)
@@ -16,7 +22,7 @@ def device_in_module(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `.cuda()`, `.to("cuda")` and `device="cuda"` in LightningModules, DataModules and
-    callbacks.
+    callbacks, but for those under a condition that asks for the device.
 
     Why is this bad
     ---------------
@@ -43,9 +49,253 @@ def device_in_module(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.classes:
         for site in owner.devices:
+            if ASKED.intersection(site.guards):
+                continue
             yield self.finding(
                 site.location,
                 f"{site.text} ties {owner.short_name} to one kind of device",
                 remedy="use self.device, or register the tensor with self.register_buffer",
                 subject=owner.short_name,
             )
+
+
+FACTORIES = tuple(
+    f"torch.{name}"
+    for name in ("zeros", "ones", "randn", "rand", "eye", "linspace", "full", "empty", "normal")
+)
+MOVING = (".to", ".cuda", ".type_as", ".cpu")
+MOVED = frozenset(word.lstrip(".") for word in MOVING) | {"item", "tolist", "numpy"}
+
+
+@rule(
+    "LTN652",
+    "tensor-made-on-the-cpu",
+    rows=("DEV02",),
+    status=Status.SUSPECTED,
+    condition="on a GPU, if the tensor meets one of the batch",
+    default=False,
+    calls=(*FACTORIES, *MOVING),
+)
+def made_on_cpu(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A step makes a tensor without saying on which device.
+
+    What it does
+    ------------
+    Finds `torch.zeros`, `torch.randn` and the like without `device=` in the steps and the `forward`
+    of a LightningModule, where nothing moves the result.
+
+    Why is this bad
+    ---------------
+    The tensor is on the CPU and the batch on the GPU: "expected all tensors to be on the same
+    device", on the first machine that has one.
+
+    Example
+    -------
+        def training_step(self, batch, batch_idx):
+            noise = torch.randn(batch.shape)
+            return self.loss(batch + noise)
+
+    Use instead
+    -----------
+        def training_step(self, batch, batch_idx):
+            noise = torch.randn(batch.shape, device=self.device)
+            return self.loss(batch + noise)
+
+    When to ignore
+    --------------
+    Where the tensor is used as a Python number, or as an index.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
+    """
+    for owner in facts.modules():
+        moved = {(site.function, site.receiver) for site in facts.calls_in(owner, *MOVING)}
+        for site in facts.calls_in(owner, *FACTORIES):
+            in_step = site.hook.endswith("_step") or site.function == "forward"
+            placed = site.gives("device") or not site.complete or MOVED.intersection(site.then)
+            if in_step and not placed and (site.function, site.assigned) not in moved:
+                yield self.finding(
+                    site.location,
+                    f"{site.name} makes a tensor on the CPU, wherever the batch is",
+                    remedy="add device=self.device",
+                    subject=owner.short_name,
+                )
+
+
+@rule("LTN653", "trainer-asked-too-early", rows=("DEV03",))
+def asked_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """`__init__` of a LightningModule asks for the Trainer or the logger.
+
+    What it does
+    ------------
+    Finds `self.trainer` and `self.logger` in `__init__` and in what it calls.
+
+    Why is this bad
+    ---------------
+    There is no Trainer yet: `self.trainer` raises a RuntimeError, and `self.logger` is None.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.epochs = self.trainer.max_epochs
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def setup(self, stage):
+                self.epochs = self.trainer.max_epochs
+
+    When to ignore
+    --------------
+    Never, unless the code is only reached later.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#trainer
+    """
+    for owner in facts.modules():
+        for read in owner.reads:
+            asked = read.hook == "__init__" and read.attribute in ("trainer", "logger")
+            if asked and not owner.open and not {"_trainer", "trainer"}.intersection(read.guards):
+                yield self.finding(
+                    read.location,
+                    f"there is no self.{read.attribute} yet when the module is built",
+                    remedy="move it to setup(self, stage) or configure_model(self)",
+                    subject=owner.short_name,
+                )
+
+
+@rule(
+    "LTN654",
+    "tensor-that-is-no-buffer",
+    rows=("DEV04",),
+    calls=(*FACTORIES, "torch.tensor", "torch.arange", *MOVING, "self.register_buffer"),
+    status=Status.SUSPECTED,
+    condition="if the tensor takes part in what the module computes",
+    default=False,
+)
+def no_buffer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A tensor is a plain attribute of a LightningModule.
+
+    What it does
+    ------------
+    Finds `self.x = torch.zeros(...)` and the like in `__init__`, where nothing moves the tensor.
+
+    Why is this bad
+    ---------------
+    The tensor does not go to the GPU with the module, and is not in its checkpoints: what it learns
+    is lost when training resumes.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.weights = torch.ones(10)
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.register_buffer("weights", torch.ones(10))
+
+    When to ignore
+    --------------
+    Where it is only read as a Python number.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
+    """
+    for owner in facts.modules():
+        moved = {site.receiver for site in facts.calls_in(owner, *MOVING)}
+        for site in facts.calls_in(owner, *FACTORIES, "torch.tensor", "torch.arange"):
+            own = site.hook == "__init__" and site.assigned.startswith("self.")
+            name = site.assigned.removeprefix("self.")
+            number = site.name == "torch.tensor" and isinstance(site.argument("data", 0), Known)
+            moves = site.assigned in moved or MOVED.intersection(site.then)
+            known = number or lightning.is_member("LightningModule", name)
+            kept = own and not moves and not known
+            if kept and site.name.startswith("torch."):
+                yield self.finding(
+                    site.location,
+                    f"{site.assigned} stays on the CPU, and is in no checkpoint",
+                    remedy=f'write self.register_buffer("{name}", ...)',
+                    subject=owner.short_name,
+                )
+
+
+PLAIN = re.compile(
+    r"\.(\w*Loss|\w*ReLU6?|[GSCM]?ELU|GLU|SiLU|\w*[Ss]igmoid|Tanh\w*|Hardtanh|Soft\w+|LogSoftmax|"
+    r"Identity|Flatten|Unflatten|\w*Pool\dd|Upsample\w*|Pixel\w+|Fold|Unfold|\w*Pad\dd|Mish|"
+    r"Cosine\w*|PairwiseDistance)$"
+)
+"""Classes of torch.nn without parameters and without a mode: they work wherever they are."""
+
+
+REGISTERING = ("self.add_module", "self.register_module")
+HIDDEN = re.compile(
+    r"teacher|ema|target|frozen|reference|perceptual|lpips|pretrained", re.IGNORECASE
+)
+"""Names of networks that people hide from checkpoints and optimizers on purpose."""
+
+
+@rule("LTN655", "layers-in-a-list", rows=("DEV05",), observers="both", calls=REGISTERING)
+def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Layers are kept in a plain list or dict, where Lightning and torch do not see them.
+
+    What it does
+    ------------
+    Finds attributes of LightningModules that are Python lists, tuples or dicts of layers. A run
+    looks for parameters in lists, dicts and plain objects of a module that `parameters()` does not
+    name and that training gives gradients to. What is hidden and gets none, such as a teacher that
+    no checkpoint should hold, is left alone.
+
+    Why is this bad
+    ---------------
+    They are not among the parameters: nobody trains them, moves them to the GPU, or saves them. On
+    a CPU nothing shows it.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.layers = [torch.nn.Linear(8, 8), torch.nn.Linear(8, 2)]
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.layers = torch.nn.ModuleList([torch.nn.Linear(8, 8), torch.nn.Linear(8, 2)])
+
+    When to ignore
+    --------------
+    Where the layers are registered under another name as well, or are to be hidden on purpose.
+
+    References
+    ----------
+    - https://pytorch.org/docs/stable/generated/torch.nn.ModuleList.html
+    """
+    for owner in facts.modules():
+        if facts.calls_in(owner, *REGISTERING):
+            continue
+        seen = {name for held in owner.containers if held.maker for name in held.modules}
+        for held in owner.containers:
+            if HIDDEN.search(held.attribute) or seen.issuperset(held.modules):
+                continue
+            layers = [name for name in held.modules if not PLAIN.search(name)]
+            if layers and not held.maker:
+                text = layers[0].rpartition(".")[2]
+                yield self.finding(
+                    held.location,
+                    f"self.{held.attribute} holds {text} in a plain container: its parameters are "
+                    "neither trained nor saved",
+                    remedy="use torch.nn.ModuleList or torch.nn.ModuleDict",
+                    subject=owner.short_name,
+                )

@@ -43,7 +43,8 @@ PIN = re.compile(
 LOCKED = re.compile(
     r"""name\s*=\s*"(?:pytorch-lightning|lightning)"\s*\nversion\s*=\s*"(?P<spec>[\d.]+)"""
 )
-ONE = re.compile(r"(?P<op>[=<>!~^]*)\s*(?P<version>\d+(?:\.\d+)*)(?P<star>\.\*)?")
+ONE = re.compile(r"(?P<op>[=<>!~^]*)\s*(?<![\w.])(?P<version>\d+(?:\.\d+)*)(?P<star>\.\*)?")
+"""One bound; not the 0 of ``2.5.0.post0``."""
 
 OLD = re.compile(
     r"from_argparse_args|add_argparse_args|pytorch_lightning\.metrics|\bpl\.metrics\.|"

@@ -27,25 +27,3 @@ GRAPH_KEPT = Mistake(
         self.losses.append(loss.detach())
     """,
 )
-
-UNREGISTERED = Mistake(
-    "LTN655",
-    "layers-in-a-list",
-    ("DEV05",),
-    """Layers are kept in a plain list or dict, where Lightning and torch do not see them.
-
-    What it does
-    ------------
-    Looks for parameters in lists, dicts and plain objects of a module that `parameters()` does not
-    name and that training gives gradients to. What is hidden and gets none, such as a teacher that
-    no checkpoint should hold, is left alone.
-
-    Why is this bad
-    ---------------
-    Such layers are not trained, not moved to the GPU and not saved.
-
-    Use instead
-    -----------
-        self.layers = nn.ModuleList([nn.Linear(8, 8) for _ in range(3)])
-    """,
-)

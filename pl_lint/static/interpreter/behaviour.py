@@ -27,6 +27,7 @@ from pl_lint.static.names import ClassInfo, FunctionNode
 
 OF_THE_RUN = frozenset({"trainer", "device", "logger", "current_epoch", "global_step"})
 """What Lightning fills in once a module is in a Trainer or on its device."""
+MODULES = ("torch.nn.Module", "torch.nn.modules.module.Module")
 PARAMETER = "torch.nn.Parameter"
 FOR_ONE = 1_000
 """Expressions evaluated for one attribute."""
@@ -112,14 +113,14 @@ def _is_module(context: Context, name: str) -> bool:
     """Whether a class is a torch.nn.Module, or torch's Parameter."""
     if name == PARAMETER or (name.startswith("torch.nn.") and name.count(".") == 2):
         return True
-    first = context.ancestors[0] if context.ancestors else None
-    if not isinstance(first, ClassInfo):
-        return False
-    found = context.project.locate(name, first.module)
-    if not isinstance(found, ClassInfo):
-        return False
-    bases = [base for base in context.project.ancestors(found) if isinstance(base, str)]
-    return "torch.nn.Module" in bases or "torch.nn.modules.module.Module" in bases
+    home, _, last = name.rpartition(".")
+    found = (
+        module.classes[last]
+        for module in context.project.modules
+        if module.name == home and last in module.classes
+    )
+    bases = (base for info in found for base in context.project.ancestors(info))
+    return any(base in MODULES for base in bases)
 
 
 def _assigned_at(context: Context, attribute: str) -> Location | None:

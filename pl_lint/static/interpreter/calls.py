@@ -71,6 +71,9 @@ def evaluate_call(context: Context, node: ast.Call, frame: Frame) -> Abstract:
         context.then = outer
         arguments = evaluate_arguments(context, node, frame)
         noting.note_method(context, receiver, arguments, node, frame)
+        if function.attr == "sort" and outside.in_listed_order(context, receiver):
+            lookup.rebind(context, function.value, NOTHING, frame)
+            return Const(None)
         if listing.changes_list(context, function, receiver, arguments, node, frame):
             return Const(None)
         return call_method(context, receiver, function.attr, arguments, node, frame)
@@ -234,8 +237,6 @@ def _opaque_method(
     origins = [context.origin(receiver), *map(context.origin, arguments.all())]
     if name in TRANSPARENT:
         return Opaque(origins[0])
-    if name == "sort" and isinstance(node.func, ast.Attribute):  # in place
-        lookup.rebind(context, node.func.value, Opaque(derived("sorted", origins)), frame)
     if name in LISTING:
         return Opaque(called(f"pathlib.Path.{name}", outside.pairs(arguments), origins))
     if outside.gathers(name):

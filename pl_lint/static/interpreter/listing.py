@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import replace
 
 from pl_lint.facts.origins import Gathered, parts
@@ -65,11 +66,21 @@ def appended(
     _record(context, attr, "append", node, frame)
 
 
+def deleted(context: Context, target: ast.expr, frame: Frame) -> None:
+    """``del self.<attr>``, or a part of it: what it held is gone."""
+    attr = own_attribute_of(context, target, frame)
+    if attr is not None:
+        _record(context, attr, "clear", target, frame)
+
+
 def _record(
     context: Context, attr: str, action: str, node: ast.expr | ast.stmt, frame: Frame
 ) -> None:
     hook, where = context.hook, context.location(node, frame)
-    context.recorder.add(ListSite(attr, action, hook.name, hook.stage, where))  # type: ignore[arg-type]
+    added = node.args[-1] if isinstance(node, ast.Call) and node.args else None
+    methods = tuple(last_methods(added))
+    site = ListSite(attr, action, hook.name, hook.stage, where, methods)  # type: ignore[arg-type]
+    context.recorder.add(site)
 
 
 def _grow(
@@ -95,6 +106,13 @@ def _grow(
         case _:
             return False
     return True
+
+
+def last_methods(node: ast.expr | None) -> Iterator[str]:
+    """The methods that an expression ends with, in the order in which they are called."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        yield from last_methods(node.func.value)
+        yield node.func.attr
 
 
 def own_attribute_of(context: Context, node: ast.expr, frame: Frame) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from collections.abc import Mapping as Table
 from dataclasses import replace
 
-from pl_lint.facts.origins import UNPACKED, Gathered, Pairs
+from pl_lint.facts.origins import UNPACKED, Gathered, Pairs, is_listing, parts
 from pl_lint.facts.values import UNKNOWN
 from pl_lint.static.interpreter import lookup
 from pl_lint.static.interpreter.abstract import (
@@ -190,10 +190,14 @@ def _pairs_of(items: tuple[Abstract, ...]) -> tuple[tuple[Abstract, Abstract], .
 
 
 def _sorted(context: Context, arguments: Arguments) -> Abstract:
+    """A list, and of files that were listed one whose order is known."""
     result = _sequence(context, Arguments(arguments.positional[:1]))
-    if isinstance(result, Opaque):
-        return Opaque(derived("sorted", (result.origin,)))
-    return result
+    return NOTHING if in_listed_order(context, result) else result
+
+
+def in_listed_order(context: Context, value: Abstract) -> bool:
+    """Whether files stand in a value as the file system gave them."""
+    return any(map(is_listing, parts(context.origin(value))))
 
 
 def _made_by(name: str, held: Abstract) -> Abstract:

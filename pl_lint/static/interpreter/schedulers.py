@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 from pl_lint.facts.sites import ABSENT, MonitorSite, SchedulerSite
 from pl_lint.facts.values import UNKNOWN, Known, Value
@@ -61,11 +62,21 @@ def _mentions_steps(node: ast.Call) -> bool:
     words = {keyword.arg for keyword in node.keywords}
     if words & STEP_WORDS:
         return True
-    for part in ast.walk(node):
-        if isinstance(part, ast.BinOp) and isinstance(part.op, (ast.Div, ast.FloorDiv)):
-            return False  # steps divided by steps in an epoch are epochs
-        words.add(part.attr if isinstance(part, ast.Attribute) else getattr(part, "id", None))
-    return bool(words & STEP_WORDS)
+    divided = (part.left for part in ast.walk(node) if _divides(part))
+    if any(_words(left) & STEP_WORDS for left in divided):
+        return False  # steps divided by steps in an epoch are epochs
+    return bool(_words(node) & STEP_WORDS)
+
+
+def _divides(node: ast.AST) -> TypeGuard[ast.BinOp]:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Div, ast.FloorDiv))
+
+
+def _words(node: ast.expr) -> set[str]:
+    """The identifiers in an expression."""
+    parts = list(ast.walk(node))
+    attributes = {part.attr for part in parts if isinstance(part, ast.Attribute)}
+    return attributes | {part.id for part in parts if isinstance(part, ast.Name)}
 
 
 def _counts_epochs(node: ast.Call) -> bool:

@@ -1,11 +1,12 @@
-"""Hooks and schedulers: what Lightning calls, and when."""
+"""Hooks: which methods Lightning calls, and with what."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import ABSENT, ClassFacts, MethodSite, ProjectFacts, SchedulerSite
+from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts
+from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import target_version
 from pl_lint.rules.registry import Rule, rule
@@ -169,75 +170,154 @@ def _dead(owner: ClassFacts, method: MethodSite) -> tuple[str, str] | None:
     return f"Lightning has no hook {method.name}: it is never called", f"did you mean {near}?"
 
 
-PER_STEP = frozenset({"OneCycleLR", "CyclicLR"})
+# --- with what ------------------------------------------------------------------------------------
+
+BY_KEYWORD = {"setup": "stage", "teardown": "stage"}
+"""Hooks whose argument Lightning passes by name (``trainer/call.py``)."""
+MOST_OF_STEPS = {"training_step": 2, "validation_step": 3, "test_step": 3, "predict_step": 3}
+"""The most that a step is given: batch, batch_idx, dataloader_idx."""
 
 
-@rule(
-    "LTN710",
-    "step-scheduler-stepped-per-epoch",
-    rows=("LOOP10",),
-    status=Status.SUSPECTED,
-    observers="both",
-    condition="if the scheduler's length is meant in optimizer steps",
-)
-def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """A scheduler built for optimizer steps is stepped once per epoch.
+@rule("LTN731", "hook-with-wrong-signature", rows=("LOOP31", "LOOP02"))
+def wrong_signature(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A hook cannot be called with the arguments that Lightning passes.
 
     What it does
     ------------
-    Finds OneCycleLR, CyclicLR, the warm-up schedules of transformers and schedulers built with a
-    number of steps that `configure_optimizers` returns without `"interval": "step"`.
+    Compares the parameters of every hook of a LightningModule, DataModule or callback with those of
+    the Lightning version that the project admits. The ends of epochs with outputs of 1.x have a
+    code of their own, LTN701.
 
     Why is this bad
     ---------------
-    Lightning steps schedulers once per epoch unless told otherwise. A cosine over all steps ended
-    at 0.994 of its learning rate instead of 0.006; a warm-up reached 0.2 instead of 1.0.
+    The call raises a TypeError, and for hooks at the end of an epoch or of a run it does so late.
 
     Example
     -------
-        def configure_optimizers(self):
-            optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
-            steps = self.trainer.estimated_stepping_batches
-            scheduler = OneCycleLR(optimizer, max_lr=0.1, total_steps=steps)
-            return [optimizer], [scheduler]
+        class Data(LightningDataModule):
+            def setup(self):
+                self.train_set = load()
 
     Use instead
     -----------
-        def configure_optimizers(self):
-            optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
-            steps = self.trainer.estimated_stepping_batches
-            scheduler = OneCycleLR(optimizer, max_lr=0.1, total_steps=steps)
-            return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
+        class Data(LightningDataModule):
+            def setup(self, stage):
+                self.train_set = load()
 
     When to ignore
     --------------
-    Where the scheduler's length is given in epochs.
+    Where a base class that calls its hooks in its own way stands in between.
 
     References
     ----------
-    - https://lightning.ai/docs/pytorch/stable/common/optimization.html
-    - https://github.com/Lightning-AI/pytorch-lightning/issues/3051
+    - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#hooks
+    - https://lightning.ai/docs/pytorch/stable/upgrade/from_1_9.html
     """
-    for owner in facts.modules():
-        if owner.manual_optimization or _steps_itself(owner):
-            continue
-        for site in owner.schedulers:
-            if site.interval == ABSENT and _for_steps(site):
-                name = site.name.rpartition(".")[2]
+    for owner in facts.classes:
+        for method in owner.own_methods if _surely_lightning(owner) and not owner.open else ():
+            problem = _does_not_fit(owner, method) if _is_plain(method) else None
+            if problem is not None:
+                message, remedy = problem
                 yield self.finding(
-                    site.location,
-                    f"{name} is built for optimizer steps, and Lightning steps it once per epoch",
-                    remedy='return {"scheduler": scheduler, "interval": "step"}',
-                    subject=owner.short_name,
+                    method.location, message, remedy=remedy, subject=owner.short_name
                 )
 
 
-def _steps_itself(owner: ClassFacts) -> bool:
-    return any(method.name == "lr_scheduler_step" for method in owner.own_methods)
+def _is_plain(method: MethodSite) -> bool:
+    plain = PLAIN_DECORATORS.issuperset(name.rpartition(".")[2] for name in method.decorators)
+    return plain and not method.star_arguments
 
 
-def _for_steps(site: SchedulerSite) -> bool:
-    name = site.name.rpartition(".")[2]
-    if site.per_epoch:
-        return False
-    return site.per_step or name in PER_STEP or name.endswith("_with_warmup")
+def _does_not_fit(owner: ClassFacts, method: MethodSite) -> tuple[str, str] | None:
+    """What is wrong with the parameters of a hook, and what to write."""
+    if method.name in MOST_OF_STEPS and owner.kind == "module":
+        return _step_does_not_fit(owner, method)
+    hook = lightning.hooks(FAMILIES[owner.kind], target_version(owner)).get(method.name)
+    if hook is None or hook.most_positional is None or _has_its_own_rule(method, hook):
+        return None
+    needed = [one.name for one in hook.parameters if one.required]
+    given = [one.name for one in hook.parameters if one.kind == "positional"]
+    wanted = f"def {method.name}({', '.join(('self', *given))})"
+    if len(method.required) > len(given) and not method.called:  # by hand, with more arguments
+        missing = ", ".join(method.required[len(given) :])
+        return f"Lightning calls {method.name} without {missing}: a TypeError", f"write {wanted}"
+    keyword = BY_KEYWORD.get(method.name)
+    if keyword is not None and keyword not in method.parameters and not method.keywords:
+        return f"Lightning calls {method.name} with {keyword}=: a TypeError", f"write {wanted}"
+    if len(method.parameters) < len(needed) and not (keyword and method.keywords):
+        return (
+            f"Lightning calls {method.name} with {', '.join(needed)}: a TypeError",
+            f"write {wanted}",
+        )
+    return None
+
+
+def _has_its_own_rule(method: MethodSite, hook: lightning.Hook) -> bool:
+    """LTN701 speaks of outputs that are no longer passed."""
+    more = len(method.required) > (hook.most_positional or 0)
+    return method.name.endswith("_epoch_end") and more
+
+
+def _step_does_not_fit(owner: ClassFacts, method: MethodSite) -> tuple[str, str] | None:
+    """Steps may leave out batch_idx and dataloader_idx."""
+    most = MOST_OF_STEPS[method.name]
+    wanted = f"def {method.name}(self, batch, batch_idx)"
+    if not method.parameters and not method.keywords:
+        return f"Lightning calls {method.name} with the batch: a TypeError", f"write {wanted}"
+    if target_version(owner) < (2, 0) or len(method.required) <= most:
+        return None
+    missing = ", ".join(method.required[most:])
+    if "optimizer_idx" in method.required:
+        return None  # LTN704 speaks of that
+    return f"Lightning calls {method.name} without {missing}: a TypeError", f"write {wanted}"
+
+
+@rule(
+    "LTN722",
+    "minus-one-skips-an-epoch",
+    rows=("LOOP22",),
+    status=Status.SUSPECTED,
+    condition="if training is meant to stop",
+    default=False,
+)
+def minus_one_skips_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """on_train_batch_start returns -1, which skips the rest of this epoch only.
+
+    What it does
+    ------------
+    Finds `return -1` in `on_train_batch_start`.
+
+    Why is this bad
+    ---------------
+    Lightning skips what is left of this epoch, validates, and begins the next one. Where training
+    was meant to stop, it goes on with a part of the data in each epoch.
+
+    Example
+    -------
+        def on_train_batch_start(self, batch, batch_idx):
+            if self.converged:
+                return -1
+
+    Use instead
+    -----------
+        def on_train_batch_start(self, batch, batch_idx):
+            if self.converged:
+                self.trainer.should_stop = True
+
+    When to ignore
+    --------------
+    Where each epoch is meant to be cut short.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#on-train-batch-start
+    """
+    for owner in facts.modules():
+        for site in owner.returns:
+            if site.hook == "on_train_batch_start" and must_be(site.value, -1):
+                yield self.finding(
+                    site.location,
+                    "-1 skips the rest of this epoch only: validation and the next epoch follow",
+                    remedy="set self.trainer.should_stop = True to stop training",
+                    subject=owner.short_name,
+                )

@@ -1,0 +1,1 @@
+"""Hooks, steps, optimizers, schedulers and Trainers: what Lightning calls, when, and with what."""

@@ -1,0 +1,290 @@
+"""Which data the loops of a Trainer get, and from whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts import lightning
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.values import Known, Made, Several, Value
+from pl_lint.findings import Finding, Location, Status
+from pl_lint.rules.judging import defines
+from pl_lint.rules.registry import Rule, rule
+
+FIT = "lightning.pytorch.Trainer.fit"
+
+
+def fits(facts: ProjectFacts) -> Iterator[tuple[CallSite, ClassFacts]]:
+    """Every ``trainer.fit`` with the class of its module, where that is known."""
+    known = {owner.name: owner for owner in facts.modules()}
+    for site in facts.calls_of(FIT):
+        model = site.argument("model", 0)
+        owner = known.get(model.name) if isinstance(model, Made) else None
+        if owner is not None and site.complete:
+            yield site, owner
+
+
+def is_loader(value: Value) -> bool:
+    """Whether a value is a DataLoader, or a list of them."""
+    items = value.items if isinstance(value, Several) else (value,)
+    return all(isinstance(item, Made) and item.name.endswith("DataLoader") for item in items)
+
+
+def loaders_given(site: CallSite, which: int) -> Value:
+    """The first (train) or second (validation) loaders of a call of fit, by any name."""
+    old_and_new = (("train_dataloaders", "train_dataloader"), ("val_dataloaders",))[which - 1]
+    for name in old_and_new:
+        if site.gives(name):
+            return site.argument(name)
+    return site.argument("", which)
+
+
+@rule("LTN725", "validation-without-data", rows=("LOOP25",), calls=(FIT,), default=False)
+def validation_without_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A module has a validation_step, and the fit has nothing to validate with.
+
+    What it does
+    ------------
+    Finds `trainer.fit(model, loader)` with a training loader only, where the class of the model has
+    a `validation_step` and no `val_dataloader`.
+
+    Why is this bad
+    ---------------
+    Lightning skips validation. What monitors a key of validation finds none.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def validation_step(self, batch, batch_idx):
+                self.log("val_loss", self.loss(batch))
+
+        Trainer().fit(Model(), DataLoader(data))
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def validation_step(self, batch, batch_idx):
+                self.log("val_loss", self.loss(batch))
+
+        Trainer().fit(Model(), DataLoader(data), DataLoader(held_out))
+
+    When to ignore
+    --------------
+    Where this fit is to run without validation.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/trainer.html#fit
+    """
+    for site, owner in fits(facts):
+        train, held_out = loaders_given(site, 1), loaders_given(site, 2)
+        nothing = held_out == Known(None) and not site.gives("datamodule", 3)
+        validates = defines(facts, owner, "validation_step")
+        if not (nothing and is_loader(train) and validates) or owner.open:
+            continue
+        if not defines(facts, owner, "val_dataloader"):
+            yield self.finding(
+                site.location,
+                f"{owner.short_name} has a validation_step, and this fit has no data for it: "
+                "validation is skipped",
+                remedy="pass val_dataloaders=",
+                subject=owner.short_name,
+            )
+
+
+@rule("LTN726", "loaders-given-twice", rows=("LOOP26",), calls=(FIT,))
+def loaders_given_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """fit gets a loader that the module makes itself, too.
+
+    What it does
+    ------------
+    Finds `trainer.fit` with loaders, or with a DataModule, where the class of the model has a
+    `train_dataloader` or `val_dataloader` of its own for the same stage.
+
+    Why is this bad
+    ---------------
+    One of them is ignored: what is given to `fit` counts, and nothing says so.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def train_dataloader(self):
+                return DataLoader(self.data)
+
+        Trainer().fit(Model(), DataLoader(data))
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def train_dataloader(self):
+                return DataLoader(self.data)
+
+        Trainer().fit(Model())
+
+    When to ignore
+    --------------
+    Where the module's own loaders are a default that this fit is to replace.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/trainer.html#fit
+    """
+    data = {owner.name: owner for owner in facts.classes if owner.kind == "datamodule"}
+    for site, owner in fits(facts):
+        given = site.argument("datamodule", 3)
+        module = data.get(given.name) if isinstance(given, Made) else None
+        for which, hook in ((1, "train_dataloader"), (2, "val_dataloader")):
+            passed = is_loader(loaders_given(site, which))
+            both = module is not None and defines(facts, module, hook)
+            if (passed or both) and defines(facts, owner, hook):
+                source = f"what {module.short_name} makes" if both and module else "a loader"
+                yield self.finding(
+                    site.location,
+                    f"fit is given {source}, and {owner.short_name}.{hook} is never asked",
+                    remedy="keep one of them",
+                    subject=owner.short_name,
+                )
+
+
+# --- two packages ---------------------------------------------------------------------------------
+
+
+STRICT = ("LightningModule", "LightningDataModule", "Callback", "Trainer")
+"""Kinds of classes that a Trainer takes from its own package only."""
+
+
+@rule("LTN727", "two-lightnings", rows=("LOOP27",))
+def two_lightnings(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """One file imports both `pytorch_lightning` and `lightning.pytorch`.
+
+    What it does
+    ------------
+    Finds files that import from both packages; imports in `try` or `if` are left alone. The finding
+    stands at the first import of the second package.
+
+    Why is this bad
+    ---------------
+    The two hold different classes of the same names. A Trainer of one refuses a module or callback
+    of the other.
+
+    Example
+    -------
+        import pytorch_lightning as pl
+        from lightning.pytorch.callbacks import ModelCheckpoint
+
+        trainer = pl.Trainer(callbacks=[ModelCheckpoint()])
+
+    Use instead
+    -----------
+        import lightning.pytorch as pl
+        from lightning.pytorch.callbacks import ModelCheckpoint
+
+        trainer = pl.Trainer(callbacks=[ModelCheckpoint()])
+
+    When to ignore
+    --------------
+    Where the file translates between the two.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/upgrade/from_1_9.html
+    """
+    first: dict[str, tuple[str, Location]] = {}
+    told: set[str] = set()
+    for site in facts.imports:
+        package = _package(site.name)
+        if site.optional or package is None or site.location.path in told:
+            continue
+        seen, _ = first.setdefault(site.location.path, (package, site.location))
+        if seen != package:
+            told.add(site.location.path)
+            yield self.finding(
+                site.location,
+                f"this file takes classes from {seen} and from {package}: neither accepts those "
+                "of the other",
+                remedy="import everything from lightning.pytorch",
+            )
+
+
+def _package(name: str) -> str | None:
+    """The package of Lightning whose classes an import brings; None for what both share."""
+    whole = name in ("pytorch_lightning", "lightning", "lightning.pytorch")
+    if not whole and lightning.kind_of(name) not in STRICT:
+        return None
+    return "pytorch_lightning" if name.startswith("pytorch_lightning") else "lightning"
+
+
+# --- stages ---------------------------------------------------------------------------------------
+
+
+@rule(
+    "LTN730",
+    "validation-data-for-fit-only",
+    rows=("LOOP30",),
+    status=Status.SUSPECTED,
+    default=False,
+    condition="if trainer.validate runs where no fit ran before",
+)
+def for_fit_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A DataModule makes its validation data for fit only, and the project calls validate.
+
+    What it does
+    ------------
+    Finds attributes with "val" in their name that `setup` assigns under `stage == "fit"`, in
+    projects that call `trainer.validate` in a function that fits nothing.
+
+    Why is this bad
+    ---------------
+    `trainer.validate` calls `setup("validate")`: the attribute is not there, and `val_dataloader`
+    fails with an AttributeError.
+
+    Example
+    -------
+        class Data(LightningDataModule):
+            def setup(self, stage):
+                if stage == "fit":
+                    self.val_set = load("val")
+
+            def val_dataloader(self):
+                return DataLoader(self.val_set)
+
+        def evaluate(model):
+            Trainer().validate(model, datamodule=Data())
+
+    Use instead
+    -----------
+        class Data(LightningDataModule):
+            def setup(self, stage):
+                if stage in ("fit", "validate"):
+                    self.val_set = load("val")
+
+            def val_dataloader(self):
+                return DataLoader(self.val_set)
+
+        def evaluate(model):
+            Trainer().validate(model, datamodule=Data())
+
+    When to ignore
+    --------------
+    Where validate only ever runs on loaders that it is given.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/data/datamodule.html#setup
+    """
+    fitting = {call.scope for call in facts.trainer_calls if call.method == "fit"}
+    alone = any(
+        call.method == "validate" and call.scope not in fitting for call in facts.trainer_calls
+    )
+    for owner in facts.classes if alone else ():
+        for site in owner.assignments:
+            only_fit = "'fit'" in site.guards and "'validate'" not in site.guards
+            in_setup = owner.kind == "datamodule" and site.hook == "setup"
+            if in_setup and only_fit and "val" in site.attribute.lower():
+                yield self.finding(
+                    site.location,
+                    f"setup makes self.{site.attribute} for fit only: trainer.validate does not "
+                    "find it",
+                    remedy='write if stage in ("fit", "validate"):',
+                    subject=owner.short_name,
+                )

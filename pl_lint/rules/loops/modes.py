@@ -1,0 +1,272 @@
+"""Training and evaluation mode, and gradients that are switched off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.values import must_be
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.judging import target_version
+from pl_lint.rules.loops.stepping import returns_a_loss
+from pl_lint.rules.registry import Rule, rule
+
+MODES = (".eval", ".train")
+FREEZING = (".requires_grad_", ".freeze", ".parameters", ".named_parameters")
+PRETRAINED = ".from_pretrained"
+EVALUATION = ("validate", "test", "predict")
+
+
+@rule(
+    "LTN714",
+    "trained-in-evaluation-mode",
+    rows=("LOOP14",),
+    observers="both",
+    status=Status.SUSPECTED,
+    condition="if the submodule is to be trained",
+    default=False,
+    calls=(*MODES, *FREEZING, PRETRAINED),
+)
+def evaluation_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A submodule is trained in evaluation mode from the start.
+
+    What it does
+    ------------
+    Finds submodules that `__init__` takes from transformers' `from_pretrained()`, or calls
+    `.eval()` of, and that nothing puts into training mode or freezes. A run looks at the mode of
+    every call in training. Frozen submodules, single batch norms and what the code's own `train`
+    method decides are left alone.
+
+    Why is this bad
+    ---------------
+    Its dropout does nothing and its batch norm does not learn. Lightning 2.2 and later leave
+    submodules in the mode they find, and `from_pretrained()` returns evaluation mode.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def __init__(self, name):
+                super().__init__()
+                self.backbone = transformers.AutoModel.from_pretrained(name)
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def __init__(self, name):
+                super().__init__()
+                self.backbone = transformers.AutoModel.from_pretrained(name)
+                self.backbone.train()
+
+    When to ignore
+    --------------
+    Where the submodule is frozen on purpose.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/20105
+    """
+    for owner in facts.modules():
+        if target_version(owner) < (2, 2) or _sets_modes(facts, owner):
+            continue
+        handled = {site.receiver for site in facts.calls_in(owner, ".train", *FREEZING)}
+        for text, site, why in _evaluating(facts, owner):
+            frozen = any(word in "".join(site.guards).lower() for word in ("freez", "frozen"))
+            if text not in handled and "self" not in handled and not frozen:
+                yield self.finding(
+                    site.location,
+                    f"{text} {why}, and Lightning leaves it in evaluation mode in training",
+                    remedy=f"call {text}.train(), or freeze it",
+                    subject=owner.short_name,
+                )
+
+
+def _sets_modes(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether the class has a ``train`` of its own, or sets modes of everything."""
+    own = any(method.name == "train" for method in owner.own_methods)
+    return own or any(site.receiver == "self" for site in facts.calls_in(owner, ".train"))
+
+
+def _evaluating(facts: ProjectFacts, owner: ClassFacts) -> Iterator[tuple[str, CallSite, str]]:
+    for site in facts.calls_in(owner, PRETRAINED):
+        of_transformers = site.name.startswith("transformers.") and "Model" in site.name
+        kept = site.hook == "__init__" and site.assigned.startswith("self.")
+        if of_transformers and kept and not {"eval", "train"}.intersection(site.then):
+            yield site.assigned, site, "comes in evaluation mode"
+    for site in facts.calls_in(owner, ".eval"):
+        if site.hook == "__init__" and site.receiver.startswith("self."):
+            yield site.receiver, site, "is put into evaluation mode"
+
+
+@rule(
+    "LTN715",
+    "mode-left-behind",
+    rows=("LOOP15",),
+    observers="both",
+    calls=MODES,
+)
+def mode_left_behind(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A hook leaves layers in the wrong mode: evaluation in training, or training in evaluation.
+
+    What it does
+    ------------
+    Finds `self.eval()` in hooks of training and `.train()` in steps of validation, test and
+    prediction, where the same function does not take it back. A run looks at the layers during
+    validation and test, where a logged value changes with the batches, and at the mode of every
+    submodule before and after each hook of the module.
+
+    Why is this bad
+    ---------------
+    Dropout and batch norm in training mode make a logged value depend on chance and on the other
+    samples of the batch, and their statistics learn from validation data. In evaluation mode they
+    do nothing: self.eval() at the end of an epoch makes all later epochs train without dropout.
+
+    Example
+    -------
+        def on_train_epoch_end(self):
+            self.eval()
+            self.plot(self(self.example))
+
+    Use instead
+    -----------
+        def on_validation_epoch_end(self):
+            self.plot(self(self.example))
+
+    When to ignore
+    --------------
+    Where other code sets the mode again. Lightning sets and restores it around validation.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/18930
+    """
+    for owner in facts.modules():
+        sites = facts.calls_in(owner, *MODES)
+        for site in sites:
+            wrong = _wrong_mode(site)
+            if wrong is not None and not _taken_back(site, sites):
+                yield self.finding(
+                    site.location,
+                    wrong,
+                    remedy="leave the mode to Lightning, or set it back in the same function",
+                    subject=owner.short_name,
+                )
+
+
+def _wrong_mode(site: CallSite) -> str | None:
+    """What is wrong with setting this mode here."""
+    evaluates = site.name.endswith(".eval") or must_be(site.argument("mode", 0), False)
+    in_training = site.hook.startswith(("training_step", "on_train_"))
+    if evaluates and in_training and site.hook != "on_train_end" and site.receiver == "self":
+        return "the module is trained in evaluation mode from here on"
+    own = site.receiver == "self" or site.receiver.startswith("self.")
+    sure = must_be(site.argument("mode", 0), None) or must_be(site.argument("mode", 0), True)
+    if not evaluates and own and sure and site.stage in EVALUATION and _before_the_end(site.hook):
+        return "layers are evaluated in training mode: dropout is on, and batch norm learns"
+    return None
+
+
+def _before_the_end(hook: str) -> bool:
+    """Whether batches of the stage follow."""
+    return hook.endswith(("_step", "_start")) or "_batch_" in hook
+
+
+def _taken_back(site: CallSite, sites: tuple[CallSite, ...]) -> bool:
+    last = site.name.rpartition(".")[2]
+    return any(
+        other.function == site.function
+        and other.location > site.location
+        and other.name.rpartition(".")[2] != last
+        for other in sites
+    )
+
+
+GRADIENTS = ("torch.set_grad_enabled", "torch.autograd.set_grad_enabled")
+ASKING = ("torch.autograd.grad", ".backward", ".manual_backward")
+SWITCHING = frozenset({"enable_grad", "set_grad_enabled", "inference_mode"})
+WITHOUT_GRADIENTS = frozenset({"no_grad", "inference_mode"})
+
+
+@rule("LTN716", "gradients-switched-off", rows=("LOOP16",), calls=(*GRADIENTS, *ASKING))
+def gradients_off(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Gradients are switched off where they are needed.
+
+    What it does
+    ------------
+    Finds `training_step` under `torch.no_grad`, `torch.set_grad_enabled(False)` as a statement that
+    nothing takes back, and gradients that a validation or test step asks for without
+    `torch.enable_grad()`.
+
+    Why is this bad
+    ---------------
+    "element 0 of tensors does not require grad": the step fails, in training or as soon as
+    validation begins, where Lightning switches gradients off.
+
+    Example
+    -------
+        def validation_step(self, batch, batch_idx):
+            energy = self(batch).sum()
+            forces = torch.autograd.grad(energy, batch)
+
+    Use instead
+    -----------
+        def validation_step(self, batch, batch_idx):
+            with torch.enable_grad():
+                energy = self(batch).sum()
+                forces = torch.autograd.grad(energy, batch)
+
+    When to ignore
+    --------------
+    Where code that was not read switches them on. With `inference_mode` tensors that were made
+    before need `Trainer(inference_mode=False)` as well.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/trainer.html#inference-mode
+    """
+    for owner in facts.modules():
+        for method in owner.own_methods:
+            decorators = {name.rpartition(".")[2] for name in method.decorators}
+            refused = method.name == "training_step" and decorators & WITHOUT_GRADIENTS
+            if refused and owner.optimization == "automatic" and returns_a_loss(owner):
+                yield self.finding(
+                    method.location,
+                    "training_step runs without gradients: Lightning cannot train with its loss",
+                    remedy="drop the decorator",
+                    subject=owner.short_name,
+                )
+        switches = facts.calls_in(owner, *GRADIENTS)
+        for site, message, remedy in (
+            *_left_off(switches),
+            *_asked_in_evaluation(facts, owner, switches),
+        ):
+            yield self.finding(site.location, message, remedy=remedy, subject=owner.short_name)
+
+
+Problem = tuple[CallSite, str, str]
+
+
+def _left_off(switches: tuple[CallSite, ...]) -> Iterator[Problem]:
+    """``set_grad_enabled(False)`` that is no ``with`` block and that nothing undoes."""
+    for site in switches:
+        undone = any(
+            other.function == site.function and not must_be(other.argument("mode", 0), False)
+            for other in switches
+        )
+        off = must_be(site.argument("mode", 0), False) and "__enter__" not in site.then
+        if off and not undone and site.hook and not site.assigned:
+            text = "gradients stay switched off for everything that follows"
+            yield site, text, "write with torch.no_grad(): around what needs none"
+
+
+def _asked_in_evaluation(
+    facts: ProjectFacts, owner: ClassFacts, switches: tuple[CallSite, ...]
+) -> Iterator[Problem]:
+    """Gradients that are asked for while Lightning has switched them off."""
+    on = {site.hook for site in switches if not must_be(site.argument("mode", 0), False)}
+    for site in facts.calls_in(owner, *ASKING):
+        around = SWITCHING.intersection((*site.within, *site.guards))
+        in_training = {"training", "requires_grad", "is_grad_enabled"}.intersection(site.guards)
+        in_step = site.stage in EVALUATION and site.hook.endswith("_step")
+        if in_step and not around and not in_training and site.hook not in on:
+            text = f"Lightning switches gradients off before {site.hook}: this fails"
+            yield site, text, "put it and what it needs into with torch.enable_grad():"

@@ -1,0 +1,339 @@
+"""Who steps the optimizers, and with which gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts.origins import FunctionCall, parts
+from pl_lint.facts.sites import ProjectFacts
+from pl_lint.facts.values import Made, Several, Table, Value
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.judging import target_version
+from pl_lint.rules.loops.stepping import BACKWARD, STEPS, optimizer_steps, returns_a_loss
+from pl_lint.rules.registry import Rule, rule
+
+HOOK = "configure_optimizers"
+
+
+# --- automatic optimization -----------------------------------------------------------------------
+
+
+@rule("LTN704", "several-optimizers-automatic", rows=("LOOP04",))
+def several_optimizers(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Several optimizers are returned under automatic optimization.
+
+    What it does
+    ------------
+    Finds modules that return two or more optimizers, or whose `training_step` asks for
+    `optimizer_idx`, and that do not optimize by hand. Projects for Lightning 1.x are left alone.
+
+    Why is this bad
+    ---------------
+    Lightning 2.0 removed this: it refuses to train, or calls `training_step` without the argument.
+
+    Example
+    -------
+        class GAN(LightningModule):
+            def training_step(self, batch, batch_idx, optimizer_idx):
+                return self.losses[optimizer_idx](batch)
+
+            def configure_optimizers(self):
+                return [Adam(self.generator.parameters()), Adam(self.critic.parameters())], []
+
+    Use instead
+    -----------
+        class GAN(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.automatic_optimization = False
+
+            def training_step(self, batch, batch_idx):
+                for optimizer, loss in zip(self.optimizers(), self.losses):
+                    optimizer.zero_grad()
+                    self.manual_backward(loss(batch))
+                    optimizer.step()
+
+            def configure_optimizers(self):
+                return [Adam(self.generator.parameters()), Adam(self.critic.parameters())], []
+
+    When to ignore
+    --------------
+    Where the code only runs with Lightning 1.x: then say so with a pin or in the configuration.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/upgrade/from_1_9.html
+    - https://lightning.ai/docs/pytorch/stable/model/manual_optimization.html
+    """
+    for owner in facts.modules():
+        if owner.optimization != "automatic" or target_version(owner) < (2, 0):
+            continue
+        text = "Lightning 2.0 trains with several optimizers under manual optimization only"
+        remedy = "set self.automatic_optimization = False and step each optimizer in training_step"
+        for method in owner.own_methods:
+            if method.name == "training_step" and "optimizer_idx" in method.parameters:
+                yield self.finding(method.location, text, remedy=remedy, subject=owner.short_name)
+        for site in owner.returns:
+            if site.hook == HOOK and _counted(site.value) > 1:
+                yield self.finding(site.location, text, remedy=remedy, subject=owner.short_name)
+
+
+def _counted(returned: Value) -> int:
+    """How many optimizers a configuration surely holds."""
+    match returned:
+        case Several((Several(optimizers), _)):
+            return len(optimizers)
+        case Several(items) if all(map(_is_optimizer, items)):
+            return len(items)
+    return 1
+
+
+def _is_optimizer(value: Value) -> bool:
+    match value:
+        case Made(name):
+            return name.startswith("torch.optim.") and ".lr_scheduler." not in name
+        case Table():
+            return value.get("optimizer") is not None
+    return False
+
+
+@rule("LTN705", "optimizer-stepped-by-hand", rows=("LOOP05",), observers="both", calls=STEPS)
+def stepped_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """The optimizer is stepped in training_step, and by Lightning as well.
+
+    What it does
+    ------------
+    Finds `step()` of an optimizer in `training_step` under automatic optimization. A run counts the
+    steps that an optimizer makes while Lightning is already making one with it.
+
+    Why is this bad
+    ---------------
+    Nothing says so: each batch changes the weights twice, the first time with the gradients of the
+    batch before, and `global_step` does not know of it.
+
+    Example
+    -------
+        def training_step(self, batch, batch_idx):
+            loss = self.loss(batch)
+            self.optimizers().step()
+            return loss
+
+    Use instead
+    -----------
+        def training_step(self, batch, batch_idx):
+            return self.loss(batch)
+
+    When to ignore
+    --------------
+    Never: set `self.automatic_optimization = False` where you want to step by hand, and do
+    zero_grad and backward as well.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/model/manual_optimization.html
+    """
+    for owner in facts.modules():
+        if owner.optimization != "automatic" or not returns_a_loss(owner):
+            continue
+        for site in optimizer_steps(facts, owner):
+            if site.hook == "training_step" and "automatic_optimization" not in site.guards:
+                yield self.finding(
+                    site.location,
+                    "Lightning steps the optimizer for each batch, too: the weights change twice",
+                    remedy="return the loss only, or set self.automatic_optimization = False",
+                    subject=owner.short_name,
+                )
+
+
+@rule("LTN706", "backward-by-hand", rows=("LOOP06",), calls=(*BACKWARD, ".requires_grad_"))
+def backward_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """training_step calls backward, and Lightning does so again.
+
+    What it does
+    ------------
+    Finds `.backward()` in a `training_step` that also returns a loss under automatic optimization.
+    Steps that ask for gradients of their inputs (`requires_grad_`) are left alone.
+
+    Why is this bad
+    ---------------
+    The second backward raises "Trying to backward through the graph a second time"; with
+    `retain_graph=True` it does not, and the gradients are twice as large.
+
+    Example
+    -------
+        def training_step(self, batch, batch_idx):
+            loss = self.loss(batch)
+            loss.backward()
+            return loss
+
+    Use instead
+    -----------
+        def training_step(self, batch, batch_idx):
+            return self.loss(batch)
+
+    When to ignore
+    --------------
+    Where the loss is another one than the one that is returned, and its gradients are meant to be
+    added.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/optimization.html
+    """
+    for owner in facts.modules():
+        if owner.optimization != "automatic" or not returns_a_loss(owner):
+            continue
+        asks_for_inputs = facts.calls_in(owner, ".requires_grad_")
+        for site in facts.calls_in(owner, ".backward"):
+            by_choice = "automatic_optimization" in site.guards or asks_for_inputs
+            if site.hook == "training_step" and not by_choice and site.receiver != "super()":
+                yield self.finding(
+                    site.location,
+                    "Lightning calls backward on the returned loss: the graph is gone by then, or "
+                    "the gradients count twice",
+                    remedy="return the loss only, or set self.automatic_optimization = False",
+                    subject=owner.short_name,
+                )
+
+
+# --- gradients ------------------------------------------------------------------------------------
+
+
+@rule(
+    "LTN724",
+    "divided-by-accumulated-batches",
+    rows=("LOOP24",),
+    observers="both",
+    status=Status.SUSPECTED,
+    condition="if the Trainer accumulates as many batches",
+)
+def divided_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """The loss is divided by `accumulate_grad_batches` by hand.
+
+    What it does
+    ------------
+    Finds losses that `training_step` divides by a number of accumulated batches. A run compares a
+    training epoch with and without accumulation, on the same batches and with the weights held: the
+    logged value is the true one divided by that number.
+
+    Why is this bad
+    ---------------
+    Lightning divides the loss, too. The gradients are smaller than they should be by that number,
+    and so is the loss that is logged; nothing else shows it.
+
+    Example
+    -------
+        def training_step(self, batch, batch_idx):
+            loss = self.loss(batch) / self.trainer.accumulate_grad_batches
+            return loss
+
+    Use instead
+    -----------
+        def training_step(self, batch, batch_idx):
+            return self.loss(batch)
+
+    When to ignore
+    --------------
+    Where the Trainer does not accumulate, and the module does.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/advanced/training_tricks.html
+    """
+    for owner in facts.modules():
+        for site in owner.returns if owner.optimization == "automatic" else ():
+            if site.hook == "training_step" and any(map(_is_divided, parts(site.origin))):
+                yield self.finding(
+                    site.location,
+                    "Lightning divides the loss by accumulate_grad_batches, too: gradients come "
+                    "out too small",
+                    remedy="return the loss of the batch as it is",
+                    subject=owner.short_name,
+                )
+
+
+def _is_divided(part: object) -> bool:
+    return isinstance(part, FunctionCall) and part.name == "operator.truediv"
+
+
+PARAMETERS = (".parameters", ".named_parameters", ".children", ".modules", ".requires_grad_")
+LAYERS = ("Linear", "Conv", "Embedding", "LSTM", "GRU", "RNN", "Transformer", "Norm")
+
+
+@rule(
+    "LTN713",
+    "parameter-in-no-optimizer",
+    rows=("LOOP13",),
+    observers="both",
+    status=Status.SUSPECTED,
+    condition="if the layer is meant to be trained",
+    default=False,
+    calls=PARAMETERS,
+)
+def not_in_optimizer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A parameter gets gradients, and no optimizer has it.
+
+    What it does
+    ------------
+    Finds layers of torch.nn that `__init__` makes, and that are none of those whose parameters
+    `configure_optimizers` names one by one. A run looks at every parameter that requires a gradient
+    over a whole fit: whether one reached it, whether an optimizer holds it, whether it moved.
+    Layers that were unfrozen later are among them. Networks from a library, from outside or with
+    loaded weights may be left out to freeze them, so a whole one is suspected only, and so is one
+    that no prediction passes through: it may be there to measure the others.
+
+    Why is this bad
+    ---------------
+    The layer stays as it was initialised, and the rest learns to live with it.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.backbone = torch.nn.LSTM(8, 8)
+                self.head = torch.nn.Linear(8, 2)
+
+            def configure_optimizers(self):
+                return Adam(self.backbone.parameters())
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.backbone = torch.nn.LSTM(8, 8)
+                self.head = torch.nn.Linear(8, 2)
+
+            def configure_optimizers(self):
+                return Adam(self.parameters())
+
+    When to ignore
+    --------------
+    Where the layer is frozen; say so with `requires_grad_(False)`.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/6891
+    """
+    for owner in facts.modules():
+        named = facts.calls_in(owner, *PARAMETERS)
+        given = [site.receiver for site in named if site.hook == HOOK]
+        all_of = any(text in ("self", "", "super()") for text in given)
+        if owner.open or not given or all_of or not all(t.startswith("self.") for t in given):
+            continue
+        frozen = {site.receiver for site in named}
+        for site in owner.assignments:
+            text = f"self.{site.attribute}"
+            known = isinstance(site.value, Made) and _is_layer(site.value.name)
+            if site.hook == "__init__" and known and text not in frozen:
+                yield self.finding(
+                    site.location,
+                    f"configure_optimizers names other parts, and leaves {text} as it is",
+                    remedy="give the optimizer self.parameters(), or freeze the layer",
+                    subject=owner.short_name,
+                )
+
+
+def _is_layer(name: str) -> bool:
+    return name.startswith("torch.nn.") and any(word in name for word in LAYERS)

@@ -1,0 +1,259 @@
+"""Learning-rate schedulers: whether they are stepped, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts.sites import ABSENT, ClassFacts, ProjectFacts, SchedulerSite
+from pl_lint.facts.values import UNKNOWN, Known, Made, Named, Several, Table, Value, must_be
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.registry import Rule, rule
+
+PER_STEP = frozenset({"OneCycleLR", "CyclicLR"})
+STEP_COUNTS = frozenset({"estimated_stepping_batches", "num_training_batches"})
+"""What Lightning itself calls a number of steps."""
+OUTER_KEYS = frozenset({"optimizer", "lr_scheduler", "monitor", "frequency"})
+"""What Lightning reads beside an optimizer (``_validate_optim_conf``; ``frequency`` in 1.x)."""
+INNER_KEYS = frozenset(
+    {
+        *("scheduler", "name", "interval", "frequency"),
+        *("reduce_on_plateau", "monitor", "strict", "opt_idx"),
+    }
+)
+"""The fields of ``LRSchedulerConfig``; ``opt_idx`` in 1.x."""
+
+
+@rule(
+    "LTN710",
+    "step-scheduler-stepped-per-epoch",
+    rows=("LOOP10",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="if the scheduler's length is meant in optimizer steps",
+)
+def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A scheduler built for optimizer steps is stepped once per epoch.
+
+    What it does
+    ------------
+    Finds OneCycleLR, CyclicLR, the warm-up schedules of transformers and schedulers built with a
+    number of steps that `configure_optimizers` returns without `"interval": "step"`.
+
+    Why is this bad
+    ---------------
+    Lightning steps schedulers once per epoch unless told otherwise. A cosine over all steps ended
+    at 0.994 of its learning rate instead of 0.006; a warm-up reached 0.2 instead of 1.0.
+
+    Example
+    -------
+        def configure_optimizers(self):
+            optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+            steps = self.trainer.estimated_stepping_batches
+            scheduler = OneCycleLR(optimizer, max_lr=0.1, total_steps=steps)
+            return [optimizer], [scheduler]
+
+    Use instead
+    -----------
+        def configure_optimizers(self):
+            optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+            steps = self.trainer.estimated_stepping_batches
+            scheduler = OneCycleLR(optimizer, max_lr=0.1, total_steps=steps)
+            return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
+
+    When to ignore
+    --------------
+    Where the scheduler's length is given in epochs.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/optimization.html
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/3051
+    """
+    for owner in facts.modules():
+        if owner.manual_optimization or _steps_itself(owner):
+            continue
+        for site in owner.schedulers:
+            if _once_per_epoch(site) and _for_steps(site):
+                name = site.name.rpartition(".")[2]
+                yield self.finding(
+                    site.location,
+                    f"{name} is built for optimizer steps, and Lightning steps it once per epoch",
+                    remedy='return {"scheduler": scheduler, "interval": "step"}',
+                    subject=owner.short_name,
+                )
+
+
+def _steps_itself(owner: ClassFacts) -> bool:
+    return any(method.name == "lr_scheduler_step" for method in owner.own_methods)
+
+
+def _once_per_epoch(site: SchedulerSite) -> bool:
+    """Nobody asks for steps; epochs that are asked for by name are wrong only where the length is
+    surely Lightning's own number of steps."""
+    if must_be(site.interval, "epoch"):
+        return any(_is_step_count(value) for _, value in site.arguments)
+    return site.interval == ABSENT
+
+
+def _is_step_count(value: Value) -> bool:
+    return isinstance(value, Named) and value.name.rpartition(".")[2] in STEP_COUNTS
+
+
+def _for_steps(site: SchedulerSite) -> bool:
+    name = site.name.rpartition(".")[2]
+    one_each = must_be(dict(site.arguments).get("steps_per_epoch", UNKNOWN), 1)
+    if site.per_epoch or one_each:
+        return False
+    by_name = name in PER_STEP or name.endswith("_with_warmup")
+    return by_name or site.per_step or any(_is_step_count(value) for _, value in site.arguments)
+
+
+@rule("LTN711", "scheduler-dropped", rows=("LOOP11",), observers="both")
+def scheduler_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A scheduler, or what is said of it, never reaches Lightning.
+
+    What it does
+    ------------
+    Finds keys in what `configure_optimizers` returns that Lightning does not read there:
+    `"scheduler"` beside `"optimizer"`, `"interval"` in the outer dict, a misspelled key; and an
+    optimizer and a scheduler that stand side by side without lists. A run looks for schedulers that
+    were built during the fit, that are none of those which Lightning steps, and that nobody has
+    stepped either; and for schedulers of an optimizer that is not the one in use.
+
+    Why is this bad
+    ---------------
+    Keys that Lightning does not know are dropped with a warning. The learning rate stays constant,
+    or follows another schedule.
+
+    Example
+    -------
+        def configure_optimizers(self):
+            optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+            scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 10)
+            return {"optimizer": optimizer, "scheduler": scheduler}
+
+    Use instead
+    -----------
+        def configure_optimizers(self):
+            optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+            scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 10)
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler}}
+
+    When to ignore
+    --------------
+    Where the keys are for code of your own that reads them.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#configure-optimizers
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/4929
+    """
+    for owner in facts.modules():
+        for site in owner.returns:
+            if site.hook == "configure_optimizers":
+                for message, remedy in _dropped(site.value):
+                    yield self.finding(
+                        site.location, message, remedy=remedy, subject=owner.short_name
+                    )
+
+
+def _dropped(returned: Value) -> Iterator[tuple[str, str]]:
+    """What Lightning does not read of a returned configuration."""
+    match returned:
+        case Table():
+            yield from _dropped_of(returned)
+        case Several((Made(first), Made(second))) if _unlisted(first, second):
+            text = "Lightning takes an optimizer and a scheduler only as two lists: it stops"
+            yield text, "return [optimizer], [scheduler]"
+        case Several((Several() | Known(tuple()), Several(items))):
+            for item in items:
+                if isinstance(item, Table):
+                    yield from _dropped_inside(item)
+        case Several(items):
+            for item in items:
+                if isinstance(item, Table):
+                    yield from _dropped_of(item)
+
+
+def _unlisted(first: str, second: str) -> bool:
+    return ".lr_scheduler." in second and first.startswith("torch.optim.")
+
+
+def _dropped_of(configuration: Table) -> Iterator[tuple[str, str]]:
+    if configuration.get("optimizer") is None:
+        return
+    for name in _unread(configuration, OUTER_KEYS):
+        place = "in the dict of lr_scheduler" if name in INNER_KEYS else "nowhere"
+        remedy = f"write it {place}" if name in INNER_KEYS else "drop it, or correct its spelling"
+        if name == "scheduler" or "sched" in name:
+            remedy = 'call it "lr_scheduler"'
+        yield (
+            f"Lightning does not read the key {name!r} beside the optimizer: it is dropped",
+            remedy,
+        )
+    inner = configuration.get("lr_scheduler")
+    if isinstance(inner, Table):
+        yield from _dropped_inside(inner)
+
+
+def _dropped_inside(configuration: Table) -> Iterator[tuple[str, str]]:
+    if configuration.get("scheduler") is None:
+        text = "the dict of a scheduler has no key 'scheduler': Lightning stops"
+        yield text, 'call it "scheduler"'
+        return
+    for name in _unread(configuration, INNER_KEYS):
+        text = f"Lightning does not read the key {name!r} in the dict of a scheduler: it is dropped"
+        yield text, "drop it, or correct its spelling"
+    interval = configuration.get("interval")
+    if isinstance(interval, Known) and interval.value not in ("step", "epoch"):
+        yield f"interval is {interval.value!r}: Lightning stops", 'write "step" or "epoch"'
+
+
+def _unread(configuration: Table, read: frozenset[str]) -> list[str]:
+    keys = [key.value for key, _ in configuration.items if isinstance(key, Known)]
+    return [key for key in keys if isinstance(key, str) and key not in read]
+
+
+@rule("LTN712", "plateau-without-monitor", rows=("LOOP12",))
+def plateau_without_monitor(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """ReduceLROnPlateau is returned without a key to monitor.
+
+    What it does
+    ------------
+    Finds ReduceLROnPlateau in what `configure_optimizers` returns where no `"monitor"` stands
+    beside it: in its own dict, or, for a bare scheduler, beside `"lr_scheduler"`.
+
+    Why is this bad
+    ---------------
+    Lightning refuses to start: it does not know which value the scheduler is to follow.
+
+    Example
+    -------
+        def configure_optimizers(self):
+            optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+            return [optimizer], [torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)]
+
+    Use instead
+    -----------
+        def configure_optimizers(self):
+            optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+            scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+            return [optimizer], [{"scheduler": scheduler, "monitor": "val_loss"}]
+
+    When to ignore
+    --------------
+    Where the module optimizes by hand in a way that cannot be seen.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#configure-optimizers
+    """
+    for owner in facts.modules():
+        for site in owner.schedulers if owner.optimization == "automatic" else ():
+            if site.name.endswith(".ReduceLROnPlateau") and site.monitor == ABSENT:
+                yield self.finding(
+                    site.location,
+                    "Lightning refuses ReduceLROnPlateau without a monitor",
+                    remedy='return {"scheduler": scheduler, "monitor": "val_loss"}',
+                    subject=owner.short_name,
+                )

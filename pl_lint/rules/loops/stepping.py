@@ -1,0 +1,30 @@
+"""Who steps an optimizer: questions that several rules ask."""
+
+from __future__ import annotations
+
+from pl_lint.facts.origins import FunctionCall, parts
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.values import Known
+
+OPTIMIZERS = "self.optimizers"
+STEPS = (".step",)
+BACKWARD = (".backward",)
+
+
+def of_optimizer(site: CallSite) -> bool:
+    """Whether a method is called on an optimizer: one that Lightning hands out, or torch's own."""
+    made = site.name.startswith("torch.optim.") and ".lr_scheduler." not in site.name
+    return made or any(
+        isinstance(part, FunctionCall) and part.name == OPTIMIZERS
+        for part in parts(site.receiver_origin)
+    )
+
+
+def optimizer_steps(facts: ProjectFacts, owner: ClassFacts) -> list[CallSite]:
+    """Where a class steps its optimizers by hand."""
+    return [site for site in facts.calls_in(owner, ".step") if of_optimizer(site)]
+
+
+def returns_a_loss(owner: ClassFacts) -> bool:
+    """Whether training_step gives Lightning something to train with."""
+    return any(site.hook == "training_step" and site.value != Known(None) for site in owner.returns)

@@ -1,0 +1,285 @@
+"""What steps return, and what they leave behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts import lightning
+from pl_lint.facts.behaviour import ReturnSite
+from pl_lint.facts.sites import ClassFacts, ListSite, ProjectFacts
+from pl_lint.facts.values import Known, Several, Table, must_be
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.judging import defines
+from pl_lint.rules.registry import Rule, rule
+
+QUEUE = "collections.deque"
+DETACHING = frozenset({"item", "detach", "numpy", "tolist", "data"})
+
+
+@rule("LTN717", "loss-that-cannot-train", rows=("LOOP17",))
+def loss_cannot_train(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """training_step returns something that Lightning cannot train with.
+
+    What it does
+    ------------
+    Finds a `training_step` under automatic optimization that returns a detached tensor, a
+    tuple, or a dict without the key `"loss"`.
+
+    Why is this bad
+    ---------------
+    Lightning stops in the first batch.
+
+    Example
+    -------
+        def training_step(self, batch, batch_idx):
+            loss = self.loss(batch)
+            return {"train_loss": loss}
+
+    Use instead
+    -----------
+        def training_step(self, batch, batch_idx):
+            loss = self.loss(batch)
+            return {"loss": loss}
+
+    When to ignore
+    --------------
+    Where a base class that was not read makes a loss of it.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#training-step
+    """
+    for owner in facts.modules():
+        if owner.optimization != "automatic" or not _is_whole(owner) or not _configures(owner):
+            continue
+        for site in owner.returns:
+            wrong = _cannot_train(site) if site.hook == "training_step" else None
+            if wrong is not None:
+                yield self.finding(
+                    site.location,
+                    f"training_step returns {wrong}: Lightning cannot train with it",
+                    remedy='return the loss, or a dict with the key "loss"',
+                    subject=owner.short_name,
+                )
+
+
+def _is_whole(owner: ClassFacts) -> bool:
+    """Whether nothing that was not read stands between the class and Lightning."""
+    return not owner.open and any(
+        lightning.kind_of(base) == "LightningModule" for base in owner.ancestors
+    )
+
+
+def _cannot_train(site: ReturnSite) -> str | None:
+    match site.value:
+        case Table() if site.value.get("loss") is None:
+            return "a dict without the key 'loss'"
+        case Several() | Known(tuple()):
+            return "several values"
+    last = site.methods[-1] if site.methods else ""
+    return "a loss without gradients" if last in DETACHING else None
+
+
+@rule(
+    "LTN718",
+    "no-loss-returned",
+    rows=("LOOP18",),
+    observers="both",
+    calls=(".optimizers",),
+)
+def no_loss_returned(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """training_step returns nothing, and nothing is trained.
+
+    What it does
+    ------------
+    Finds a `training_step` under automatic optimization that logs and ends without any `return`. A
+    run looks at what training_step returned for every batch of a fit under automatic optimization.
+
+    Why is this bad
+    ---------------
+    Lightning takes None for "skip this batch". It warns, and goes on to the last epoch.
+
+    Example
+    -------
+        def training_step(self, batch, batch_idx):
+            loss = self.loss(batch)
+            self.log("train_loss", loss)
+
+    Use instead
+    -----------
+        def training_step(self, batch, batch_idx):
+            loss = self.loss(batch)
+            self.log("train_loss", loss)
+            return loss
+
+    When to ignore
+    --------------
+    Where nothing is to be trained.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#training-step
+    """
+    for owner in facts.modules():
+        found = [site for site in owner.returns if site.hook == "training_step"]
+        logs = any(log.hook == "training_step" for log in owner.logs)
+        if owner.optimization != "automatic" or not _is_whole(owner) or not found or not logs:
+            continue
+        nothing = all(must_be(site.value, None) for site in found)
+        forgotten = not any(site.written for site in found)
+        by_hand = facts.calls_in(owner, ".optimizers")
+        if nothing and forgotten and not by_hand and _configures(owner):
+            yield self.finding(
+                found[0].location,
+                "training_step returns no loss: Lightning skips every batch, and nothing is "
+                "trained",
+                remedy="return the loss",
+                subject=owner.short_name,
+            )
+
+
+def _configures(owner: ClassFacts) -> bool:
+    """Whether the class has an optimizer to train with."""
+    return any(
+        site.hook == "configure_optimizers" and not must_be(site.value, None)
+        for site in owner.returns
+    )
+
+
+@rule(
+    "LTN719",
+    "outputs-never-cleared",
+    rows=("LOOP19",),
+    observers="both",
+    status=Status.SUSPECTED,
+    condition="unless the list is meant to hold a history",
+    calls=(".clear", ".pop", ".popleft", ".popitem", QUEUE),
+)
+def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A list of tensors grows from epoch to epoch.
+
+    What it does
+    ------------
+    Finds lists that a step appends to and that nothing empties: no `clear()`, no new list in a
+    hook, no `del`. Lists of plain numbers (`.item()`) are taken for a history. A run compares what
+    the lists and dicts of a module hold after the first and after the second epoch; there, too,
+    plain numbers and one value for each epoch are a history, and a list from which something takes
+    values out, or puts others in their place (a queue, a pool of images), is suspected only.
+
+    Why is this bad
+    ---------------
+    Memory grows for as long as training goes on, and what is computed from the list at the end of
+    an epoch is about all epochs so far.
+
+    Example
+    -------
+        def validation_step(self, batch, batch_idx):
+            self.hits.append(self.hit(batch))
+
+        def on_validation_epoch_end(self):
+            self.log("val_acc", torch.cat(self.hits).mean(), sync_dist=True)
+
+    Use instead
+    -----------
+        def validation_step(self, batch, batch_idx):
+            self.hits.append(self.hit(batch))
+
+        def on_validation_epoch_end(self):
+            self.log("val_acc", torch.cat(self.hits).mean(), sync_dist=True)
+            self.hits.clear()
+
+    When to ignore
+    --------------
+    Where the list is a history on purpose, or holds what one test run predicted.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/pull/16520
+    """
+    emptied_elsewhere = {site.receiver.rpartition(".")[2] for site in facts.calls_of(".clear")}
+    emptied_elsewhere |= {reach.attribute for reach in facts.reaches}
+    for owner in facts.modules():
+        emptied = _emptied(facts, owner) | emptied_elsewhere
+        grown = {site.attribute: site for site in reversed(owner.lists) if _grows(site)}
+        for attribute, site in grown.items():
+            if attribute not in emptied and not owner.open:
+                yield self.finding(
+                    site.location,
+                    f"self.{attribute} grows with every batch and is never emptied: what is made "
+                    "of it is about all epochs so far",
+                    remedy=f"call self.{attribute}.clear() when the epoch is over",
+                    subject=owner.short_name,
+                )
+
+
+def _grows(site: ListSite) -> bool:
+    plain = bool(site.methods) and site.methods[-1] in ("item", "tolist")
+    in_loop = site.hook.endswith(("_step", "_batch_end")) and site.stage in ("train", "validate")
+    return site.action == "append" and in_loop and not plain
+
+
+def _emptied(facts: ProjectFacts, owner: ClassFacts) -> set[str]:
+    """The attributes that something empties or replaces, and those of a bounded length."""
+    cleared = {site.attribute for site in owner.lists if site.action == "clear"}
+    replaced = {site.attribute for site in owner.assignments if site.function != "__init__"}
+    bounded = {
+        site.assigned.rpartition(".")[2]
+        for site in facts.calls_in(owner, QUEUE)
+        if site.gives("maxlen", 1)
+    }
+    taken = facts.calls_in(owner, ".pop", ".popleft", ".popitem", ".clear")
+    return cleared | replaced | bounded | {site.receiver.rpartition(".")[2] for site in taken}
+
+
+@rule("LTN729", "prediction-without-forward", rows=("LOOP29",))
+def prediction_without_forward(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A Trainer predicts with a module that can do neither predict_step nor forward.
+
+    What it does
+    ------------
+    Finds `trainer.predict(model)` where the class of the model, with all that it inherits, has
+    neither `predict_step` nor `forward`.
+
+    Why is this bad
+    ---------------
+    Lightning's own `predict_step` calls `forward` with the batch, and refuses to run without one.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def training_step(self, batch, batch_idx):
+                return self.net(batch).sum()
+
+        Trainer().predict(Model(), loader)
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def training_step(self, batch, batch_idx):
+                return self.net(batch).sum()
+
+            def predict_step(self, batch, batch_idx):
+                return self.net(batch)
+
+        Trainer().predict(Model(), loader)
+
+    When to ignore
+    --------------
+    Never: the call fails.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#predict-step
+    """
+    known = {owner.name: owner for owner in facts.modules()}
+    for call in facts.trainer_calls:
+        owner = known.get(call.model)
+        if call.method != "predict" or owner is None or not _is_whole(owner):
+            continue
+        if not any(defines(facts, owner, name) for name in ("predict_step", "forward")):
+            yield self.finding(
+                call.location,
+                f"{owner.short_name} has neither predict_step nor forward: predict fails",
+                remedy="write predict_step",
+                subject=owner.short_name,
+            )
