@@ -13,6 +13,10 @@ UNPACKED = "**"
 """The name under which ``Pairs`` say that ``*`` or ``**`` hides further arguments."""
 
 
+LISTINGS = ("os.listdir", "os.scandir", "glob.", "pathlib.Path.")
+"""What lists files in the order of the file system."""
+
+
 @dataclass(frozen=True)
 class MetricObject:
     """The torchmetrics object itself: Lightning computes, synchronises and resets it."""
@@ -150,6 +154,11 @@ def gathers_in_a_branch(origin: Origin) -> bool:
     """Whether the value is gathered in some of the ways that the code may take."""
     options = origin.options if isinstance(origin, Either) else ()
     return any(isinstance(part, Gathered) for option in options for part in parts(option))
+
+
+def is_listing(origin: Origin) -> bool:
+    """Whether a value is files in the order in which the file system gives them."""
+    return isinstance(origin, FunctionCall) and origin.name.startswith(LISTINGS)
 
 
 def parts_below(origin: Origin) -> tuple[Origin, ...]:

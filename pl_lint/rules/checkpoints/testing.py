@@ -36,11 +36,21 @@ def last_weights_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     Example
     -------
+        class Net(L.LightningModule):
+            pass
+
+        model = Net()
+        trainer = L.Trainer(callbacks=[ModelCheckpoint(monitor="val_loss")])
         trainer.fit(model, datamodule=data)
         trainer.test(model, datamodule=data)
 
     Use instead
     -----------
+        class Net(L.LightningModule):
+            pass
+
+        model = Net()
+        trainer = L.Trainer(callbacks=[ModelCheckpoint(monitor="val_loss")])
         trainer.fit(model, datamodule=data)
         trainer.test(model, datamodule=data, ckpt_path="best")
 
@@ -110,12 +120,20 @@ def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding
 
     Example
     -------
-        model = LitModel()
+        class Net(L.LightningModule):
+            pass
+
+        model = Net()
         trainer = L.Trainer()
         trainer.test(model, datamodule=data)
 
     Use instead
     -----------
+        class Net(L.LightningModule):
+            pass
+
+        model = Net()
+        trainer = L.Trainer()
         trainer.test(model, datamodule=data, ckpt_path="checkpoints/best.ckpt")
 
     When to ignore

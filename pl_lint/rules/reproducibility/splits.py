@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.origins import Derived, FunctionCall, Origin, parts_below
+from pl_lint.facts.origins import is_listing, parts
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
@@ -18,8 +18,6 @@ SPLITTING = (
     "torch.utils.data.dataset.random_split",
     "sklearn.model_selection.train_test_split",
 )
-LISTINGS = ("os.listdir", "os.scandir", "glob.", "pathlib.Path.")
-"""What lists files in the order of the file system."""
 
 
 @rule(
@@ -140,21 +138,10 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://docs.python.org/3/using/cmdline.html#envvar-PYTHONHASHSEED
     """
     for call in facts.calls_of(*SPLITTING):
-        listed = next((found for _, origin in call.origins for found in _unsorted(origin)), None)
-        if listed is not None:
+        if any(is_listing(part) for _, origin in call.origins for part in parts(origin)):
             yield self.finding(
                 call.location,
-                f"the order in which {listed} finds files decides the split, and it differs "
+                "the order in which the file system lists files decides the split, and it differs "
                 "between machines",
                 remedy="sort the files first",
             )
-
-
-def _unsorted(origin: Origin) -> Iterator[str]:
-    """The listings of files that a value holds in their own order."""
-    if isinstance(origin, Derived) and origin.operation == "sorted":
-        return
-    if isinstance(origin, FunctionCall) and origin.name.startswith(LISTINGS):
-        yield origin.name
-    for source in parts_below(origin):
-        yield from _unsorted(source)
