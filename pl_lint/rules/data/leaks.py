@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.data import LoaderSite
-from pl_lint.facts.sites import CallSite, ProjectFacts
+from pl_lint.facts.sites import ABSENT, NO, CallSite, ProjectFacts
 from pl_lint.facts.values import Known, Made, Value
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import in_tests
@@ -14,6 +14,7 @@ from pl_lint.rules.registry import Rule, rule
 SELECTING = ("val_dataloader", "fit")
 TESTING = ("test_dataloader", "test")
 CHOICE_OF_PART = ("train", "split", "mode")
+HOLD_OUT = "hold out a part of the training data for validation"
 
 
 @rule(
@@ -29,7 +30,8 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     What it does
     ------------
     Finds a test loader over the data set of the validation loader: the same attribute or variable,
-    or the same part of the same torchvision data set.
+    or the same part of the same torchvision data set. And a validation loader over the test part
+    of a torchvision data set, where a ModelCheckpoint or EarlyStopping chooses by what is logged.
 
     Why is this bad
     ---------------
@@ -70,8 +72,29 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
             yield self.finding(
                 test.location,
                 f"the test runs on {_name(test)}, which validation runs on as well{where}",
-                remedy="hold out a part of the training data for validation",
+                remedy=HOLD_OUT,
             )
+    for loader in facts.loaders if _chooses(facts) else ():
+        selects = loader.stage == "validate" and loader.by in SELECTING
+        if selects and _test_part(loader.dataset) and not in_tests(loader.location):
+            yield self.finding(
+                loader.location,
+                f"validation runs on the test part of {_class_name(loader.dataset)}, and what is "
+                "kept is chosen by it",
+                remedy=HOLD_OUT,
+            )
+
+
+def _chooses(facts: ProjectFacts) -> bool:
+    """Whether a callback watches a key."""
+    return any(one.watcher != "lr_scheduler" and one.key != ABSENT for one in facts.monitors)
+
+
+def _test_part(data: Value) -> bool:
+    """Whether a data set is what its makers keep for tests."""
+    if not isinstance(data, Made) or not data.name.startswith("torchvision.datasets."):
+        return False
+    return data.argument("train") == NO or data.argument("split") == Known("test")
 
 
 def _validated_with(facts: ProjectFacts, test: LoaderSite) -> LoaderSite | None:
@@ -125,8 +148,11 @@ def _same_part(one: Value, other: Value) -> bool:
 def _name(loader: LoaderSite) -> str:
     if loader.source:
         return loader.source.rpartition(":")[2]
-    data = loader.dataset
-    return f"the same part of {data.name.rpartition('.')[2]}" if isinstance(data, Made) else "data"
+    return f"the same part of {_class_name(loader.dataset)}"
+
+
+def _class_name(data: Value) -> str:
+    return data.name.rpartition(".")[2] if isinstance(data, Made) else "the data"
 
 
 SCALERS = tuple(

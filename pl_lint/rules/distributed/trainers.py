@@ -9,7 +9,7 @@ from pl_lint.facts.sites import ABSENT, NO, CallSite, ClassFacts, ProjectFacts, 
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.distributed.evidence import several_devices, uses_several
-from pl_lint.rules.judging import single_device, version_at
+from pl_lint.rules.judging import in_tests, single_device, version_at
 from pl_lint.rules.registry import Rule, rule
 
 SAMPLER = ("use_distributed_sampler", "replace_sampler_ddp")
@@ -126,7 +126,9 @@ def order_lost_on_ranks(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     if not any(uses_several(one) and _samples(one) for one in facts.trainers):
         return
     for loader in facts.loaders:
-        if loader.stage == "train" and must_be(loader.argument("shuffle", 2), False):
+        meant = loader.gives("sampler", 3) or in_tests(loader.location)
+        unshuffled = must_be(loader.argument("shuffle", 2), False)
+        if loader.stage == "train" and unshuffled and not meant:
             yield self.finding(
                 loader.location,
                 "shuffle=False does not hold on several devices: Lightning's sampler shuffles "
