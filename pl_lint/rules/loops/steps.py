@@ -173,6 +173,10 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     Example
     -------
+        def __init__(self):
+            super().__init__()
+            self.hits = []
+
         def validation_step(self, batch, batch_idx):
             self.hits.append(self.hit(batch))
 
@@ -181,6 +185,10 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     Use instead
     -----------
+        def __init__(self):
+            super().__init__()
+            self.hits = []
+
         def validation_step(self, batch, batch_idx):
             self.hits.append(self.hit(batch))
 
