@@ -86,7 +86,7 @@ def test_the_demo_passes_and_leaves_the_project_as_it_was(copy: Path) -> None:
 
 
 def test_without_a_part_the_demo_fails_and_names_what_is_missing(copy: Path) -> None:
-    module = copy / "pl_lint" / "rules" / "logging.py"
+    module = copy / "pl_lint" / "rules" / "logging" / "values.py"
     module.write_text(module.read_text("utf-8") + REMOVE_RULE.format(code="LTN101"), "utf-8")
     shutil.rmtree(copy / "pl_lint" / "checks" / "reproducible")
     done = make_demo(copy)

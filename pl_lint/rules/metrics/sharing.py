@@ -1,0 +1,117 @@
+"""Who shares a metric's state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts import torchmetrics
+from pl_lint.facts.sites import ClassFacts, MetricSite, MetricUse, ProjectFacts
+from pl_lint.facts.values import must_be
+from pl_lint.findings import Finding
+from pl_lint.rules.metrics.judging import FILLS, follows_common_rules
+from pl_lint.rules.registry import Rule, rule
+from pl_lint.rules.wording import attribute_text
+
+
+@rule("LTN201", "metric-shared-by-stages", rows=("MET01",), observers="both")
+def shared_by_stages(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """One metric object counts training and validation together.
+
+    What it does
+    ------------
+    Finds a metric that both `training_step` and `validation_step` call or update, where its state
+    is read by `compute()` or by logging the object. A metric that another stage only resets, one
+    that validation and test share, and one whose values per batch are all that is logged are left
+    alone.
+
+    Why is this bad
+    ---------------
+    Validation runs inside the training epoch. It adds to the state that training has filled, and
+    Lightning resets the metric when validation ends. In one run the training accuracy was logged
+    as 0.0 where 1.0 was true, the validation accuracy as 0.5 where 0.0 was true.
+
+    Example
+    -------
+        def __init__(self):
+            super().__init__()
+            self.acc = torchmetrics.Accuracy(task="multiclass", num_classes=10)
+
+        def training_step(self, batch, batch_idx):
+            self.acc(self(batch[0]), batch[1])
+            self.log("train_acc", self.acc, on_epoch=True)
+
+        def validation_step(self, batch, batch_idx):
+            self.acc(self(batch[0]), batch[1])
+            self.log("val_acc", self.acc)
+
+    Use instead
+    -----------
+        def __init__(self):
+            super().__init__()
+            self.train_acc = torchmetrics.Accuracy(task="multiclass", num_classes=10)
+            self.val_acc = self.train_acc.clone()
+
+    When to ignore
+    --------------
+    Never where the state is read: the numbers are mixtures.
+
+    References
+    ----------
+    - https://lightning.ai/docs/torchmetrics/stable/pages/lightning.html#common-pitfalls
+    - https://github.com/Lightning-AI/torchmetrics/issues/637
+    """
+    for owner in facts.modules():
+        for metric in owner.metrics:
+            place = _mixed_at(owner, metric)
+            if place is None:
+                continue
+            name = attribute_text(metric.path)
+            yield self.finding(
+                place.location,
+                f"`{name}` counts training and validation together: validation runs inside the "
+                "training epoch and adds to the same state",
+                remedy=f"give each stage its own metric, for example by {name}.clone()",
+                subject=owner.short_name,
+            )
+
+
+def _mixed_at(owner: ClassFacts, metric: MetricSite) -> MetricUse | None:
+    """Where validation adds to what training has filled, if that state is read."""
+    if not follows_common_rules(metric) or torchmetrics.is_collection(metric.name):
+        return None  # the members of a collection are judged one by one
+    uses = [use for use in owner.uses_of(metric.path) if use.certain]
+    filled = [use for use in uses if use.use in FILLS and not _emptied_in(uses, use.hook)]
+    in_training = [use for use in filled if use.stage == "train"]
+    in_validation = [use for use in filled if use.stage == "validate"]
+    if not in_training or not in_validation:
+        return None
+    read = _reads(owner, uses, "train") or (
+        _reads(owner, uses, "validate") and not _emptied_before_validation(uses)
+    )
+    return in_validation[0] if read else None
+
+
+def _emptied_in(uses: list[MetricUse], hook: str) -> bool:
+    """Whether a hook that fills a metric also resets it: then nothing outlives a batch."""
+    return any(use.use == "reset" and use.hook == hook for use in uses)
+
+
+def _emptied_before_validation(uses: list[MetricUse]) -> bool:
+    starts = ("on_validation_start", "on_validation_epoch_start")
+    return any(use.use == "reset" and use.hook in starts for use in uses)
+
+
+def _reads(owner: ClassFacts, uses: list[MetricUse], stage: str) -> bool:
+    """Whether a stage reads the state that was gathered over its batches."""
+    return any(
+        use.use == "compute" or (use.use == "log" and _logged_over_epoch(owner, use))
+        for use in uses
+        if use.stage == stage
+    )
+
+
+def _logged_over_epoch(owner: ClassFacts, use: MetricUse) -> bool:
+    """Whether an object's state is logged, and not only its value on the batch."""
+    return any(
+        log.location == use.location and not must_be(log.on_epoch, False) for log in owner.logs
+    )
