@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
-from pl_lint.facts.values import Known, Value, must_be
+from pl_lint.facts.values import Known, Value, may_be, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import version_at
 from pl_lint.rules.registry import Rule, rule
@@ -26,8 +26,11 @@ def precisions(facts: ProjectFacts, owner: ClassFacts) -> list[Value]:
 
 
 def surely(facts: ProjectFacts, owner: ClassFacts, choices: tuple[object, ...]) -> bool:
-    """Whether some Trainer that may train a class surely uses one of some precisions."""
-    return any(must_be(value, one) for value in precisions(facts, owner) for one in choices)
+    """Whether some Trainer that may train a class surely uses one of some precisions, and none
+    surely another one."""
+    given = precisions(facts, owner)
+    some = any(must_be(value, one) for value in given for one in choices)
+    return some and all(any(may_be(value, one) for one in choices) for value in given)
 
 
 # --- manual optimization --------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from pl_lint.facts import lightning
 from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import target_version
+from pl_lint.rules.judging import GUESSED, target_version
 from pl_lint.rules.registry import Rule, rule
 
 FAMILIES = {
@@ -110,9 +110,10 @@ def hook_never_called(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds methods that carry the name of a hook that Lightning has removed, or a hook's name with a
-    spelling mistake. A method that the project calls itself is no hook; neither is one of a class
-    with a base that was not read.
+    Finds methods that carry the name of a hook that Lightning has removed, or that another kind of
+    class has (`on_exception` is one of callbacks), or a hook's name with a spelling mistake. A
+    method that the project calls itself is no hook; neither is one of a class with a base that was
+    not read.
 
     Why is this bad
     ---------------
@@ -157,6 +158,14 @@ def _called_otherwise(method: MethodSite) -> bool:
     return not PLAIN_DECORATORS.issuperset(name.rpartition(".")[2] for name in method.decorators)
 
 
+def _hook_of_another(family: str, name: str, version: lightning.Version) -> str | None:
+    """The kind of class that Lightning calls such a method of, where this one is none."""
+    if not name.startswith("on_") or lightning.hook_exists(family, name, version):
+        return None
+    kinds = (kind for kind in lightning.HOOKED_KINDS if kind != family)
+    return next((kind for kind in kinds if lightning.hook_exists(kind, name, version)), None)
+
+
 def _dead(owner: ClassFacts, method: MethodSite) -> tuple[str, str] | None:
     family, version = FAMILIES[owner.kind], target_version(owner)
     removed = lightning.removed_hook(family, method.name, version)
@@ -164,6 +173,10 @@ def _dead(owner: ClassFacts, method: MethodSite) -> tuple[str, str] | None:
         since = ".".join(map(str, removed.version))
         instead = f"use {removed.replacement}" if removed.replacement else "move its code to a hook"
         return f"Lightning {since} removed {method.name}: it is never called", instead
+    other = _hook_of_another(family, method.name, version)
+    if other is not None:
+        text = f"{method.name} is a hook of a {other}: of a {family} it is never called"
+        return text, f"move it to a {other}"
     near = lightning.nearest_hook(family, method.name, version)
     if near is None:
         return None
@@ -173,7 +186,7 @@ def _dead(owner: ClassFacts, method: MethodSite) -> tuple[str, str] | None:
 # --- with what ------------------------------------------------------------------------------------
 
 BY_KEYWORD = {"setup": "stage", "teardown": "stage"}
-"""Hooks whose argument Lightning passes by name (``trainer/call.py``)."""
+"""Hooks whose argument Lightning passes by name since 1.3 (``trainer/call.py``)."""
 MOST_OF_STEPS = {"training_step": 2, "validation_step": 3, "test_step": 3, "predict_step": 3}
 """The most that a step is given: batch, batch_idx, dataloader_idx."""
 
@@ -214,7 +227,8 @@ def wrong_signature(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/upgrade/from_1_9.html
     """
     for owner in facts.classes:
-        for method in owner.own_methods if _surely_lightning(owner) and not owner.open else ():
+        judged = _surely_lightning(owner) and not owner.open and target_version(owner) != GUESSED
+        for method in owner.own_methods if judged else ():
             problem = _does_not_fit(owner, method) if _is_plain(method) else None
             if problem is not None:
                 message, remedy = problem
@@ -241,7 +255,7 @@ def _does_not_fit(owner: ClassFacts, method: MethodSite) -> tuple[str, str] | No
     if len(method.required) > len(given) and not method.called:  # by hand, with more arguments
         missing = ", ".join(method.required[len(given) :])
         return f"Lightning calls {method.name} without {missing}: a TypeError", f"write {wanted}"
-    keyword = BY_KEYWORD.get(method.name)
+    keyword = BY_KEYWORD.get(method.name) if target_version(owner) >= (1, 3) else None
     if keyword is not None and keyword not in method.parameters and not method.keywords:
         return f"Lightning calls {method.name} with {keyword}=: a TypeError", f"write {wanted}"
     if len(method.parameters) < len(needed) and not (keyword and method.keywords):

@@ -14,7 +14,8 @@ from pl_lint.rules.registry import Rule, rule
 MODES = (".eval", ".train")
 FREEZING = (".requires_grad_", ".freeze", ".parameters", ".named_parameters")
 PRETRAINED = ".from_pretrained"
-EVALUATION = ("validate", "test", "predict")
+EVALUATION = ("validate", "test")
+WITHOUT_GRADIENTS_IN = (*EVALUATION, "predict")
 
 
 @rule(
@@ -109,10 +110,10 @@ def mode_left_behind(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `self.eval()` in hooks of training and `.train()` in steps of validation, test and
-    prediction, where the same function does not take it back. A run looks at the layers during
-    validation and test, where a logged value changes with the batches, and at the mode of every
-    submodule before and after each hook of the module.
+    Finds `self.eval()` in hooks of training and `.train()` in steps of validation and test, where
+    the same function does not take it back. Predictions with dropout are left alone. A run looks at
+    the layers during validation and test, where a logged value changes with the batches, and at the
+    mode of every submodule before and after each hook of the module.
 
     Why is this bad
     ---------------
@@ -141,8 +142,9 @@ def mode_left_behind(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.modules():
         sites = facts.calls_in(owner, *MODES)
+        trains = owner.optimization == "manual" or returns_a_loss(owner)
         for site in sites:
-            wrong = _wrong_mode(site)
+            wrong = _wrong_mode(site, trains)
             if wrong is not None and not _taken_back(site, sites):
                 yield self.finding(
                     site.location,
@@ -152,11 +154,19 @@ def mode_left_behind(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-def _wrong_mode(site: CallSite) -> str | None:
+def _wrong_mode(site: CallSite, trains: bool) -> str | None:
     """What is wrong with setting this mode here."""
+    if "dropout" in site.function.lower():  # Monte Carlo dropout: on purpose
+        return None
     evaluates = site.name.endswith(".eval") or must_be(site.argument("mode", 0), False)
     in_training = site.hook.startswith(("training_step", "on_train_"))
-    if evaluates and in_training and site.hook != "on_train_end" and site.receiver == "self":
+    if (
+        trains
+        and evaluates
+        and in_training
+        and site.hook != "on_train_end"
+        and site.receiver == "self"
+    ):
         return "the module is trained in evaluation mode from here on"
     own = site.receiver == "self" or site.receiver.startswith("self.")
     sure = must_be(site.argument("mode", 0), None) or must_be(site.argument("mode", 0), True)
@@ -266,7 +276,7 @@ def _asked_in_evaluation(
     for site in facts.calls_in(owner, *ASKING):
         around = SWITCHING.intersection((*site.within, *site.guards))
         in_training = {"training", "requires_grad", "is_grad_enabled"}.intersection(site.guards)
-        in_step = site.stage in EVALUATION and site.hook.endswith("_step")
+        in_step = site.stage in WITHOUT_GRADIENTS_IN and site.hook.endswith("_step")
         if in_step and not around and not in_training and site.hook not in on:
             text = f"Lightning switches gradients off before {site.hook}: this fails"
             yield site, text, "put it and what it needs into with torch.enable_grad():"

@@ -87,6 +87,10 @@ def _steps_itself(owner: ClassFacts) -> bool:
     return any(method.name == "lr_scheduler_step" for method in owner.own_methods)
 
 
+def _is_plateau(site: SchedulerSite) -> bool:
+    return site.name.endswith(".ReduceLROnPlateau")
+
+
 def _once_per_epoch(site: SchedulerSite) -> bool:
     """Nobody asks for steps; epochs that are asked for by name are wrong only where the length is
     surely Lightning's own number of steps."""
@@ -249,8 +253,10 @@ def plateau_without_monitor(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#configure-optimizers
     """
     for owner in facts.modules():
+        others = {site.location for site in owner.schedulers if not _is_plateau(site)}
         for site in owner.schedulers if owner.optimization == "automatic" else ():
-            if site.name.endswith(".ReduceLROnPlateau") and site.monitor == ABSENT:
+            sure = _is_plateau(site) and site.location not in others
+            if sure and site.monitor == ABSENT:
                 yield self.finding(
                     site.location,
                     "Lightning refuses ReduceLROnPlateau without a monitor",

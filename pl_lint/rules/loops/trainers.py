@@ -10,7 +10,7 @@ from pl_lint.facts.origins import UNPACKED
 from pl_lint.facts.sites import ABSENT, ProjectFacts, TrainerSite
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import version_at
+from pl_lint.rules.judging import GUESSED, version_at
 from pl_lint.rules.registry import Rule, rule
 
 REPLACEMENTS = {
@@ -87,6 +87,8 @@ def removed_trainer_argument(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     for trainer in facts.trainers:
         at = version_at(facts, trainer.location)
         taken = lightning.argument_names(TRAINER, at)
+        if at == GUESSED:
+            continue
         for name, _ in trainer.arguments:
             if name not in taken and name != UNPACKED and not _positional_or_newer(name, at):
                 instead = REPLACEMENTS.get(name)
