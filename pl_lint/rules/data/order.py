@@ -12,8 +12,10 @@ from pl_lint.rules.data.sharing import feeds
 from pl_lint.rules.judging import in_tests
 from pl_lint.rules.registry import Rule, rule
 
-ORDERED = ("Iterable", "Stream", "Web", "Chain", "Pipe", "Shuffle", "Fake", "Random", "Dummy")
-"""Words in the names of data sets that bring an order of their own, or have none."""
+ORDERED = ("Iterable", "Stream", "Web", "Chain", "Pipe", "Shuffle")
+"""Words in the names of data sets that bring an order of their own."""
+DRAWN = ("Fake", "Random", "Dummy", "Toy", "Synthetic", "Empty")
+"""Words in the names of data sets, or files, whose samples come in no order at all."""
 ONE = Known(1)
 DECIDES = ("shuffle", "sampler", "batch_sampler")
 STAGES = {"validate": "validation", "test": "test", "predict": "prediction"}
@@ -131,9 +133,11 @@ def _decided(loader: LoaderSite) -> bool:
 
 
 def _own_order(facts: ProjectFacts, loader: LoaderSite) -> bool:
-    """Whether the data set is, or may be, a stream."""
+    """Whether the data set is, or may be, a stream, or made of random numbers."""
+    if any(word.lower() in loader.location.path.rpartition("/")[2].lower() for word in DRAWN):
+        return True
     data = loader.dataset
     if isinstance(data, Made):
         streams = {stream.name for stream in facts.streams}
-        return data.name in streams or any(word in data.name for word in ORDERED)
+        return data.name in streams or any(word in data.name for word in (*ORDERED, *DRAWN))
     return isinstance(data, Unknown) and bool(facts.streams)

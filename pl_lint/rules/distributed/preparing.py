@@ -8,7 +8,7 @@ from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFac
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.distributed.evidence import for_one_rank
-from pl_lint.rules.judging import single_device
+from pl_lint.rules.judging import in_tests, single_device
 from pl_lint.rules.registry import Rule, rule
 
 KINDS = ("module", "datamodule")
@@ -163,4 +163,7 @@ def data_written_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Find
 
 
 def _downloads(call: CallSite) -> bool:
-    return must_be(call.argument("download"), True) and not for_one_rank(call.guards)
+    """Whether a data set, or a function, is told to download; a base that is built with the
+    argument may do what it likes with it."""
+    asked = must_be(call.argument("download"), True) and not for_one_rank(call.guards)
+    return asked and not call.name.endswith(".__init__") and not in_tests(call.location)

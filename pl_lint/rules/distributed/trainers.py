@@ -189,7 +189,7 @@ def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         return
     for owner in facts.modules():
         for call in facts.calls_in(owner, ".train_dataloader"):
-            if call.hook == "configure_optimizers" and not _accounts(facts, owner, call):
+            if call.hook == "configure_optimizers" and _counts_for_one(facts, owner, call):
                 yield self.finding(
                     call.location,
                     "this loader is as long as on one device: on several each process takes fewer "
@@ -199,12 +199,15 @@ def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-def _accounts(facts: ProjectFacts, owner: ClassFacts, call: CallSite) -> bool:
-    """Whether the method, or ``configure_optimizers``, asks how many devices there are."""
+def _counts_for_one(facts: ProjectFacts, owner: ClassFacts, call: CallSite) -> bool:
+    """Whether the length of the loader is asked for, and nothing around it asks how many devices
+    there are."""
     family = {owner.name, *owner.ancestors}
     methods = (one for found in facts.classes if found.name in family for one in found.own_methods)
-    around = {call.function, "configure_optimizers"}
-    return any(one.name in around and not one.words.isdisjoint(ACCOUNTS) for one in methods)
+    around = {one.name: one.words for one in methods if one.name in (call.function, call.hook)}
+    own = around.get(call.function, frozenset())
+    accounted = any(not words.isdisjoint(ACCOUNTS) for words in around.values())
+    return "len" in own and "dataset" not in own and not accounted
 
 
 @rule("LTN513", "removed-strategy", rows=("DDP13",))
