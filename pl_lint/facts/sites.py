@@ -30,7 +30,8 @@ class LogSite:
     A call that two hooks reach, or that a helper makes with two bound constants, is several sites
     with the same location. ``on_step`` and ``on_epoch`` are resolved: where the call leaves them
     out they are the defaults of ``hook``. ``hook`` is empty where no hook was seen to reach the
-    call. ``sampled``: a condition on the batch index stands before the call.
+    call. ``sampled``: a condition on the batch index stands before the call. ``guards`` are the
+    names in the conditions and decorators around it.
     """
 
     owner: str
@@ -50,6 +51,9 @@ class LogSite:
     logger: Value = ABSENT
     via: tuple[str, ...] = ()
     sampled: bool = False
+    guards: tuple[str, ...] = ()
+    prog_bar: Value = NO
+    enable_graph: Value = NO
 
     @property
     def in_step(self) -> bool:
@@ -173,7 +177,7 @@ class MetricSite:
 
     ``path`` is how the class reaches it: ``val_f1``, ``metrics[val]``; ``name`` its class as
     imported, ``arguments`` what it is built with, ``hook`` where it is made (``""``: it is not
-    known to be a hook).
+    known to be a hook). ``members`` are the paths of what a collection holds.
     """
 
     path: str
@@ -182,6 +186,7 @@ class MetricSite:
     location: Location
     container: str = ""
     hook: str = ""
+    members: tuple[str, ...] = ()
 
     @property
     def class_name(self) -> str:
@@ -190,7 +195,11 @@ class MetricSite:
 
 @dataclass(frozen=True)
 class MetricUse:
-    """One thing done to a metric; ``certain`` unless it may be another metric that is meant."""
+    """One thing done to a metric; ``certain`` unless it may be another metric that is meant.
+
+    ``given`` are the arguments by name or position, as they are written and by what they are made
+    of; ``guards`` the names in the conditions and decorators around it.
+    """
 
     metric: str
     use: Literal["forward", "update", "compute", "reset", "log"]
@@ -198,6 +207,8 @@ class MetricUse:
     stage: Stage | None
     location: Location
     certain: bool = True
+    given: tuple[tuple[str, str, Origin], ...] = ()
+    guards: tuple[str, ...] = ()
 
 
 # --- what else a class does -----------------------------------------------------------------------
@@ -225,7 +236,8 @@ class MethodSite:
 @dataclass(frozen=True)
 class ListSite:
     """Something done to a Python list attribute; ``methods`` are those that what is added ends
-    with: ``("item",)`` of ``loss.item()``."""
+    with: ``("item",)`` of ``loss.item()``; ``added`` is what ``append`` was given, as it is
+    written."""
 
     attribute: str
     action: Literal["append", "clear"]
@@ -233,6 +245,7 @@ class ListSite:
     stage: Stage | None
     location: Location
     methods: tuple[str, ...] = ()
+    added: str = ""
 
 
 @dataclass(frozen=True)

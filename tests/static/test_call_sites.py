@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from textwrap import indent
+from textwrap import dedent, indent
 
 import pytest
 
 from pl_lint.config import Config
+from pl_lint.facts.origins import Derived
 from pl_lint.facts.sites import CallSite, ProjectFacts
 from pl_lint.facts.values import UNKNOWN, Known, Made, Named, Several
 from pl_lint.static.project import gather
@@ -16,6 +17,7 @@ from pl_lint.static.suppressions import Suppressions
 
 HEAD = """
 import torch
+import torchmetrics
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader as Loader
 from pytorch_lightning.strategies import DDPStrategy
@@ -146,3 +148,15 @@ class Model(pl.LightningModule):
     net, lr = owner.hyperparameters.details
     assert (net.name, net.annotation, net.attributes) == ("net", "nn.Module", ("net",))
     assert (lr.annotation, lr.default, lr.attributes) == ("float", Known(0.1), ())
+
+
+def test_what_a_metric_is_given_and_under_which_condition():
+    body = """
+    if self.trainer.is_global_zero:
+        torchmetrics.AUROC(task="binary").update(self.net(batch).argmax(1), batch[1])
+    """
+    (use,) = facts(dedent(body)).classes[0].uses
+    score, target = use.given
+    assert score[:2] == ("0", "self.net(batch).argmax(1)") and target[1] == "batch[1]"
+    assert isinstance(score[2], Derived) and score[2].operation == "decided"
+    assert "is_global_zero" in use.guards

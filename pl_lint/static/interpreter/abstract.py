@@ -312,8 +312,9 @@ class PathOf:
 # --- origins --------------------------------------------------------------------------------------
 
 PLAIN = (BatchValue, Number, UnknownOrigin)
-TELLING = frozenset({"sqrt", "exp", "log"})
-"""Operations that do not commute with means: they matter even on values not known further."""
+TELLING = frozenset({"sqrt", "exp", "log", "decided"})
+"""Operations that do not commute with means: they matter even on values not known further. What is
+``decided`` is a class, no longer a score: ``argmax``, ``round``, a comparison."""
 
 
 def either(origins: Iterable[Origin]) -> Origin:

@@ -59,7 +59,14 @@ MODULE_WALKS = frozenset({"modules", "children", "named_modules", "named_childre
 """Methods of a module that go over everything in it, its metrics too."""
 OF_LIGHTNING = frozenset({"optimizers", "lr_schedulers"})
 """Methods of a module that hand out what Lightning keeps: their name stays with the result."""
-TELLING = {"sqrt": "sqrt", "exp": "exp", "log": "log", "sqrt_": "sqrt", "mean": "mean"}
+TELLING = {
+    **dict.fromkeys(("argmax", "round", "gt", "ge", "lt", "le"), "decided"),
+    "sqrt": "sqrt",
+    "exp": "exp",
+    "log": "log",
+    "sqrt_": "sqrt",
+    "mean": "mean",
+}
 
 
 def evaluate_call(context: Context, node: ast.Call, frame: Frame) -> Abstract:

@@ -174,7 +174,9 @@ def _compare(context: Context, node: ast.Compare, frame: Frame) -> Abstract:
         known = compared(node.ops[0], left, rights[0])
         if known is not None:
             return Const(known)
-    return Opaque(derived("call", map(context.origin, (left, *rights))))
+    orders = isinstance(node.ops[0], (ast.Gt, ast.GtE, ast.Lt, ast.LtE))
+    operation = "decided" if orders else "call"
+    return Opaque(derived(operation, map(context.origin, (left, *rights))))
 
 
 def compared(op: ast.cmpop, left: Abstract, right: Abstract) -> bool | None:

@@ -79,7 +79,9 @@ def _record(
     hook, where = context.hook, context.location(node, frame)
     added = node.args[-1] if isinstance(node, ast.Call) and node.args else None
     methods = tuple(last_methods(added))
-    site = ListSite(attr, action, hook.name, hook.stage, where, methods)  # type: ignore[arg-type]
+    appends = added is not None and getattr(getattr(node, "func", None), "attr", "") == "append"
+    text = ast.unparse(added) if appends and added is not None else ""
+    site = ListSite(attr, action, hook.name, hook.stage, where, methods, text)  # type: ignore[arg-type]
     context.recorder.add(site)
 
 

@@ -30,6 +30,8 @@ DEFAULTS: dict[str, Value] = {
     "rank_zero_only": Known(False),
     "add_dataloader_idx": Known(True),
     "logger": Known(None),
+    "prog_bar": Known(False),
+    "enable_graph": Known(False),
 }
 MODULE_NAMES = frozenset({"pl_module", "module", "model", "lightning_module", "litmodel", "system"})
 """What people call a LightningModule that they log through from somewhere else."""
@@ -53,6 +55,7 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             location=context.location(node, frame),
             via=context.via,
             sampled=bool(context.sampled),
+            guards=context.guards,
             **flags,
             **settings,
         )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from pl_lint.facts.origins import MetricCompute, MetricForward
+from pl_lint.facts.origins import NO_ORIGIN, UNPACKED, MetricCompute, MetricForward, Origin
 from pl_lint.facts.sites import MetricSite, MetricUse
 from pl_lint.facts.values import Known, Value
 from pl_lint.static.interpreter import lookup, outside
@@ -104,7 +104,7 @@ def use(
     if name in SAME_OBJECT:
         return metric
     if name in STATE_USES:
-        note(context, metric, STATE_USES[name], node, frame)
+        note(context, metric, STATE_USES[name], node, frame, arguments)
         return _result(context, metric, name)
     if isinstance(metric, Collection):
         return _of_collection(metric, name)
@@ -158,14 +158,45 @@ def all_held(context: Context, named: bool) -> Sequence:
 
 
 def note(
-    context: Context, metric: MadeOf, what: str, node: ast.expr | ast.stmt, frame: Frame
+    context: Context,
+    metric: MadeOf,
+    what: str,
+    node: ast.expr | ast.stmt,
+    frame: Frame,
+    arguments: Arguments | None = None,
 ) -> None:
     """Record that something was done to a metric."""
     hook = context.hook
     path = context.path_of(metric.identity)
     where = context.location(node, frame)
-    certain = not context.uncertain
-    context.recorder.add(MetricUse(path, what, hook.name, hook.stage, where, certain))  # type: ignore[arg-type]
+    context.recorder.add(
+        MetricUse(
+            metric=path,
+            use=what,  # type: ignore[arg-type]
+            hook=hook.name,
+            stage=hook.stage,
+            location=where,
+            certain=not context.uncertain,
+            given=tuple(_given(context, node, arguments)) if arguments else (),
+            guards=context.guards,
+        )
+    )
+
+
+def _given(
+    context: Context, node: ast.expr | ast.stmt, arguments: Arguments
+) -> Iterator[tuple[str, str, Origin]]:
+    """The arguments by position or name, with their text and their origin."""
+    written = node.args if isinstance(node, ast.Call) else []
+    if any(isinstance(one, ast.Starred) for one in written) or not arguments.complete:
+        yield UNPACKED, "", NO_ORIGIN
+        return
+    for index, (one, value) in enumerate(zip(written, arguments.positional, strict=False)):
+        yield str(index), ast.unparse(one), context.origin(value)
+    for keyword in node.keywords if isinstance(node, ast.Call) else []:
+        if keyword.arg in arguments.keywords:
+            value = arguments.keywords[keyword.arg]
+            yield keyword.arg, ast.unparse(keyword.value), context.origin(value)
 
 
 def sites(context: Context) -> Iterable[MetricSite]:
@@ -176,4 +207,6 @@ def sites(context: Context) -> Iterable[MetricSite]:
         if isinstance(made, Metric):
             yield MetricSite(path, made.name, made.arguments, where, container, hook)
         else:
-            yield MetricSite(path, "torchmetrics.MetricCollection", (), where, container, hook)
+            held = tuple(context.path_of(one.identity) for _, one in made.members)
+            name = "torchmetrics.MetricCollection"
+            yield MetricSite(path, name, (), where, container, hook, held)

@@ -46,7 +46,14 @@ NAMED_FUNCTIONS = (
 )
 """Functions from these places keep their name in the origin of what they return."""
 GATHERING = ("gather", "all_reduce", "allreduce", "reduce_tensor", "sync_across")
-TELLING = {"sqrt": "sqrt", "exp": "exp", "log": "log", "mean": "mean", "nanmean": "mean"}
+TELLING = {
+    **dict.fromkeys(("argmax", "round", "gt", "ge", "lt", "le"), "decided"),
+    "sqrt": "sqrt",
+    "exp": "exp",
+    "log": "log",
+    "mean": "mean",
+    "nanmean": "mean",
+}
 SAME_VALUE = frozenset(
     [
         "builtins.float",
