@@ -283,9 +283,10 @@ def _state_key(callback: Made) -> tuple[object, ...] | None:
 
 @rule(
     "LTN325",
-    "saved-by-one-rank",
+    "checkpoint-saved-by-one-rank",
     rows=("CKP25",),
     status=Status.SUSPECTED,
+    observers="both",
     condition="on several devices",
     calls=(".save_checkpoint",),
 )
@@ -294,12 +295,14 @@ def saved_by_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `trainer.save_checkpoint(...)` under a condition on the rank.
+    Finds `trainer.save_checkpoint(...)` under a condition on the rank. A run counts on each rank
+    which calls the user's code makes that all ranks have to make.
 
     Why is this bad
     ---------------
     The call gathers state from all processes and waits for them; Lightning writes the file on rank
-    zero by itself. On several devices the run hangs until the time limit of the process group.
+    zero by itself. On several devices the run hangs until the time limit of the process group, or
+    the call meets another one of the other ranks.
 
     Example
     -------

@@ -8,7 +8,11 @@ from pl_lint.facts import lightning
 from pl_lint.facts.sites import ProjectFacts, TrainerCall, TrainerSite
 from pl_lint.facts.values import Known, Made, Several, must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.rules.judging import in_tests
 from pl_lint.rules.registry import Rule, rule
+
+LOADING = ("torch.load", ".load_from_checkpoint", ".load_state_dict", ".from_pretrained")
+"""Calls that bring trained weights."""
 
 
 @rule(
@@ -103,6 +107,7 @@ def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
     rows=("CKP18",),
     status=Status.SUSPECTED,
     condition="unless its weights come from elsewhere, such as a pretrained network in __init__",
+    calls=LOADING,
 )
 def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A module is tested as it was built: nothing in this file has trained it or loaded weights.
@@ -111,7 +116,7 @@ def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     ------------
     Finds `trainer.test(model, ...)` without `ckpt_path` for a module that was built by calling its
     class, in a file in which no `trainer.fit` trains such a module and no weights are loaded into
-    it.
+    it, neither by the script nor when it is built.
 
     Why is this bad
     ---------------
@@ -146,7 +151,7 @@ def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     - https://lightning.ai/docs/pytorch/stable/common/evaluation_intermediate.html
     """
     for call in facts.trainer_calls:
-        if call.method == "test" and _is_untrained(facts, call):
+        if call.method == "test" and _is_untrained(facts, call) and not _loads(facts, call):
             yield self.finding(
                 call.location,
                 "trainer.test takes the module as it was built: nothing in this file has trained "
@@ -154,6 +159,13 @@ def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding
                 remedy="add ckpt_path=, or build it with load_from_checkpoint",
                 subject=call.model.rpartition(".")[2],
             )
+
+
+def _loads(facts: ProjectFacts, call: TrainerCall) -> bool:
+    """Whether the class loads weights when it is built or set up."""
+    owners = (owner for owner in facts.modules() if owner.name == call.model)
+    sites = (site for owner in owners for site in facts.calls_in(owner, *LOADING))
+    return any(site.hook in ("__init__", "setup", "configure_model") for site in sites)
 
 
 def _is_untrained(facts: ProjectFacts, call: TrainerCall) -> bool:
@@ -210,7 +222,7 @@ def best_is_the_last(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     trainers = {trainer.location: trainer for trainer in facts.trainers}
     for call in facts.trainer_calls:
         trainer = trainers.get(call.trainer) if call.trainer is not None else None
-        if trainer is None or not must_be(call.ckpt_path, "best"):
+        if trainer is None or in_tests(call.location) or not must_be(call.ckpt_path, "best"):
             continue
         if _watches_nothing(trainer):
             yield self.finding(
