@@ -9,6 +9,7 @@ from pl_lint.facts.data import made_of
 from pl_lint.facts.sites import CallSite, ProjectFacts
 from pl_lint.facts.values import Known, Made, Value, must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import Fix, SetArgument
 from pl_lint.rules.data.sharing import feeds
 from pl_lint.rules.registry import Rule, rule
 
@@ -150,6 +151,7 @@ def dropout_while_validating(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                 "this dropout drops in validation and prediction, too: training= is left out, and "
                 "True by default",
                 remedy="pass training=self.training",
+                fix=_by_mode(facts, call),
             )
     for call in facts.calls_of(SDPA):
         if _drops(call.argument("dropout_p", 4)) and not _only_in_training(call):
@@ -158,6 +160,16 @@ def dropout_while_validating(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                 "this attention drops in validation and prediction, too",
                 remedy="pass dropout_p=p if self.training else 0.0",
             )
+
+
+def _by_mode(facts: ProjectFacts, call: CallSite) -> Fix | None:
+    """In a method of a LightningModule, which surely knows its mode."""
+    methods = (method for module in facts.modules() for method in module.own_methods)
+    place = (call.function, call.location.path)
+    if all((one.name, one.location.path) != place for one in methods):
+        return None
+    change = SetArgument(call.location, "training", "self.training", 2)
+    return Fix("pass training=self.training", (change,))
 
 
 def _drops(probability: Value) -> bool:

@@ -8,6 +8,7 @@ from pl_lint.facts.data import LoaderSite
 from pl_lint.facts.sites import ABSENT, ProjectFacts
 from pl_lint.facts.values import Known, Made, Unknown, must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import DropArgument, Fix, SetArgument
 from pl_lint.rules.data.sharing import feeds
 from pl_lint.rules.judging import in_tests
 from pl_lint.rules.registry import Rule, rule
@@ -70,7 +71,24 @@ def evaluation_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 f"{STAGES[loader.stage]} data are shuffled: outputs no longer stand in the order "
                 "of the data set",
                 remedy="leave shuffle out",
+                fix=_unshuffled(facts, loader),
             )
+
+
+def _unshuffled(facts: ProjectFacts, loader: LoaderSite) -> Fix | None:
+    """Without ``shuffle``; not where a helper makes loaders for training at the same place."""
+    named = "shuffle" in dict(loader.arguments)
+    drop = DropArgument(loader.location, "shuffle")
+    return (
+        Fix("leave shuffle out", (drop,)) if named and not _serves_others(facts, loader) else None
+    )
+
+
+def _serves_others(facts: ProjectFacts, loader: LoaderSite) -> bool:
+    """Whether the same call makes the loader of another kind of stage."""
+    training = loader.stage == "train"
+    here = (one for one in facts.loaders if one.location == loader.location)
+    return any((one.stage == "train") is not training for one in here)
 
 
 @rule(
@@ -120,7 +138,13 @@ def training_not_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 "the training data come in the same order in every epoch: shuffle is left out, "
                 "and False by default",
                 remedy="add shuffle=True, or shuffle=False where the order is meant",
+                fix=_shuffled(facts, loader),
             )
+
+
+def _shuffled(facts: ProjectFacts, loader: LoaderSite) -> Fix | None:
+    change = SetArgument(loader.location, "shuffle", "True", 2)
+    return None if _serves_others(facts, loader) else Fix("add shuffle=True", (change,))
 
 
 def _decided(loader: LoaderSite) -> bool:

@@ -8,6 +8,7 @@ from pl_lint.facts import strategies
 from pl_lint.facts.sites import ABSENT, NO, CallSite, ClassFacts, ProjectFacts, TrainerSite
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import Fix, SetArgument
 from pl_lint.rules.distributed.evidence import several_devices, uses_several
 from pl_lint.rules.judging import in_tests, single_device, version_at
 from pl_lint.rules.registry import Rule, rule
@@ -251,7 +252,14 @@ def removed_strategy(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     trainer.location,
                     f"Lightning 2 refuses {name}={text!r}",
                     remedy=f"use strategy={instead!r}",
+                    fix=_today(trainer, instead) if name == "strategy" else None,
                 )
+
+
+def _today(trainer: TrainerSite, instead: str) -> Fix | None:
+    """Another strategy; none where there is a choice of two."""
+    change = SetArgument(trainer.location, "strategy", f'"{instead}"')
+    return Fix(f'use strategy="{instead}"', (change,)) if instead.isidentifier() else None
 
 
 def _refused(name: str, text: object) -> bool:

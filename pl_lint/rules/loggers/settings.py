@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pl_lint.facts.sites import ABSENT, CallSite, ProjectFacts
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import Fix, SetArgument
 from pl_lint.rules.judging import in_tests
 from pl_lint.rules.loggers import choice
 from pl_lint.rules.registry import Rule, rule
@@ -78,7 +79,12 @@ def placeholder_hp_metric(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 call.location,
                 "the table of hyper-parameters shows hp_metric = -1 for every run",
                 remedy="add default_hp_metric=False",
+                fix=Fix("add default_hp_metric=False", (_without_placeholder(call),)),
             )
+
+
+def _without_placeholder(call: CallSite) -> SetArgument:
+    return SetArgument(call.location, "default_hp_metric", "False", 4)
 
 
 def _literal(value: object) -> bool:
