@@ -46,7 +46,8 @@ class ContainerSite:
 
 @dataclass(frozen=True)
 class ReadSite:
-    """``self.attribute`` where Lightning gives the value: ``self.trainer``, ``self.device``."""
+    """``self.attribute`` where Lightning gives the value (``self.trainer``, ``self.device``), or
+    where it is a list that the steps fill."""
 
     attribute: str
     hook: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pl_lint.facts import torchmetrics
+from pl_lint.facts import lightning, torchmetrics
 from pl_lint.facts.lightning import LATEST, Version
 from pl_lint.facts.origins import FunctionCall, Pairs
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts, TrainerSite
@@ -84,3 +84,16 @@ GUESSED: Version = (1, 5)
 def version_at(facts: ProjectFacts, location: Location) -> Version:
     """The Lightning version that a script is judged by."""
     return version(facts.lightning_at(location))
+
+
+def is_whole(owner: ClassFacts) -> bool:
+    """Whether a module inherits from the LightningModule itself, and all between was read.
+
+    A class that Lightning brings along for demonstrations has hooks of its own.
+    """
+    outside = [base for base in owner.ancestors if lightning.kind_of(base) == "LightningModule"]
+    return (
+        not owner.open
+        and bool(outside)
+        and all(lightning.canonical(base) == lightning.MODULE for base in outside)
+    )

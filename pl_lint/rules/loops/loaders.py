@@ -8,7 +8,7 @@ from pl_lint.facts import lightning
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known, Made, Several, Value
 from pl_lint.findings import Finding, Location, Status
-from pl_lint.rules.judging import defines
+from pl_lint.rules.judging import defines, is_whole
 from pl_lint.rules.registry import Rule, rule
 
 FIT = "lightning.pytorch.Trainer.fit"
@@ -80,7 +80,7 @@ def validation_without_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding
         train, held_out = loaders_given(site, 1), loaders_given(site, 2)
         nothing = held_out == Known(None) and not site.gives("datamodule", 3)
         validates = defines(facts, owner, "validation_step")
-        if not (nothing and is_loader(train) and validates) or owner.open:
+        if not (nothing and is_loader(train) and validates and is_whole(owner)):
             continue
         if not defines(facts, owner, "val_dataloader"):
             yield self.finding(

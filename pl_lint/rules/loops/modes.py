@@ -142,7 +142,8 @@ def mode_left_behind(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.modules():
         sites = facts.calls_in(owner, *MODES)
-        trains = owner.optimization == "manual" or returns_a_loss(owner)
+        steps = any(site.hook == "training_step" for site in owner.returns)
+        trains = owner.optimization == "manual" or returns_a_loss(owner) or not steps
         for site in sites:
             wrong = _wrong_mode(site, trains)
             if wrong is not None and not _taken_back(site, sites):

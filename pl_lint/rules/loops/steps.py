@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts import lightning
-from pl_lint.facts.behaviour import ReturnSite
+from pl_lint.facts.behaviour import ReadSite, ReturnSite
 from pl_lint.facts.sites import ClassFacts, ListSite, ProjectFacts
 from pl_lint.facts.values import Known, Several, Table, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import defines
+from pl_lint.rules.judging import defines, is_whole
 from pl_lint.rules.registry import Rule, rule
 
 QUEUE = "collections.deque"
@@ -50,7 +49,7 @@ def loss_cannot_train(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#training-step
     """
     for owner in facts.modules():
-        if owner.optimization != "automatic" or not _is_whole(owner) or not _configures(owner):
+        if owner.optimization != "automatic" or not is_whole(owner) or not _configures(owner):
             continue
         for site in owner.returns:
             wrong = _cannot_train(site) if site.hook == "training_step" else None
@@ -61,13 +60,6 @@ def loss_cannot_train(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy='return the loss, or a dict with the key "loss"',
                     subject=owner.short_name,
                 )
-
-
-def _is_whole(owner: ClassFacts) -> bool:
-    """Whether nothing that was not read stands between the class and Lightning."""
-    return not owner.open and any(
-        lightning.kind_of(base) == "LightningModule" for base in owner.ancestors
-    )
 
 
 def _cannot_train(site: ReturnSite) -> str | None:
@@ -123,7 +115,7 @@ def no_loss_returned(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         found = [site for site in owner.returns if site.hook == "training_step"]
         logs = any(log.hook == "training_step" for log in owner.logs)
-        if owner.optimization != "automatic" or not _is_whole(owner) or not found or not logs:
+        if owner.optimization != "automatic" or not is_whole(owner) or not found or not logs:
             continue
         nothing = all(must_be(site.value, None) for site in found)
         forgotten = not any(site.written for site in found)
@@ -160,11 +152,12 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds lists that a step appends to and that nothing empties: no `clear()`, no new list in a
-    hook, no `del`. Lists of plain numbers (`.item()`) are taken for a history. A run compares what
-    the lists and dicts of a module hold after the first and after the second epoch; there, too,
-    plain numbers and one value for each epoch are a history, and a list from which something takes
-    values out, or puts others in their place (a queue, a pool of images), is suspected only.
+    Finds lists that a step appends to, that another hook uses and that nothing empties: no
+    `clear()`, no new list in a hook, no `del`. Lists of plain numbers (`.item()`) are taken for a
+    history. A run compares what the lists and dicts of a module hold after the first and after the
+    second epoch; there, too, plain numbers and one value for each epoch are a history, and a list
+    from which something takes values out, or puts others in their place (a queue, a pool of
+    images), is suspected only.
 
     Why is this bad
     ---------------
@@ -210,7 +203,8 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         emptied = _emptied(facts, owner) | emptied_elsewhere
         grown = {site.attribute: site for site in reversed(owner.lists) if _grows(site)}
         for attribute, site in grown.items():
-            if attribute not in emptied and not owner.open:
+            used = any(_is_use(read, attribute) for read in owner.reads)
+            if used and attribute not in emptied and not owner.open:
                 yield self.finding(
                     site.location,
                     f"self.{attribute} grows with every batch and is never emptied: what is made "
@@ -224,6 +218,11 @@ def _grows(site: ListSite) -> bool:
     plain = bool(site.methods) and site.methods[-1] in ("item", "tolist")
     in_loop = site.hook.endswith(("_step", "_batch_end")) and site.stage in ("train", "validate")
     return site.action == "append" and in_loop and not plain
+
+
+def _is_use(read: ReadSite, attribute: str) -> bool:
+    """Whether something is made of the list outside of the steps that fill it."""
+    return read.attribute == attribute and not read.hook.endswith(("_step", "_batch_end"))
 
 
 def _emptied(facts: ProjectFacts, owner: ClassFacts) -> set[str]:
@@ -282,7 +281,7 @@ def prediction_without_forward(self: Rule, facts: ProjectFacts) -> Iterator[Find
     known = {owner.name: owner for owner in facts.modules()}
     for call in facts.trainer_calls:
         owner = known.get(call.model)
-        if call.method != "predict" or owner is None or not _is_whole(owner):
+        if call.method != "predict" or owner is None or not is_whole(owner):
             continue
         if not any(defines(facts, owner, name) for name in ("predict_step", "forward")):
             yield self.finding(

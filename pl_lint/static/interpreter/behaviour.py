@@ -68,15 +68,18 @@ def note_end(context: Context, node: FunctionNode, frame: Frame) -> None:
 
 def note_read(context: Context, receiver: Abstract, node: ast.Attribute, frame: Frame) -> None:
     """``self.trainer`` and the like, unless the class has such an attribute of its own; of
-    ``self.loggers`` also what is looked for in it (``loggers.experiment``)."""
+    ``self.loggers`` also what is looked for in it (``loggers.experiment``); the lists that steps
+    fill."""
     if receiver == Bound(Self(), "loggers") and context.owner:
         where = context.location(node, frame)
         attribute = f"loggers.{node.attr}"
         context.recorder.add(ReadSite(attribute, context.hook.name, frame.function, where))
         return
-    if node.attr not in OF_THE_RUN or not isinstance(receiver, Self) or not context.owner:
+    if not isinstance(receiver, Self) or not context.owner:
         return
-    if node.attr in context.attributes or context.find_method(node.attr) is not None:
+    own = node.attr in context.attributes or context.find_method(node.attr) is not None
+    given = node.attr in OF_THE_RUN and not own
+    if not given and node.attr not in context.step_lists:
         return
     where = context.location(node, frame)
     context.recorder.add(
