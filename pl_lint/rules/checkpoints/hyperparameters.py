@@ -17,6 +17,8 @@ NETWORK = re.compile(
     OPTIONAL.format(r"(?:(?:torch\.)?nn\.)?(?:Module|Sequential|ModuleList|ModuleDict)")
 )
 """Annotations that say a network, and nothing else."""
+NETWORK_NAMES = "model net network backbone encoder decoder generator discriminator".split()
+"""Attributes that hold a network wherever they are called."""
 REFUSED = re.compile(
     OPTIONAL.format(
         r"(?:(?:pathlib\.)?(?:Posix)?Path|(?:argparse\.)?Namespace|(?:omegaconf\.)?DictConfig|"
@@ -78,15 +80,16 @@ def hyperparameters_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Findi
     "LTN307",
     "module-among-hyperparameters",
     rows=("CKP07",),
-    calls=(*SAVING, ".parameters", CLI),
+    calls=(*SAVING, ".parameters", CLI, *(f"self.{name}" for name in NETWORK_NAMES)),
 )
 def module_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A network given to __init__ is saved among the hyper-parameters too.
 
     What it does
     ------------
-    Finds `save_hyperparameters()` without `ignore` in a module whose `__init__` takes a network (by
-    its annotation, or because its `.parameters()` are used) and keeps it as a submodule.
+    Finds `save_hyperparameters()` without `ignore` in a module whose `__init__` takes a network: by
+    its annotation, because its `.parameters()` are used, or because it is kept as `self.net`,
+    `self.backbone` or the like and called.
 
     Why is this bad
     ---------------
@@ -128,22 +131,21 @@ def module_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             if names and saves_here(owner, call) and not uses_cli(facts):
                 yield self.finding(
                     call.location,
-                    f"the checkpoint pickles {' and '.join(map(repr, names))} whole, beside the "
-                    "weights that it holds anyway",
+                    f"the checkpoint pickles {' and '.join(map(repr, names))} as an object, not "
+                    "only its weights",
                     remedy=f"save_hyperparameters(ignore={names!r})",
                     subject=owner.short_name,
                 )
 
 
 def _is_network(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> bool:
-    """Whether what is given surely is an nn.Module that the class keeps."""
-    if not parameter.attributes:
-        return False
+    """Whether what is given surely is an nn.Module: by its annotation, or by its use."""
     if parameter.annotation:
         return NETWORK.fullmatch(parameter.annotation) is not None
-    receivers = {f"self.{attribute}" for attribute in parameter.attributes}
-    used = facts.calls_in(owner, ".parameters")
-    return any(call.receiver in receivers for call in used)
+    kept = {f"self.{attribute}" for attribute in parameter.attributes}
+    named = [f"self.{name}" for name in NETWORK_NAMES if f"self.{name}" in kept]
+    used = {call.receiver for call in facts.calls_in(owner, ".parameters")}
+    return not kept.isdisjoint(used) or bool(facts.calls_in(owner, *named))
 
 
 @rule(

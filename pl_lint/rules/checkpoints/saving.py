@@ -9,7 +9,7 @@ from pl_lint.facts.origins import Number
 from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import in_tests, single_device
+from pl_lint.rules.judging import in_tests, single_device, version_at
 from pl_lint.rules.registry import Rule, rule
 
 RANK_WORDS = frozenset(
@@ -296,7 +296,8 @@ def saved_by_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `trainer.save_checkpoint(...)` under a condition on the rank. A run counts on each rank
-    which calls the user's code makes that all ranks have to make.
+    which calls the user's code makes that all ranks have to make. Code for Lightning 1 is left
+    alone, where some versions did not wait.
 
     Why is this bad
     ---------------
@@ -327,7 +328,8 @@ def saved_by_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         return
     for call in facts.calls_of(".save_checkpoint"):
         asked = sorted(RANK_WORDS & set(call.guards))
-        if asked and _of_trainer(call):
+        waits = version_at(facts, call.location) >= (2, 0)
+        if asked and waits and _of_trainer(call):
             yield self.finding(
                 call.location,
                 f"only the processes that {asked[0]} lets through save, and they wait for the "
