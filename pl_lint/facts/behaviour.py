@@ -60,9 +60,11 @@ class ReadSite:
 class ImportSite:
     """A name that a file imports from a package of Lightning, as it is spelled there.
 
-    ``optional``: the import stands in a ``try`` or an ``if``.
+    ``optional``: the import stands in a ``try`` or an ``if``. ``uses`` are the names behind the
+    dot where the file uses it: ``("Trainer", "callbacks.EarlyStopping")`` of ``pl``.
     """
 
     name: str
     location: Location
     optional: bool = False
+    uses: tuple[str, ...] = ()

@@ -214,7 +214,8 @@ def no_buffer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         moved = {site.receiver for site in facts.calls_in(owner, *MOVING)}
         for site in facts.calls_in(owner, *FACTORIES, "torch.tensor", "torch.arange"):
-            own = site.hook == "__init__" and site.assigned.startswith("self.")
+            whole = site.assigned.startswith("self.") and site.assigned.count(".") == 1
+            own = whole and site.hook == "__init__"
             name = site.assigned.removeprefix("self.")
             number = site.name == "torch.tensor" and isinstance(site.argument("data", 0), Known)
             moves = site.assigned in moved or MOVED.intersection(site.then)

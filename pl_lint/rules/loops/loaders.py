@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
+from pl_lint.facts.behaviour import ImportSite
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known, Made, Several, Value
 from pl_lint.findings import Finding, Location, Status
@@ -159,8 +160,8 @@ def two_lightnings(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds files that import from both packages; imports in `try` or `if` are left alone. The finding
-    stands at the first import of the second package.
+    Finds files that use modules, DataModules, callbacks or Trainers of both packages; imports in
+    `try` or `if` are left alone. The finding stands at the first import of the second package.
 
     Why is this bad
     ---------------
@@ -192,7 +193,7 @@ def two_lightnings(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     first: dict[str, tuple[str, Location]] = {}
     told: set[str] = set()
     for site in facts.imports:
-        package = _package(site.name)
+        package = _package(site)
         if site.optional or package is None or site.location.path in told:
             continue
         seen, _ = first.setdefault(site.location.path, (package, site.location))
@@ -206,12 +207,12 @@ def two_lightnings(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             )
 
 
-def _package(name: str) -> str | None:
+def _package(site: ImportSite) -> str | None:
     """The package of Lightning whose classes an import brings; None for what both share."""
-    whole = name in ("pytorch_lightning", "lightning", "lightning.pytorch")
-    if not whole and lightning.kind_of(name) not in STRICT:
+    names = (site.name, *(f"{site.name}.{use}" for use in site.uses))
+    if not any(lightning.kind_of(name) in STRICT for name in names):
         return None
-    return "pytorch_lightning" if name.startswith("pytorch_lightning") else "lightning"
+    return "pytorch_lightning" if site.name.startswith("pytorch_lightning") else "lightning"
 
 
 # --- stages ---------------------------------------------------------------------------------------

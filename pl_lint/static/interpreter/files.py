@@ -51,19 +51,23 @@ def interpret_file(
 
 def _imports(module: Module) -> Iterator[ImportSite]:
     """What the file takes from Lightning, by the name that the import spells."""
-    body = module.source.tree.body
+    body, text = module.source.tree.body, module.source.text
     for node in statements(body):
         where = module.source.location(node)
-        for name in _imported(node):
+        for name, alias in _imported(node):
             if name.startswith(PACKAGES):
-                yield ImportSite(name, where, optional=node not in body)
+                used = re.findall(rf"(?<![\w.]){re.escape(alias)}\.(\w[\w.]*)", text)
+                uses = tuple(dict.fromkeys(used))
+                yield ImportSite(name, where, optional=node not in body, uses=uses)
 
 
-def _imported(node: ast.stmt) -> Iterator[str]:
+def _imported(node: ast.stmt) -> Iterator[tuple[str, str]]:
+    """What an import names, and by which name the file has it."""
     if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
+        yield from ((alias.name, alias.asname or alias.name) for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and not node.level:
-        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        for alias in node.names:
+            yield f"{node.module}.{alias.name}", alias.asname or alias.name
 
 
 def _run_class(info: ClassInfo, project: Project, recorder: Recorder) -> None:

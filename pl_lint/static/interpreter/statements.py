@@ -37,7 +37,7 @@ def _expression(context: Context, node: ast.Expr, frame: Frame) -> bool:
 
 
 def _assign(context: Context, node: ast.Assign, frame: Frame) -> bool:
-    context.assigned = dotted(node.targets[0]) or ""
+    context.assigned = _name_of(node.targets[0])
     value = context.evaluate(node.value, frame)
     context.assigned = ""
     for target in node.targets:
@@ -46,9 +46,14 @@ def _assign(context: Context, node: ast.Assign, frame: Frame) -> bool:
     return True
 
 
+def _name_of(target: ast.expr) -> str:
+    """What is assigned, as text; an item of a container has no name."""
+    return "" if isinstance(target, ast.Subscript) else dotted(target) or ""
+
+
 def _annotated(context: Context, node: ast.AnnAssign, frame: Frame) -> bool:
     if node.value is not None:
-        context.assigned = dotted(node.target) or ""
+        context.assigned = _name_of(node.target)
         value = context.evaluate(node.value, frame)
         context.assigned = ""
         lookup.assign(context, node.target, value, frame)
