@@ -171,6 +171,8 @@ def _limit(one: re.Match[str]) -> str | None:
 
 def _below(bound: Version) -> str | None:
     """The newest known minor version below a bound; no limit where all known ones are below."""
+    while len(bound) > 2 and bound[-1] == 0:  # 2.0.0 is 2.0
+        bound = bound[:-1]
     known = [version for version in lightning.versions() if version < bound]
     if not known or max(known) == lightning.LATEST:
         return None

@@ -140,5 +140,15 @@ def test_imports_by_the_name_that_they_spell():
     assert [(site.name, site.optional) for site in found.imports] == [("lightning.pytorch", False)]
 
 
-def test_a_release_behind_the_version_is_no_version():
-    assert newest_admitted("==2.5.0.post0") == "2.5"
+@pytest.mark.parametrize(
+    "pin, newest",
+    [
+        ("==2.5.0.post0", "2.5"),
+        (">1.7.0, <2.0.0", "1.9"),
+        ("<2.0", "1.9"),
+        ("<2.0.1", "2.0"),
+        (">=2.0", None),
+    ],
+)
+def test_the_newest_version_that_a_pin_admits(pin: str, newest: str | None):
+    assert newest_admitted(pin) == newest
