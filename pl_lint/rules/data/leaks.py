@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from pl_lint.facts.data import LoaderSite
 from pl_lint.facts.sites import ABSENT, NO, CallSite, ProjectFacts
@@ -74,8 +75,10 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                 f"the test runs on {_name(test)}, which validation runs on as well{where}",
                 remedy=HOLD_OUT,
             )
-    for loader in facts.loaders if _chooses(facts) else ():
-        selects = loader.stage == "validate" and loader.by in SELECTING
+    for loader in facts.loaders:
+        selects = (
+            loader.stage == "validate" and loader.by in SELECTING and _chosen_by(facts, loader)
+        )
         if selects and _test_part(loader.dataset) and not in_tests(loader.location):
             yield self.finding(
                 loader.location,
@@ -85,9 +88,15 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
             )
 
 
-def _chooses(facts: ProjectFacts) -> bool:
-    """Whether a callback watches a key."""
-    return any(one.watcher != "lr_scheduler" and one.key != ABSENT for one in facts.monitors)
+def _chosen_by(facts: ProjectFacts, loader: LoaderSite) -> bool:
+    """Whether a callback watches a key, in the folder of the loader or in one above it."""
+    folder = PurePath(loader.location.path).parent
+    return any(
+        one.watcher != "lr_scheduler"
+        and one.key != ABSENT
+        and folder.is_relative_to(PurePath(one.location.path).parent)
+        for one in facts.monitors
+    )
 
 
 def _test_part(data: Value) -> bool:

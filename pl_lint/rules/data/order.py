@@ -17,6 +17,7 @@ ORDERED = ("Iterable", "Stream", "Web", "Chain", "Pipe", "Shuffle")
 """Words in the names of data sets that bring an order of their own."""
 DRAWN = ("Fake", "Random", "Dummy", "Toy", "Synthetic", "Empty")
 """Words in the names of data sets, or files, whose samples come in no order at all."""
+NUMBERS = ("torch.rand", "torch.randn", "torch.randint", "numpy.random.rand", "numpy.random.randn")
 ONE = Known(1)
 DECIDES = ("shuffle", "sampler", "batch_sampler")
 STAGES = {"validate": "validation", "test": "test", "predict": "prediction"}
@@ -75,6 +76,12 @@ def evaluation_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             )
 
 
+def _drawn(facts: ProjectFacts, loader: LoaderSite) -> bool:
+    """Whether the hook that returns the loader draws the data itself."""
+    draws = facts.calls_of(*NUMBERS)
+    return any((one.owner, one.function) == (loader.owner, loader.by) for one in draws)
+
+
 def _unshuffled(facts: ProjectFacts, loader: LoaderSite) -> Fix | None:
     """Without ``shuffle``; not where a helper makes loaders for training at the same place."""
     named = "shuffle" in dict(loader.arguments)
@@ -96,6 +103,7 @@ def _serves_others(facts: ProjectFacts, loader: LoaderSite) -> bool:
     "training-not-shuffled",
     rows=("DAT02",),
     status=Status.SUSPECTED,
+    calls=NUMBERS,
     condition="if the data set does not come in a random order by itself",
 )
 def training_not_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -158,7 +166,8 @@ def _decided(loader: LoaderSite) -> bool:
 
 def _own_order(facts: ProjectFacts, loader: LoaderSite) -> bool:
     """Whether the data set is, or may be, a stream, or made of random numbers."""
-    if any(word.lower() in loader.location.path.rpartition("/")[2].lower() for word in DRAWN):
+    called = f"{loader.source} {loader.location.path.rpartition('/')[2]}".lower()
+    if any(word.lower() in called for word in DRAWN) or _drawn(facts, loader):
         return True
     data = loader.dataset
     if isinstance(data, Made):

@@ -8,7 +8,7 @@ from pl_lint.facts.data import LoaderSite, StreamSite
 from pl_lint.facts.sites import ProjectFacts
 from pl_lint.facts.values import Known, Made
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import single_device
+from pl_lint.rules.judging import in_tests, single_device
 from pl_lint.rules.registry import Rule, rule
 
 SHARES = (
@@ -16,7 +16,10 @@ SHARES = (
     *("process_index", "num_processes", "is_dist_avail"),
 )
 WORKERS = ("get_worker_info", "worker_info", "worker_id", "split_by_worker", "shard", "num_workers")
-BY_CHANCE = ("random", "rand", "randint", "sample", "choice", "shuffle", "buffer", "env", "rng")
+BY_CHANCE = (
+    *("random", "rand", "randn", "randint", "randperm", "rng", "normal", "choice", "sample"),
+    *("shuffle", "buffer", "queue", "env"),
+)
 """Words of a stream that is drawn: where each process has a seed of its own, nothing is read
 twice."""
 
@@ -157,7 +160,8 @@ def _read(facts: ProjectFacts) -> Iterator[tuple[StreamSite, LoaderSite]]:
     """Each stream with the loaders that read it."""
     for loader in facts.loaders:
         data = loader.dataset
-        for stream in facts.streams if isinstance(data, Made) else ():
+        known = isinstance(data, Made) and not in_tests(loader.location)
+        for stream in facts.streams if known else ():
             if stream.name == data.name and stream.loops:  # type: ignore[union-attr]
                 yield stream, loader
 

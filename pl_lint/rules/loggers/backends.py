@@ -171,7 +171,7 @@ def logger_that_does_not_exist(self: Rule, facts: ProjectFacts) -> Iterator[Find
                 one.location, f"Lightning has no logger {name}", remedy=f"did you mean {meant}?"
             )
     for call in facts.calls_of(choice.TENSORBOARD):
-        if call.complete and not call.arguments:
+        if call.complete and not call.arguments and not in_tests(call.location):
             yield self.finding(
                 call.location,
                 "TensorBoardLogger needs a folder: a TypeError",
