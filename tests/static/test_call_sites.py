@@ -8,7 +8,7 @@ from textwrap import dedent, indent
 import pytest
 
 from pl_lint.config import Config
-from pl_lint.facts.origins import Derived
+from pl_lint.facts.origins import Derived, is_listing
 from pl_lint.facts.sites import CallSite, ProjectFacts
 from pl_lint.facts.values import UNKNOWN, Known, Made, Named, Several
 from pl_lint.static.project import gather
@@ -160,3 +160,43 @@ def test_what_a_metric_is_given_and_under_which_condition():
     assert score[:2] == ("0", "self.net(batch).argmax(1)") and target[1] == "batch[1]"
     assert isinstance(score[2], Derived) and score[2].operation == "decided"
     assert "is_global_zero" in use.guards
+
+
+def test_whose_result_is_dropped_and_what_is_an_object():
+    dropped, kept = facts(
+        "model = Model()\nmodel.load_from_checkpoint('a')\nother = Model.load_from_checkpoint('a')",
+        ".load_from_checkpoint",
+    ).calls
+    assert (dropped.bound, dropped.dropped) == (True, True)
+    assert (kept.bound, kept.dropped) == (False, False)
+
+
+def test_files_have_an_order_once_they_are_sorted():
+    listed, ordered = facts(
+        "import os\nlen(os.listdir('a'))\nlen(sorted(os.listdir('a')))", "builtins.len"
+    ).calls
+    assert is_listing(listed.origin("obj", 0))
+    assert not is_listing(ordered.origin("obj", 0))
+
+
+def test_keys_that_a_checkpoint_is_given_by_hand():
+    text = """
+import pytorch_lightning as pl
+
+class Model(pl.LightningModule):
+    def on_save_checkpoint(self, checkpoint):
+        checkpoint["seen"] = self.seen
+        checkpoint["lost"] = self.lost
+        del checkpoint["state_dict"]
+
+    def on_load_checkpoint(self, checkpoint):
+        self.seen = checkpoint.get("seen")
+"""
+    source = SourceFile("model.py", text, ast.parse(text), Suppressions(text))
+    (owner,) = gather([source], Config()).classes
+    found = [(site.key, site.hook, site.named_again) for site in owner.checkpoint_keys]
+    assert found == [
+        ("seen", "on_save_checkpoint", True),
+        ("lost", "on_save_checkpoint", False),
+        ("seen", "on_load_checkpoint", True),
+    ]
