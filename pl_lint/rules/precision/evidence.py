@@ -1,0 +1,27 @@
+"""Which precision a project trains with."""
+
+from __future__ import annotations
+
+from pl_lint.facts.sites import ClassFacts, ProjectFacts
+from pl_lint.facts.values import Value, may_be, must_be
+
+SCALED = (16, "16", "16-mixed")
+"""Precisions under which Lightning multiplies the loss by a scale."""
+AUTOCAST = (*SCALED, "bf16", "bf16-mixed")
+SMALLEST = 6e-8
+"""The smallest positive number of fp16 is 2**-24, 5.96e-8."""
+
+
+def precisions(facts: ProjectFacts, owner: ClassFacts) -> list[Value]:
+    """The precision of the Trainers that may train a class: those of its own file, if it has any,
+    else all."""
+    beside = [one for one in facts.trainers if one.location.path == owner.location.path]
+    return [trainer.argument("precision") for trainer in beside or facts.trainers]
+
+
+def surely(facts: ProjectFacts, owner: ClassFacts, choices: tuple[object, ...]) -> bool:
+    """Whether some Trainer that may train a class surely uses one of some precisions, and none
+    surely another one."""
+    given = precisions(facts, owner)
+    some = any(must_be(value, one) for value in given for one in choices)
+    return some and all(any(may_be(value, one) for one in choices) for value in given)

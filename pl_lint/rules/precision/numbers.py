@@ -1,0 +1,240 @@
+"""What half precision cannot hold, and how it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts.sites import CallSite, ProjectFacts
+from pl_lint.facts.values import Known, Value
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.judging import version_at
+from pl_lint.rules.precision.evidence import AUTOCAST, SCALED, SMALLEST, surely
+from pl_lint.rules.registry import Rule, rule
+
+BCE = (
+    "torch.nn.BCELoss",
+    "torch.nn.functional.binary_cross_entropy",
+)
+
+
+@rule(
+    "LTN603",
+    "bce-under-autocast",
+    rows=("PRE03",),
+    status=Status.SUSPECTED,
+    condition="on a GPU",
+    calls=BCE,
+)
+def bce_under_autocast(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """BCELoss is used in a project that trains with half precision.
+
+    What it does
+    ------------
+    Finds `BCELoss` and `binary_cross_entropy` in LightningModules, in projects with a Trainer of
+    precision 16-mixed or bf16-mixed.
+
+    Why is this bad
+    ---------------
+    CUDA's autocast refuses them: "unsafe to autocast". A CPU does not, so that the first step on a
+    GPU is the first to fail.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def training_step(self, batch, batch_idx):
+                x, y = batch
+                return torch.nn.functional.binary_cross_entropy(torch.sigmoid(self.net(x)), y)
+
+        Trainer(precision="16-mixed")
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def training_step(self, batch, batch_idx):
+                x, y = batch
+                return torch.nn.functional.binary_cross_entropy_with_logits(self.net(x), y)
+
+        Trainer(precision="16-mixed")
+
+    When to ignore
+    --------------
+    Where the loss is computed in a block without autocast.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/13871
+    """
+    for owner in facts.modules():
+        for site in facts.calls_in(owner, *BCE) if surely(facts, owner, AUTOCAST) else ():
+            if "autocast" not in site.within:
+                yield self.finding(
+                    site.location,
+                    f"autocast on a GPU refuses {site.name.rpartition('.')[2]}",
+                    remedy="use the form with logits, without the sigmoid before it",
+                    subject=owner.short_name,
+                )
+
+
+CLAMPS = ("torch.clamp", "torch.clamp_min", ".clamp", ".clamp_min", ".clamp_", ".clip")
+
+
+@rule(
+    "LTN604",
+    "division-by-zero-in-half-precision",
+    rows=("PRE04",),
+    observers="both",
+    status=Status.SUSPECTED,
+    condition="if the tensor is of fp16 there",
+    default=False,
+    calls=CLAMPS,
+)
+def small_epsilon(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A division or logarithm meets a zero that only half precision has.
+
+    What it does
+    ------------
+    Finds `clamp` with a lower bound that fp16 cannot hold, in LightningModules of projects with a
+    Trainer of precision 16. A run names the first operation that made NaN or Inf out of finite
+    numbers under fp16 or bf16, where it divides.
+
+    Why is this bad
+    ---------------
+    The smallest number of fp16 is 6e-8: an epsilon of 1e-8 is zero, and 0 / 0 is NaN. Training goes
+    on with NaN weights and says nothing.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def forward(self, x):
+                return x / x.abs().clamp(min=1e-8)
+
+        Trainer(precision="16-mixed")
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def forward(self, x):
+                return x / x.abs().clamp(min=1e-6)
+
+        Trainer(precision="16-mixed")
+
+    When to ignore
+    --------------
+    Where the tensor is cast to fp32 before.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/20619
+    """
+    for owner in facts.modules():
+        scaled = surely(facts, owner, (*SCALED, "16-true"))
+        for site in facts.calls_in(owner, *CLAMPS) if scaled else ():
+            bound = _lower_bound(site)
+            least = bound.value if isinstance(bound, Known) else None
+            if isinstance(least, float) and 0 < least < SMALLEST:
+                yield self.finding(
+                    site.location,
+                    f"{least} is zero in fp16: what it keeps from zero becomes zero",
+                    remedy="take 1e-6, or cast the tensor with .float() before",
+                    subject=owner.short_name,
+                )
+
+
+def _lower_bound(site: CallSite) -> Value:
+    """What a clamp is given as its least value."""
+    position = 1 if site.name.startswith("torch.") else 0
+    return site.argument("min", position)
+
+
+@rule("LTN605", "legacy-precision", rows=("PRE05",), default=False)
+def legacy_precision(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A Trainer gets a precision in the spelling of Lightning 1.x.
+
+    What it does
+    ------------
+    Finds `precision=16`, `"16"`, `"bf16"` and `8` where the project admits Lightning 2.
+
+    Why is this bad
+    ---------------
+    16 and bf16 mean `16-mixed` and `bf16-mixed`, with a warning; on a CPU 16 silently becomes
+    bf16-mixed. 8 never worked.
+
+    Example
+    -------
+        trainer = Trainer(precision=16)
+
+    Use instead
+    -----------
+        trainer = Trainer(precision="16-mixed")
+
+    When to ignore
+    --------------
+    Where the same script has to run with Lightning 1.x.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/trainer.html#precision
+    """
+    for trainer in facts.trainers:
+        value = trainer.argument("precision")
+        known = value.value if isinstance(value, Known) else None
+        modern = LEGACY.get(known) if isinstance(known, (int, str)) else None
+        if modern is not None and version_at(facts, trainer.location) >= (2, 0):
+            yield self.finding(
+                trainer.location,
+                f"precision={known!r} is no spelling of Lightning 2",
+                remedy=f'write precision="{modern}"',
+            )
+
+
+LEGACY: dict[int | str, str] = {
+    16: "16-mixed",
+    "16": "16-mixed",
+    "bf16": "bf16-mixed",
+    8: "transformer-engine",
+    "8": "transformer-engine",
+}
+
+
+@rule(
+    "LTN609", "cast-to-half-by-hand", rows=("PRE09",), default=False, calls=(".half", ".bfloat16")
+)
+def cast_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A step casts tensors to half precision by hand.
+
+    What it does
+    ------------
+    Finds `.half()` and `.bfloat16()` in the steps and the `forward` of a LightningModule.
+
+    Why is this bad
+    ---------------
+    The code runs with one setting of `precision` only; with another it stops with a dtype error.
+
+    Example
+    -------
+        def training_step(self, batch, batch_idx):
+            return self.loss(batch.half())
+
+    Use instead
+    -----------
+        def training_step(self, batch, batch_idx):
+            return self.loss(batch)
+
+    When to ignore
+    --------------
+    Where the value is only stored.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/precision_intermediate.html
+    """
+    for owner in facts.modules():
+        for site in facts.calls_in(owner, ".half", ".bfloat16"):
+            if site.hook.endswith("_step"):
+                yield self.finding(
+                    site.location,
+                    f"{site.name.rpartition('.')[2]}() decides the precision that the Trainer "
+                    "decides",
+                    remedy="leave it to precision= of the Trainer",
+                    subject=owner.short_name,
+                )
