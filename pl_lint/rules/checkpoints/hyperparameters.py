@@ -87,9 +87,9 @@ def module_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `save_hyperparameters()` without `ignore` in a module whose `__init__` takes a network: by
-    its annotation, because its `.parameters()` are used, or because it is kept as `self.net`,
-    `self.backbone` or the like and called.
+    Finds `save_hyperparameters()` without `ignore` in a module whose `__init__` takes a network and
+    keeps it. It is one by its annotation, because its `.parameters()` are used, or because it is
+    called and kept as `self.net`, `self.backbone` or the like.
 
     Why is this bad
     ---------------
@@ -139,7 +139,10 @@ def module_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _is_network(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> bool:
-    """Whether what is given surely is an nn.Module: by its annotation, or by its use."""
+    """Whether what is given surely is an nn.Module that the class keeps, by its annotation or its
+    use. One that may be left out is mostly built by the class itself."""
+    if not parameter.required or not parameter.attributes:
+        return False
     if parameter.annotation:
         return NETWORK.fullmatch(parameter.annotation) is not None
     kept = {f"self.{attribute}" for attribute in parameter.attributes}
