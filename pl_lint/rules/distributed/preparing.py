@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known, must_be
@@ -35,10 +35,10 @@ def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Reading finds attributes that `prepare_data` assigns, that no hook of every process assigns as
-    well, and that are no constants. A project that calls `prepare_data` itself, and one whose
-    Trainers all use one device, are left alone. Running notes what is assigned on rank zero, who
-    reads it afterwards, and what the other ranks have in its place.
+    Reading finds attributes that `prepare_data` assigns, that other methods use, that no hook of
+    every process assigns as well, and that are no constants. A project that calls `prepare_data`
+    itself, and one whose Trainers all use one device, are left alone. Running notes what is
+    assigned on rank zero, who reads it afterwards, and what the other ranks have in its place.
 
     Why is this bad
     ---------------
@@ -51,6 +51,9 @@ def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             def prepare_data(self):
                 self.mean = load().mean()
 
+            def train_dataloader(self):
+                return DataLoader(load() - self.mean, batch_size=32, shuffle=True)
+
     Use instead
     -----------
         class Data(LightningDataModule):
@@ -59,6 +62,9 @@ def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
             def setup(self, stage):
                 self.mean = load().mean()
+
+            def train_dataloader(self):
+                return DataLoader(load() - self.mean, batch_size=32, shuffle=True)
 
     When to ignore
     --------------
@@ -74,6 +80,8 @@ def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.classes:
         if owner.kind in KINDS and _has_prepare(owner):
             for site in _only_prepared(owner):
+                if not _used_elsewhere(facts, owner, site.attribute):
+                    continue
                 yield self.finding(
                     site.location,
                     f"self.{site.attribute} is assigned in prepare_data, which one process runs: "
@@ -96,6 +104,29 @@ def _only_prepared(owner: ClassFacts) -> Iterator[AssignmentSite]:
         if prepared and site.attribute not in seen:
             seen.add(site.attribute)
             yield site
+
+
+def _used_elsewhere(facts: ProjectFacts, owner: ClassFacts, attribute: str) -> bool:
+    """Whether a method that does not run below ``prepare_data`` mentions an attribute."""
+    words: dict[str, frozenset[str]] = {}
+    for one in facts.classes:
+        if one is owner or owner.name in one.ancestors or one.name in owner.ancestors:
+            for method in one.own_methods:
+                words[method.name] = words.get(method.name, frozenset()) | method.words
+    prepared = _reached(words, {"prepare_data"})
+    others = _reached(words, words.keys() - prepared - {"__init__"})
+    return any(attribute in words[name] for name in others)
+
+
+def _reached(words: Mapping[str, frozenset[str]], roots: set[str]) -> set[str]:
+    """The methods that some methods mention, and those that these mention in turn."""
+    reached: set[str] = set()
+    waiting = set(roots)
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        waiting |= (words[name] & words.keys()) - reached
+    return reached
 
 
 @rule(
