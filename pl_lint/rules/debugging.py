@@ -13,6 +13,8 @@ from pl_lint.rules.registry import Rule, rule
 
 SHORT = 1000
 """More batches than this are a budget, not a quick look."""
+FEW = 100
+"""So many steps train nothing."""
 TRYING = ("debug", "dev", "test", "smoke", "dry", "quick", "sanity", "overfit", "profil", "tune")
 """Words of functions and conditions that are there for trying things out."""
 LOGGING_CALLBACKS = ("LearningRateMonitor", "DeviceStatsMonitor")
@@ -95,9 +97,9 @@ def part_of_the_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `limit_train_batches`, `limit_val_batches`, `limit_test_batches`, `limit_predict_batches`
-    and `overfit_batches` with a fraction or a small number written into the code, outside tests and
-    functions for trying out.
+    Finds `limit_train_batches`, `limit_val_batches`, `limit_test_batches`, `limit_predict_batches`,
+    `overfit_batches` and `max_steps` with a fraction or a small number written into the code,
+    outside tests and functions for trying out.
 
     Why is this bad
     ---------------
@@ -122,9 +124,10 @@ def part_of_the_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     names = [f"limit_{stage}_batches" for stage in ("train", "val", "test", "predict")]
     for call in trainers(facts):
-        for name in (*names, "overfit_batches"):
+        for name in (*names, "overfit_batches", "max_steps"):
             given = call.argument(name)
-            if isinstance(given, Known) and _is_part(given.value):
+            largest = FEW if name == "max_steps" else SHORT
+            if isinstance(given, Known) and _is_part(given.value, largest):
                 yield self.finding(
                     call.location,
                     f"{name}={given.value!r}: the numbers of this run are those of a part of the "
@@ -133,9 +136,9 @@ def part_of_the_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-def _is_part(limit: object) -> bool:
+def _is_part(limit: object, largest: int) -> bool:
     if type(limit) is int:
-        return 0 < limit <= SHORT
+        return 0 < limit <= largest
     return isinstance(limit, float) and 0 < limit < 1
 
 
