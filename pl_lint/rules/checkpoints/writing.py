@@ -1,0 +1,135 @@
+"""Which processes write a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts import lightning
+from pl_lint.facts.sites import CallSite, ProjectFacts
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.judging import single_device, version_at
+from pl_lint.rules.registry import Rule, rule
+
+RANK_WORDS = frozenset(
+    "is_global_zero global_rank local_rank rank node_rank rank_zero_only is_rank_zero get_rank "
+    "is_main_process main_process rank_zero is_master local_zero".split()
+)
+"""What code asks when it wants to know whether it is the first process."""
+
+
+@rule(
+    "LTN325",
+    "checkpoint-saved-by-one-rank",
+    rows=("CKP25",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="on several devices",
+    calls=(".save_checkpoint",),
+)
+def saved_by_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """trainer.save_checkpoint is called by one process only: the others wait for ever.
+
+    What it does
+    ------------
+    Finds `trainer.save_checkpoint(...)` under a condition on the rank. A run counts on each rank
+    which calls the user's code makes that all ranks have to make. Code for Lightning 1 is left
+    alone, where some versions did not wait.
+
+    Why is this bad
+    ---------------
+    The call gathers state from all processes and waits for them; Lightning writes the file on rank
+    zero by itself. On several devices the run hangs until the time limit of the process group, or
+    the call meets another one of the other ranks.
+
+    Example
+    -------
+        def on_train_end(self):
+            if self.trainer.is_global_zero:
+                self.trainer.save_checkpoint("last.ckpt")
+
+    Use instead
+    -----------
+        def on_train_end(self):
+            self.trainer.save_checkpoint("last.ckpt")
+
+    When to ignore
+    --------------
+    On one device.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/checkpointing_intermediate.html
+    """
+    if single_device(facts):
+        return
+    for call in facts.calls_of(".save_checkpoint"):
+        asked = sorted(RANK_WORDS & set(call.guards))
+        waits = version_at(facts, call.location) >= (2, 0)
+        if asked and waits and _of_trainer(call):
+            yield self.finding(
+                call.location,
+                f"only the processes that {asked[0]} lets through save, and they wait for the "
+                "others",
+                remedy="call it on every process; Lightning writes on rank zero only",
+            )
+
+
+def _of_trainer(call: CallSite) -> bool:
+    """Whether the receiver is a Lightning Trainer, by what it is or by its name."""
+    known = call.name == f"{lightning.TRAINER}.save_checkpoint"
+    in_hook = bool(call.owner) and call.receiver.rpartition(".")[2] == "trainer"
+    return known or in_hook
+
+
+@rule(
+    "LTN326",
+    "file-saved-by-every-rank",
+    rows=("CKP26",),
+    status=Status.SUSPECTED,
+    default=False,
+    condition="on several devices, and with validation in the sanity check",
+    calls=("torch.save",),
+)
+def saved_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A hook writes weights to a file by itself, in every process and in the sanity check.
+
+    What it does
+    ------------
+    Finds `torch.save` in hooks of training and validation without a condition on the rank.
+
+    Why is this bad
+    ---------------
+    All processes write the same file at once. In validation hooks the sanity check writes it too,
+    before anything was learned, and a best score that is kept beside it starts with that.
+
+    Example
+    -------
+        def on_validation_epoch_end(self):
+            torch.save(self.net.state_dict(), "best.pt")
+
+    Use instead
+    -----------
+        def on_validation_epoch_end(self):
+            if self.trainer.is_global_zero and not self.trainer.sanity_checking:
+                torch.save(self.net.state_dict(), "best.pt")
+
+    When to ignore
+    --------------
+    On one device, where the sanity check does no harm.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/checkpointing_intermediate.html
+    """
+    if single_device(facts):
+        return
+    for call in facts.calls_of("torch.save"):
+        guarded = RANK_WORDS & set(call.guards)
+        if call.owner and call.stage in ("train", "validate") and call.hook and not guarded:
+            yield self.finding(
+                call.location,
+                "every process writes this file"
+                + (", and the sanity check does" if call.stage == "validate" else ""),
+                remedy="guard it with self.trainer.is_global_zero, or use a ModelCheckpoint",
+                subject=call.owner.rpartition(".")[2],
+            )
