@@ -30,7 +30,8 @@ class Rule:
     without being selected, ``observers`` who finds the mistake: ``reading`` alone, or ``both``
     where a run can prove or refute it. ``condition`` says when a suspected finding is a mistake.
     ``calls`` names the calls that it looks at (``CallSite``): ``torch.utils.data.DataLoader``,
-    ``self.manual_backward``, ``.backward`` of anything. No other calls are kept. ``subject``: a
+    ``self.manual_backward``, ``.backward`` of anything, any call with a keyword (``download=``).
+    No other calls are kept. ``subject``: a
     rule about comments is asked last, when it is known what they hide. ``preview``: its precision
     on public code is not known yet, so that it is off unless previews are asked for.
     """
