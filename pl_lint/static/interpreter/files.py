@@ -27,7 +27,7 @@ def _tells(node: FunctionNode, module: Module, watched: Watched) -> bool:
     """Whether running a function can leave a site."""
     first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
     text = "\n".join(module.source.lines[first - 1 : node.end_lineno])
-    return TELLING.search(text) is not None or any(word in text for word in watched.last)
+    return TELLING.search(text) is not None or any(word in text for word in watched.texts)
 
 
 def interpret_file(

@@ -24,12 +24,23 @@ class Watched:
         return frozenset(name.rpartition(".")[2] for name in self.names)
 
     @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """What a text must hold, one of them, to make a call that is wanted."""
+        return tuple(dict.fromkeys(map(_in_text, sorted(self.names))))
+
+    @cached_property
     def keywords(self) -> frozenset[str]:
         """The keywords that make any call worth a site: ``download=``."""
         return frozenset(name.removesuffix("=") for name in self.names if name.endswith("="))
 
     def wants(self, name: str) -> bool:
         return name in self.names or f".{name.rpartition('.')[2]}" in self.names
+
+
+def _in_text(name: str) -> str:
+    """A method is called behind a dot; a function may have been imported under its last word."""
+    last = name.rpartition(".")[2]
+    return f".{last}(" if name.startswith((".", "self.", "super.")) else last
 
 
 @dataclass(eq=False)
