@@ -103,6 +103,8 @@ def _evaluating(facts: ProjectFacts, owner: ClassFacts) -> Iterator[tuple[str, C
     "mode-left-behind",
     rows=("LOOP15",),
     observers="both",
+    status=Status.SUSPECTED,
+    condition="unless the mode is meant, as for Monte Carlo dropout",
     calls=MODES,
 )
 def mode_left_behind(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:

@@ -9,7 +9,13 @@ from pl_lint.facts.sites import ProjectFacts
 from pl_lint.facts.values import Made, Several, Table, Value
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import target_version
-from pl_lint.rules.loops.stepping import BACKWARD, STEPS, optimizer_steps, returns_a_loss
+from pl_lint.rules.loops.stepping import (
+    BACKWARD,
+    STEPS,
+    is_own,
+    of_lightning,
+    returns_a_loss,
+)
 from pl_lint.rules.registry import Rule, rule
 
 HOOK = "configure_optimizers"
@@ -103,8 +109,8 @@ def stepped_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `step()` of an optimizer in `training_step` under automatic optimization. A run counts the
-    steps that an optimizer makes while Lightning is already making one with it.
+    Finds `step()` of one of `self.optimizers()` in `training_step` under automatic optimization. A
+    run counts the steps that an optimizer makes while Lightning is already making one with it.
 
     Why is this bad
     ---------------
@@ -135,7 +141,7 @@ def stepped_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         if owner.optimization != "automatic" or not returns_a_loss(owner):
             continue
-        for site in optimizer_steps(facts, owner):
+        for site in filter(of_lightning, facts.calls_in(owner, ".step")):
             if site.hook == "training_step" and "automatic_optimization" not in site.guards:
                 yield self.finding(
                     site.location,
@@ -145,14 +151,15 @@ def stepped_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-@rule("LTN706", "backward-by-hand", rows=("LOOP06",), calls=(*BACKWARD, ".requires_grad_"))
+@rule("LTN706", "backward-by-hand", rows=("LOOP06",), calls=(*BACKWARD, *STEPS, ".requires_grad_"))
 def backward_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """training_step calls backward, and Lightning does so again.
 
     What it does
     ------------
     Finds `.backward()` in a `training_step` that also returns a loss under automatic optimization.
-    Steps that ask for gradients of their inputs (`requires_grad_`) are left alone.
+    Steps that ask for gradients of their inputs (`requires_grad_`), or that step an optimizer of
+    their own, are left alone.
 
     Why is this bad
     ---------------
@@ -184,8 +191,9 @@ def backward_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         if owner.optimization != "automatic" or not returns_a_loss(owner):
             continue
         asks_for_inputs = facts.calls_in(owner, ".requires_grad_")
+        steps_its_own = any(map(is_own, facts.calls_in(owner, ".step")))
         for site in facts.calls_in(owner, ".backward"):
-            by_choice = "automatic_optimization" in site.guards or asks_for_inputs
+            by_choice = "automatic_optimization" in site.guards or asks_for_inputs or steps_its_own
             if site.hook == "training_step" and not by_choice and site.receiver != "super()":
                 yield self.finding(
                     site.location,

@@ -13,11 +13,20 @@ BACKWARD = (".backward",)
 
 def of_optimizer(site: CallSite) -> bool:
     """Whether a method is called on an optimizer: one that Lightning hands out, or torch's own."""
-    made = site.name.startswith("torch.optim.") and ".lr_scheduler." not in site.name
-    return made or any(
+    return of_lightning(site) or is_own(site)
+
+
+def of_lightning(site: CallSite) -> bool:
+    """Whether a method is called on an optimizer that Lightning hands out."""
+    return any(
         isinstance(part, FunctionCall) and part.name == OPTIMIZERS
         for part in parts(site.receiver_origin)
     )
+
+
+def is_own(site: CallSite) -> bool:
+    """Whether a method is called on an optimizer that the code made: Lightning need not have it."""
+    return site.name.startswith("torch.optim.") and ".lr_scheduler." not in site.name
 
 
 def optimizer_steps(facts: ProjectFacts, owner: ClassFacts) -> list[CallSite]:
