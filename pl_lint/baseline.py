@@ -44,7 +44,7 @@ class Baseline:
 
 def mark_of(finding: Finding, lines: Lines) -> Mark:
     place = finding.location
-    text = lines(place.path)
+    text = lines(place.source)
     line = " ".join(text[place.line - 1].split()) if 0 < place.line <= len(text) else ""
     return Path(place.path).as_posix(), finding.code, line
 

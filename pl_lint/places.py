@@ -21,7 +21,17 @@ class Location:
     cell: int = 0
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}:{self.column}"
+        return f"{self.source}:{self.line}:{self.column}"
+
+    @property
+    def source(self) -> str:
+        """What the lines are counted in: the file, or ``notebook.ipynb:cell 3``."""
+        return f"{self.path}:cell {self.cell}" if self.cell else self.path
+
+    @property
+    def order(self) -> tuple[str, int, Location]:
+        """How people read: file by file, cell by cell, line by line."""
+        return self.path, self.cell, self
 
     def covers(self, line: int, column: int | None = None) -> bool:
         """Whether a position lies inside this place; without a column, whether the line does."""

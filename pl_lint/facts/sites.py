@@ -31,7 +31,7 @@ class LogSite:
     with the same location. ``on_step`` and ``on_epoch`` are resolved: where the call leaves them
     out they are the defaults of ``hook``. ``hook`` is empty where no hook was seen to reach the
     call. ``sampled``: a condition on the batch index stands before the call. ``guards`` are the
-    names in the conditions and decorators around it.
+    names in the conditions and decorators around it, ``function`` is the one it stands in.
     """
 
     owner: str
@@ -52,6 +52,7 @@ class LogSite:
     via: tuple[str, ...] = ()
     sampled: bool = False
     guards: tuple[str, ...] = ()
+    function: str = ""
     prog_bar: Value = NO
     enable_graph: Value = NO
 
@@ -384,6 +385,12 @@ class MonitorSite:
     modules: tuple[str, ...] = ()
     lightning: str = ""
     arguments: Pairs = ()
+    places: tuple[tuple[str, Location], ...] = ()
+
+    def at(self, *names: str) -> Location:
+        """Where the first of these arguments stands that has a place of its own (in settings each
+        has a line); else the whole."""
+        return _first_place(self, names)
 
     def argument(self, name: str, position: int = -1) -> Value:
         """What is given for a parameter: Known(None) where it is surely left out."""
@@ -408,10 +415,20 @@ class TrainerSite:
     arguments: Pairs
     complete: bool
     location: Location
+    places: tuple[tuple[str, Location], ...] = ()
+
+    def at(self, *names: str) -> Location:
+        """Where the first of these arguments stands that has a place of its own."""
+        return _first_place(self, names)
 
     def argument(self, name: str) -> Value:
         default: Value = ABSENT if self.complete else UNKNOWN
         return dict(self.arguments).get(name, default)
+
+
+def _first_place(site: MonitorSite | TrainerSite, names: tuple[str, ...]) -> Location:
+    known = dict(site.places)
+    return next((known[name] for name in names if name in known), site.location)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,9 @@ def render(result: Result) -> Iterator[str]:
 
 
 def _command(level: str, place: Location, title: str, message: str) -> str:
+    if place.cell:  # the service counts the lines of the JSON, and people those of the cell
+        message = f"cell {place.cell}, line {place.line}: {message}"
+        place = Location(place.path, 1)
     fields = {
         "file": place.path,
         "line": place.line,

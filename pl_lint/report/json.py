@@ -88,6 +88,7 @@ def _unreadable(unreadable: Unreadable) -> dict[str, Any]:
         "path": place.path,
         "line": place.line,
         "column": place.column,
+        "cell": place.cell or None,
         "message": unreadable.message,
     }
 

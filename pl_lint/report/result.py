@@ -53,7 +53,7 @@ class Result:
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Findings as people read files, whatever order they were made in."""
-    return tuple(sorted(findings, key=lambda f: (f.location, f.code, f.message)))
+    return tuple(sorted(findings, key=lambda f: (f.location.order, f.code, f.message)))
 
 
 def relevant_files(project: ProjectFacts) -> int:

@@ -71,7 +71,7 @@ def _result(finding: Finding, result: Result, codes: list[str]) -> dict[str, Any
     described: dict[str, Any] = {
         "ruleId": finding.code,
         "level": "error" if result.config.counts(finding) else "note",
-        "message": {"text": f"{finding.message}{condition}{remedy}"},
+        "message": {"text": f"{_cell(finding.location)}{finding.message}{condition}{remedy}"},
         "locations": [_location(finding.location)],
     }
     if finding.code in result.names:
@@ -81,7 +81,16 @@ def _result(finding: Finding, result: Result, codes: list[str]) -> dict[str, Any
     return described
 
 
+def _cell(place: Location) -> str:
+    """Where in a notebook; a region counts the lines of a file, and a cell is none."""
+    return f"cell {place.cell}, line {place.line}: " if place.cell else ""
+
+
 def _location(place: Location) -> dict[str, Any]:
+    if place.cell:
+        cell = {"name": f"cell {place.cell}", "fullyQualifiedName": str(place)}
+        physical = {"artifactLocation": {"uri": _uri(place.path)}}
+        return {"physicalLocation": physical, "logicalLocations": [cell]}
     region = {
         "startLine": place.line,
         "startColumn": place.column,
@@ -121,6 +130,6 @@ def _replacement(edit: Edit) -> dict[str, Any]:
 def _notification(unreadable: Unreadable) -> dict[str, Any]:
     return {
         "level": "error",
-        "message": {"text": unreadable.message},
+        "message": {"text": f"{_cell(unreadable.location)}{unreadable.message}"},
         "locations": [_location(unreadable.location)],
     }

@@ -82,8 +82,8 @@ def render_unreadable(unreadable: Unreadable, lines: Lines, palette: Palette = P
 
 def _source(location: Location, lines: Lines, palette: Palette) -> Iterator[str]:
     """The first line of a place with its underline."""
-    text = lines(location.path)
-    if location.cell or not 0 < location.line <= len(text):
+    text = lines(location.source)
+    if not 0 < location.line <= len(text):
         return
     line = text[location.line - 1]
     if not line.strip():

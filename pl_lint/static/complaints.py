@@ -37,11 +37,6 @@ class Situation:
     line: str
 
 
-NOTEBOOK = (
-    "this is a Jupyter notebook; read the script that `jupyter nbconvert --to script` makes of it"
-)
-
-
 def is_notebook(text: str) -> bool:
     """Whether a text is a notebook's JSON, which is mostly valid Python, too."""
     return re.match(r"\s*\{", text) is not None and '"cells"' in text[:2000]

@@ -14,6 +14,7 @@ from typing import Protocol
 from pl_lint.config import Config, Selectable
 from pl_lint.facts.sites import ProjectFacts
 from pl_lint.findings import Finding, Location
+from pl_lint.static.configs.files import ConfigFile, is_config, load
 from pl_lint.static.fixing.changes import Mender
 from pl_lint.static.imports import imported
 from pl_lint.static.project import gather
@@ -61,20 +62,26 @@ def read(
     contents: Contents = read_bytes,
 ) -> Reading:
     """Read files and folders and judge them by those of ``rules`` that the settings select."""
-    sources, unreadable, files = _load(paths, config, contents)
+    sources, configs, unreadable, files = _load(paths, config, contents)
     selected = [rule for rule in rules if config.selects(rule)]
     watched = frozenset(name for rule in selected for name in rule.calls)
-    sources, too_deep, project = _gather(sources, config, watched)
-    kept = _judged(project, selected, sources, config)
+    sources, too_deep, project = _gather(sources, config, watched, configs)
+    kept = _judged(project, selected, (*sources, *configs), config)
     menders = {source.path: Mender(source) for source in sources}
-    mended = [replace(one, fix=menders[one.location.path].resolved(one.fix)) for one in kept]
+    mended = [_mended(one, menders.get(one.location.path)) for one in kept]
     return Reading(project, tuple(sorted(mended, key=_order)), (*unreadable, *too_deep), files)
+
+
+def _mended(finding: Finding, mender: Mender | None) -> Finding:
+    """A finding with the edits of its fix; settings and notebooks are mended by hand."""
+    by_hand = mender is None or finding.location.cell
+    return replace(finding, fix=None if by_hand else mender.resolved(finding.fix))
 
 
 def _judged(
     project: ProjectFacts,
     rules: Sequence[AnyRule],
-    sources: Sequence[SourceFile],
+    sources: Sequence[SourceFile | ConfigFile],
     config: Config,
 ) -> list[Finding]:
     """What the rules find and no comment hides; then what they find wrong with the comments."""
@@ -102,13 +109,16 @@ def _judged(
 
 
 def _gather(
-    sources: list[SourceFile], config: Config, watched: frozenset[str]
+    sources: list[SourceFile],
+    config: Config,
+    watched: frozenset[str],
+    configs: Sequence[ConfigFile],
 ) -> tuple[list[SourceFile], list[Unreadable], ProjectFacts]:
     """Interprets the sources. Those too deeply nested for that are left out, deepest first."""
     left, too_deep = list(sources), []
     while True:
         try:
-            return left, too_deep, gather(left, config, watched)
+            return left, too_deep, gather(left, config, watched, configs)
         except RecursionError:
             deepest = max(left, key=lambda source: source.depth)
             if deepest.depth < DEEP:  # no file's fault
@@ -119,16 +129,25 @@ def _gather(
 
 def _load(
     paths: Sequence[Path], config: Config, contents: Contents
-) -> tuple[list[SourceFile], list[Unreadable], int]:
+) -> tuple[list[SourceFile], list[ConfigFile], list[Unreadable], int]:
+    """What is read: Python, settings, what of both cannot be; and how many files that is.
+
+    YAML without anything of Lightning's is no file of ours, and not counted.
+    """
     sources: list[SourceFile] = []
     unreadable: list[Unreadable] = []
     passed_over: list[Path] = []
+    settings: list[Path] = []
     files = 0
     for path in find_sources(paths, config):
+        if is_config(path):
+            settings.append(path)
+            continue
         files += 1
         data = contents(path)
         if isinstance(data, bytes) and not mentions_lightning(data):
-            passed_over.append(path)
+            if path.suffix != ".ipynb":  # which nothing can import
+                passed_over.append(path)
             continue
         loaded = parse(path, data) if isinstance(data, bytes) else data
         if isinstance(loaded, SourceFile):
@@ -139,7 +158,8 @@ def _load(
         loaded = parse(path, data) if isinstance(data := contents(path), bytes) else data
         if isinstance(loaded, SourceFile):  # what cannot be read here was not asked for
             sources.append(loaded)
-    return sources, unreadable, files
+    configs, broken = load(settings, contents)
+    return sources, configs, unreadable + broken, files + len(configs) + len(broken)
 
 
 def _distinct(findings: Iterable[Finding]) -> list[Finding]:
@@ -151,4 +171,4 @@ def _distinct(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _order(finding: Finding) -> tuple[object, ...]:
-    return finding.location, finding.code
+    return finding.location.order, finding.code

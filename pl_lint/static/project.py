@@ -31,6 +31,8 @@ from pl_lint.facts.sites import (
     TrainerCall,
     TrainerSite,
 )
+from pl_lint.static.configs.files import ConfigFile
+from pl_lint.static.configs.sites import gather_configs
 from pl_lint.static.interpreter.classes import LightningClass, classify, facts_of
 from pl_lint.static.interpreter.files import interpret_file
 from pl_lint.static.interpreter.recorder import Recorder, Watched
@@ -55,7 +57,10 @@ OWN = (
 
 
 def gather(
-    sources: Sequence[SourceFile], config: Config, watched: frozenset[str] = frozenset()
+    sources: Sequence[SourceFile],
+    config: Config,
+    watched: frozenset[str] = frozenset(),
+    configs: Sequence[ConfigFile] = (),
 ) -> ProjectFacts:
     """Interpret every class that Lightning calls and every script around them.
 
@@ -63,7 +68,7 @@ def gather(
     """
     project = Project(index_module(source) for source in sources)
     calls = Watched(watched)
-    versions = Versions(sources, config)
+    versions = Versions((*sources, *configs), config)
     shared = Recorder(calls)
     found = tuple(_lightning_classes(project))
     classes = tuple(_facts(one, project, shared, versions) for one in found)
@@ -71,9 +76,12 @@ def gather(
     skip = frozenset(one.info for one in found)
     for module in project.modules:
         interpret_file(module, project, shared, skip)
+    linked = tuple(_linked(shared, project, found, versions))
+    modules = tuple(one.info for one in found if one.kind == "module")
+    settings = gather_configs(configs, project, modules, versions, shared)
     return ProjectFacts(
-        classes=tuple(names_used.marked(one) for one in classes),
-        monitors=tuple(_linked(shared, project, found, versions)),
+        classes=tuple(settings.added(names_used.marked(one)) for one in classes),
+        monitors=(*linked, *settings.monitors),
         stray_logs=shared.all(StrayLog),
         trainers=shared.all(TrainerSite),
         trainer_calls=shared.all(TrainerCall),
@@ -84,7 +92,7 @@ def gather(
         globals=shared.all(GlobalSite),
         cases=shared.all(CaseSite),
         imports=shared.all(ImportSite),
-        lightning=tuple((one.path, versions.newest(one.path)) for one in sources),
+        lightning=tuple((one.path, versions.newest(one.path)) for one in (*sources, *configs)),
         loaders=shared.all(LoaderSite),
         streams=tuple(streams(project)),
     )

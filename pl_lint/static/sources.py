@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import io
 import os
+import re
 import tokenize
 import warnings
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pl_lint.findings import Location
-from pl_lint.static.complaints import NOTEBOOK, explain, is_notebook
+from pl_lint.static.complaints import explain, is_notebook
 from pl_lint.static.suppressions import Suppressions
 from pl_lint.static.walk import find_sources
 
@@ -31,11 +32,17 @@ __all__ = [
     "parse",
     "read_bytes",
     "shown",
+    "tree_of",
 ]
 
 LARGEST = 16 * 2**20
 """Bytes. Parsing takes about 100 times the size of the text in memory, and no one writes this by
 hand."""
+
+LARGEST_NOTEBOOK = 8 * LARGEST
+"""Most of a notebook is pictures, which are not parsed."""
+
+CELL = re.compile(r"(?P<file>.+):cell (?P<number>\d+)")
 
 TOO_DEEP = "too deeply nested to read; simplify it or exclude the file"
 
@@ -148,7 +155,7 @@ def read_bytes(path: Path) -> bytes | Unreadable:
         if not path.is_file():
             return _unreadable(path, _absence(path))
         size = path.stat().st_size
-        if size > LARGEST:
+        if size > (LARGEST_NOTEBOOK if path.suffix == ".ipynb" else LARGEST):
             return _unreadable(path, f"{size / 2**20:.0f} MiB is too large to read; exclude it")
         return path.read_bytes()
     except OSError as error:
@@ -171,9 +178,11 @@ def parse(path: Path, data: bytes) -> SourceFile | Unreadable:
     if isinstance(text, Unreadable):
         return text
     if path.suffix == ".ipynb" or is_notebook(text):
-        return _unreadable(path, NOTEBOOK)
+        from pl_lint.static.notebooks import parse_notebook  # it is made of what stands here
+
+        return parse_notebook(path, text)
     try:
-        tree = _tree(text)
+        tree = tree_of(text)
     except SyntaxError as error:
         line, column = max(error.lineno or 1, 1), max(error.offset or 1, 1)
         return _unreadable(path, explain(error, text), line, column)
@@ -184,7 +193,7 @@ def parse(path: Path, data: bytes) -> SourceFile | Unreadable:
     return SourceFile(shown(path), text, tree, Suppressions(text, shown(path)))
 
 
-def _tree(text: str) -> ast.Module:
+def tree_of(text: str) -> ast.Module:
     """Parses in silence: the user's invalid escapes are not our warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -229,11 +238,20 @@ def _not_utf8(path: Path, data: bytes) -> Unreadable | None:
 
 
 def lines_of(path: str) -> tuple[str, ...]:
-    """The lines of a file to be shown: as well as they can be decoded, none where there is none."""
-    data = read_bytes(Path(path))
+    """The lines of a file to be shown: as well as they can be decoded, none where there is none.
+
+    ``notebook.ipynb:cell 3`` names a cell, as ``Location.source`` does.
+    """
+    in_cell = CELL.fullmatch(path)
+    file = Path(in_cell["file"] if in_cell else path)
+    data = read_bytes(file)
     if isinstance(data, Unreadable):
         return ()
-    text = _decode(Path(path), data)
+    text = _decode(file, data)
     if isinstance(text, Unreadable):
         text = data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    if in_cell:
+        from pl_lint.static.notebooks import cell_lines
+
+        return cell_lines(text, int(in_cell["number"]))
     return tuple(text.split("\n"))

@@ -44,6 +44,7 @@ class Directive:
     def hides(self, finding: Finding) -> bool:
         place = finding.location
         here = self.line in (0, place.line, place.end_line or place.line)
+        here = here and (not self.line or self.location.cell == place.cell)
         return here and (not self.codes or finding.code in self.codes)
 
 
@@ -80,8 +81,18 @@ class Suppressions:
         if not _CANDIDATE.search(self.text):
             return ()
         return tuple(
-            directive for token in _comments(self.text) for directive in _read(token, self.path)
+            self._placed(directive)
+            for token in self._comments()
+            for directive in _read(token, self.path)
         )
+
+    def _placed(self, directive: Directive) -> Directive:
+        """The comment where people see it."""
+        return directive
+
+    def _comments(self) -> Iterator[tokenize.TokenInfo]:
+        """The comments of a text; what else holds Python's comments finds its own."""
+        return _comments(self.text)
 
 
 def _comments(text: str) -> Iterator[tokenize.TokenInfo]:

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 from pl_lint.config import Config
 from pl_lint.facts import lightning
-from pl_lint.static.sources import SourceFile
 
 PIN_FILES = (
     "poetry.lock",
@@ -56,6 +56,13 @@ OLD = re.compile(
 """What a program can only say to Lightning 1.x or older."""
 NEW = re.compile(r"^\s*(?:import lightning\b|from lightning\b)", re.MULTILINE)
 """The package ``lightning`` came with 2.0 (as a shell around the old name, shortly before)."""
+OLD_SETTINGS = re.compile(
+    r"^\s*(?:gpus|resume_from_checkpoint|progress_bar_refresh_rate|weights_summary|tpu_cores|"
+    r"distributed_backend|terminate_on_nan|checkpoint_callback|auto_scale_batch_size)\s*:",
+    re.MULTILINE,
+)
+NEW_SETTINGS = re.compile(r"""(?:_target_|class_path)\s*:\s*["']?lightning\.""")
+"""The same of settings in YAML."""
 UNDATED_OLD = "1.5"
 """Old code without a pin is taken for one that still had every hook of the 1.x years; 1.6 began to
 say goodbye to them."""
@@ -63,14 +70,24 @@ say goodbye to them."""
 Version = tuple[int, ...]
 
 
+class ReadFile(Protocol):
+    """What is asked of a file: Python or settings."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
+
+
 class Versions:
     """The newest Lightning that the code around a file admits."""
 
-    def __init__(self, sources: Sequence[SourceFile], config: Config) -> None:
+    def __init__(self, sources: Sequence[ReadFile], config: Config) -> None:
         self._configured = config.lightning_version
         self._common = _common_folder(sources)
-        self._old = {self.project_of(source.path) for source in sources if _is_old(source.text)}
-        self._new = {source.path for source in sources if NEW.search(source.text)}
+        self._old = {self.project_of(source.path) for source in sources if _is_old(source)}
+        self._new = {source.path for source in sources if _is_new(source)}
 
     def newest(self, path: str) -> str:
         """As text (``1.7``); empty where there is no limit."""
@@ -88,7 +105,7 @@ class Versions:
         return _project_folder(path) or self._common
 
 
-def _common_folder(sources: Sequence[SourceFile]) -> Path:
+def _common_folder(sources: Sequence[ReadFile]) -> Path:
     """The deepest folder that holds everything that is read."""
     folders = [Path(source.path).absolute().parent for source in sources]
     try:
@@ -97,8 +114,18 @@ def _common_folder(sources: Sequence[SourceFile]) -> Path:
         return Path.cwd()
 
 
-def _is_old(text: str) -> bool:
-    return OLD.search(text) is not None
+def _is_old(source: ReadFile) -> bool:
+    signs = OLD_SETTINGS if _holds_settings(source) else OLD
+    return signs.search(source.text) is not None
+
+
+def _is_new(source: ReadFile) -> bool:
+    signs = NEW_SETTINGS if _holds_settings(source) else NEW
+    return signs.search(source.text) is not None
+
+
+def _holds_settings(source: ReadFile) -> bool:
+    return source.path.endswith((".yaml", ".yml"))
 
 
 def _folders(path: str) -> Iterator[Path]:

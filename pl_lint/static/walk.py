@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 INSTALLED = frozenset({"site-packages", "dist-packages", "node_modules", "__pypackages__"})
 """Folders of other people's code, by name."""
+SUFFIXES = (".py", ".ipynb", ".yaml", ".yml")
+"""Python, notebooks, and settings that may be Lightning's."""
 ENVIRONMENT_MARKS = ("pyvenv.cfg", "conda-meta")
 """What lies in the top folder of a virtual environment, whatever the folder is called."""
 
@@ -22,8 +24,9 @@ ENVIRONMENT_MARKS = ("pyvenv.cfg", "conda-meta")
 def find_sources(paths: Sequence[Path], config: Config) -> Iterator[Path]:
     """The files to read, each once, in a stable order.
 
-    A file that is named is always read. A folder is searched for ``*.py``; hidden folders, virtual
-    environments, installed packages and what ``exclude`` or a ``.gitignore`` names are left out.
+    A file that is named is always read. A folder is searched for Python files, notebooks and YAML;
+    hidden folders, virtual environments, installed packages and what ``exclude`` or a
+    ``.gitignore`` names are left out.
     What does not exist or cannot be listed is yielded too: loading it then says why.
     """
     seen: set[str] = set()
@@ -95,8 +98,8 @@ def _walk(root: Path, config: Config) -> Iterator[Path]:
 
 
 def _is_source(entry: os.DirEntry[str], folder: _Folder) -> bool:
-    """Whether an entry is a Python file to read; a link that leads nowhere or a pipe is none."""
-    if not entry.name.endswith(".py") or not os.path.isfile(entry.path):
+    """Whether an entry is a file to read; a link that leads nowhere or a pipe is none."""
+    if not entry.name.endswith(SUFFIXES) or not os.path.isfile(entry.path):
         return False
     return not folder.leaves_out(entry.name)
 

@@ -53,7 +53,7 @@ def slash_in_filename(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         if field is not None and must_be(monitor.auto_insert_metric_name, True):
             plain = field.replace("/", "_")
             yield self.finding(
-                monitor.location,
+                monitor.at("filename"),
                 f"the '/' of {field!r} in the filename puts every checkpoint into a folder of its "
                 "own",
                 remedy=f"write {plain}={{{field}}} in the filename and add "
@@ -127,7 +127,7 @@ def field_not_logged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             near = nearest(field, modules)
             hint = f"; did you mean {near!r}?" if near else ""
             yield self.finding(
-                monitor.location,
+                monitor.at("filename"),
                 f"the filename shows {field!r}, which nothing logs, as 0{hint}",
                 remedy=f"write {{{near}}}" if near else f"log {field!r}, or leave it out",
                 subject=monitor.watcher,
@@ -184,7 +184,7 @@ def same_file_in_every_run(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
         folder, name = monitor.argument("dirpath", 0), monitor.filename
         if _is_text(folder) and _is_text(name) and not fields(name):
             yield self.finding(
-                monitor.location,
+                monitor.at("filename"),
                 f"the second run in this folder writes {shown(name)[1:-1]}-v1.ckpt and leaves the "
                 "file of the first",
                 remedy="leave dirpath out, or name the run in it",

@@ -61,7 +61,7 @@ def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             continue
         better = "higher" if rises else "lower"
         yield self.finding(
-            monitor.location,
+            monitor.at("mode", "monitor"),
             f"{monitor.watcher} takes the {'lowest' if rises else 'highest'} {key!r} for the best, "
             f"but {better} is better",
             remedy=f'pass mode="{wanted}"',
@@ -145,7 +145,7 @@ def never_logged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         hint = f"; did you mean {near!r}?" if near else ""
         names = " and ".join(sorted({module.short_name for module in modules}))
         yield self.finding(
-            monitor.location,
+            monitor.at("monitor"),
             f"{monitor.watcher} watches {key!r}, which {names} never logs{hint}",
             remedy=f"watch {near!r}, or log {key!r}" if near else f"log {key!r} with self.log",
             subject=monitor.watcher,
@@ -195,7 +195,7 @@ def old_score(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         if key is None or inside is None or not _of_validation(facts, monitor, key):
             continue
         yield self.finding(
-            monitor.location,
+            monitor.at(inside, "monitor"),
             f"{inside} saves between validations: weights are judged by the {key!r} of earlier "
             "ones",
             remedy=f"drop {inside} and validate as often with Trainer(val_check_interval=...)",

@@ -249,7 +249,7 @@ def removed_strategy(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             if version_at(facts, trainer.location) >= (2, 0) and _refused(name, text):
                 instead = strategies.REMOVED.get(str(text), str(text))
                 yield self.finding(
-                    trainer.location,
+                    trainer.at(name),
                     f"Lightning 2 refuses {name}={text!r}",
                     remedy=f"use strategy={instead!r}",
                     fix=_today(trainer, instead) if name == "strategy" else None,

@@ -94,7 +94,7 @@ def removed_trainer_argument(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                 instead = REPLACEMENTS.get(name)
                 shown = ".".join(map(str, at))
                 yield self.finding(
-                    trainer.location,
+                    trainer.at(name),
                     f"the Trainer of Lightning {shown} has no argument {name}",
                     remedy=f"use {instead}" if instead else f"drop {name}",
                 )

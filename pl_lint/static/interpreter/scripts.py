@@ -132,7 +132,7 @@ def _watcher(
     checkpoint = canonical == lightning.MODEL_CHECKPOINT
     given = {
         name: _value(arguments.keywords.get(name), default, arguments)
-        for name, default in _defaults(canonical).items()
+        for name, default in defaults_of_watcher(canonical).items()
     }
     for index, name in enumerate(
         ("dirpath", "filename", "monitor") if checkpoint else ("monitor",)
@@ -152,7 +152,8 @@ def _watcher(
     return Instance(canonical, pairs(arguments), arguments.complete, site)
 
 
-def _defaults(canonical: str) -> dict[str, Value]:
+def defaults_of_watcher(canonical: str) -> dict[str, Value]:
+    """What a callback that watches a key does where nothing is said."""
     if canonical == lightning.EARLY_STOPPING:
         return {"monitor": UNKNOWN, "mode": Known("min")}
     return {

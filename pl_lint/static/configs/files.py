@@ -1,0 +1,134 @@
+"""Which YAML files hold settings of Lightning's, read and ready to be composed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pl_lint.places import Location
+from pl_lint.static.configs.comments import YamlSuppressions
+from pl_lint.static.configs.tree import Broken, Leaf, Listing, Node, Table, parse
+from pl_lint.static.sources import Contents, Unreadable, shown
+
+SUFFIXES = (".yaml", ".yml")
+WORDS = (b"_target_", b"class_path", b"lightning", b"trainer:", b"callbacks", b"defaults:")
+"""A file that holds none of these has nothing to say about Lightning."""
+LARGEST = 2**20
+"""Bytes. Longer YAML is data: annotations, locks, results."""
+FOLDERS_OF_RUNS = frozenset({"lightning_logs", "wandb", "mlruns", "outputs", "multirun"})
+"""Where loggers and Hydra write down what a run was given."""
+CLEARLY_OURS = re.compile(
+    r"""(?:_target_|class_path)\s*:\s*["']?(?:lightning|pytorch_lightning)\."""
+)
+TEMPLATE = re.compile(r"\{\{|\{%|<%|^\s*@", re.MULTILINE)
+PACKAGE = re.compile(r"^\s*#\s*@package\s+(\S+)", re.MULTILINE)
+HEAD = 2000
+"""Characters in which Hydra's package header stands."""
+
+
+@dataclass(frozen=True, eq=False)
+class ConfigFile:
+    """One YAML file; ``tree`` is its mapping."""
+
+    path: str
+    text: str
+    tree: Table
+
+    @cached_property
+    def suppressions(self) -> YamlSuppressions:
+        return YamlSuppressions(self.text, self.path)
+
+    @property
+    def package(self) -> str | None:
+        """Where Hydra puts what stands here; None where its folder says so."""
+        found = PACKAGE.search(self.text[:HEAD])
+        return found[1] if found else None
+
+    @property
+    def defaults(self) -> tuple[Node, ...] | None:
+        """Hydra's list of what this file is composed of; None where there is none."""
+        given = self.tree.get("defaults")
+        is_list = isinstance(given, Listing) and all(map(_is_default, given.items))
+        return given.items if isinstance(given, Listing) and is_list else None
+
+    @property
+    def content(self) -> Table:
+        """Everything but the list of defaults."""
+        if self.defaults is None:
+            return self.tree
+        rest = {name: node for name, node in self.tree.entries.items() if name != "defaults"}
+        return Table(rest, self.tree.place, self.tree.keys, self.tree.open)
+
+
+def _is_default(node: Node) -> bool:
+    """``_self_``, ``model: mnist``, ``override /model: [a, b]``."""
+    if isinstance(node, Leaf):
+        return isinstance(node.value, str)
+    return isinstance(node, Table) and len(node.entries) == 1
+
+
+def is_config(path: Path) -> bool:
+    """Whether a file is YAML by its name."""
+    return path.suffix in SUFFIXES
+
+
+def matters(path: Path, data: bytes) -> bool:
+    """Whether a YAML file may hold settings of Lightning's."""
+    of_a_run = not FOLDERS_OF_RUNS.isdisjoint(path.parts[:-1])
+    return len(data) <= LARGEST and not of_a_run and any(word in data for word in WORDS)
+
+
+def read(path: Path, data: bytes) -> ConfigFile | Unreadable | None:
+    """The settings in a file. None where it holds something else; what is broken is told only of
+    files that are clearly Lightning's: others have tools of their own."""
+    try:
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
+        tree = parse(text, shown(path))
+    except UnicodeDecodeError:
+        return None
+    except Broken as error:
+        if not CLEARLY_OURS.search(text) or TEMPLATE.search(text):
+            return None
+        message = f"broken YAML: {error}; correct it or exclude the file"
+        return Unreadable(Location(shown(path), error.line, error.column), message)
+    return ConfigFile(shown(path), text, tree) if tree is not None else None
+
+
+def load(paths: Sequence[Path], contents: Contents) -> tuple[list[ConfigFile], list[Unreadable]]:
+    """The settings in those files that matter, and in those that Hydra composes them of."""
+    found: list[ConfigFile] = []
+    unreadable: list[Unreadable] = []
+    others: list[Path] = []
+    for path in paths:
+        data = contents(path)
+        if isinstance(data, Unreadable):
+            unreadable.append(data)
+        elif not matters(path, data):
+            others.append(path)
+        elif isinstance(file := read(path, data), ConfigFile):
+            found.append(file)
+        elif file is not None:
+            unreadable.append(file)
+    folders = {Path(file.path).parent for file in found if file.defaults is not None}
+    for path in others:
+        if folders.isdisjoint(Path(shown(path)).parents):
+            continue
+        data = contents(path)
+        file = read(path, data) if isinstance(data, bytes) and len(data) <= LARGEST else None
+        if isinstance(file, ConfigFile):
+            found.append(file)
+    return found, unreadable
+
+
+def walk(node: Node, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Table]]:
+    """Every mapping in a tree with the keys that lead to it."""
+    if isinstance(node, Table):
+        yield path, node
+        for name, child in node.entries.items():
+            yield from walk(child, (*path, name))
+    elif isinstance(node, Listing):
+        for index, child in enumerate(node.items):
+            yield from walk(child, (*path, str(index)))

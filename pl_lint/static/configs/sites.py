@@ -1,0 +1,414 @@
+"""What settings build, as the same sites that Python gives: rules know nothing of YAML."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from pl_lint.facts import lightning
+from pl_lint.facts.origins import UNPACKED, Pairs
+from pl_lint.facts.sites import (
+    ABSENT,
+    YES,
+    CallSite,
+    ClassFacts,
+    MonitorSite,
+    SchedulerSite,
+    SeedSite,
+    TrainerSite,
+)
+from pl_lint.facts.values import UNKNOWN, Known, Several, Value
+from pl_lint.places import Location
+from pl_lint.static.configs import hydra
+from pl_lint.static.configs.files import ConfigFile, walk
+from pl_lint.static.configs.tree import Leaf, Node, Table
+from pl_lint.static.configs.values import (
+    CALLBACKS,
+    Reader,
+    arguments,
+    target_of,
+    target_place,
+)
+from pl_lint.static.interpreter.recorder import Recorder
+from pl_lint.static.interpreter.scripts import WATCHERS, defaults_of_watcher
+from pl_lint.static.names import ClassInfo, Module, Project, index_module
+from pl_lint.static.sources import SourceFile
+from pl_lint.static.suppressions import Suppressions
+from pl_lint.static.versions import Versions
+
+LIBRARIES = (
+    *("lightning.", "pytorch_lightning.", "torch.", "torchvision.", "torchmetrics.", "builtins."),
+    *("hydra.", "omegaconf.", "optuna.", "hydra_plugins.", "numpy.", "albumentations.", "timm."),
+)
+"""Packages that hold no module of anybody's: what they build logs nothing."""
+SUBCOMMANDS = ("fit", "validate", "test", "predict")
+PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
+PLATEAUS = (PLATEAU, "ReduceLROnPlateau", "lightning.pytorch.cli.ReduceLROnPlateau")
+PLATEAUS += ("pytorch_lightning.cli.ReduceLROnPlateau",)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """An object that a config builds: the keys that lead to it, its table, its class."""
+
+    path: tuple[str, ...]
+    table: Table
+    name: str
+    info: ClassInfo | None = None
+
+    @property
+    def canonical(self) -> str | None:
+        return lightning.canonical(self.name)
+
+
+@dataclass(frozen=True, eq=False)
+class _Whole:
+    """One composed config, or one file that is a config by itself.
+
+    ``complete``: nothing else adds to it. ``alone``: one file that names no others; it is all
+    there is if it says what is trained. ``only``: the file that alone is asked about.
+    """
+
+    tree: Table
+    path: str
+    complete: bool
+    alone: bool = False
+    only: str = ""
+
+
+@dataclass(eq=False)
+class Gathered:
+    """What the settings of a project say; ``schedulers`` by the class that they are built for."""
+
+    monitors: list[MonitorSite] = field(default_factory=list)
+    schedulers: dict[str, list[SchedulerSite]] = field(default_factory=dict)
+
+    def added(self, owner: ClassFacts) -> ClassFacts:
+        """A class with the schedulers that settings give it."""
+        more = tuple(dict.fromkeys(self.schedulers.get(owner.name, ())))
+        return replace(owner, schedulers=owner.schedulers + more) if more else owner
+
+
+def gather_configs(
+    files: Sequence[ConfigFile],
+    project: Project,
+    modules: Sequence[ClassInfo],
+    versions: Versions,
+    recorder: Recorder,
+) -> Gathered:
+    """Record what settings build. Trainers, seeds and calls go to ``recorder``; what watches is
+    returned, already linked to the modules that it watches."""
+    gathered = Gathered()
+    composed: set[str] = set()
+    for root in hydra.roots(files):
+        inside = frozenset(file.path for file in root.files.values())
+        composed |= inside
+        variants: list[tuple[tuple[str, ...], MonitorSite]] = []
+        for one in hydra.compositions(root):
+            first = root.folder or "config"
+            whole = _Whole(one.tree, f"{first}/config.yaml", not one.open, only=one.added)
+            reading = _Reading(whole, project, modules, versions, recorder, gathered)
+            variants += reading.record(one.chosen)
+        gathered.monitors += _completed(variants)
+    for file in files:
+        if file.path not in composed:
+            whole = _Whole(file.tree, file.path, _is_read_by_cli(file), file.defaults is None)
+            reading = _Reading(whole, project, modules, versions, recorder, gathered)
+            gathered.monitors += (site for _, site in reading.record(True))
+    return gathered
+
+
+def _completed(
+    variants: Sequence[tuple[tuple[str, ...], MonitorSite]],
+) -> Iterator[MonitorSite]:
+    """The watchers of all compositions. What one leaves out and another one gives is not known:
+    the first is not meant to be run as it is."""
+    keyed = {path for path, site in variants if site.key != ABSENT}
+    directed = {(path, site.key) for path, site in variants if _gives(site, "mode")}
+    for path, site in variants:
+        if site.key == ABSENT and path in keyed:
+            site = replace(site, key=UNKNOWN)
+        if not _gives(site, "mode") and (path, site.key) in directed:
+            site = replace(site, mode=UNKNOWN)
+        yield site
+
+
+def _gives(site: MonitorSite, name: str) -> bool:
+    return name in dict(site.arguments)
+
+
+class _Reading:
+    """Reads one composed config."""
+
+    def __init__(
+        self,
+        whole: _Whole,
+        project: Project,
+        modules: Sequence[ClassInfo],
+        versions: Versions,
+        recorder: Recorder,
+        gathered: Gathered,
+    ) -> None:
+        self._whole = whole
+        self._project = project
+        self._modules = modules
+        self._versions = versions
+        self._recorder = recorder
+        self._gathered = gathered
+        self._values = Reader(whole.tree)
+        self._near = _standing_at(whole.path)
+        self._made = tuple(self._all_made())
+        says_what = any(one.info in modules for one in self._made)
+        self._complete = whole.complete or (whole.alone and says_what)
+
+    def record(self, chosen: bool) -> list[tuple[tuple[str, ...], MonitorSite]]:
+        """Note everything that the config builds; the watchers are returned with their places."""
+        linked = self._linked() if chosen else ()
+        found: list[tuple[tuple[str, ...], MonitorSite]] = []
+        complete = self._complete and chosen
+        for one in self._made:
+            self._call(one)
+            if one.canonical == lightning.TRAINER:
+                self._trainer(one.table, one.path, target_place(one.table))
+            watcher = self._watcher(one)
+            if watcher is not None:
+                site = self._monitor(one, watcher, linked, complete)
+                if self._is_asked_about(site):
+                    found.append((one.path, site))
+        for path, table in _command_lines(self._whole.tree):
+            found += self._command_line(path, table, linked)
+        return found
+
+    def _is_asked_about(self, site: MonitorSite) -> bool:
+        only = self._whole.only
+        return not only or only in {site.location.path, *(at.path for _, at in site.places)}
+
+    # --- what is built ----------------------------------------------------------------------------
+
+    def _all_made(self) -> Iterator[_Made]:
+        for path, table in walk(self._whole.tree):
+            if target_of(table) is None:
+                continue
+            name = self._values.target(table, path)
+            if name is not None:
+                name = _spelled_out(name, path)
+                found = self._located(name)
+                yield _Made(path, table, name, found)
+
+    def _located(self, name: str) -> ClassInfo | None:
+        """The class of the project that a dotted name means."""
+        found = self._project.locate(name, self._near)
+        if isinstance(found, ClassInfo):
+            return found
+        owner, _, last = name.rpartition(".")
+        folders = owner.split(".")
+        named = [
+            info
+            for info in self._modules
+            if info.name == last and _leads_through(info.module.parts, folders)
+        ]
+        return named[0] if len(named) == 1 and not lightning.canonical(name) else None
+
+    def _linked(self) -> tuple[str, ...]:
+        """The modules that this config trains; none where that is not known.
+
+        Where it names none they may be any of the project, unless something that it builds is not
+        known and may be the module, or a callback that logs.
+        """
+        named = {one.info.qualified for one in self._made if one.info in self._modules}
+        unknown = [one for one in self._made if one.info is None and not _of_library(one)]
+        hidden = any("callback" in word.lower() for one in unknown for word in one.path)
+        if hidden or (unknown and not named) or not self._complete:
+            return ()
+        if named:
+            return tuple(sorted(named))
+        home = self._versions.project_of(self._whole.path)
+        return tuple(
+            sorted(
+                info.qualified
+                for info in self._modules
+                if self._versions.project_of(info.module.path) == home
+            )
+        )
+
+    # --- sites ------------------------------------------------------------------------------------
+
+    def _call(self, one: _Made) -> None:
+        name = one.canonical or one.name
+        if name in self._recorder.watched.names:
+            pairs = self._values.pairs(one.table, one.path, hidden=True)
+            place = target_place(one.table)
+            self._recorder.add(CallSite(name, place, arguments=pairs))
+
+    def _trainer(
+        self, table: Table, path: tuple[str, ...], place: Location, more: Pairs = ()
+    ) -> None:
+        """A Trainer. Code and the command line may give it more, so it is never complete."""
+        pairs = dict(self._values.pairs(table, path, hidden=False))
+        pairs.update(more)
+        if "callbacks" not in pairs and (given := self._callbacks()) is not None:
+            pairs["callbacks"] = given
+        places = _places(table)
+        if not self._whole.only or self._whole.only in {place.path, *(p.path for _, p in places)}:
+            site = TrainerSite(tuple(pairs.items()), False, place, places)
+            self._recorder.add(site)
+
+    def _callbacks(self) -> Value | None:
+        """What Hydra's ``callbacks`` build, which code hands to the Trainer."""
+        given = self._whole.tree.table("callbacks")
+        if given is None:
+            return None
+        nodes = [(name, one) for name, one in given.entries.items() if isinstance(one, Table)]
+        made = [self._values.made(one, ("callbacks", name)) for name, one in nodes]
+        return Several(tuple(made))
+
+    def _watcher(self, one: _Made) -> str | None:
+        """Which of Lightning's callbacks that watch a key something is."""
+        if one.canonical in WATCHERS:
+            return one.canonical
+        if one.info is None or self._project.method(one.info, "format_checkpoint_name"):
+            return None
+        names = (base for base in self._project.ancestors(one.info) if isinstance(base, str))
+        known = (lightning.canonical(base) for base in names)
+        return next((name for name in known if name in WATCHERS), None)
+
+    def _monitor(
+        self, one: _Made, watcher: str, linked: tuple[str, ...], complete: bool
+    ) -> MonitorSite:
+        partial = one.table.get("_partial_") is not None
+        own_class = one.canonical not in WATCHERS
+        hidden = not complete or partial or own_class
+        pairs = self._values.pairs(one.table, one.path, hidden)
+        given = dict(pairs)
+        hidden = UNPACKED in given
+        fields = {
+            name: given.get(name, UNKNOWN if hidden else default)
+            for name, default in defaults_of_watcher(watcher).items()
+        }
+        key = fields.pop("monitor")
+        if not complete and key == ABSENT:  # null, to be set by whoever chooses this
+            key = UNKNOWN
+        place = target_place(one.table)
+        return MonitorSite(
+            watcher=watcher.rpartition(".")[2],
+            key=key,
+            location=place,
+            modules=linked,
+            lightning=self._versions.newest(place.path),
+            arguments=pairs,
+            places=_places(one.table),
+            **fields,
+        )
+
+    # --- LightningCLI -----------------------------------------------------------------------------
+
+    def _command_line(
+        self, path: tuple[str, ...], table: Table, linked: tuple[str, ...]
+    ) -> Iterator[tuple[tuple[str, ...], MonitorSite]]:
+        """The settings of LightningCLI: a Trainer without a class, a seed, a scheduler."""
+        trainer = table.table("trainer")
+        if trainer is not None and target_of(trainer) is None:
+            place = table.keys.get("trainer", trainer.place)
+            self._trainer(trainer, (*path, "trainer"), place)
+        seed = table.get("seed_everything")
+        if isinstance(seed, Leaf) and seed.value not in (None, False):
+            self._recorder.add(SeedSite(YES, seed.place))
+        scheduler = table.table("lr_scheduler")
+        name = target_of(scheduler) if scheduler is not None else None
+        if scheduler is not None and name in PLATEAUS:
+            yield from self._plateau((*path, "lr_scheduler"), scheduler, linked)
+
+    def _plateau(
+        self, path: tuple[str, ...], table: Table, linked: tuple[str, ...]
+    ) -> Iterator[tuple[tuple[str, ...], MonitorSite]]:
+        place = target_place(table)
+        pairs = self._values.pairs(table, path, hidden=False)
+        given = dict(pairs)
+        key = given.get("monitor", ABSENT)
+        site = SchedulerSite(PLATEAU, pairs, ABSENT, "dict", False, place, monitor=key)
+        for name in linked:
+            self._gathered.schedulers.setdefault(name, []).append(site)
+        if key != ABSENT:
+            yield (
+                path,
+                MonitorSite(
+                    "lr_scheduler",
+                    key,
+                    place,
+                    mode=given.get("mode", Known("min")),
+                    modules=linked,
+                    lightning=self._versions.newest(place.path),
+                    arguments=pairs,
+                    places=_places(table),
+                ),
+            )
+
+
+# --- small questions ------------------------------------------------------------------------------
+
+
+def _standing_at(path: str) -> Module:
+    """A file without any code at the place of a config: names are looked up from there."""
+    return index_module(SourceFile(path, "", ast.parse(""), Suppressions("")))
+
+
+def _leads_through(parts: Sequence[str], folders: Sequence[str]) -> bool:
+    """Whether a module lies in a package, or is it, wherever the path to it begins."""
+    size = len(folders)
+    return any(list(parts[i : i + size]) == list(folders) for i in range(len(parts)))
+
+
+def _of_library(one: _Made) -> bool:
+    return one.canonical is not None or one.name.startswith(LIBRARIES)
+
+
+def _spelled_out(name: str, path: tuple[str, ...]) -> str:
+    """LightningCLI knows Lightning's callbacks by their bare names."""
+    bare = "." not in name and "callbacks" in path
+    return f"{CALLBACKS}{name}" if bare and lightning.canonical(f"{CALLBACKS}{name}") else name
+
+
+def _places(table: Table) -> tuple[tuple[str, Location], ...]:
+    """Where the arguments of an object stand."""
+    return tuple((name, _line_of(node)) for _, name, node in arguments(table))
+
+
+def _line_of(node: Node) -> Location:
+    """Where a value begins: a table or a list may go on for pages."""
+    at = node.place
+    if isinstance(node, Leaf):
+        return at
+    return replace(at, end_line=at.line, end_column=at.column + 1)
+
+
+def _command_lines(tree: Table) -> Iterator[tuple[tuple[str, ...], Table]]:
+    """The tables in a file that LightningCLI reads: all of it, or one for each subcommand."""
+    candidates: Iterable[tuple[tuple[str, ...], Table | None]] = (
+        ((), tree),
+        *(((name,), tree.table(name)) for name in SUBCOMMANDS),
+    )
+    for path, table in candidates:
+        if table is not None and _is_command_line(table):
+            yield path, table
+
+
+def _is_read_by_cli(file: ConfigFile) -> bool:
+    return next(_command_lines(file.tree), None) is not None
+
+
+def _is_command_line(table: Table) -> bool:
+    """Whether settings are written for LightningCLI: classes by ``class_path`` or its seed, and a
+    trainer whose keys are mostly those of Lightning's."""
+    trainer = table.table("trainer")
+    if trainer is None or not trainer.entries:
+        return False
+    by_path = any(one.get("class_path") is not None for _, one in walk(table))
+    if not by_path and table.get("seed_everything") is None:
+        return False
+    known = {
+        name
+        for version in lightning.versions()
+        for name in lightning.argument_names(lightning.TRAINER, version)
+    }
+    return 2 * sum(name in known for name in trainer.entries) > len(trainer.entries)

@@ -1,0 +1,148 @@
+"""What reading can know of a setting: constants, references within the same config, or nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pl_lint.facts import lightning
+from pl_lint.facts.origins import UNPACKED, Pairs
+from pl_lint.facts.values import UNKNOWN, Known, Made, Pattern, Several, Value
+from pl_lint.facts.values import Table as KnownTable
+from pl_lint.places import Location
+from pl_lint.static.configs.hydra import MISSING
+from pl_lint.static.configs.tree import OPAQUE, Leaf, Listing, Node, Table
+
+REFERENCE = re.compile(r"\$\{\s*(\.*)([\w-]+(?:[.][\w-]+|\[\d+\])*)\s*\}")
+"""``${model.lr}``; what a resolver gives (``${now:%H}``) only a run can know."""
+HOPS = 8
+"""References to references; also ends circles."""
+META = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_", "class_path", "init_args")
+META += ("dict_kwargs",)
+CALLBACKS = "lightning.pytorch.callbacks."
+
+
+class Reader:
+    """Values within one config; ``root`` is what references are looked up in."""
+
+    def __init__(self, root: Table) -> None:
+        self._root = root
+
+    def value(self, node: Node, within: tuple[str, ...] = (), hops: int = HOPS) -> Value:
+        """What a node is when everything is composed. ``within``: the keys that lead to it."""
+        match node:
+            case Leaf(value):
+                return self._scalar(value, within, hops)
+            case Listing(items):
+                values = [self.value(one, (*within, str(i)), hops) for i, one in enumerate(items)]
+                if all(isinstance(one, Known) for one in values):
+                    return Known(tuple(one.value for one in values if isinstance(one, Known)))
+                return Several(tuple(values))
+        if target_of(node) is not None:
+            return self.made(node, within, hops)
+        if node.open:
+            return UNKNOWN
+        return KnownTable(
+            tuple(
+                (Known(name), self.value(one, (*within, name), hops))
+                for name, one in node.entries.items()
+            )
+        )
+
+    def made(self, node: Table, within: tuple[str, ...] = (), hops: int = HOPS) -> Value:
+        """The object that a table with ``_target_`` or ``class_path`` builds."""
+        target = self.target(node, within)
+        if target is None:
+            return UNKNOWN
+        return Made(lightning.canonical(target) or target, self.pairs(node, within, False, hops))
+
+    def target(self, node: Table, within: tuple[str, ...] = ()) -> str | None:
+        """The class that a table names; None where a reference hides it."""
+        given = target_of(node)
+        found = self._scalar(given, within, HOPS) if given is not None else UNKNOWN
+        return found.value if isinstance(found, Known) and isinstance(found.value, str) else None
+
+    def pairs(self, node: Table, within: tuple[str, ...], hidden: bool, hops: int = HOPS) -> Pairs:
+        """The arguments that a table gives; ``hidden``: there may be more."""
+        named = tuple(
+            (name, self.value(one, (*within, *above, name), hops))
+            for above, name, one in arguments(node)
+        )
+        first = node.get("_args_")
+        positional = first.items if isinstance(first, Listing) else ()
+        placed = tuple(
+            (str(index), self.value(one, within, hops)) for index, one in enumerate(positional)
+        )
+        more = hidden or node.open or (first is not None and not isinstance(first, Listing))
+        return (*placed, *named, *(((UNPACKED, UNKNOWN),) if more else ()))
+
+    def _scalar(self, value: object, within: tuple[str, ...], hops: int) -> Value:
+        if value is OPAQUE or value == MISSING:
+            return UNKNOWN
+        if not isinstance(value, str) or "${" not in value:
+            return Known(value)
+        whole = REFERENCE.fullmatch(value)
+        if whole is not None:
+            return self._referred(whole, within, hops)
+        return _text([self._piece(piece, within, hops) for piece in _pieces(value)])
+
+    def _piece(self, piece: str, within: tuple[str, ...], hops: int) -> str | None:
+        """A part of a text; None where it is not known."""
+        found = REFERENCE.fullmatch(piece)
+        if found is None:
+            return None if piece.startswith("${") else piece
+        value = self._referred(found, within, hops)
+        plain = isinstance(value, Known) and isinstance(value.value, (str, int))
+        return str(value.value) if plain else None  # type: ignore[union-attr]
+
+    def _referred(self, match: re.Match[str], within: tuple[str, ...], hops: int) -> Value:
+        dots, path = match.groups()
+        keys = tuple(re.findall(r"[\w-]+", path))
+        base = within[: max(len(within) - len(dots), 0)] if dots else ()
+        node: Node | None = self._root
+        for key in (*base, *keys):
+            if isinstance(node, Listing) and key.isdigit() and int(key) < len(node.items):
+                node = node.items[int(key)]
+            else:
+                node = node.get(key) if isinstance(node, Table) else None
+        if node is None or hops == 0:
+            return UNKNOWN
+        return self.value(node, (*base, *keys), hops - 1)
+
+
+def target_of(node: Node) -> str | None:
+    """What a table builds, as it is written; None where it is a plain table."""
+    if not isinstance(node, Table):
+        return None
+    return node.text("_target_") or node.text("class_path")
+
+
+def target_place(node: Table) -> Location:
+    """Where a table says what it builds."""
+    given = node.get("_target_") or node.get("class_path")
+    return given.place if given is not None else node.place
+
+
+def arguments(node: Table) -> Iterator[tuple[tuple[str, ...], str, Node]]:
+    """The named arguments of an object, with the keys between it and them."""
+    if node.get("_target_") is not None or node.get("class_path") is None:
+        for name, one in node.entries.items():
+            if name not in META:
+                yield (), name, one
+        return
+    for group in ("init_args", "dict_kwargs"):
+        given = node.table(group)
+        for name, one in given.entries.items() if given is not None else ():
+            yield (group,), name, one
+
+
+def _pieces(text: str) -> list[str]:
+    """A text cut at its references; braces may be nested."""
+    return [piece for piece in re.split(r"(\$\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\})", text) if piece]
+
+
+def _text(pieces: list[str | None]) -> Value:
+    """A text of known and unknown parts."""
+    if all(piece is not None for piece in pieces):
+        return Known("".join(filter(None, pieces)))
+    return Pattern(tuple(pieces))

@@ -1,0 +1,220 @@
+"""Notebooks: the code of their cells as one program, each place told by cell and line.
+
+Commands of IPython are taken out, so that what is left is Python with as many lines as before.
+Cells are counted as editors show them: all of them, from 1.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pl_lint.places import Location
+from pl_lint.static.complaints import explain
+from pl_lint.static.sources import TOO_DEEP, SourceFile, Unreadable, shown, tree_of
+from pl_lint.static.suppressions import Directive, Suppressions
+
+PYTHON_CELLS = frozenset(
+    ["time", "timeit", "capture", "prun", "memit", "mprun", "lprun", "python", "python3", "px"]
+)
+"""Commands for a whole cell (``%%time``) whose cell is Python of this program."""
+WRAPPED = re.compile(r"^(\s*)%(?:time|timeit|prun|memit|lprun|mprun)\b((?:\s+-\w+(?:\s+\d+)?)*)")
+"""``%time x = f()``: the statement behind is run as it is."""
+COMMAND = re.compile(
+    r"^(\s*)(?:[%!?].*|[\w.]+\?{1,2}\s*;?\s*|"
+    r"(?:pip|pip3|conda|mamba|apt|git|ls|cd|pwd|cat|mkdir|rm|mv|cp|wget|unzip)(?:\s+[-\w./~].*)?)$"
+)
+"""Also what IPython runs without ``%`` or ``!``: ``pip install lightning``."""
+RESULT = re.compile(r"^(\s*[\w., \[\]\"']+=)\s*[%!]\S.*$")
+"""``files = !ls``"""
+CANDIDATE = re.compile(
+    r"^\s*[%!?]|\?\s*;?\s*$|=\s*[%!]|"
+    r"^\s*(?:pip3?|conda|mamba|apt|git|ls|cd|pwd|cat|mkdir|rm|mv|cp|wget|unzip)\b",
+    re.MULTILINE,
+)
+NO_CELLS = "this JSON is no notebook, it has no list of cells; exclude the file"
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Where in the program each cell of code begins."""
+
+    numbers: tuple[int, ...] = ()
+    starts: tuple[int, ...] = ()
+
+    def placed(self, place: Location) -> Location:
+        """A place of the program as one in its cell."""
+        index = bisect_right(self.starts, place.line) - 1
+        if index < 0:
+            return place
+        before = self.starts[index] - 1
+        end = place.end_line - before if place.end_line else 0
+        return replace(place, line=place.line - before, end_line=end, cell=self.numbers[index])
+
+
+@dataclass(frozen=True)
+class Notebook(SourceFile):
+    """A notebook as a program."""
+
+    cells: Cells = field(default_factory=Cells)
+
+    def location(self, node: ast.expr | ast.stmt) -> Location:
+        return self.cells.placed(super().location(node))
+
+
+@dataclass(frozen=True)
+class NotebookSuppressions(Suppressions):
+    """The suppressions of a notebook: those of a line stand in its cell."""
+
+    cells: Cells = field(default_factory=Cells)
+
+    def _placed(self, directive: Directive) -> Directive:
+        where = self.cells.placed(directive.location)
+        named = self.cells.placed(directive.named)
+        line = where.line if directive.line else 0
+        return replace(directive, location=where, named=named, line=line)
+
+
+def parse_notebook(path: Path, text: str) -> SourceFile | Unreadable:
+    """The program in the JSON of a notebook."""
+    document = _document(path, text)
+    if isinstance(document, Unreadable):
+        return document
+    sources = dict(_code_cells(document))
+    pieces = [python_of(source).split("\n") for source in sources.values()]
+    starts: list[int] = []
+    lines: list[str] = []
+    for piece in pieces:
+        starts.append(len(lines) + 1)
+        lines += piece
+    cells = Cells(tuple(sources), tuple(starts))
+    program = "\n".join(lines)
+    try:
+        tree = tree_of(program)
+    except SyntaxError as error:
+        where = Location(shown(path), max(error.lineno or 1, 1), max(error.offset or 1, 1))
+        return Unreadable(cells.placed(where), explain(error, program))
+    except (RecursionError, MemoryError):
+        return Unreadable(Location(shown(path), 1), TOO_DEEP)
+    except (ValueError, OverflowError) as error:
+        message = f"cannot be parsed: {error}; exclude the file"
+        return Unreadable(Location(shown(path), 1), message)
+    suppressions = NotebookSuppressions(program, shown(path), cells)
+    return Notebook(shown(path), program, tree, suppressions, cells)
+
+
+def cell_lines(text: str, number: int) -> tuple[str, ...]:
+    """The lines of a cell as people see them."""
+    document = _document(Path(), text)
+    cells = {} if isinstance(document, Unreadable) else dict(_code_cells(document))
+    return tuple(cells.get(number, "").split("\n"))
+
+
+# --- the file -------------------------------------------------------------------------------------
+
+
+def _document(path: Path, text: str) -> dict[str, Any] | Unreadable:
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        message = f"broken JSON: {error.msg}; save the notebook again or exclude it"
+        return Unreadable(Location(shown(path), error.lineno, error.colno), message)
+    except RecursionError:
+        return Unreadable(Location(shown(path), 1), TOO_DEEP)
+    except ValueError as error:
+        return Unreadable(Location(shown(path), 1), f"broken JSON: {error}; exclude the file")
+    known = isinstance(document, dict) and isinstance(_cells(document), list)
+    return document if known else Unreadable(Location(shown(path), 1), NO_CELLS)
+
+
+def _cells(document: dict[str, Any]) -> Any:
+    """All cells; before format 4 they stood in worksheets."""
+    sheets = document.get("worksheets")
+    if "cells" not in document and isinstance(sheets, list):
+        known = (sheet for sheet in sheets if isinstance(sheet, dict))
+        return [cell for sheet in known for cell in sheet.get("cells") or ()]
+    return document.get("cells")
+
+
+def _code_cells(document: dict[str, Any]) -> Iterator[tuple[int, str]]:
+    """The number and the text of each cell of Python."""
+    if not _is_python(document.get("metadata")):
+        return
+    for number, cell in enumerate(_cells(document), 1):
+        if not isinstance(cell, dict) or cell.get("cell_type") != "code":
+            continue
+        source = cell.get("source", cell.get("input", ""))
+        parts = source if isinstance(source, list) else [source]
+        text = "".join(part for part in parts if isinstance(part, str))
+        yield number, text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _is_python(metadata: Any) -> bool:
+    """Whether the kernel runs Python; most notebooks say so, none of ours needs to."""
+    known = metadata if isinstance(metadata, dict) else {}
+    for key, name in (("kernelspec", "language"), ("language_info", "name")):
+        section = known.get(key)
+        language = section.get(name) if isinstance(section, dict) else None
+        if isinstance(language, str) and language:
+            return "python" in language.lower()
+    return True
+
+
+# --- commands -------------------------------------------------------------------------------------
+
+
+def python_of(source: str) -> str:
+    """A cell without IPython's commands, with as many lines."""
+    if not CANDIDATE.search(source):
+        return source
+    lines = source.split("\n")
+    first = next((index for index, line in enumerate(lines) if line.strip()), 0)
+    if lines[first].lstrip().startswith("%%"):
+        name = re.match(r"\s*%%(\w*)", lines[first])
+        if name is None or name[1] not in PYTHON_CELLS:
+            return "\n" * (len(lines) - 1)
+        lines[first] = ""
+    for attempt in (lines, _translated(lines, everywhere=True), _translated(lines, False)):
+        text = "\n".join(attempt)
+        if _is_valid(text):
+            return text
+    return "\n".join(_translated(lines, everywhere=True))
+
+
+def _translated(lines: list[str], everywhere: bool) -> list[str]:
+    """The lines with commands as Python that says nothing.
+
+    Not ``everywhere``: an indented ``%`` may go on with an expression.
+    """
+    done: list[str] = []
+    going_on = False
+    for line in lines:
+        changed = "" if going_on else _line(line) if everywhere or line[:1].strip() else line
+        going_on = line.rstrip().endswith("\\") and changed.strip() in ("", "pass")
+        done.append(changed)
+    return done
+
+
+def _line(line: str) -> str:
+    wrapped = WRAPPED.match(line)
+    if wrapped:
+        return f"{wrapped[1]}{line[wrapped.end() :].lstrip()}" or "pass"
+    command = COMMAND.match(line)
+    if command:
+        return f"{command[1]}pass"
+    result = RESULT.match(line)
+    return f"{result[1]} get_ipython()" if result else line
+
+
+def _is_valid(text: str) -> bool:
+    try:
+        tree_of(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
