@@ -8,7 +8,7 @@ from pl_lint.facts.behaviour import ReadSite, ReturnSite
 from pl_lint.facts.sites import ClassFacts, ListSite, ProjectFacts
 from pl_lint.facts.values import Known, Several, Table, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import defines, is_whole
+from pl_lint.rules.judging import defines, is_whole, target_version
 from pl_lint.rules.registry import Rule, rule
 
 QUEUE = "collections.deque"
@@ -51,6 +51,8 @@ def loss_cannot_train(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         if owner.optimization != "automatic" or not is_whole(owner) or not _configures(owner):
             continue
+        if target_version(owner) < (2, 0) and defines(facts, owner, "training_step_end"):
+            continue  # it makes the loss
         for site in owner.returns:
             wrong = _cannot_train(site) if site.hook == "training_step" else None
             if wrong is not None:
