@@ -12,8 +12,52 @@ from enum import Enum
 
 from pl_lint.places import Location
 
-Written = str | tuple["str | Location", ...]
-"""Source to be written: text, with places whose own text is quoted."""
+
+@dataclass(frozen=True)
+class Argument:
+    """What a call is given for a parameter; ``position`` as in ``SetArgument``. With ``entry`` the
+    value under this key, of a dict that is written out there."""
+
+    call: Location
+    name: str
+    position: int = -1
+    entry: str | None = None
+
+
+@dataclass(frozen=True)
+class Callee:
+    """What is called: ``self.net`` of ``self.net(x)``."""
+
+    call: Location
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """What the statement that holds a place assigns to its one target."""
+
+    place: Location
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The innermost statement that holds a place."""
+
+    place: Location
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The number of samples in a batch, as the function around a place can count them: ``len(y)``
+    where it says ``x, y = batch``. Something to be written, not a place."""
+
+    place: Location
+    batch: str
+
+
+Spot = Location | Argument | Callee | Assigned | Statement
+"""A place, or how to get there from one that the facts know."""
+Written = str | tuple["str | Spot | Samples", ...]
+"""Source to be written: text, with spots whose own text is quoted."""
 
 
 class Applicability(str, Enum):
@@ -27,10 +71,31 @@ class Applicability(str, Enum):
 
 @dataclass(frozen=True)
 class Replace:
-    """Another text for an expression."""
+    """Another text for what stands there."""
 
-    place: Location
+    place: Spot
     text: Written
+
+
+@dataclass(frozen=True)
+class Reword:
+    """Another text for a string, where it is written out and not a name or a computation."""
+
+    place: Spot
+    text: str
+
+
+@dataclass(frozen=True)
+class PutObject:
+    """``target`` itself in the place of what calling it gave, or calling its ``method``.
+
+    The expression there is such a call, or a local name that stands for nothing else. What the
+    call does to the object is kept, as a statement of its own, unless it is a method's.
+    """
+
+    place: Spot
+    target: str
+    method: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +117,15 @@ class DropArgument:
 
     call: Location
     name: str
+
+
+@dataclass(frozen=True)
+class RenameArgument:
+    """A keyword argument of a call gets another name."""
+
+    call: Location
+    name: str
+    new: str
 
 
 @dataclass(frozen=True)
@@ -91,7 +165,18 @@ class Import:
     statement: str
 
 
-Change = Replace | SetArgument | DropArgument | Rename | Insert | Delete | Import
+Change = (
+    Replace
+    | Reword
+    | PutObject
+    | SetArgument
+    | DropArgument
+    | RenameArgument
+    | Rename
+    | Insert
+    | Delete
+    | Import
+)
 
 
 @dataclass(frozen=True, order=True)

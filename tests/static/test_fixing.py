@@ -7,15 +7,23 @@ import ast
 import pytest
 
 from pl_lint.fixes import (
+    Argument,
+    Assigned,
+    Callee,
     Change,
     Delete,
     DropArgument,
     Fix,
     Import,
     Insert,
+    PutObject,
     Rename,
+    RenameArgument,
     Replace,
+    Reword,
+    Samples,
     SetArgument,
+    Statement,
 )
 from pl_lint.places import Location
 from pl_lint.static.fixing.changes import Mender
@@ -55,7 +63,9 @@ def with_argument(text: str, call: str, position: int = -1) -> str | None:
         ("f(a)", "f(a, sync_dist=True)"),
         ("f(a, )", "f(a, sync_dist=True, )"),
         ("f(a, sync_dist=False)", "f(a, sync_dist=True)"),
-        ("f(\n    a,\n    b=1,  # why\n)", "f(\n    a,\n    b=1,\n    sync_dist=True,  # why\n)"),
+        ("f(\n    a,\n    b=1,  # why\n)", "f(\n    a,\n    b=1,  # why\n    sync_dist=True,\n)"),
+        ("f(\n    a,\n    b=1  # why\n)", "f(\n    a,\n    b=1,  # why\n    sync_dist=True\n)"),
+        ("f(\n    b=1\n)", "f(\n    b=1,\n    sync_dist=True\n)"),
         ("f(a,\n  b)", "f(a,\n  b,\n  sync_dist=True)"),
         ("f(x for x in y)", None),
         ("f(a, **more)", None),
@@ -85,6 +95,104 @@ def test_a_positional_argument_is_changed_where_it_stands():
 )
 def test_an_argument_goes_with_its_comma(before: str, after: str | None):
     assert mended(before, DropArgument(place(source_of(before), before), "flag")) == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("f(a, old=1)", "f(a, new=1)"),
+        ("f(old = 1, b=2)", "f(new = 1, b=2)"),
+        ("f(old=1, new=2)", None),
+        ("f(1)", None),
+    ],
+)
+def test_an_argument_gets_another_name(before: str, after: str | None):
+    assert mended(before, RenameArgument(place(source_of(before), before), "old", "new")) == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("f('16')", "f('16-mixed')"),
+        ('f(precision="16")', 'f(precision="16-mixed")'),
+        ("f(given)", None),
+        ("f(r'16')", None),
+        ("f(16)", None),
+        ("f()", None),
+    ],
+)
+def test_a_string_is_reworded_where_it_is_written_out(before: str, after: str | None):
+    call = place(source_of(before), before)
+    assert mended(before, Reword(Argument(call, "precision", 0), "16-mixed")) == after
+
+
+def logged(value: str, *lines: str) -> str:
+    body = [*lines, f"self.log('f1', {value})"]
+    return "def step(self, p, y):\n" + "".join(f"    {line}\n" for line in body)
+
+
+@pytest.mark.parametrize(
+    ("before", "method", "after"),
+    [
+        (logged("self.f1(p, y)"), "", logged("self.f1", "self.f1(p, y)")),
+        (logged("self.f1.compute()"), "compute", logged("self.f1")),
+        (logged("v", "v = self.f1(p, y)"), "", logged("self.f1", "v = self.f1(p, y)")),
+        (logged("v", "v = self.f1(p, y)", "v = v * 2"), "", None),
+        (logged("p", "p = self.f1(p, y)"), "", None),
+        (logged("self.f1(p, y).item()"), "", None),
+        (logged("self.other(p, y)"), "", None),
+        (logged("self.f1.compute()"), "", None),
+        ("def step(self):\n    return self.log('f1', self.f1(p, y))\n", "", None),
+        ("def step(self):\n    if x: self.log('f1', self.f1(p, y))\n", "", None),
+    ],
+)
+def test_an_object_takes_the_place_of_what_it_returned(before: str, method: str, after: str | None):
+    start = before.index("self.log")
+    line, column = before.count("\n", 0, start) + 1, start - before.rfind("\n", 0, start)
+    call = Location("file.py", line, column, line, column + len(before[start:].rstrip()))
+    assert mended(before, PutObject(Argument(call, "value", 1), "self.f1", method)) == after
+
+
+def test_an_object_takes_the_place_of_one_value_of_a_dict():
+    text = "def step(self):\n    self.log_dict({'a': self.a(x), 'b': self.b(x)})\n"
+    call = place(source_of(text), "self.log_dict({'a': self.a(x), 'b': self.b(x)})")
+    change = PutObject(Argument(call, "dictionary", 0, "b"), "self.b")
+    assert mended(text, change) == (
+        "def step(self):\n    self.b(x)\n    self.log_dict({'a': self.a(x), 'b': self.b})\n"
+    )
+
+
+def test_a_statement_is_rewritten_around_what_it_assigns():
+    text = "def f(self):\n    self.w = torch.ones(\n        3,  # classes\n    )\n"
+    value = place(source_of(text), "torch.ones(\n        3,  # classes\n    )")
+    written = ('self.register_buffer("w", ', Assigned(value), ")")
+    assert mended(text, Replace(Statement(value), written)) == (
+        'def f(self):\n    self.register_buffer("w", torch.ones(\n        3,  # classes\n    ))\n'
+    )
+
+
+def test_a_comment_inside_is_not_lost():
+    text = "self.log(x, self.f1.compute(  # so far\n))"
+    call = place(source_of(text), text)
+    assert mended(text, PutObject(Argument(call, "value", 1), "self.f1", "compute")) is None
+
+
+def test_what_is_called_may_be_replaced():
+    text = "self.auroc(p, y)"
+    call = Callee(place(source_of(text), text))
+    assert mended(text, Replace(call, (call, ".update"))) == "self.auroc.update(p, y)"
+
+
+@pytest.mark.parametrize(
+    ("unpacked", "weight"),
+    [("x, y = batch", "len(y)"), ("x, _ = batch", None), ("x = batch[0]", None)],
+)
+def test_the_samples_of_a_batch_are_counted_by_its_targets(unpacked: str, weight: str | None):
+    text = f"def step(self, batch, i):\n    {unpacked}\n    self.mean(loss)\n"
+    call = place(source_of(text), "self.mean(loss)")
+    change = SetArgument(call, "weight", (Samples(call, "batch"),), 1)
+    after = text.replace("(loss)", f"(loss, weight={weight})") if weight else None
+    assert mended(text, change) == after
 
 
 def test_a_statement_is_put_before_another_and_may_quote_it():

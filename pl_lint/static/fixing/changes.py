@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,19 +17,25 @@ from pl_lint.fixes import (
     Fix,
     Import,
     Insert,
+    PutObject,
     Rename,
+    RenameArgument,
     Replace,
+    Reword,
+    Samples,
     SetArgument,
+    Spot,
     Written,
 )
 from pl_lint.places import Location
+from pl_lint.static.fixing import spots
 from pl_lint.static.fixing.nodes import Position, Syntax
+from pl_lint.static.fixing.spots import CannotFix
 from pl_lint.static.fixing.text import Document
 from pl_lint.static.sources import SourceFile
 
-
-class CannotFix(Exception):
-    """A change that this text has no safe place for; the finding stands without a fix."""
+REST_OF_LINE = re.compile(r"(?P<comma>[ \t]*,)?[ \t]*(#.*)?")
+"""What may follow the last argument in its line where each has a line of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +58,7 @@ class Mender:
             return None
         try:
             edits = [edit for change in fix.changes for edit in self._edits(change)]
+            self._keep_comments(edits)
             text = self.document.edited(edits).text
             ast.parse(text)
         except (CannotFix, SyntaxError, ValueError):
@@ -60,6 +68,13 @@ class Mender:
     def _edits(self, change: Change) -> list[Edit]:
         return EDITS[type(change)](self, change)
 
+    def _keep_comments(self, edits: list[Edit]) -> None:
+        """What spans lines may hold comments; those are not ours to take."""
+        for edit in edits:
+            old = self.document.between(edit.start, edit.end)
+            if "#" in old and "\n" in old and any(c not in edit.text for c in _comments(old)):
+                raise CannotFix
+
     # --- texts ------------------------------------------------------------------------------------
 
     def written(self, text: Written) -> str:
@@ -67,13 +82,40 @@ class Mender:
         pieces = (text,) if isinstance(text, str) else text
         return "".join(one if isinstance(one, str) else self.quoted(one) for one in pieces)
 
-    def quoted(self, place: Location) -> str:
-        return self.document.between(*_span(place))
+    def quoted(self, spot: Spot | Samples) -> str:
+        if isinstance(spot, Samples):
+            return spots.samples(self.syntax, spot)
+        return self.document.between(*_span(spots.place_of(self.syntax, spot)))
 
     # --- expressions and names --------------------------------------------------------------------
 
     def replace(self, change: Replace) -> list[Edit]:
-        return [Edit(*_span(change.place), self.written(change.text))]
+        place = spots.place_of(self.syntax, change.place)
+        return [Edit(*_span(place), self.written(change.text))]
+
+    def reword(self, change: Reword) -> list[Edit]:
+        node = spots.node_at(self.syntax, change.place)
+        old = self.quoted(self.source.location(node))
+        quote = old[-1:]
+        plain = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if not plain or old != f"{quote}{node.value}{quote}":  # type: ignore[attr-defined]
+            raise CannotFix
+        return [Edit(*_span(self.source.location(node)), f"{quote}{change.text}{quote}")]
+
+    def put_object(self, change: PutObject) -> list[Edit]:
+        node = spots.node_at(self.syntax, change.place)
+        assert isinstance(node, ast.expr)
+        place = self.source.location(node)
+        edit = Edit(*_span(place), change.target)
+        if spots.stands_for_call(self.syntax, node, change.target, change.method):
+            return [edit]
+        if not spots.is_call_of(node, change.target, change.method):
+            raise CannotFix
+        if change.method:
+            return [edit]
+        if not isinstance(self._statement(place)[0], ast.Expr):
+            raise CannotFix
+        return [*self.insert(Insert(place, (place,))), edit]
 
     def rename(self, change: Rename) -> list[Edit]:
         definition = self.quoted(change.definition)
@@ -88,25 +130,18 @@ class Mender:
 
     def set_argument(self, change: SetArgument) -> list[Edit]:
         call, text = self._call(change.call), self.written(change.text)
-        for keyword in call.keywords:
-            if keyword.arg == change.name:
-                return [Edit(*self._span(keyword.value), text)]
-        if 0 <= change.position < len(call.args):
-            before = call.args[: change.position + 1]
-            if any(isinstance(one, ast.Starred) for one in before):
-                raise CannotFix
-            return [Edit(*self._span(call.args[change.position]), text)]
-        if any(keyword.arg is None for keyword in call.keywords):  # ** may hold it already
-            raise CannotFix
-        return [self._added(call, f"{change.name}={text}")]
+        value = spots.given(call, change.name, change.position)
+        if value is not None:
+            return [Edit(*self._span(value), text)]
+        return self._added(call, f"{change.name}={text}")
 
-    def _added(self, call: ast.Call, text: str) -> Edit:
+    def _added(self, call: ast.Call, text: str) -> list[Edit]:
         """A new last argument, in the way that the others stand."""
         given = [*call.args, *call.keywords]
         if not given:
             end = self.syntax.end(call)
             at = end[0], end[1] - 1
-            return Edit(at, at, text)
+            return [Edit(at, at, text)]
         last = max(given, key=self.syntax.end)
         at = self.syntax.end(last)
         if isinstance(last, ast.GeneratorExp) and len(given) == 1:
@@ -114,8 +149,30 @@ class Mender:
         own_line = self.document.lines[self.syntax.start(last)[0] - 1]
         indent = own_line[: len(own_line) - len(own_line.lstrip())]
         alone = len(indent) == self.syntax.start(last)[1] - 1
-        stacked = alone and self.syntax.start(last)[0] > self.syntax.start(call)[0]
-        return Edit(at, at, f",\n{indent}{text}" if stacked else f", {text}")
+        if not alone or self.syntax.start(last)[0] == self.syntax.start(call)[0]:
+            return [Edit(at, at, f", {text}")]
+        return self._on_a_line(at, f"\n{indent}{text}")
+
+    def _on_a_line(self, at: Position, text: str) -> list[Edit]:
+        """After the line of the last argument, whose comma and comment stay with it."""
+        line = self.document.lines[at[0] - 1].rstrip("\r\n")
+        rest = REST_OF_LINE.fullmatch(line, at[1] - 1)
+        if rest is None:
+            return [Edit(at, at, f",{text}")]
+        end = at[0], len(line) + 1
+        if rest["comma"]:
+            return [Edit(end, end, f"{text},")]
+        return (
+            [Edit(at, at, f",{text}")] if end == at else [Edit(at, at, ","), Edit(end, end, text)]
+        )
+
+    def rename_argument(self, change: RenameArgument) -> list[Edit]:
+        call = self._call(change.call)
+        names = {keyword.arg: keyword for keyword in call.keywords}
+        if change.name not in names or change.new in names:
+            raise CannotFix
+        start = self.syntax.start(names[change.name])
+        return [Edit(start, (start[0], start[1] + len(change.name)), change.new)]
 
     def drop_argument(self, change: DropArgument) -> list[Edit]:
         call = self._call(change.call)
@@ -145,7 +202,8 @@ class Mender:
         start, end = self._whole_lines(change.place)
         line = self.document.lines[start - 1]
         indent = line[: len(line) - len(line.lstrip())]
-        text = "\n".join(indent + one for one in self.written(change.text).split("\n")) + "\n"
+        pieces = (change.text,) if isinstance(change.text, str) else change.text
+        text = indent + "".join(self._indented(one, indent) for one in pieces) + "\n"
         at = (end + 1, 1) if change.after else (start, 1)
         if at[0] > len(self.document.lines):  # after the last line, which may have no end
             last = self.document.lines[-1]
@@ -153,6 +211,10 @@ class Mender:
             at = (at[0] - 1, len(last) + 1)
             text = text if ended else "\n" + text[:-1]
         return [Edit(at, at, text)]
+
+    def _indented(self, piece: str | Spot | Samples, indent: str) -> str:
+        """What is quoted keeps the lines that it has: they may be those of a string."""
+        return piece.replace("\n", f"\n{indent}") if isinstance(piece, str) else self.quoted(piece)
 
     def delete(self, change: Delete) -> list[Edit]:
         start, end = self._whole_lines(change.place)
@@ -177,10 +239,7 @@ class Mender:
         return first[0], last[0]
 
     def _statement(self, place: Location) -> tuple[ast.stmt, list[ast.stmt]]:
-        found = self.syntax.statement(place)
-        if found is None:
-            raise CannotFix
-        return found
+        return spots.statement_at(self.syntax, place)
 
     # --- imports ----------------------------------------------------------------------------------
 
@@ -203,10 +262,7 @@ class Mender:
     # --- nodes ------------------------------------------------------------------------------------
 
     def _call(self, place: Location) -> ast.Call:
-        call = self.syntax.call(place)
-        if call is None:
-            raise CannotFix
-        return call
+        return spots.call_at(self.syntax, place)
 
     def _span(self, node: ast.expr | ast.keyword) -> tuple[Position, Position]:
         return self.syntax.start(node), self.syntax.end(node)
@@ -216,14 +272,22 @@ def _span(place: Location) -> tuple[Position, Position]:
     return (place.line, place.column), (place.end_line, place.end_column)
 
 
+def _comments(text: str) -> list[str]:
+    """Comments in a piece of source, or what may be one."""
+    return [line[line.index("#") :] for line in text.splitlines() if "#" in line]
+
+
 def _is_named(argument: ast.expr | ast.keyword, name: str) -> bool:
     return isinstance(argument, ast.keyword) and argument.arg == name
 
 
 EDITS: dict[type, Callable[[Mender, Any], list[Edit]]] = {
     Replace: Mender.replace,
+    Reword: Mender.reword,
+    PutObject: Mender.put_object,
     SetArgument: Mender.set_argument,
     DropArgument: Mender.drop_argument,
+    RenameArgument: Mender.rename_argument,
     Rename: Mender.rename,
     Insert: Mender.insert,
     Delete: Mender.delete,

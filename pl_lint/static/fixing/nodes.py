@@ -56,6 +56,16 @@ class Syntax:
                     found = node, block
         return found
 
+    def function(self, place: Location) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+        """The innermost function that holds a place."""
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+        around = [
+            node
+            for node in ast.walk(self.source.tree)
+            if isinstance(node, kinds) and self._holds(node, place)
+        ]
+        return max(around, key=self.start, default=None)
+
     def _holds(self, node: ast.stmt, place: Location) -> bool:
         return self.start(node) <= (place.line, place.column) < self.end(node)
 

@@ -1,0 +1,134 @@
+"""From a place that facts know to the expression that is meant."""
+
+from __future__ import annotations
+
+import ast
+
+from pl_lint.fixes import Argument, Assigned, Callee, Samples, Spot, Statement
+from pl_lint.places import Location
+from pl_lint.static.fixing.nodes import Syntax
+
+
+class CannotFix(Exception):
+    """A change that this text has no safe place for; the finding stands without a fix."""
+
+
+def call_at(syntax: Syntax, place: Location) -> ast.Call:
+    call = syntax.call(place)
+    if call is None:
+        raise CannotFix
+    return call
+
+
+def statement_at(syntax: Syntax, place: Location) -> tuple[ast.stmt, list[ast.stmt]]:
+    """The innermost statement that holds a place, with its block."""
+    found = syntax.statement(place)
+    if found is None:
+        raise CannotFix
+    return found
+
+
+def node_at(syntax: Syntax, spot: Spot) -> ast.expr | ast.stmt:
+    """What stands at a spot that is described, not pointed at."""
+    match spot:
+        case Argument():
+            return _argument(syntax, spot)
+        case Callee(call):
+            return call_at(syntax, call).func
+        case Assigned(place):
+            return _assigned(statement_at(syntax, place)[0])
+        case Statement(place):
+            return statement_at(syntax, place)[0]
+    raise CannotFix
+
+
+def place_of(syntax: Syntax, spot: Spot) -> Location:
+    return spot if isinstance(spot, Location) else syntax.source.location(node_at(syntax, spot))
+
+
+def given(call: ast.Call, name: str, position: int) -> ast.expr | None:
+    """What a call surely is given for a parameter; None where it is surely left out."""
+    for keyword in call.keywords:
+        if keyword.arg == name:
+            return keyword.value
+    if 0 <= position < len(call.args):
+        if any(isinstance(one, ast.Starred) for one in call.args[: position + 1]):
+            raise CannotFix
+        return call.args[position]
+    if any(keyword.arg is None for keyword in call.keywords):  # ** may hold it already
+        raise CannotFix
+    return None
+
+
+def _argument(syntax: Syntax, spot: Argument) -> ast.expr:
+    value = given(call_at(syntax, spot.call), spot.name, spot.position)
+    if isinstance(value, ast.Dict) and spot.entry is not None:
+        entries = zip(value.keys, value.values, strict=True)
+        named = [one for key, one in entries if _is_text(key, spot.entry)]
+        value = named[0] if len(named) == 1 else None
+    if value is None:
+        raise CannotFix
+    return value
+
+
+def _is_text(node: ast.expr | None, text: str) -> bool:
+    return isinstance(node, ast.Constant) and node.value == text
+
+
+def _assigned(statement: ast.stmt) -> ast.expr:
+    match statement:
+        case ast.Assign(targets=[_], value=value):
+            return value
+        case ast.AnnAssign(value=ast.expr() as value):
+            return value
+    raise CannotFix
+
+
+def samples(syntax: Syntax, wanted: Samples) -> str:
+    """``len(y)`` of the last of the names that the batch is unpacked to: targets have one entry
+    for each sample, inputs may have other shapes."""
+    function = syntax.function(wanted.place)
+    for node in ast.walk(function) if function is not None else ():
+        match node:
+            case ast.Assign(
+                targets=[ast.Tuple(elts=[*_, ast.Name(id=last)])], value=ast.Name(id=batch)
+            ) if batch == wanted.batch and last != "_":
+                return f"len({last})"
+    raise CannotFix
+
+
+# --- what a name stands for -----------------------------------------------------------------------
+
+
+def is_call_of(node: ast.expr, target: str, method: str) -> bool:
+    """Whether a node reads ``target(...)``, or ``target.method()``."""
+    if not isinstance(node, ast.Call):
+        return False
+    if not method:
+        return _reads(node.func, target)
+    return not node.args and not node.keywords and _reads(node.func, f"{target}.{method}")
+
+
+def _reads(node: ast.expr, text: str) -> bool:
+    return ast.dump(node) == ast.dump(ast.parse(text, mode="eval").body)
+
+
+def stands_for_call(syntax: Syntax, node: ast.expr, target: str, method: str) -> bool:
+    """Whether a local name is only ever bound to such a call."""
+    function = syntax.function(syntax.source.location(node))
+    if not isinstance(node, ast.Name) or function is None:
+        return False
+    bound = [one for one in ast.walk(function) if _binds(one, node.id)]
+    calls = [
+        one
+        for one in ast.walk(function)
+        if isinstance(one, ast.Assign) and len(one.targets) == 1 and one.targets[0] in bound
+        if is_call_of(one.value, target, method)
+    ]
+    return bool(bound) and len(calls) == len(bound)
+
+
+def _binds(node: ast.AST, name: str) -> bool:
+    if isinstance(node, ast.arg):
+        return node.arg == name
+    return isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load)
