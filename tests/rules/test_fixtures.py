@@ -6,8 +6,10 @@ file that is a folder is one project of several files.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,28 +33,44 @@ SPELLINGS = {
 """How people import Lightning, as replacements in the fixtures' own spelling."""
 
 
+READ = (".py", ".yaml", ".yml", ".ipynb")
+
+
 def files(case: Path) -> list[Path]:
-    return sorted(case.rglob("*.py")) if case.is_dir() else [case]
+    if not case.is_dir():
+        return [case]
+    return sorted(path for path in case.rglob("*") if path.suffix in READ)
 
 
-def expected(case: Path) -> list[tuple[str, int, str]]:
-    """(file name, line, code) of every expectation."""
+def texts(path: Path) -> Iterator[tuple[int, str]]:
+    """The text of a file under 0, or the texts of a notebook's cells under their numbers."""
+    if path.suffix != ".ipynb":
+        yield 0, path.read_text("utf-8")
+        return
+    for number, cell in enumerate(json.loads(path.read_text("utf-8"))["cells"], 1):
+        yield number, "".join(cell["source"])
+
+
+def expected(case: Path) -> list[tuple[str, int, int, str]]:
+    """(file name, cell, line, code) of every expectation."""
     return sorted(
-        (path.name, number, code)
+        (path.name, cell, number, code)
         for path in files(case)
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        for cell, text in texts(path)
+        for number, line in enumerate(text.splitlines(), 1)
         for match in EXPECTED.finditer(line)
         for code in re.findall(r"LTN\d{3}", match[1])
     )
 
 
-def found(case: Path, code: str) -> list[tuple[str, int, str]]:
+def found(case: Path, code: str) -> list[tuple[str, int, int, str]]:
     """What one rule finds; what the fixture's own comments hide is on as well."""
     hidden = {one for path in files(case) for one in HIDDEN.findall(path.read_text("utf-8"))}
     reading = read([case], Config(root=case.parent, select=(code, *hidden)), all_rules())
     assert not reading.unreadable
     return sorted(
-        (Path(one.location.path).name, one.location.line, one.code) for one in reading.findings
+        (Path(one.location.path).name, one.location.cell, one.location.line, one.code)
+        for one in reading.findings
     )
 
 

@@ -61,7 +61,7 @@ def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             continue
         better = "higher" if rises else "lower"
         yield self.finding(
-            monitor.at("mode", "monitor"),
+            monitor.at("monitor"),
             f"{monitor.watcher} takes the {'lowest' if rises else 'highest'} {key!r} for the best, "
             f"but {better} is better",
             remedy=f'pass mode="{wanted}"',

@@ -181,7 +181,7 @@ def legacy_precision(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         modern = LEGACY.get(known) if isinstance(known, (int, str)) else None
         if modern is not None and version_at(facts, trainer.location) >= (2, 0):
             yield self.finding(
-                trainer.location,
+                trainer.at("precision"),
                 f"precision={known!r} is no spelling of Lightning 2",
                 remedy=f'write precision="{modern}"',
             )

@@ -245,9 +245,18 @@ def _composed(root: Root, primary: str, added: str = "", chosen: bool = True) ->
     tree = Table({}, root.files[primary].tree.place)
     for part in plan.parts:
         tree = _merged(tree, _packed(part))
+    if added and not _is_for(root, primary, group):
+        plan.open = True
     paths = frozenset(part.file.path for part in plan.parts)
     extra = root.files[added].path if added and not chosen else ""
     return Composition(tree, paths, plan.open, chosen, extra)
+
+
+def _is_for(root: Root, primary: str, group: str) -> bool:
+    """Whether a config is surely added to this program and to no other one."""
+    named = {entry.partition("/")[0] for entry, _ in _entries(root.files[primary])}
+    training = [name for name in root.primaries if "eval" not in name and "test" not in name]
+    return group.partition("/")[0] in named or len(training) == 1
 
 
 def _visit(plan: _Plan, name: str, parent: str, package: str | None, depth: int) -> None:

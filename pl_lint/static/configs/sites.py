@@ -42,6 +42,8 @@ LIBRARIES = (
     *("hydra.", "omegaconf.", "optuna.", "hydra_plugins.", "numpy.", "albumentations.", "timm."),
 )
 """Packages that hold no module of anybody's: what they build logs nothing."""
+DEBUGGING = "debug"
+"""In the name of a file: it is odd on purpose, so that only its names of arguments are judged."""
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
 PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
 PLATEAUS = (PLATEAU, "ReduceLROnPlateau", "lightning.pytorch.cli.ReduceLROnPlateau")
@@ -237,9 +239,10 @@ class _Reading:
     def _call(self, one: _Made) -> None:
         name = one.canonical or one.name
         if name in self._recorder.watched.names:
-            pairs = self._values.pairs(one.table, one.path, hidden=True)
+            pairs = dict(self._values.pairs(one.table, one.path, hidden=True))
+            pairs |= _odd_on_purpose(one.table)
             place = target_place(one.table)
-            self._recorder.add(CallSite(name, place, arguments=pairs))
+            self._recorder.add(CallSite(name, place, arguments=tuple(pairs.items())))
 
     def _trainer(
         self, table: Table, path: tuple[str, ...], place: Location, more: Pairs = ()
@@ -250,6 +253,7 @@ class _Reading:
         if "callbacks" not in pairs and (given := self._callbacks()) is not None:
             pairs["callbacks"] = given
         places = _places(table)
+        pairs |= _odd_on_purpose(table)
         if not self._whole.only or self._whole.only in {place.path, *(p.path for _, p in places)}:
             site = TrainerSite(tuple(pairs.items()), False, place, places)
             self._recorder.add(site)
@@ -257,7 +261,7 @@ class _Reading:
     def _callbacks(self) -> Value | None:
         """What Hydra's ``callbacks`` build, which code hands to the Trainer."""
         given = self._whole.tree.table("callbacks")
-        if given is None:
+        if given is None or not self._complete:
             return None
         nodes = [(name, one) for name, one in given.entries.items() if isinstance(one, Table)]
         made = [self._values.made(one, ("callbacks", name)) for name, one in nodes]
@@ -372,6 +376,11 @@ def _spelled_out(name: str, path: tuple[str, ...]) -> str:
 def _places(table: Table) -> tuple[tuple[str, Location], ...]:
     """Where the arguments of an object stand."""
     return tuple((name, _line_of(node)) for _, name, node in arguments(table))
+
+
+def _odd_on_purpose(table: Table) -> dict[str, Value]:
+    """Arguments that come from a config for debugging, as if they were not known."""
+    return {name: UNKNOWN for name, at in _places(table) if DEBUGGING in at.path.lower()}
 
 
 def _line_of(node: Node) -> Location:

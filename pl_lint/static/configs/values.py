@@ -145,4 +145,4 @@ def _text(pieces: list[str | None]) -> Value:
     """A text of known and unknown parts."""
     if all(piece is not None for piece in pieces):
         return Known("".join(filter(None, pieces)))
-    return Pattern(tuple(pieces))
+    return Pattern(tuple(pieces)) if any(pieces) else UNKNOWN
