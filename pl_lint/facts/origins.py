@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 from pl_lint.facts.values import Value
 
@@ -60,35 +61,64 @@ class UnknownOrigin:
     """Reading cannot tell."""
 
 
+class Compound:
+    """An origin that is made of others.
+
+    The same part may be reached on many ways. So how deep it is, and its hash, are worked out once
+    for each part and not once for each way, of which there are exponentially many.
+    """
+
+    @cached_property
+    def depth(self) -> int:
+        below = parts_below(self)  # type: ignore[arg-type]
+        return 1 + max((depth_of(source) for source in below), default=0)
+
+    @cached_property
+    def _hash(self) -> int:
+        values = (getattr(self, one.name) for one in fields(self))  # type: ignore[arg-type]
+        return hash((type(self), *values))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
 @dataclass(frozen=True)
-class Gathered:
+class Gathered(Compound):
     """Brought together from all processes by hand (``all_gather``, ``all_reduce``)."""
 
     sources: tuple[Origin, ...] = ()
 
+    __hash__ = Compound.__hash__
+
 
 @dataclass(frozen=True)
-class FunctionCall:
+class FunctionCall(Compound):
     """The result of a function outside the project whose name is known."""
 
     name: str
     arguments: Pairs = ()
     sources: tuple[Origin, ...] = ()
 
+    __hash__ = Compound.__hash__
+
 
 @dataclass(frozen=True)
-class Derived:
+class Derived(Compound):
     """The result of an operation on other values: ``sqrt``, ``mean``, ``arithmetic``, ``call``."""
 
     operation: str
     sources: tuple[Origin, ...]
 
+    __hash__ = Compound.__hash__
+
 
 @dataclass(frozen=True)
-class Either:
+class Either(Compound):
     """One of several, depending on how the code runs."""
 
     options: tuple[Origin, ...]
+
+    __hash__ = Compound.__hash__
 
 
 NO_ORIGIN = UnknownOrigin()
@@ -170,3 +200,8 @@ def parts_below(origin: Origin) -> tuple[Origin, ...]:
             return options
         case _:
             return ()
+
+
+def depth_of(origin: Origin) -> int:
+    """How many derivations lie between an origin and the last of its leaves."""
+    return origin.depth if isinstance(origin, Compound) else 0

@@ -182,3 +182,17 @@ def test_reading_imports_no_torch_and_runs_nothing(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", program], check=True)
     assert not marker.exists()
+
+
+def test_a_value_that_is_reached_on_many_ways_is_looked_at_once() -> None:
+    """Each line doubles the ways to the first one: 2**200 of them."""
+    doubled = "".join("        x = torchmetrics.functional.f(x, g(x)).a(x)\n" for _ in range(200))
+    text = (
+        "import torchmetrics\nfrom lightning.pytorch import LightningModule\n"
+        "class A(LightningModule):\n    def training_step(self, batch, batch_idx):\n"
+        f"        x = batch\n{doubled}        self.log('x', x)\n"
+    )
+    source = parse(Path("a.py"), text.encode())
+    assert isinstance(source, SourceFile)
+    (found,) = gather([source], Config()).classes
+    assert len(found.logs) == 1

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from pl_lint.facts.origins import (
     NO_ORIGIN,
     BatchValue,
+    Compound,
     Derived,
     Either,
     FunctionCall,
@@ -19,6 +20,7 @@ from pl_lint.facts.origins import (
     Origin,
     Pairs,
     UnknownOrigin,
+    depth_of,
     gathers_in_a_branch,
     parts_below,
 )
@@ -336,16 +338,16 @@ def derived(operation: str, sources: Iterable[Origin]) -> Origin:
         return UnknownOrigin()
     if operation not in TELLING and all(isinstance(source, PLAIN) for source in telling):
         return telling[0]
-    if _depth(telling) >= MAX_DEPTH:
-        telling = tuple(leaf for leaf in _leaves(telling))[:MAX_OPTIONS]
+    if max(map(depth_of, telling)) >= MAX_DEPTH:
+        telling = _leaves(telling)[:MAX_OPTIONS]
     return Derived(operation, telling)
 
 
 def called(name: str, arguments: Pairs, sources: Iterable[Origin]) -> Origin:
     """The result of a function from outside."""
     distinct = tuple(s for s in _distinct(sources) if not isinstance(s, (UnknownOrigin, Number)))
-    if _depth(distinct) >= MAX_DEPTH:
-        distinct = tuple(_leaves(distinct))[:MAX_OPTIONS]
+    if max(map(depth_of, distinct), default=0) >= MAX_DEPTH:
+        distinct = _leaves(distinct)[:MAX_OPTIONS]
     return FunctionCall(name, arguments, distinct)
 
 
@@ -353,30 +355,26 @@ def _distinct(origins: Iterable[Origin]) -> tuple[Origin, ...]:
     return tuple(dict.fromkeys(origins))
 
 
-def _depth(origins: tuple[Origin, ...]) -> int:
-    depths = [0]
-    for origin in origins:
-        match origin:
-            case Derived(_, sources) | FunctionCall(_, _, sources) | Gathered(sources):
-                depths.append(1 + _depth(sources))
-            case Either(choices):
-                depths.append(1 + _depth(choices))
-    return max(depths)
-
-
 def _leaves(origins: tuple[Origin, ...]) -> tuple[Origin, ...]:
-    """What origins were made of in the end; what was gathered stays so."""
-    return _distinct(leaf for origin in origins for leaf in _leaves_of(origin))
-
-
-def _leaves_of(origin: Origin) -> Iterator[Origin]:
-    if isinstance(origin, Gathered) or gathers_in_a_branch(origin):
-        yield origin
-        return
-    if not isinstance(origin, (Derived, Either)):
-        yield origin
-    for source in parts_below(origin):
-        yield from _leaves_of(source)
+    """What origins were made of in the end, without what lies below it; what was gathered stays
+    so."""
+    seen: dict[Origin, None] = {}
+    leaves: dict[Origin, None] = {}
+    waiting = list(reversed(origins))
+    while waiting:
+        origin = waiting.pop()
+        if origin in seen:
+            continue
+        seen[origin] = None
+        if isinstance(origin, Gathered) or gathers_in_a_branch(origin):
+            leaves[Gathered()] = None
+            continue
+        if isinstance(origin, FunctionCall):
+            leaves[FunctionCall(origin.name, origin.arguments)] = None
+        elif not isinstance(origin, Compound):
+            leaves[origin] = None
+        waiting += reversed(parts_below(origin))
+    return tuple(leaves)
 
 
 def is_list_of_steps(value: Abstract) -> bool:
