@@ -29,7 +29,7 @@ from pl_lint.static.interpreter.abstract import (
     to_value,
 )
 from pl_lint.static.project import gather
-from pl_lint.static.sources import SourceFile, load
+from pl_lint.static.sources import SourceFile, load, parse
 
 PACKAGE = Path(__file__).parents[2] / "pl_lint"
 constants = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from("ab"))
