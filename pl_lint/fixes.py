@@ -79,10 +79,14 @@ class Replace:
 
 @dataclass(frozen=True)
 class Reword:
-    """Another text for a string, where it is written out and not a name or a computation."""
+    """Other words in a string, where it is written out and not a name or a computation.
+
+    ``words`` are pairs of what stands there once and what is to stand there; in an f-string their
+    braces are doubled.
+    """
 
     place: Spot
-    text: str
+    words: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,17 @@ class PutObject:
     place: Spot
     target: str
     method: str = ""
+
+
+@dataclass(frozen=True)
+class Wrap:
+    """A list or dict that is written out becomes the one argument of a class, ``sequence`` or
+    ``mapping``; a dict only where all its keys are texts and none is ``refused``."""
+
+    place: Spot
+    sequence: str
+    mapping: str
+    refused: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -169,6 +184,7 @@ Change = (
     Replace
     | Reword
     | PutObject
+    | Wrap
     | SetArgument
     | DropArgument
     | RenameArgument

@@ -24,6 +24,7 @@ from pl_lint.fixes import (
     Samples,
     SetArgument,
     Statement,
+    Wrap,
 )
 from pl_lint.places import Location
 from pl_lint.static.fixing.changes import Mender
@@ -116,14 +117,23 @@ def test_an_argument_gets_another_name(before: str, after: str | None):
         ("f('16')", "f('16-mixed')"),
         ('f(precision="16")', 'f(precision="16-mixed")'),
         ("f(given)", None),
-        ("f(r'16')", None),
+        ("f('16.16')", None),
+        ("f(f'{x}-16')", "f(f'{x}-16-mixed')"),
         ("f(16)", None),
         ("f()", None),
     ],
 )
 def test_a_string_is_reworded_where_it_is_written_out(before: str, after: str | None):
     call = place(source_of(before), before)
-    assert mended(before, Reword(Argument(call, "precision", 0), "16-mixed")) == after
+    assert mended(before, Reword(Argument(call, "precision", 0), (("16", "16-mixed"),))) == after
+
+
+def test_a_field_of_an_f_string_has_doubled_braces():
+    text = 'f(f"{run}-{{val/loss:.2f}}")'
+    spot = Argument(place(source_of(text), text), "filename", 0)
+    assert mended(text, Reword(spot, (("{val/loss", "loss={val/loss"),))) == (
+        'f(f"{run}-loss={{val/loss:.2f}}")'
+    )
 
 
 def logged(value: str, *lines: str) -> str:
@@ -169,6 +179,26 @@ def test_a_statement_is_rewritten_around_what_it_assigns():
     assert mended(text, Replace(Statement(value), written)) == (
         'def f(self):\n    self.register_buffer("w", torch.ones(\n        3,  # classes\n    ))\n'
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("self.m = [A(), B()]", "self.m = Many([A(), B()])"),
+        ("self.m: list[A] = []", "self.m: list[A] = Many([])"),
+        ("self.m = [A() for _ in x]", "self.m = Many([A() for _ in x])"),
+        ("self.m = {'a': A()}", "self.m = Table({'a': A()})"),
+        ("self.m = {'train': A()}", None),
+        ("self.m = {'a.b': A()}", None),
+        ("self.m = {a: A()}", None),
+        ("self.m = {**others}", None),
+        ("self.m = made()", None),
+        ("self.m = self.n = []", None),
+    ],
+)
+def test_a_container_is_wrapped_where_its_class_takes_what_is_in_it(before: str, after: str | None):
+    where = Assigned(Location("file.py", 1, 1, 1, 7))
+    assert mended(before, Wrap(where, "Many", "Table", frozenset({"train"}))) == after
 
 
 def test_a_comment_inside_is_not_lost():
@@ -239,7 +269,7 @@ def test_a_function_gets_another_name():
     ],
 )
 def test_an_import_is_added_where_it_is_missing(before: str, after: str | None):
-    change = Import(Location("file.py", 1), "torch", "import torch")
+    change = Import(Location("file.py", 2), "torch", "import torch")
     assert mended(before, change) == after
 
 

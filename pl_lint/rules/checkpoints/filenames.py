@@ -5,15 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ProjectFacts
+from pl_lint.facts import lightning
+from pl_lint.facts.sites import MonitorSite, ProjectFacts
 from pl_lint.facts.values import Known, Pattern, Value, must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import Argument, Fix, Reword, SetArgument
 from pl_lint.rules.checkpoints.feeding import fed, nearest, well_known
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import shown
 
 
-@rule("LTN303", "slash-in-checkpoint-filename", rows=("CKP03",), observers="both")
+@rule(
+    "LTN303",
+    "slash-in-checkpoint-filename",
+    rows=("CKP03",),
+    observers="both",
+    calls=(lightning.MODEL_CHECKPOINT,),
+)
 def slash_in_filename(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A key with "/" in a checkpoint's filename makes a folder for every checkpoint.
 
@@ -59,7 +67,23 @@ def slash_in_filename(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy=f"write {plain}={{{field}}} in the filename and add "
                 "auto_insert_metric_name=False",
                 subject=monitor.watcher,
+                fix=_named_by_hand(facts, monitor),
             )
+
+
+def _named_by_hand(facts: ProjectFacts, monitor: MonitorSite) -> Fix | None:
+    """Names that Lightning would write are written in the file name, with no slash in them."""
+    made = {call.location for call in facts.calls_of(lightning.MODEL_CHECKPOINT)}
+    if monitor.location not in made:
+        return None
+    words = tuple(
+        (f"{{{field}", f"{field.replace('/', '_')}={{{field}") for field in fields(monitor.filename)
+    )
+    changes = (
+        Reword(Argument(monitor.location, "filename", 1), words),
+        SetArgument(monitor.location, "auto_insert_metric_name", "False", 9),
+    )
+    return Fix("name the fields in the filename", changes)
 
 
 def _field_with_slash(filename: Value) -> str | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pl_lint.facts.sites import CallSite, ClassFacts, ParameterSite, ProjectFacts
 from pl_lint.facts.values import Known, Value
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import Fix, Insert, SetArgument
 from pl_lint.rules.judging import CLI, defines, target_version, uses_cli
 from pl_lint.rules.registry import Rule, rule
 
@@ -28,7 +29,14 @@ REFUSED = re.compile(
 """Annotations of objects that torch does not unpickle with ``weights_only=True``."""
 
 
-@rule("LTN306", "hyperparameters-not-saved", rows=("CKP06",), default=False, observers="both")
+@rule(
+    "LTN306",
+    "hyperparameters-not-saved",
+    rows=("CKP06",),
+    default=False,
+    observers="both",
+    calls=("super.__init__", ".parameters", *(f"self.{name}" for name in NETWORK_NAMES)),
+)
 def hyperparameters_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A module takes arguments and does not save them with its checkpoints.
 
@@ -73,7 +81,26 @@ def hyperparameters_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Findi
             f"checkpoints of {owner.short_name} do not hold its arguments ({names})",
             remedy="call self.save_hyperparameters() after super().__init__()",
             subject=owner.short_name,
+            fix=_saved(facts, owner),
         )
+
+
+def _saved(facts: ProjectFacts, owner: ClassFacts) -> Fix | None:
+    """Arguments are saved after ``super().__init__()``, without the networks among them."""
+    begun = [
+        call.location
+        for call in facts.calls_in(owner, "super.__init__")
+        if call.hook == "__init__" and call.location.path == owner.location.path
+    ]
+    own = [place for place in begun if place > owner.location]
+    networks = [one.name for one in parameters_of(owner) if _is_network(facts, owner, one)]
+    ignored = f"ignore={_quoted(networks)}" if networks else ""
+    text = f"self.save_hyperparameters({ignored})"
+    return Fix(f"call {text}", (Insert(own[0], text, after=True),)) if len(own) == 1 else None
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return "[" + ", ".join(f'"{name}"' for name in names) + "]"
 
 
 @rule(
@@ -135,7 +162,17 @@ def module_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     "only its weights",
                     remedy=f"save_hyperparameters(ignore={names!r})",
                     subject=owner.short_name,
+                    fix=_without(call, names),
                 )
+
+
+def _without(call: CallSite, names: list[str]) -> Fix | None:
+    """The networks beside what is left out already."""
+    if any(key.isdigit() for key, _ in call.arguments):
+        return None
+    ignored = _quoted((*(_texts(call.argument("ignore")) or ()), *names))
+    change = SetArgument(call.location, "ignore", ignored)
+    return Fix(f"pass ignore={ignored}", (change,))
 
 
 def _is_network(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> bool:

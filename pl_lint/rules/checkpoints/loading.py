@@ -8,6 +8,7 @@ from pl_lint.facts.origins import FunctionCall, Origin
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known, Made, Pattern, Several, Value, must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import DropArgument, Fix
 from pl_lint.rules.judging import defines, in_tests, target_version
 from pl_lint.rules.registry import Rule, rule
 
@@ -311,4 +312,5 @@ def loaded_not_strictly(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 call.location,
                 "layers that the checkpoint does not name keep their random weights",
                 remedy="drop strict=False, or name what may be missing",
+                fix=Fix("drop strict=False", (DropArgument(call.location, "strict"),)),
             )

@@ -5,18 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pl_lint.facts import torchmetrics
+from pl_lint.facts import lightning, torchmetrics
 from pl_lint.facts.directions import higher_by_name
 from pl_lint.facts.origins import MetricCompute, MetricForward, MetricObject
-from pl_lint.facts.sites import ClassFacts, LogSite, MonitorSite, ProjectFacts
+from pl_lint.facts.sites import CallSite, ClassFacts, LogSite, MonitorSite, ProjectFacts
 from pl_lint.facts.values import Known, Made, must_be
 from pl_lint.findings import Finding
+from pl_lint.fixes import Applicability, Fix, SetArgument
 from pl_lint.rules.checkpoints.feeding import fed, nearest, text_of, well_known
 from pl_lint.rules.judging import version
 from pl_lint.rules.registry import Rule, rule
 
+PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
+WATCHING = {lightning.MODEL_CHECKPOINT: 8, lightning.EARLY_STOPPING: 4, PLATEAU: 1}
+"""What is told which way is better, and at which position."""
 
-@rule("LTN301", "monitor-in-the-wrong-direction", rows=("CKP01",), observers="both")
+
+@rule(
+    "LTN301",
+    "monitor-in-the-wrong-direction",
+    rows=("CKP01",),
+    observers="both",
+    calls=tuple(WATCHING),
+)
 def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A monitor takes the worst value for the best.
 
@@ -66,7 +77,38 @@ def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             f"but {better} is better",
             remedy=f'pass mode="{wanted}"',
             subject=monitor.watcher,
+            fix=_turned(facts, monitor, wanted),
         )
+
+
+def _turned(facts: ProjectFacts, monitor: MonitorSite, wanted: str) -> Fix | None:
+    """The mode at the call that makes the watcher, where only this one is made there. What a
+    metric says of itself is certain, what a name says is not."""
+    made = [
+        call
+        for call in facts.calls_of(*WATCHING)
+        if call.location == monitor.location or _is_plateau_of(call, monitor)
+    ]
+    alone = sum(one.location == monitor.location for one in facts.monitors) == 1
+    if len({call.location for call in made}) != 1 or not alone:
+        return None
+    key = text_of(monitor.key) or ""
+    certain = _is_stated(facts, monitor, key)
+    change = SetArgument(made[0].location, "mode", f'"{wanted}"', WATCHING[made[0].name])
+    kind = Applicability.SAFE if certain else Applicability.UNSAFE
+    return Fix(f'pass mode="{wanted}"', (change,), kind)
+
+
+def _is_plateau_of(call: CallSite, monitor: MonitorSite) -> bool:
+    own = monitor.watcher == "lr_scheduler" and call.name == PLATEAU
+    return own and call.owner in monitor.modules
+
+
+def _is_stated(facts: ProjectFacts, monitor: MonitorSite, key: str) -> bool:
+    """Whether metrics that know which way is better are what is logged under the key."""
+    modules = facts.trained_with(monitor)
+    logs = [(one, log) for one in modules for log in one.logs if log.feeds(key)]
+    return bool(logs) and all(_rises(module, log) is not None for module, log in logs)
 
 
 def _mode_is(monitor: MonitorSite, mode: str) -> bool:

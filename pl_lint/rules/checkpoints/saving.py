@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.origins import Number
-from pl_lint.facts.sites import AssignmentSite, ClassFacts, ProjectFacts
+from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import Fix, SetArgument
 from pl_lint.rules.judging import in_tests
 from pl_lint.rules.registry import Rule, rule
 
@@ -319,4 +320,9 @@ def checkpoints_stay_here(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 call.location,
                 "checkpoints stay on this machine: log_model is False unless it is given",
                 remedy="pass log_model=True",
+                fix=Fix("pass log_model=True", (_uploading(call),)),
             )
+
+
+def _uploading(call: CallSite) -> SetArgument:
+    return SetArgument(call.location, "log_model", "True", 7)

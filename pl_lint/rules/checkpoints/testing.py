@@ -8,6 +8,7 @@ from pl_lint.facts import lightning
 from pl_lint.facts.sites import ProjectFacts, TrainerCall, TrainerSite
 from pl_lint.facts.values import Known, Made, Several, must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import Fix, SetArgument
 from pl_lint.rules.judging import in_tests
 from pl_lint.rules.registry import Rule, rule
 
@@ -75,7 +76,12 @@ def last_weights_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 "best checkpoint",
                 remedy='add ckpt_path="best"',
                 subject=call.model.rpartition(".")[2],
+                fix=Fix('add ckpt_path="best"', (_best(call),)),
             )
+
+
+def _best(call: TrainerCall) -> SetArgument:
+    return SetArgument(call.location, "ckpt_path", '"best"', 2)
 
 
 def _best_is_tested(facts: ProjectFacts, call: TrainerCall) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import CallSite, ProjectFacts, TrainerCall
+from pl_lint.facts.sites import CallSite, ProjectFacts, SeedSite, TrainerCall
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import Applicability, DropArgument, Fix, SetArgument
 from pl_lint.rules.judging import CLI, single_device, uses_cli
 from pl_lint.rules.registry import Rule, rule
 
@@ -205,7 +206,12 @@ def workers_not_seeded(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 seed.location,
                 "on several processes the loader workers of all ranks draw the same numbers",
                 remedy="add workers=True",
+                fix=Fix("add workers=True", (_for_workers(seed),)),
             )
+
+
+def _for_workers(seed: SeedSite) -> SetArgument:
+    return SetArgument(seed.location, "workers", "True", 1)
 
 
 @rule("LTN407", "deterministic-and-benchmark", rows=("REP07",), calls=(lightning.TRAINER,))
@@ -245,4 +251,9 @@ def deterministic_and_benchmark(self: Rule, facts: ProjectFacts) -> Iterator[Fin
                 call.location,
                 "benchmark=True picks kernels by timing, which deterministic is to forbid",
                 remedy="drop benchmark=True",
+                fix=Fix("drop benchmark=True", (_without_timing(call),), Applicability.SAFE),
             )
+
+
+def _without_timing(call: CallSite) -> DropArgument:
+    return DropArgument(call.location, "benchmark")

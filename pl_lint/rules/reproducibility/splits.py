@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.origins import is_listing, parts
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, SplitSite
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import Fix, Import, SetArgument
 from pl_lint.rules.judging import CLI, uses_cli
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.reproducibility.seeds import SEEDING, seeds
@@ -71,6 +72,7 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
                 f"{split.function} draws from a global state that nothing seeds: each run and each "
                 "process has its own split",
                 remedy=f"pass {argument}= with a fixed seed",
+                fix=_seeded(split, argument),
             )
     for owner in facts.classes:
         for call in facts.calls_in(owner, *SHUFFLING):
@@ -82,6 +84,16 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
                     remedy="shuffle with a generator that has a fixed seed",
                     subject=owner.short_name,
                 )
+
+
+def _seeded(split: SplitSite, argument: str) -> Fix:
+    """A seed of its own, as in the documentation of both libraries."""
+    place = split.location
+    if argument == "random_state":
+        return Fix("pass random_state=42", (SetArgument(place, argument, "42"),))
+    generator = "torch.Generator().manual_seed(42)"
+    seeded = SetArgument(place, argument, generator, 2)
+    return Fix("pass a seeded generator", (seeded, Import(place, "torch", "import torch")))
 
 
 def _splits_data(owner: ClassFacts, call: CallSite) -> bool:

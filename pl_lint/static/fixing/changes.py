@@ -25,6 +25,7 @@ from pl_lint.fixes import (
     Samples,
     SetArgument,
     Spot,
+    Wrap,
     Written,
 )
 from pl_lint.places import Location
@@ -95,12 +96,17 @@ class Mender:
 
     def reword(self, change: Reword) -> list[Edit]:
         node = spots.node_at(self.syntax, change.place)
-        old = self.quoted(self.source.location(node))
-        quote = old[-1:]
-        plain = isinstance(node, ast.Constant) and isinstance(node.value, str)
-        if not plain or old != f"{quote}{node.value}{quote}":  # type: ignore[attr-defined]
+        formatted = isinstance(node, ast.JoinedStr)
+        if not formatted and not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
             raise CannotFix
-        return [Edit(*_span(self.source.location(node)), f"{quote}{change.text}{quote}")]
+        place = self.source.location(node)
+        text = self.quoted(place)
+        for words in change.words:
+            old, new = (spots.doubled(one) if formatted else one for one in words)
+            if text.count(old) != 1:
+                raise CannotFix
+            text = text.replace(old, new)
+        return [Edit(*_span(place), text)]
 
     def put_object(self, change: PutObject) -> list[Edit]:
         node = spots.node_at(self.syntax, change.place)
@@ -125,6 +131,18 @@ class Mender:
         if "\n" in definition or self.document.between(start, end) != old:
             raise CannotFix
         return [Edit(start, end, change.name)]
+
+    def wrap(self, change: Wrap) -> list[Edit]:
+        node = spots.node_at(self.syntax, change.place)
+        maker = change.sequence
+        if isinstance(node, ast.Dict):
+            if not spots.has_text_keys(node, change.refused):
+                raise CannotFix
+            maker = change.mapping
+        elif not isinstance(node, (ast.List, ast.ListComp)):
+            raise CannotFix
+        (start, end) = _span(self.source.location(node))
+        return [Edit(start, start, f"{maker}("), Edit(end, end, ")")]
 
     # --- arguments --------------------------------------------------------------------------------
 
@@ -244,11 +262,9 @@ class Mender:
     # --- imports ----------------------------------------------------------------------------------
 
     def add_import(self, change: Import) -> list[Edit]:
-        imports = list(self.syntax.imports())
-        bound = {
-            alias.asname or alias.name.partition(".")[0] for node in imports for alias in node.names
-        }
-        if change.name in bound:
+        imports = list(self.syntax.imports(change.place))
+        bound = (alias for node in imports for alias in node.names)
+        if change.name in {alias.asname or alias.name.partition(".")[0] for alias in bound}:
             return []
         if imports:
             after = self.syntax.end(imports[-1])
@@ -285,6 +301,7 @@ EDITS: dict[type, Callable[[Mender, Any], list[Edit]]] = {
     Replace: Mender.replace,
     Reword: Mender.reword,
     PutObject: Mender.put_object,
+    Wrap: Mender.wrap,
     SetArgument: Mender.set_argument,
     DropArgument: Mender.drop_argument,
     RenameArgument: Mender.rename_argument,

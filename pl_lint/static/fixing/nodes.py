@@ -72,8 +72,9 @@ class Syntax:
     def _inside(self, inner: ast.stmt, outer: ast.stmt) -> bool:
         return self.start(outer) <= self.start(inner) and self.end(inner) <= self.end(outer)
 
-    def imports(self) -> Iterator[ast.Import | ast.ImportFrom]:
-        """The imports at the top level of the file."""
+    def imports(self, place: Location) -> Iterator[ast.Import | ast.ImportFrom]:
+        """The imports at the top level of the file that a place comes after."""
         for node in self.source.tree.body:
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
+            before = self.start(node) < (place.line, place.column)
+            if before and isinstance(node, (ast.Import, ast.ImportFrom)):
                 yield node

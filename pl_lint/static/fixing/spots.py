@@ -75,6 +75,13 @@ def _is_text(node: ast.expr | None, text: str) -> bool:
     return isinstance(node, ast.Constant) and node.value == text
 
 
+def has_text_keys(node: ast.Dict, refused: frozenset[str]) -> bool:
+    """Whether every key of a dict is a text of its own that is not refused."""
+    keys = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
+    texts = [key for key in keys if isinstance(key, str) and "." not in key and key]
+    return len(texts) == len(keys) and refused.isdisjoint(texts)
+
+
 def _assigned(statement: ast.stmt) -> ast.expr:
     match statement:
         case ast.Assign(targets=[_], value=value):
@@ -95,6 +102,11 @@ def samples(syntax: Syntax, wanted: Samples) -> str:
             ) if batch == wanted.batch and last != "_":
                 return f"len({last})"
     raise CannotFix
+
+
+def doubled(text: str) -> str:
+    """A text as an f-string says it."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 # --- what a name stands for -----------------------------------------------------------------------
