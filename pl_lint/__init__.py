@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing takes longer to import than a known answer to find
 if TYPE_CHECKING:
+    from typing import Any
+
     from pl_lint.library import check
     from pl_lint.runtime.cases import case
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Applicability
+from pl_lint.trail import Trail
 
 EVERYTHING = "ALL"
 TABLE = "pl-lint"
@@ -32,6 +33,9 @@ class Selectable(Protocol):
 
     @property
     def preview(self) -> bool: ...
+
+    @property
+    def migration(self) -> bool: ...
 
 
 @dataclass(eq=False)
@@ -53,6 +57,7 @@ class Config:
     ``root`` is the folder that patterns are relative to: where the configuration file lies, or the
     working directory. An empty ``select`` stands for the rules that are on by default.
     ``per_file_ignores`` are patterns, each with the codes that are ignored where it matches.
+    ``target`` is the Lightning that the code is to run with one day, whatever it is pinned to.
     """
 
     root: Path = field(default_factory=Path.cwd)
@@ -64,18 +69,20 @@ class Config:
     preview: bool = False
     unsafe_fixes: bool = False
     lightning_version: str | None = None
+    target: str | None = None
     fail_on: Status = Status.CERTAIN
 
     def selects(self, rule: Selectable) -> bool:
         """Whether a rule is on. The longest selector that matches decides, a tie switches it off.
 
         So ``select = ["ALL"]``, ``ignore = ["LTN1"]``, ``extend-select = ["LTN101"]`` is
-        everything but logging, and LTN101. Rules in preview are off without ``preview``.
+        everything but logging, and LTN101. Rules in preview are off without ``preview``. Rules that
+        only tell what a new Lightning spells otherwise are on where that Lightning is the target.
         """
         if rule.preview and not self.preview:
             return False
         on = _strength(self.select + self.extend_select, rule.code)
-        if not self.select and rule.default:
+        if not self.select and (rule.default or (self.target is not None and rule.migration)):
             on = max(on, 0)
         return on > _strength(self.ignore, rule.code)
 
@@ -188,6 +195,12 @@ class _Reader:
             return value
         raise self.error(key, f"must be a version of Lightning, not {value!r}", 'write "2.6"')
 
+    def target(self, key: str, value: object) -> str:
+        if isinstance(value, str) and re.fullmatch(r"2(\.\d+){0,2}", value):
+            return value
+        remedy = 'write "2", and `lightning-version` for code that stays with 1.x'
+        raise self.error(key, f"must be a version of Lightning 2, not {value!r}", remedy)
+
     def status(self, key: str, value: object) -> Status:
         if isinstance(value, str) and value in FAIL_ON:
             return FAIL_ON[value]
@@ -217,6 +230,7 @@ KEYS: Mapping[str, str] = {
     "preview": "boolean",
     "unsafe-fixes": "boolean",
     "lightning-version": "version",
+    "target": "target",
     "fail-on": "status",
 }
 """Each setting and the reading that it gets."""
@@ -252,6 +266,7 @@ def load(
     overrides: Mapping[str, Any] | None = None,
     known_codes: Collection[str] = (),
     file: Path | None = None,
+    trail: Trail | None = None,
 ) -> Config:
     """The settings for reading ``paths``: from ``file`` or the nearest pyproject.toml, then
     ``overrides`` with the same keys from the command line.
@@ -259,7 +274,8 @@ def load(
     ``select`` on the command line drops the file's selection whole (its ``ignore`` too): who asks
     for a rule by hand gets it.
     """
-    base = _from_file(file, known_codes) if file else _discovered(paths, known_codes)
+    trail = trail or Trail()
+    base = _from_file(file, known_codes, trail) if file else _discovered(paths, known_codes, trail)
     raw = dict(overrides or {})
     settings = _Reader("command line", known_codes).settings(raw)
     if "select" in settings:
@@ -268,10 +284,11 @@ def load(
     return replace(base, **settings)
 
 
-def _discovered(paths: Sequence[Path], known_codes: Collection[str]) -> Config:
+def _discovered(paths: Sequence[Path], known_codes: Collection[str], trail: Trail) -> Config:
     start = _common_folder(paths)
     for folder in (start, *start.parents):
         candidate = folder / "pyproject.toml"
+        trail.saw(str(candidate))
         if candidate.is_file() and (table := _table(candidate)) is not None:
             return _configured(candidate, table, known_codes)
     return Config()
@@ -289,7 +306,8 @@ def _common_folder(paths: Sequence[Path]) -> Path:
     return common if common.is_dir() else common.parent
 
 
-def _from_file(file: Path, known_codes: Collection[str]) -> Config:
+def _from_file(file: Path, known_codes: Collection[str], trail: Trail) -> Config:
+    trail.saw(os.path.abspath(file))
     if not file.is_file():
         raise ConfigError(str(file), "no such file", "name a TOML file with a [tool.pl-lint] table")
     table = _table(file)

@@ -20,8 +20,9 @@ BELOW: dict[str, set[str]] = {
     "fixes": {"places"},
     "findings": {"places", "fixes"},
     "facts": GROUND,
-    "config": GROUND,
-    "static": GROUND | {"config", "static"},
+    "trail": set(),
+    "config": GROUND | {"trail"},
+    "static": GROUND | {"trail", "config", "static"},
     "rules": GROUND | {"config", "static", "rules"},
     "runtime": GROUND | {"runtime"},
     "join": GROUND,
@@ -31,7 +32,7 @@ BELOW: dict[str, set[str]] = {
     "judging": GROUND | {"runtime", "checks", "join"},
     "library": GROUND | {"config", "static", "runtime", "checks", "join", "judging", "report"},
     "baseline": GROUND | {"config"},
-    "cli": GROUND | {"config", "static", "rules", "report", "docs", "baseline", "cli"},
+    "cli": GROUND | {"trail", "config", "static", "rules", "report", "docs", "baseline", "cli"},
     "plugin": set(GROUND)
     | {
         "config",

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
 
 from pl_lint.cli.exits import INTERRUPTED, USAGE_ERROR
+
+TYPE_CHECKING = False  # typing takes longer to import than a known answer to find
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,13 +51,21 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _check(arguments: list[str]) -> int:
+    from pl_lint.cli.answers import answers_to
+
+    answers = answers_to(arguments)
+    known = answers.known() if answers else None
+    if known:
+        sys.stdout.write(known[0])
+        return known[1]
+
     from pl_lint.cli.options import check_parser
 
     options = check_parser().parse_args(arguments)
 
     from pl_lint.cli.checking import check
 
-    return check(options)
+    return check(options, answers)
 
 
 def _explain(arguments: list[str]) -> int:

@@ -7,11 +7,12 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pl_lint import baseline
+from pl_lint.cli.answers import Answers
 from pl_lint.cli.exits import refuse
 from pl_lint.config import Config, ConfigError, load
 from pl_lint.findings import Finding
@@ -20,12 +21,13 @@ from pl_lint.rules import registry
 from pl_lint.rules.registry import Rule
 from pl_lint.static.engine import Reading, read
 from pl_lint.static.sources import Contents, lines_of, read_bytes
+from pl_lint.trail import Trail
 
 
-def check(options: argparse.Namespace) -> int:
-    """Do what the command line asks for; its exit code."""
+def check(options: argparse.Namespace, answers: Answers | None = None) -> int:
+    """Do what the command line asks for; its exit code. The answer is kept in ``answers``."""
     try:
-        return _check(options)
+        return _check(options, answers)
     except ConfigError as error:
         return refuse(str(error))
     except BrokenPipeError:  # of standard output; whoever calls knows what to do
@@ -34,7 +36,9 @@ def check(options: argparse.Namespace) -> int:
         return refuse(f"{error.filename or 'standard input'}: {error.strerror or error}")
 
 
-def _check(options: argparse.Namespace) -> int:
+def _check(options: argparse.Namespace, answers: Answers | None) -> int:
+    if answers:
+        answers.prepare()
     job = _job(options)
     if options.diff:
         return _show_diff(job)
@@ -42,7 +46,7 @@ def _check(options: argparse.Namespace) -> int:
     reading = job.asked_for(reading)
     if options.write_baseline:
         return _write_baseline(options.write_baseline, reading)
-    known = baseline.load(options.baseline) if options.baseline else None
+    known = _baseline(options.baseline, job)
     findings = known.new(reading.findings, lines_of) if known else reading.findings
     result = replace(
         _result(replace(reading, findings=findings), job),
@@ -51,9 +55,12 @@ def _check(options: argparse.Namespace) -> int:
     )
     tell = _print_statistics if options.statistics else _FORMATS[options.output_format]
     stream = sys.stderr if options.fix and job.from_stdin else sys.stdout
-    for piece in tell(result):
-        print(piece, file=stream)
-    return 0 if options.exit_zero and result.exit_code == FOUND else result.exit_code
+    text = "".join(f"{piece}\n" for piece in tell(result))
+    stream.write(text)
+    status = 0 if options.exit_zero and result.exit_code == FOUND else result.exit_code
+    if answers:
+        answers.keep(text, status, job.trail)
+    return status
 
 
 # --- what is to be done ---------------------------------------------------------------------------
@@ -68,13 +75,14 @@ class Job:
     rules: tuple[Rule, ...]
     contents: Contents = read_bytes
     stdin: Path | None = None
+    trail: Trail = field(default_factory=Trail)
 
     @property
     def from_stdin(self) -> bool:
         return self.stdin is not None
 
     def read(self) -> Reading:
-        return read(self.paths, self.config, self.rules, self.contents)
+        return read(self.paths, self.config, self.rules, self.contents, self.trail)
 
     def asked_for(self, reading: Reading) -> Reading:
         """Of a file that comes by standard input only its own findings."""
@@ -90,9 +98,10 @@ def _job(options: argparse.Namespace) -> Job:
     stdin = options.stdin_filename
     named = [path for path in options.paths if stdin is None or str(path) != "-"]
     paths = tuple(named or [stdin or Path(".")])
-    config = load(paths, _overrides(options), [rule.code for rule in rules], options.config)
+    codes, trail = [rule.code for rule in rules], Trail()
+    config = load(paths, _overrides(options), codes, options.config, trail)
     if stdin is None:
-        return Job(paths, config, rules)
+        return Job(paths, config, rules, trail=trail)
     data = sys.stdin.buffer.read()
     name = os.path.abspath(stdin)
 
@@ -103,10 +112,17 @@ def _job(options: argparse.Namespace) -> Job:
     return Job(paths if inside else (*paths, stdin), config, rules, contents, stdin)
 
 
+def _baseline(file: Path | None, job: Job) -> baseline.Baseline | None:
+    if file is None:
+        return None
+    job.trail.saw(os.path.abspath(file))
+    return baseline.load(file)
+
+
 def _overrides(options: argparse.Namespace) -> Mapping[str, Any]:
     keys = (
         *("select", "extend-select", "ignore", "exclude", "preview"),
-        *("unsafe-fixes", "fail-on"),
+        *("unsafe-fixes", "fail-on", "target"),
     )
     given = {key: getattr(options, key.replace("-", "_")) for key in keys}
     return {key: value for key, value in given.items() if value is not None}

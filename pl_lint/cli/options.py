@@ -37,6 +37,9 @@ def check_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="read FILE from standard input, as if it stood there, and tell its findings alone",
     )
+    parser.add_argument(
+        "--no-cache", action="store_true", help="neither use nor keep answers (.pl_lint_cache)"
+    )
     _selection(parser.add_argument_group("what is looked for").add_argument)
     _fixing(parser.add_argument_group("fixes").add_argument)
     _reporting(parser.add_argument_group("what is told").add_argument)
@@ -48,6 +51,11 @@ def _selection(add: Callable[..., Any]) -> None:
     add("--extend-select", type=_list, metavar="CODES", help="these as well")
     add("--ignore", type=_list, metavar="CODES", help="not these")
     add("--exclude", type=_list, metavar="PATTERNS", help="not these files, as in .gitignore")
+    add(
+        "--target",
+        metavar="VERSION",
+        help="judge 1.x code as code for Lightning 2: what has to change, and with --fix change it",
+    )
     add("--preview", action="store_const", const=True, help="rules that are being tried out, too")
 
 

@@ -28,6 +28,8 @@ from pl_lint.static.sources import (
     parse,
     read_bytes,
 )
+from pl_lint.static.surroundings import Surroundings
+from pl_lint.trail import Trail
 
 DEEP = 60
 """Nested syntax in a file that may exhaust Python's stack. Code that people write stays below."""
@@ -60,12 +62,18 @@ def read(
     config: Config,
     rules: Iterable[AnyRule],
     contents: Contents = read_bytes,
+    trail: Trail | None = None,
 ) -> Reading:
-    """Read files and folders and judge them by those of ``rules`` that the settings select."""
-    sources, configs, unreadable, files = _load(paths, config, contents)
+    """Read files and folders and judge them by those of ``rules`` that the settings select.
+
+    ``trail`` gets everything on disk that the answer depends on.
+    """
+    trail = trail or Trail()
+    around = Surroundings(trail)
+    sources, configs, unreadable, files = _load(paths, config, contents, trail)
     selected = [rule for rule in rules if config.selects(rule)]
     watched = frozenset(name for rule in selected for name in rule.calls)
-    sources, too_deep, project = _gather(sources, config, watched, configs)
+    sources, too_deep, project = _gather(sources, config, watched, configs, around)
     kept = _judged(project, selected, (*sources, *configs), config)
     menders = {source.path: Mender(source) for source in sources}
     mended = [_mended(one, menders.get(one.location.path)) for one in kept]
@@ -113,12 +121,13 @@ def _gather(
     config: Config,
     watched: frozenset[str],
     configs: Sequence[ConfigFile],
+    around: Surroundings,
 ) -> tuple[list[SourceFile], list[Unreadable], ProjectFacts]:
     """Interprets the sources. Those too deeply nested for that are left out, deepest first."""
     left, too_deep = list(sources), []
     while True:
         try:
-            return left, too_deep, gather(left, config, watched, configs)
+            return left, too_deep, gather(left, config, watched, configs, around)
         except RecursionError:
             deepest = max(left, key=lambda source: source.depth)
             if deepest.depth < DEEP:  # no file's fault
@@ -128,7 +137,7 @@ def _gather(
 
 
 def _load(
-    paths: Sequence[Path], config: Config, contents: Contents
+    paths: Sequence[Path], config: Config, contents: Contents, trail: Trail
 ) -> tuple[list[SourceFile], list[ConfigFile], list[Unreadable], int]:
     """What is read: Python, settings, what of both cannot be; and how many files that is.
 
@@ -139,7 +148,7 @@ def _load(
     passed_over: list[Path] = []
     settings: list[Path] = []
     files = 0
-    for path in find_sources(paths, config):
+    for path in find_sources(paths, config, trail):
         if is_config(path):
             settings.append(path)
             continue

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pl_lint.config import Config
-from pl_lint.facts.behaviour import ImportSite, ReadSite, ReturnSite
+from pl_lint.facts.behaviour import ImportSite, ReadSite, RemovedNameSite, ReturnSite
 from pl_lint.facts.data import LoaderSite
 from pl_lint.facts.sites import (
     AssignmentSite,
@@ -39,6 +39,7 @@ from pl_lint.static.interpreter.recorder import Recorder, Watched
 from pl_lint.static.names import ClassInfo, Module, Project, index_module
 from pl_lint.static.sources import SourceFile
 from pl_lint.static.streams import streams
+from pl_lint.static.surroundings import Surroundings
 from pl_lint.static.versions import Versions
 
 USED = re.compile(r"""(?<!super\(\))\.([a-z]\w+)|["'](\w+)["']""")
@@ -61,6 +62,7 @@ def gather(
     config: Config,
     watched: frozenset[str] = frozenset(),
     configs: Sequence[ConfigFile] = (),
+    around: Surroundings | None = None,
 ) -> ProjectFacts:
     """Interpret every class that Lightning calls and every script around them.
 
@@ -68,7 +70,7 @@ def gather(
     """
     project = Project(index_module(source) for source in sources)
     calls = Watched(watched)
-    versions = Versions((*sources, *configs), config)
+    versions = Versions((*sources, *configs), config, around)
     shared = Recorder(calls)
     found = tuple(_lightning_classes(project))
     classes = tuple(_facts(one, project, shared, versions) for one in found)
@@ -92,6 +94,7 @@ def gather(
         globals=shared.all(GlobalSite),
         cases=shared.all(CaseSite),
         imports=shared.all(ImportSite),
+        removed_names=shared.all(RemovedNameSite),
         lightning=tuple((one.path, versions.newest(one.path)) for one in (*sources, *configs)),
         loaders=shared.all(LoaderSite),
         streams=tuple(streams(project)),

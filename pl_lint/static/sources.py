@@ -9,6 +9,7 @@ import ast
 import io
 import os
 import re
+import stat
 import tokenize
 import warnings
 from collections.abc import Callable
@@ -150,18 +151,21 @@ def _unreadable(path: Path, message: str, line: int = 1, column: int = 1) -> Unr
 def read_bytes(path: Path) -> bytes | Unreadable:
     """A file's content. Only regular files: a pipe or a device might never end."""
     try:
-        if path.is_dir():
+        found = os.stat(path)
+        if stat.S_ISDIR(found.st_mode):
             return _unreadable(path, "this folder cannot be listed; check its permissions")
-        if not path.is_file():
+        if not stat.S_ISREG(found.st_mode):
             return _unreadable(path, _absence(path))
-        size = path.stat().st_size
-        if size > (LARGEST_NOTEBOOK if path.suffix == ".ipynb" else LARGEST):
-            return _unreadable(path, f"{size / 2**20:.0f} MiB is too large to read; exclude it")
+        if found.st_size > (LARGEST_NOTEBOOK if path.suffix == ".ipynb" else LARGEST):
+            megabytes = found.st_size / 2**20
+            return _unreadable(path, f"{megabytes:.0f} MiB is too large to read; exclude it")
         return path.read_bytes()
     except OSError as error:
+        if not path.exists():
+            return _unreadable(path, _absence(path))
         return _unreadable(path, f"cannot be read: {error.strerror or error}")
     except ValueError:  # a NUL in the path itself
-        return Unreadable(Location(str(path), 1), "no path can be called this")
+        return Unreadable(Location(str(path), 1), "no such file")
 
 
 def _absence(path: Path) -> str:

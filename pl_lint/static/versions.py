@@ -2,37 +2,26 @@
 
 A hook that 2.0 removed is no mistake in a project that is pinned to 1.7. What counts is the newest
 version that the project admits, since that is the one where its code breaks.
+
+In this order: the target that the user asks about, the version that the settings name, the pins of
+the project, signs of 1.x in its code, the Lightning that is installed beside pl-lint.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
+from glob import escape, glob
 from pathlib import Path
 from typing import Protocol
 
 from pl_lint.config import Config
 from pl_lint.facts import lightning
-
-PIN_FILES = (
-    "poetry.lock",
-    "uv.lock",
-    "Pipfile.lock",
-    "requirements*.txt",
-    "requirements/*.txt",
-    "pyproject.toml",
-    "setup.cfg",
-    "setup.py",
-    "environment*.y*ml",
-    "conda*.y*ml",
-    "Pipfile",
-)
-"""Where projects write what they need; an exact lock comes before a range."""
-MAX_FOLDERS = 8
-LARGEST = 4 * 2**20
-"""Bytes of a lock file that are still looked through."""
+from pl_lint.static.surroundings import Surroundings
+from pl_lint.trail import Trail
 
 PIN = re.compile(
     r"""(?<![\w/.-])(?:pytorch[-_]lightning|lightning)(?![\w./-])["']?\s*(?:\[[\w,\s-]*\])?
@@ -45,6 +34,8 @@ LOCKED = re.compile(
 )
 ONE = re.compile(r"(?P<op>[=<>!~^]*)\s*(?<![\w.])(?P<version>\d+(?:\.\d+)*)(?P<star>\.\*)?")
 """One bound; not the 0 of ``2.5.0.post0``."""
+
+INSTALLED = re.compile(r"lightning-(\d+\.\d+)[^/\\]*\.dist-info$")
 
 OLD = re.compile(
     r"from_argparse_args|add_argparse_args|pytorch_lightning\.metrics|\bpl\.metrics\.|"
@@ -83,8 +74,12 @@ class ReadFile(Protocol):
 class Versions:
     """The newest Lightning that the code around a file admits."""
 
-    def __init__(self, sources: Sequence[ReadFile], config: Config) -> None:
-        self._configured = config.lightning_version
+    def __init__(
+        self, sources: Sequence[ReadFile], config: Config, around: Surroundings | None = None
+    ) -> None:
+        self._around = around or Surroundings(Trail())
+        self._pinned: dict[str, str | None] = {}
+        self._configured = asked_for(config)
         self._common = _common_folder(sources)
         self._old = {self.project_of(source.path) for source in sources if _is_old(source)}
         self._new = {source.path for source in sources if _is_new(source)}
@@ -93,16 +88,52 @@ class Versions:
         """As text (``1.7``); empty where there is no limit."""
         if self._configured is not None:
             return self._configured
-        for folder in _folders(path):
-            pinned = newest_pinned(folder)
+        for folder in self._around.folders(path):
+            pinned = self._newest_pinned(folder)
             if pinned is not None:
                 return pinned
-        old = self.project_of(path) in self._old and path not in self._new
-        return UNDATED_OLD if old else ""
+        present = installed(tuple(sys.path))
+        old_is_present = present is not None and _numbers(present) < (2,)
+        if self.project_of(path) in self._old and path not in self._new:
+            return present if present is not None and old_is_present else UNDATED_OLD
+        return present if present is not None and old_is_present else ""
 
     def project_of(self, path: str) -> Path:
         """Where the project of a file begins; without any sign, where the reading begins."""
-        return _project_folder(path) or self._common
+        return self._around.project(path) or self._common
+
+    def _newest_pinned(self, folder: str) -> str | None:
+        """The newest version that the files of a folder admit; None where they do not say."""
+        if folder not in self._pinned:
+            found = [pin for text in self._around.pin_texts(folder) for pin in _pins(text)]
+            limits = [limit for limit in found if limit is not None]
+            self._pinned[folder] = None if not found else min(limits, key=_numbers, default="")
+        return self._pinned[folder]
+
+
+def asked_for(config: Config) -> str | None:
+    """The version that the user names; ``2`` is the newest 2.x that is known."""
+    if config.target == "2":
+        return _text(lightning.LATEST)
+    return config.target or config.lightning_version
+
+
+@cache
+def installed(folders: tuple[str, ...]) -> str | None:
+    """The Lightning that is installed where pl-lint runs, as ``1.7``.
+
+    By the names of the folders alone: ``importlib.metadata`` would cost more than reading a small
+    project. Where pl-lint has an environment of its own (pre-commit, pipx) there is none.
+    """
+    for folder in folders:
+        for found in (
+            *glob(f"{escape(folder)}/pytorch_lightning-*.dist-info"),
+            *glob(f"{escape(folder)}/lightning-*.dist-info"),
+        ):
+            match = INSTALLED.search(found)
+            if match is not None:
+                return match[1]
+    return None
 
 
 def _common_folder(sources: Sequence[ReadFile]) -> Path:
@@ -128,48 +159,8 @@ def _holds_settings(source: ReadFile) -> bool:
     return source.path.endswith((".yaml", ".yml"))
 
 
-def _folders(path: str) -> Iterator[Path]:
-    """The folder of a file and those above it, up to the root of its repository."""
-    folder = Path(path).absolute().parent
-    for _ in range(MAX_FOLDERS):
-        yield folder
-        if (folder / ".git").exists() or folder.parent == folder:
-            return
-        folder = folder.parent
-
-
-@cache
-def _project_folder(path: str) -> Path | None:
-    """Where the project of a file begins: at the first folder that says what it needs."""
-    for folder in _folders(path):
-        if next(_pin_files(folder), None) or any(folder.glob("README*")):
-            return folder
-    return None
-
-
-def _pin_files(folder: Path) -> Iterator[Path]:
-    for pattern in PIN_FILES:
-        yield from sorted(folder.glob(pattern))
-
-
-@cache
-def newest_pinned(folder: Path) -> str | None:
-    """The newest version that the files of a folder admit; None where they do not say."""
-    found = [pin for file in _pin_files(folder) for pin in _pins(file)]
-    if not found:
-        return None
-    limits = [limit for limit in found if limit is not None]
-    return min(limits, key=_numbers) if limits else ""
-
-
-def _pins(file: Path) -> Iterator[str | None]:
+def _pins(text: str) -> Iterator[str | None]:
     """The newest version that each mention of Lightning admits; None for no limit."""
-    try:
-        if file.stat().st_size > LARGEST:
-            return
-        text = file.read_text("utf-8", "replace")
-    except OSError:
-        return
     text = re.sub(r"(?m)^\s*#.*$", "", text)
     for pattern in (LOCKED, PIN):
         for match in pattern.finditer(text):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pl_lint.config import Config
+from pl_lint.trail import ABSENT, Trail
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -19,21 +22,33 @@ SUFFIXES = (".py", ".ipynb", ".yaml", ".yml")
 """Python, notebooks, and settings that may be Lightning's."""
 ENVIRONMENT_MARKS = ("pyvenv.cfg", "conda-meta")
 """What lies in the top folder of a virtual environment, whatever the folder is called."""
+FRAMEWORKS = frozenset(
+    {"lightning", "pytorch_lightning", "lightning_fabric", "torchmetrics", "pl_lint"}
+)
+"""Packages whose own sources are no user's code: what a rule says of them is noise, and in a tree
+of installed packages they are most of what mentions Lightning."""
+OF_LIGHTNING = re.compile(rb"github\.com/(?:Lightning-AI|PyTorchLightning)/")
+HEAD = 4096
 
 
-def find_sources(paths: Sequence[Path], config: Config) -> Iterator[Path]:
+def find_sources(
+    paths: Sequence[Path], config: Config, trail: Trail | None = None
+) -> Iterator[Path]:
     """The files to read, each once, in a stable order.
 
     A file that is named is always read. A folder is searched for Python files, notebooks and YAML;
     hidden folders, virtual environments, installed packages and what ``exclude`` or a
     ``.gitignore`` names are left out.
-    What does not exist or cannot be listed is yielded too: loading it then says why.
+    What does not exist or cannot be listed is yielded too: loading it then says why. The sources of
+    Lightning and torchmetrics themselves are read only where such a folder is named.
     """
+    trail = trail or Trail()
     seen: set[str] = set()
     for path in paths:
-        candidates = _walk(path, config) if path.is_dir() else (path,)
-        for candidate in candidates:
-            identity = os.path.realpath(candidate)
+        trail.saw(os.path.abspath(path))
+        is_folder = os.path.isdir(path)
+        found = _walk(path, config, trail) if is_folder else ((path, os.path.realpath(path)),)
+        for candidate, identity in found:
             if identity not in seen:
                 seen.add(identity)
                 yield candidate
@@ -56,22 +71,35 @@ class _Patterns:
 
 @dataclass(frozen=True)
 class _Folder:
-    """A folder on the way down: as the user would write it, and what holds in it."""
+    """A folder on the way down: as the user would write it, and what holds in it.
+
+    ``real`` is the folder without links; only what is itself a link has to be followed again.
+    """
 
     shown: Path
     absolute: str
+    real: str
+    trail: Trail
     ignored: tuple[_Patterns, ...] = field(default=())
     excluded: tuple[_Patterns, ...] = field(default=())
 
     def leaves_out(self, name: str) -> bool:
         """Whether an entry is left out (a folder's name ends in a slash)."""
+        if not self.ignored and not self.excluded:
+            return False
         path = os.path.join(self.absolute, name)
         return _decided(self.ignored, path) or _decided(self.excluded, path)
 
     def entered(self, name: str) -> _Folder:
         absolute = os.path.join(self.absolute, name)
-        ignored = self.ignored + _gitignore(absolute)
-        return _Folder(self.shown / name, absolute, ignored, self.excluded)
+        ignored = self.ignored + _gitignore(absolute, self.trail)
+        real = os.path.join(self.real, name)
+        return _Folder(self.shown / name, absolute, real, self.trail, ignored, self.excluded)
+
+    def identity(self, entry: os.DirEntry[str]) -> str:
+        """What two ways to the same file have in common."""
+        linked = entry.is_symlink()
+        return os.path.realpath(entry.path) if linked else os.path.join(self.real, entry.name)
 
 
 def _decided(layers: Sequence[_Patterns], path: str) -> bool:
@@ -80,28 +108,36 @@ def _decided(layers: Sequence[_Patterns], path: str) -> bool:
     return next((verdict for verdict in verdicts if verdict is not None), False)
 
 
-def _walk(root: Path, config: Config) -> Iterator[Path]:
+def _walk(root: Path, config: Config, trail: Trail) -> Iterator[tuple[Path, str]]:
     """Depth first. Links to folders are not followed: they may form loops, and in this field they
     lead to data sets with millions of files."""
-    waiting = [_top(root, config)]
+    waiting = [_top(root, config, trail)]
     while waiting:
         folder = waiting.pop()
+        trail.saw(folder.absolute)
         try:
             with os.scandir(folder.absolute) as entries:
                 listed = sorted(entries, key=lambda entry: entry.name)
         except OSError:
-            yield folder.shown
+            yield folder.shown, folder.absolute
             continue
-        yield from (folder.shown / e.name for e in listed if _is_source(e, folder))
-        below = [e.name for e in listed if _is_searched(e, folder)]
-        waiting.extend(folder.entered(name) for name in reversed(below))
+        yield from (
+            (folder.shown / e.name, folder.identity(e)) for e in listed if _is_source(e, folder)
+        )
+        below = [e for e in listed if _is_searched(e, folder)]
+        waiting.extend(folder.entered(e.name) for e in reversed(below))
 
 
 def _is_source(entry: os.DirEntry[str], folder: _Folder) -> bool:
     """Whether an entry is a file to read; a link that leads nowhere or a pipe is none."""
-    if not entry.name.endswith(SUFFIXES) or not os.path.isfile(entry.path):
+    if not entry.name.endswith(SUFFIXES) or folder.leaves_out(entry.name):
         return False
-    return not folder.leaves_out(entry.name)
+    try:
+        found = entry.stat()
+    except OSError:
+        return False
+    folder.trail.met(entry.path, found)
+    return stat.S_ISREG(found.st_mode)
 
 
 def _is_searched(entry: os.DirEntry[str], folder: _Folder) -> bool:
@@ -110,34 +146,60 @@ def _is_searched(entry: os.DirEntry[str], folder: _Folder) -> bool:
         return False
     if not entry.is_dir(follow_symlinks=False) or folder.leaves_out(name + "/"):
         return False
-    return not any(os.path.exists(os.path.join(entry.path, mark)) for mark in ENVIRONMENT_MARKS)
+    folder.trail.saw(entry.path)
+    return not _is_environment(entry.path) and not _is_framework(entry, folder.trail)
 
 
-def _top(root: Path, config: Config) -> _Folder:
+def _is_environment(path: str) -> bool:
+    return any(os.path.exists(os.path.join(path, mark)) for mark in ENVIRONMENT_MARKS)
+
+
+def _is_framework(entry: os.DirEntry[str], trail: Trail) -> bool:
+    """Whether a folder is Lightning's own: it has the name, and says whose it is."""
+    if entry.name not in FRAMEWORKS:
+        return False
+    about = os.path.join(entry.path, "__about__.py")
+    trail.saw(about)
+    try:
+        with open(about, "rb") as file:
+            return OF_LIGHTNING.search(file.read(HEAD)) is not None
+    except OSError:
+        return False
+
+
+def _top(root: Path, config: Config, trail: Trail) -> _Folder:
     """The folder the user named. A ``.gitignore`` above that leaves this very folder out is not
     heeded: the user asked for it."""
     absolute = os.path.abspath(root)
-    above = tuple(layer for layer in _above(absolute) if not layer.verdict(absolute + "/"))
-    ignored = above + _gitignore(absolute)
-    return _Folder(root, absolute, ignored, _patterns(str(config.root), config.exclude))
+    above = tuple(layer for layer in _above(absolute, trail) if not layer.verdict(absolute + "/"))
+    ignored = above + _gitignore(absolute, trail)
+    excluded = _patterns(str(config.root), config.exclude)
+    return _Folder(root, absolute, os.path.realpath(root), trail, ignored, excluded)
 
 
-def _above(absolute: str) -> Iterator[_Patterns]:
+def _above(absolute: str, trail: Trail) -> Iterator[_Patterns]:
     """The ``.gitignore`` files above a folder, outermost first, up to the repository's top."""
     parents: list[str] = []
     folder = absolute
-    while not os.path.exists(os.path.join(folder, ".git")):
+    while not _is_repository(folder, trail):
         folder, below = os.path.dirname(folder), folder
         if folder == below:
             return
         parents.append(folder)
     for parent in reversed(parents):
-        yield from _gitignore(parent)
+        yield from _gitignore(parent, trail)
 
 
-def _gitignore(folder: str) -> tuple[_Patterns, ...]:
+def _is_repository(folder: str, trail: Trail) -> bool:
+    return trail.looked_for(os.path.join(folder, ".git"))
+
+
+def _gitignore(folder: str, trail: Trail) -> tuple[_Patterns, ...]:
+    path = os.path.join(folder, ".gitignore")
+    if trail.saw(path) == ABSENT:
+        return ()
     try:
-        with open(os.path.join(folder, ".gitignore"), encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             lines = file.read().splitlines()
     except OSError:
         return ()
