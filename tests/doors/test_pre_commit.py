@@ -153,4 +153,4 @@ def test_the_hook_needs_no_torch(project: Path, env: dict[str, str]) -> None:
         path.name.split("-")[0].lower() for path in store.rglob("site-packages/*.dist-info")
     }
     assert "pl_lint" in installed
-    assert installed <= {"pl_lint", "pathspec", "tomli", "pip", "setuptools", "wheel"}
+    assert installed <= {"pl_lint", "pathspec", "pyyaml", "tomli", "pip", "setuptools", "wheel"}

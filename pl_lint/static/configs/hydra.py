@@ -126,7 +126,10 @@ def _entries(file: ConfigFile) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The groups that a list of defaults names, with their options."""
     for node in file.defaults or ():
         entry = _entry(node)
-        if entry is not None:
+        if entry is not None and not entry.group and "/" in entry.options[0]:
+            group, _, option = entry.options[0].rpartition("/")
+            yield group, (option,)
+        elif entry is not None:
             yield entry.group, entry.options
 
 

@@ -183,8 +183,7 @@ class _Builder:
             tag = self._resolver.resolve(yaml.ScalarNode, event.value, event.implicit)
         elif not tag.startswith(TAGS):
             return OPAQUE
-        plain = event.style is None
-        return _constant(tag.removeprefix(TAGS), event.value, plain)
+        return _constant(tag.removeprefix(TAGS), event.value, plain=event.implicit[0])
 
     def _place(self, start: Any, end: Any) -> Location:
         first, last = start.start_mark, end.end_mark

@@ -131,15 +131,26 @@ def _applied(document: Document, findings: list[Finding]) -> Document:
 def replace_file(path: Path, data: bytes) -> None:
     """Give a file other contents in one step: whoever reads it sees the old or the new ones.
 
-    The file behind a link is replaced, not the link; its permissions stay.
+    The file behind a link is replaced, not the link; its permissions stay. A new file gets those
+    that any new file gets.
     """
     target = Path(os.path.realpath(path))
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-        os.chmod(name, target.stat().st_mode & 0o7777)
+        os.chmod(name, _mode(target))
         os.replace(name, target)
     except BaseException:
         os.unlink(name)
         raise
+
+
+def _mode(target: Path) -> int:
+    """The permissions of a file, or of one that is to be made."""
+    try:
+        return target.stat().st_mode & 0o7777
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask

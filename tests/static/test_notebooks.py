@@ -1,0 +1,224 @@
+"""Notebooks are read as one program; places are told by cell and line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from pl_lint.cli import main
+from pl_lint.config import Config
+from pl_lint.report import github as github_report
+from pl_lint.report import json as json_report
+from pl_lint.report import sarif as sarif_report
+from pl_lint.report.concise import render as concise
+from pl_lint.report.result import Result
+from pl_lint.rules.registry import all_rules
+from pl_lint.static.engine import Reading, read
+from pl_lint.static.notebooks import python_of
+from pl_lint.static.sources import lines_of
+
+HEAD = "import lightning.pytorch as pl\nfrom lightning.pytorch.callbacks import ModelCheckpoint"
+SICK = "%matplotlib inline\n\nbest = ModelCheckpoint(monitor='val_acc')"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def notebook(*cells: str, name: str = "nb.ipynb", language: str = "python") -> None:
+    """Each text is a cell of code; one that begins with ``#md`` is one of text."""
+    written = [
+        {
+            "cell_type": "markdown" if cell.startswith("#md") else "code",
+            "source": cell.splitlines(keepends=True),
+            "outputs": [],
+        }
+        for cell in cells
+    ]
+    metadata = {"kernelspec": {"language": language}}
+    Path(name).write_text(json.dumps({"cells": written, "metadata": metadata}), "utf-8")
+
+
+def reading(select: Sequence[str] = ("LTN301",)) -> Reading:
+    return read([Path(".")], Config(root=Path.cwd(), select=tuple(select)), all_rules())
+
+
+def result(found: Reading) -> Result:
+    config = Config(root=Path.cwd())
+    names = {rule.code: rule.name for rule in all_rules()}
+    return Result(found.findings, found.unreadable, found.files, 1, config, names)
+
+
+# --- places ---------------------------------------------------------------------------------------
+
+
+def test_a_place_is_a_cell_and_a_line_in_it() -> None:
+    notebook("#md # Title", HEAD, SICK)
+    (finding,) = reading().findings
+    assert str(finding.location) == "nb.ipynb:cell 3:3:8"
+    assert finding.fix is None
+    assert lines_of(finding.location.source)[2] == "best = ModelCheckpoint(monitor='val_acc')"
+
+
+def test_findings_stand_in_the_order_of_cells() -> None:
+    late = "\n\n\nModelCheckpoint(monitor='val_acc')"
+    notebook(HEAD, late, SICK)
+    assert [one.location.cell for one in reading().findings] == [2, 3]
+
+
+def test_every_format_shows_the_cell(capsys: pytest.CaptureFixture[str]) -> None:
+    notebook(HEAD, SICK)
+    found = result(reading())
+    assert next(iter(concise(found))).startswith("nb.ipynb:cell 2:3:8: LTN301")
+    assert json_report.document(found)["findings"][0]["cell"] == 2
+    (annotation,) = github_report.render(found)
+    assert "file=nb.ipynb,line=1," in annotation
+    assert "cell 2, line 3: " in annotation
+    (sarif,) = sarif_report.document(found)["runs"][0]["results"]
+    assert sarif["locations"][0]["logicalLocations"][0]["name"] == "cell 2"
+    assert sarif["message"]["text"].startswith("cell 2, line 3: ")
+    main(["check", "--select", "LTN301", "."])
+    shown = capsys.readouterr().out
+    assert "nb.ipynb:cell 2:3:8" in shown
+    assert "    3 | best = ModelCheckpoint(monitor='val_acc')" in shown
+
+
+def test_classes_of_one_cell_are_known_in_the_next_and_in_files() -> None:
+    notebook(
+        HEAD,
+        "class A(pl.LightningModule):\n    pass",
+        "class B(A):\n    def validation_step(self, b, i):\n        self.log('val_loss', b)",
+    )
+    project = reading().project
+    assert {one.short_name for one in project.classes} == {"A", "B"}
+    assert next(one for one in project.classes if one.short_name == "B").logs[0].location.cell == 3
+
+
+def test_nothing_in_a_notebook_is_mended(capsys: pytest.CaptureFixture[str]) -> None:
+    notebook(HEAD, SICK)
+    before = Path("nb.ipynb").read_bytes()
+    assert main(["check", "--select", "LTN301", "--fix", "--unsafe-fixes", "."]) == 1
+    assert Path("nb.ipynb").read_bytes() == before
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    "comment", ["# noqa", "# noqa: LTN301", "# pl-lint: ignore[LTN301] a class"]
+)
+def test_comments_hide_findings_of_their_line_in_their_cell(comment: str) -> None:
+    notebook(HEAD, f"{SICK}  {comment}", SICK)
+    assert [one.location.cell for one in reading().findings] == [3]
+
+
+def test_a_comment_for_the_file_holds_in_every_cell() -> None:
+    notebook(HEAD, "# pl-lint: ignore-file[LTN301]", SICK)
+    assert not reading().findings
+
+
+def test_a_baseline_knows_the_line_of_a_cell(capsys: pytest.CaptureFixture[str]) -> None:
+    notebook(HEAD, SICK)
+    select = ["check", "--select", "LTN301", "."]
+    main([*select, "--write-baseline", "known.json"])
+    assert "ModelCheckpoint(monitor='val_acc')" in Path("known.json").read_text("utf-8")
+    notebook("#md more", HEAD, "x = 1", SICK)
+    assert main([*select, "--baseline", "known.json"]) == 0
+    capsys.readouterr()
+
+
+# --- IPython --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cell", "python"),
+    [
+        ("x = 1 % 2", "x = 1 % 2"),
+        ("%load_ext tensorboard\nx = 1", "pass\nx = 1"),
+        ("if a:\n    !ls -l\n    b()", "if a:\n    pass\n    b()"),
+        ("%time x = f()", "x = f()"),
+        ("%timeit -n 10 -r 3 f(x)", "f(x)"),
+        ("files = !ls", "files = get_ipython()"),
+        ("a = %sql select", "a = get_ipython()"),
+        ("?print\nprint??\na.b?", "pass\npass\npass"),
+        ("%%time\nx = 1", "\nx = 1"),
+        ("%%bash\nls\nfor", "\n\n"),
+        ("%%writefile a.py\nx = 1", "\n"),
+        ("\n%%html\n<a>", "\n\n"),
+        ("!pip install a \\\n  b\nx = 1", "pass\n\nx = 1"),
+        ("pip install lightning\nx = 1", "pass\nx = 1"),
+        ("s = '''\n%not magic\n'''", "s = '''\n%not magic\n'''"),
+        ("x = (a\n  % b)\n!ls", "x = (a\n  % b)\npass"),
+        ("git = 1\nls = [git]", "git = 1\nls = [git]"),
+    ],
+)
+def test_commands_are_taken_out_line_for_line(cell: str, python: str) -> None:
+    assert python_of(cell) == python
+    assert python_of(cell).count("\n") == cell.count("\n")
+
+
+def test_the_rest_of_a_timed_line_is_read() -> None:
+    notebook(HEAD, "%time best = ModelCheckpoint(monitor='val_acc')")
+    assert [one.location.line for one in reading().findings] == [1]
+
+
+# --- what cannot be read --------------------------------------------------------------------------
+
+
+def test_a_mistake_in_a_cell_is_told_with_its_cell() -> None:
+    notebook(HEAD, "x = 1\ny = (")
+    (unreadable,) = reading().unreadable
+    assert str(unreadable.location).startswith("nb.ipynb:cell 2:2:")
+    assert json_report.document(result(reading()))["unreadable"][0]["cell"] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"cells": [ lightning', "broken JSON"),
+        ('{"lightning": 1}', "no list of cells"),
+        ('["lightning"]', "no list of cells"),
+        ('{"cells": 1, "a": "lightning"}', "no list of cells"),
+        ('{"cells": ' + "[" * 100_000 + "lightning", "too deeply nested"),
+        ('{"cells": [], "lightning": ' + "1" * 5000 + "}", "broken JSON"),
+        ("lightning\0", "NUL"),
+    ],
+)
+def test_broken_notebooks_are_one_message_each(text: str, words: str) -> None:
+    Path("nb.ipynb").write_text(text, "utf-8")
+    (unreadable,) = reading().unreadable
+    assert words in unreadable.message
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [None, 1, {}, {"cell_type": "code"}, {"cell_type": "code", "source": 3}],
+        [{"cell_type": "code", "source": ["import lightning\n", None, 4]}],
+        [{"cell_type": "code", "source": "import lightning\r\nx = 1\r"}],
+    ],
+)
+def test_odd_cells_are_passed_over(cells: list[object]) -> None:
+    document = {"cells": cells, "metadata": ["lightning"]}
+    Path("nb.ipynb").write_text(json.dumps(document), "utf-8")
+    assert not reading().unreadable
+
+
+def test_notebooks_of_other_languages_hold_no_code_of_ours() -> None:
+    notebook("library(lightning)", "x <- function(y) {", language="R")
+    found = reading()
+    assert not found.unreadable
+    assert found.files == 1
+
+
+def test_old_notebooks_have_worksheets() -> None:
+    cells = [{"cell_type": "code", "input": [HEAD + "\n", SICK]}]
+    Path("nb.ipynb").write_text(json.dumps({"worksheets": [{"cells": cells}]}), "utf-8")
+    assert [one.location.cell for one in reading().findings] == [1]
+
+
+def test_notebooks_without_lightning_are_not_parsed() -> None:
+    notebook("x = (")
+    assert not reading().unreadable
