@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from pl_lint.facts.behaviour import ContainerSite, ImportSite, ReadSite, ReturnSite
+from pl_lint.facts.behaviour import (
+    ContainerSite,
+    ImportSite,
+    ReadSite,
+    RemovedNameSite,
+    ReturnSite,
+)
 from pl_lint.facts.data import LoaderSite, StreamSite
 from pl_lint.facts.origins import NO_ORIGIN, UNPACKED, Origin, Pairs
 from pl_lint.facts.stages import Stage
@@ -510,6 +516,7 @@ class ProjectFacts:
     cases: tuple[CaseSite, ...] = ()
     suppressions: tuple[SuppressionSite, ...] = ()
     imports: tuple[ImportSite, ...] = ()
+    removed_names: tuple[RemovedNameSite, ...] = ()
     lightning: tuple[tuple[str, str], ...] = ()
     loaders: tuple[LoaderSite, ...] = ()
     streams: tuple[StreamSite, ...] = ()

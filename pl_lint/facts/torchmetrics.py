@@ -100,6 +100,12 @@ def is_collection(name: str) -> bool:
     return simple_name(name) == simple_name(COLLECTION)
 
 
+def needs_task(name: str) -> bool:
+    """Whether the class hands over to one of its sisters by ``task``: ``Accuracy``."""
+    new_home = name.startswith("torchmetrics.") and is_metric_class(name)
+    return new_home and bool(_variant_names(simple_name(name)))
+
+
 def is_wrapper(name: str) -> bool:
     """Whether the class wraps another metric, on which its behaviour depends."""
     return simple_name(name) in WRAPPERS

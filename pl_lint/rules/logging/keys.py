@@ -55,13 +55,13 @@ def last_batch_monitored(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/extensions/logging.html#automatic-logging
     """
     for monitor in facts.monitors:
-        sites = _only_sites(facts, monitor)
+        sites = only_sites(facts, monitor)
         per_step = [log for log in sites if _last_batch_only(log)]
         if not sites or len(per_step) < len(sites) or not _at_epoch_end(monitor):
             continue
         key = shown(monitor.key)
         yield self.finding(
-            monitor.location,
+            monitor.at("monitor"),
             f"{monitor.watcher} watches {key}, which training_step logs per step only: what it "
             "sees is the value of the epoch's last batch",
             remedy=f"log the mean of the epoch: self.log({key}, ..., on_epoch=True) at "
@@ -70,7 +70,7 @@ def last_batch_monitored(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         )
 
 
-def _only_sites(facts: ProjectFacts, monitor: MonitorSite) -> list[LogSite]:
+def only_sites(facts: ProjectFacts, monitor: MonitorSite) -> list[LogSite]:
     """Every site that may feed a monitor; none where something unknown may feed it too."""
     if not isinstance(monitor.key, Known) or not isinstance(monitor.key.value, str):
         return []
@@ -165,3 +165,54 @@ def _key_in(log: LogSite, stage: str) -> str | None:
     """The key that a call surely logs in the step of a stage."""
     known = isinstance(log.key, Known) and isinstance(log.key.value, str)
     return log.key.value if known and log.in_step and log.stage == stage else None
+
+
+@rule("LTN114", "key-logged-twice", rows=("LOG14",), observers="both")
+def key_logged_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Two lines of one step log different values under one key.
+
+    What it does
+    ------------
+    Reading finds two calls at different lines of a hook that log the same key, both under no
+    condition. Running finds two that log another number for the same batch. One line that is
+    reached several times, as in a loop over optimizer steps, means their mean and is left alone.
+
+    Why is this bad
+    ---------------
+    Lightning averages both over the epoch, or keeps the second: 1.0 and 3.0 were logged, and 2.0
+    was written. It raises only where the two calls have different arguments.
+
+    Example
+    -------
+        def validation_step(self, batch, batch_idx):
+            self.log("val_loss", self.class_loss(batch))
+            self.log("val_loss", self.box_loss(batch))
+
+    Use instead
+    -----------
+        def validation_step(self, batch, batch_idx):
+            self.log("val_loss/class", self.class_loss(batch))
+            self.log("val_loss/box", self.box_loss(batch))
+
+    When to ignore
+    --------------
+    Where the two values are the same: then one of the lines does nothing.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/extensions/logging.html
+    """
+    for owner in facts.modules():
+        first: dict[tuple[str, str], LogSite] = {}
+        for log in owner.logs:
+            if log.guards or not log.hook or not isinstance(log.key, Known):
+                continue
+            other = first.setdefault((log.hook, str(log.key.value)), log)
+            if other.location != log.location:
+                yield self.finding(
+                    log.location,
+                    f"{shown(log.key)} is logged a second time in {log.hook}, after "
+                    f"{other.location}",
+                    remedy="give each value a key of its own",
+                    subject=owner.short_name,
+                )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pl_lint.facts.origins import (
     BatchValue,
     FunctionCall,
+    ListOfSteps,
     MetricCompute,
     MetricForward,
     MetricObject,
@@ -15,10 +16,12 @@ from pl_lint.facts.origins import (
 from pl_lint.facts.sites import LogSite, ProjectFacts
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import single_device
+from pl_lint.rules.distributed.evidence import several_devices
+from pl_lint.rules.judging import linearity_of_call, single_device
+from pl_lint.rules.logging.keys import only_sites
 from pl_lint.rules.logging.values import means_do_not_suit
 from pl_lint.rules.registry import Rule, rule
-from pl_lint.rules.wording import key_text
+from pl_lint.rules.wording import key_text, shown
 
 
 @rule(
@@ -85,3 +88,289 @@ def _of_one_process(log: LogSite) -> bool:
     if any(isinstance(part, (MetricObject, MetricCompute)) for part in found):
         return False
     return any(isinstance(part, (BatchValue, MetricForward, FunctionCall)) for part in found)
+
+
+@rule(
+    "LTN107",
+    "monitor-of-one-process",
+    rows=("LOG07",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="on two or more devices",
+)
+def monitor_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A monitor watches a value that every process has another one of.
+
+    What it does
+    ------------
+    Finds, in projects one of whose Trainers runs several processes, a ModelCheckpoint,
+    EarlyStopping or scheduler whose key is only logged without `sync_dist=True` and is made of
+    this process's batches.
+
+    Why is this bad
+    ---------------
+    The processes disagree on which checkpoint is the best, and on the name of its file: with two of
+    them one said `val_loss=1.00.ckpt` and the other `val_loss=3.00.ckpt`, which did not exist.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def validation_step(self, batch, batch_idx):
+                self.log("val_loss", self.loss(batch))
+
+            def configure_callbacks(self):
+                return [ModelCheckpoint(monitor="val_loss")]
+
+        trainer = Trainer(devices=2)
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def validation_step(self, batch, batch_idx):
+                self.log("val_loss", self.loss(batch), sync_dist=True)
+
+            def configure_callbacks(self):
+                return [ModelCheckpoint(monitor="val_loss")]
+
+        trainer = Trainer(devices=2)
+
+    When to ignore
+    --------------
+    Where the code only ever runs on one device.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
+    """
+    for monitor in facts.monitors if several_devices(facts) else ():
+        sites = [log for log in only_sites(facts, monitor) if log.in_step]
+        if sites and all(map(_of_one_process, sites)):
+            yield self.finding(
+                monitor.location,
+                f"{monitor.watcher} watches {shown(monitor.key)}, which is another number in each "
+                "process",
+                remedy=f"log it with sync_dist=True at {sites[0].location}",
+                subject=monitor.watcher,
+            )
+
+
+@rule(
+    "LTN109",
+    "ranks-averaged",
+    rows=("LOG09",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="on two or more devices",
+)
+def ranks_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """sync_dist takes the mean over ranks of a value that cannot be averaged.
+
+    What it does
+    ------------
+    Reading finds `sync_dist=True` at the end of an epoch beside a function of torchmetrics or
+    sklearn whose value for a part of the data says little of the value for all of it. Running
+    finds, on two ranks, a logged value that is the mean of each rank's own value, and not the value
+    of all samples.
+
+    Why is this bad
+    ---------------
+    The mean of two F1 scores is not the F1 of both halves: .5924 and .7381 were logged where .6207
+    was true.
+
+    Example
+    -------
+        def __init__(self):
+            super().__init__()
+            self.predictions, self.targets = [], []
+
+        def validation_step(self, batch, batch_idx):
+            self.predictions.append(self(batch[0]).argmax(1))
+            self.targets.append(batch[1])
+
+        def on_validation_epoch_end(self):
+            predictions, targets = torch.cat(self.predictions), torch.cat(self.targets)
+            score = sklearn.metrics.f1_score(targets, predictions)
+            self.log("val_f1", score, sync_dist=True)
+
+    Use instead
+    -----------
+        def validation_step(self, batch, batch_idx):
+            self.val_f1.update(self(batch[0]), batch[1])
+            self.log("val_f1", self.val_f1)
+
+    When to ignore
+    --------------
+    Where the code only ever runs on one device.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/7112
+    """
+    for owner in () if single_device(facts) else facts.modules():
+        for log in owner.logs:
+            function = _unlinear_at_end(log) if must_be(log.sync_dist, True) else None
+            if function is not None:
+                yield self.finding(
+                    log.location,
+                    f"{key_text(log)} is the mean over processes of {function}, which is not the "
+                    f"{function} of all data",
+                    remedy="update a torchmetrics object in the step and log it, or bring the "
+                    "predictions together with self.all_gather first",
+                    subject=owner.short_name,
+                )
+
+
+def _unlinear_at_end(log: LogSite) -> str | None:
+    """The function at the end of an epoch whose values no mean suits, of this process's data."""
+    if not log.hook.endswith("_epoch_end"):
+        return None
+    for part in local_parts(log.origin):
+        if isinstance(part, FunctionCall) and linearity_of_call(part) is False:
+            inner = list(local_parts(part))
+            if any(isinstance(one, (ListOfSteps, BatchValue)) for one in inner):
+                return part.name.rpartition(".")[2]
+    return None
+
+
+OF_RANK = ("is_global_zero", "rank", "rank_zero_only", "main_process", "is_master", "is_main")
+OF_DATA = frozenset({"any", "numel", "isnan", "isfinite", "isinf", "nonzero"})
+
+
+def _asks_for_rank(log: LogSite) -> bool:
+    return any(word in guard.lower() for guard in log.guards for word in OF_RANK)
+
+
+@rule(
+    "LTN110",
+    "key-of-some-processes",
+    rows=("LOG10",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="on two or more devices, if the condition holds on some of them only",
+)
+def key_of_some_processes(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """self.log with sync_dist=True stands under a condition that processes answer differently.
+
+    What it does
+    ------------
+    Finds it under a condition on the rank or on what stands in the batch (`any()`, `numel()`,
+    `isnan()`).
+
+    Why is this bad
+    ---------------
+    The processes meet call by call, not key by key: two different keys were averaged with each
+    other, 5.0 and 7.0 both logged as 6.0. Where one process has no call left, the others wait for
+    ever.
+
+    Example
+    -------
+        def validation_step(self, batch, batch_idx):
+            mask = batch["label"] >= 0
+            if mask.any():
+                self.log("val_loss", self.loss(batch, mask), sync_dist=True)
+
+    Use instead
+    -----------
+        def validation_step(self, batch, batch_idx):
+            mask = batch["label"] >= 0
+            self.val_loss.update(self.losses(batch), weight=mask)  # torchmetrics.MeanMetric
+            self.log("val_loss", self.val_loss)
+
+    When to ignore
+    --------------
+    Where the condition is the same on all processes, or there is one.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/21409
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/19604
+    """
+    for owner in () if single_device(facts) else facts.modules():
+        for log in owner.logs:
+            differs = _asks_for_rank(log) or not OF_DATA.isdisjoint(log.guards)
+            together = must_be(log.sync_dist, True) and must_be(log.rank_zero_only, False)
+            if together and differs and "world_size" not in log.guards:
+                yield self.finding(
+                    log.location,
+                    f"not all processes may get here, and all have to: {key_text(log)} is mixed "
+                    "with another key, or the run hangs",
+                    remedy="log it on all processes, or without sync_dist",
+                    subject=owner.short_name,
+                )
+
+
+@rule(
+    "LTN111",
+    "logged-on-rank-zero",
+    rows=("LOG11",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="on two or more devices",
+)
+def logged_on_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Only one process logs what all of them need.
+
+    What it does
+    ------------
+    Finds a metric object that is logged under a condition on the rank, and a monitor whose key is
+    only logged under such a condition or with `rank_zero_only=True`.
+
+    Why is this bad
+    ---------------
+    A metric object is computed by all processes together: the one that logs it waits for the
+    others. A monitor runs in every process, and raises in those that have no such key.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def validation_step(self, batch, batch_idx):
+                self.log("val_loss", self.loss(batch), rank_zero_only=True)
+
+            def configure_callbacks(self):
+                return [ModelCheckpoint(monitor="val_loss")]
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def validation_step(self, batch, batch_idx):
+                self.log("val_loss", self.loss(batch), sync_dist=True)
+
+            def configure_callbacks(self):
+                return [ModelCheckpoint(monitor="val_loss")]
+
+    When to ignore
+    --------------
+    Where there is one process.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/extensions/logging.html
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/19056
+    """
+    if single_device(facts):
+        return
+    for owner in facts.modules():
+        for log in owner.logs:
+            if isinstance(log.origin, MetricObject) and _by_one_process(log):
+                yield self.finding(
+                    log.location,
+                    "a metric object is computed by all processes together, and one logs it",
+                    remedy="log it under no condition: Lightning writes it once",
+                    subject=owner.short_name,
+                )
+    for monitor in facts.monitors:
+        sites = only_sites(facts, monitor)
+        if sites and all(map(_by_one_process, sites)):
+            yield self.finding(
+                monitor.location,
+                f"{monitor.watcher} runs in every process, and {shown(monitor.key)} is logged in "
+                "the first one only",
+                remedy=f"log it on all processes at {sites[0].location}",
+                subject=monitor.watcher,
+            )
+
+
+def _by_one_process(log: LogSite) -> bool:
+    asks = _asks_for_rank(log) and "world_size" not in log.guards
+    return asks or must_be(log.rank_zero_only, True)

@@ -40,6 +40,10 @@ def computed_in_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     Example
     -------
+        def __init__(self):
+            super().__init__()
+            self.val_f1 = torchmetrics.F1Score(task="binary")
+
         def validation_step(self, batch, batch_idx):
             x, y = batch
             self.val_f1.update(self(x), y)
@@ -111,6 +115,10 @@ def batch_metric_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     Example
     -------
+        def __init__(self):
+            super().__init__()
+            self.val_f1 = torchmetrics.F1Score(task="binary")
+
         def validation_step(self, batch, batch_idx):
             x, y = batch
             f1 = self.val_f1(self(x), y)
@@ -152,6 +160,10 @@ def batch_collection_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Findi
 
     Example
     -------
+        def __init__(self):
+            super().__init__()
+            self.val_metrics = torchmetrics.MetricCollection([torchmetrics.F1Score(task="binary")])
+
         def validation_step(self, batch, batch_idx):
             x, y = batch
             self.log_dict(self.val_metrics(self(x), y))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.origins import MetricCompute, sure_parts
-from pl_lint.facts.sites import ClassFacts, MetricSite, MetricUse, ProjectFacts
+from pl_lint.facts.origins import MetricCompute, MetricForward, MetricObject, parts, sure_parts
+from pl_lint.facts.sites import ClassFacts, MetricSite, MetricUse, ProjectFacts, TrainerSite
+from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import averaged
 from pl_lint.rules.metrics.judging import FILLS, follows_common_rules
@@ -37,6 +38,13 @@ def never_reset(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     Example
     -------
+        def __init__(self):
+            super().__init__()
+            self.val_acc = torchmetrics.Accuracy(task="binary")
+
+        def validation_step(self, batch, batch_idx):
+            self.val_acc.update(self(batch[0]), batch[1])
+
         def on_validation_epoch_end(self):
             self.log("val_acc", self.val_acc.compute())
 
@@ -92,3 +100,234 @@ def _computed_without_reset(owner: ClassFacts, metric: MetricSite) -> MetricUse 
 def _averaged_in_step(owner: ClassFacts, metric: MetricSite) -> bool:
     computed = MetricCompute(metric.path)
     return any(averaged(log) and computed in sure_parts(log.origin) for log in owner.logs)
+
+
+BEST = ("MaxMetric", "MinMetric")
+IN_SANITY = ("sanity_checking", "global_step", "current_epoch", "training", "fitting", "state")
+
+
+@rule(
+    "LTN204",
+    "sanity-check-counted",
+    rows=("MET04",),
+    status=Status.SUSPECTED,
+    default=False,
+    observers="both",
+    condition="if the untrained module happens to be good in the sanity check",
+)
+def sanity_check_counted(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """What the sanity check validated is still in a logged value.
+
+    What it does
+    ------------
+    Reading finds a MaxMetric or MinMetric that validation fills and nothing resets, where some
+    Trainer runs the sanity check. Running makes the same fit with and without Lightning's two
+    validation batches before training, and compares what is logged.
+
+    Why is this bad
+    ---------------
+    These batches see the untrained module. A best-so-far tracker that caught a lucky batch keeps it
+    for the whole run: 1.0 was logged as best accuracy where .2 was true.
+
+    Example
+    -------
+        def __init__(self):
+            super().__init__()
+            self.best = torchmetrics.MaxMetric()
+
+        def on_validation_epoch_end(self):
+            self.best.update(self.score())
+            self.log("val/best", self.best.compute())
+
+    Use instead
+    -----------
+        def __init__(self):
+            super().__init__()
+            self.best = torchmetrics.MaxMetric()
+
+        def on_train_start(self):
+            self.best.reset()
+
+        def on_validation_epoch_end(self):
+            self.best.update(self.score())
+            self.log("val/best", self.best.compute())
+
+    When to ignore
+    --------------
+    With `num_sanity_val_steps=0`.
+
+    References
+    ----------
+    - https://github.com/ashleve/lightning-hydra-template/issues/287
+    - https://github.com/ashleve/lightning-hydra-template/issues/533
+    """
+    if facts.trainers and all(map(_without_sanity_check, facts.trainers)):
+        return
+    for owner in facts.modules():
+        for metric in owner.metrics if not owner.open else ():
+            place = _first_best(owner, metric)
+            if place is not None:
+                name = attribute_text(metric.path)
+                yield self.finding(
+                    place.location,
+                    f"{name} may keep what the sanity check saw of the untrained module",
+                    remedy=f"{name}.reset() in on_train_start",
+                    subject=owner.short_name,
+                )
+
+
+def _without_sanity_check(trainer: TrainerSite) -> bool:
+    quick = not must_be(trainer.argument("fast_dev_run"), None)
+    return must_be(trainer.argument("num_sanity_val_steps"), 0) or quick
+
+
+def _first_best(owner: ClassFacts, metric: MetricSite) -> MetricUse | None:
+    """Where validation fills a tracker that nothing empties before training."""
+    uses = owner.uses_of(metric.path) if metric.class_name in BEST else ()
+    if any(use.use == "reset" for use in uses):
+        return None
+    fills = [use for use in uses if use.use in FILLS and use.stage == "validate" and use.certain]
+    guarded = any(word in use.guards for use in fills for word in IN_SANITY)
+    return fills[0] if fills and not guarded else None
+
+
+@rule(
+    "LTN215",
+    "value-of-batch-unused",
+    rows=("MET15",),
+    status=Status.SUSPECTED,
+    default=False,
+    condition="where time matters",
+)
+def value_of_batch_unused(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A metric is called, and its value on the batch is not used.
+
+    What it does
+    ------------
+    Finds metrics that keep all predictions, such as AUROC, or are slow to compute, which a step
+    calls and logs for the epoch only.
+
+    Why is this bad
+    ---------------
+    The call computes the value of each batch for nothing: .103 s against .007 s for 50 batches.
+
+    Example
+    -------
+        def __init__(self):
+            super().__init__()
+            self.auroc = torchmetrics.AUROC(task="binary")
+
+        def validation_step(self, batch, batch_idx):
+            self.auroc(self(batch[0]), batch[1])
+            self.log("val/auroc", self.auroc)
+
+    Use instead
+    -----------
+        def __init__(self):
+            super().__init__()
+            self.auroc = torchmetrics.AUROC(task="binary")
+
+        def validation_step(self, batch, batch_idx):
+            self.auroc.update(self(batch[0]), batch[1])
+            self.log("val/auroc", self.auroc)
+
+    When to ignore
+    --------------
+    Where batches are few.
+
+    References
+    ----------
+    - https://lightning.ai/docs/torchmetrics/stable/pages/overview.html
+    """
+    for owner in facts.modules():
+        for metric in owner.metrics:
+            for use in owner.uses_of(metric.path) if _is_slow(metric) else ():
+                if use.use == "forward" and use.stage and not _used_per_batch(owner, metric):
+                    name = attribute_text(metric.path)
+                    yield self.finding(
+                        use.location,
+                        f"{name} computes a value for this batch that nothing uses",
+                        remedy=f"{name}.update(...)",
+                        subject=owner.short_name,
+                    )
+
+
+SLOW = ("AUROC", "AveragePrecision", "MeanAveragePrecision", "FrechetInceptionDistance")
+SLOW += ("PrecisionRecallCurve", "ROC", "InceptionScore", "KernelInceptionDistance")
+
+
+def _is_slow(metric: MetricSite) -> bool:
+    return metric.class_name.endswith(SLOW) and metric.name.startswith("torchmetrics.")
+
+
+def _used_per_batch(owner: ClassFacts, metric: MetricSite) -> bool:
+    """Whether a step's value is logged, as it is or by the object."""
+    own, whole = MetricObject(metric.path), MetricObject(metric.container)
+    for log in owner.logs:
+        found = tuple(parts(log.origin))
+        if MetricForward(metric.path) in found:
+            return True
+        if (own in found or whole in found) and not must_be(log.on_step, False):
+            return True
+    return not any(use.use in ("log", "compute") for use in owner.uses_of(metric.path))
+
+
+@rule(
+    "LTN216",
+    "best-lost-on-resume",
+    rows=("MET16",),
+    status=Status.SUSPECTED,
+    default=False,
+    condition="if a run is resumed",
+)
+def best_lost_on_resume(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A tracker of the best value is not in the checkpoint.
+
+    What it does
+    ------------
+    Finds a MaxMetric or MinMetric that no call of `persistent` puts into the checkpoint.
+
+    Why is this bad
+    ---------------
+    The states of metrics are not saved by default: after resuming the best value is -inf, and the
+    next one is the best so far whatever it is.
+
+    Example
+    -------
+        def __init__(self):
+            super().__init__()
+            self.best = torchmetrics.MaxMetric()
+
+        def on_validation_epoch_end(self):
+            self.log("val/best", self.best(self.score()))
+
+    Use instead
+    -----------
+        def __init__(self):
+            super().__init__()
+            self.best = torchmetrics.MaxMetric()
+            self.best.persistent(True)
+
+        def on_validation_epoch_end(self):
+            self.log("val/best", self.best(self.score()))
+
+    When to ignore
+    --------------
+    Where runs are not resumed.
+
+    References
+    ----------
+    - https://lightning.ai/docs/torchmetrics/stable/pages/overview.html
+    """
+    for owner in facts.modules():
+        if any("persistent" in method.words for method in owner.own_methods):
+            continue
+        for metric in owner.metrics:
+            filled = any(use.use in FILLS for use in owner.uses_of(metric.path))
+            if metric.class_name in BEST and filled:
+                yield self.finding(
+                    metric.location,
+                    f"{attribute_text(metric.path)} begins anew when the run is resumed",
+                    remedy=f"{attribute_text(metric.path)}.persistent(True)",
+                    subject=owner.short_name,
+                )

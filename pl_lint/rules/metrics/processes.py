@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.origins import ListOfSteps, MetricObject, local_parts, sure_parts
-from pl_lint.facts.sites import LogSite, ProjectFacts
-from pl_lint.facts.values import must_be
+from pl_lint.facts.origins import UNPACKED, ListOfSteps, MetricObject, local_parts, sure_parts
+from pl_lint.facts.sites import ABSENT, LogSite, MetricSite, MetricUse, ProjectFacts
+from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import single_device
 from pl_lint.rules.registry import Rule, rule
-from pl_lint.rules.wording import key_text
+from pl_lint.rules.wording import attribute_text, key_text
 
 
 @rule(
@@ -37,6 +37,10 @@ def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Find
 
     Example
     -------
+        def __init__(self):
+            super().__init__()
+            self.losses = []
+
         def validation_step(self, batch, batch_idx):
             self.losses.append(self.loss(batch))
 
@@ -84,3 +88,80 @@ def _list_behind(log: LogSite) -> str | None:
         return None
     lists = (part.attribute for part in local_parts(log.origin) if isinstance(part, ListOfSteps))
     return next(lists, None)
+
+
+@rule(
+    "LTN214",
+    "metric-of-one-rank-computed",
+    rows=("MET14",),
+    status=Status.SUSPECTED,
+    condition="on two or more devices",
+)
+def computed_by_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """One process computes a metric, which all processes have to do together.
+
+    What it does
+    ------------
+    Finds `metric.compute()` under a condition on the rank or in a function decorated with
+    `rank_zero_only`, of metrics that are not built with `sync_on_compute=False`.
+
+    Why is this bad
+    ---------------
+    compute() gathers the states of all processes: the one that calls it waits for the others, and
+    the run hangs.
+
+    Example
+    -------
+        def __init__(self):
+            super().__init__()
+            self.acc = torchmetrics.Accuracy(task="binary")
+
+        def on_validation_epoch_end(self):
+            if self.trainer.is_global_zero:
+                print(self.acc.compute())
+
+    Use instead
+    -----------
+        def __init__(self):
+            super().__init__()
+            self.acc = torchmetrics.Accuracy(task="binary")
+
+        def on_validation_epoch_end(self):
+            value = self.acc.compute()
+            if self.trainer.is_global_zero:
+                print(value)
+
+    When to ignore
+    --------------
+    Where there is one process.
+
+    References
+    ----------
+    - https://lightning.ai/docs/torchmetrics/stable/pages/lightning.html
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/19604
+    """
+    for owner in () if single_device(facts) else facts.modules():
+        for use in owner.uses:
+            metric = owner.metric(use.metric)
+            if use.use == "compute" and _on_one_rank(use) and not _stays_alone(metric):
+                yield self.finding(
+                    use.location,
+                    f"{attribute_text(use.metric)} is computed by one process and gathers from all",
+                    remedy="compute it on all processes, and use the value on one",
+                    subject=owner.short_name,
+                )
+
+
+OF_RANK = ("is_global_zero", "rank", "main_process", "is_master", "is_main")
+
+
+def _on_one_rank(use: MetricUse) -> bool:
+    asks = any(word in guard.lower() for guard in use.guards for word in OF_RANK)
+    return asks and "world_size" not in use.guards
+
+
+def _stays_alone(metric: MetricSite | None) -> bool:
+    """Whether a metric is told not to gather, or is not known."""
+    given = dict(metric.arguments) if metric is not None else {UNPACKED: ABSENT}
+    alone = given.get("sync_on_compute", Known(True)) != Known(True)
+    return alone or UNPACKED in given or metric is None or metric.path.startswith("<")

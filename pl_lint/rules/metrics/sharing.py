@@ -115,3 +115,75 @@ def _logged_over_epoch(owner: ClassFacts, use: MetricUse) -> bool:
     return any(
         log.location == use.location and not must_be(log.on_epoch, False) for log in owner.logs
     )
+
+
+@rule("LTN212", "members-shared-by-collections", rows=("MET12",), observers="both")
+def members_shared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Two collections hold the same metric object, and each one's batches are in both.
+
+    What it does
+    ------------
+    Reading finds two collections that are built from the same metric objects and both used. Running
+    records through which collection each batch came to a metric, and compares the value logged
+    through a collection with the metric of that collection's own batches.
+
+    Why is this bad
+    ---------------
+    A MetricCollection keeps references, not copies. Two collections built from one dict of metrics
+    add to the same states, and resetting one empties the other.
+
+    Example
+    -------
+        def __init__(self):
+            super().__init__()
+            scores = {"f1": torchmetrics.F1Score(task="binary")}
+            self.train_scores = torchmetrics.MetricCollection(scores, prefix="train/")
+            self.val_scores = torchmetrics.MetricCollection(scores, prefix="val/")
+
+        def training_step(self, batch, batch_idx):
+            self.train_scores.update(self(batch[0]), batch[1])
+
+        def validation_step(self, batch, batch_idx):
+            self.val_scores.update(self(batch[0]), batch[1])
+
+    Use instead
+    -----------
+        def __init__(self):
+            super().__init__()
+            scores = torchmetrics.MetricCollection({"f1": torchmetrics.F1Score(task="binary")})
+            self.train_scores = scores.clone(prefix="train/")
+            self.val_scores = scores.clone(prefix="val/")
+
+        def training_step(self, batch, batch_idx):
+            self.train_scores.update(self(batch[0]), batch[1])
+
+        def validation_step(self, batch, batch_idx):
+            self.val_scores.update(self(batch[0]), batch[1])
+
+    When to ignore
+    --------------
+    Never where both are used between two resets.
+
+    References
+    ----------
+    - https://lightning.ai/docs/torchmetrics/stable/pages/overview.html#metriccollection
+    """
+    for owner in facts.modules():
+        first: dict[str, MetricSite] = {}
+        for held in owner.metrics:
+            shared = [first[one] for one in held.members if one in first]
+            first.update({one: held for one in held.members if one not in first})
+            if shared and shared[0].path != held.path and _both_used(owner, held, shared[0]):
+                yield self.finding(
+                    held.location,
+                    f"{attribute_text(held.path)} and {attribute_text(shared[0].path)} hold the "
+                    "same metric objects: each adds to the other",
+                    remedy="make one collection and clone(prefix=...) it",
+                    subject=owner.short_name,
+                )
+
+
+def _both_used(owner: ClassFacts, *collections: MetricSite) -> bool:
+    named = not any(one.path.startswith("<") for one in collections)
+    used = {use.metric for use in owner.uses if use.use in FILLS}
+    return named and all(one.path in used for one in collections)

@@ -88,6 +88,9 @@ def _of_mapping(
         case "get" | "pop" | "setdefault":
             key, default = arguments.get(0, "key"), arguments.get(1, "default")
             found = receiver.get(key) if key is not None else None
+            if name == "pop" and isinstance(node.func, ast.Attribute):
+                kept = tuple(pair for pair in receiver.items if pair[0] != key)
+                lookup.rebind(context, node.func.value, replace(receiver, items=kept), frame)
             return found or default or NOTHING
         case "update":
             _update(context, receiver, arguments, node, frame)

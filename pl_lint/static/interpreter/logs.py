@@ -56,6 +56,7 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             via=context.via,
             sampled=bool(context.sampled),
             guards=context.guards,
+            function=frame.function,
             **flags,
             **settings,
         )

@@ -183,7 +183,12 @@ def _match(context: Context, node: ast.Match, frame: Frame) -> bool:
             break
     else:
         bodies.append([])
-    return branches(context, frame, tuple(bodies))
+    outer = context.guards
+    if len(bodies) > 1:
+        context.guards += tuple(_identifiers(node.subject))
+    reaches = branches(context, frame, tuple(bodies))
+    context.guards = outer
+    return reaches
 
 
 def _fits(context: Context, pattern: ast.pattern, subject: Abstract, frame: Frame) -> bool | None:

@@ -1,0 +1,284 @@
+"""Calls of ``self.log`` that Lightning refuses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pl_lint.facts import lightning, torchmetrics
+from pl_lint.facts.origins import MetricCompute, MetricForward, MetricObject
+from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts
+from pl_lint.facts.values import Known, Named, must_be
+from pl_lint.findings import Finding
+from pl_lint.rules.judging import by_name, defines
+from pl_lint.rules.registry import Rule, rule
+from pl_lint.rules.wording import attribute_text, key_text
+
+REDUCTIONS = frozenset({"min", "max", "mean", "sum", "avg"})
+REDUCING = frozenset(f"{home}.{name}" for home in ("torch", "builtins") for name in REDUCTIONS)
+
+
+@rule("LTN120", "unknown-reduction", rows=("LOG20",))
+def unknown_reduction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """reduce_fx is none of mean, sum, min and max.
+
+    What it does
+    ------------
+    Finds another word or another function of torch, numpy or Python as `reduce_fx`.
+
+    Why is this bad
+    ---------------
+    Lightning raises at the first call: "Only `self.log(..., reduce_fx={min,max,mean,sum})` are
+    supported."
+
+    Example
+    -------
+        def validation_step(self, batch, batch_idx):
+            self.log("val/error", self.error(batch), reduce_fx=torch.median)
+
+    Use instead
+    -----------
+        def validation_step(self, batch, batch_idx):
+            self.errors.update(self.error(batch))  # torchmetrics.CatMetric
+
+        def on_validation_epoch_end(self):
+            self.log("val/error", self.errors.compute().median())
+            self.errors.reset()
+
+    When to ignore
+    --------------
+    Never: it does not run.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/extensions/logging.html#automatic-logging
+    """
+    for owner in facts.classes:
+        for log in owner.logs:
+            reduction = _refused_reduction(log)
+            if reduction:
+                yield self.finding(
+                    log.location,
+                    f"Lightning cannot reduce with {reduction}: it raises here",
+                    remedy='reduce_fx is "mean", "sum", "min" or "max"',
+                    subject=owner.short_name,
+                )
+
+
+def _refused_reduction(log: LogSite) -> str:
+    match log.reduce_fx:
+        case Known(str(word)) if word.lower() not in REDUCTIONS:
+            return repr(word)
+        case Named(name) if name.startswith(("torch.", "numpy.", "builtins.", "statistics.")):
+            return "" if name in REDUCING else name
+    return ""
+
+
+@rule("LTN122", "logged-where-it-is-refused", rows=("LOG22",))
+def logged_where_refused(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """self.log is called in a hook in which Lightning refuses to log.
+
+    What it does
+    ------------
+    Finds `self.log` and `self.log_dict` in `setup`, `configure_optimizers`, `on_fit_start`,
+    `on_train_end`, `on_validation_end`, `predict_step` and the other hooks for which Lightning has
+    no place to keep values, directly or in a helper that such a hook calls under no condition.
+
+    Why is this bad
+    ---------------
+    Lightning raises "You can't `self.log()` inside `on_train_end`". For that hook this happens
+    after the last epoch, days into the run.
+
+    Example
+    -------
+        def on_train_end(self):
+            self.log("final/score", self.score)
+
+    Use instead
+    -----------
+        def on_train_epoch_end(self):
+            self.log("final/score", self.score)
+
+    When to ignore
+    --------------
+    Never: it does not run. Values of other moments can go to the logger itself,
+    `self.logger.log_metrics(...)`.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/extensions/logging.html
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/7518
+    """
+    for owner in facts.classes:
+        for log in owner.logs:
+            own = defines(facts, owner, "log")  # it may look where it is
+            if not log.guards and not own and _is_refused(owner, log.hook):
+                yield self.finding(
+                    log.location,
+                    f"Lightning raises here: nothing can be logged in {log.hook}",
+                    remedy="log at the end of an epoch, or write to self.logger",
+                    subject=owner.short_name,
+                )
+
+
+KINDS = {"module": "LightningModule", "callback": "Callback"}
+
+
+def _is_refused(owner: ClassFacts, hook: str) -> bool:
+    kind = KINDS.get(owner.kind, "")
+    known = bool(hook) and lightning.hook_exists(kind, hook)
+    return known and lightning.log_defaults(hook) is None
+
+
+@rule("LTN123", "flags-that-are-refused", rows=("LOG23",))
+def flags_refused(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """self.log is given on_step and on_epoch that Lightning refuses in this hook.
+
+    What it does
+    ------------
+    Finds `on_step=True` or `on_epoch=False` in the hooks of an epoch's start and end, and calls
+    with both flags off.
+
+    Why is this bad
+    ---------------
+    Lightning raises "You can't `self.log(on_step=True)` inside `on_validation_epoch_end`", or that
+    logging with both flags off "is not useful": at the end of the first epoch.
+
+    Example
+    -------
+        def on_validation_epoch_end(self):
+            self.log("val/score", self.score(), on_step=True)
+
+    Use instead
+    -----------
+        def on_validation_epoch_end(self):
+            self.log("val/score", self.score())
+
+    When to ignore
+    --------------
+    Never: it does not run.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/extensions/logging.html#automatic-logging
+    """
+    for owner in facts.classes:
+        for log in owner.logs:
+            flags = _refused_flags(log)
+            if flags:
+                yield self.finding(
+                    log.location,
+                    f"Lightning raises here: {flags} is not possible in {log.hook}",
+                    remedy="leave on_step and on_epoch out",
+                    subject=owner.short_name,
+                )
+
+
+def _refused_flags(log: LogSite) -> str:
+    if lightning.log_defaults(log.hook) is None:
+        return ""
+    match log.on_step, log.on_epoch:
+        case Known(bool(step)), Known(bool(epoch)):
+            allowed = lightning.resolve_log_flags(log.hook, step, epoch)
+            return "" if allowed else f"on_step={step}, on_epoch={epoch}"
+    return ""
+
+
+SHAPED = frozenset({"ConfusionMatrix", "ROC", "PrecisionRecallCurve", "CatMetric"})
+"""Metrics whose value is no single number; also with the task before the name."""
+OF_SEVERAL = frozenset({"MeanAveragePrecision", "ROUGEScore", "ClasswiseWrapper"})
+"""Metrics whose value is a dict, which ``self.log_dict`` takes."""
+TASK = re.compile("^(Binary|Multiclass|Multilabel)")
+
+
+@rule("LTN124", "no-single-number-logged", rows=("LOG24",))
+def no_single_number(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """What is given to self.log is not one number.
+
+    What it does
+    ------------
+    Finds metrics whose value is a matrix, a curve or a value for each class (`average="none"`),
+    MetricCollections given to `self.log` instead of `self.log_dict`, and `None` and text.
+
+    Why is this bad
+    ---------------
+    Lightning raises. For a metric object it does so when the epoch ends and the value is computed.
+
+    Example
+    -------
+        def __init__(self):
+            super().__init__()
+            self.confusion = torchmetrics.ConfusionMatrix(task="multiclass", num_classes=3)
+
+        def validation_step(self, batch, batch_idx):
+            self.confusion.update(self(batch[0]), batch[1])
+            self.log("val/confusion", self.confusion)
+
+    Use instead
+    -----------
+        def __init__(self):
+            super().__init__()
+            self.confusion = torchmetrics.ConfusionMatrix(task="multiclass", num_classes=3)
+
+        def validation_step(self, batch, batch_idx):
+            self.confusion.update(self(batch[0]), batch[1])
+
+        def on_validation_epoch_end(self):
+            figure, _ = self.confusion.plot()
+            self.logger.experiment.add_figure("val/confusion", figure, self.global_step)
+            self.confusion.reset()
+
+    When to ignore
+    --------------
+    Never: it does not run.
+
+    References
+    ----------
+    - https://lightning.ai/docs/torchmetrics/stable/pages/lightning.html
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/8175
+    """
+    for owner in facts.modules():
+        for log in owner.logs:
+            metric = _metric_itself(owner, log)
+            problem = metric and _not_one_number(log, metric)
+            if metric and problem:
+                yield self.finding(
+                    log.location,
+                    f"{attribute_text(metric.path)} {problem}: Lightning raises",
+                    remedy=_remedy(log, metric),
+                    subject=owner.short_name,
+                )
+
+
+def _metric_itself(owner: ClassFacts, log: LogSite) -> MetricSite | None:
+    """The metric that is logged, as an object or by its value, with nothing done to that."""
+    match log.origin:
+        case MetricObject(path) | MetricForward(path) | MetricCompute(path):
+            found = owner.metric(path)
+            return found if found and not path.startswith("<") else None
+    return None
+
+
+def _not_one_number(log: LogSite, metric: MetricSite) -> str:
+    if torchmetrics.is_collection(metric.name):
+        return "is a collection of metrics" if log.call == "log" else ""
+    if not torchmetrics.is_metric_class(metric.name):
+        return ""
+    kind = TASK.sub("", metric.class_name)
+    if kind in SHAPED or (kind in OF_SEVERAL and log.call == "log"):
+        return f"is a {metric.class_name}, whose value is not one number"
+    average = by_name(metric.name, metric.arguments).get("average")
+    for_each_class = average == Known("none") or average == Known(None)
+    return "has a value for each class" if for_each_class and _has_classes(metric) else ""
+
+
+def _has_classes(metric: MetricSite) -> bool:
+    task = by_name(metric.name, metric.arguments).get("task")
+    several = must_be(task, "multiclass") or must_be(task, "multilabel") if task else False  # type: ignore[arg-type]
+    return several or metric.class_name.startswith(("Multiclass", "Multilabel"))
+
+
+def _remedy(log: LogSite, metric: MetricSite) -> str:
+    if torchmetrics.is_collection(metric.name):
+        return f"self.log_dict({attribute_text(metric.path)})"
+    return f"log single numbers of it, each under a key like {key_text(log)}"

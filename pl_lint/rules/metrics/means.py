@@ -1,0 +1,208 @@
+"""Means of batches: what weight each has, and in which precision they are added up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pl_lint.facts.origins import UNPACKED, Derived, ListOfSteps, Origin, parts
+from pl_lint.facts.sites import ClassFacts, ListSite, LogSite, MetricUse, ProjectFacts
+from pl_lint.facts.values import Known
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.metrics.judging import FILLS
+from pl_lint.rules.registry import Rule, rule
+from pl_lint.rules.wording import attribute_text, key_text
+
+EVALUATION = ("validate", "test")
+A_LOSS = re.compile(r"""(\w+\.)*\w*(loss)\w*(\[['"]?\w+['"]?\])?(\.(detach|item|cpu|mean)\(\))*""")
+IN_A_DICT = re.compile(r"""(\w+\.)*\w+\[['"]\w*loss\w*['"]\](\.(detach|item|cpu|mean)\(\))*""")
+
+
+def _is_loss(text: str) -> bool:
+    """Whether what is written is one number for the batch, by its name: a loss."""
+    plural = re.search(r"losses\b(?!\[)", text)
+    return bool(A_LOSS.fullmatch(text) or IN_A_DICT.fullmatch(text)) and not plural
+
+
+@rule(
+    "LTN218",
+    "batch-means-without-weight",
+    rows=(),
+    status=Status.SUSPECTED,
+    observers="both",
+    calls=("reduction=",),
+    condition="if the last batch is smaller than the others",
+)
+def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Batch means are averaged without their weights: a short last batch counts as a full one.
+
+    What it does
+    ------------
+    Reading finds losses that validation or test gives to a MeanMetric without `weight=`, and lists
+    of them that are averaged at the end of the epoch; losses of single samples
+    (`reduction="none"`) are left alone. Running finds a value that is the plain mean of the
+    batches' means, where batches of equal size give another number.
+
+    Why is this bad
+    ---------------
+    With 47 samples in batches of 16, 16 and 15 the error is small; with a last batch of one sample
+    this one weighs as much as sixteen others.
+
+    Example
+    -------
+        def __init__(self):
+            super().__init__()
+            self.val_loss = torchmetrics.MeanMetric()
+
+        def validation_step(self, batch, batch_idx):
+            loss = self.loss(batch)
+            self.val_loss(loss)
+            self.log("val_loss", self.val_loss)
+
+    Use instead
+    -----------
+        def __init__(self):
+            super().__init__()
+            self.val_loss = torchmetrics.MeanMetric()
+
+        def validation_step(self, batch, batch_idx):
+            loss = self.loss(batch)
+            self.val_loss.update(loss, weight=len(batch[0]))
+            self.log("val_loss", self.val_loss)
+
+    When to ignore
+    --------------
+    Where all batches are of one size, as with `drop_last=True`.
+
+    References
+    ----------
+    - https://lightning.ai/docs/torchmetrics/stable/aggregation.html
+    - https://github.com/ashleve/lightning-hydra-template
+    """
+    for owner in facts.modules():
+        if _of_single_samples(facts, owner):
+            continue
+        for use in owner.uses:
+            if _feeds_mean(owner, use):
+                yield self.finding(
+                    use.location,
+                    f"{attribute_text(use.metric)} gives each batch the same weight",
+                    remedy=f"{attribute_text(use.metric)}.update({use.given[0][1]}, "
+                    "weight=<samples in the batch>)",
+                    subject=owner.short_name,
+                )
+        for log in owner.logs:
+            attribute = _averaged_list(owner, log)
+            if attribute is not None:
+                yield self.finding(
+                    log.location,
+                    f"{key_text(log)} is the mean of self.{attribute}, in which each batch has the "
+                    "same weight",
+                    remedy="log the loss in the step: Lightning weights it by the batch size",
+                    subject=owner.short_name,
+                )
+
+
+def _of_single_samples(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether some loss of the class is one for each sample, or a sum."""
+    given = (call.argument("reduction") for call in facts.calls_in(owner, "reduction="))
+    return any(value != Known("mean") for value in given)
+
+
+def _feeds_mean(owner: ClassFacts, use: MetricUse) -> bool:
+    metric = owner.metric(use.metric)
+    if metric is None or metric.class_name != "MeanMetric" or use.use not in FILLS:
+        return False
+    evaluates = use.stage in EVALUATION and use.hook.endswith("_step")
+    alone = len(use.given) == 1 and use.given[0][0] != UNPACKED
+    return evaluates and alone and use.certain and _is_loss(use.given[0][1])
+
+
+def _averaged_list(owner: ClassFacts, log: LogSite) -> str | None:
+    """The list of batch means whose plain mean is logged at the end of an epoch."""
+    if not log.hook.endswith("_epoch_end") or log.stage not in EVALUATION:
+        return None
+    held = _mean_of_list(log.origin)
+    if held is None:
+        return None
+    fills = [one for one in owner.lists if one.attribute == held and one.action == "append"]
+    return held if fills and all(map(_of_batch, fills)) else None
+
+
+def _of_batch(site: ListSite) -> bool:
+    return site.hook.endswith("_step") and _is_loss(site.added)
+
+
+def _mean_of_list(origin: Origin) -> str | None:
+    if not isinstance(origin, Derived) or origin.operation != "mean":
+        return None
+    lists = {part.attribute for part in parts(origin) if isinstance(part, ListOfSteps)}
+    return lists.pop() if len(lists) == 1 else None
+
+
+ADDING = ("MeanMetric", "SumMetric", "MeanSquaredError", "MeanAbsoluteError", "PearsonCorrCoef")
+ADDING += ("R2Score", "ExplainedVariance", "KLDivergence", "PeakSignalNoiseRatio")
+TRUE_HALF = ("bf16-true", "16-true")
+
+
+@rule(
+    "LTN209",
+    "metric-in-half-precision",
+    rows=("MET09",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="if this module is trained with that Trainer",
+)
+def half_precision_metric(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A metric adds up in half precision.
+
+    What it does
+    ------------
+    Reading finds metrics that add up floating-point numbers, in projects with a Trainer of
+    `precision="bf16-true"` or `"16-true"`. Running looks at the states of every metric after each
+    batch under mixed precision.
+
+    Why is this bad
+    ---------------
+    A bf16 sum stops growing after a few hundred additions, an fp16 sum is infinite beyond 65504. A
+    MeanMetric said 1.1484 where 1.1 was true.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.val_mse = torchmetrics.MeanSquaredError()
+
+        trainer = Trainer(precision="bf16-true")
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.val_mse = torchmetrics.MeanSquaredError()
+
+        trainer = Trainer(precision="bf16-mixed")
+
+    When to ignore
+    --------------
+    Where the metric's `dtype` is set back to float32 after Lightning has converted the module.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/18620
+    - https://github.com/Lightning-AI/torchmetrics/issues/2147
+    """
+    precisions = [trainer.argument("precision") for trainer in facts.trainers]
+    half = next((one for one in precisions if one in map(Known, TRUE_HALF)), None)
+    for owner in facts.modules() if isinstance(half, Known) else ():
+        for metric in owner.metrics:
+            named = metric.name.startswith("torchmetrics.") and not metric.path.startswith("<")
+            if named and metric.class_name in ADDING and isinstance(half, Known):
+                yield self.finding(
+                    metric.location,
+                    f"{attribute_text(metric.path)} adds up in half precision under {half.value}",
+                    remedy='precision="bf16-mixed" keeps metrics in float32',
+                    subject=owner.short_name,
+                )
