@@ -61,10 +61,25 @@ class ImportSite:
     """A name that a file imports from a package of Lightning, as it is spelled there.
 
     ``optional``: the import stands in a ``try`` or an ``if``. ``uses`` are the names behind the
-    dot where the file uses it: ``("Trainer", "callbacks.EarlyStopping")`` of ``pl``.
+    dot where the file uses it: ``("Trainer", "callbacks.EarlyStopping")`` of ``pl``. ``alias``:
+    what the file calls it; ``module``: what stands behind ``from``.
     """
 
     name: str
     location: Location
     optional: bool = False
     uses: tuple[str, ...] = ()
+    alias: str = ""
+    module: str = ""
+
+
+@dataclass(frozen=True)
+class RemovedNameSite:
+    """A name of Lightning that some version no longer has, read through a module that is imported:
+    ``pl.plugins.DDPPlugin``, as ``pytorch_lightning.plugins.DDPPlugin``. ``package`` is what the
+    file imports, and ``alias`` what it calls that."""
+
+    name: str
+    location: Location
+    package: str = ""
+    alias: str = ""

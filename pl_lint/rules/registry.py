@@ -33,7 +33,8 @@ class Rule:
     ``self.manual_backward``, ``.backward`` of anything, any call with a keyword (``download=``).
     No other calls are kept. ``subject``: a
     rule about comments is asked last, when it is known what they hide. ``preview``: its precision
-    on public code is not known yet, so that it is off unless previews are asked for.
+    on public code is not known yet, so that it is off unless previews are asked for. ``migration``:
+    on where ``--target 2`` asks what has to change, whether or not it is on by default.
     """
 
     code: str
@@ -46,6 +47,7 @@ class Rule:
     calls: tuple[str, ...]
     subject: Subject
     preview: bool
+    migration: bool
     check: Check
 
     @property
@@ -93,6 +95,7 @@ def rule(
     calls: tuple[str, ...] = (),
     subject: Subject = "code",
     preview: bool = False,
+    migration: bool = False,
 ) -> Callable[[Check], Rule]:
     """Make a rule of a function."""
 
@@ -108,6 +111,7 @@ def rule(
             calls,
             subject,
             preview,
+            migration,
             check,
         )
 

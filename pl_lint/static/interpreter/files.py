@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from pl_lint.facts.behaviour import ImportSite
+from pl_lint.facts import removed
+from pl_lint.facts.behaviour import ImportSite, RemovedNameSite
 from pl_lint.facts.sites import CaseSite
 from pl_lint.static.interpreter.abstract import Holder
 from pl_lint.static.interpreter.context import Arguments, Frame
@@ -37,7 +38,9 @@ def interpret_file(
 
     ``skip``: the classes that are interpreted as what they are.
     """
-    recorder.extend(_imports(module))
+    imports = tuple(_imports(module))
+    recorder.extend(imports)
+    recorder.extend(_removed_names(module, imports))
     machine = Machine(project, recorder)
     machine.budget = BUDGET
     machine.block(module.source.tree.body, Frame(module))
@@ -54,11 +57,32 @@ def _imports(module: Module) -> Iterator[ImportSite]:
     body, text = module.source.tree.body, module.source.text
     for node in statements(body):
         where = module.source.location(node)
+        origin = node.module or "" if isinstance(node, ast.ImportFrom) else ""
         for name, alias in _imported(node):
             if name.startswith(PACKAGES):
                 used = re.findall(rf"(?<![\w.]){re.escape(alias)}\.(\w[\w.]*)", text)
                 uses = tuple(dict.fromkeys(used))
-                yield ImportSite(name, where, optional=node not in body, uses=uses)
+                optional = node not in body
+                yield ImportSite(name, where, optional, uses, alias, origin)
+
+
+def _removed_names(module: Module, imports: Iterable[ImportSite]) -> Iterator[RemovedNameSite]:
+    """What the file reads through an imported package and some version no longer has.
+
+    The text tells whether there is anything to look for; most files are not walked.
+    """
+    wanted = {
+        f"{site.alias}.{use}": site
+        for site in imports
+        for use in site.uses
+        if not removed.name(site.name) and removed.name(f"{site.name}.{use}")
+    }
+    for node in ast.walk(module.source.tree) if wanted else ():
+        text = dotted(node) if isinstance(node, ast.Attribute) else None
+        site = wanted.get(text or "")
+        if site is not None and text is not None:
+            name = site.name + text[len(site.alias) :]
+            yield RemovedNameSite(name, module.source.location(node), site.name, site.alias)
 
 
 def _imported(node: ast.stmt) -> Iterator[tuple[str, str]]:
