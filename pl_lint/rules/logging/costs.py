@@ -16,9 +16,10 @@ LOSS = re.compile(r"(self\.)?(\w*_)?loss(_\w+)?", re.IGNORECASE)
 
 @rule(
     "LTN129",
-    "graph-kept-alive",
+    "graph-kept",
     rows=("LOG29",),
     status=Status.SUSPECTED,
+    observers="both",
     condition="if the value still has its graph",
 )
 def graph_kept_alive(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -26,8 +27,11 @@ def graph_kept_alive(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `self.losses.append(loss)` in `training_step` without `detach()` or `item()`, and
-    `enable_graph=True` of `self.log`.
+    Reading finds `self.losses.append(loss)` in `training_step` without `detach()` or `item()`, and
+    `enable_graph=True` of `self.log`. Running counts tensors with a graph in the attributes of a
+    module after two and after five batches, and the operations behind them. A list that the end of
+    the epoch empties is suspected only: Lightning's guide to 2.0 collects the losses of an epoch
+    like that, and it is as long as an epoch.
 
     Why is this bad
     ---------------

@@ -105,10 +105,11 @@ def step_values_of_evaluation(self: Rule, facts: ProjectFacts) -> Iterator[Findi
 
 @rule(
     "LTN119",
-    "key-that-is-an-axis",
+    "step-logged-as-key",
     rows=("LOG19",),
     status=Status.SUSPECTED,
     default=False,
+    observers="both",
     condition="unless the x-axis is meant to be another one",
 )
 def key_that_is_an_axis(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -116,12 +117,15 @@ def key_that_is_an_axis(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds these two keys in `self.log` and `self.log_dict`.
+    Reading finds these two keys in `self.log` and `self.log_dict`. Running reads the event file
+    back: where the module logs a key `step`, the points of all that is logged with it must come at
+    rising steps.
 
     Why is this bad
     ---------------
     Lightning takes 'step' out of the values and draws all others over it; 'epoch' replaces the
-    column of that name, and the `{epoch}` in the names of checkpoints.
+    column of that name, and the `{epoch}` in the names of checkpoints. A batch index begins again
+    in every epoch; an epoch logged in each training step puts all batches on one point.
 
     Example
     -------

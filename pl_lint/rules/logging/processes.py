@@ -92,7 +92,7 @@ def _of_one_process(log: LogSite) -> bool:
 
 @rule(
     "LTN107",
-    "monitor-of-one-process",
+    "best-checkpoint-of-one-process",
     rows=("LOG07",),
     status=Status.SUSPECTED,
     observers="both",
@@ -103,14 +103,16 @@ def monitor_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
 
     What it does
     ------------
-    Finds, in projects one of whose Trainers runs several processes, a ModelCheckpoint,
+    Reading finds, in projects one of whose Trainers runs several processes, a ModelCheckpoint,
     EarlyStopping or scheduler whose key is only logged without `sync_dist=True` and is made of
-    this process's batches.
+    this process's batches. Running compares `best_model_score` and `best_model_path` of each
+    monitored checkpoint on all ranks after a fit on two of them, and on three.
 
     Why is this bad
     ---------------
     The processes disagree on which checkpoint is the best, and on the name of its file: with two of
-    them one said `val_loss=1.00.ckpt` and the other `val_loss=3.00.ckpt`, which did not exist.
+    them one said `val_loss=1.00.ckpt` and the other `val_loss=3.00.ckpt`, which did not exist:
+    `trainer.test(ckpt_path="best")` loads different weights there, or none.
 
     Example
     -------
@@ -243,7 +245,7 @@ def _asks_for_rank(log: LogSite) -> bool:
 
 @rule(
     "LTN110",
-    "key-of-some-processes",
+    "keys-averaged-together",
     rows=("LOG10",),
     status=Status.SUSPECTED,
     observers="both",
@@ -254,8 +256,9 @@ def key_of_some_processes(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds it under a condition on the rank or on what stands in the batch (`any()`, `numel()`,
-    `isnan()`).
+    Reading finds it under a condition on the rank or on what stands in the batch (`any()`,
+    `numel()`, `isnan()`). Running compares the sequence of reduced keys on all ranks, in steps and
+    at the ends of epochs, and what was logged with the mean of those that met.
 
     Why is this bad
     ---------------
@@ -302,7 +305,7 @@ def key_of_some_processes(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 @rule(
     "LTN111",
-    "logged-on-rank-zero",
+    "key-on-rank-zero-only",
     rows=("LOG11",),
     status=Status.SUSPECTED,
     observers="both",
@@ -313,13 +316,17 @@ def logged_on_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds a metric object that is logged under a condition on the rank, and a monitor whose key is
-    only logged under such a condition or with `rank_zero_only=True`.
+    Reading finds a metric object that is logged under a condition on the rank, and a monitor whose
+    key is only logged under such a condition or with `rank_zero_only=True`. Running looks for keys
+    that some ranks log and others lack, and for a checkpoint, an EarlyStopping or a scheduler that
+    asks every rank for them.
 
     Why is this bad
     ---------------
     A metric object is computed by all processes together: the one that logs it waits for the
-    others. A monitor runs in every process, and raises in those that have no such key.
+    others. A monitor runs in every process, and raises in those that have no such key; where it
+    does not (there is no validation, or `strict=False`), rank 0 waits for ever for a save or a
+    decision that the others do not make, or lowers its rate alone.
 
     Example
     -------
