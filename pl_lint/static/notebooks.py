@@ -33,6 +33,7 @@ COMMAND = re.compile(
 """Also what IPython runs without ``%`` or ``!``: ``pip install lightning``."""
 RESULT = re.compile(r"^(\s*[\w., \[\]\"']+=)\s*[%!]\S.*$")
 """``files = !ls``"""
+INSTALL = re.compile(r"^\s*[%!]?\s*(?:pip3?|conda|mamba|uv pip)\s+install\b.*", re.MULTILINE)
 CANDIDATE = re.compile(
     r"^\s*[%!?]|\?\s*;?\s*$|=\s*[%!]|"
     r"^\s*(?:pip3?|conda|mamba|apt|git|ls|cd|pwd|cat|mkdir|rm|mv|cp|wget|unzip)\b",
@@ -60,9 +61,10 @@ class Cells:
 
 @dataclass(frozen=True)
 class Notebook(SourceFile):
-    """A notebook as a program."""
+    """A notebook as a program. ``installs`` are its commands that install packages."""
 
     cells: Cells = field(default_factory=Cells)
+    installs: str = ""
 
     def location(self, node: ast.expr | ast.stmt) -> Location:
         return self.cells.placed(super().location(node))
@@ -106,7 +108,8 @@ def parse_notebook(path: Path, text: str) -> SourceFile | Unreadable:
         message = f"cannot be parsed: {error}; exclude the file"
         return Unreadable(Location(shown(path), 1), message)
     suppressions = NotebookSuppressions(program, shown(path), cells)
-    return Notebook(shown(path), program, tree, suppressions, cells)
+    installs = "\n".join(INSTALL.findall("\n".join(sources.values())))
+    return Notebook(shown(path), program, tree, suppressions, cells, installs)
 
 
 def cell_lines(text: str, number: int) -> tuple[str, ...]:

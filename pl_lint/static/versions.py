@@ -82,12 +82,19 @@ class Versions:
         self._configured = asked_for(config)
         self._common = _common_folder(sources)
         self._old = {self.project_of(source.path) for source in sources if _is_old(source)}
+        self._own = {
+            source.path: limit
+            for source in sources
+            if (limit := _pinned_inside(source)) is not None
+        }
         self._new = {source.path for source in sources if _is_new(source)}
 
     def newest(self, path: str) -> str:
         """As text (``1.7``); empty where there is no limit."""
         if self._configured is not None:
             return self._configured
+        if path in self._own:
+            return self._own[path]
         for folder in self._around.folders(path):
             pinned = self._newest_pinned(folder)
             if pinned is not None:
@@ -143,6 +150,13 @@ def _common_folder(sources: Sequence[ReadFile]) -> Path:
         return Path(os.path.commonpath(folders))
     except ValueError:  # nothing, or different drives
         return Path.cwd()
+
+
+def _pinned_inside(source: ReadFile) -> str | None:
+    """The newest version that a notebook installs for itself; None where it does not say."""
+    text = getattr(source, "installs", "")
+    limits = [newest_admitted(match["spec"]) for match in PIN.finditer(text)]
+    return min((limit for limit in limits if limit is not None), key=_numbers, default=None)
 
 
 def _is_old(source: ReadFile) -> bool:

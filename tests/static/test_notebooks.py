@@ -164,6 +164,22 @@ def test_the_rest_of_a_timed_line_is_read() -> None:
     assert [one.location.line for one in reading().findings] == [1]
 
 
+@pytest.mark.parametrize(
+    ("install", "findings"),
+    [
+        ('!pip install -q timm "pytorch-lightning==1.6.*"', 0),
+        ("%pip install lightning==2.2.0", 1),
+        ("!pip install -U lightning", 1),
+    ],
+)
+def test_what_a_notebook_installs_is_what_it_runs_with(install: str, findings: int) -> None:
+    Path("requirements.txt").write_text("lightning", "utf-8")
+    notebook(f"!nvidia-smi\n{install}", HEAD, "trainer = pl.Trainer(weights_sumary='top')")
+    assert len(reading(["LTN703"]).findings) == 1
+    notebook(f"!nvidia-smi\n{install}", HEAD, "trainer = pl.Trainer(weights_summary='top')")
+    assert len(reading(["LTN703"]).findings) == findings
+
+
 # --- what cannot be read --------------------------------------------------------------------------
 
 

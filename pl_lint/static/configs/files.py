@@ -41,20 +41,20 @@ class ConfigFile:
     def suppressions(self) -> YamlSuppressions:
         return YamlSuppressions(self.text, self.path)
 
-    @property
+    @cached_property
     def package(self) -> str | None:
         """Where Hydra puts what stands here; None where its folder says so."""
         found = PACKAGE.search(self.text[:HEAD])
         return found[1] if found else None
 
-    @property
+    @cached_property
     def defaults(self) -> tuple[Node, ...] | None:
         """Hydra's list of what this file is composed of; None where there is none."""
         given = self.tree.get("defaults")
         is_list = isinstance(given, Listing) and all(map(_is_default, given.items))
         return given.items if isinstance(given, Listing) and is_list else None
 
-    @property
+    @cached_property
     def content(self) -> Table:
         """Everything but the list of defaults."""
         if self.defaults is None:

@@ -91,13 +91,14 @@ def roots(files: Sequence[ConfigFile]) -> Iterator[Root]:
             for path, file in by_path.items()
             if path.startswith(prefix)
         }
-        yield Root(folder, {name: file for name, file in below.items() if _belongs(name, below)})
+        groups = _groups_named(below)
+        yield Root(folder, {n: file for n, file in below.items() if _belongs(n, groups)})
 
 
-def _belongs(name: str, files: Mapping[str, ConfigFile]) -> bool:
+def _belongs(name: str, groups: frozenset[str]) -> bool:
     """Whether a file is one of the root's: at its top, or in a folder that some list names."""
     head, slash, _ = name.partition("/")
-    return not slash or head in _groups_named(files)
+    return not slash or head in groups
 
 
 def _groups_named(files: Mapping[str, ConfigFile]) -> frozenset[str]:
