@@ -128,7 +128,7 @@ class SetArgument:
 
 @dataclass(frozen=True)
 class DropArgument:
-    """A keyword argument of a call goes."""
+    """A keyword argument of a call goes, if it is there."""
 
     call: Location
     name: str
@@ -141,6 +141,14 @@ class RenameArgument:
     call: Location
     name: str
     new: str
+
+
+@dataclass(frozen=True)
+class SetParameters:
+    """Other parameters for a function, as they stand between the parentheses of its ``def``."""
+
+    definition: Location
+    text: str
 
 
 @dataclass(frozen=True)
@@ -168,6 +176,18 @@ class Delete:
 
 
 @dataclass(frozen=True)
+class Rehome:
+    """An import takes its names from another package: ``old``, or what lies below it, is ``new``.
+
+    The names that the file uses stay what they are.
+    """
+
+    place: Location
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
 class Import:
     """``name`` is imported as the file would (``import torch``), unless it is already.
 
@@ -188,9 +208,11 @@ Change = (
     | SetArgument
     | DropArgument
     | RenameArgument
+    | SetParameters
     | Rename
     | Insert
     | Delete
+    | Rehome
     | Import
 )
 

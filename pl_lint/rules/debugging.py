@@ -8,6 +8,7 @@ from pl_lint.facts import lightning
 from pl_lint.facts.sites import CallSite, ProjectFacts
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import DropArgument, Fix
 from pl_lint.rules.judging import in_tests
 from pl_lint.rules.registry import Rule, rule
 
@@ -26,6 +27,10 @@ def trainers(facts: ProjectFacts) -> Iterator[CallSite]:
         words = " ".join((call.function, *call.guards)).lower()
         if not in_tests(call.location) and not any(word in words for word in TRYING):
             yield call
+
+
+def _without(call: CallSite, name: str) -> Fix:
+    return Fix(f"remove {name}", (DropArgument(call.location, name),))
 
 
 @rule(
@@ -76,6 +81,7 @@ def fast_dev_run(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 call.location,
                 "fast_dev_run is on: one batch, no logger, no checkpoint",
                 remedy="remove fast_dev_run, or take it from the command line",
+                fix=_without(call, "fast_dev_run"),
             )
 
 
@@ -133,6 +139,7 @@ def part_of_the_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     f"{name}={given.value!r}: the numbers of this run are those of a part of the "
                     "data",
                     remedy=f"remove {name}",
+                    fix=_without(call, name),
                 )
 
 
@@ -183,7 +190,10 @@ def slow_for_debugging(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         if slow or profiled:
             name = "detect_anomaly" if slow else "the profiler"
             yield self.finding(
-                call.location, f"{name} slows every step down", remedy=f"remove {name}"
+                call.location,
+                f"{name} slows every step down",
+                remedy=f"remove {name}",
+                fix=_without(call, "detect_anomaly" if slow else "profiler"),
             )
 
 
@@ -227,6 +237,7 @@ def no_sanity_check(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 call.location,
                 "an error in validation shows only after the first epoch of training",
                 remedy="remove num_sanity_val_steps=0",
+                fix=_without(call, "num_sanity_val_steps"),
             )
 
 
@@ -275,6 +286,7 @@ def callback_without_its_part(self: Rule, facts: ProjectFacts) -> Iterator[Findi
                     f"{setting}=False, but {stuck[0]} needs it: Lightning raises an error",
                     remedy=f"drop {setting}=False or the callback",
                     subject=stuck[0],
+                    fix=_without(call, setting),
                 )
 
 

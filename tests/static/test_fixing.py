@@ -17,6 +17,7 @@ from pl_lint.fixes import (
     Import,
     Insert,
     PutObject,
+    Rehome,
     Rename,
     RenameArgument,
     Replace,
@@ -271,6 +272,33 @@ def test_a_function_gets_another_name():
 def test_an_import_is_added_where_it_is_missing(before: str, after: str | None):
     change = Import(Location("file.py", 2), "torch", "import torch")
     assert mended(before, change) == after
+
+
+def test_self_is_written_only_where_there_is_one():
+    text = "def helper(writer, step):\n    writer.add(step)\n"
+    call = place(source_of(text), "writer.add(step)")
+    change = SetArgument(call, "step", "self.global_step", 0)
+    assert mended(text, change) is None
+    method = text.replace("writer, step", "self, writer, step")
+    assert "add(self.global_step)" in (mended(method, change) or "")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("import old", "import new.home as old"),
+        ("import old as o", "import new.home as o"),
+        ("import old.sub as s", "import new.home.sub as s"),
+        ("import old.sub", None),
+        ("import old, os", None),
+        ("from old import a as b, c", "from new.home import a as b, c"),
+        ("from old.sub import c", "from new.home.sub import c"),
+        ("from older import c", None),
+        ("from .old import c", None),
+    ],
+)
+def test_an_import_moves_to_another_package(before: str, after: str | None):
+    assert mended(before, Rehome(place(source_of(before), before), "old", "new.home")) == after
 
 
 def test_what_no_longer_parses_is_no_fix():

@@ -8,7 +8,7 @@ from pl_lint.facts import strategies
 from pl_lint.facts.sites import ABSENT, NO, CallSite, ClassFacts, ProjectFacts, TrainerSite
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.fixes import Fix, SetArgument
+from pl_lint.fixes import Change, Fix, RenameArgument, SetArgument
 from pl_lint.rules.distributed.evidence import several_devices, uses_several
 from pl_lint.rules.judging import in_tests, single_device, version_at
 from pl_lint.rules.registry import Rule, rule
@@ -252,14 +252,18 @@ def removed_strategy(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     trainer.at(name),
                     f"Lightning 2 refuses {name}={text!r}",
                     remedy=f"use strategy={instead!r}",
-                    fix=_today(trainer, instead) if name == "strategy" else None,
+                    fix=_today(trainer, name, instead),
                 )
 
 
-def _today(trainer: TrainerSite, instead: str) -> Fix | None:
+def _today(trainer: TrainerSite, name: str, instead: str) -> Fix | None:
     """Another strategy; none where there is a choice of two."""
-    change = SetArgument(trainer.location, "strategy", f'"{instead}"')
-    return Fix(f'use strategy="{instead}"', (change,)) if instead.isidentifier() else None
+    if not instead.isidentifier():
+        return None
+    changes: tuple[Change, ...] = (SetArgument(trainer.location, name, f'"{instead}"'),)
+    if name == "accelerator":
+        changes = (*changes, RenameArgument(trainer.location, name, "strategy"))
+    return Fix(f'use strategy="{instead}"', changes)
 
 
 def _refused(name: str, text: object) -> bool:

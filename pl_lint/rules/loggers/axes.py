@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import CallSite, ProjectFacts
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known, Named, Value, must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import DropArgument, Fix, SetArgument
 from pl_lint.rules.loggers import choice
 from pl_lint.rules.registry import Rule, rule
 
@@ -74,6 +75,7 @@ def own_step_for_wandb(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     "WandbLogger moves on with each call",
                     remedy='leave step out, and log "trainer/global_step" beside the value',
                     subject=owner.short_name,
+                    fix=Fix("leave step out", (DropArgument(call.location, "step"),)),
                 )
 
 
@@ -128,6 +130,7 @@ def curve_goes_backwards(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     "the step is the number of the batch, which begins again in each epoch",
                     remedy="use self.global_step",
                     subject=owner.short_name,
+                    fix=_by_steps(owner, call),
                 )
             elif _is_epoch(step) and call.name in POINTS and not call.guards:
                 yield self.finding(
@@ -135,7 +138,14 @@ def curve_goes_backwards(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     "all batches of an epoch are drawn at one point: the step is the epoch",
                     remedy="use self.global_step, or log once per epoch",
                     subject=owner.short_name,
+                    fix=_by_steps(owner, call),
                 )
+
+
+def _by_steps(owner: ClassFacts, call: CallSite) -> Fix | None:
+    """The step that a LightningModule counts."""
+    change = SetArgument(call.location, "global_step", "self.global_step", 2)
+    return Fix("use self.global_step", (change,)) if owner.kind == "module" else None
 
 
 def _per_batch(call: CallSite) -> bool:

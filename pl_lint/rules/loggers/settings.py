@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pl_lint.facts.sites import ABSENT, CallSite, ProjectFacts
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.fixes import Fix, SetArgument
+from pl_lint.fixes import DropArgument, Fix, SetArgument
 from pl_lint.rules.judging import in_tests
 from pl_lint.rules.loggers import choice
 from pl_lint.rules.registry import Rule, rule
@@ -230,6 +230,7 @@ def runs_in_one_folder(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 call.location,
                 "every run writes into the same folder: the version is a constant",
                 remedy="leave version out",
+                fix=Fix("leave version out", (DropArgument(call.location, "version"),)),
             )
 
 

@@ -8,6 +8,7 @@ from pl_lint.facts import lightning
 from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import Fix, Rename
 from pl_lint.rules.judging import GUESSED, target_version
 from pl_lint.rules.registry import Rule, rule
 
@@ -147,8 +148,20 @@ def hook_never_called(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             if problem is not None:
                 message, remedy = problem
                 yield self.finding(
-                    method.location, message, remedy=remedy, subject=owner.short_name
+                    method.location,
+                    message,
+                    remedy=remedy,
+                    subject=owner.short_name,
+                    fix=_renamed(owner, method),
                 )
+
+
+def _renamed(owner: ClassFacts, method: MethodSite) -> Fix | None:
+    """The name that was meant, where the class has no such hook already."""
+    near = lightning.nearest_hook(FAMILIES[owner.kind], method.name, target_version(owner))
+    if near is None or any(one.name == near for one in owner.own_methods):
+        return None
+    return Fix(f"rename it to {near}", (Rename(method.location, near),))
 
 
 def _called_otherwise(method: MethodSite) -> bool:

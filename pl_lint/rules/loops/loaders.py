@@ -9,6 +9,7 @@ from pl_lint.facts.behaviour import ImportSite
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known, Made, Several, Value
 from pl_lint.findings import Finding, Location, Status
+from pl_lint.fixes import Fix, Rehome
 from pl_lint.rules.judging import defines, is_whole
 from pl_lint.rules.registry import Rule, rule
 
@@ -204,7 +205,20 @@ def two_lightnings(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 f"this file takes classes from {seen} and from {package}: neither accepts those "
                 "of the other",
                 remedy="import everything from lightning.pytorch",
+                fix=_of_one_package(facts, site.location.path),
             )
+
+
+def _of_one_package(facts: ProjectFacts, path: str) -> Fix:
+    """Every import of the older package from the newer one."""
+    old = "pytorch_lightning"
+    places = {
+        one.location: None
+        for one in facts.imports
+        if one.location.path == path and one.name.startswith(old) and not one.optional
+    }
+    changes = tuple(Rehome(place, old, "lightning.pytorch") for place in places)
+    return Fix("import everything from lightning.pytorch", changes)
 
 
 def _package(site: ImportSite) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.lightning import EARLY_STOPPING, TRAINER
@@ -10,7 +10,9 @@ from pl_lint.facts.origins import UNPACKED
 from pl_lint.facts.sites import ABSENT, ProjectFacts, TrainerSite
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import Applicability, Fix
 from pl_lint.rules.judging import GUESSED, version_at
+from pl_lint.rules.loops import successors
 from pl_lint.rules.registry import Rule, rule
 
 REPLACEMENTS = {
@@ -51,7 +53,7 @@ REPLACEMENTS = {
 """What Lightning's migration guides (docs, upgrade/from_1_*) tell people to write instead."""
 
 
-@rule("LTN703", "removed-trainer-argument", rows=("LOOP03",))
+@rule("LTN703", "removed-trainer-argument", rows=("LOOP03",), calls=(TRAINER,))
 def removed_trainer_argument(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A Trainer gets an argument that it does not have.
 
@@ -97,7 +99,18 @@ def removed_trainer_argument(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                     trainer.at(name),
                     f"the Trainer of Lightning {shown} has no argument {name}",
                     remedy=f"use {instead}" if instead else f"drop {name}",
+                    fix=_today(facts, trainer, name, taken),
                 )
+
+
+def _today(
+    facts: ProjectFacts, trainer: TrainerSite, name: str, taken: Collection[str]
+) -> Fix | None:
+    """What says the same to this Lightning; a Trainer that cannot be built has nothing to lose."""
+    if all(call.location != trainer.location for call in facts.calls_of(TRAINER)):
+        return None
+    told = successors.today(trainer, name, taken)
+    return Fix(f"replace {name}", told, Applicability.SAFE) if told else None
 
 
 def _positional_or_newer(name: str, at: lightning.Version) -> bool:

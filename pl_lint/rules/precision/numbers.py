@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import CallSite, ProjectFacts
+from pl_lint.facts.sites import CallSite, ProjectFacts, TrainerSite
 from pl_lint.facts.values import Known, Value
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import Applicability, Fix, SetArgument
 from pl_lint.rules.judging import version_at
 from pl_lint.rules.precision.evidence import AUTOCAST, SCALED, SMALLEST, surely
 from pl_lint.rules.registry import Rule, rule
@@ -184,7 +185,14 @@ def legacy_precision(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 trainer.at("precision"),
                 f"precision={known!r} is no spelling of Lightning 2",
                 remedy=f'write precision="{modern}"',
+                fix=_respelled(trainer, modern),
             )
+
+
+def _respelled(trainer: TrainerSite, modern: str) -> Fix:
+    """The same precision: Lightning 2 translates the old spelling, and warns (fabric/connector)."""
+    change = SetArgument(trainer.location, "precision", f'"{modern}"')
+    return Fix(f'write precision="{modern}"', (change,), Applicability.SAFE)
 
 
 LEGACY: dict[int | str, str] = {

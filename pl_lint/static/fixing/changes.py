@@ -18,12 +18,14 @@ from pl_lint.fixes import (
     Import,
     Insert,
     PutObject,
+    Rehome,
     Rename,
     RenameArgument,
     Replace,
     Reword,
     Samples,
     SetArgument,
+    SetParameters,
     Spot,
     Wrap,
     Written,
@@ -60,6 +62,7 @@ class Mender:
         try:
             edits = [edit for change in fix.changes for edit in self._edits(change)]
             self._keep_comments(edits)
+            self._know_self(edits)
             text = self.document.edited(edits).text
             ast.parse(text)
         except (CannotFix, SyntaxError, ValueError):
@@ -75,6 +78,15 @@ class Mender:
             old = self.document.between(edit.start, edit.end)
             if "#" in old and "\n" in old and any(c not in edit.text for c in _comments(old)):
                 raise CannotFix
+
+    def _know_self(self, edits: list[Edit]) -> None:
+        """Code that a method reaches may stand in a function that has no ``self``."""
+        for edit in edits:
+            old = self.document.between(edit.start, edit.end)
+            if re.search(r"\bself\.", edit.text) and "self" not in old:
+                at = Location(self.source.path, *edit.start, *edit.end)
+                if not self.syntax.knows(at, "self"):
+                    raise CannotFix
 
     # --- texts ------------------------------------------------------------------------------------
 
@@ -144,6 +156,21 @@ class Mender:
         (start, end) = _span(self.source.location(node))
         return [Edit(start, start, f"{maker}("), Edit(end, end, ")")]
 
+    def set_parameters(self, change: SetParameters) -> list[Edit]:
+        """Only where they stand on one line, so that no comment is lost."""
+        node = self.syntax.function(change.definition)
+        if node is None or self.syntax.start(node) != _span(change.definition)[0]:
+            raise CannotFix
+        spec = node.args
+        given = [*spec.posonlyargs, *spec.args, *spec.kwonlyargs]
+        places = [self.syntax.span(one) for one in (*given, *spec.defaults)]
+        if not places or spec.vararg or spec.kwarg or spec.kwonlyargs:
+            raise CannotFix
+        start, end = min(one[0] for one in places), max(one[1] for one in places)
+        if start[0] != end[0]:
+            raise CannotFix
+        return [Edit(start, end, change.text)]
+
     # --- arguments --------------------------------------------------------------------------------
 
     def set_argument(self, change: SetArgument) -> list[Edit]:
@@ -197,7 +224,7 @@ class Mender:
         given = sorted([*call.args, *call.keywords], key=self.syntax.start)
         index = next((i for i, one in enumerate(given) if _is_named(one, change.name)), None)
         if index is None:
-            raise CannotFix
+            return []
         dropped = self._span(given[index])
         if index:  # with the comma before it
             start = self.syntax.end(given[index - 1])
@@ -261,6 +288,10 @@ class Mender:
 
     # --- imports ----------------------------------------------------------------------------------
 
+    def rehome(self, change: Rehome) -> list[Edit]:
+        text = spots.rehomed(self._statement(change.place)[0], change.old, change.new)
+        return [Edit(*_span(change.place), text)]
+
     def add_import(self, change: Import) -> list[Edit]:
         imports = list(self.syntax.imports(change.place))
         bound = (alias for node in imports for alias in node.names)
@@ -305,9 +336,11 @@ EDITS: dict[type, Callable[[Mender, Any], list[Edit]]] = {
     SetArgument: Mender.set_argument,
     DropArgument: Mender.drop_argument,
     RenameArgument: Mender.rename_argument,
+    SetParameters: Mender.set_parameters,
     Rename: Mender.rename,
     Insert: Mender.insert,
     Delete: Mender.delete,
+    Rehome: Mender.rehome,
     Import: Mender.add_import,
 }
 """How each kind of change is made."""

@@ -47,6 +47,10 @@ class Syntax:
         """The call that stands exactly there."""
         return self._calls.get(((place.line, place.column), (place.end_line, place.end_column)))
 
+    def span(self, node: ast.expr | ast.arg) -> tuple[Position, Position]:
+        place = self.source.location(node)
+        return (place.line, place.column), (place.end_line, place.end_column)
+
     def statement(self, place: Location) -> tuple[ast.stmt, Statements] | None:
         """The innermost statement that holds a place, with the block that it stands in."""
         found: tuple[ast.stmt, Statements] | None = None
@@ -58,13 +62,17 @@ class Syntax:
 
     def function(self, place: Location) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
         """The innermost function that holds a place."""
+        return max(self._around(place), key=self.start, default=None)
+
+    def knows(self, place: Location, parameter: str) -> bool:
+        """Whether a function around a place has this parameter."""
+        given = (one.args for one in self._around(place))
+        return any(parameter == one.arg for args in given for one in args.posonlyargs + args.args)
+
+    def _around(self, place: Location) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
         kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-        around = [
-            node
-            for node in ast.walk(self.source.tree)
-            if isinstance(node, kinds) and self._holds(node, place)
-        ]
-        return max(around, key=self.start, default=None)
+        functions = (node for node in ast.walk(self.source.tree) if isinstance(node, kinds))
+        return [node for node in functions if self._holds(node, place)]
 
     def _holds(self, node: ast.stmt, place: Location) -> bool:
         return self.start(node) <= (place.line, place.column) < self.end(node)

@@ -109,6 +109,25 @@ def doubled(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
+def rehomed(statement: ast.stmt, old: str, new: str) -> str:
+    """An import of one module with another package in its place."""
+    match statement:
+        case ast.ImportFrom(module=str(module), level=0) if _below(module, old):
+            statement.module = new + module[len(old) :]
+            text = ast.unparse(statement)
+            statement.module = module
+            return text
+        case ast.Import(names=[ast.alias(name=module, asname=asname)]) if _below(module, old):
+            if asname is None and module != old:
+                raise CannotFix  # the file says the whole path
+            return f"import {new}{module[len(old) :]} as {asname or module}"
+    raise CannotFix
+
+
+def _below(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
 # --- what a name stands for -----------------------------------------------------------------------
 
 

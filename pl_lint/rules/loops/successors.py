@@ -1,0 +1,114 @@
+"""What says to a newer Trainer what a removed argument said, as changes of the call.
+
+Only where it says exactly the same; Lightning's migration guides (docs, upgrade/from_1_*) name the
+successors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from pl_lint.facts import strategies
+from pl_lint.facts.sites import ABSENT, TrainerSite
+from pl_lint.facts.values import Known
+from pl_lint.fixes import Change, DropArgument, RenameArgument, SetArgument
+from pl_lint.places import Location
+
+RENAMED: Mapping[str, str] = {
+    "replace_sampler_ddp": "use_distributed_sampler",
+    "default_save_path": "default_root_dir",
+    "max_nb_epochs": "max_epochs",
+    "min_nb_epochs": "min_epochs",
+    "show_progress_bar": "enable_progress_bar",
+}
+"""Arguments that take the same values under another name."""
+DEVICES: Mapping[str, str] = {
+    "gpus": "gpu",
+    "num_gpus": "gpu",
+    "tpu_cores": "tpu",
+    "num_processes": "cpu",
+}
+"""Arguments that are a number of devices, or a list of them, and the accelerator that they name."""
+SAID: Mapping[tuple[str, object], tuple[str, str]] = {
+    ("checkpoint_callback", True): ("enable_checkpointing", "True"),
+    ("checkpoint_callback", False): ("enable_checkpointing", "False"),
+    ("weights_summary", None): ("enable_model_summary", "False"),
+    ("progress_bar_refresh_rate", 0): ("enable_progress_bar", "False"),
+    ("reload_dataloaders_every_epoch", True): ("reload_dataloaders_every_n_epochs", "1"),
+    ("use_amp", True): ("precision", '"16-mixed"'),
+    ("terminate_on_nan", True): ("detect_anomaly", "True"),
+}
+"""A value of a removed argument, and what says so today."""
+NOTHING: Mapping[str, tuple[object, ...]] = {
+    "gpus": (None, 0),
+    "num_gpus": (None, 0),
+    "tpu_cores": (None,),
+    "auto_select_gpus": (False,),
+    "auto_lr_find": (False,),
+    "auto_scale_batch_size": (None, False),
+    "weights_summary": ("top",),
+    "progress_bar_refresh_rate": (None, 1),
+    "process_position": (0,),
+    "reload_dataloaders_every_epoch": (False,),
+    "resume_from_checkpoint": (None,),
+    "amp_backend": ("native",),
+    "amp_level": (None,),
+    "track_grad_norm": (-1,),
+    "multiple_trainloader_mode": ("max_size_cycle",),
+    "move_metrics_to_cpu": (False,),
+    "terminate_on_nan": (None, False),
+    "stochastic_weight_avg": (False,),
+    "truncated_bptt_steps": (None,),
+    "prepare_data_per_node": (None, True),
+    "flush_logs_every_n_steps": (None,),
+    "log_gpu_memory": (None,),
+    "use_amp": (False,),
+}
+"""Values of removed arguments that ask for nothing else than what happens without them."""
+ON_GPU = (Known("gpu"), Known("cuda"))
+
+
+def today(trainer: TrainerSite, name: str, taken: Collection[str]) -> tuple[Change, ...]:
+    """The changes of a Trainer's call for one of its arguments; none where nothing says the same.
+
+    ``taken`` are the arguments that the Trainer of the project's Lightning has.
+    """
+    value = trainer.argument(name)
+    if not isinstance(value, Known):
+        renamed = RENAMED.get(name)
+        return _renamed(trainer.location, name, renamed) if renamed in taken and renamed else ()
+    if any(_same(value.value, nothing) for nothing in NOTHING.get(name, ())):
+        return (DropArgument(trainer.location, name),)
+    if name in RENAMED:
+        return _renamed(trainer.location, name, RENAMED[name]) if RENAMED[name] in taken else ()
+    if name in DEVICES:
+        return _on_devices(trainer, name)
+    if name in ("distributed_backend", "accelerator_backend"):
+        plain = value.value not in strategies.REMOVED and isinstance(value.value, str)
+        return _renamed(trainer.location, name, "strategy") if plain else ()
+    for (old, said), (new, text) in SAID.items():
+        if old == name and _same(value.value, said) and new in taken:
+            change = SetArgument(trainer.location, name, text)
+            return change, RenameArgument(trainer.location, name, new)
+    return ()
+
+
+def _renamed(place: Location, name: str, new: str) -> tuple[Change, ...]:
+    return (RenameArgument(place, name, new),)
+
+
+def _same(value: object, other: object) -> bool:
+    """``1`` is not ``True`` here, though Python says so."""
+    return type(value) is type(other) and value == other
+
+
+def _on_devices(trainer: TrainerSite, name: str) -> tuple[Change, ...]:
+    """A number of devices on what the old name says; LTN513 speaks of strategies there."""
+    given = trainer.argument("accelerator")
+    if given not in (ABSENT, Known(DEVICES[name]), *(ON_GPU if DEVICES[name] == "gpu" else ())):
+        return ()
+    changes: tuple[Change, ...] = _renamed(trainer.location, name, "devices")
+    if given == ABSENT:
+        accelerator = SetArgument(trainer.location, "accelerator", f'"{DEVICES[name]}"')
+        changes = (*changes, accelerator)
+    return changes
