@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning, torchmetrics
-from pl_lint.facts.origins import MetricCompute, MetricForward, MetricObject
+from pl_lint.facts.origins import MetricObject
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts
 from pl_lint.facts.values import Known, Named, must_be
 from pl_lint.findings import Finding
@@ -251,9 +251,9 @@ def no_single_number(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _metric_itself(owner: ClassFacts, log: LogSite) -> MetricSite | None:
-    """The metric that is logged, as an object or by its value, with nothing done to that."""
+    """The metric whose object is logged: of a value, an element may have been taken."""
     match log.origin:
-        case MetricObject(path) | MetricForward(path) | MetricCompute(path):
+        case MetricObject(path):
             found = owner.metric(path)
             return found if found and not path.startswith("<") else None
     return None

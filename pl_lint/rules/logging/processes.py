@@ -13,10 +13,10 @@ from pl_lint.facts.origins import (
     MetricObject,
     local_parts,
 )
-from pl_lint.facts.sites import LogSite, ProjectFacts
+from pl_lint.facts.sites import LogSite, MonitorSite, ProjectFacts
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.distributed.evidence import several_devices
+from pl_lint.rules.distributed.evidence import several_devices, uses_several
 from pl_lint.rules.judging import linearity_of_call, single_device
 from pl_lint.rules.logging.keys import only_sites
 from pl_lint.rules.logging.values import means_do_not_suit
@@ -144,8 +144,8 @@ def monitor_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
     ----------
     - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
     """
-    for monitor in facts.monitors if several_devices(facts) else ():
-        sites = [log for log in only_sites(facts, monitor) if log.in_step]
+    for monitor in facts.monitors:
+        sites = only_sites(facts, monitor) if _trained_by_several(facts, monitor) else []
         if sites and all(map(_of_one_process, sites)):
             yield self.finding(
                 monitor.location,
@@ -154,6 +154,12 @@ def monitor_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
                 remedy=f"log it with sync_dist=True at {sites[0].location}",
                 subject=monitor.watcher,
             )
+
+
+def _trained_by_several(facts: ProjectFacts, monitor: MonitorSite) -> bool:
+    """Whether several processes train with it: by the Trainers of its own file, or else by all."""
+    near = [one for one in facts.trainers if one.location.path == monitor.location.path]
+    return any(map(uses_several, near)) if near else several_devices(facts)
 
 
 @rule(
