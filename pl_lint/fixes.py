@@ -144,11 +144,10 @@ class RenameArgument:
 
 
 @dataclass(frozen=True)
-class SetParameters:
-    """Other parameters for a function, as they stand between the parentheses of its ``def``."""
+class DropParameters:
+    """A method keeps ``self`` alone; ``definition`` is the place of its ``def``."""
 
     definition: Location
-    text: str
 
 
 @dataclass(frozen=True)
@@ -208,7 +207,7 @@ Change = (
     | SetArgument
     | DropArgument
     | RenameArgument
-    | SetParameters
+    | DropParameters
     | Rename
     | Insert
     | Delete

@@ -226,7 +226,7 @@ class MethodSite:
     """A method as the class body defines it.
 
     ``called``: its class calls it, or some code of the project names it (``model.on_something``).
-    ``keywords``: it takes any (``**kwargs``).
+    ``keywords``: it takes any (``**kwargs``). ``unused``: the parameters that its body never names.
     """
 
     name: str
@@ -238,6 +238,7 @@ class MethodSite:
     decorators: tuple[str, ...] = ()
     keywords: bool = False
     words: frozenset[str] = frozenset()
+    unused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -416,16 +417,27 @@ class StrayLog:
 
 @dataclass(frozen=True)
 class TrainerSite:
-    """A Trainer and what it is built with."""
+    """A Trainer and what it is built with. ``places`` are the lines of settings, ``keywords`` the
+    keyword arguments of a call and their values as they stand in it."""
 
     arguments: Pairs
     complete: bool
     location: Location
     places: tuple[tuple[str, Location], ...] = ()
+    keywords: tuple[tuple[str, Location, Location], ...] = ()
 
     def at(self, *names: str) -> Location:
         """Where the first of these arguments stands that has a place of its own."""
         return _first_place(self, names)
+
+    def keyword(self, name: str) -> Location:
+        """Where an argument stands itself; the whole where it has no place of its own."""
+        found = (place for keyword, place, _ in self.keywords if keyword == name)
+        return next(found, self.at(name))
+
+    def value_of(self, name: str) -> Location | None:
+        """Where the value of a keyword argument stands."""
+        return next((value for keyword, _, value in self.keywords if keyword == name), None)
 
     def argument(self, name: str) -> Value:
         default: Value = ABSENT if self.complete else UNKNOWN

@@ -8,7 +8,7 @@ from pl_lint.facts import lightning
 from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.fixes import Fix, Rename
+from pl_lint.fixes import Applicability, DropParameters, Fix, Rename
 from pl_lint.rules.judging import GUESSED, target_version
 from pl_lint.rules.registry import Rule, rule
 
@@ -75,8 +75,24 @@ def removed_epoch_end(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             if problem is not None:
                 message, remedy = problem
                 yield self.finding(
-                    method.location, message, remedy=remedy, subject=owner.short_name
+                    method.location,
+                    message,
+                    remedy=remedy,
+                    subject=owner.short_name,
+                    fix=_without_outputs(owner, method),
                 )
+
+
+def _without_outputs(owner: ClassFacts, method: MethodSite) -> Fix | None:
+    """The hook of today, for a method that does not use what it is no longer given."""
+    removed = lightning.removed_hook(FAMILIES[owner.kind], method.name, target_version(owner))
+    name = removed.replacement if removed is not None else method.name
+    taken = name != method.name and any(one.name == name for one in owner.own_methods)
+    used = method.star_arguments or method.keywords or method.unused != method.parameters
+    if taken or used or method.called or not name:
+        return None
+    changes = (DropParameters(method.location), Rename(method.location, name))
+    return Fix(f"write def {name}(self)", changes, Applicability.SAFE)
 
 
 def _surely_lightning(owner: ClassFacts) -> bool:

@@ -96,7 +96,7 @@ def removed_trainer_argument(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                 instead = REPLACEMENTS.get(name)
                 shown = ".".join(map(str, at))
                 yield self.finding(
-                    trainer.at(name),
+                    trainer.keyword(name),
                     f"the Trainer of Lightning {shown} has no argument {name}",
                     remedy=f"use {instead}" if instead else f"drop {name}",
                     fix=_today(facts, trainer, name, taken),

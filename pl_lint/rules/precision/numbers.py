@@ -147,7 +147,7 @@ def _lower_bound(site: CallSite) -> Value:
     return site.argument("min", position)
 
 
-@rule("LTN605", "legacy-precision", rows=("PRE05",), default=False)
+@rule("LTN605", "legacy-precision", rows=("PRE05",), default=False, migration=True)
 def legacy_precision(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A Trainer gets a precision in the spelling of Lightning 1.x.
 

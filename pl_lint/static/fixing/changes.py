@@ -13,6 +13,7 @@ from pl_lint.fixes import (
     Change,
     Delete,
     DropArgument,
+    DropParameters,
     Edit,
     Fix,
     Import,
@@ -25,7 +26,6 @@ from pl_lint.fixes import (
     Reword,
     Samples,
     SetArgument,
-    SetParameters,
     Spot,
     Wrap,
     Written,
@@ -156,20 +156,20 @@ class Mender:
         (start, end) = _span(self.source.location(node))
         return [Edit(start, start, f"{maker}("), Edit(end, end, ")")]
 
-    def set_parameters(self, change: SetParameters) -> list[Edit]:
+    def drop_parameters(self, change: DropParameters) -> list[Edit]:
         """Only where they stand on one line, so that no comment is lost."""
         node = self.syntax.function(change.definition)
         if node is None or self.syntax.start(node) != _span(change.definition)[0]:
             raise CannotFix
         spec = node.args
-        given = [*spec.posonlyargs, *spec.args, *spec.kwonlyargs]
-        places = [self.syntax.span(one) for one in (*given, *spec.defaults)]
-        if not places or spec.vararg or spec.kwarg or spec.kwonlyargs:
+        given = [*spec.posonlyargs, *spec.args]
+        if len(given) < 2 or spec.vararg or spec.kwarg or spec.kwonlyargs:
             raise CannotFix
-        start, end = min(one[0] for one in places), max(one[1] for one in places)
+        start = self.syntax.span(given[0])[1]
+        end = max(self.syntax.span(one)[1] for one in (*given, *spec.defaults))
         if start[0] != end[0]:
             raise CannotFix
-        return [Edit(start, end, change.text)]
+        return [Edit(start, end, "")]
 
     # --- arguments --------------------------------------------------------------------------------
 
@@ -336,7 +336,7 @@ EDITS: dict[type, Callable[[Mender, Any], list[Edit]]] = {
     SetArgument: Mender.set_argument,
     DropArgument: Mender.drop_argument,
     RenameArgument: Mender.rename_argument,
-    SetParameters: Mender.set_parameters,
+    DropParameters: Mender.drop_parameters,
     Rename: Mender.rename,
     Insert: Mender.insert,
     Delete: Mender.delete,

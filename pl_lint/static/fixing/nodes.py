@@ -48,7 +48,7 @@ class Syntax:
         return self._calls.get(((place.line, place.column), (place.end_line, place.end_column)))
 
     def span(self, node: ast.expr | ast.arg) -> tuple[Position, Position]:
-        place = self.source.location(node)
+        place = self.source.location(node)  # type: ignore[arg-type]
         return (place.line, place.column), (place.end_line, place.end_column)
 
     def statement(self, place: Location) -> tuple[ast.stmt, Statements] | None:

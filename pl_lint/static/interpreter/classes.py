@@ -220,9 +220,11 @@ def _method_sites(
             continue
         positional = [*node.args.posonlyargs, *node.args.args]
         count = len(positional) - len(node.args.defaults)
+        given = tuple(parameter.arg for parameter in positional[1:])
+        named = {word for statement in node.body for word in identifiers(statement)}
         yield MethodSite(
             name=name,
-            parameters=tuple(parameter.arg for parameter in positional[1:]),
+            parameters=given,
             required=tuple(parameter.arg for parameter in positional[1:count]),
             star_arguments=node.args.vararg is not None,
             location=_signature(info, node),
@@ -230,6 +232,7 @@ def _method_sites(
             decorators=tuple(map(_decorator, node.decorator_list)),
             keywords=node.args.kwarg is not None,
             words=frozenset(identifiers(node)),
+            unused=tuple(parameter for parameter in given if parameter not in named),
         )
 
 

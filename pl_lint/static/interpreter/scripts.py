@@ -169,7 +169,13 @@ def defaults_of_watcher(canonical: str) -> dict[str, Value]:
 
 
 def _trainer(context: Context, arguments: Arguments, node: ast.Call, frame: Frame) -> Instance:
-    site = TrainerSite(pairs(arguments), arguments.complete, context.location(node, frame))
+    keywords = tuple(
+        (one.arg, context.location(one, frame), context.location(one.value, frame))
+        for one in node.keywords
+        if one.arg is not None
+    )
+    place = context.location(node, frame)
+    site = TrainerSite(pairs(arguments), arguments.complete, place, keywords=keywords)
     context.recorder.add(site)
     callbacks = tuple(_callbacks(arguments))
     watchers = tuple(filter(None, map(_watcher_of, callbacks)))
