@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.origins import Number, UnknownOrigin, parts
+from pl_lint.facts.origins import (
+    FunctionCall,
+    Number,
+    Origin,
+    UnknownOrigin,
+    parts,
+    parts_below,
+)
 from pl_lint.facts.sites import LogSite, MonitorSite, ProjectFacts
 from pl_lint.facts.values import Known, may_be, must_be
 from pl_lint.findings import Finding
@@ -152,13 +159,18 @@ def key_shared_by_stages(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 def _matters(facts: ProjectFacts, *logs: LogSite) -> bool:
     """Whether the mixture reaches a curve or a monitor, and is one of measured values."""
-    constant = all(
-        isinstance(p, (Number, UnknownOrigin)) for log in logs for p in parts(log.origin)
-    )
-    if constant:
+    if not any(_is_measured(part) for log in logs for part in parts(log.origin)):
         return False
     in_a_curve = any(not must_be(log.logger, False) for log in logs)
     return in_a_curve or any(monitor.key == logs[0].key for monitor in facts.monitors)
+
+
+def _is_measured(part: Origin) -> bool:
+    """Whether a part of a value comes from data: not a constant, and nothing that Lightning keeps
+    (the learning rate in ``self.optimizers()`` is one number for both)."""
+    if isinstance(part, FunctionCall):
+        return not part.name.startswith("self.")
+    return not isinstance(part, (Number, UnknownOrigin)) and not parts_below(part)
 
 
 def _key_in(log: LogSite, stage: str) -> str | None:

@@ -198,10 +198,18 @@ def _batch_metrics(self: Rule, facts: ProjectFacts, members: bool) -> Iterator[F
             yield self.finding(
                 log.location,
                 f"{key_text(log)} is the mean of {metric.class_name} over batches, which is not "
-                f"the {metric.class_name} of the data and changes with the batch size",
+                f"the {metric.class_name} of the data and changes with the batch size"
+                f"{_where(facts, owner, log)}",
                 remedy=_log_object(log, whole) if known else _keep_object(metric),
                 subject=owner.short_name,
             )
+
+
+def _where(facts: ProjectFacts, owner: ClassFacts, log: LogSite) -> str:
+    """Words for a line of a base class that is wrong in this class: it decides on the metric."""
+    bases = (one for one in facts.modules() if one.name in owner.ancestors)
+    inherited = any(log.location == other.location for one in bases for other in one.logs)
+    return f" (as {owner.short_name} builds it)" if inherited else ""
 
 
 def _unlinear_metric(owner: ClassFacts, log: LogSite) -> MetricSite | None:

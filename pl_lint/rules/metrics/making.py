@@ -13,6 +13,7 @@ from pl_lint.rules.judging import by_name, target_version, version_at
 from pl_lint.rules.registry import Rule, rule
 
 REGISTERING = ("torch.nn.ModuleList", "torch.nn.ModuleDict", "self.add_module")
+MOVING = (".to", ".cuda")
 OLD_HOME = ("pytorch_lightning.metrics", "lightning.pytorch.metrics")
 
 
@@ -21,7 +22,7 @@ OLD_HOME = ("pytorch_lightning.metrics", "lightning.pytorch.metrics")
     "metrics-in-a-plain-list",
     rows=("MET02",),
     status=Status.SUSPECTED,
-    calls=REGISTERING,
+    calls=(*REGISTERING, *MOVING),
     condition="on a GPU, or if they are logged",
 )
 def plain_container(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -30,7 +31,7 @@ def plain_container(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds attributes of LightningModules that are Python lists, tuples or dicts of metrics that
-    nothing else holds.
+    nothing else holds and that the class does not move by hand (`metric.to(self.device)`).
 
     Why is this bad
     ---------------
@@ -60,7 +61,7 @@ def plain_container(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/torchmetrics/stable/pages/overview.html#metrics-and-devices
     """
     for owner in facts.modules():
-        registered = set(_registered(facts, owner))
+        cared_for = set(_cared_for(facts, owner))
         for held in owner.containers:
             hidden = [
                 metric
@@ -68,7 +69,7 @@ def plain_container(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 if metric.path.startswith(f"{held.attribute}[") and metric.hook == "__init__"
             ]
             single = [one for one in hidden if not _in_collection(owner, one)]
-            if single and not held.maker and registered.isdisjoint(one.path for one in hidden):
+            if single and not held.maker and cared_for.isdisjoint(one.path for one in hidden):
                 yield self.finding(
                     held.location,
                     f"self.{held.attribute} holds {single[0].class_name} in a plain container: it "
@@ -83,11 +84,13 @@ def _in_collection(owner: ClassFacts, metric: MetricSite) -> bool:
     return container is not None and torchmetrics.is_collection(container.name)
 
 
-def _registered(facts: ProjectFacts, owner: ClassFacts) -> Iterator[str]:
-    """The metrics that torch is told of, wherever else they are kept."""
-    for call in facts.calls_in(owner, *REGISTERING):
-        for _, origin in call.origins:
-            yield from (part.metric for part in parts(origin) if isinstance(part, MetricObject))
+def _cared_for(facts: ProjectFacts, owner: ClassFacts) -> Iterator[str]:
+    """The metrics that torch is told of, wherever else they are kept, and those that the class
+    itself moves."""
+    origins = [given for call in facts.calls_in(owner, *REGISTERING) for _, given in call.origins]
+    origins += [call.receiver_origin for call in facts.calls_in(owner, *MOVING)]
+    for origin in origins:
+        yield from (part.metric for part in parts(origin) if isinstance(part, MetricObject))
 
 
 AVERAGED = frozenset({"F1Score", "FBetaScore", "Precision", "Recall", "Specificity"})
@@ -142,7 +145,13 @@ def average_left_out(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-@rule("LTN207", "metric-without-task", rows=("MET07",))
+@rule(
+    "LTN207",
+    "metric-without-task",
+    rows=("MET07",),
+    status=Status.SUSPECTED,
+    condition="with torchmetrics 0.11 or newer",
+)
 def without_task(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A metric of torchmetrics is made without task=.
 
