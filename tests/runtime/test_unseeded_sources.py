@@ -152,6 +152,8 @@ def test_what_workers_call_is_told(tmp_path: Path) -> None:
             time.time()
             os._exit(0)
         os.waitpid(worker, 0)
-    assert not tap.sources
-    (source,) = tap.told()
+    # Libraries that this process has imported may ask for its number whenever it forks.
+    asked = [each for each in tap.sources.values() if each.call != "os.getpid()"]
+    (source,) = [each for each in tap.told() if each.call != "os.getpid()"]
+    assert not asked
     assert (source.call, source.location.path) == ("time.time()", __file__)
