@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pl_lint.config import Config
 from pl_lint.facts.sites import ABSENT, MonitorSite, ProjectFacts
@@ -38,8 +40,8 @@ def write(name: str, text: str) -> None:
     path.write_text(textwrap.dedent(text), "utf-8")
 
 
-def reading(**settings: object) -> Reading:
-    given = {"select": ("LTN301",), **settings}
+def reading(**options: object) -> Reading:
+    given = {"select": ("LTN301",), **options}
     config = Config(root=Path.cwd(), **given)  # type: ignore[arg-type]
     return read([Path(".")], config, all_rules())
 
@@ -343,6 +345,30 @@ def test_debugging_is_odd_on_purpose() -> None:
         debug__limit="# @package _global_\ntrainer: {limit_train_batches: 3}",
     )
     assert {one.argument("limit_train_batches") for one in facts().trainers} == {UNKNOWN}
+
+
+def test_arguments_as_the_first_hydra_wrote_them() -> None:
+    hydra(
+        train="defaults: [{trainer: default}]",
+        trainer__default="_target_: pytorch_lightning.Trainer\nparams: {max_epochs: 3}",
+    )
+    (trainer,) = facts().trainers
+    assert trainer.argument("max_epochs") == Known(3)
+
+
+PIECES = ["a", "b: ", "- ", "\n", "  ", "&x ", "*x", "<<: ", "{", "}", "[", "]", "!t ", "'", '"']
+PIECES += ["_target_: ", CHECKPOINT, "defaults: ", "${a}", "???", "|", "---\n", "# @package ", "\t"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=25), st.lists(st.sampled_from(PIECES)))
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_whatever_stands_in_a_file_reading_ends(one: list[str], other: list[str]) -> None:
+    write("conf/train.yaml", "defaults: [{callbacks: a}, {experiment: null}]\n" + "".join(one))
+    write("conf/callbacks/a.yaml", "".join(one))
+    write("conf/experiment/e.yaml", "# @package _global_\n" + "".join(other))
+    assert read([Path(".")], Config(root=Path.cwd()), ()).files >= 1
 
 
 def test_nobody_is_bothered_with_yaml_without_need() -> None:

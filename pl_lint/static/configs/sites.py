@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from pl_lint.facts import lightning
@@ -21,6 +21,7 @@ from pl_lint.facts.sites import (
 from pl_lint.facts.values import UNKNOWN, Known, Several, Value
 from pl_lint.places import Location
 from pl_lint.static.configs import hydra
+from pl_lint.static.configs.commandline import command_lines, is_read_by_cli
 from pl_lint.static.configs.files import ConfigFile, walk
 from pl_lint.static.configs.tree import Leaf, Node, Table
 from pl_lint.static.configs.values import (
@@ -44,7 +45,6 @@ LIBRARIES = (
 """Packages that hold no module of anybody's: what they build logs nothing."""
 DEBUGGING = "debug"
 """In the name of a file: it is odd on purpose, so that only its names of arguments are judged."""
-SUBCOMMANDS = ("fit", "validate", "test", "predict")
 PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
 PLATEAUS = (PLATEAU, "ReduceLROnPlateau", "lightning.pytorch.cli.ReduceLROnPlateau")
 PLATEAUS += ("pytorch_lightning.cli.ReduceLROnPlateau",)
@@ -115,7 +115,7 @@ def gather_configs(
         gathered.monitors += _completed(variants)
     for file in files:
         if file.path not in composed:
-            whole = _Whole(file.tree, file.path, _is_read_by_cli(file), file.defaults is None)
+            whole = _Whole(file.tree, file.path, is_read_by_cli(file), file.defaults is None)
             reading = _Reading(whole, project, modules, versions, recorder, gathered)
             gathered.monitors += (site for _, site in reading.record(True))
     return gathered
@@ -178,7 +178,7 @@ class _Reading:
                 site = self._monitor(one, watcher, linked, complete)
                 if self._is_asked_about(site):
                     found.append((one.path, site))
-        for path, table in _command_lines(self._whole.tree):
+        for path, table in command_lines(self._whole.tree):
             found += self._command_line(path, table, linked)
         return found
 
@@ -240,8 +240,10 @@ class _Reading:
         name = one.canonical or one.name
         if name in self._recorder.watched.names:
             pairs = dict(self._values.pairs(one.table, one.path, hidden=True))
-            pairs |= _odd_on_purpose(one.table)
             place = target_place(one.table)
+            elsewhere = (name for name, at in _places(one.table) if at.path != place.path)
+            pairs |= dict.fromkeys(elsewhere, UNKNOWN)  # a call has one place to be told at
+            pairs |= _odd_on_purpose(one.table)
             self._recorder.add(CallSite(name, place, arguments=tuple(pairs.items())))
 
     def _trainer(
@@ -389,35 +391,3 @@ def _line_of(node: Node) -> Location:
     if isinstance(node, Leaf):
         return at
     return replace(at, end_line=at.line, end_column=at.column + 1)
-
-
-def _command_lines(tree: Table) -> Iterator[tuple[tuple[str, ...], Table]]:
-    """The tables in a file that LightningCLI reads: all of it, or one for each subcommand."""
-    candidates: Iterable[tuple[tuple[str, ...], Table | None]] = (
-        ((), tree),
-        *(((name,), tree.table(name)) for name in SUBCOMMANDS),
-    )
-    for path, table in candidates:
-        if table is not None and _is_command_line(table):
-            yield path, table
-
-
-def _is_read_by_cli(file: ConfigFile) -> bool:
-    return next(_command_lines(file.tree), None) is not None
-
-
-def _is_command_line(table: Table) -> bool:
-    """Whether settings are written for LightningCLI: classes by ``class_path`` or its seed, and a
-    trainer whose keys are mostly those of Lightning's."""
-    trainer = table.table("trainer")
-    if trainer is None or not trainer.entries:
-        return False
-    by_path = any(one.get("class_path") is not None for _, one in walk(table))
-    if not by_path and table.get("seed_everything") is None:
-        return False
-    known = {
-        name
-        for version in lightning.versions()
-        for name in lightning.argument_names(lightning.TRAINER, version)
-    }
-    return 2 * sum(name in known for name in trainer.entries) > len(trainer.entries)

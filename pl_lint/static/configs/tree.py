@@ -132,26 +132,12 @@ class _Builder:
         stack: list[_Open] = []
         root: Node | None = None
         for event in events:
-            node: Node | None = None
-            match event:
-                case yaml.DocumentStartEvent() if root is not None:
-                    return None
-                case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
-                    stack.append(_Open(event, event.anchor))
-                    if len(stack) > DEEPEST:
-                        return None
-                case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
-                    opened = stack.pop()
-                    node = self._collection(opened, event)
-                    self._name(opened.anchor, node)
-                case yaml.ScalarEvent():
-                    node = Leaf(self._constant(event), self._place(event, event))
-                    self._name(event.anchor, node)
-                case yaml.AliasEvent():  # of itself, too: then it has no value yet
-                    node = self._anchors.get(event.anchor) or Leaf(
-                        OPAQUE, self._place(event, event)
-                    )
-            if node is not None and node.size > LARGEST:
+            if isinstance(event, yaml.DocumentStartEvent) and root is not None:
+                return None
+            if isinstance(event, yaml.CollectionStartEvent):
+                stack.append(_Open(event, event.anchor))
+            node = self._finished(event, stack)
+            if len(stack) > DEEPEST or (node is not None and node.size > LARGEST):
                 return None
             if node is not None and stack:
                 stack[-1].children.append(node)
@@ -161,9 +147,26 @@ class _Builder:
             return Table({}, Location(self._path, 1))
         return root if isinstance(root, Table) else None
 
-    def _name(self, anchor: str | None, node: Node) -> None:
+    def _finished(self, event: Any, stack: list[_Open]) -> Node | None:
+        """The node that ends with an event."""
+        import yaml
+
+        match event:
+            case yaml.CollectionEndEvent():
+                opened = stack.pop()
+                return self._named(opened.anchor, self._collection(opened, event))
+            case yaml.ScalarEvent():
+                leaf = Leaf(self._constant(event), self._place(event, event))
+                return self._named(event.anchor, leaf)
+            case yaml.AliasEvent():  # of itself, too: then it has no value yet
+                unknown = Leaf(OPAQUE, self._place(event, event))
+                return self._anchors.get(event.anchor, unknown)
+        return None
+
+    def _named(self, anchor: str | None, node: Node) -> Node:
         if anchor is not None:
             self._anchors[anchor] = node
+        return node
 
     def _collection(self, opened: _Open, end: Any) -> Node:
         import yaml

@@ -126,9 +126,12 @@ def target_place(node: Table) -> Location:
 def arguments(node: Table) -> Iterator[tuple[tuple[str, ...], str, Node]]:
     """The named arguments of an object, with the keys between it and them."""
     if node.get("_target_") is not None or node.get("class_path") is None:
-        for name, one in node.entries.items():
-            if name not in META:
-                yield (), name, one
+        named = {name: one for name, one in node.entries.items() if name not in META}
+        old = node.table("params")
+        if old is not None and len(named) == 1:  # as the first Hydra wrote it
+            yield from ((("params",), name, one) for name, one in old.entries.items())
+        else:
+            yield from (((), name, one) for name, one in named.items())
         return
     for group in ("init_args", "dict_kwargs"):
         given = node.table(group)

@@ -1,0 +1,44 @@
+"""Which settings LightningCLI reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from pl_lint.facts import lightning
+from pl_lint.static.configs.files import ConfigFile, walk
+from pl_lint.static.configs.tree import Table
+
+SUBCOMMANDS = ("fit", "validate", "test", "predict")
+
+
+def command_lines(tree: Table) -> Iterator[tuple[tuple[str, ...], Table]]:
+    """The tables in a file that LightningCLI reads: all of it, or one for each subcommand."""
+    candidates: Iterable[tuple[tuple[str, ...], Table | None]] = (
+        ((), tree),
+        *(((name,), tree.table(name)) for name in SUBCOMMANDS),
+    )
+    for path, table in candidates:
+        if table is not None and _is_command_line(table):
+            yield path, table
+
+
+def is_read_by_cli(file: ConfigFile) -> bool:
+    """Whether some part of a file is settings of LightningCLI."""
+    return next(command_lines(file.tree), None) is not None
+
+
+def _is_command_line(table: Table) -> bool:
+    """Whether settings are written for LightningCLI: classes by ``class_path`` or its seed, and a
+    trainer whose keys are mostly those of Lightning's."""
+    trainer = table.table("trainer")
+    if trainer is None or not trainer.entries:
+        return False
+    by_path = any(one.get("class_path") is not None for _, one in walk(table))
+    if not by_path and table.get("seed_everything") is None:
+        return False
+    known = {
+        name
+        for version in lightning.versions()
+        for name in lightning.argument_names(lightning.TRAINER, version)
+    }
+    return 2 * sum(name in known for name in trainer.entries) > len(trainer.entries)
