@@ -98,8 +98,6 @@ def searched(runner: Runner, file: str, case: str, examples: int = 12) -> Result
 SICK = [
     ("checks/search/sick_validations_of_an_epoch.py", "regressor"),
     ("checks/search/sick_average_of_batches.py", "classifier"),
-    ("checks/search/sick_divided_loss.py", "regressor"),
-    ("demo/cases.py", "species"),
     ("demo/cases.py", "height"),
 ]
 

@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,8 +81,16 @@ def respelled(text: str, spelling: str) -> str:
     return text
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}/{case.stem}")
+def spelled() -> Iterator[Any]:
+    """Each fixture in its own spelling and, by turns, in one of the others."""
+    own, *others = SPELLINGS
+    for number, case in enumerate(CASES):
+        for spelling in (own, others[number % len(others)]):
+            name = f"{case.parent.name}/{case.stem}-{spelling}"
+            yield pytest.param(case, spelling, id=name)
+
+
+@pytest.mark.parametrize(("case", "spelling"), [*spelled()])
 def test_finds_exactly_what_the_fixture_expects(case: Path, spelling: str, tmp_path: Path) -> None:
     copy = tmp_path / case.name
     shutil.copytree(case, copy) if case.is_dir() else shutil.copy(case, copy)
