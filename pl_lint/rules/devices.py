@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import ProjectFacts
+from pl_lint.facts.sites import CallSite, ProjectFacts
 from pl_lint.facts.values import Known
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import Assigned, Fix, Replace, SetArgument, Statement
+from pl_lint.places import Location
+from pl_lint.rules.containers import registered_container
 from pl_lint.rules.registry import Rule, rule
 
 ASKED = frozenset({"is_available", "on_gpu", "'cuda'", "'gpu'", "use_cuda", "use_gpu"})
@@ -120,7 +123,12 @@ def made_on_cpu(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     f"{site.name} makes a tensor on the CPU, wherever the batch is",
                     remedy="add device=self.device",
                     subject=owner.short_name,
+                    fix=Fix("add device=self.device", (_here(site),)),
                 )
+
+
+def _here(site: CallSite) -> SetArgument:
+    return SetArgument(site.location, "device", "self.device")
 
 
 @rule("LTN653", "trainer-asked-too-early", rows=("DEV03",))
@@ -227,7 +235,13 @@ def no_buffer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     f"{site.assigned} stays on the CPU, and is in no checkpoint",
                     remedy=f'write self.register_buffer("{name}", ...)',
                     subject=owner.short_name,
+                    fix=_registered(site.location, name),
                 )
+
+
+def _registered(place: Location, name: str) -> Fix:
+    text = (f'self.register_buffer("{name}", ', Assigned(place), ")")
+    return Fix("register it as a buffer", (Replace(Statement(place), text),))
 
 
 PLAIN = re.compile(
@@ -299,4 +313,5 @@ def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     "neither trained nor saved",
                     remedy="use torch.nn.ModuleList or torch.nn.ModuleDict",
                     subject=owner.short_name,
+                    fix=registered_container(held),
                 )

@@ -216,7 +216,13 @@ def test_what_is_called_may_be_replaced():
 
 @pytest.mark.parametrize(
     ("unpacked", "weight"),
-    [("x, y = batch", "len(y)"), ("x, _ = batch", None), ("x = batch[0]", None)],
+    [
+        ("x, y = batch", "len(y)"),
+        ("loss, preds, targets = self.step(batch)", "len(targets)"),
+        ("x = batch[0]", "len(batch[0])"),
+        ("x, _ = batch", None),
+        ("loss, preds = self.step(batch)", None),
+    ],
 )
 def test_the_samples_of_a_batch_are_counted_by_its_targets(unpacked: str, weight: str | None):
     text = f"def step(self, batch, i):\n    {unpacked}\n    self.mean(loss)\n"

@@ -9,7 +9,7 @@ from pl_lint.facts.origins import Number
 from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.fixes import Fix, SetArgument
+from pl_lint.fixes import Assigned, Fix, Import, Replace, SetArgument, Statement
 from pl_lint.rules.judging import in_tests
 from pl_lint.rules.registry import Rule, rule
 
@@ -20,6 +20,9 @@ OWN_KEYS = frozenset(
 """Keys of a checkpoint that Lightning reads itself."""
 
 
+TENSORS = ("torch.tensor", "torch.zeros", "torch.ones")
+
+
 @rule(
     "LTN310",
     "state-not-in-checkpoint",
@@ -28,6 +31,7 @@ OWN_KEYS = frozenset(
     default=False,
     observers="both",
     condition="if a run is ever resumed, and training depends on it",
+    calls=TENSORS,
 )
 def state_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """State that changes in training is not in the checkpoint.
@@ -90,12 +94,28 @@ def state_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     "run begins with it anew",
                     remedy=f'register_buffer("{attribute}", ...), or save it in on_save_checkpoint',
                     subject=owner.short_name,
+                    fix=_registered(facts, owner, site),
                 )
 
 
 def _begins(site: AssignmentSite) -> bool:
     number = isinstance(site.value, Known) and type(site.value.value) in (int, float)
     return site.hook == "__init__" and (number or isinstance(site.origin, Number))
+
+
+def _registered(facts: ProjectFacts, owner: ClassFacts, counter: AssignmentSite) -> Fix | None:
+    """A counter that begins as a number in this file becomes a buffer: ``+=`` keeps it one."""
+    begun = [
+        one for one in owner.assignments if one.attribute == counter.attribute and not one.augmented
+    ]
+    if len(begun) != 1 or begun[0].location.path != counter.location.path:
+        return None
+    place, name = begun[0].location, f"self.{counter.attribute}"
+    tensors = {call.assigned for call in facts.calls_in(owner, *TENSORS)}
+    begins = (Assigned(place),) if name in tensors else ("torch.tensor(", Assigned(place), ")")
+    text = (f'self.register_buffer("{counter.attribute}", ', *begins, ")")
+    changes = (Replace(Statement(place), text), Import(place, "torch", "import torch"))
+    return Fix("register it as a buffer", changes)
 
 
 def _is_renewed(site: AssignmentSite) -> bool:

@@ -10,7 +10,9 @@ from pl_lint.facts.origins import MetricObject
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts
 from pl_lint.facts.values import Known, Named, must_be
 from pl_lint.findings import Finding
+from pl_lint.fixes import Applicability, Fix
 from pl_lint.rules.judging import by_name, defines
+from pl_lint.rules.logging.mending import always, drop_flags
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, key_text
 
@@ -171,7 +173,16 @@ def flags_refused(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     f"Lightning raises here: {flags} is not possible in {log.hook}",
                     remedy="leave on_step and on_epoch out",
                     subject=owner.short_name,
+                    fix=_with_defaults(facts, log),
                 )
+
+
+def _with_defaults(facts: ProjectFacts, log: LogSite) -> Fix | None:
+    """The defaults of the hook, where no other hook reaches the call and is content with it."""
+    if not always(facts, log, lambda other: bool(_refused_flags(other))):
+        return None
+    changes = drop_flags(log, "on_step", "on_epoch")
+    return Fix("leave on_step and on_epoch out", changes, Applicability.SAFE)
 
 
 def _refused_flags(log: LogSite) -> str:

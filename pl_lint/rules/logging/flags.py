@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pl_lint.facts.sites import LogSite, ProjectFacts
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import Fix
+from pl_lint.rules.logging.mending import always, drop_flags
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import key_text, shown
 
@@ -100,7 +102,15 @@ def step_values_of_evaluation(self: Rule, facts: ProjectFacts) -> Iterator[Findi
                     f"{key_text(log)} is drawn over a count of evaluation batches",
                     remedy="leave on_step=True out",
                     subject=owner.short_name,
+                    fix=_of_the_epoch(facts, log),
                 )
+
+
+def _of_the_epoch(facts: ProjectFacts, log: LogSite) -> Fix | None:
+    """Without ``on_step``, where the call logs for evaluations alone."""
+    if not always(facts, log, lambda other: other.stage in EVALUATION):
+        return None
+    return Fix("leave on_step=True out", drop_flags(log, "on_step"))
 
 
 @rule(
@@ -207,6 +217,7 @@ def means_summed(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     f"{key_text(log)} is the {_reduction(log)} of the values of the batches",
                     remedy="leave reduce_fx out, or log sums",
                     subject=owner.short_name,
+                    fix=Fix("leave reduce_fx out", drop_flags(log, "reduce_fx")),
                 )
 
 

@@ -9,6 +9,8 @@ from pl_lint.facts.origins import MetricObject
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricUse, ProjectFacts, within
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding
+from pl_lint.fixes import Applicability, Delete, Fix, SetArgument
+from pl_lint.rules.logging.mending import always, drop_flags, set_flags
 from pl_lint.rules.metrics.judging import FILLS, follows_common_rules
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text
@@ -80,7 +82,15 @@ def flag_ignored(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     f"{flag} has no effect on a metric object",
                     remedy=f"leave {flag} out",
                     subject=owner.short_name,
+                    fix=_without(facts, log, flag),
                 )
+
+
+def _without(facts: ProjectFacts, log: LogSite, flag: str) -> Fix | None:
+    """The call without a flag, where nothing but metric objects is logged by it."""
+    if not always(facts, log, lambda other: logged_object(other) is not None):
+        return None
+    return Fix(f"leave {flag} out", drop_flags(log, flag), Applicability.SAFE)
 
 
 @rule("LTN132", "step-value-never-made", rows=("LOG32",))
@@ -139,7 +149,12 @@ def step_value_never_made(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     f"{attribute_text(path)} is only updated, so it has no value for a step",
                     remedy=f"call it, {attribute_text(path)}(...), or leave on_step=True out",
                     subject=owner.short_name,
+                    fix=Fix("log it for the epoch", _for_the_epoch(log)),
                 )
+
+
+def _for_the_epoch(log: LogSite) -> tuple[SetArgument, ...]:
+    return set_flags(log, on_step="False", on_epoch="True")
 
 
 def _filled_by_subclass(facts: ProjectFacts, owner: ClassFacts, path: str) -> bool:
@@ -266,6 +281,7 @@ def reset_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     f"{_who_logs(use)} logged of it",
                     remedy="leave the reset out: Lightning resets the objects that it logs",
                     subject=owner.short_name,
+                    fix=Fix("leave the reset out", (Delete(use.location),)),
                 )
 
 
@@ -356,6 +372,7 @@ def counted_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     f"{name} is given the batch twice: calling it updates it as well",
                     remedy=f"leave out {name}.update(...), or the call",
                     subject=owner.short_name,
+                    fix=Fix(f"leave {name}.update out", (Delete(use.location),)),
                 )
 
 

@@ -16,9 +16,11 @@ from pl_lint.facts.origins import (
 from pl_lint.facts.sites import LogSite, MonitorSite, ProjectFacts
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.distributed.evidence import several_devices, uses_several
+from pl_lint.fixes import Fix
+from pl_lint.rules.distributed.evidence import for_one_rank, several_devices, uses_several
 from pl_lint.rules.judging import linearity_of_call, single_device
 from pl_lint.rules.logging.keys import only_sites
+from pl_lint.rules.logging.mending import set_flags
 from pl_lint.rules.logging.values import means_do_not_suit
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import key_text, shown
@@ -76,7 +78,15 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     f"{key_text(log)} is the mean over this process's share of the data only",
                     remedy="add sync_dist=True",
                     subject=owner.short_name,
+                    fix=_synchronised(log),
                 )
+
+
+def _synchronised(log: LogSite) -> Fix | None:
+    """Not where one process alone logs: the others would be waited for."""
+    if for_one_rank(log.guards):
+        return None
+    return Fix("add sync_dist=True", set_flags(log, sync_dist="True"))
 
 
 def _of_one_process(log: LogSite) -> bool:

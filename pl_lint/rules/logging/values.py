@@ -17,7 +17,9 @@ from pl_lint.facts.origins import (
 )
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import Fix
 from pl_lint.rules.judging import averaged, is_linear, linearity_of_call
+from pl_lint.rules.logging.mending import log_object
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, key_text
 
@@ -71,12 +73,14 @@ def computed_in_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             metric = _computed_metric(log)
             if metric is None or not averaged(log) or _of_this_batch(owner, log, metric):
                 continue
+            made = owner.metric(metric)
             yield self.finding(
                 log.location,
                 f"the running value of `{metric}` is averaged over the batches as "
                 f"{key_text(log)}, and the metric is never reset by Lightning",
                 remedy=_log_object(log, metric),
                 subject=owner.short_name,
+                fix=log_object(facts, owner, log, made) if made is not None else None,
             )
 
 
@@ -202,6 +206,7 @@ def _batch_metrics(self: Rule, facts: ProjectFacts, members: bool) -> Iterator[F
                 f"{_where(facts, owner, log)}",
                 remedy=_log_object(log, whole) if known else _keep_object(metric),
                 subject=owner.short_name,
+                fix=_logged(facts, owner, log, whole),
             )
 
 
@@ -210,6 +215,13 @@ def _where(facts: ProjectFacts, owner: ClassFacts, log: LogSite) -> str:
     bases = (one for one in facts.modules() if one.name in owner.ancestors)
     inherited = any(log.location == other.location for one in bases for other in one.logs)
     return f" (as {owner.short_name} builds it)" if inherited else ""
+
+
+def _logged(facts: ProjectFacts, owner: ClassFacts, log: LogSite, path: str) -> Fix | None:
+    """The object with this path is logged; a member's value in a dict is left to people."""
+    found = owner.metric(path)
+    alone = found is not None and (log.call == "log") is not torchmetrics.is_collection(found.name)
+    return log_object(facts, owner, log, found) if found is not None and alone else None
 
 
 def _unlinear_metric(owner: ClassFacts, log: LogSite) -> MetricSite | None:
@@ -329,9 +341,15 @@ def _unlinear_function(log: LogSite) -> str | None:
 
 
 def _averaged_operations(origin: Origin) -> frozenset[Origin]:
-    """What is averaged after it was computed: a root for each sample is no root of a mean."""
-    means = (one for one in parts(origin) if isinstance(one, Derived) and one.operation == "mean")
-    return frozenset(inner for mean in means for inner in parts(mean) if inner is not mean)
+    """What goes on to be averaged, or into a function that nothing is known of: a root for each
+    sample is no root of a mean, a metric of probabilities no exponential."""
+    later = (one for one in parts(origin) if _hides(one))
+    return frozenset(inner for one in later for inner in parts(one) if inner is not one)
+
+
+def _hides(part: Origin) -> bool:
+    unknown = isinstance(part, Derived) and part.operation in ("mean", "call", "decided")
+    return unknown or isinstance(part, FunctionCall)
 
 
 def _is_of_batch(operation: Derived) -> bool:

@@ -10,7 +10,7 @@ from pl_lint.facts.origins import UNPACKED
 from pl_lint.facts.sites import ABSENT, ProjectFacts, TrainerSite
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.fixes import Applicability, Fix
+from pl_lint.fixes import Applicability, DropArgument, Fix
 from pl_lint.rules.judging import GUESSED, version_at
 from pl_lint.rules.loops import successors
 from pl_lint.rules.registry import Rule, rule
@@ -110,7 +110,10 @@ def _today(
     if all(call.location != trainer.location for call in facts.calls_of(TRAINER)):
         return None
     told = successors.today(trainer, name, taken)
-    return Fix(f"replace {name}", told, Applicability.SAFE) if told else None
+    if told:
+        return Fix(f"replace {name}", told, Applicability.SAFE)
+    meant = successors.probably(facts, trainer, name)
+    return Fix(f"replace {name}", meant) if meant else None
 
 
 def _positional_or_newer(name: str, at: lightning.Version) -> bool:
@@ -191,7 +194,7 @@ def patience_counts_validations(self: Rule, facts: ProjectFacts) -> Iterator[Fin
             )
 
 
-@rule("LTN721", "stopping-on-a-missing-value", rows=("LOOP21",))
+@rule("LTN721", "stopping-on-a-missing-value", rows=("LOOP21",), calls=(EARLY_STOPPING,))
 def stopping_on_missing(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """EarlyStopping looks after every training epoch, and validation runs more rarely.
 
@@ -233,7 +236,20 @@ def stopping_on_missing(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     f"EarlyStopping looks for its key after each training epoch, and {setting} "
                     "validates more rarely",
                     remedy="drop check_on_train_epoch_end=True",
+                    fix=_after_validation(facts, trainer),
                 )
+
+
+def _after_validation(facts: ProjectFacts, trainer: TrainerSite) -> Fix | None:
+    """The one callback of the file that says so says it no more."""
+    name = "check_on_train_epoch_end"
+    calls = [
+        call.location
+        for call in facts.calls_of(EARLY_STOPPING)
+        if must_be(call.argument(name), True) and call.location.path == trainer.location.path
+    ]
+    drop = tuple(DropArgument(place, name) for place in set(calls))
+    return Fix(f"drop {name}=True", drop) if len(drop) == 1 else None
 
 
 def _of_validation(monitor: Value | None) -> bool:

@@ -8,6 +8,7 @@ from pl_lint.facts.origins import MetricCompute, MetricForward, MetricObject, pa
 from pl_lint.facts.sites import ClassFacts, MetricSite, MetricUse, ProjectFacts, TrainerSite
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import Fix, Insert
 from pl_lint.rules.judging import averaged
 from pl_lint.rules.metrics.judging import FILLS, follows_common_rules
 from pl_lint.rules.registry import Rule, rule
@@ -73,7 +74,12 @@ def never_reset(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     f"`{name}` is computed but never reset, so {_counted_on(place)}",
                     remedy=f"call {name}.reset() after compute(), or log the object itself",
                     subject=owner.short_name,
+                    fix=Fix(f"call {name}.reset()", (_then(place, f"{name}.reset()"),)),
                 )
+
+
+def _then(use: MetricUse, text: str) -> Insert:
+    return Insert(use.location, text, after=True)
 
 
 def _counted_on(place: MetricUse) -> str:
@@ -330,4 +336,10 @@ def best_lost_on_resume(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     f"{attribute_text(metric.path)} begins anew when the run is resumed",
                     remedy=f"{attribute_text(metric.path)}.persistent(True)",
                     subject=owner.short_name,
+                    fix=_persistent(metric),
                 )
+
+
+def _persistent(metric: MetricSite) -> Fix:
+    text = f"{attribute_text(metric.path)}.persistent(True)"
+    return Fix(f"call {text}", (Insert(metric.location, text, after=True),))

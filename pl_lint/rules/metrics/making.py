@@ -9,6 +9,9 @@ from pl_lint.facts.origins import UNPACKED, MetricObject, parts
 from pl_lint.facts.sites import ClassFacts, MetricSite, ProjectFacts
 from pl_lint.facts.values import Known
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import Fix, Rehome, SetArgument
+from pl_lint.places import Location
+from pl_lint.rules.containers import registered_container
 from pl_lint.rules.judging import by_name, target_version, version_at
 from pl_lint.rules.registry import Rule, rule
 
@@ -76,6 +79,7 @@ def plain_container(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     "is neither moved to the device nor reset",
                     remedy="use torch.nn.ModuleList or torch.nn.ModuleDict",
                     subject=owner.short_name,
+                    fix=registered_container(held),
                 )
 
 
@@ -142,7 +146,12 @@ def average_left_out(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     f"{metric.class_name} without average is the accuracy under another name",
                     remedy='average="macro", or average="micro" if that is meant',
                     subject=owner.short_name,
+                    fix=Fix('pass average="macro"', (_macro(metric),)),
                 )
+
+
+def _macro(metric: MetricSite) -> SetArgument:
+    return SetArgument(metric.location, "average", '"macro"')
 
 
 @rule(
@@ -258,4 +267,11 @@ def metrics_of_lightning(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 place,
                 f"{name}: Lightning has had no metrics since 1.5",
                 remedy="the same name from torchmetrics, mostly with task=",
+                fix=_moved(place, name),
             )
+
+
+def _moved(place: Location, name: str) -> Fix:
+    """The import of another library; what it imports may want to be told the task."""
+    old = next(home for home in OLD_HOME if name.startswith(home))
+    return Fix("import it from torchmetrics", (Rehome(place, old, "torchmetrics"),))

@@ -9,6 +9,7 @@ from pl_lint.facts.origins import UNPACKED, Derived, ListOfSteps, Origin, parts
 from pl_lint.facts.sites import ClassFacts, ListSite, LogSite, MetricUse, ProjectFacts
 from pl_lint.facts.values import Known
 from pl_lint.findings import Finding, Status
+from pl_lint.fixes import Fix, Samples, SetArgument
 from pl_lint.rules.metrics.judging import FILLS
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, key_text
@@ -90,6 +91,7 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy=f"{attribute_text(use.metric)}.update({use.given[0][1]}, "
                     "weight=<samples in the batch>)",
                     subject=owner.short_name,
+                    fix=_weighted(owner, use),
                 )
         for log in owner.logs:
             attribute = _averaged_list(owner, log)
@@ -101,6 +103,14 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="log the loss in the step: Lightning weights it by the batch size",
                     subject=owner.short_name,
                 )
+
+
+def _weighted(owner: ClassFacts, use: MetricUse) -> Fix:
+    """The number of samples, where the step unpacks its batch."""
+    hook = next((one for one in owner.own_methods if one.name == use.hook), None)
+    batch = hook.parameters[0] if hook is not None and hook.parameters else "batch"
+    weight = SetArgument(use.location, "weight", (Samples(use.location, batch),), 1)
+    return Fix("pass weight=", (weight,))
 
 
 def _of_single_samples(facts: ProjectFacts, owner: ClassFacts) -> bool:

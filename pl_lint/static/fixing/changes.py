@@ -37,6 +37,8 @@ from pl_lint.static.fixing.spots import CannotFix
 from pl_lint.static.fixing.text import Document
 from pl_lint.static.sources import SourceFile
 
+LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+"""Statements that nothing is run after."""
 REST_OF_LINE = re.compile(r"(?P<comma>[ \t]*,)?[ \t]*(#.*)?")
 """What may follow the last argument in its line where each has a line of its own."""
 
@@ -61,8 +63,6 @@ class Mender:
             return None
         try:
             edits = [edit for change in fix.changes for edit in self._edits(change)]
-            self._keep_comments(edits)
-            self._know_self(edits)
             text = self.document.edited(edits).text
             ast.parse(text)
         except (CannotFix, SyntaxError, ValueError):
@@ -70,7 +70,11 @@ class Mender:
         return replace(fix, edits=tuple(sorted(edits))) if text != self.source.text else None
 
     def _edits(self, change: Change) -> list[Edit]:
-        return EDITS[type(change)](self, change)
+        edits = EDITS[type(change)](self, change)
+        self._know_self(edits)
+        if not isinstance(change, Delete):
+            self._keep_comments(edits)
+        return edits
 
     def _keep_comments(self, edits: list[Edit]) -> None:
         """What spans lines may hold comments; those are not ours to take."""
@@ -84,8 +88,13 @@ class Mender:
         for edit in edits:
             old = self.document.between(edit.start, edit.end)
             if re.search(r"\bself\.", edit.text) and "self" not in old:
-                at = Location(self.source.path, *edit.start, *edit.end)
-                if not self.syntax.knows(at, "self"):
+                line, column = edit.start
+                before = (
+                    line - (column == 1),
+                    1,
+                )  # what is added after the last line of a function
+                places = (Location(self.source.path, *at) for at in (edit.start, before))
+                if not any(self.syntax.knows(place, "self") for place in places):
                     raise CannotFix
 
     # --- texts ------------------------------------------------------------------------------------
@@ -245,6 +254,8 @@ class Mender:
 
     def insert(self, change: Insert) -> list[Edit]:
         start, end = self._whole_lines(change.place)
+        if change.after and isinstance(self._statement(change.place)[0], LEAVING):
+            raise CannotFix
         line = self.document.lines[start - 1]
         indent = line[: len(line) - len(line.lstrip())]
         pieces = (change.text,) if isinstance(change.text, str) else change.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from pl_lint.fixes import Argument, Assigned, Callee, Samples, Spot, Statement
 from pl_lint.places import Location
@@ -93,15 +94,35 @@ def _assigned(statement: ast.stmt) -> ast.expr:
 
 def samples(syntax: Syntax, wanted: Samples) -> str:
     """``len(y)`` of the last of the names that the batch is unpacked to: targets have one entry
-    for each sample, inputs may have other shapes."""
+    for each sample, inputs may have other shapes. Else of names that say targets, or of an item
+    of the batch."""
     function = syntax.function(wanted.place)
-    for node in ast.walk(function) if function is not None else ():
+    nodes = list(ast.walk(function)) if function is not None else []
+    counted = (*_unpacked(nodes, wanted.batch), *_items(nodes, wanted.batch))
+    if not counted:
+        raise CannotFix
+    return f"len({counted[0]})"
+
+
+TARGETS = frozenset({"targets", "target", "labels", "label", "y", "y_true", "ys"})
+
+
+def _unpacked(nodes: list[ast.AST], batch: str) -> Iterator[str]:
+    for node in nodes:
         match node:
             case ast.Assign(
-                targets=[ast.Tuple(elts=[*_, ast.Name(id=last)])], value=ast.Name(id=batch)
-            ) if batch == wanted.batch and last != "_":
-                return f"len({last})"
-    raise CannotFix
+                targets=[ast.Tuple(elts=[*_, ast.Name(id=last)])], value=ast.Name(id=name)
+            ) if name == batch and last != "_":
+                yield last
+            case ast.Assign(targets=[ast.Tuple(elts=[*_, ast.Name(id=last)])]) if last in TARGETS:
+                yield last
+
+
+def _items(nodes: list[ast.AST], batch: str) -> Iterator[str]:
+    for node in nodes:
+        match node:
+            case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant()) if name == batch:
+                yield ast.unparse(node)
 
 
 def doubled(text: str) -> str:
