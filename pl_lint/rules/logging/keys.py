@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.origins import (
+    BatchValue,
     FunctionCall,
+    MetricForward,
+    MetricObject,
     Number,
     Origin,
     UnknownOrigin,
@@ -88,9 +91,13 @@ def only_sites(facts: ProjectFacts, monitor: MonitorSite) -> list[LogSite]:
 
 
 def _last_batch_only(log: LogSite) -> bool:
-    return (
-        log.hook == "training_step" and must_be(log.on_epoch, False) and isinstance(log.key, Known)
-    )
+    """Whether a batch's value is all there is; what is averaged by hand is not the batch's."""
+    in_training = log.hook == "training_step" and must_be(log.on_epoch, False)
+    return in_training and isinstance(log.key, Known) and any(map(_of_batch, parts(log.origin)))
+
+
+def _of_batch(part: Origin) -> bool:
+    return isinstance(part, (BatchValue, MetricForward, MetricObject))
 
 
 def _at_epoch_end(monitor: MonitorSite) -> bool:
