@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft4Validator
 
 from pl_lint.cli import main
 from pl_lint.config import Config
@@ -20,6 +21,7 @@ from pl_lint.static.engine import Reading, read
 from pl_lint.static.notebooks import python_of
 from pl_lint.static.sources import lines_of
 
+DOORS = Path(__file__).parents[1] / "doors"
 HEAD = "import lightning.pytorch as pl\nfrom lightning.pytorch.callbacks import ModelCheckpoint"
 SICK = "%matplotlib inline\n\nbest = ModelCheckpoint(monitor='val_acc')"
 
@@ -78,6 +80,8 @@ def test_every_format_shows_the_cell(capsys: pytest.CaptureFixture[str]) -> None
     (annotation,) = github_report.render(found)
     assert "file=nb.ipynb,line=1," in annotation
     assert "cell 2, line 3: " in annotation
+    schema = json.loads((DOORS / "sarif-schema-2.1.0.json").read_text("utf-8"))
+    Draft4Validator(schema).validate(sarif_report.document(found))
     (sarif,) = sarif_report.document(found)["runs"][0]["results"]
     assert sarif["locations"][0]["logicalLocations"][0]["name"] == "cell 2"
     assert sarif["message"]["text"].startswith("cell 2, line 3: ")

@@ -23,7 +23,7 @@ from pl_lint.places import Location
 from pl_lint.static.configs import hydra
 from pl_lint.static.configs.commandline import command_lines, is_read_by_cli
 from pl_lint.static.configs.files import ConfigFile, walk
-from pl_lint.static.configs.tree import Leaf, Node, Table
+from pl_lint.static.configs.tree import Leaf, Listing, Node, Table
 from pl_lint.static.configs.values import (
     CALLBACKS,
     Reader,
@@ -262,9 +262,11 @@ class _Reading:
 
     def _callbacks(self) -> Value | None:
         """What Hydra's ``callbacks`` build, which code hands to the Trainer."""
-        given = self._whole.tree.table("callbacks")
-        if given is None or not self._complete:
+        given = self._whole.tree.get("callbacks")
+        if given is None or isinstance(given, Leaf) or not self._complete:
             return None
+        if isinstance(given, Listing):
+            return self._values.value(given, ("callbacks",))
         nodes = [(name, one) for name, one in given.entries.items() if isinstance(one, Table)]
         made = [self._values.made(one, ("callbacks", name)) for name, one in nodes]
         return Several(tuple(made))
