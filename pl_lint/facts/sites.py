@@ -418,13 +418,13 @@ class StrayLog:
 @dataclass(frozen=True)
 class TrainerSite:
     """A Trainer and what it is built with. ``places`` are the lines of settings, ``keywords`` the
-    keyword arguments of a call and their values as they stand in it."""
+    places of a call's keyword arguments."""
 
     arguments: Pairs
     complete: bool
     location: Location
     places: tuple[tuple[str, Location], ...] = ()
-    keywords: tuple[tuple[str, Location, Location], ...] = ()
+    keywords: tuple[tuple[str, Location], ...] = ()
 
     def at(self, *names: str) -> Location:
         """Where the first of these arguments stands that has a place of its own."""
@@ -432,12 +432,7 @@ class TrainerSite:
 
     def keyword(self, name: str) -> Location:
         """Where an argument stands itself; the whole where it has no place of its own."""
-        found = (place for keyword, place, _ in self.keywords if keyword == name)
-        return next(found, self.at(name))
-
-    def value_of(self, name: str) -> Location | None:
-        """Where the value of a keyword argument stands."""
-        return next((value for keyword, _, value in self.keywords if keyword == name), None)
+        return dict(self.keywords).get(name, self.at(name))
 
     def argument(self, name: str) -> Value:
         default: Value = ABSENT if self.complete else UNKNOWN

@@ -4,7 +4,7 @@ A hook that 2.0 removed is no mistake in a project that is pinned to 1.7. What c
 version that the project admits, since that is the one where its code breaks.
 
 In this order: the target that the user asks about, the version that the settings name, the pins of
-the project, signs of 1.x in its code, the Lightning that is installed beside pl-lint.
+the project, the Lightning 1.x that is installed beside pl-lint, signs of 1.x in the code.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from functools import cache
-from glob import escape, glob
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -35,7 +34,8 @@ LOCKED = re.compile(
 ONE = re.compile(r"(?P<op>[=<>!~^]*)\s*(?<![\w.])(?P<version>\d+(?:\.\d+)*)(?P<star>\.\*)?")
 """One bound; not the 0 of ``2.5.0.post0``."""
 
-INSTALLED = re.compile(r"lightning-(\d+\.\d+)[^/\\]*\.dist-info$")
+INSTALLED = re.compile(r"(?:pytorch_)?lightning-(\d+\.\d+).*\.dist-info")
+"""The folder of a distribution; its name is normalised since pip writes wheels."""
 
 OLD = re.compile(
     r"from_argparse_args|add_argparse_args|pytorch_lightning\.metrics|\bpl\.metrics\.|"
@@ -99,15 +99,24 @@ class Versions:
             pinned = self._newest_pinned(folder)
             if pinned is not None:
                 return pinned
-        present = installed(tuple(sys.path))
-        old_is_present = present is not None and _numbers(present) < (2,)
-        if self.project_of(path) in self._old and path not in self._new:
-            return present if present is not None and old_is_present else UNDATED_OLD
-        return present if present is not None and old_is_present else ""
+        old = self.project_of(path) in self._old and path not in self._new
+        return self._old_installed or (UNDATED_OLD if old else "")
 
     def project_of(self, path: str) -> Path:
         """Where the project of a file begins; without any sign, where the reading begins."""
         return self._around.project(path) or self._common
+
+    @cached_property
+    def _old_installed(self) -> str:
+        """The Lightning 1.x that is installed where pl-lint runs; empty where there is none.
+
+        A Lightning 2 says nothing: without any limit the newest is meant anyway, and code with
+        signs of 1.x is code for 1.x, whatever stands beside pl-lint. Where pl-lint has an
+        environment of its own (pre-commit, pipx) there is nothing to find.
+        """
+        packages = [one for one in sys.path if one.endswith(("site-packages", "dist-packages"))]
+        present = installed(self._around, packages)
+        return present if present is not None and _numbers(present) < (2,) else ""
 
     def _newest_pinned(self, folder: str) -> str | None:
         """The newest version that the files of a folder admit; None where they do not say."""
@@ -125,22 +134,15 @@ def asked_for(config: Config) -> str | None:
     return config.target or config.lightning_version
 
 
-@cache
-def installed(folders: tuple[str, ...]) -> str | None:
-    """The Lightning that is installed where pl-lint runs, as ``1.7``.
+def installed(around: Surroundings, folders: Sequence[str]) -> str | None:
+    """The Lightning that lies in the first of these folders that has one, as ``1.7``.
 
-    By the names of the folders alone: ``importlib.metadata`` would cost more than reading a small
-    project. Where pl-lint has an environment of its own (pre-commit, pipx) there is none.
+    By the names of what was installed alone: ``importlib.metadata`` would cost more than reading a
+    small project.
     """
-    for folder in folders:
-        for found in (
-            *glob(f"{escape(folder)}/pytorch_lightning-*.dist-info"),
-            *glob(f"{escape(folder)}/lightning-*.dist-info"),
-        ):
-            match = INSTALLED.search(found)
-            if match is not None:
-                return match[1]
-    return None
+    names = (name for folder in folders for name in around.names(folder))
+    found = (match for name in names if (match := INSTALLED.fullmatch(name)) is not None)
+    return next((match[1] for match in found), None)
 
 
 def _common_folder(sources: Sequence[ReadFile]) -> Path:

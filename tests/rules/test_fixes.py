@@ -31,7 +31,7 @@ def config_of(code: str, root: Path) -> Config:
 
 
 def fixable() -> Iterator[tuple[str, Path]]:
-    for case in CASES:
+    for case in (one for one in CASES if one.name.startswith("sick_")):
         code = case.parent.name
         reading = read([case], config_of(code, case.parent), all_rules())
         if any(finding.fix for finding in reading.findings):

@@ -19,7 +19,7 @@ METRICS = ("pytorch_lightning.metrics", "lightning.pytorch.metrics")
 """LTN208 speaks of these."""
 
 
-@rule("LTN733", "name-gone-from-lightning", rows=("LOOP03",))
+@rule("LTN733", "name-gone-from-lightning", rows=())
 def name_gone(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A class, function or module of Lightning is imported that it no longer has.
 
@@ -154,7 +154,7 @@ METHODS = {
 CALLS = tuple(f"{TRAINER}.{name}" for name in METHODS)
 
 
-@rule("LTN734", "method-gone-from-trainer", rows=("LOOP03",), calls=CALLS)
+@rule("LTN734", "method-gone-from-trainer", rows=(), calls=CALLS)
 def method_gone(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A method of the Trainer is called that Lightning no longer has.
 

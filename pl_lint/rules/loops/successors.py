@@ -6,10 +6,11 @@ successors.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 
 from pl_lint.facts import strategies
-from pl_lint.facts.sites import ABSENT, TrainerSite
+from pl_lint.facts.sites import ABSENT, ProjectFacts, TrainerSite
 from pl_lint.facts.values import Known
 from pl_lint.fixes import Change, DropArgument, RenameArgument, SetArgument
 from pl_lint.places import Location
@@ -36,12 +37,13 @@ SAID: Mapping[tuple[str, object], tuple[str, str]] = {
     ("progress_bar_refresh_rate", 0): ("enable_progress_bar", "False"),
     ("reload_dataloaders_every_epoch", True): ("reload_dataloaders_every_n_epochs", "1"),
     ("use_amp", True): ("precision", '"16-mixed"'),
+    ("gpus", None): ("accelerator", '"cpu"'),
+    ("gpus", 0): ("accelerator", '"cpu"'),
+    ("num_gpus", 0): ("accelerator", '"cpu"'),
     ("terminate_on_nan", True): ("detect_anomaly", "True"),
 }
 """A value of a removed argument, and what says so today."""
 NOTHING: Mapping[str, tuple[object, ...]] = {
-    "gpus": (None, 0),
-    "num_gpus": (None, 0),
     "tpu_cores": (None,),
     "auto_select_gpus": (False,),
     "auto_lr_find": (False,),
@@ -81,7 +83,7 @@ def today(trainer: TrainerSite, name: str, taken: Collection[str]) -> tuple[Chan
         return (DropArgument(trainer.location, name),)
     if name in RENAMED:
         return _renamed(trainer.location, name, RENAMED[name]) if RENAMED[name] in taken else ()
-    if name in DEVICES:
+    if name in DEVICES and value.value not in (None, 0):
         return _on_devices(trainer, name)
     if name in ("distributed_backend", "accelerator_backend"):
         plain = value.value not in strategies.REMOVED and isinstance(value.value, str)
@@ -91,6 +93,27 @@ def today(trainer: TrainerSite, name: str, taken: Collection[str]) -> tuple[Chan
             change = SetArgument(trainer.location, name, text)
             return change, RenameArgument(trainer.location, name, new)
     return ()
+
+
+def probably(facts: ProjectFacts, trainer: TrainerSite, name: str) -> tuple[Change, ...]:
+    """The changes that are probably meant, for values that the reading does not know."""
+    if name in DEVICES and not isinstance(trainer.argument(name), Known):
+        return _on_devices(trainer, name)  # where it is 0, Lightning says so
+    if name == "resume_from_checkpoint":
+        return _resuming(facts, trainer)
+    return ()
+
+
+def _resuming(facts: ProjectFacts, trainer: TrainerSite) -> tuple[Change, ...]:
+    """The checkpoint goes to the one ``fit`` of the Trainer, if it is a plain text: what a name
+    means where ``fit`` stands is not known."""
+    calls = [one for one in facts.trainer_calls if one.trainer == trainer.location]
+    fits = [one for one in calls if one.method == "fit" and one.ckpt_path == ABSENT]
+    value = trainer.argument("resume_from_checkpoint")
+    if len(calls) != 1 or len(fits) != 1 or not isinstance(value, Known):
+        return ()
+    given = SetArgument(fits[0].location, "ckpt_path", json.dumps(value.value))
+    return given, DropArgument(trainer.location, "resume_from_checkpoint")
 
 
 def _renamed(place: Location, name: str, new: str) -> tuple[Change, ...]:

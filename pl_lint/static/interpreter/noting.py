@@ -27,6 +27,7 @@ from pl_lint.static.interpreter.abstract import (
     to_value,
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.scripts import defines
 from pl_lint.static.names import dotted
 
 BUILT = (lightning.MODULE, lightning.DATA_MODULE, "lightning.pytorch.cli.LightningCLI")
@@ -48,6 +49,8 @@ def note_method(
     if attr not in watched.last and not by_keyword:
         return
     for option in options(receiver):
+        if isinstance(option, Instance) and defines(context, option.label, attr):
+            continue
         name = _spelled(f"{_name_of(option)}.{attr}")
         if by_keyword or watched.wants(name):
             _add(context, name, receiver, arguments, node, frame)

@@ -40,6 +40,8 @@ class Trainer:
     watchers: tuple[MonitorSite, ...]
     open: bool = False
     """Whether it may have callbacks that log what no file of the project shows."""
+    own: ClassInfo | None = None
+    """The project's own class of Trainers that it is of."""
 
     @property
     def monitored(self) -> bool:
@@ -98,8 +100,16 @@ def of_subclass(
         if canonical in WATCHERS:
             return _watcher(context, canonical, arguments, node, frame)
         if canonical == lightning.TRAINER:
-            return _trainer(context, arguments, node, frame)
+            made = _trainer(context, arguments, node, frame)
+            assert isinstance(made.label, Trainer)
+            return replace(made, label=replace(made.label, own=info))
     return None
+
+
+def defines(context: Context, label: object, method: str) -> bool:
+    """Whether an object is of a project's own class of Trainers that has such a method."""
+    own = label.own if isinstance(label, Trainer) else None
+    return own is not None and context.project.method(own, method) is not None
 
 
 def _value(given: Abstract | None, default: Value, arguments: Arguments) -> Value:
@@ -170,9 +180,7 @@ def defaults_of_watcher(canonical: str) -> dict[str, Value]:
 
 def _trainer(context: Context, arguments: Arguments, node: ast.Call, frame: Frame) -> Instance:
     keywords = tuple(
-        (one.arg, context.location(one, frame), context.location(one.value, frame))
-        for one in node.keywords
-        if one.arg is not None
+        (one.arg, context.location(one, frame)) for one in node.keywords if one.arg is not None
     )
     place = context.location(node, frame)
     site = TrainerSite(pairs(arguments), arguments.complete, place, keywords=keywords)

@@ -1,0 +1,173 @@
+"""Which Lightning 1.x code is judged by: its own, or with ``--target 2`` the newest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pl_lint.cli import main
+from pl_lint.config import Config, ConfigError, load
+from pl_lint.rules.registry import all_rules
+from pl_lint.static.engine import read
+from pl_lint.static.surroundings import Surroundings
+from pl_lint.static.versions import installed
+from pl_lint.trail import Trail
+
+OLD = """\
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks.base import Callback
+from pytorch_lightning.utilities.seed import seed_everything
+
+
+class Watch(Callback):
+    def on_epoch_end(self, trainer, pl_module):
+        print("over")
+
+
+class Net(pl.LightningModule):
+    def training_step(self, batch, batch_idx, optimizer_idx):
+        return self(batch).mean()
+
+    def validation_epoch_end(self, outputs):
+        self.log("epoch", 1.0)
+
+
+def train(model):
+    seed_everything(1, workers=True)
+    trainer = pl.Trainer(
+        gpus=1,
+        precision=16,  # half
+        weights_summary=None,
+        callbacks=[Watch()],
+    )
+    trainer.tune(model)
+    trainer.fit(model)
+"""
+MENDED = """\
+import pytorch_lightning as pl
+from pytorch_lightning import Callback
+from pytorch_lightning import seed_everything
+
+
+class Watch(Callback):
+    def on_epoch_end(self, trainer, pl_module):
+        print("over")
+
+
+class Net(pl.LightningModule):
+    def training_step(self, batch, batch_idx, optimizer_idx):
+        return self(batch).mean()
+
+    def on_validation_epoch_end(self):
+        self.log("epoch", 1.0)
+
+
+def train(model):
+    seed_everything(1, workers=True)
+    trainer = pl.Trainer(
+        devices=1,
+        precision="16-mixed",  # half
+        enable_model_summary=False,
+        callbacks=[Watch()],
+        accelerator="gpu",
+    )
+    trainer.tune(model)
+    trainer.fit(model)
+"""
+BREAKS = {"LTN605", "LTN701", "LTN702", "LTN703", "LTN704", "LTN733", "LTN734"}
+"""What only a newer Lightning minds; the rest of what is found in it has other reasons."""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "train.py").write_text(OLD, "utf-8")
+    (tmp_path / "requirements.txt").write_text("pytorch-lightning==1.5.10\n", "utf-8")
+    return tmp_path
+
+
+def codes(project: Path, config: Config) -> set[str]:
+    reading = read([project], config, all_rules())
+    return {one.code for one in reading.findings}
+
+
+def test_code_for_one_is_judged_as_such_unless_two_is_the_target(project: Path) -> None:
+    assert not codes(project, Config(root=project)) & BREAKS
+    assert codes(project, Config(root=project, target="2")) >= BREAKS
+
+
+def test_a_target_goes_before_the_version_of_the_settings(project: Path) -> None:
+    both = Config(root=project, lightning_version="1.7", target="2")
+    assert codes(project, both) >= BREAKS
+
+
+def test_what_a_later_version_removed_is_there_in_an_earlier_one(project: Path) -> None:
+    (project / "train.py").write_text(
+        "from lightning.pytorch.accelerators import IPUAccelerator\n", "utf-8"
+    )
+    assert "LTN733" not in codes(project, Config(root=project, target="2.0"))
+    assert "LTN733" in codes(project, Config(root=project, target="2.1"))
+
+
+def test_spellings_are_told_with_a_target_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(
+        "import lightning as L\n\ntrainer = L.Trainer(precision=16)\n", "utf-8"
+    )
+    assert "LTN605" not in codes(tmp_path, Config(root=tmp_path))
+    assert "LTN605" in codes(tmp_path, Config(root=tmp_path, target="2"))
+    off = Config(root=tmp_path, target="2", ignore=("LTN605",))
+    assert "LTN605" not in codes(tmp_path, off)
+
+
+def test_fixing_changes_what_means_the_same_and_nothing_else(project: Path) -> None:
+    file = project / "train.py"
+    main(["check", "--target", "2", "--fix", str(project)])
+    assert file.read_text("utf-8") == MENDED
+    main(["check", "--target", "2", "--fix", str(project)])
+    assert file.read_text("utf-8") == MENDED
+
+
+def test_without_a_target_nothing_of_it_is_fixed(project: Path) -> None:
+    main(["check", "--fix", "--unsafe-fixes", str(project)])
+    assert (project / "train.py").read_text("utf-8") == OLD
+
+
+def test_the_command_line_and_the_file_of_settings_say_the_same(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["check", "--output-format", "concise", "--no-cache"]
+    main([*options, "--target", "2", str(project)])
+    told = capsys.readouterr().out
+    assert "LTN703" in told
+    (project / "pyproject.toml").write_text('[tool.pl-lint]\ntarget = "2"\n', "utf-8")
+    main([*options, str(project)])
+    assert capsys.readouterr().out == told
+
+
+@pytest.mark.parametrize("value", ["1.9", "3", "newest", 2])
+def test_a_target_is_a_version_of_two(value: object) -> None:
+    with pytest.raises(ConfigError, match="must be a version of Lightning 2"):
+        load(overrides={"target": value})
+
+
+def test_an_installed_lightning_is_known_by_its_folder(tmp_path: Path) -> None:
+    for name in ("lightning_utilities-0.11.2.dist-info", "numpy-2.0.0.dist-info"):
+        (tmp_path / name).mkdir()
+    assert installed(Surroundings(Trail()), [str(tmp_path)]) is None
+    (tmp_path / "pytorch_lightning-1.7.7.dist-info").mkdir()
+    assert installed(Surroundings(Trail()), [str(tmp_path / "none"), str(tmp_path)]) == "1.7"
+
+
+@pytest.mark.parametrize(("version", "judged"), [("1.4.9", True), ("2.6.1", False)])
+def test_an_old_lightning_beside_pl_lint_decides_where_no_pin_does(
+    project: Path, monkeypatch: pytest.MonkeyPatch, version: str, judged: bool
+) -> None:
+    """1.4 had no ``show_progress_bar``; undated code is not judged by its arguments."""
+    packages = project / "env" / "site-packages"
+    (packages / f"pytorch_lightning-{version}.dist-info").mkdir(parents=True)
+    monkeypatch.setattr("sys.path", [str(packages)])
+    (project / "train.py").write_text(
+        "import pytorch_lightning as pl\n\npl.Trainer(gpus=1, show_progress_bar=False)\n", "utf-8"
+    )
+    (project / "requirements.txt").unlink()
+    assert ("LTN703" in codes(project, Config(root=project))) is judged
