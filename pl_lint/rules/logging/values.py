@@ -348,8 +348,10 @@ def _averaged_operations(origin: Origin) -> frozenset[Origin]:
 
 
 def _hides(part: Origin) -> bool:
-    unknown = isinstance(part, Derived) and part.operation in ("mean", "call", "decided")
-    return unknown or isinstance(part, FunctionCall)
+    if isinstance(part, Derived) and part.operation == "call":
+        return len(part.sources) > 1  # with others: a method of its own may be a plain sum
+    averages = isinstance(part, Derived) and part.operation in ("mean", "decided")
+    return averages or isinstance(part, FunctionCall)
 
 
 def _is_of_batch(operation: Derived) -> bool:
