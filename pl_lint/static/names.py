@@ -8,7 +8,8 @@ a base is then looked up by where its import points.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePath
@@ -17,6 +18,8 @@ from pl_lint.facts import lightning, torchmetrics
 from pl_lint.static.sources import SourceFile
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+MAX_ANCESTORS = 500
+"""Classes that a class inherits from, itself included; people write a dozen."""
 
 
 @dataclass(eq=False)
@@ -212,6 +215,7 @@ class Project:
         for module in self.modules:
             self._by_tail.setdefault(module.parts[-1], []).append(module)
         self._resolved: dict[tuple[str, str], Definition | str] = {}
+        self._ancestors: dict[ClassInfo, tuple[ClassInfo | str, ...]] = {}
         self._homes = {
             id(node): module for module in self.modules for node in module.functions.values()
         }
@@ -284,7 +288,9 @@ class Project:
 
     def ancestors(self, info: ClassInfo) -> tuple[ClassInfo | str, ...]:
         """The class and everything it inherits, in the order that Python looks members up."""
-        return tuple(_linear(info, self, ()))
+        if info not in self._ancestors:
+            _linearize(info, self, self._ancestors)
+        return self._ancestors[info]
 
 
 def _is_of_library(name: str) -> bool:
@@ -302,18 +308,45 @@ def _kinship(module: Module, near: Module) -> tuple[int, int]:
     return shared, -len(module.parts)
 
 
-def _linear(
-    info: ClassInfo, project: Project, below: tuple[ClassInfo, ...]
-) -> list[ClassInfo | str]:
-    """Depth first, keeping the last mention: equals Python's order for all but exotic diamonds."""
-    if info in below:
-        return []
+Ancestors = tuple["ClassInfo | str", ...]
+
+
+def _linearize(info: ClassInfo, project: Project, done: dict[ClassInfo, Ancestors]) -> None:
+    """Depth first, keeping the last mention: equals Python's order for all but exotic diamonds.
+
+    Each class is gone into once, whatever the shape of the tree. Of classes that inherit each other
+    in a circle only the one that is asked for is remembered: the others' answers lack it.
+    """
+    begun: dict[ClassInfo, Ancestors] = {}
+    waiting, circular = [info], False
+    while waiting:
+        current = waiting[-1]
+        bases = [project.resolve(name, current.module) for name in current.bases]
+        if current not in begun:
+            begun[current] = ()
+            for base in reversed([one for one in bases if isinstance(one, ClassInfo)]):
+                if base in done:
+                    continue
+                if base not in begun:
+                    waiting.append(base)
+                circular = circular or begun.get(base) == ()
+        else:
+            waiting.pop()
+            begun[current] = begun[current] or _merged(current, bases, ChainMap(done, begun))
+    done.update({info: begun[info]} if circular else begun)
+
+
+def _merged(
+    info: ClassInfo,
+    bases: Sequence[Definition | str],
+    known: Mapping[ClassInfo, Ancestors],
+) -> Ancestors:
+    """A class and what its bases inherit, each at its last mention."""
     order: list[ClassInfo | str] = [info]
-    for name in info.bases:
-        base = project.resolve(name, info.module)
+    for base in bases:
         if isinstance(base, ClassInfo):
-            order += _linear(base, project, (*below, info))
+            order += [one for one in known[base] if one is not info]
         elif isinstance(base, str):
             order.append(base)
     last = {id(item) if isinstance(item, ClassInfo) else item: i for i, item in enumerate(order)}
-    return [order[i] for i in sorted(last.values())]
+    return tuple(order[i] for i in sorted(last.values()))[:MAX_ANCESTORS]

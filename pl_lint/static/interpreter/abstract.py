@@ -42,6 +42,8 @@ MAX_OPTIONS = 6
 """More alternatives than this are no longer kept apart."""
 MAX_DEPTH = 4
 """Deeper derivations keep only their leaves."""
+MAX_SIZE = 5_000
+"""A container of more values, those of its items counted, is no longer looked into."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,10 @@ class Sequence:
     items: tuple[Abstract, ...] = ()
     complete: bool = True
     maker: str = ""
+    size: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _bound(self, self.items)
 
 
 @dataclass(frozen=True)
@@ -75,22 +81,38 @@ class Mapping:
     items: tuple[tuple[Abstract, Abstract], ...] = ()
     complete: bool = True
     maker: str = ""
+    size: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _bound(self, (part for pair in self.items for part in pair))
 
     def with_item(self, key: Abstract, value: Abstract) -> Mapping:
-        kept = tuple((k, v) for k, v in self.items if k != key or not isinstance(k, Const))
-        return Mapping((*kept, (key, value)), self.complete, self.maker)
+        return self.merged(Mapping(((key, value),)))
 
     def merged(self, other: Mapping) -> Mapping:
-        merged = self
-        for key, value in other.items:
-            merged = merged.with_item(key, value)
-        return Mapping(merged.items, self.complete and other.complete, self.maker)
+        """With the items of another one, each in the place of what had its key."""
+        kept: dict[object, tuple[Abstract, Abstract]] = {}
+        for number, (key, value) in enumerate((*self.items, *other.items)):
+            name = key if isinstance(key, Const) else number
+            kept.pop(name, None)
+            kept[name] = key, value
+        return Mapping(tuple(kept.values()), self.complete and other.complete, self.maker)
 
     def get(self, key: Abstract) -> Abstract | None:
         """The value of a key; of all keys where it is not known which."""
         if isinstance(key, Const) and all(isinstance(k, Const) for k, _ in self.items):
             return next((value for k, value in self.items if k == key), None)
         return join(*(value for _, value in self.items)) if self.items else None
+
+
+def _bound(container: Sequence | Mapping, values: Iterable[Abstract]) -> None:
+    """Keeps values small: ``x = [x, x]``, written 60 times, is quickly read and has no end."""
+    size = 1 + sum(getattr(value, "size", 1) for value in values)
+    if size > MAX_SIZE:
+        size = 1
+        object.__setattr__(container, "items", ())
+        object.__setattr__(container, "complete", False)
+    object.__setattr__(container, "size", size)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ from pl_lint.static.interpreter.truth import truth
 from pl_lint.static.names import dotted
 
 Evaluator = Callable[[Context, ast.expr, Frame], Abstract]
+MAX_CLAUSES = 8
+"""Loops inside each other of one comprehension that are followed."""
 
 
 def evaluate(context: Context, node: ast.expr, frame: Frame) -> Abstract:
@@ -241,14 +243,17 @@ def _sequence(context: Context, node: ast.List | ast.Tuple | ast.Set, frame: Fra
 
 
 def _dict(context: Context, node: ast.Dict, frame: Frame) -> Abstract:
-    result = Mapping()
+    items: list[tuple[Abstract, Abstract]] = []
+    complete = True
     for key, value in zip(node.keys, node.values, strict=True):
         item = evaluate(context, value, frame)
-        if key is None:
-            result = result.merged(item if isinstance(item, Mapping) else Mapping((), False))
+        if key is not None:
+            items.append((evaluate(context, key, frame), item))
         else:
-            result = result.with_item(evaluate(context, key, frame), item)
-    return result
+            known = item if isinstance(item, Mapping) else Mapping((), False)
+            items += known.items
+            complete = complete and known.complete
+    return Mapping().merged(Mapping(tuple(items), complete))
 
 
 def _subscript(context: Context, node: ast.Subscript, frame: Frame) -> Abstract:
@@ -307,7 +312,7 @@ def _passes(
     context: Context, generators: list[ast.comprehension], frame: Frame
 ) -> Iterator[tuple[Frame, bool]]:
     """A frame for each turn of the loops, and whether all turns are known."""
-    head, *rest = generators
+    head, *rest = generators[:MAX_CLAUSES]
     iterable = evaluate(context, head.iter, frame)
     known = elements(context, iterable)
     for value in (an_element(context, iterable),) if known is None else known:
@@ -316,7 +321,7 @@ def _passes(
         verdicts = [truth(evaluate(context, test, inner)) for test in head.ifs]
         if False in verdicts:
             continue
-        certain = known is not None and None not in verdicts
+        certain = known is not None and None not in verdicts and len(generators) <= MAX_CLAUSES
         if not rest:
             yield inner, certain
             continue

@@ -1,0 +1,183 @@
+"""No file crashes the reader, holds it up, or makes it do anything but read."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import hypothesmith
+import pytest
+from damage import ALL, damaged
+from hypothesis import HealthCheck, Phase, given, settings
+from nesting import FORMS
+
+from pl_lint.config import Config
+from pl_lint.rules.registry import all_rules
+from pl_lint.static.engine import Reading, read
+from pl_lint.static.names import Project, index_module
+from pl_lint.static.sources import SourceFile, parse
+
+ROOT = Path(__file__).parents[2]
+LONGEST = 20
+"""Seconds of processor time for one file; it is a hundred times what these need."""
+EVERYTHING = Config(select=("ALL",))
+MODULE = """\
+import lightning.pytorch as pl
+class Lit(pl.LightningModule):
+    def training_step(self, batch, batch_idx):
+        x = a = batch
+{}
+        self.log("x", x)
+        return x
+"""
+
+
+def reading(data: bytes) -> Reading:
+    started = time.process_time()
+    found = read([ROOT / "odd.py"], EVERYTHING, all_rules(), contents=lambda _: data)
+    assert time.process_time() - started < LONGEST
+    return found
+
+
+def complaints(data: bytes) -> list[str]:
+    return [one.message for one in reading(data).unreadable]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_more_memory_than_a_laptop_has():  # type: ignore[no-untyped-def]
+    """What grows without end fails here, and does not take the machine with it."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (16 * 2**30, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_deep_and_long_code_is_read_or_refused(form: str) -> None:
+    for size in (60, 400):
+        code = FORMS[form](size)
+        for text in (f"# lightning\n{code}\n", MODULE.format(textwrap.indent(code, " " * 8))):
+            messages = complaints(text.encode())
+            assert len(messages) <= 1
+            assert all("deep" in one or "parenthes" in one for one in messages), messages
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_damaged_files_are_read_or_refused(kind: str) -> None:
+    for path in sorted((ROOT / "fixtures" / "rules").rglob("*.py"))[::23]:
+        data = damaged(path.read_bytes(), kind, f"{kind} {path.name}")
+        messages = complaints(data)
+        assert len(messages) <= 1
+        assert all(one and "\n" not in one and len(one) < 300 for one in messages)
+
+
+@settings(
+    max_examples=10,
+    database=None,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(hypothesmith.from_node())
+def test_any_program_is_read(code: str) -> None:
+    assert len(complaints(f"{code}\n# lightning\n".encode("utf-8", "surrogatepass"))) <= 1
+
+
+# --- what a class inherits ------------------------------------------------------------------------
+
+
+def ancestors(code: str, name: str) -> list[str]:
+    source = parse(Path("a.py"), code.encode())
+    assert isinstance(source, SourceFile)
+    module = index_module(source)
+    found = Project([module]).ancestors(module.classes[name])
+    return [one if isinstance(one, str) else one.name for one in found]
+
+
+def test_each_ancestor_stands_at_its_last_mention() -> None:
+    code = "class O(X): ...\nclass A(O): ...\nclass B(O): ...\nclass C(A, B): ...\n"
+    assert ancestors(code, "C") == ["C", "A", "B", "O", "X"]
+
+
+def test_classes_that_inherit_each_other_have_an_end() -> None:
+    code = "class A(B): ...\nclass B(A): ...\nclass C(A): ...\nclass D(D): ...\n"
+    assert ancestors(code, "C") == ["C", "A", "B"]
+    assert ancestors(code, "B") == ["B", "A"]
+    assert ancestors(code, "D") == ["D"]
+
+
+# --- nothing but reading --------------------------------------------------------------------------
+
+WATCHED = """\
+import json, os, sys
+from pathlib import Path
+from pl_lint.cli import main
+from pl_lint.rules.registry import all_rules
+
+all_rules()
+project = Path(sys.argv[1]).resolve()
+seen = []
+
+def hook(event, arguments):
+    if event == "open" and isinstance(arguments[2], int):
+        writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+        if arguments[2] & writing:
+            seen.append([event, str(arguments[0])])
+    elif event == "import" and (project / (arguments[0].partition(".")[0] + ".py")).exists():
+        seen.append([event, arguments[0]])
+    elif event == "exec" and str(project) in arguments[0].co_filename:
+        seen.append([event, arguments[0].co_filename])
+    elif event == "compile" and str(project) in str(arguments[1]):
+        seen.append([event, str(arguments[1])])
+    elif event.partition(".")[0] in ("socket", "subprocess", "ctypes", "webbrowser", "pty"):
+        seen.append([event, ""])
+    elif event in ("os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty",
+                   "os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod", "os.link"):
+        seen.append([event, ""])
+
+sys.addaudithook(hook)
+told = ("--select", "ALL", "--preview", "--no-cache", "--output-format", "json")
+status = main(["check", *told, str(project)])
+print(json.dumps([status, seen]), file=sys.stderr)
+"""
+TEMPTING = """\
+# lightning
+import subprocess, socket, sitecustomize, conftest, neighbour
+open("ran", "w").write("x"); subprocess.run(["touch", "ran"]); socket.create_connection(("::1", 9))
+exec("open('ran', 'w')"); eval("__import__('neighbour')"); __import__("neighbour")
+print(f"{open('ran', 'w')}", [open("ran", "w") for _ in range(9)])
+import lightning.pytorch as pl
+@(lambda c: open("ran", "w") and c)
+class Lit(pl.LightningModule, metaclass=type("M", (type,), {})):
+    x = open("ran", "w")
+    def __init_subclass__(cls): open("ran", "w")
+    def training_step(self, batch, batch_idx): return self.log("x", open("ran", "w").read())
+"""
+
+
+def test_what_is_read_is_neither_run_nor_imported(tmp_path: Path) -> None:
+    """Also what Python would run by itself: a conftest, a sitecustomize, a setup.py."""
+    project = tmp_path / "project"
+    project.mkdir()
+    for name in ("tempting", "neighbour", "conftest", "sitecustomize", "setup", "ast", "lightning"):
+        (project / f"{name}.py").write_text(TEMPTING)
+    (project / "broken.py").write_text("# lightning\ndef f(:\n")
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED, str(project)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    status, seen = json.loads(done.stderr)
+    told = json.loads(done.stdout)
+    assert status == 2
+    assert [Path(one["path"]).name for one in told["unreadable"]] == ["broken.py"]
+    assert seen == []
+    assert not list(tmp_path.rglob("ran"))
