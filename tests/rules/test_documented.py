@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+from examples import program
 
+from pl_lint.config import Config
 from pl_lint.findings import Status
 from pl_lint.rules.registry import Rule, all_rules
+from pl_lint.static.engine import read
 
 HEADINGS = (
     "What it does",
@@ -35,18 +39,33 @@ def test_page_has_every_heading_with_text_below(rule: Rule) -> None:
         assert part.strip()
 
 
+def example(rule: Rule, heading: str) -> str:
+    """The code below a heading of a rule's page."""
+    start = rule.documentation.index(f"\n{heading}\n")
+    lines = []
+    for line in rule.documentation[start:].splitlines()[3:]:
+        if line and not line.startswith("    "):
+            break
+        lines.append(line[4:])
+    return "\n".join(lines)
+
+
+def codes_in(rule: Rule, text: str, folder: Path) -> list[str]:
+    """What this rule finds in a program."""
+    path = folder / "example.py"
+    path.write_text(text, "utf-8")
+    hidden = re.findall(r"noqa: (LTN\d+)", text)
+    config = Config(root=folder, select=(rule.code, *hidden), preview=True)
+    reading = read([path], config, all_rules())
+    assert not reading.unreadable
+    return [finding.code for finding in reading.findings if finding.code == rule.code]
+
+
 @pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.code)
-def test_examples_are_python(rule: Rule) -> None:
-    for heading in ("Example", "Use instead"):
-        start = rule.documentation.index(f"\n{heading}\n")
-        lines = rule.documentation[start:].splitlines()[3:]
-        code = []
-        for line in lines:
-            if line and not line.startswith("    "):
-                break
-            code.append(line[4:])
-        assert any(code), heading
-        compile("\n".join(code), rule.code, "exec")
+def test_the_wrong_example_is_flagged_and_the_right_one_is_not(rule: Rule, tmp_path: Path) -> None:
+    wrong, right = example(rule, "Example"), example(rule, "Use instead")
+    assert codes_in(rule, program(wrong), tmp_path)
+    assert not codes_in(rule, program(right, wrong), tmp_path)
 
 
 @pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.code)
