@@ -12,6 +12,13 @@ import os
 import time
 
 ABSENT, PRESENT = "-", "+"
+NAMES = "="
+TELLING = (
+    *("README", "requirements", "environment", "conda", "pyproject.toml", "setup."),
+    *("poetry.lock", "uv.lock", "Pipfile", "lightning-", "pytorch_lightning-"),
+)
+"""How the names begin by which a folder says that a project is there, and what it needs; in a
+folder of installed packages, which Lightning there is."""
 TICK = 20_000_000
 """Nanoseconds between which a file system may not tell two changes apart."""
 COARSE_TICK = 2_000_000_000
@@ -41,6 +48,12 @@ class Trail:
         self.states.setdefault(path, PRESENT if found else ABSENT)
         return found
 
+    def saw_names(self, folder: str) -> None:
+        """Remember which telling names a folder holds. Folders far above the files, such as one for
+        temporary files, change all the time."""
+        if folder not in self.states:
+            self.states[folder] = telling_names(folder)
+
     def holds(self) -> bool:
         """Whether everything is as it was."""
         return all(unchanged(path, found) for path, found in self.states.items())
@@ -61,8 +74,17 @@ def state(path: str) -> str:
 
 
 def unchanged(path: str, found: str) -> bool:
+    if found.startswith(NAMES):
+        return telling_names(path) == found
     now = state(path)
     return now == found or (found == PRESENT and now != ABSENT)
+
+
+def telling_names(folder: str) -> str:
+    try:
+        return NAMES + "/".join(sorted(n for n in os.listdir(folder) if n.startswith(TELLING)))
+    except (OSError, ValueError):
+        return NAMES
 
 
 def described(found: os.stat_result) -> str:

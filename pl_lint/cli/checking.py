@@ -16,10 +16,11 @@ from pl_lint.cli.answers import Answers
 from pl_lint.cli.exits import refuse
 from pl_lint.config import Config, ConfigError, load
 from pl_lint.findings import Finding
-from pl_lint.report.result import FOUND, Result, in_order, relevant_files
+from pl_lint.report.result import FOUND, Result, in_order
 from pl_lint.rules import registry
 from pl_lint.rules.registry import Rule
 from pl_lint.static.engine import Reading, read
+from pl_lint.static.schedule import on_all_cores
 from pl_lint.static.sources import Contents, lines_of, read_bytes
 from pl_lint.trail import Trail
 
@@ -82,7 +83,7 @@ class Job:
         return self.stdin is not None
 
     def read(self) -> Reading:
-        return read(self.paths, self.config, self.rules, self.contents, self.trail)
+        return read(self.paths, self.config, self.rules, self.contents, self.trail, on_all_cores)
 
     def asked_for(self, reading: Reading) -> Reading:
         """Of a file that comes by standard input only its own findings."""
@@ -133,7 +134,7 @@ def _result(reading: Reading, job: Job) -> Result:
         findings=in_order(reading.findings),
         unreadable=tuple(sorted(reading.unreadable, key=lambda one: one.location)),
         files=reading.files,
-        relevant=relevant_files(reading.project),
+        relevant=reading.relevant,
         config=job.config,
         names={rule.code: rule.name for rule in job.rules},
         summaries={rule.code: rule.summary for rule in job.rules},

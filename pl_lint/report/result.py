@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pl_lint.config import Config
-from pl_lint.facts.sites import ProjectFacts
 from pl_lint.findings import Finding
 from pl_lint.static.sources import Unreadable
 
@@ -54,9 +53,3 @@ class Result:
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Findings as people read files, whatever order they were made in."""
     return tuple(sorted(findings, key=lambda f: (f.location.order, f.code, f.message)))
-
-
-def relevant_files(project: ProjectFacts) -> int:
-    """In how many files something of Lightning's was found: a class, a Trainer, a monitor."""
-    sites = (*project.classes, *project.monitors, *project.trainers, *project.trainer_calls)
-    return len({site.location.path for site in (*sites, *project.stray_logs)})

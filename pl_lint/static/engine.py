@@ -17,7 +17,9 @@ from pl_lint.findings import Finding, Location
 from pl_lint.static.configs.files import ConfigFile, is_config, load
 from pl_lint.static.fixing.changes import Mender
 from pl_lint.static.imports import imported
-from pl_lint.static.project import gather
+from pl_lint.static.parts import Material, Part, split
+from pl_lint.static.project import gather, joined
+from pl_lint.static.schedule import Schedule, one_by_one
 from pl_lint.static.sources import (
     TOO_DEEP,
     Contents,
@@ -49,12 +51,14 @@ class AnyRule(Selectable, Protocol):
 
 @dataclass(frozen=True)
 class Reading:
-    """What reading found. ``files`` counts all files looked at, the unparsed ones included."""
+    """What reading found. ``files`` counts all files looked at, the unparsed ones included;
+    in ``relevant`` of them there is something of Lightning's."""
 
     project: ProjectFacts
     findings: tuple[Finding, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
     files: int = 0
+    relevant: int = 0
 
 
 def read(
@@ -63,21 +67,59 @@ def read(
     rules: Iterable[AnyRule],
     contents: Contents = read_bytes,
     trail: Trail | None = None,
+    each: Schedule = one_by_one,
 ) -> Reading:
     """Read files and folders and judge them by those of ``rules`` that the settings select.
 
-    ``trail`` gets everything on disk that the answer depends on.
+    ``trail`` gets everything on disk that the answer depends on; ``each`` judges the parts.
     """
     trail = trail or Trail()
     around = Surroundings(trail)
-    sources, configs, unreadable, files = _load(paths, config, contents, trail)
-    selected = [rule for rule in rules if config.selects(rule)]
-    watched = frozenset(name for rule in selected for name in rule.calls)
-    sources, too_deep, project = _gather(sources, config, watched, configs, around)
-    kept = _judged(project, selected, (*sources, *configs), config)
+    found = _load(paths, config, contents, trail)
+    selected = tuple(rule for rule in rules if config.selects(rule))
+
+    def judged(part: Part) -> Reading:
+        return judge(part, config, selected, around)
+
+    parts = split(found.sources, found.configs, around) or (Part((), ()),)
+    for source in (*found.sources, *found.configs):
+        around.look_around(source.path)  # before a process of its own does it
+    read_parts = each(judged, parts)
+    return _together(read_parts, found)
+
+
+def judge(part: Part, config: Config, rules: Sequence[AnyRule], around: Surroundings) -> Reading:
+    """What the rules find in files that have nothing to do with others."""
+    loaded = [(one, parse(one.file, one.data)) for one in part.sources]
+    sources = [source for _, source in loaded if isinstance(source, SourceFile)]
+    unreadable = [
+        reason for one, reason in loaded if one.asked_for and isinstance(reason, Unreadable)
+    ]
+    watched = frozenset(name for rule in rules for name in rule.calls)
+    sources, too_deep, project = _gather(sources, config, watched, part.configs, around)
+    kept = _judged(project, rules, (*sources, *part.configs), config)
     menders = {source.path: Mender(source) for source in sources}
-    mended = [_mended(one, menders.get(one.location.path)) for one in kept]
-    return Reading(project, tuple(sorted(mended, key=_order)), (*unreadable, *too_deep), files)
+    mended = tuple(_mended(one, menders.get(one.location.path)) for one in kept)
+    relevant = relevant_files(project)
+    return Reading(project, mended, (*unreadable, *too_deep), relevant=relevant)
+
+
+def _together(parts: Sequence[Reading], found: Found) -> Reading:
+    findings = (finding for part in parts for finding in part.findings)
+    unreadable = (reason for part in parts for reason in part.unreadable)
+    return Reading(
+        joined(part.project for part in parts),
+        tuple(sorted(findings, key=_order)),
+        (*found.unreadable, *unreadable),
+        found.files,
+        sum(part.relevant for part in parts),
+    )
+
+
+def relevant_files(project: ProjectFacts) -> int:
+    """In how many files something of Lightning's was found: a class, a Trainer, a monitor."""
+    sites = (*project.classes, *project.monitors, *project.trainers, *project.trainer_calls)
+    return len({site.location.path for site in (*sites, *project.stray_logs)})
 
 
 def _mended(finding: Finding, mender: Mender | None) -> Finding:
@@ -136,14 +178,22 @@ def _gather(
             too_deep.append(Unreadable(Location(deepest.path, 1), TOO_DEEP))
 
 
-def _load(
-    paths: Sequence[Path], config: Config, contents: Contents, trail: Trail
-) -> tuple[list[SourceFile], list[ConfigFile], list[Unreadable], int]:
-    """What is read: Python, settings, what of both cannot be; and how many files that is.
+@dataclass(frozen=True)
+class Found:
+    """What is going to be read, what cannot be, and how many files that is."""
+
+    sources: tuple[Material, ...]
+    configs: tuple[ConfigFile, ...]
+    unreadable: tuple[Unreadable, ...]
+    files: int
+
+
+def _load(paths: Sequence[Path], config: Config, contents: Contents, trail: Trail) -> Found:
+    """Finds the files and those among them that matter.
 
     YAML without anything of Lightning's is no file of ours, and not counted.
     """
-    sources: list[SourceFile] = []
+    sources: list[Material] = []
     unreadable: list[Unreadable] = []
     passed_over: list[Path] = []
     settings: list[Path] = []
@@ -154,21 +204,18 @@ def _load(
             continue
         files += 1
         data = contents(path)
-        if isinstance(data, bytes) and not mentions_lightning(data):
-            if path.suffix != ".ipynb":  # which nothing can import
-                passed_over.append(path)
-            continue
-        loaded = parse(path, data) if isinstance(data, bytes) else data
-        if isinstance(loaded, SourceFile):
-            sources.append(loaded)
-        else:
-            unreadable.append(loaded)
-    for path in imported(tuple(sources), passed_over):
-        loaded = parse(path, data) if isinstance(data := contents(path), bytes) else data
-        if isinstance(loaded, SourceFile):  # what cannot be read here was not asked for
-            sources.append(loaded)
+        if isinstance(data, Unreadable):
+            unreadable.append(data)
+        elif mentions_lightning(data):
+            sources.append(Material(path, data))
+        elif path.suffix != ".ipynb":  # which nothing can import
+            passed_over.append(path)
+    for path in imported(sources, passed_over):
+        if isinstance(data := contents(path), bytes):
+            sources.append(Material(path, data, asked_for=False))
     configs, broken = load(settings, contents)
-    return sources, configs, unreadable + broken, files + len(configs) + len(broken)
+    count = files + len(configs) + len(broken)
+    return Found(tuple(sources), tuple(configs), (*unreadable, *broken), count)
 
 
 def _distinct(findings: Iterable[Finding]) -> list[Finding]:

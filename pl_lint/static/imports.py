@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-
-from pl_lint.static.sources import SourceFile
+from typing import Protocol
 
 IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+(?P<dots>\.*)(?P<origin>[\w.]*)[ \t]+import[ \t]*"
@@ -24,7 +23,17 @@ CLASS_NAME = re.compile(r"_*[A-Z][A-Z\d]*[a-z]\w*")
 Parts = tuple[str, ...]
 
 
-def imported(sources: Sequence[SourceFile], others: Iterable[Path]) -> Iterator[Path]:
+class Readable(Protocol):
+    """A file that is read: where it is, and its text."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
+
+
+def imported(sources: Sequence[Readable], others: Iterable[Path]) -> Iterator[Path]:
     """Those of the other files that the sources import."""
     places: set[Parts] = set()
     tails: set[Parts] = set()
@@ -40,6 +49,13 @@ def imported(sources: Sequence[SourceFile], others: Iterable[Path]) -> Iterator[
         parts = _module_parts(path)
         if parts and parts[-1] in lasts and (parts in places or _ends(parts, tails)):
             yield path
+
+
+def roots_of_imports(text: str) -> frozenset[str]:
+    """The first names of what a file imports, relative imports aside."""
+    found = (match for match in IMPORT.finditer(text) if not match["dots"])
+    names = ((match["origin"] or match["module"] or "").partition(".")[0] for match in found)
+    return frozenset(filter(None, names))
 
 
 def _names(text: str) -> Iterator[tuple[int, Parts]]:

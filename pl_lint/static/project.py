@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 
 from pl_lint.config import Config
@@ -98,6 +98,19 @@ def gather(
         lightning=tuple((one.path, versions.newest(one.path)) for one in (*sources, *configs)),
         loaders=shared.all(LoaderSite),
         streams=tuple(streams(project)),
+    )
+
+
+def joined(projects: Iterable[ProjectFacts]) -> ProjectFacts:
+    """The facts of several projects as if they were one."""
+    every = tuple(projects)
+    if len(every) == 1:
+        return every[0]
+    return ProjectFacts(
+        **{
+            field.name: tuple(site for one in every for site in getattr(one, field.name))
+            for field in fields(ProjectFacts)
+        }
     )
 
 

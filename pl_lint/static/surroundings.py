@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from pl_lint.trail import Trail
+from pl_lint.trail import TELLING, Trail
 
 PIN_FILES = (
     "poetry.lock",
@@ -43,6 +43,8 @@ class Surroundings:
         self._trail = trail
         self._names: dict[str, tuple[str, ...]] = {}
         self._roots: dict[str, Path | None] = {}
+        self._texts: dict[str, tuple[str, ...]] = {}
+        self._is_one: dict[str, bool] = {}
 
     def folders(self, path: str) -> Iterator[str]:
         """The folder of a file and those above it, up to the root of its repository."""
@@ -54,6 +56,11 @@ class Surroundings:
                 return
             folder = above
 
+    def look_around(self, path: str) -> None:
+        """List what will be asked for about a file, so that the trail has it."""
+        for folder in self.folders(path):
+            self.pin_texts(folder)
+
     def project(self, path: str) -> Path | None:
         """Where the project of a file begins: at the first folder that says what it needs."""
         home = os.path.dirname(os.path.abspath(path))
@@ -63,12 +70,24 @@ class Surroundings:
             self._roots[home] = None if found is None else Path(found)
         return self._roots[home]
 
+    def outermost(self, path: str) -> str:
+        """Where the outermost project around a file begins; empty where there is none."""
+        return next((one for one in reversed([*self.folders(path)]) if self._is_project(one)), "")
+
     def _is_project(self, folder: str) -> bool:
-        names = self.names(folder)
-        return any(PINS.match(name) or name.startswith(README) for name in names)
+        if folder not in self._is_one:
+            names = self.names(folder)
+            says = any(PINS.match(name) or name.startswith(README) for name in names)
+            self._is_one[folder] = says
+        return self._is_one[folder]
+
+    def can_import(self, name: str, folder: str) -> bool:
+        """Whether a module or package of that name stands in a folder."""
+        path = os.path.join(folder, name)
+        return self._trail.looked_for(path) or self._trail.looked_for(f"{path}.py")
 
     def names(self, folder: str) -> tuple[str, ...]:
-        """What stands in a folder, and in its folder of requirements."""
+        """What stands in a folder, and in its folder of requirements, and may tell something."""
         if folder not in self._names:
             own = self._listed(folder)
             nested = self._listed(os.path.join(folder, NESTED)) if NESTED in own else ()
@@ -76,19 +95,23 @@ class Surroundings:
         return self._names[folder]
 
     def _listed(self, folder: str) -> tuple[str, ...]:
-        self._trail.saw(folder)
+        self._trail.saw_names(folder)
         try:
-            return tuple(sorted(os.listdir(folder)))
+            return tuple(sorted(name for name in os.listdir(folder) if name.startswith(TELLING)))
         except OSError:
             return ()
 
-    def pin_texts(self, folder: str) -> Iterator[str]:
+    def pin_texts(self, folder: str) -> tuple[str, ...]:
         """The texts of the files of a folder that say what the project needs."""
-        for name in filter(PINS.match, self.names(folder)):
-            path = os.path.join(folder, name)
-            self._trail.saw(path)
-            try:
-                if os.path.getsize(path) <= LARGEST:
-                    yield Path(path).read_text("utf-8", "replace")
-            except OSError:
-                continue
+        if folder not in self._texts:
+            names = filter(PINS.match, self.names(folder))
+            self._texts[folder] = tuple(self._read(os.path.join(folder, name)) for name in names)
+        return self._texts[folder]
+
+    def _read(self, path: str) -> str:
+        self._trail.saw(path)
+        try:
+            small = os.path.getsize(path) <= LARGEST
+            return Path(path).read_text("utf-8", "replace") if small else ""
+        except OSError:
+            return ""

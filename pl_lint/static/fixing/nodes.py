@@ -70,9 +70,12 @@ class Syntax:
         return any(parameter == one.arg for args in given for one in args.posonlyargs + args.args)
 
     def _around(self, place: Location) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+        return [node for node in self._functions if self._holds(node, place)]
+
+    @cached_property
+    def _functions(self) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
         kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-        functions = (node for node in ast.walk(self.source.tree) if isinstance(node, kinds))
-        return [node for node in functions if self._holds(node, place)]
+        return [node for node in ast.walk(self.source.tree) if isinstance(node, kinds)]
 
     def _holds(self, node: ast.stmt, place: Location) -> bool:
         return self.start(node) <= (place.line, place.column) < self.end(node)

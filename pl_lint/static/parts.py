@@ -1,0 +1,120 @@
+"""The parts of what is read that share nothing: one project says nothing about another beside it.
+
+A part is a project with everything below it, as far as its repository reaches, and the projects
+whose modules it imports by the names that they have at their own roots (the packages of one
+repository, mostly). What belongs to no project is one part, too. Parts are judged alone: that is
+more right, because a Trainer in one project is no evidence about another, and each can be judged
+on a core of its own, or not at all where its files are as they were.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pl_lint.static.configs.files import ConfigFile
+from pl_lint.static.imports import roots_of_imports
+from pl_lint.static.sources import SourceFile, parse, shown
+from pl_lint.static.surroundings import Surroundings
+
+SOURCE_FOLDERS = ("", "src")
+"""Where a project's packages stand."""
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """A Python file or notebook that is going to be read: not parsed yet."""
+
+    file: Path
+    data: bytes
+    asked_for: bool = True
+    """Whether it is told where it cannot be read; not if it is only imported."""
+
+    @cached_property
+    def path(self) -> str:
+        return shown(self.file)
+
+    @cached_property
+    def text(self) -> str:
+        """The code, as far as it can be had without parsing it."""
+        if self.file.suffix != ".ipynb":
+            return self.data.decode("utf-8", "replace")
+        notebook = parse(self.file, self.data)
+        return notebook.text if isinstance(notebook, SourceFile) else ""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Files that may have to do with each other, in the order in which they were found."""
+
+    sources: tuple[Material, ...]
+    configs: tuple[ConfigFile, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(len(one.data) for one in self.sources)
+
+
+def split(
+    sources: Sequence[Material], configs: Sequence[ConfigFile], around: Surroundings
+) -> tuple[Part, ...]:
+    """The parts, in the order of their first files."""
+    homes = {one.path: around.outermost(one.path) for one in (*sources, *configs)}
+    groups = _Groups()
+    for one in sources:
+        for other in _used(one, homes[one.path], set(homes.values()), around):
+            groups.join(homes[one.path], other)
+    found = {path: groups.head(home) for path, home in homes.items()}
+    return tuple(
+        Part(
+            tuple(one for one in sources if found[one.path] == head),
+            tuple(one for one in configs if found[one.path] == head),
+        )
+        for head in dict.fromkeys(found.values())
+    )
+
+
+def _used(source: Material, home: str, homes: set[str], around: Surroundings) -> Iterator[str]:
+    """The projects that a file imports a package of, and has none of that name nearer by."""
+    if len(homes) == 1:
+        return
+    for name in roots_of_imports(source.text):
+        if not any(_holds(folder, name, around) for folder in _between(source.path, home)):
+            yield from (other for other in homes if other and _holds(other, name, around))
+
+
+def _between(path: str, home: str) -> Iterator[str]:
+    """The folder of a file and those above it, up to the one where its project begins."""
+    folder = os.path.dirname(os.path.abspath(path))
+    while True:
+        yield folder
+        above = os.path.dirname(folder)
+        if folder == home or above == folder:
+            return
+        folder = above
+
+
+def _holds(folder: str, name: str, around: Surroundings) -> bool:
+    """Whether a module or package of that name can be imported from a folder."""
+    places = (os.path.normpath(os.path.join(folder, one)) for one in SOURCE_FOLDERS)
+    return any(around.can_import(name, place) for place in places)
+
+
+class _Groups:
+    """Which projects hang together."""
+
+    def __init__(self) -> None:
+        self._above: dict[str, str] = {}
+
+    def head(self, home: str) -> str:
+        while home in self._above:
+            home = self._above[home]
+        return home
+
+    def join(self, one: str, other: str) -> None:
+        first, second = self.head(one), self.head(other)
+        if first != second:
+            self._above[max(first, second)] = min(first, second)
