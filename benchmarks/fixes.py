@@ -17,24 +17,23 @@ from __future__ import annotations
 
 import argparse
 import ast
-import io
 import sys
-import tokenize
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pl_lint.config import Config
-from pl_lint.findings import Finding
-from pl_lint.fixes import Applicability, Delete
+from pl_lint.fixes import Applicability
 from pl_lint.rules.registry import all_rules
 from pl_lint.static.engine import Reading, read
 from pl_lint.static.fixing.loop import Mended, mend
 from pl_lint.static.fixing.text import Document
 from pl_lint.static.sources import Unreadable, read_bytes
 
-ABOUT_COMMENTS = frozenset(rule.code for rule in all_rules() if rule.subject == "comments")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "rules"))
+
+from laws_of_fixes import broken_law
 
 
 @dataclass
@@ -119,46 +118,9 @@ def _broken_alone(reading: Reading) -> Iterator[str]:
             continue
         if path not in documents:
             documents[path] = Document.of(Path(path).read_bytes())
-        problem = _problem(documents[path], finding)
+        problem = broken_law(documents[path], finding)
         if problem:
             yield f"{path}:{finding.location.line} {finding.code}: {problem}"
-
-
-def _problem(document: Document, finding: Finding) -> str:
-    assert finding.fix is not None
-    after = document.edited(finding.fix.edits)
-    try:
-        ast.parse(after.text)
-    except SyntaxError as error:
-        return f"no Python any more: {error}"
-    lost = _comments(document.text) - _comments(after.text)
-    deletes = any(isinstance(change, Delete) for change in finding.fix.changes)
-    if lost and not deletes and finding.code not in ABOUT_COMMENTS:
-        return f"comments are lost: {list(lost)}"
-    return "" if _same_elsewhere(document, after, finding) else "lines elsewhere have changed"
-
-
-def _comments(text: str) -> Counter[str]:
-    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-    return Counter(token.string for token in tokens if token.type == tokenize.COMMENT)
-
-
-def _same_elsewhere(before: Document, after: Document, finding: Finding) -> bool:
-    """Whether the lines before the first edit, after the last and between them are kept."""
-    edits = sorted(finding.fix.edits) if finding.fix else []
-    kept: list[str] = []
-    reached = 0
-    for edit in edits:
-        kept.append("".join(before.lines[reached : edit.start[0] - 1]))
-        reached = max(reached, edit.end[0])
-    kept.append("".join(before.lines[reached:]))
-    at = 0
-    for piece in kept:
-        at = after.text.find(piece, at)
-        if at < 0:
-            return False
-        at += len(piece)
-    return after.text.startswith(kept[0]) and after.text.endswith(kept[-1])
 
 
 def _broken_together(folder: Path, config: Config, mended: Mended) -> Iterator[str]:
