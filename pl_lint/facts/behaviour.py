@@ -83,3 +83,11 @@ class RemovedNameSite:
     location: Location
     package: str = ""
     alias: str = ""
+
+
+@dataclass(frozen=True)
+class TrainerReadSite:
+    """A Lightning class reads a member of its Trainer that some version no longer has."""
+
+    name: str
+    location: Location

@@ -17,6 +17,7 @@ from pl_lint.facts.behaviour import (
     ReadSite,
     RemovedNameSite,
     ReturnSite,
+    TrainerReadSite,
 )
 from pl_lint.facts.data import LoaderSite, StreamSite
 from pl_lint.facts.origins import NO_ORIGIN, UNPACKED, Origin, Pairs
@@ -349,6 +350,7 @@ class ClassFacts:
     returns: tuple[ReturnSite, ...] = ()
     containers: tuple[ContainerSite, ...] = ()
     reads: tuple[ReadSite, ...] = ()
+    trainer_reads: tuple[TrainerReadSite, ...] = ()
 
     @property
     def manual_optimization(self) -> bool:

@@ -12,7 +12,7 @@ from pl_lint.facts.sites import ProjectFacts
 from pl_lint.findings import Finding
 from pl_lint.fixes import Applicability, Fix, Replace
 from pl_lint.places import Location
-from pl_lint.rules.judging import GUESSED, version_at
+from pl_lint.rules.judging import GUESSED, target_version, version_at
 from pl_lint.rules.registry import Rule, rule
 
 METRICS = ("pytorch_lightning.metrics", "lightning.pytorch.metrics")
@@ -151,21 +151,46 @@ METHODS = {
     "reset_val_dataloader": "reload_dataloaders_every_n_epochs=1",
 }
 """Methods that people called on Trainers, and what to write instead (docs, upgrade/from_1_*)."""
+ATTRIBUTES = {
+    "gpus": "trainer.num_devices",
+    "num_gpus": "trainer.num_devices",
+    "devices": "trainer.num_devices",
+    "data_parallel_device_ids": "trainer.device_ids",
+    "root_gpu": "trainer.strategy.root_device",
+    "lr_schedulers": "trainer.lr_scheduler_configs",
+    "training_type_plugin": "trainer.strategy",
+    "accelerator_backend": "trainer.strategy",
+    "train_loop": "trainer.fit_loop",
+    "running_sanity_check": "trainer.sanity_checking",
+    "resume_from_checkpoint": "trainer.ckpt_path",
+    "terminate_on_nan": "detect_anomaly of the Trainer",
+    "on_gpu": "trainer.strategy.root_device",
+    "use_amp": "trainer.precision",
+    "amp_backend": "trainer.precision",
+    "weights_save_path": "trainer.default_root_dir",
+    "tested_ckpt_path": "trainer.ckpt_path",
+    "validated_ckpt_path": "trainer.ckpt_path",
+    "predicted_ckpt_path": "trainer.ckpt_path",
+    "progress_bar_dict": "trainer.progress_bar_metrics",
+}
+"""The same of attributes."""
 CALLS = tuple(f"{TRAINER}.{name}" for name in METHODS)
 
 
-@rule("LTN734", "method-gone-from-trainer", rows=(), calls=CALLS)
-def method_gone(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """A method of the Trainer is called that Lightning no longer has.
+@rule("LTN734", "member-gone-from-trainer", rows=(), calls=CALLS)
+def member_gone(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A method or attribute of the Trainer is used that Lightning no longer has.
 
     What it does
     ------------
     Finds `trainer.tune(...)`, `Trainer.from_argparse_args(args)` and others that are gone in the
-    version that the project admits.
+    version that the project admits; in modules also `self.trainer.lr_schedulers` and other
+    attributes, and `trainer.gpus` in the hooks of callbacks. Code that asks which version there is,
+    or whether the Trainer has the attribute, is left alone.
 
     Why is this bad
     ---------------
-    The call raises an AttributeError.
+    An AttributeError, for attributes only when the line is reached.
 
     Example
     -------
@@ -200,3 +225,19 @@ def method_gone(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 f"the Trainer of Lightning {'.'.join(map(str, since))} and newer has no {name}",
                 remedy=f"use {METHODS[name]}",
             )
+    for owner in facts.classes:
+        at = target_version(owner)
+        for read in owner.trainer_reads if at >= (2, 0) else ():
+            since = removed.member("Trainer", read.name)
+            if since is not None and at >= since:
+                yield self.finding(
+                    read.location,
+                    f"the Trainer of Lightning 2 has no {read.name}",
+                    remedy=_instead_of(read.name),
+                    subject=owner.short_name,
+                )
+
+
+def _instead_of(member: str) -> str:
+    known = METHODS.get(member) or ATTRIBUTES.get(member)
+    return f"use {known}" if known else "see the migration guides of Lightning"

@@ -23,7 +23,7 @@ from pl_lint.facts.sites import (
 )
 from pl_lint.facts.values import UNKNOWN, Known
 from pl_lint.findings import Location
-from pl_lint.static.interpreter import behaviour, loaders, metrics, saving, schedulers
+from pl_lint.static.interpreter import behaviour, loaders, members, metrics, saving, schedulers
 from pl_lint.static.interpreter.context import Hook
 from pl_lint.static.interpreter.machine import Machine
 from pl_lint.static.interpreter.recorder import Recorder
@@ -207,6 +207,7 @@ def facts_of(
         returns=recorder.all(ReturnSite),
         containers=tuple(behaviour.containers(machine)),
         reads=recorder.all(ReadSite),
+        trainer_reads=tuple(members.trainer_reads(found.info, found.kind, found.methods())),
     )
 
 
