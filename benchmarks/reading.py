@@ -1,60 +1,138 @@
-"""What `pl-lint` costs, beside what nobody can do without: starting Python and parsing the files.
+"""What `pl-lint` costs, beside ruff, flake8 and TorchFix, and beside what nobody can do without:
+starting Python and parsing the files.
 
-`python benchmarks/reading.py [FOLDERS]`: one file of the demo, and a tree of at least 1,000 files:
-the FOLDERS, or else the sources of the torch, torchmetrics and Lightning that are installed.
+`python benchmarks/reading.py FOLDERS`: three files of the demo, as pre-commit would ask for them,
+and a tree of at least 5,000 files: site-packages and the FOLDERS (public Lightning repositories).
+All commands run in turn, in one run; ruff, flake8 and TorchFix come with the `bench` extra. Each
+has its default rules and prints the counts or lines that it prints for machines. Processor seconds
+(the least of the rounds) are what a busy machine does not change; wall seconds stand beside.
 """
 
 from __future__ import annotations
 
+import ast
+import os
+import resource
+import shutil
+import subprocess
 import sys
-from importlib.util import find_spec
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from clock import medians, print_table
-
 DEMO = Path(__file__).resolve().parent.parent / "fixtures" / "demo"
-PACKAGES = ("lightning", "pytorch_lightning", "torchmetrics", "torch")
-ENOUGH = 1_000
-NOTHING, PARSED, READ = "python -c pass", "ast.parse of all files", "pl-lint"
-RELEVANT = "ast.parse of the files that mention Lightning"
-PARSE = """\
-import ast, pathlib, sys, warnings
-warnings.simplefilter("ignore")
-for path in sys.argv[2:]:
-    files = sorted(pathlib.Path(path).rglob("*.py")) if pathlib.Path(path).is_dir() else [path]
-    for file in files:
-        data = pathlib.Path(file).read_bytes()
-        if sys.argv[1] == "all" or relevant(data):
-            ast.parse(data)
-"""
-FILTER = "from pl_lint.static.sources import mentions_lightning as relevant\n"
+ENOUGH = 5_000
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
+SLOW = ("flake8", "TorchFix")
+"""What is measured once: minutes on a large tree."""
+PARSE = "import ast, sys\nfor name in sys.argv[1:]: ast.parse(open(name, 'rb').read())"
+
+Command = list[str]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Processor seconds of a command and its children, and seconds on the clock."""
+
+    cpu: float
+    wall: float
 
 
 def main() -> None:
-    compare("one file", [DEMO / "flowers" / "species.py"], rounds=10)
-    compare("the demo project", [DEMO], rounds=10)
-    tree = [Path(name) for name in sys.argv[1:]] or installed()
-    count = sum(1 for folder in tree for _ in folder.rglob("*.py"))
-    if count < ENOUGH:
-        raise SystemExit(f"{count} files are too few; name folders with {ENOUGH} or more")
-    compare(f"a tree of {count:,} files ({', '.join(one.name for one in tree)})", tree, rounds=3)
+    with tempfile.TemporaryDirectory() as folder:
+        three = sorted(DEMO.rglob("*.py"))[:3]
+        tree = [Path(sysconfig.get_path("purelib")), *map(Path, sys.argv[1:])]
+        count = sum(1 for one in tree for _ in one.rglob("*.py"))
+        if count < ENOUGH:
+            raise SystemExit(f"{count} files are too few: name folders until they are {ENOUGH}")
+        compare("three files", three, Path(folder, "few"), ROUNDS * 5)
+        compare(f"a tree of {count:,} files", tree, Path(folder, "tree"), ROUNDS)
 
 
-def compare(title: str, paths: list[Path], rounds: int) -> None:
+def compare(title: str, paths: list[Path], caches: Path, rounds: int) -> None:
     names = [str(path) for path in paths]
-    python, script = sys.executable, str(Path(sys.executable).parent / "pl-lint")
-    commands = {
-        NOTHING: [python, "-c", "pass"],
-        PARSED: [python, "-c", PARSE, "all", *names],
-        RELEVANT: [python, "-c", FILTER + PARSE, "relevant", *names],
-        READ: [script, *names],
+    commands = cold(names) | warm(names, caches)
+    if all(path.is_file() for path in paths):
+        for path in paths:
+            ast.parse(path.read_bytes())
+        commands = start(names) | commands
+    show(title, measured(commands, rounds))
+
+
+def start(names: list[str]) -> Mapping[str, Command]:
+    return {
+        "python -c pass": [sys.executable, "-c", "pass"],
+        "python, ast.parse": [sys.executable, "-c", PARSE, *names],
     }
-    print_table(f"pl-lint on {title}", medians(commands, rounds), unit=PARSED)
 
 
-def installed() -> list[Path]:
-    found = [find_spec(name) for name in PACKAGES]
-    return [Path(spec.origin).parent for spec in found if spec is not None and spec.origin]
+def cold(names: list[str]) -> dict[str, Command]:
+    ruff = [tool("ruff"), "check", "--isolated", "--output-format", "concise", "--exit-zero"]
+    return {
+        "ruff": [*ruff, "--no-cache", *names],
+        "pl-lint": [tool("pl-lint"), "--no-cache", "--output-format", "concise", *names],
+        "flake8": [tool("flake8"), "--isolated", "--exit-zero", "--disable", "TOR", *names],
+        "TorchFix": [tool("torchfix"), *names],
+    }
+
+
+def warm(names: list[str], caches: Path) -> dict[str, Command]:
+    """The second run and those after it; the first fills the cache."""
+    ruff = [tool("ruff"), "check", "--isolated", "--output-format", "concise", "--exit-zero"]
+    environment = ["env", f"PL_LINT_CACHE_DIR={caches / 'ours'}"]
+    return {
+        "ruff, warm": [*ruff, "--cache-dir", str(caches / "ruff"), *names],
+        "pl-lint, warm": [*environment, tool("pl-lint"), "--output-format", "concise", *names],
+    }
+
+
+def tool(name: str) -> str:
+    """A command of this environment or of the path."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if not found:
+        raise SystemExit(f"{name} is missing: pip install 'pl-lint[bench]'")
+    return found
+
+
+def measured(commands: Mapping[str, Command], rounds: int) -> dict[str, Cost]:
+    """The cheapest run of each command; caches are filled before."""
+    for name, command in commands.items():
+        if "warm" in name:
+            cost(command)
+    taken: dict[str, list[Cost]] = {name: [] for name in commands}
+    for number in range(rounds):
+        for name, command in commands.items():
+            if name not in SLOW or number == 0:
+                taken[name].append(cost(command))
+    return {name: Cost(least(costs, "cpu"), least(costs, "wall")) for name, costs in taken.items()}
+
+
+def least(costs: list[Cost], field: str) -> float:
+    value: Callable[[Cost], float] = lambda one: getattr(one, field)  # noqa: E731
+    return min(map(value, costs))
+
+
+def cost(command: Command) -> Cost:
+    """What one run takes. Findings are a success here, and files that cannot be read."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run(command, capture_output=True, check=False)
+    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode not in (0, 1, 2) or b"Traceback (most recent call last)" in done.stderr:
+        raise SystemExit(f"{command[0]} failed:\n{done.stderr.decode('utf-8', 'replace')[-2000:]}")
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Cost(cpu, wall)
+
+
+def show(title: str, costs: Mapping[str, Cost]) -> None:
+    """Each command, and how many times as long as ruff it takes, cold or warm as it is."""
+    print(f"\n{title}\n\n{'':<20}{'processor s':>12}{'wall s':>9}{'times ruff':>12}")
+    for name, one in costs.items():
+        unit = costs["ruff, warm" if "warm" in name else "ruff"]
+        print(f"{name:<20}{one.cpu:>12.3f}{one.wall:>9.2f}{one.cpu / unit.cpu:>12.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,146 @@
+"""Projects beside each other are read as if each were read alone; processes change nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from pl_lint.config import Config
+from pl_lint.rules.registry import all_rules
+from pl_lint.static import schedule
+from pl_lint.static.engine import Reading, read
+from pl_lint.static.parts import Material, Part, split
+from pl_lint.static.schedule import on_all_cores, one_by_one
+from pl_lint.static.surroundings import Surroundings
+from pl_lint.trail import Trail
+
+SICK = """\
+import lightning as L
+from torchmetrics import F1Score
+
+
+class Lit(L.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.f1 = F1Score(task="binary")
+
+    def validation_step(self, batch, batch_idx):
+        self.f1.update(*batch)
+        self.log("val/f1", self.f1.compute(), on_epoch=True)
+"""
+HEIR = "from {origin} import Lit\n\n\nclass Heir(Lit):\n    def on_validation_end(self): ...\n"
+ONE_DEVICE = "import lightning as L\ntrainer = L.Trainer(devices=1)\n"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def plant(**files: str) -> None:
+    """``a__b`` is ``a/b.py``; each folder at the top is a project."""
+    for name, text in files.items():
+        path = Path(*name.split("__")).with_suffix(".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        (Path(path.parts[0]) / "README.md").write_text("")
+
+
+def parts() -> list[set[str]]:
+    files = sorted(Path().rglob("*.py"))
+    around = Surroundings(Trail())
+    found = split([Material(one, one.read_bytes()) for one in files], [], around)
+    return [{one.path for one in part.sources} for part in found]
+
+
+def judged(each: schedule.Schedule = one_by_one, *paths: str) -> Reading:
+    wanted = [Path(path) for path in paths or (".",)]
+    return read(wanted, Config(select=("ALL",)), all_rules(), each=each)
+
+
+def test_projects_are_parts() -> None:
+    plant(one__src__model=SICK, one__tools__run="", two__model=SICK)
+    assert parts() == [{"one/src/model.py", "one/tools/run.py"}, {"two/model.py"}]
+
+
+def test_a_project_in_a_project_belongs_to_it() -> None:
+    plant(one__model=SICK, one__examples__model=SICK)
+    Path("one/examples/requirements.txt").write_text("lightning")
+    assert len(parts()) == 1
+
+
+def test_what_belongs_to_no_project_is_one_part() -> None:
+    for name in ("a", "b"):
+        Path(name).mkdir()
+        Path(name, "model.py").write_text(SICK)
+    assert len(parts()) == 1
+
+
+def test_a_package_of_another_project_joins_the_two() -> None:
+    plant(lib__src__shared__base=SICK, app__main=HEIR.format(origin="shared.base"), far__x=SICK)
+    assert parts() == [{"app/main.py", "lib/src/shared/base.py"}, {"far/x.py"}]
+
+
+def test_a_name_of_ones_own_joins_nothing() -> None:
+    plant(one__utils=SICK, one__main=HEIR.format(origin="utils"), two__utils=SICK)
+    assert parts() == [{"one/main.py", "one/utils.py"}, {"two/utils.py"}]
+
+
+def test_a_relative_import_joins_nothing() -> None:
+    plant(one__main=HEIR.format(origin=".two"), two__two=SICK)
+    assert len(parts()) == 2
+
+
+def test_another_projects_trainer_is_no_evidence() -> None:
+    plant(one__model=SICK, two__train=ONE_DEVICE)
+    alone = judged(one_by_one, "one")
+    assert alone.findings
+    assert judged().findings == alone.findings
+
+
+def test_processes_find_what_one_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(**{f"p{n}__model": SICK for n in range(5)}, p1__broken="self.log(", p2__train=ONE_DEVICE)
+    monkeypatch.setattr(schedule, "ENOUGH", 0)
+    monkeypatch.setattr(schedule, "_cores", lambda: 3)
+    alone, together = judged(one_by_one), judged(on_all_cores)
+    assert len(alone.findings) >= 5
+    assert len(alone.unreadable) == 1
+    for field in ("findings", "unreadable", "files", "relevant"):
+        assert getattr(alone, field) == getattr(together, field)
+
+
+def test_a_process_that_dies_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    parent = os.getpid()
+
+    def judge(part: Part) -> Reading:
+        if os.getpid() != parent:
+            os._exit(9)
+        return judged(one_by_one, part.sources[0].path)
+
+    plant(one__model=SICK, two__model=SICK)
+    monkeypatch.setattr(schedule, "ENOUGH", 0)
+    monkeypatch.setattr(schedule, "_cores", lambda: 2)
+    files = [Path("one/model.py"), Path("two/model.py")]
+    each = [Part((Material(one, one.read_bytes()),), ()) for one in files]
+    assert [len(one.findings) for one in on_all_cores(judge, each)] == [
+        len(one.findings) for one in one_by_one(judge, each)
+    ]
+
+
+def test_lightning_itself_is_not_read_on_the_way() -> None:
+    plant(tree__torchmetrics__a=SICK, tree__lightning__a=SICK, tree__mine=SICK)
+    about = '__homepage__ = "https://github.com/Lightning-AI/torchmetrics"\n'
+    Path("tree/torchmetrics/__about__.py").write_text(about)
+    assert judged().files == 2  # a folder of one's own may be called lightning
+    assert judged(one_by_one, "tree/torchmetrics").files == 2
+
+
+def test_a_dictionary_as_long_as_a_book_is_read_at_once() -> None:
+    entries = ",".join(f"'key{n}': 'lightning {n}'" for n in range(20_000))
+    plant(one__table=f"TABLE = {{{entries}}}\n")
+    start = time.process_time()
+    judged()
+    assert time.process_time() - start < 10  # pairs would take minutes
