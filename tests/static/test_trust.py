@@ -19,6 +19,7 @@ from nesting import FORMS
 from pl_lint.config import Config
 from pl_lint.rules.registry import all_rules
 from pl_lint.static.engine import Reading, read
+from pl_lint.static.fixing.loop import mend
 from pl_lint.static.names import Project, index_module
 from pl_lint.static.sources import SourceFile, parse
 
@@ -110,6 +111,23 @@ def test_classes_that_inherit_each_other_have_an_end() -> None:
     assert ancestors(code, "C") == ["C", "A", "B"]
     assert ancestors(code, "B") == ["B", "A"]
     assert ancestors(code, "D") == ["D"]
+
+
+# --- mending -------------------------------------------------------------------------------------
+
+
+def test_a_fix_is_made_once_however_the_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Findings name a file from the working directory, and people by any path."""
+    file = tmp_path / "train.py"
+    file.write_text("import lightning.pytorch as pl\ntrainer = pl.Trainer(precision=16)\n")
+    monkeypatch.chdir(tmp_path)
+    mended = mend([tmp_path.resolve()], EVERYTHING, all_rules())
+    assert [len(mended.fixed), len(mended.after)] == [1, 1]
+    assert mended.diff().count('precision="16-mixed"') == 1
+    mended.write()
+    assert file.read_text().endswith('pl.Trainer(precision="16-mixed")\n')
 
 
 # --- nothing but reading --------------------------------------------------------------------------

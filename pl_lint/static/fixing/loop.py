@@ -7,7 +7,6 @@ that an interruption leaves every file either as it was or as it should be.
 
 from __future__ import annotations
 
-import ast
 import os
 import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -20,7 +19,7 @@ from pl_lint.findings import Finding
 from pl_lint.fixes import Edit
 from pl_lint.static.engine import AnyRule, Reading, read
 from pl_lint.static.fixing.text import Document
-from pl_lint.static.sources import Contents, Unreadable, read_bytes
+from pl_lint.static.sources import Contents, Unreadable, read_bytes, shown, tree_of
 
 PASSES = 10
 """More than any chain of fixes; ends what would go back and forth."""
@@ -68,7 +67,7 @@ def mend(
     fixed: list[Finding] = []
 
     def current(path: Path) -> bytes | Unreadable:
-        known = after.get(path)
+        known = after.get(Path(shown(path)))  # as findings name it
         return contents(path) if known is None else known.data
 
     reading = read(paths, config, rules, current)
@@ -76,7 +75,7 @@ def mend(
         wanted = [
             one
             for one in reading.findings
-            if config.may_fix(one) and only in (None, Path(one.location.path))
+            if config.may_fix(one) and (only is None or shown(only) == one.location.path)
         ]
         if not wanted:
             break
@@ -86,6 +85,8 @@ def mend(
             document = Document.of(data)
             chosen = _compatible(findings)
             mended = _applied(document, chosen)
+            if not chosen:
+                continue
             before.setdefault(path, document)
             after[path] = mended
             fixed += chosen
@@ -117,15 +118,27 @@ def _touch(one: Edit, other: Edit) -> bool:
 
 
 def _applied(document: Document, findings: list[Finding]) -> Document:
-    """The text with all fixes; with the first alone where together they make no Python."""
-    edits = [edit for finding in findings for edit in (finding.fix.edits if finding.fix else ())]
-    mended = document.edited(edits)
+    """The text with all fixes; where together they make no Python, with those that make some."""
+    mended = document.edited(_edits(findings))
+    if _parses(mended):
+        return mended
+    wanted, findings[:] = list(findings), []
+    for finding in wanted:
+        if _parses(document.edited(_edits([*findings, finding]))):
+            findings.append(finding)
+    return document.edited(_edits(findings))
+
+
+def _edits(findings: Iterable[Finding]) -> list[Edit]:
+    return [edit for finding in findings for edit in (finding.fix.edits if finding.fix else ())]
+
+
+def _parses(document: Document) -> bool:
     try:
-        ast.parse(mended.text)
-    except SyntaxError:
-        del findings[1:]
-        return document.edited(findings[0].fix.edits if findings[0].fix else ())
-    return mended
+        tree_of(document.text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def replace_file(path: Path, data: bytes) -> None:
