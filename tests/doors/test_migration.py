@@ -127,6 +127,38 @@ def test_fixing_changes_what_means_the_same_and_nothing_else(project: Path) -> N
     assert file.read_text("utf-8") == MENDED
 
 
+EXTENDED = """\
+import pytorch_lightning as pl
+
+
+class Base(pl.LightningModule):
+    def on_test_epoch_end(self):
+        self.log("tested", 1.0)
+
+    def validation_epoch_end(self, outputs):
+        self.log("epoch", 1.0)
+
+
+class Extending(Base):
+    def validation_epoch_end(self, outputs):
+        super().validation_epoch_end(outputs)
+
+    def test_epoch_end(self, outputs):
+        self.log("over", 1.0)
+
+    def training_epoch_end(self, outputs):
+        self.log("outputs", float(len(outputs)))
+"""
+"""Another class calls the first; a base has the hook of the second; the third needs its outputs."""
+
+
+def test_a_hook_that_others_know_is_changed_by_hand(project: Path) -> None:
+    file = project / "train.py"
+    file.write_text(EXTENDED, "utf-8")
+    reading = read([project], Config(root=project, target="2", select=("LTN701",)), all_rules())
+    assert [one.fix for one in reading.findings] == [None] * 4
+
+
 def test_without_a_target_nothing_of_it_is_fixed(project: Path) -> None:
     main(["check", "--fix", "--unsafe-fixes", str(project)])
     assert (project / "train.py").read_text("utf-8") == OLD
