@@ -32,6 +32,20 @@ class Callee:
 
 
 @dataclass(frozen=True)
+class Command:
+    """What is called by a statement that does nothing else: nobody uses what it returns."""
+
+    call: Location
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """What a method is called on: ``batch`` of ``batch.cuda()``."""
+
+    call: Location
+
+
+@dataclass(frozen=True)
 class Assigned:
     """What the statement that holds a place assigns to its one target."""
 
@@ -54,7 +68,7 @@ class Samples:
     batch: str
 
 
-Spot = Location | Argument | Callee | Assigned | Statement
+Spot = Location | Argument | Callee | Command | Receiver | Assigned | Statement
 """A place, or how to get there from one that the facts know."""
 Written = str | tuple["str | Spot | Samples", ...]
 """Source to be written: text, with spots whose own text is quoted."""
@@ -159,6 +173,14 @@ class Rename:
 
 
 @dataclass(frozen=True)
+class AddParameters:
+    """More parameters for a function, after those without a default that it has."""
+
+    definition: Location
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Insert:
     """A statement of its own before the one that holds a place, or after it."""
 
@@ -209,6 +231,7 @@ Change = (
     | RenameArgument
     | DropParameters
     | Rename
+    | AddParameters
     | Insert
     | Delete
     | Rehome

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import CallSite, ProjectFacts
+from pl_lint.facts.sites import CallSite, ClassFacts, DeviceSite, ProjectFacts
 from pl_lint.facts.values import Known
 from pl_lint.findings import Finding, Status
-from pl_lint.fixes import Assigned, Fix, Replace, SetArgument, Statement
+from pl_lint.fixes import Assigned, Callee, Change, Fix, Receiver, Replace, SetArgument, Statement
 from pl_lint.places import Location
 from pl_lint.rules.containers import registered_container
 from pl_lint.rules.registry import Rule, rule
@@ -59,7 +59,19 @@ def device_in_module(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 f"{site.text} ties {owner.short_name} to one kind of device",
                 remedy="use self.device, or register the tensor with self.register_buffer",
                 subject=owner.short_name,
+                fix=_on_own_device(owner, site),
             )
+
+
+def _on_own_device(owner: ClassFacts, site: DeviceSite) -> Fix | None:
+    """The module's device, which is known once it has been moved."""
+    if owner.kind != "module" or not site.hook or site.hook == "__init__":
+        return None
+    call = site.location
+    changes: tuple[Change, ...] = (SetArgument(call, "device", "self.device", 0),)
+    if site.text == ".cuda()":
+        changes = (Replace(Callee(call), (Receiver(call), ".to")), *changes)
+    return Fix("use self.device", changes)
 
 
 FACTORIES = tuple(

@@ -7,16 +7,19 @@ import ast
 import pytest
 
 from pl_lint.fixes import (
+    AddParameters,
     Argument,
     Assigned,
     Callee,
     Change,
+    Command,
     Delete,
     DropArgument,
     Fix,
     Import,
     Insert,
     PutObject,
+    Receiver,
     Rehome,
     Rename,
     RenameArgument,
@@ -264,6 +267,33 @@ def test_a_function_gets_another_name():
     assert mended(text, Rename(Location("file.py", 2, 5, 2, 22), "on_train_epoch_end")) == (
         "class A:\n    def  on_train_epoch_end(self):\n        pass\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("def f(self): pass", "def f(self, a, b): pass"),
+        ("def f(self: C, *, k=1): pass", "def f(self: C, a, b, *, k=1): pass"),
+        ("def f(self, x=1): pass", None),
+        ("def f(): pass", None),
+    ],
+)
+def test_parameters_are_added(before: str, after: str | None):
+    change = AddParameters(Location("file.py", 1, 1, 1, 6), ("a", "b"))
+    assert mended(before, change) == after
+
+
+def test_only_what_nobody_uses_is_called_otherwise():
+    for text, after in (("m(x)", "m.update(x)"), ("v = m(x)", None), ("f(m(x))", None)):
+        called = Command(place(source_of(text), "m(x)"))
+        assert mended(text, Replace(called, (called, ".update"))) == after
+
+
+def test_what_a_method_is_called_on_may_be_quoted():
+    call = place(source_of("y = x[0].cuda()"), "x[0].cuda()")
+    changes = Replace(Callee(call), (Receiver(call), ".to")), SetArgument(call, "device", "d", 0)
+    assert mended("y = x[0].cuda()", *changes) == "y = x[0].to(device=d)"
+    assert mended("cuda()", *changes) is None
 
 
 @pytest.mark.parametrize(

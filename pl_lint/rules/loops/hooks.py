@@ -8,8 +8,8 @@ from pl_lint.facts import lightning
 from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.fixes import Applicability, DropParameters, Fix, Rename
-from pl_lint.rules.judging import GUESSED, target_version
+from pl_lint.fixes import AddParameters, Applicability, DropParameters, Fix, Rename
+from pl_lint.rules.judging import GUESSED, defines, target_version
 from pl_lint.rules.registry import Rule, rule
 
 FAMILIES = {
@@ -79,20 +79,26 @@ def removed_epoch_end(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     message,
                     remedy=remedy,
                     subject=owner.short_name,
-                    fix=_without_outputs(owner, method),
+                    fix=_without_outputs(facts, owner, method),
                 )
 
 
-def _without_outputs(owner: ClassFacts, method: MethodSite) -> Fix | None:
-    """The hook of today, for a method that does not use what it is no longer given."""
+def _without_outputs(facts: ProjectFacts, owner: ClassFacts, method: MethodSite) -> Fix | None:
+    """The hook of today, for a method that does not use what it is no longer given; none where a
+    class that inherits from this one may call it by ``super()``."""
     removed = lightning.removed_hook(FAMILIES[owner.kind], method.name, target_version(owner))
     name = removed.replacement if removed is not None else method.name
-    taken = name != method.name and any(one.name == name for one in owner.own_methods)
+    taken = name != method.name and defines(facts, owner, name)
+    extended = any(
+        owner.name in one.ancestors and any(it.name == method.name for it in one.own_methods)
+        for one in facts.classes
+    )
     used = method.star_arguments or method.keywords or method.unused != method.parameters
-    if taken or used or method.called or not name:
+    if taken or extended or used or method.called or not name:
         return None
     changes = (DropParameters(method.location), Rename(method.location, name))
-    return Fix(f"write def {name}(self)", changes, Applicability.SAFE)
+    kind = Applicability.UNSAFE if owner.open else Applicability.SAFE
+    return Fix(f"write def {name}(self)", changes, kind)
 
 
 def _surely_lightning(owner: ClassFacts) -> bool:
@@ -262,8 +268,26 @@ def wrong_signature(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             if problem is not None:
                 message, remedy = problem
                 yield self.finding(
-                    method.location, message, remedy=remedy, subject=owner.short_name
+                    method.location,
+                    message,
+                    remedy=remedy,
+                    subject=owner.short_name,
+                    fix=_completed(owner, method),
                 )
+
+
+def _completed(owner: ClassFacts, method: MethodSite) -> Fix | None:
+    """The parameters that are missing, where those that there are have the usual names."""
+    hook = lightning.hooks(FAMILIES[owner.kind], target_version(owner)).get(method.name)
+    passed = tuple(one.name for one in hook.parameters if one.required) if hook is not None else ()
+    if method.name in MOST_OF_STEPS:
+        passed = ("batch", "batch_idx")
+    missing = passed[len(method.parameters) :]
+    usual = method.parameters == passed[: len(method.parameters)]
+    if method.called or not missing or not usual:
+        return None
+    change = AddParameters(method.location, missing)
+    return Fix(f"add {', '.join(missing)}", (change,), Applicability.SAFE)
 
 
 def _is_plain(method: MethodSite) -> bool:

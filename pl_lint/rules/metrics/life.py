@@ -8,7 +8,7 @@ from pl_lint.facts.origins import MetricCompute, MetricForward, MetricObject, pa
 from pl_lint.facts.sites import ClassFacts, MetricSite, MetricUse, ProjectFacts, TrainerSite
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.fixes import Fix, Insert
+from pl_lint.fixes import Applicability, Command, Fix, Insert, Replace
 from pl_lint.rules.judging import averaged
 from pl_lint.rules.metrics.judging import FILLS, follows_common_rules
 from pl_lint.rules.registry import Rule, rule
@@ -255,7 +255,14 @@ def value_of_batch_unused(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                         f"{name} computes a value for this batch that nothing uses",
                         remedy=f"{name}.update(...)",
                         subject=owner.short_name,
+                        fix=_only_updated(use),
                     )
+
+
+def _only_updated(use: MetricUse) -> Fix:
+    """The same update, without the value; a call whose value is used is left to people."""
+    called = Command(use.location)
+    return Fix("call update", (Replace(called, (called, ".update")),), Applicability.SAFE)
 
 
 SLOW = ("AUROC", "AveragePrecision", "MeanAveragePrecision", "FrechetInceptionDistance")

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from pl_lint.fixes import (
+    AddParameters,
     Change,
     Delete,
     DropArgument,
@@ -180,6 +181,14 @@ class Mender:
             raise CannotFix
         return [Edit(start, end, "")]
 
+    def add_parameters(self, change: AddParameters) -> list[Edit]:
+        function = self.syntax.function(change.definition)
+        if function is None or function.args.defaults or not function.args.args:
+            raise CannotFix
+        last = self.source.location(function.args.args[-1])  # type: ignore[arg-type]
+        at = last.end_line, last.end_column
+        return [Edit(at, at, "".join(f", {name}" for name in change.names))]
+
     # --- arguments --------------------------------------------------------------------------------
 
     def set_argument(self, change: SetArgument) -> list[Edit]:
@@ -349,6 +358,7 @@ EDITS: dict[type, Callable[[Mender, Any], list[Edit]]] = {
     RenameArgument: Mender.rename_argument,
     DropParameters: Mender.drop_parameters,
     Rename: Mender.rename,
+    AddParameters: Mender.add_parameters,
     Insert: Mender.insert,
     Delete: Mender.delete,
     Rehome: Mender.rehome,

@@ -5,7 +5,16 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from pl_lint.fixes import Argument, Assigned, Callee, Samples, Spot, Statement
+from pl_lint.fixes import (
+    Argument,
+    Assigned,
+    Callee,
+    Command,
+    Receiver,
+    Samples,
+    Spot,
+    Statement,
+)
 from pl_lint.places import Location
 from pl_lint.static.fixing.nodes import Syntax
 
@@ -36,11 +45,28 @@ def node_at(syntax: Syntax, spot: Spot) -> ast.expr | ast.stmt:
             return _argument(syntax, spot)
         case Callee(call):
             return call_at(syntax, call).func
+        case Command(call):
+            return _command(syntax, call)
+        case Receiver(call):
+            return _receiver(call_at(syntax, call))
         case Assigned(place):
             return _assigned(statement_at(syntax, place)[0])
         case Statement(place):
             return statement_at(syntax, place)[0]
     raise CannotFix
+
+
+def _command(syntax: Syntax, place: Location) -> ast.expr:
+    call, (statement, _) = call_at(syntax, place), statement_at(syntax, place)
+    if not isinstance(statement, ast.Expr) or statement.value is not call:
+        raise CannotFix
+    return call.func
+
+
+def _receiver(call: ast.Call) -> ast.expr:
+    if not isinstance(call.func, ast.Attribute):
+        raise CannotFix
+    return call.func.value
 
 
 def place_of(syntax: Syntax, spot: Spot) -> Location:
