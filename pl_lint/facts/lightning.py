@@ -7,13 +7,13 @@ nothing here imports Lightning, so the reader can ask it about a version that is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from pl_lint.facts.spelling import nearest
+from pl_lint.facts.tables import table
 from pl_lint.facts.values import UNKNOWN, Known, Value
 
 Version = tuple[int, int]
@@ -148,10 +148,7 @@ _DATA_REPLACEMENTS: Mapping[str, str] = {
 @cache
 def _data() -> dict[str, Any]:
     """The generated tables; read at the first question, not at import."""
-    from importlib.resources import files  # costs more than the rest of this module together
-
-    text = files("pl_lint.facts").joinpath("lightning.json").read_text("utf-8")
-    tables: dict[str, Any] = json.loads(text)
+    tables: dict[str, Any] = table("lightning.json")
     return tables
 
 

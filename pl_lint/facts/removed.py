@@ -6,13 +6,13 @@ the same releases as those of ``lightning.py``. Nothing is read before the first
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from pl_lint.facts.lightning import Version
+from pl_lint.facts.tables import table
 
 OLD, NEW = "pytorch_lightning", "lightning.pytorch"
 
@@ -32,10 +32,7 @@ class Gone:
 
 @cache
 def _data() -> dict[str, Any]:
-    from importlib.resources import files
-
-    text = files("pl_lint.facts").joinpath("removed.json").read_text("utf-8")
-    tables: dict[str, Any] = json.loads(text)
+    tables: dict[str, Any] = table("removed.json")
     return tables
 
 

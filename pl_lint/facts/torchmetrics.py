@@ -8,7 +8,6 @@ torchmetrics.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -23,6 +22,7 @@ from pl_lint.facts.linear_table import (
     Row,
 )
 from pl_lint.facts.origins import UNPACKED
+from pl_lint.facts.tables import table
 from pl_lint.facts.values import UNKNOWN, Known, Made, Named, OneOf, Pattern, Several, Unknown
 
 AGGREGATORS = frozenset(
@@ -51,10 +51,7 @@ _FUNCTION_CLASSES = {
 @cache
 def _data() -> dict[str, Any]:
     """The generated tables; read at the first question, not at import."""
-    from importlib.resources import files  # costs more than the rest of this module together
-
-    text = files("pl_lint.facts").joinpath("torchmetrics.json").read_text("utf-8")
-    tables: dict[str, Any] = json.loads(text)
+    tables: dict[str, Any] = table("torchmetrics.json")
     return tables
 
 
