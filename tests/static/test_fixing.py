@@ -80,6 +80,12 @@ def test_an_argument_is_added_or_changed(before: str, after: str | None):
     assert with_argument(before, before) == after
 
 
+def test_arguments_stand_in_the_order_of_the_changes():
+    where = place(source_of("f(a)"), "f(a)")
+    changes = SetArgument(where, "b", "2"), SetArgument(where, "a", "1")
+    assert mended("f(a)", *changes) == "f(a, b=2, a=1)"
+
+
 def test_a_positional_argument_is_changed_where_it_stands():
     assert with_argument("f(a, False)", "f(a, False)", 1) == "f(a, True)"
     assert with_argument("f(*a, False)", "f(*a, False)", 1) is None

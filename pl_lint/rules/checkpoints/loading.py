@@ -8,7 +8,7 @@ from pl_lint.facts.origins import FunctionCall, Origin
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known, Made, Pattern, Several, Value, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.fixes import DropArgument, Fix
+from pl_lint.fixes import Callee, Command, DropArgument, Fix, Replace
 from pl_lint.rules.judging import defines, in_tests, target_version
 from pl_lint.rules.registry import Rule, rule
 
@@ -260,7 +260,22 @@ def loaded_and_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             else "load_from_checkpoint is a class method: on an object it raises a TypeError",
             remedy=f"model = {owner.short_name}.load_from_checkpoint(...)",
             subject=owner.short_name,
+            fix=_kept(owner, call),
         )
+
+
+def _kept(owner: ClassFacts, call: CallSite) -> Fix | None:
+    """The method of the class, its result under the name of the object that it was called on,
+    where the file knows both by name."""
+    name = call.receiver
+    named = call.bound and name.isidentifier() and name != "self"
+    if not named or owner.location.path != call.location.path:
+        return None
+    method = f"{owner.short_name}.load_from_checkpoint"
+    if not call.dropped:
+        return Fix(f"call {method}", (Replace(Callee(call.location), method),))
+    change = Replace(Command(call.location), f"{name} = {method}")
+    return Fix(f"write {name} = {method}(...)", (change,))
 
 
 def _loaded_class(call: CallSite, owners: dict[str, ClassFacts]) -> ClassFacts | None:

@@ -35,7 +35,7 @@ from pl_lint.places import Location
 from pl_lint.static.fixing import spots
 from pl_lint.static.fixing.nodes import Position, Syntax
 from pl_lint.static.fixing.spots import CannotFix
-from pl_lint.static.fixing.text import Document
+from pl_lint.static.fixing.text import Document, place_of
 from pl_lint.static.sources import SourceFile
 
 LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
@@ -68,7 +68,11 @@ class Mender:
             ast.parse(text)
         except (CannotFix, SyntaxError, ValueError):
             return None
-        return replace(fix, edits=tuple(sorted(edits))) if text != self.source.text else None
+        return (
+            replace(fix, edits=tuple(sorted(edits, key=place_of)))
+            if text != self.source.text
+            else None
+        )
 
     def _edits(self, change: Change) -> list[Edit]:
         edits = EDITS[type(change)](self, change)

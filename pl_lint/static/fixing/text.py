@@ -11,6 +11,11 @@ from functools import cached_property
 from pl_lint.fixes import Edit
 
 
+def place_of(edit: Edit) -> tuple[tuple[int, int], tuple[int, int]]:
+    """What edits are ordered by: those of one place stay in the order in which they were made."""
+    return edit.start, edit.end
+
+
 @dataclass(frozen=True)
 class Document:
     """A file's text with everything that has to be written back as it was."""
@@ -57,7 +62,7 @@ class Document:
         """The text with edits made, none of which may overlap another."""
         pieces: list[str] = []
         reached = 0
-        for edit in sorted(edits):
+        for edit in sorted(edits, key=place_of):
             start, end = self.offset(edit.start), self.offset(edit.end)
             if start < reached:
                 raise ValueError(f"overlapping edits at line {edit.start[0]}")
