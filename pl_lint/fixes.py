@@ -159,9 +159,11 @@ class RenameArgument:
 
 @dataclass(frozen=True)
 class DropParameters:
-    """A method keeps ``self`` alone; ``definition`` is the place of its ``def``."""
+    """A method keeps its first parameters, ``self`` included, as many as ``keep``; ``definition``
+    is the place of its ``def``."""
 
     definition: Location
+    keep: int = 1
 
 
 @dataclass(frozen=True)

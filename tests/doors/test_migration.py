@@ -127,6 +127,20 @@ def test_fixing_changes_what_means_the_same_and_nothing_else(project: Path) -> N
     assert file.read_text("utf-8") == MENDED
 
 
+def test_a_parameter_that_is_no_longer_passed_goes_where_nothing_reads_it(project: Path) -> None:
+    head = "import pytorch_lightning as pl\n\n\nclass Watch(pl.Callback):\n"
+    hook = "    def on_train_batch_end(self, trainer, model, outputs, batch, batch_idx{}):\n"
+    file = project / "train.py"
+    unread = head + hook.format(", dataloader_idx") + "        print(batch_idx)\n"
+    file.write_text(unread, "utf-8")
+    main(["check", "--target", "2", "--fix", str(project)])
+    assert file.read_text("utf-8") == head + hook.format("") + "        print(batch_idx)\n"
+    read_by_it = unread.replace("print(batch_idx)", "print(dataloader_idx)")
+    file.write_text(read_by_it, "utf-8")
+    main(["check", "--target", "2", "--fix", str(project)])
+    assert file.read_text("utf-8") == read_by_it
+
+
 EXTENDED = """\
 import pytorch_lightning as pl
 

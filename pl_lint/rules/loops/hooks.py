@@ -277,11 +277,17 @@ def wrong_signature(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _completed(owner: ClassFacts, method: MethodSite) -> Fix | None:
-    """The parameters that are missing, where those that there are have the usual names."""
+    """The parameters that are missing, where those that there are have the usual names; without
+    those that are not passed, where none of them is used."""
     hook = lightning.hooks(FAMILIES[owner.kind], target_version(owner)).get(method.name)
     passed = tuple(one.name for one in hook.parameters if one.required) if hook is not None else ()
     if method.name in MOST_OF_STEPS:
         passed = ("batch", "batch_idx")
+    if len(method.required) > len(passed) and method.name not in MOST_OF_STEPS:
+        extra = method.parameters[len(passed) :]
+        unused = set(extra) <= set(method.unused) and not method.called
+        drop = DropParameters(method.location, len(passed) + 1)
+        return Fix(f"drop {', '.join(extra)}", (drop,), Applicability.SAFE) if unused else None
     missing = passed[len(method.parameters) :]
     usual = method.parameters == passed[: len(method.parameters)]
     if method.called or not missing or not usual:

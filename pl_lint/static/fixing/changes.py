@@ -177,9 +177,9 @@ class Mender:
             raise CannotFix
         spec = node.args
         given = [*spec.posonlyargs, *spec.args]
-        if len(given) < 2 or spec.vararg or spec.kwarg or spec.kwonlyargs:
+        if len(given) <= change.keep or spec.vararg or spec.kwarg or spec.kwonlyargs:
             raise CannotFix
-        start = self.syntax.span(given[0])[1]
+        start = self.syntax.span(given[change.keep - 1])[1]
         end = max(self.syntax.span(one)[1] for one in (*given, *spec.defaults))
         if start[0] != end[0]:
             raise CannotFix
