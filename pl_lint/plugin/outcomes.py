@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -44,7 +44,9 @@ class ItemOutcome:
         cls, state: State, result: Result, reason: str = "", notes: tuple[str, ...] = ()
     ) -> ItemOutcome:
         reason = reason or result.reason
-        return cls(state, reason, result.findings, result.cleared, (*result.notes, *notes))
+        # Mending is the affair of `pl-lint --fix`, and a fix is no plain data.
+        findings = tuple(replace(finding, fix=None) for finding in result.findings)
+        return cls(state, reason, findings, result.cleared, (*result.notes, *notes))
 
     @property
     def why_not_run(self) -> str:
