@@ -8,14 +8,17 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from pl_lint.facts.catalogue import Row
     from pl_lint.findings import Status
 
 MADE = "<!-- Made by `python -m pl_lint.docs` from the docstring; change it there. -->\n"
+MADE_OF_DATA = "<!-- Made by `python -m pl_lint.docs` from pl_lint/facts/catalogue.toml. -->\n"
 
 
 OBSERVERS = {
@@ -191,12 +194,71 @@ def _row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(_prose(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
+# --- the catalogue --------------------------------------------------------------------------------
+
+CATALOGUE = """\
+# The catalogue
+
+pl-lint is measured by a catalogue of {count} mistakes, gathered from public threads, documentation
+and code before there was a rule. Each has its row here: what it is, how it shows with Lightning 2.6
+alone, the codes that stand for it, and who finds it. Codes in brackets are off unless selected.
+{reading} rows are found by reading, {running} by running, {both} of these by both, {neither} by
+neither.
+"""
+UNREAD = """\
+## What reading does not find
+
+Rows without a rule. `beforehand` is whether the mistake was thought to be seen in the source; the
+precision is that of the plainest rule.
+
+"""
+
+
+def catalogue(rows: Iterable[Row], found: Iterable[Coded]) -> str:
+    """The page of the catalogue: each row with what finds it, and those that no rule finds."""
+    rows, codes = tuple(rows), tuple(found)
+    by_row = {row.identifier: _finders(row, codes) for row in rows}
+    who = Counter(_observers(finders) for finders in by_row.values())
+    head = CATALOGUE.format(
+        count=len(rows),
+        reading=who["reading"] + who["reading and running"],
+        running=who["running"] + who["reading and running"],
+        both=who["reading and running"],
+        neither=who["neither"],
+    )
+    lines = (_catalogue_row(row, by_row[row.identifier]) for row in rows)
+    heads = ("row", "mistake", "without pl-lint it is", "codes", "found by")
+    unread = ((r.identifier, r.readable, r.unread, r.measured) for r in rows if r.unread)
+    heads_unread = ("row", "beforehand", "why there is no rule", "precision")
+    return "\n".join((head, table(heads, lines), UNREAD + table(heads_unread, unread)))
+
+
+def _finders(row: Row, found: Iterable[Coded]) -> tuple[Coded, ...]:
+    return tuple(one for one in found if row.identifier in one.rows)
+
+
+def _observers(finders: Iterable[Coded]) -> str:
+    who = {one.observers for one in finders}
+    reads, runs = who & {"reading", "both"}, who & {"running", "both"}
+    return OBSERVERS["both"] if reads and runs else " ".join(reads or runs) or "neither"
+
+
+def _catalogue_row(row: Row, finders: Sequence[Coded]) -> tuple[str, ...]:
+    default: dict[str, bool] = {}
+    for one in finders:  # a code may be a rule's and a mistake's
+        default[one.code] = default.get(one.code, False) or one.default
+    links = [(f"[{code}](rules/{code}.md)", on) for code, on in default.items()]
+    codes = ", ".join(link if on else f"({link})" for link, on in links)
+    return row.identifier, row.title, row.otherwise, codes, _observers(finders)
+
+
 # --- files ----------------------------------------------------------------------------------------
 
 
 def pages() -> Mapping[str, str]:
     """Every page by its path below ``docs/``."""
-    return {path: MADE + text for path, text in (*_rule_pages(), *_check_pages())}
+    made = {path: MADE + text for path, text in (*_rule_pages(), *_check_pages())}
+    return made | {"catalogue.md": MADE_OF_DATA + _catalogue_page()}
 
 
 def all_codes() -> tuple[Coded, ...]:
@@ -238,6 +300,12 @@ def _check_pages() -> Iterator[tuple[str, str]]:
         yield f"checks/{check.name}.md", check_page(check)
 
 
+def _catalogue_page() -> str:
+    from pl_lint.facts.catalogue import all_rows
+
+    return catalogue(all_rows(), all_codes())
+
+
 def write(docs: Path) -> None:
     """Writes every page and removes those of what is gone."""
     wanted = pages()
@@ -251,7 +319,7 @@ def write(docs: Path) -> None:
 
 def made(docs: Path) -> set[str]:
     """The pages that lie there."""
-    found = (*docs.glob("rules/*.md"), *docs.glob("checks/*.md"))
+    found = (*docs.glob("rules/*.md"), *docs.glob("checks/*.md"), *docs.glob("catalogue.md"))
     return {path.relative_to(docs).as_posix() for path in found}
 
 
