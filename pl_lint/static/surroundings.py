@@ -90,9 +90,17 @@ class Surroundings:
         """What stands in a folder, and in its folder of requirements, and may tell something."""
         if folder not in self._names:
             own = self._listed(folder)
-            nested = self._listed(os.path.join(folder, NESTED)) if NESTED in own else ()
+            nested = self._all_in(os.path.join(folder, NESTED)) if NESTED in own else ()
             self._names[folder] = (*own, *(f"{NESTED}/{name}" for name in nested))
         return self._names[folder]
+
+    def _all_in(self, folder: str) -> tuple[str, ...]:
+        """A folder of requirements names its files as it likes (``base.txt``)."""
+        self._trail.saw(folder)
+        try:
+            return tuple(sorted(os.listdir(folder)))
+        except OSError:
+            return ()
 
     def _listed(self, folder: str) -> tuple[str, ...]:
         self._trail.saw_names(folder)

@@ -96,6 +96,14 @@ def test_code_for_one_is_judged_as_such_unless_two_is_the_target(project: Path) 
     assert codes(project, Config(root=project, target="2")) >= BREAKS
 
 
+def test_a_folder_of_requirements_pins_as_well(project: Path) -> None:
+    (project / "requirements.txt").unlink()
+    (project / "requirements").mkdir()
+    (project / "requirements" / "base.txt").write_text("pytorch-lightning>=1.7,<2.0\n", "utf-8")
+    reading = read([project], Config(root=project), all_rules())
+    assert {version for _, version in reading.project.lightning} == {"1.9"}
+
+
 def test_a_target_goes_before_the_version_of_the_settings(project: Path) -> None:
     both = Config(root=project, lightning_version="1.7", target="2")
     assert codes(project, both) >= BREAKS
