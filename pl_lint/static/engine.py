@@ -165,17 +165,28 @@ def _gather(
     configs: Sequence[ConfigFile],
     around: Surroundings,
 ) -> tuple[list[SourceFile], list[Unreadable], ProjectFacts]:
-    """Interprets the sources. Those too deeply nested for that are left out, deepest first."""
+    """Interprets the sources. Those too deeply nested for that are left out: all that are so by
+    themselves, and else the deepest, so that the project is not read once for each of them."""
+
+    def readable(source: SourceFile) -> bool:
+        try:
+            gather([source], config, watched, (), around)
+        except RecursionError:
+            return False
+        return True
+
     left, too_deep = list(sources), []
     while True:
         try:
             return left, too_deep, gather(left, config, watched, configs, around)
         except RecursionError:
-            deepest = max(left, key=lambda source: source.depth)
-            if deepest.depth < DEEP:  # no file's fault
+            deep = [source for source in left if source.depth >= DEEP]
+            if not deep:  # no file's fault
                 raise
-            left.remove(deepest)
-            too_deep.append(Unreadable(Location(deepest.path, 1), TOO_DEEP))
+            deepest = max(deep, key=lambda source: source.depth)
+            guilty = [one for one in deep if not readable(one)] or [deepest]
+            left = [one for one in left if one not in guilty]
+            too_deep += [Unreadable(Location(one.path, 1), TOO_DEEP) for one in guilty]
 
 
 @dataclass(frozen=True)

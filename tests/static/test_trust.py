@@ -18,6 +18,7 @@ from nesting import FORMS
 
 from pl_lint.config import Config
 from pl_lint.rules.registry import all_rules
+from pl_lint.static import engine, project
 from pl_lint.static.engine import Reading, read
 from pl_lint.static.fixing.loop import mend
 from pl_lint.static.names import Project, index_module
@@ -66,6 +67,30 @@ def test_deep_and_long_code_is_read_or_refused(form: str) -> None:
             messages = complaints(text.encode())
             assert len(messages) <= 1
             assert all("deep" in one or "parenthes" in one for one in messages), messages
+
+
+def test_many_deep_files_are_left_out_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has its message, what lies beside them is read, and the project is not read anew for
+    each of them."""
+    for number in range(20):
+        text = f"# lightning\nfrom deep{number - 1} import x\nx = " + "-" * 900 + "1\n"
+        (tmp_path / f"deep{number}.py").write_text(text)
+    (tmp_path / "sound.py").write_text(
+        MODULE.format("        from deep0 import x") + "import deep0\n"
+    )
+    readings: list[int] = []
+
+    def counted(sources, *rest):  # type: ignore[no-untyped-def]
+        readings.append(len(sources))
+        return project.gather(sources, *rest)
+
+    monkeypatch.setattr(engine, "gather", counted)
+    found = read([tmp_path], Config(root=tmp_path, select=("ALL",)), all_rules())
+    assert len(found.unreadable) == 20
+    assert {Path(one.location.path).name for one in found.project.classes} == {"sound.py"}
+    assert sum(size > 1 for size in readings) <= 2
 
 
 @pytest.mark.parametrize("kind", ALL)
