@@ -44,9 +44,7 @@ class ItemOutcome:
         cls, state: State, result: Result, reason: str = "", notes: tuple[str, ...] = ()
     ) -> ItemOutcome:
         reason = reason or result.reason
-        # Mending is the affair of `pl-lint --fix`, and a fix is no plain data.
-        findings = tuple(replace(finding, fix=None) for finding in result.findings)
-        return cls(state, reason, findings, result.cleared, (*result.notes, *notes))
+        return cls(state, reason, result.findings, result.cleared, (*result.notes, *notes))
 
     @property
     def why_not_run(self) -> str:
@@ -54,8 +52,12 @@ class ItemOutcome:
         return self.reason if self.state is State.NOT_BUILT else self.unbuilt
 
     def to_dict(self) -> dict[str, Any]:
-        """Nothing but what JSON knows: pytest-xdist carries no enums."""
-        return dict(json.loads(json.dumps(to_json(self))))
+        """Nothing but what JSON knows: pytest-xdist carries no enums.
+
+        Fixes stay behind: mending is the affair of ``pl-lint --fix``.
+        """
+        findings = tuple(replace(finding, fix=None) for finding in self.findings)
+        return dict(json.loads(json.dumps(to_json(replace(self, findings=findings)))))
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ItemOutcome:
