@@ -252,6 +252,10 @@ class Edit:
     end: tuple[int, int]
     text: str
 
+    def touches(self, other: Edit) -> bool:
+        """Whether the two cannot be made at once."""
+        return self.start <= other.end and other.start <= self.end
+
 
 @dataclass(frozen=True)
 class Fix:

@@ -6,7 +6,7 @@ resolved across files. Nothing that is read is imported or executed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +14,7 @@ from typing import Protocol
 from pl_lint.config import Config, Selectable
 from pl_lint.facts.sites import ProjectFacts
 from pl_lint.findings import Finding, Location
+from pl_lint.fixes import Fix
 from pl_lint.static.configs.files import ConfigFile, is_config, load
 from pl_lint.static.fixing.changes import Mender
 from pl_lint.static.imports import imported
@@ -99,7 +100,7 @@ def judge(part: Part, config: Config, rules: Sequence[AnyRule], around: Surround
     sources, too_deep, project = _gather(sources, config, watched, part.configs, around)
     kept = _judged(project, rules, (*sources, *part.configs), config)
     menders = {source.path: Mender(source) for source in sources}
-    mended = tuple(_mended(one, menders.get(one.location.path)) for one in kept)
+    mended = tuple(_mended(kept, menders))
     relevant = relevant_files(project)
     return Reading(project, mended, (*unreadable, *too_deep), relevant=relevant)
 
@@ -122,10 +123,19 @@ def relevant_files(project: ProjectFacts) -> int:
     return len({site.location.path for site in (*sites, *project.stray_logs)})
 
 
-def _mended(finding: Finding, mender: Mender | None) -> Finding:
-    """A finding with the edits of its fix; settings and notebooks are mended by hand."""
-    by_hand = mender is None or finding.location.cell
-    return replace(finding, fix=None if by_hand else mender.resolved(finding.fix))
+def _mended(findings: Sequence[Finding], menders: Mapping[str, Mender]) -> Iterator[Finding]:
+    """The findings with the edits of their fixes; settings and notebooks are mended by hand."""
+    by_file: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_file.setdefault(finding.location.path, []).append(finding)
+    for path, found in by_file.items():
+        mender = menders.get(path)
+        if mender is None or any(finding.location.cell for finding in found):
+            fixes: Sequence[Fix | None] = [None] * len(found)
+        else:
+            fixes = mender.resolved([finding.fix for finding in found])
+        for finding, fix in zip(found, fixes, strict=True):
+            yield replace(finding, fix=fix)
 
 
 def _judged(

@@ -71,7 +71,8 @@ def test_a_mistake_is_found_by_the_installed_command() -> None:
     assert f"src/model.py:{projects.SICK_LINE}:9: LTN101 " in run.stdout
     assert 'self.log("val/f1", self.f1.compute(), on_epoch=True)\n' in run.stdout
     assert "  remedy: " in run.stdout
-    assert run.stdout.endswith("\n1 finding; 1 file read, 1 with Lightning code\n")
+    assert "\n1 finding; 1 file read, 1 with Lightning code\n" in run.stdout
+    assert run.stdout.endswith("\n1 can be fixed with --fix\n")
     assert run.stderr == ""
 
 

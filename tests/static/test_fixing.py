@@ -52,7 +52,7 @@ def place(source: SourceFile, text: str) -> Location:
 
 def mended(text: str, *changes: Change) -> str | None:
     source = source_of(text)
-    fix = Mender(source).resolved(Fix("mend it", changes))
+    (fix,) = Mender(source).resolved([Fix("mend it", changes)])
     return None if fix is None else Document(text).edited(fix.edits).text
 
 
@@ -350,10 +350,17 @@ def test_what_no_longer_parses_is_no_fix():
 def test_line_ends_and_encoding_are_kept():
     data = "# -*- coding: latin-1 -*-\r\nf('é')\r\n".encode("latin-1")
     document = Document.of(data)
-    fix = Mender(source_of(document.text.replace("\r\n", "\n"))).resolved(
-        Fix("", (Insert(Location("file.py", 2, 1, 2, 2), "g()"),))
-    )
+    insertion = Fix("", (Insert(Location("file.py", 2, 1, 2, 2), "g()"),))
+    (fix,) = Mender(source_of(document.text.replace("\r\n", "\n"))).resolved([insertion])
     assert fix is not None
     assert document.edited(fix.edits).data == (
         "# -*- coding: latin-1 -*-\r\ng()\r\nf('é')\r\n".encode("latin-1")
     )
+
+
+def test_a_fix_that_leaves_no_python_takes_no_other_with_it():
+    source = source_of("f(a)\ng(b)\n")
+    sound = Fix("", (Replace(place(source, "b"), "c"),))
+    broken = Fix("", (Replace(place(source, "a"), ")"),))
+    first, second = Mender(source).resolved([broken, sound])
+    assert first is None and second is not None and second.edits[0].text == "c"

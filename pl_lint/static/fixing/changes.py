@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -44,6 +44,20 @@ REST_OF_LINE = re.compile(r"(?P<comma>[ \t]*,)?[ \t]*(#.*)?")
 """What may follow the last argument in its line where each has a line of its own."""
 
 
+def _apart(fixes: Sequence[Fix]) -> tuple[list[Fix], list[Fix]]:
+    """Fixes that do not touch each other, and the others. The same edit twice is one."""
+    chosen: list[Fix] = []
+    left: list[Fix] = []
+    taken: set[Edit] = set()
+    for fix in fixes:
+        new = [edit for edit in fix.edits if edit not in taken]
+        touching = any(one.touches(other) for one in new for other in taken)
+        (left if touching else chosen).append(fix)
+        if not touching:
+            taken.update(new)
+    return chosen, left
+
+
 @dataclass(frozen=True, eq=False)
 class Mender:
     """Turns the fixes of one file's findings into edits."""
@@ -58,21 +72,41 @@ class Mender:
     def document(self) -> Document:
         return Document(self.source.text)
 
-    def resolved(self, fix: Fix | None) -> Fix | None:
-        """The fix with its edits; None where one of its changes cannot be made."""
+    def resolved(self, fixes: Sequence[Fix | None]) -> list[Fix | None]:
+        """The fixes with their edits; None where a change cannot be made.
+
+        Whether Python is left is asked of many at once, because parsing is nearly all of the cost.
+        """
+        drafts = [self._drafted(fix) for fix in fixes]
+        waiting = [draft for draft in drafts if draft is not None]
+        sound: set[Fix] = set()
+        while waiting:
+            together, waiting = _apart(waiting)
+            alone = () if self._parses(together) else together
+            sound.update(one for one in alone if self._parses([one]))
+            sound.update(together if not alone else ())
+        return [draft if draft in sound else None for draft in drafts]
+
+    def _drafted(self, fix: Fix | None) -> Fix | None:
+        """The fix with its edits, if it changes anything."""
         if fix is None:
             return None
         try:
             edits = [edit for change in fix.changes for edit in self._edits(change)]
             text = self.document.edited(edits).text
-            ast.parse(text)
-        except (CannotFix, SyntaxError, ValueError):
+        except (CannotFix, ValueError):
             return None
-        return (
-            replace(fix, edits=tuple(sorted(edits, key=place_of)))
-            if text != self.source.text
-            else None
-        )
+        if text == self.source.text:
+            return None
+        return replace(fix, edits=tuple(sorted(edits, key=place_of)))
+
+    def _parses(self, fixes: Sequence[Fix]) -> bool:
+        edits = {edit for fix in fixes for edit in fix.edits}
+        try:
+            ast.parse(self.document.edited(edits).text)
+        except (SyntaxError, ValueError):
+            return False
+        return True
 
     def _edits(self, change: Change) -> list[Edit]:
         edits = EDITS[type(change)](self, change)

@@ -107,14 +107,10 @@ def _compatible(findings: Sequence[Finding]) -> list[Finding]:
     taken: list[Edit] = []
     for finding in findings:
         edits = finding.fix.edits if finding.fix else ()
-        if not any(_touch(one, other) for one in edits for other in taken):
+        if not any(one.touches(other) for one in edits for other in taken):
             chosen.append(finding)
             taken += edits
     return chosen
-
-
-def _touch(one: Edit, other: Edit) -> bool:
-    return one.start <= other.end and other.start <= one.end
 
 
 def _applied(document: Document, findings: list[Finding]) -> Document:
