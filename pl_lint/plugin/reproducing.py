@@ -27,12 +27,19 @@ def command(path: Path, *names: str) -> str:
 
 def with_scripts(result: Result, battery: Battery, place: Location, subject: str) -> Result:
     """Findings about logged values with the scripts of the search: it knows the smallest run in
-    which the same key lies. Only a failure asks for it."""
+    which the same key lies by the same mistake. Only a failure asks for it."""
     search = next(check for check in all_checks() if check.name == SEARCH)
     found = judged(search, battery, place, subject).findings
-    scripts = {_about(each): each.script for each in reversed(found) if each.script}
-    findings = [replace(each, script=scripts.get(_about(each), "")) for each in result.findings]
+    scripts = {_mistake(each): each.script for each in reversed(found) if each.script}
+    findings = [
+        replace(each, script=each.script or scripts.get(_mistake(each), ""))
+        for each in result.findings
+    ]
     return replace(result, findings=tuple(findings))
+
+
+def _mistake(finding: Finding) -> tuple[str, str]:
+    return finding.code, _about(finding)
 
 
 def _about(finding: Finding) -> str:
