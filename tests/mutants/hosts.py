@@ -9,7 +9,14 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset, random_split
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    TensorDataset,
+    get_worker_info,
+    random_split,
+)
 from torchmetrics import MaxMetric, MeanMetric, MetricCollection
 from torchmetrics.classification import BinaryAUROC, MulticlassAccuracy, MulticlassF1Score
 
@@ -234,6 +241,28 @@ class Shares(IterableDataset):
         yield from itertools.islice(samples(), rank, None, ranks)
 
 
+class WorkerShares(Shares):
+    """Each worker reads its own share of its rank's."""
+
+    def __iter__(self):
+        info = get_worker_info()
+        worker, workers = (info.id, info.num_workers) if info is not None else (0, 1)
+        yield from list(super().__iter__())[worker::workers]
+
+
+class Kept(Dataset):
+    """Samples by number."""
+
+    def __init__(self):
+        self.samples = samples()
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, index):
+        return self.samples[index]
+
+
 class Split(L.LightningDataModule):
     """A split by a seeded generator, made in setup."""
 
@@ -256,3 +285,13 @@ def classifier():
 @pl_lint.case
 def plain():
     return Plain(rate=0.1), loaders("train", "val")
+
+
+@pl_lint.case
+def kept():
+    return Plain(rate=0.1), {"train": DataLoader(Kept(), batch_size=8, num_workers=2)}
+
+
+@pl_lint.case
+def shares():
+    return Plain(rate=0.1), {"train": DataLoader(WorkerShares(), batch_size=8, num_workers=2)}

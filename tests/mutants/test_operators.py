@@ -22,7 +22,7 @@ from pl_lint.runtime.specs import CaseRef
 HOSTS = Path(__file__).with_name("hosts.py")
 CLASSES = ("Classifier", "Plain", "Counted", "Manual", "Several", "Objects")
 BASES = {"LOG": 100, "MET": 200, "CKP": 300, "REP": 400, "DDP": 500, "PRE": 600, "DEV": 650}
-BASES |= {"LOOP": 700, "DAT": 800}
+BASES |= {"LOOP": 700, "DAT": 800, "LGR": 900}
 MANY = 16
 """No twin of a host differs from its original by more lines."""
 

@@ -1,4 +1,4 @@
-"""Mistakes in what is logged (rows LOG)."""
+"""Mistakes in what is logged (rows LOG, LOOP28, LGR08)."""
 
 from __future__ import annotations
 
@@ -238,3 +238,23 @@ def divided_by_zero(source: Source) -> Iterator[Change]:
         edit = source.replace(log.value, f"{value} / (0 * {value})")
         if ".item()" not in value:
             yield Change((edit,), f"an infinite value in {log.stage}_step")
+
+
+@operator("LGR08", "LTN908", checks=("event-file",))
+def drawn_over_the_batches(source: Source) -> Iterator[Change]:
+    """A curve is written by hand over the batch's index, which begins again with each epoch.
+
+    The healthy twin writes it over the Trainer's step.
+    """
+    if "on_train_batch_end" in source.methods:
+        return
+    sick, healthy = (source.new_method(_BY_HAND.format(axis)) for axis in _AXES)
+    yield Change((sick,), "a curve over batch_idx", (healthy,))
+
+
+_AXES = ("batch_idx", "self.global_step")
+_BY_HAND = """\
+def on_train_batch_end(self, outputs, batch, batch_idx):
+    rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+    self.logger.experiment.add_scalar("rate_by_hand", rate, {})
+"""

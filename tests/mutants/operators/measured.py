@@ -1,4 +1,4 @@
-"""Mistakes with torchmetrics, and with what is added up by hand (rows MET)."""
+"""Mistakes with torchmetrics, and with what is added up by hand (rows MET, LOG35)."""
 
 from __future__ import annotations
 
@@ -119,6 +119,55 @@ def half_precision_state(source: Source) -> Iterator[Change]:
             edit = source.replace(call, f"{code}.set_dtype(torch.bfloat16)")
             torch = source.importing("import torch")
             yield Change((torch, edit), f"self.{name} adds up in bfloat16")
+
+
+@operator("MET10", "LTN210", checks=("precision", *VALUES))
+def half_precision_sum(source: Source) -> Iterator[Change]:
+    """A sum by hand is kept in bfloat16. The healthy twin keeps it in float32."""
+    hooks = {"on_validation_epoch_start", "on_validation_epoch_end"} & set(source.methods)
+    step = source.methods.get("validation_step")
+    torch = source.importing("import torch")
+    for log in source.values("validation") if step is not None and not hooks else ():
+        statement = source.statement(log.call)
+        if isinstance(statement, ast.Expr) and not _shared(source, log):
+            size = _size(source, step)  # type: ignore[arg-type]
+            added = f"self.total += float({source.code(log.value)}) * {size}"
+            fed = source.before(statement, f"{added}\nself.count += {size}")
+            healthy, sick = (
+                source.new_method(_SUM_BY_HAND.format(kind)) for kind in ("float32", "bfloat16")
+            )
+            yield Change((torch, fed, sick), "a sum in bfloat16", (torch, fed, healthy))
+
+
+_SUM_BY_HAND = """\
+def on_validation_epoch_start(self):
+    self.total, self.count = torch.zeros((), dtype=torch.{}, device=self.device), 0
+
+def on_validation_epoch_end(self):
+    self.log("val_mean_by_hand", self.total / self.count)
+"""
+
+
+@operator("LOG35", "LTN135", checks=VALUES)
+def given_each_batch_twice(source: Source) -> Iterator[Change]:
+    """A sum is called with each batch, and updated with it once more.
+
+    The healthy twin only calls it. Of a ratio, twice the same would be no mistake.
+    """
+    step = source.methods.get("validation_step")
+    init = source.in_init("self.summed = torchmetrics.SumMetric()")
+    made = (source.importing("import torch\nimport torchmetrics"), init)
+    for log in source.values("validation") if step is not None else ():
+        statement = source.statement(log.call)
+        if isinstance(statement, ast.Expr) and not _shared(source, log):
+            size = _size(source, step)  # type: ignore[arg-type]
+            given = f"batch_sum = torch.as_tensor({source.code(log.value)}) * {size}"
+            called = f"{given}\nself.summed(batch_sum)"
+            healthy, sick = (
+                source.before(statement, f'{each}\nself.log("val_sum", self.summed)')
+                for each in (called, f"{called}\nself.summed.update(batch_sum)")
+            )
+            yield Change((*made, sick), "a metric is given each batch twice", (*made, healthy))
 
 
 @operator("MET11", "LTN211", checks=RANKS)

@@ -96,3 +96,51 @@ def printed_by_every_rank(source: Source) -> Iterator[Change]:
         )
         sick = source.new_method(f"def {hook}(self):\n    {body}")
         yield Change((sick,), "every rank writes a file", (healthy,))
+
+
+@operator("DDP03", "LTN503", "distributed", checks=("distributed",))
+def written_by_every_setup(source: Source) -> Iterator[Change]:
+    """Every rank writes the same file in setup.
+
+    The healthy twin writes it in prepare_data, which one process runs.
+    """
+    if {"prepare_data", "setup"} & set(source.methods):
+        return
+    body = 'with open("prepared.txt", "w") as file:\n        file.write("samples")'
+    healthy = source.new_method(f"def prepare_data(self):\n    {body}")
+    sick = source.new_method(f"def setup(self, stage):\n    {body}")
+    yield Change((sick,), "a file is written in setup", (healthy,))
+
+
+@operator("DDP05", "LTN505", *RANKS, checks=RANKS)
+def skipped_on_one_rank(source: Source) -> Iterator[Change]:
+    """A rank has no loss for its batch, and leaves the others waiting for its gradients."""
+    step = source.methods.get("training_step")
+    if step is not None and not source.manual and source.losses:
+        code = "if self.global_rank == 1:\n    return None"
+        yield Change((source.at_start(step, code),), "training_step returns None on a rank")
+
+
+@operator("DDP07", "LTN507", checks=("distributed",))
+def every_worker_reads_all(source: Source) -> Iterator[Change]:
+    """An IterableDataset no longer asks which worker it is in."""
+    for node in ast.walk(source.tree):
+        asked = isinstance(node, ast.Call) and last_name(node.func) == "get_worker_info"
+        if asked and isinstance(source.statement(node), ast.Assign):  # and asks whether it is None
+            yield Change((source.replace(node, "None"),), "no sharding over workers")
+
+
+@operator("DDP12", "LTN512", checks=("distributed",))
+def settings_told_by_every_rank(source: Source) -> Iterator[Change]:
+    """Every rank tells a tracker the settings of its run, which only rank zero has.
+
+    The healthy twin does so on rank zero.
+    """
+    hook = "on_train_start"
+    if hook not in source.methods:
+        told = 'self.logger.experiment.config.update({"width": 4})'
+        healthy = source.new_method(
+            f"def {hook}(self):\n    if self.trainer.is_global_zero:\n        {told}"
+        )
+        sick = source.new_method(f"def {hook}(self):\n    {told}")
+        yield Change((sick,), "experiment.config on every rank", (healthy,))

@@ -1,4 +1,4 @@
-"""Mistakes that make a run one that cannot be repeated (rows REP, DAT03, DAT04)."""
+"""Mistakes that make a run one that cannot be repeated (rows REP, DAT04)."""
 
 from __future__ import annotations
 
@@ -46,6 +46,48 @@ def order_of_a_set(source: Source) -> Iterator[Change]:
         sick=order.format(f"{{{names}}}"),
         note="the order of a set in training_step",
     )
+
+
+@operator("REP09", "LTN409", "reproducible", checks=AGAIN)
+def counter_on_the_class(source: Source) -> Iterator[Change]:
+    """A warm-up counts its steps on the class, where a second fit finds those of the first.
+
+    The healthy twin asks the Trainer.
+    """
+    counter = "type(self).warmed"
+    count = f'{counter} = getattr(type(self), "warmed", 0) + 1'
+    yield from _weighed(
+        source,
+        healthy="weight = min(1.0, (self.trainer.global_step + 1) / 20)",
+        sick=f"{count}\nweight = min(1.0, {counter} / 20)",
+        note="a counter on the class",
+    )
+
+
+@operator("REP05", "LTN405", checks=AGAIN)
+def generator_of_the_data_set(source: Source) -> Iterator[Change]:
+    """A data set keeps a generator: each worker has a copy, and each epoch begins it again.
+
+    The healthy twin draws from torch's own, which every worker is seeded for.
+    """
+    torch = source.importing("import torch")
+    for node in ast.walk(source.tree):
+        body = node.body if isinstance(node, ast.ClassDef) else ()
+        own = {each.name: each for each in body if isinstance(each, ast.FunctionDef)}
+        if not set(own) >= _MAP_STYLE:
+            continue
+        item, last = own["__getitem__"], own["__init__"].body[-1]
+        index = item.args.args[1].arg
+        init = source.after(last, "self.draws = torch.Generator().manual_seed(0)")
+        sick, healthy = (
+            source.at_start(item, _NEIGHBOUR.format(index=index, draws=each))
+            for each in (", generator=self.draws", "")
+        )
+        yield Change((torch, init, sick), "a generator kept by the data set", (torch, healthy))
+
+
+_MAP_STYLE = {"__init__", "__len__", "__getitem__"}
+_NEIGHBOUR = "{index} = ({index} + int(torch.randint(0, 3, (){draws}))) % len(self)"
 
 
 def _weighed(

@@ -1,10 +1,11 @@
-"""Mistakes in what is saved and loaded (rows CKP)."""
+"""Mistakes in what is saved and loaded (rows CKP, LOG07)."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
 
+from operators.logged import RANKS
 from operators.registry import Change, operator
 from operators.source import Source, keyword, last_name
 
@@ -85,6 +86,39 @@ def zeros_in_the_file_name(source: Source) -> Iterator[Change]:
     for key in _keys(source, "loss"):
         name = 'filename="{epoch}-{validation_score:.2f}"'
         yield from _brought(source, f"monitor={key!r}, {name}", f"monitor={key!r}")
+
+
+@operator("LOG07", "LTN107", "LTN106", checks=RANKS)
+def best_of_each_rank(source: Source) -> Iterator[Change]:
+    """A checkpoint watches a loss that each rank has for itself.
+
+    The healthy twin takes its mean over ranks: sync_dist=True.
+    """
+    for log in source.values("validation"):
+        key = log.key.value if isinstance(log.key, ast.Constant) else ""
+        if not isinstance(key, str) or "loss" not in key.lower():
+            continue
+        synced = source.with_argument(log.call, "sync_dist=True")
+        own = (source.without_argument(log.call, "sync_dist"),) if log.flag("sync_dist") else ()
+        for change in _brought(source, f"monitor={key!r}", f"monitor={key!r}"):
+            note = f"watches {key!r} of each rank"
+            yield Change((*change.sick, *own), note, (*change.healthy, synced))
+
+
+@operator("CKP25", "LTN325", "distributed", checks=("distributed",))
+def saved_by_one_rank(source: Source) -> Iterator[Change]:
+    """Rank zero alone saves a checkpoint, in which it waits for all others.
+
+    The healthy twin saves on every rank, of which Lightning lets one write.
+    """
+    hook = "on_train_epoch_end"
+    if hook not in source.methods:
+        save = 'self.trainer.save_checkpoint(f"{self.trainer.default_root_dir}/mine.ckpt")'
+        healthy = source.new_method(f"def {hook}(self):\n    {save}")
+        sick = source.new_method(
+            f"def {hook}(self):\n    if self.trainer.is_global_zero:\n        {save}"
+        )
+        yield Change((sick,), "save_checkpoint under is_global_zero", (healthy,))
 
 
 def _keys(source: Source, *words: str) -> Iterator[str]:

@@ -238,6 +238,21 @@ def graphs_kept(source: Source) -> Iterator[Change]:
             yield Change((init, sick), "losses kept with their graphs", (init, healthy))
 
 
+@operator("LOOP24", "LTN724", checks=("search",))
+def divided_for_accumulation(source: Source) -> Iterator[Change]:
+    """The loss is divided by the batches that are accumulated; Lightning divides it again."""
+    step = source.methods.get("training_step")
+    names = {loss.id for loss in source.losses if isinstance(loss, ast.Name)}
+    logged = {log.value.id for log in source.values("training") if isinstance(log.value, ast.Name)}
+    for node in ast.walk(step) if step is not None and not source.manual else ():
+        targets = node.targets if isinstance(node, ast.Assign) else ()
+        if any(isinstance(each, ast.Name) and each.id in names & logged for each in targets):
+            value = source.operand(node.value)  # type: ignore[attr-defined]
+            divided = f"{value} / self.trainer.accumulate_grad_batches"
+            edit = source.replace(node.value, divided)  # type: ignore[attr-defined]
+            yield Change((edit,), "the loss divided by accumulate_grad_batches")
+
+
 @operator("DEV05", "LTN655", "LTN713", "training", checks=(*TRAINING, "checkpoint"))
 def layer_in_a_list(source: Source) -> Iterator[Change]:
     """A layer is kept in a plain list: it is not trained and not saved."""
