@@ -23,8 +23,9 @@ class LogEvent:
     batch size that Lightning used, ``samples`` the one counted by the kit's own loader (None
     outside of batches). ``origin`` says what made the value: ``object:val_f1``, ``forward:val_f1``,
     ``compute:val_f1`` or nothing. ``normalisers`` maps a place in the code to the number by which
-    the value was divided there (tokens, pixels, summed class weights). ``dtype`` is that of a
-    tensor in half precision, empty for all others.
+    the value was divided there (tokens, pixels, summed class weights); ``reductions`` are the
+    operations that made one number of many (``sum``, ``max``, ``other``). Both are known of a
+    followed run only. ``dtype`` is that of a tensor in half precision, empty for all others.
     """
 
     name: str
@@ -47,6 +48,7 @@ class LogEvent:
     sanity: bool = False
     normalisers: Mapping[str, float] = field(default_factory=dict)
     dtype: str = ""
+    reductions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -84,21 +84,26 @@ def _unweighted_mean() -> Cause:
     )
 
 
-_REDUCTIONS: Mapping[str, Callable[[list[float]], float]] = {"sum": sum, "min": min, "max": max}
+REDUCTIONS: Mapping[str, Callable[[list[float]], float]] = {"sum": sum, "min": min, "max": max}
+
+
+def summed_means(reduction: str, values: list[float]) -> Cause:
+    """The sum, minimum or maximum of what batches say on the average."""
+    return Cause(
+        "LTN121",
+        f"the {reduction} of {len(values)} batch means is {shown(REDUCTIONS[reduction](values))}",
+        "log sums and counts, or use the default reduce_fx='mean' with the right batch_size",
+    )
 
 
 def _arithmetic_causes(moved: Moved) -> Iterator[Cause]:
     """Mistakes in how the values of the batches were put together."""
     counted, used = moved.means()
     reduction = moved.events[0].reduce_fx
-    reduced = _REDUCTIONS.get(reduction)
+    reduced = REDUCTIONS.get(reduction)
     values = [event.value or 0.0 for event in moved.steps]
     if reduced is not None and same(reduced(values), moved.logged, moved.close):
-        yield Cause(
-            "LTN121",
-            f"the {reduction} of {len(values)} batch means is {shown(reduced(values))}",
-            "log sums and counts, or use the default reduce_fx='mean' with the right batch_size",
-        )
+        yield summed_means(reduction, values)
     if same(counted, moved.true, moved.close) and same(used, moved.logged, moved.close):
         yield _wrong_weight(moved)
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from pl_lint.checks.logged_values.cause import Cause, Moved
 from pl_lint.checks.logged_values.causes import cause_in_replay, cause_of_moving
+from pl_lint.checks.logged_values.reduced import judge_reduced
 from pl_lint.checks.logged_values.reporting import (
     ONE_PROCESS,
     STAGE_WORDS,
@@ -89,7 +90,8 @@ def judge_replay(
 
 
 def judge_training_means(runs: Runs, case: CaseFacts, into: Gathering) -> None:
-    """A plain value averaged over the training epoch: Σ samples·value / Σ samples, counted."""
+    """A plain value averaged over the training epoch: Σ samples·value / Σ samples, counted; and
+    what is no mean over its batches."""
     record = runs.fit()
     last = next((each for each in reversed(record.epochs) if each.stage == "train"), None)
     if last is None:
@@ -97,7 +99,10 @@ def judge_training_means(runs: Runs, case: CaseFacts, into: Gathering) -> None:
     for name, logged in last.values.items():
         events = [e for e in deciding(record.events, name) if e.epoch == last.epoch]
         events = [e for e in events if e.stage == "train" and e.value is not None and e.samples]
-        if not events or any(e.reduce_fx != "mean" or e.origin for e in events):
+        if not events or any(e.origin for e in events):
+            continue
+        if any(e.reduce_fx != "mean" for e in events):
+            judge_reduced(name, logged, events, runs, case, into)
             continue
         values = [event.value or 0.0 for event in events]
         true = weighted_mean(values, [event.samples or 0 for event in events])

@@ -9,6 +9,11 @@ data.
 An F1 is such a ratio too, and averaging it is a mistake. What tells them apart: a loss is divided
 by a number that the data alone decide, an F1 by one that depends on what the module predicted. So
 it is also followed which tensors were computed from the module's parameters.
+
+A mean that is multiplied by a count is a sum again: a denominator is kept as what is left of it.
+For values that are not averaged over batches (``reduce_fx="max"``) it is noted as well which
+operation made one number of many: the largest of the largest is one of the data, however they are
+cut.
 """
 
 from __future__ import annotations
@@ -32,7 +37,24 @@ _DIVISIONS = (
     torch.Tensor.true_divide,
 )
 _CLASS_LOSSES = (F.cross_entropy, F.nll_loss)
-_ELEMENT_LOSSES = (F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.binary_cross_entropy_with_logits)
+_MULTIPLICATIONS = (
+    torch.mul,
+    torch.multiply,
+    torch.Tensor.mul,
+    torch.Tensor.multiply,
+    torch.Tensor.__mul__,
+    torch.Tensor.__rmul__,
+)
+_ELEMENT_LOSSES = (
+    F.mse_loss,
+    F.l1_loss,
+    F.smooth_l1_loss,
+    F.huber_loss,
+    F.binary_cross_entropy,
+    F.binary_cross_entropy_with_logits,
+)
+_PICKS = ("__getitem__", "select", "index_select", "take", "gather", "masked_select")
+_REDUCTIONS = ("sum", "nansum", "count_nonzero", "max", "amax", "min", "amin")
 
 
 class FollowNormalisers(TorchFunctionMode):
@@ -46,12 +68,22 @@ class FollowNormalisers(TorchFunctionMode):
         self._found: WeakIdKeyDictionary = WeakIdKeyDictionary()
         self._predicted: WeakIdKeyDictionary = WeakIdKeyDictionary()
         self._taken_out: dict[float, dict[str, float]] = {}
+        self._reduced: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        self._reduced_numbers: dict[float, set[str]] = {}
 
     def of(self, value: Any) -> dict[str, float]:
         """Of a tensor, or of the number that ``item()`` took out of one."""
         if isinstance(value, float):
             return self._taken_out.get(value, {})
         return self._found.get(value, {}) if isinstance(value, torch.Tensor) else {}
+
+    def reductions_of(self, value: Any) -> tuple[str, ...]:
+        """Which operations made one number of many on the way to this one: ``sum``, ``max``;
+        ``other`` for one that is not known."""
+        if isinstance(value, torch.Tensor):
+            return tuple(sorted(self._reduced.get(value, ())))
+        plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return tuple(sorted(self._reduced_numbers.get(value, ()))) if plain else ()
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -63,7 +95,7 @@ class FollowNormalisers(TorchFunctionMode):
             for made in _tensors((result,)):
                 self._predicted[made] = True
         if isinstance(result, torch.Tensor) and result.numel() == 1:
-            found = {k: v for source in sources for k, v in self.of(source).items()}
+            found = self._left_of(func, sources, args)
             divisor = (
                 None if self._divides_by_prediction(func, args) else _divisor(func, args, kwargs)
             )
@@ -74,7 +106,39 @@ class FollowNormalisers(TorchFunctionMode):
                 self._found[result] = found
         elif isinstance(result, float) and sources:
             self._taken_out[result] = self.of(sources[0])
+        self._note_reduction(result, func, sources, kwargs)
         return result
+
+    def _note_reduction(
+        self, result: Any, func: Any, sources: list[torch.Tensor], kwargs: dict[str, Any]
+    ) -> None:
+        """A mean over the first dimension is one over the batch, whatever is made of it."""
+        made = {name for source in sources for name in self._reduced.get(source, ())}
+        if isinstance(result, torch.Tensor):
+            if result.numel() == 1 and any(source.numel() > 1 for source in sources):
+                made |= _reduction(func, kwargs)
+            elif func in _MEANS and result.shape[:1] != sources[0].shape[:1]:
+                made.add("other")
+            if made:
+                self._reduced[result] = made
+        elif isinstance(result, (int, float)) and not isinstance(result, bool) and sources:
+            self._reduced_numbers[result] = made
+
+    def _left_of(
+        self, func: Any, sources: list[torch.Tensor], args: tuple[Any, ...]
+    ) -> dict[str, float]:
+        """The denominators that went into one number, less what it is multiplied by."""
+        if func not in _MULTIPLICATIONS or len(args) < 2:
+            return {k: v for source in sources for k, v in self.of(source).items()}
+        one, other = args[:2]
+        found: dict[str, float] = {}
+        for mine, factor in ((one, other), (other, one)):
+            known = None if self._is_learned(factor) else _one_number(factor)
+            found |= {k: v / (abs(known or 1.0)) for k, v in self.of(mine).items()}
+        return found
+
+    def _is_learned(self, factor: Any) -> bool:
+        return isinstance(factor, torch.Tensor) and self._is_predicted(factor)
 
     def _is_predicted(self, tensor: torch.Tensor) -> bool:
         return isinstance(tensor, torch.nn.Parameter) or tensor in self._predicted
@@ -90,6 +154,17 @@ def _tensors(args: tuple[Any, ...]) -> Iterator[torch.Tensor]:
             yield arg
         elif isinstance(arg, (list, tuple)):
             yield from (item for item in arg if isinstance(item, torch.Tensor))
+
+
+def _reduction(func: Any, kwargs: dict[str, Any]) -> set[str]:
+    """One of many elements is picked, as a label of a data set is; losses are asked for a sum by
+    name."""
+    name = str(getattr(func, "__name__", ""))
+    if name in _PICKS:
+        return set()
+    if name in _REDUCTIONS:
+        return {name}
+    return {"sum" if kwargs.get("reduction") == "sum" else "other"}
 
 
 def _divisor(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float | None:

@@ -64,6 +64,7 @@ class Recorder:
     _sync_dist: bool = False
     _origin: tuple[str, Metric | None] | None = None
     _normalisers: dict[str, float] = field(default_factory=dict)
+    _reductions: tuple[str, ...] = ()
     _dtype: str = ""
     _collection: Any = None
     _made: Made | None = None
@@ -143,7 +144,7 @@ class Recorder:
             asked = signature.bind(module, name, value, *args, **kwargs).arguments
             self._sync_dist = bool(asked.get("sync_dist"))
             self._origin = self.tap.origin_of(value)
-            self._normalisers = self.divisions.of(value) if self.divisions is not None else {}
+            self._note_making(value)
             half = isinstance(value, torch.Tensor) and value.dtype in HALF
             self._dtype = str(value.dtype).removeprefix("torch.") if half else ""
             if self.follow is not None:
@@ -151,6 +152,12 @@ class Recorder:
             return original(module, name, value, *args, **kwargs)
 
         return log
+
+    def _note_making(self, value: Any) -> None:
+        """By what a value was divided, and what made one number of many, where that is followed."""
+        if self.divisions is not None:
+            self._normalisers = self.divisions.of(value)
+            self._reductions = self.divisions.reductions_of(value)
 
     def _watched_log_dict(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """``log_dict`` of a collection: which one its members are logged through."""
@@ -210,6 +217,7 @@ class Recorder:
             python_number=self._python_number,
             sanity=moment.sanity,
             normalisers=self._normalisers,
+            reductions=self._reductions,
             dtype=self._dtype,
         )
         self.events.append(event)
