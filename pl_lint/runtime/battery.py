@@ -23,6 +23,7 @@ from pl_lint.facts.events import (
     Note,
     RunError,
 )
+from pl_lint.facts.ranks import Listing
 from pl_lint.facts.records import (
     EvaluationRecord,
     FitRecord,
@@ -73,6 +74,7 @@ SHORTER: Mapping[int, Mapping[str, Any]] = {
 }
 """What a fit on more ranks is cut to: it has the samples of one epoch on two, and shows what holds
 for two ranks only."""
+ONE_BATCH: Mapping[str, Any] = {"epochs": 1, "batches": {"train": 1, "validate": 1}}
 ALONE: tuple[Mapping[str, Any], ...] = (
     {"label": WHOLE, "whole": True},
     {"label": USUAL},
@@ -309,6 +311,16 @@ class Battery:
             if failure.directory and len(_evaluated(Path(failure.directory), ranks)) < ranks:
                 failure.owner = "sync-dist"  # it did not come as far as the fit
             raise
+
+    def offered_alone(self) -> Sequence[Listing]:
+        """What the loaders of a fit offer one process; nothing where that fails, of which other
+        checks tell."""
+        fit = {**self._fit_options(), **ONE_BATCH}
+        try:
+            record = self._one(RanksRecord, "distributed", options={"passes": [], "fit": fit})
+        except RunFailed:
+            return ()
+        return record.fit.listings if record.fit is not None else ()
 
     def _ends_on_two(self) -> bool:
         """Whether a fit on two ranks ends. One that does not is told of as it is, and three ranks

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from pl_lint.checks.distributed import script as scripts
 from pl_lint.checks.distributed.fits import Fits
+from pl_lint.checks.distributed.lost import judge_lost
 from pl_lint.checks.registry import Gathering
 from pl_lint.facts.ranks import Listing, RankFit
 from pl_lint.findings import Finding, Location
@@ -20,6 +21,7 @@ def judge_data(fits: Fits, into: Gathering) -> None:
         if listings[0].stream:
             _judge_stream(listings, fits, into)
             _judge_workers(listings[0], fits, into)
+            judge_lost(listings, fits, into)
         else:
             _judge_split(listings, fits, into)
 

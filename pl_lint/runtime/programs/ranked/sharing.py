@@ -220,11 +220,13 @@ def _listing(stage: str, index: int, loader: DataLoader) -> Listing:
         return Listing(stage, index, kind.__name__, found, again=again)
     several = loader.num_workers > 1
     workers = range(WORKERS) if several else ()
+    found = _drawn(lambda: _streamed(dataset), 1)
     return Listing(
         stage,
         index,
         kind.__name__,
-        _drawn(lambda: _streamed(dataset), 1),
+        found,
+        ended=len(found) < LISTED,
         location=defined_at(kind.__iter__),
         stream=True,
         reseeded=_drawn(lambda: _streamed(dataset), 2),
