@@ -53,7 +53,8 @@ def checkpoint(runs: Runs) -> Result:
     No script stands under:
     What differs only after an interruption inside an epoch: Lightning does not keep the place in a
     DataLoader, and a plain script would read other data. What callbacks make of planted scores: the
-    key, the mode or the file name is the mistake.
+    key, the mode or the file name is the mistake. A resume that raises, where the error and its
+    line are the whole of it, and weights that loading loses (LTN310), which are named.
     """
     case, gathering = runs.case(), Gathering()
     if "train" not in case.stages:

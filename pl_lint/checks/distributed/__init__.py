@@ -18,11 +18,12 @@ def distributed(runs: Runs) -> Result:
     """A fit on several ranks is one fit: they agree, and none does what rank zero alone should.
 
     What it promises:
-    The fit ends on all ranks. They log the same keys in the same order, and values of an epoch's
-    end are the same on each of them; a metric object logs what it says of all ranks' inputs. They
-    agree on the best checkpoint, on the parameters after each step, and on the buffers of the
-    module's own classes. They split the data alike, and see different samples of a stream. What
-    prepare_data assigned, no other rank needs. No file is written by two ranks.
+    The fit ends on all ranks. They log the same keys, those that are reduced in the same order, and
+    values of an epoch's end are the same on each of them; a metric object logs what it says of all
+    ranks' inputs. They agree on the best checkpoint, on the parameters after each step, and on the
+    buffers of the module's own classes. They split the data alike, and see different samples of a
+    stream, together all that one process sees. What prepare_data assigned, no other rank needs. No
+    file is written by two ranks.
 
     How it is judged:
     Two epochs of a few batches on two real gloo ranks that were seeded alike, the training samples
@@ -30,9 +31,11 @@ def distributed(runs: Runs) -> Result:
     ranks only. What both show is said once, and a fit that fails on two is not made on three. Each
     rank writes down what it logged and by which line, its parameters and buffers as fingerprints,
     its best checkpoints, which samples its loaders have, which files it opened for writing, and
-    which parameters got a gradient. The inputs of metric objects are gathered and given once to a
-    fresh one. Where ranks wait for each other in vain, the finding has the module's own lines on
-    each of them, and the call that waits.
+    which parameters got a gradient (judged on two ranks only). Of a stream, the first 64 samples
+    are listed by content; whether any is lost is known only where it ended before on every rank, is
+    not drawn by chance, and more is missing than a rest that makes the parts equal. The inputs of
+    metric objects are gathered and given once to a fresh one. Where ranks wait for each other in
+    vain, the finding has the module's own lines on each of them, and the call that waits.
 
     What it sets aside:
     Running statistics of norm layers, which DDP sends from rank zero; parts of the training data
@@ -52,11 +55,13 @@ def distributed(runs: Runs) -> Result:
     What one rank should do alone:
     A path that two ranks write by the same line fails: one overwrites the other, or reads half of
     it. So does a writer of TensorBoard's that is no logger's and adds points to one folder on
-    several ranks: each point stands there several times. A file that is added to while data are
-    set up, or made after asking whether there is one, is a note: nothing is lost, or only by
-    chance. `logger.experiment` off rank zero does nothing, and fails only where that nothing is
-    used as something else. Prints are notes: they cost a line of the screen and change no number.
-    Runs of W&B or MLflow that each rank begins are not looked at: in a group, they are meant.
+    several ranks: each point stands there several times. A file that is added to while data are set
+    up, or made after asking whether there is one, is a note: nothing is lost, or only by chance.
+    `logger.experiment` off rank zero does nothing, and fails only where that nothing is used as
+    something else. Prints are notes: they cost a line of the screen and change no number. A rank
+    other than zero that writes alone is not told of, and what `os.rename`, `os.remove` or native
+    code does to files is not seen. Runs of W&B or MLflow that each rank begins are not looked at:
+    in a group, they are meant.
 
     When it passes:
     Only if the ranks trained on different samples and agreed nevertheless.

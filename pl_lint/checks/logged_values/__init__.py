@@ -37,14 +37,17 @@ def logged_values(runs: Runs) -> Result:
     the same weights in batches of 47, 16, 46, 1, and in another order; a right value moves by less
     than 1e-6, a batch-averaged metric by 1e-3 and more. The inputs of every torchmetrics metric are
     recorded and given once to a fresh, reset clone; training values are judged that way too, and
-    plain training means by their own values and sizes. One cut is evaluated after another one, and
-    the fit is repeated without the sanity check: what earlier batches left behind moves. Batch
-    sizes are counted by pl-lint's own loader, never taken from Lightning.
+    plain training means by their own values and sizes. Training cannot be cut anew: of a sum,
+    minimum or maximum over its batches it is followed how each batch's value was made. One cut is
+    evaluated after another one, and the fit is repeated without the sanity check: what earlier
+    batches left behind moves. Batch sizes are counted by pl-lint's own loader, never taken from
+    Lightning.
 
     What else is looked at:
-    Each of several dataloaders alone, the others empty. What the module adds up itself, in numbers,
-    lists and metrics. What monitors saw at the moment when they looked. NaN and Inf: the run is
-    repeated, and followed to the operation that made the first of them out of finite numbers.
+    Each of several dataloaders alone, the others empty, but for keys logged at an epoch's end,
+    which may be of all of them. What the module adds up itself, in numbers, lists and metrics. What
+    monitors saw at the moment when they looked. NaN and Inf: the run is repeated, and followed to
+    the operation that made the first of them out of finite numbers.
 
     What it can say:
     A wrong value is reported with the mistake whose formula reproduces it: an averaged `compute()`
@@ -57,7 +60,9 @@ def logged_values(runs: Runs) -> Result:
     step (LTN114). A monitor that sees the last batch (LTN112) or another stage's value (LTN113).
     NaN or Inf (LTN728). Notes, not failures, are a ratio inside the batch, such as a loss with
     `ignore_index`, which moves a little when batches change (LTN105), the curve of steps where
-    batches are accumulated (LTN128), and a metric that is undefined on finite inputs.
+    batches are accumulated (LTN128), a metric that is undefined on finite inputs, an Inf that no
+    operation made (a value to begin with), and sums in half precision, unless these 47 samples show
+    what is lost.
 
     When it passes:
     Only if a mistake could have shown: the per-batch values differ, or a known mistake's formula is
@@ -65,12 +70,18 @@ def logged_values(runs: Runs) -> Result:
 
     When it cannot say:
     Data that are drawn anew each time they are asked for, whatever the seed, and whole numbers that
-    grow over the run (samples seen so far) are left undecided.
+    grow over the run (samples seen so far) are left undecided. So is a training value whose sum,
+    minimum or maximum over batches is made in a way that cannot be followed: a norm, a time.
 
     When to declare instead:
     A quantity that is meant to depend on the batch, such as a contrastive loss, is declared per
     key:
     `@pl_lint.case(batch_dependent={"val_loss": "InfoNCE compares the samples of a batch"})`.
+
+    No script stands under:
+    What a script could only repeat: a monitor that looks at the wrong moment (LTN112, LTN113), one
+    key at two places (LTN114), the curve of accumulated steps (LTN128), and mostly NaN and Inf
+    (LTN728). The others have one if the search finds the same key in a small run.
     """
     case, gathering = runs.case(), Gathering()
     trains = "train" in case.stages

@@ -29,9 +29,25 @@ def judge_loaders(passes: Mapping[str, EvaluationPass], case: CaseFacts, into: G
             into.undecided.append(f"dataloader {label.removeprefix(ALONE)} alone: {alone.error}")
             continue
         loader = int(label.removeprefix(ALONE))
+        _note_left_out(together, into)
         for name in together.values:
             if _only_of(loader, name, together) and name in alone.values:
                 _judge(name, loader, alone, passes, case, into)
+
+
+def _note_left_out(together: EvaluationPass, into: Gathering) -> None:
+    """What an epoch's end logs is in nobody's batch: that it holds another loader's stays open."""
+    at_end = [name for name in together.values if _at_end(name, together)]
+    if at_end:
+        into.notes.append(
+            f"{STAGE_WORDS[together.stage]}: {', '.join(at_end)} of an epoch's end may be of all "
+            "dataloaders: not compared with what one of them gives while the others are empty"
+        )
+
+
+def _at_end(name: str, done: EvaluationPass) -> bool:
+    events = deciding(done.events, name)
+    return bool(events) and all(event.batch < 0 for event in events)
 
 
 def _only_of(loader: int, name: str, done: EvaluationPass) -> bool:

@@ -60,7 +60,8 @@ def training(runs: Runs) -> Result:
     No script stands under:
     Modes that a hook leaves behind and parameters that optimizers share, which the message names in
     full; gradients that are not zeroed where there are several optimizers, since those of one loss
-    may be left over in another's network on purpose.
+    may be left over in another's network on purpose; padding that gets into the samples (LTN810),
+    which takes samples of different lengths.
     """
     case, into = runs.case(), Gathering()
     if "train" not in case.stages:

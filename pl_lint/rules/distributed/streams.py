@@ -39,7 +39,8 @@ def stream_read_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findi
     ------------
     Reading finds an IterableDataset of the project that a loader of a Lightning class or Trainer
     reads and whose code speaks of no rank, shard or world size. Running reads the stream on two
-    ranks and compares its samples by their content.
+    ranks and compares its samples by their content: none may be read by two ranks, and none that
+    one process reads by none of them.
 
     Why is this bad
     ---------------

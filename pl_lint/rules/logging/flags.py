@@ -183,7 +183,8 @@ def means_summed(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Reading finds a loss that is logged with `reduce_fx="sum"`, `"min"` or `"max"`. Running finds
-    values that are logged with another reduce_fx than the mean and change with the batch size.
+    values that are logged with another reduce_fx than the mean and change with the batch size; in
+    training, those that were divided by the samples of their batch.
 
     Why is this bad
     ---------------
