@@ -16,7 +16,7 @@ from pl_lint.config import Config
 from pl_lint.facts.codec import from_json
 from pl_lint.facts.events import LogEvent
 from pl_lint.facts.records import FitRecord
-from pl_lint.facts.sites import LogSite
+from pl_lint.facts.sites import LogSite, StrayLog
 from pl_lint.facts.values import Unknown, may_be
 from pl_lint.findings import Location
 from pl_lint.join import same_place
@@ -27,14 +27,15 @@ from pl_lint.runtime.specs import CaseRef, RunSpec
 ROOT = Path(__file__).parents[1]
 FIXTURES = ROOT / "fixtures"
 CORPUS = [FIXTURES / "demo", *sorted((FIXTURES / "checks").iterdir())]
-SILENT = {"sick_exit.py", "sick_flood.py", "sick_hang.py", "sick_segfault.py"}
-"""These end before a run can tell what it saw."""
+RUN = [FIXTURES / "demo", *(FIXTURES / "checks" / name for name in ("logged-values", "sync-dist"))]
+"""What is run, too: the fixtures that log in the most ways. Those of all checks took five minutes
+and told nothing more."""
 FIELDS = ("key", "on_step", "on_epoch", "sync_dist", "reduce_fx")
 CEILINGS = dict.fromkeys(FIELDS, 0.02) | {"batch_size": 0.08}
 """Measured on 172 sites: none of the fields unknown, but for 7 values of ``batch_size``, which is
 the length of something in the batch."""
 FEWEST_EVENTS = 600
-"""Measured: 873. Fewer mean that runs went wrong and the law was tested on little."""
+"""Fewer mean that runs went wrong and the law was tested on little."""
 
 
 @cache
@@ -48,11 +49,16 @@ def sites_of(folder: Path) -> tuple[LogSite, ...]:
     return tuple(site for found in project.classes for site in found.logs)
 
 
+@cache
+def strays_of(folder: Path) -> tuple[StrayLog, ...]:
+    """What callbacks log through the module."""
+    return reading_of(folder).reading.project.stray_logs
+
+
 def targets() -> Iterator[tuple[Path, Target]]:
-    for folder in CORPUS:
+    for folder in RUN:
         for target in reading_of(folder).targets:
-            if target.path.name not in SILENT:
-                yield folder, target
+            yield folder, target
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +92,10 @@ def covers(site: LogSite, event: LogEvent) -> bool:
     )
 
 
+def covers_stray(site: StrayLog, event: LogEvent) -> bool:
+    return same_extent(site.location, event.location) and may_be(site.key, event.name)
+
+
 def same_extent(site: Location, event: Location) -> bool:
     """Both observers see the same call expression; a run on Python 3.10 knows its line only."""
     if not event.end_column:
@@ -107,13 +117,14 @@ def test_every_event_has_a_site_that_covers_it(
     events = events_of(runner, target)
     told.append(len(events))
     for event in events:
-        assert any(covers(site, event) for site in sites_of(folder)), event
+        seen = any(covers(site, event) for site in sites_of(folder))
+        assert seen or any(covers_stray(site, event) for site in strays_of(folder)), event
 
 
 def test_the_runs_had_much_to_tell(told: list[int]) -> None:
     if len(told) < len(list(targets())):
         pytest.skip("only some of the corpus was run")
-    assert sum(told) >= FEWEST_EVENTS
+    assert sum(told) >= FEWEST_EVENTS, sum(told)
 
 
 @pytest.mark.parametrize("name", CEILINGS)
