@@ -126,6 +126,11 @@ SAMPLE = [
     ("unseeded-generator", "Plain", "reproducible"),
     ("counter-in-an-attribute", "Plain", "checkpoint"),
     ("schedule-of-steps-per-epoch", "Classifier", "schedule"),
+    ("drawn-over-the-batches", "Plain", "event-file"),
+    ("half-precision-sum", "Plain", "logged-values"),
+    ("given-each-batch-twice", "Plain", "logged-values"),
+    ("counter-on-the-class", "Plain", "reproducible"),
+    ("settings-told-by-every-rank", "Plain", "distributed"),
 ]
 
 

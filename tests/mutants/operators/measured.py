@@ -123,7 +123,10 @@ def half_precision_state(source: Source) -> Iterator[Change]:
 
 @operator("MET10", "LTN210", checks=("precision", *VALUES))
 def half_precision_sum(source: Source) -> Iterator[Change]:
-    """A sum by hand is kept in bfloat16. The healthy twin keeps it in float32."""
+    """A sum by hand, of percents, is kept in bfloat16. The healthy twin keeps it in float32.
+
+    Now and then all that is rounded off comes to nothing, and no run can see it.
+    """
     hooks = {"on_validation_epoch_start", "on_validation_epoch_end"} & set(source.methods)
     step = source.methods.get("validation_step")
     torch = source.importing("import torch")
@@ -131,7 +134,7 @@ def half_precision_sum(source: Source) -> Iterator[Change]:
         statement = source.statement(log.call)
         if isinstance(statement, ast.Expr) and not _shared(source, log):
             size = _size(source, step)  # type: ignore[arg-type]
-            added = f"self.total += float({source.code(log.value)}) * {size}"
+            added = f"self.total += 100 * float({source.code(log.value)}) * {size}"
             fed = source.before(statement, f"{added}\nself.count += {size}")
             healthy, sick = (
                 source.new_method(_SUM_BY_HAND.format(kind)) for kind in ("float32", "bfloat16")
@@ -144,7 +147,7 @@ def on_validation_epoch_start(self):
     self.total, self.count = torch.zeros((), dtype=torch.{}, device=self.device), 0
 
 def on_validation_epoch_end(self):
-    self.log("val_mean_by_hand", self.total / self.count)
+    self.log("val_percent_by_hand", self.total / self.count)
 """
 
 
@@ -161,11 +164,11 @@ def given_each_batch_twice(source: Source) -> Iterator[Change]:
         statement = source.statement(log.call)
         if isinstance(statement, ast.Expr) and not _shared(source, log):
             size = _size(source, step)  # type: ignore[arg-type]
-            given = f"batch_sum = torch.as_tensor({source.code(log.value)}) * {size}"
-            called = f"{given}\nself.summed(batch_sum)"
+            given = f"each = torch.as_tensor({source.code(log.value)}).expand({size})"
+            called = f"{given}\nself.summed(each)"
             healthy, sick = (
                 source.before(statement, f'{each}\nself.log("val_sum", self.summed)')
-                for each in (called, f"{called}\nself.summed.update(batch_sum)")
+                for each in (called, f"{called}\nself.summed.update(each)")
             )
             yield Change((*made, sick), "a metric is given each batch twice", (*made, healthy))
 
