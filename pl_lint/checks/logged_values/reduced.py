@@ -37,6 +37,9 @@ def judge_reduced(
     into: Gathering,
 ) -> None:
     """LTN121 in training: what the values of the batches were, before they were put together."""
+    if name in case.batch_dependent:
+        into.notes.append(f"{name}: declared batch-dependent ({case.batch_dependent[name]})")
+        return
     values = [event.value or 0.0 for event in events]
     sizes = [event.samples or 0 for event in events]
     reduction, true = events[0].reduce_fx, weighted_mean(values, sizes)
