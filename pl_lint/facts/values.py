@@ -79,6 +79,8 @@ class Unknown:
 
 Value = Known | OneOf | Pattern | Named | Made | Several | Table | Unknown
 UNKNOWN = Unknown()
+ABSENT, YES, NO = Known(None), Known(True), Known(False)
+"""An argument that is left out, or given as None; and the two answers."""
 
 
 def may_be(value: Value, constant: object) -> bool:

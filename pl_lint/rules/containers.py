@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pl_lint.facts.behaviour import ContainerSite
+from pl_lint.facts.sites import ContainerSite
 from pl_lint.fixes import Assigned, Fix, Import, Wrap
 
 TAKEN = frozenset(

@@ -8,8 +8,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from pl_lint.config import Config
-from pl_lint.facts.behaviour import ImportSite, ReadSite, RemovedNameSite, ReturnSite
-from pl_lint.facts.data import LoaderSite
 from pl_lint.facts.sites import (
     AssignmentSite,
     CallSite,
@@ -18,12 +16,17 @@ from pl_lint.facts.sites import (
     DeviceSite,
     GlobalSite,
     HyperparameterSite,
+    ImportSite,
     ListSite,
+    LoaderSite,
     LogSite,
     MetricUse,
     MonitorSite,
     ProjectFacts,
     ReachSite,
+    ReadSite,
+    RemovedNameSite,
+    ReturnSite,
     SchedulerSite,
     SeedSite,
     SplitSite,

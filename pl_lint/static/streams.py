@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from pl_lint.facts.data import StreamSite
+from pl_lint.facts.sites import StreamSite
 from pl_lint.static.names import ClassInfo, Project
 
 BASES = frozenset(

@@ -7,8 +7,7 @@ import ast
 import pytest
 
 from pl_lint.config import Config
-from pl_lint.facts.data import LoaderSite, made_of
-from pl_lint.facts.sites import ProjectFacts
+from pl_lint.facts.sites import LoaderSite, ProjectFacts, made_of
 from pl_lint.facts.values import Known, Made, Named
 from pl_lint.static.project import gather
 from pl_lint.static.sources import SourceFile

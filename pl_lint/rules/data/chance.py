@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import augmentations
-from pl_lint.facts.data import made_of
-from pl_lint.facts.sites import CallSite, ProjectFacts
+from pl_lint.facts.sites import CallSite, ProjectFacts, made_of
 from pl_lint.facts.values import Known, Made, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, SetArgument

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from pl_lint.facts.data import LoaderSite
-from pl_lint.facts.sites import ABSENT, NO, CallSite, ProjectFacts
+from pl_lint.facts.sites import ABSENT, NO, CallSite, LoaderSite, ProjectFacts
 from pl_lint.facts.values import Known, Made, Value
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import in_tests

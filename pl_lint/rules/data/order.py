@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.data import LoaderSite
-from pl_lint.facts.sites import ABSENT, ProjectFacts
+from pl_lint.facts.sites import ABSENT, LoaderSite, ProjectFacts
 from pl_lint.facts.values import Known, Made, Unknown, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import DropArgument, Fix, SetArgument

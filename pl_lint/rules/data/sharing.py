@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pl_lint.facts.data import LoaderSite
-from pl_lint.facts.sites import ProjectFacts
+from pl_lint.facts.sites import LoaderSite, ProjectFacts
 from pl_lint.facts.stages import Stage
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.data import LoaderSite, StreamSite
-from pl_lint.facts.sites import ProjectFacts
+from pl_lint.facts.sites import LoaderSite, ProjectFacts, StreamSite
 from pl_lint.facts.values import Known, Made
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import in_tests, single_device

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
-from pl_lint.facts.behaviour import ImportSite
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.sites import CallSite, ClassFacts, ImportSite, ProjectFacts
 from pl_lint.facts.values import Known, Made, Several, Value
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix, Rehome

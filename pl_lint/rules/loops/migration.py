@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pl_lint.facts import removed
-from pl_lint.facts.behaviour import ImportSite, RemovedNameSite
 from pl_lint.facts.lightning import TRAINER
 from pl_lint.facts.removed import Gone
-from pl_lint.facts.sites import ProjectFacts
+from pl_lint.facts.sites import ImportSite, ProjectFacts, RemovedNameSite
 from pl_lint.findings import Finding
 from pl_lint.fixes import Applicability, Fix, Replace
 from pl_lint.places import Location

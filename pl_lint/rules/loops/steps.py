@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.behaviour import ReadSite, ReturnSite
-from pl_lint.facts.sites import ClassFacts, ListSite, ProjectFacts
+from pl_lint.facts.sites import ClassFacts, ListSite, ProjectFacts, ReadSite, ReturnSite
 from pl_lint.facts.values import Known, Several, Table, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import defines, is_whole, target_version

@@ -6,8 +6,7 @@ import ast
 from collections.abc import Iterator
 from typing import Literal
 
-from pl_lint.facts.behaviour import ContainerSite, ReadSite, ReturnSite
-from pl_lint.facts.sites import ABSENT, AssignmentSite
+from pl_lint.facts.sites import ABSENT, AssignmentSite, ContainerSite, ReadSite, ReturnSite
 from pl_lint.findings import Location
 from pl_lint.static.interpreter import lookup
 from pl_lint.static.interpreter.abstract import (

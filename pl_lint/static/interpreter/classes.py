@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from pl_lint.facts import lightning
-from pl_lint.facts.behaviour import ReadSite, ReturnSite
 from pl_lint.facts.sites import (
     AssignmentSite,
     ClassFacts,
@@ -18,9 +17,11 @@ from pl_lint.facts.sites import (
     MethodSite,
     MetricUse,
     ParameterSite,
+    ReadSite,
+    ReturnSite,
     SchedulerSite,
-    Stage,
 )
+from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import UNKNOWN, Known
 from pl_lint.findings import Location
 from pl_lint.static.interpreter import behaviour, loaders, members, metrics, saving, schedulers

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pl_lint.facts.origins import Origin
-from pl_lint.facts.sites import Stage
+from pl_lint.facts.stages import Stage
 from pl_lint.findings import Location
 from pl_lint.static.interpreter.abstract import (
     NOTHING,

@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from pl_lint.facts import removed
-from pl_lint.facts.behaviour import ImportSite, RemovedNameSite
-from pl_lint.facts.sites import CaseSite
+from pl_lint.facts.sites import CaseSite, ImportSite, RemovedNameSite
 from pl_lint.static.interpreter.abstract import Holder
 from pl_lint.static.interpreter.context import Arguments, Frame
 from pl_lint.static.interpreter.machine import BUDGET, Machine

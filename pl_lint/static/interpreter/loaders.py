@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping as Table
 from dataclasses import dataclass
 
-from pl_lint.facts.data import LoaderSite
+from pl_lint.facts.sites import LoaderSite
 from pl_lint.facts.stages import Stage
 from pl_lint.findings import Location
 from pl_lint.static.interpreter.abstract import (

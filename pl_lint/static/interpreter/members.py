@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from pl_lint.facts import removed
-from pl_lint.facts.behaviour import TrainerReadSite
+from pl_lint.facts.sites import TrainerReadSite
 from pl_lint.static.names import ClassInfo, FunctionNode, dotted
 
 READ = re.compile(r"\btrainer\.(\w+)")

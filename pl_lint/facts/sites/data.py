@@ -1,4 +1,4 @@
-"""Where samples come from: loaders by the stage that they feed, and streams. Plain data."""
+"""Where samples come from: loaders by the stage that they feed, and streams."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What the hooks of a class return, what its attributes hold, and what it reads of Lightning.
-
-Plain data, as in ``sites``, of which these are a part.
-"""
+"""What the hooks of a class return, what its attributes hold, and what it reads of Lightning."""
 
 from __future__ import annotations
 

@@ -1,0 +1,71 @@
+"""What may happen, and where: the vocabulary of the reader. Plain data, no syntax trees.
+
+Rules see nothing else, so each field says as much as reading can know and no more: a ``Value`` is
+Known, OneOf, Pattern or Unknown, and an origin names what a logged value was made of. The modules
+are by what a site is about; rules and the reader take all of them from here.
+"""
+
+from pl_lint.facts.sites.behaviour import (
+    ContainerSite,
+    ImportSite,
+    ReadSite,
+    RemovedNameSite,
+    ReturnSite,
+    TrainerReadSite,
+)
+from pl_lint.facts.sites.calls import AssignmentSite, CallSite, GlobalSite, ReachSite
+from pl_lint.facts.sites.classes import (
+    CheckpointKeySite,
+    ClassFacts,
+    DeviceSite,
+    HyperparameterSite,
+    ListSite,
+    MethodSite,
+    ParameterSite,
+    SchedulerSite,
+)
+from pl_lint.facts.sites.data import LoaderSite, StreamSite, made_of
+from pl_lint.facts.sites.logged import LogSite, MetricSite, MetricUse, StrayLog, within
+from pl_lint.facts.sites.project import CaseSite, ProjectFacts, SuppressionSite
+from pl_lint.facts.sites.scripts import MonitorSite, SeedSite, SplitSite, TrainerCall, TrainerSite
+from pl_lint.facts.values import ABSENT, NO, YES
+
+__all__ = [
+    "ABSENT",
+    "NO",
+    "YES",
+    "AssignmentSite",
+    "CallSite",
+    "CaseSite",
+    "CheckpointKeySite",
+    "ClassFacts",
+    "ContainerSite",
+    "DeviceSite",
+    "GlobalSite",
+    "HyperparameterSite",
+    "ImportSite",
+    "ListSite",
+    "LoaderSite",
+    "LogSite",
+    "MethodSite",
+    "MetricSite",
+    "MetricUse",
+    "MonitorSite",
+    "ParameterSite",
+    "ProjectFacts",
+    "ReachSite",
+    "ReadSite",
+    "RemovedNameSite",
+    "ReturnSite",
+    "SchedulerSite",
+    "SeedSite",
+    "SplitSite",
+    "StrayLog",
+    "StreamSite",
+    "SuppressionSite",
+    "TrainerCall",
+    "TrainerReadSite",
+    "TrainerSite",
+    "made_of",
+    "within",
+]

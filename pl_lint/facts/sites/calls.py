@@ -1,0 +1,103 @@
+"""Calls and assignments: what rules ask for by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pl_lint.facts.origins import NO_ORIGIN, UNPACKED, Origin, Pairs
+from pl_lint.facts.stages import Stage
+from pl_lint.facts.values import ABSENT, UNKNOWN, Value
+from pl_lint.findings import Location
+
+
+@dataclass(frozen=True)
+class CallSite:
+    """One way to reach one call that some rule asked for (``calls=`` of its decorator).
+
+    ``name`` is spelled as the library spells it, Lightning's things by their canonical name;
+    ``self.x`` is a method of the class, ``.x`` one of an object that nothing is known of.
+    ``receiver`` is the text before the last dot (``""`` where it is no plain name). ``guards``: the
+    identifiers in the conditions that the call stands under, in the decorators of its functions,
+    and in conditions that left the function before. ``within``: the context managers around it.
+    ``assigned`` is what the result is assigned to (``self.x``), ``then`` the methods that are
+    called on it, or on what it is an argument of, in the same expression. ``bound``: the receiver
+    is surely an object, no class. ``dropped``: nothing is done with what the call returns.
+    """
+
+    name: str
+    location: Location
+    owner: str = ""
+    hook: str = ""
+    stage: Stage | None = None
+    function: str = ""
+    arguments: Pairs = ()
+    origins: tuple[tuple[str, Origin], ...] = ()
+    receiver: str = ""
+    receiver_origin: Origin = NO_ORIGIN
+    guards: tuple[str, ...] = ()
+    within: tuple[str, ...] = ()
+    assigned: str = ""
+    then: tuple[str, ...] = ()
+    bound: bool = False
+    dropped: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether every argument is seen: no ``*`` or ``**`` hides some."""
+        return UNPACKED not in dict(self.arguments)
+
+    def argument(self, name: str, position: int = -1) -> Value:
+        """What is given for a parameter: Known(None) where it is surely left out."""
+        given = dict(self.arguments)
+        value = given.get(name, given.get(str(position)))
+        return value if value is not None else (ABSENT if self.complete else UNKNOWN)
+
+    def gives(self, name: str, position: int = -1) -> bool:
+        """Whether a parameter is seen to be given."""
+        given = dict(self.arguments)
+        return name in given or str(position) in given
+
+    def origin(self, name: str, position: int = -1) -> Origin:
+        """What a parameter is made of."""
+        given = dict(self.origins)
+        return given.get(name, given.get(str(position), NO_ORIGIN))
+
+
+@dataclass(frozen=True)
+class AssignmentSite:
+    """``self.attribute = value`` in a Lightning class, or ``+=`` where ``augmented``."""
+
+    attribute: str
+    value: Value
+    origin: Origin
+    location: Location
+    augmented: bool = False
+    hook: str = ""
+    stage: Stage | None = None
+    function: str = ""
+    guards: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReachSite:
+    """``owner.attribute = value`` on something that is not the class itself, in a class that
+    Lightning calls: ``self.trainer.datamodule.dataset.level = 3``. ``receiver`` is the text before
+    the last dot."""
+
+    receiver: str
+    attribute: str
+    owner: str
+    hook: str
+    stage: Stage | None
+    location: Location
+
+
+@dataclass(frozen=True)
+class GlobalSite:
+    """A ``global`` statement in a method of a class that Lightning calls."""
+
+    names: tuple[str, ...]
+    owner: str
+    hook: str
+    stage: Stage | None
+    location: Location

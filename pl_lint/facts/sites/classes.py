@@ -1,0 +1,160 @@
+"""A Lightning class, and what it does beside logging."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pl_lint.facts.origins import Pairs
+from pl_lint.facts.sites.behaviour import ContainerSite, ReadSite, ReturnSite, TrainerReadSite
+from pl_lint.facts.sites.calls import AssignmentSite
+from pl_lint.facts.sites.logged import LogSite, MetricSite, MetricUse, within
+from pl_lint.facts.stages import Stage
+from pl_lint.facts.values import UNKNOWN, Value
+from pl_lint.findings import Location
+
+
+@dataclass(frozen=True)
+class MethodSite:
+    """A method as the class body defines it.
+
+    ``called``: its class calls it, or some code of the project names it (``model.on_something``).
+    ``keywords``: it takes any (``**kwargs``). ``unused``: the parameters that its body never names.
+    """
+
+    name: str
+    parameters: tuple[str, ...]
+    required: tuple[str, ...]
+    star_arguments: bool
+    location: Location
+    called: bool = False
+    decorators: tuple[str, ...] = ()
+    keywords: bool = False
+    words: frozenset[str] = frozenset()
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ListSite:
+    """Something done to a Python list attribute; ``methods`` are those that what is added ends
+    with: ``("item",)`` of ``loss.item()``; ``added`` is what ``append`` was given, as it is
+    written."""
+
+    attribute: str
+    action: Literal["append", "clear"]
+    hook: str
+    stage: Stage | None
+    location: Location
+    methods: tuple[str, ...] = ()
+    added: str = ""
+
+
+@dataclass(frozen=True)
+class CheckpointKeySite:
+    """A key of the checkpoint's own dict that ``on_save_checkpoint`` writes or
+    ``on_load_checkpoint`` reads. ``named_again``: the project writes it as a text elsewhere too."""
+
+    key: str
+    hook: str
+    location: Location
+    named_again: bool = False
+
+
+@dataclass(frozen=True)
+class DeviceSite:
+    """A device written into the code of a Lightning class."""
+
+    text: str
+    hook: str
+    location: Location
+    guards: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SchedulerSite:
+    """A learning-rate scheduler as ``configure_optimizers`` returns it.
+
+    ``interval`` is Known(None) where the configuration leaves it out. ``per_step``: it is built
+    with a number of optimizer steps (``total_steps``, ``estimated_stepping_batches``);
+    ``per_epoch``: its length is a number of epochs (``total_steps=max_epochs``). ``monitor`` is
+    Known(None) where no key is given.
+    """
+
+    name: str
+    arguments: Pairs
+    interval: Value
+    form: Literal["list", "dict", "bare"]
+    per_step: bool
+    location: Location
+    per_epoch: bool = False
+    monitor: Value = UNKNOWN
+
+
+@dataclass(frozen=True)
+class ParameterSite:
+    """A parameter of ``__init__``: its annotation as written, what it is left at, and the
+    attributes that it is stored under as it is (``self.net = net``)."""
+
+    name: str
+    annotation: str = ""
+    default: Value = UNKNOWN
+    attributes: tuple[str, ...] = ()
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class HyperparameterSite:
+    """The parameters of ``__init__`` and whether they are saved."""
+
+    parameters: tuple[str, ...]
+    saved: bool
+    location: Location
+    details: tuple[ParameterSite, ...] = ()
+
+
+@dataclass(frozen=True)
+class ClassFacts:
+    """A Lightning class with everything it inherits from the files read.
+
+    ``open``: some base is neither among the files read nor a class whose hooks are known, so it
+    may hold anything. ``lightning`` is the newest Lightning version that the code around the class
+    admits (``""``: any). ``optimization`` says who steps the optimizers (``unknown`` where a
+    base that was not read, or a condition, decides).
+    """
+
+    name: str
+    kind: Literal["module", "datamodule", "callback"]
+    location: Location
+    ancestors: tuple[str, ...] = ()
+    open: bool = False
+    lightning: str = ""
+    own_methods: tuple[MethodSite, ...] = ()
+    logs: tuple[LogSite, ...] = ()
+    metrics: tuple[MetricSite, ...] = ()
+    uses: tuple[MetricUse, ...] = ()
+    lists: tuple[ListSite, ...] = ()
+    assignments: tuple[AssignmentSite, ...] = ()
+    devices: tuple[DeviceSite, ...] = ()
+    checkpoint_keys: tuple[CheckpointKeySite, ...] = ()
+    schedulers: tuple[SchedulerSite, ...] = ()
+    hyperparameters: HyperparameterSite | None = None
+    optimization: Literal["automatic", "manual", "unknown"] = "automatic"
+    returns: tuple[ReturnSite, ...] = ()
+    containers: tuple[ContainerSite, ...] = ()
+    reads: tuple[ReadSite, ...] = ()
+    trainer_reads: tuple[TrainerReadSite, ...] = ()
+
+    @property
+    def manual_optimization(self) -> bool:
+        return self.optimization == "manual"
+
+    @property
+    def short_name(self) -> str:
+        return self.name.rpartition(".")[2]
+
+    def metric(self, path: str) -> MetricSite | None:
+        return next((metric for metric in self.metrics if metric.path == path), None)
+
+    def uses_of(self, path: str) -> tuple[MetricUse, ...]:
+        """What is done to a metric; what is done to its collection is done to each member."""
+        return tuple(use for use in self.uses if path == use.metric or within(path, use.metric))

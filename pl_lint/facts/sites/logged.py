@@ -1,0 +1,117 @@
+"""What is logged, and the metrics that are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pl_lint.facts.origins import Origin, Pairs
+from pl_lint.facts.stages import Stage
+from pl_lint.facts.values import ABSENT, NO, UNKNOWN, YES, Known, Value, may_be
+from pl_lint.findings import Location
+
+MEAN = Known("mean")
+
+
+@dataclass(frozen=True)
+class LogSite:
+    """One way to reach one ``self.log`` or ``self.log_dict`` call.
+
+    A call that two hooks reach, or that a helper makes with two bound constants, is several sites
+    with the same location. ``on_step`` and ``on_epoch`` are resolved: where the call leaves them
+    out they are the defaults of ``hook``. ``hook`` is empty where no hook was seen to reach the
+    call. ``sampled``: a condition on the batch index stands before the call. ``guards`` are the
+    names in the conditions and decorators around it, ``function`` is the one it stands in.
+    """
+
+    owner: str
+    call: Literal["log", "log_dict"]
+    key: Value
+    origin: Origin
+    hook: str
+    stage: Stage | None
+    location: Location
+    on_step: Value = UNKNOWN
+    on_epoch: Value = UNKNOWN
+    reduce_fx: Value = MEAN
+    sync_dist: Value = NO
+    batch_size: Value = ABSENT
+    rank_zero_only: Value = NO
+    add_dataloader_idx: Value = YES
+    logger: Value = ABSENT
+    via: tuple[str, ...] = ()
+    sampled: bool = False
+    guards: tuple[str, ...] = ()
+    function: str = ""
+    prog_bar: Value = NO
+    enable_graph: Value = NO
+
+    @property
+    def in_step(self) -> bool:
+        """Whether Lightning calls the hook once per batch with the batch."""
+        return self.hook.endswith("_step") and self.stage is not None
+
+    def feeds(self, key: str) -> bool:
+        """Whether callbacks may find this value under ``key``."""
+        base = key.split("/dataloader_idx_")[0]
+        if may_be(self.key, base) or may_be(self.key, key):
+            return True
+        for suffix, flag in (("_step", self.on_step), ("_epoch", self.on_epoch)):
+            stem = base.removesuffix(suffix)
+            if stem != base and may_be(flag, True) and may_be(self.key, stem):
+                return may_be(self.on_step, True) and may_be(self.on_epoch, True)
+        return False
+
+
+@dataclass(frozen=True)
+class StrayLog:
+    """A key that reaches the monitors by another way than ``self.log`` in a class of ``classes``:
+    a callback's ``pl_module.log``, an assignment to ``trainer.callback_metrics``."""
+
+    key: Value
+    location: Location
+
+
+@dataclass(frozen=True)
+class MetricSite:
+    """A torchmetrics object that a class makes.
+
+    ``path`` is how the class reaches it: ``val_f1``, ``metrics[val]``; ``name`` its class as
+    imported, ``arguments`` what it is built with, ``hook`` where it is made (``""``: it is not
+    known to be a hook). ``members`` are the paths of what a collection holds.
+    """
+
+    path: str
+    name: str
+    arguments: Pairs
+    location: Location
+    container: str = ""
+    hook: str = ""
+    members: tuple[str, ...] = ()
+
+    @property
+    def class_name(self) -> str:
+        return self.name.rpartition(".")[2]
+
+
+@dataclass(frozen=True)
+class MetricUse:
+    """One thing done to a metric; ``certain`` unless it may be another metric that is meant.
+
+    ``given`` are the arguments by name or position, as they are written and by what they are made
+    of; ``guards`` the names in the conditions and decorators around it.
+    """
+
+    metric: str
+    use: Literal["forward", "update", "compute", "reset", "log"]
+    hook: str
+    stage: Stage | None
+    location: Location
+    certain: bool = True
+    given: tuple[tuple[str, str, Origin], ...] = ()
+    guards: tuple[str, ...] = ()
+
+
+def within(path: str, container: str) -> bool:
+    """Whether ``metrics[val]`` lies in ``metrics``."""
+    return path.startswith(f"{container}[")

@@ -1,0 +1,102 @@
+"""Everything that was read of a project."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from pl_lint.facts.sites.behaviour import ImportSite, RemovedNameSite
+from pl_lint.facts.sites.calls import CallSite, GlobalSite, ReachSite
+from pl_lint.facts.sites.classes import ClassFacts
+from pl_lint.facts.sites.data import LoaderSite, StreamSite
+from pl_lint.facts.sites.logged import StrayLog
+from pl_lint.facts.sites.scripts import MonitorSite, SeedSite, SplitSite, TrainerCall, TrainerSite
+from pl_lint.findings import Location
+
+
+@dataclass(frozen=True)
+class CaseSite:
+    """A function marked with ``@pl_lint.case``, and the classes that its body builds."""
+
+    path: str
+    function: str
+    location: Location
+    builds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SuppressionSite:
+    """A comment that hides findings with ``codes``, of which ``unused`` hide none.
+
+    ``location`` is the whole comment with the blanks before it, ``named`` where its codes stand.
+    """
+
+    location: Location
+    named: Location
+    codes: tuple[str, ...]
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ProjectFacts:
+    """Everything that was read, over all files of the run."""
+
+    classes: tuple[ClassFacts, ...] = ()
+    monitors: tuple[MonitorSite, ...] = ()
+    stray_logs: tuple[StrayLog, ...] = ()
+    trainers: tuple[TrainerSite, ...] = ()
+    trainer_calls: tuple[TrainerCall, ...] = ()
+    calls: tuple[CallSite, ...] = ()
+    seeds: tuple[SeedSite, ...] = ()
+    splits: tuple[SplitSite, ...] = ()
+    reaches: tuple[ReachSite, ...] = ()
+    globals: tuple[GlobalSite, ...] = ()
+    cases: tuple[CaseSite, ...] = ()
+    suppressions: tuple[SuppressionSite, ...] = ()
+    imports: tuple[ImportSite, ...] = ()
+    removed_names: tuple[RemovedNameSite, ...] = ()
+    lightning: tuple[tuple[str, str], ...] = ()
+    loaders: tuple[LoaderSite, ...] = ()
+    streams: tuple[StreamSite, ...] = ()
+
+    def lightning_at(self, location: Location) -> str:
+        """The newest Lightning that the code around a place admits; empty without a limit."""
+        return self._lightning_by_path.get(location.path, "")
+
+    @cached_property
+    def _lightning_by_path(self) -> Mapping[str, str]:
+        return dict(self.lightning)
+
+    def modules(self) -> tuple[ClassFacts, ...]:
+        return tuple(found for found in self.classes if found.kind == "module")
+
+    def calls_of(self, *names: str) -> tuple[CallSite, ...]:
+        """The calls of these names, ``.x`` of a method whatever its object is."""
+        return tuple(site for name in names for site in self._calls_by_name.get(name, ()))
+
+    def calls_in(self, owner: ClassFacts, *names: str) -> tuple[CallSite, ...]:
+        """The same, of one Lightning class with what it inherits."""
+        return tuple(site for site in self.calls_of(*names) if site.owner == owner.name)
+
+    @cached_property
+    def _calls_by_name(self) -> Mapping[str, list[CallSite]]:
+        found: dict[str, list[CallSite]] = {}
+        for site in self.calls:
+            found.setdefault(site.name, []).append(site)
+            found.setdefault(f".{site.name.rpartition('.')[2]}", []).append(site)
+            for keyword, _ in site.arguments:
+                found.setdefault(f"{keyword}=", []).append(site)
+        return found
+
+    def trained_with(self, monitor: MonitorSite) -> tuple[ClassFacts, ...]:
+        """The modules whose values a monitor sees, with what inherits from them.
+
+        None where that is not known: the code that trains may be in a file that was not read.
+        """
+        names = set(monitor.modules)
+        return tuple(
+            found
+            for found in self.modules()
+            if found.name in names or not names.isdisjoint(found.ancestors)
+        )

@@ -1,0 +1,110 @@
+"""What stands around the classes: Trainers and their calls, what watches keys, seeds and splits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pl_lint.facts.origins import UNPACKED, Pairs
+from pl_lint.facts.values import ABSENT, UNKNOWN, YES, Value
+from pl_lint.findings import Location
+
+
+@dataclass(frozen=True)
+class MonitorSite:
+    """Something that watches a logged key: a callback, or a scheduler's configuration.
+
+    ``modules`` are the classes that are trained with it, or else those that its file knows; empty
+    where there are none. ``lightning`` is the newest version that the code around it admits.
+    """
+
+    watcher: str
+    key: Value
+    location: Location
+    mode: Value = UNKNOWN
+    filename: Value = ABSENT
+    auto_insert_metric_name: Value = YES
+    every_n_train_steps: Value = ABSENT
+    modules: tuple[str, ...] = ()
+    lightning: str = ""
+    arguments: Pairs = ()
+    places: tuple[tuple[str, Location], ...] = ()
+
+    def at(self, *names: str) -> Location:
+        """Where the first of these arguments stands that has a place of its own (in settings each
+        has a line); else the whole."""
+        return _first_place(self, names)
+
+    def argument(self, name: str, position: int = -1) -> Value:
+        """What is given for a parameter: Known(None) where it is surely left out."""
+        given = dict(self.arguments)
+        default: Value = UNKNOWN if UNPACKED in given else ABSENT
+        return given.get(name, given.get(str(position), default))
+
+
+@dataclass(frozen=True)
+class TrainerSite:
+    """A Trainer and what it is built with. ``places`` are the lines of settings, ``keywords`` the
+    places of a call's keyword arguments."""
+
+    arguments: Pairs
+    complete: bool
+    location: Location
+    places: tuple[tuple[str, Location], ...] = ()
+    keywords: tuple[tuple[str, Location], ...] = ()
+
+    def at(self, *names: str) -> Location:
+        """Where the first of these arguments stands that has a place of its own."""
+        return _first_place(self, names)
+
+    def keyword(self, name: str) -> Location:
+        """Where an argument stands itself; the whole where it has no place of its own."""
+        return dict(self.keywords).get(name, self.at(name))
+
+    def argument(self, name: str) -> Value:
+        default: Value = ABSENT if self.complete else UNKNOWN
+        return dict(self.arguments).get(name, default)
+
+
+def _first_place(site: MonitorSite | TrainerSite, names: tuple[str, ...]) -> Location:
+    known = dict(site.places)
+    return next((known[name] for name in names if name in known), site.location)
+
+
+@dataclass(frozen=True)
+class TrainerCall:
+    """``trainer.fit(...)`` and its sisters, in the order of the scope they stand in.
+
+    ``scope`` names the function; ``model`` and ``ckpt_path`` are Known(None) where left out.
+    ``monitored``: the trainer has a ModelCheckpoint that watches a key. ``reloaded``: the model
+    was given other weights before by ``load_state_dict`` or comes from ``load_from_checkpoint``
+    (``from_checkpoint``).
+    """
+
+    method: Literal["fit", "validate", "test", "predict"]
+    scope: str
+    trainer: Location | None
+    model: str
+    passes_model: bool
+    ckpt_path: Value
+    monitored: bool
+    location: Location
+    reloaded: bool = False
+    from_checkpoint: bool = False
+
+
+@dataclass(frozen=True)
+class SeedSite:
+    """A call of ``seed_everything``."""
+
+    workers: Value
+    location: Location
+
+
+@dataclass(frozen=True)
+class SplitSite:
+    """A random split of data; ``seeded`` where a generator or a random state is given."""
+
+    function: str
+    seeded: bool
+    location: Location
