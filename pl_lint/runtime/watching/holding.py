@@ -7,7 +7,7 @@ import dis
 import functools
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -58,12 +58,20 @@ def _names_of(base: type) -> frozenset[str]:
 def names_of_own(kind: type) -> frozenset[str]:
     """The private names that the user's classes set on ``self`` and the library's do not: whose an
     attribute is, its name alone does not tell. Lightning, torch and torchmetrics have dozens."""
-    own: set[str] = set()
-    theirs: set[str] = set()
-    for base in kind.__mro__:
-        stored = theirs if is_library(_path_of(base)) else own
-        stored.update(name for value in vars(base).values() for name in _stored(value))
-    return frozenset(name for name in own - theirs if name.startswith("_"))
+    theirs = [base for base in kind.__mro__ if is_library(_path_of(base))]
+    own = _private_names_of(base for base in kind.__mro__ if base not in theirs)
+    # Most classes set none, and the library's have hundreds of methods to look through.
+    return own - _private_names_of(theirs) if own else own
+
+
+def _private_names_of(bases: Iterable[type]) -> frozenset[str]:
+    return frozenset().union(*map(_private_names_set_by, bases))
+
+
+@functools.cache
+def _private_names_set_by(kind: type) -> frozenset[str]:
+    names = (name for member in vars(kind).values() for name in _stored(member))
+    return frozenset(name for name in names if name.startswith("_"))
 
 
 def _path_of(kind: type) -> str:
