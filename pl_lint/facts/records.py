@@ -179,6 +179,21 @@ class ReloadRecord(RunRecord):
 
 
 @dataclass(frozen=True, kw_only=True)
+class UntrainedRecord(RunRecord):
+    """What ``trainer.test`` says of the module as it is ``built``, twice, of one with the trainable
+    weights of ``other`` seed, and of the ``trained`` one. ``drawn`` of the ``weights`` tensors that
+    a fit would train are others under another seed."""
+
+    program = "untrained"
+    weights: int = 0
+    drawn: int = 0
+    built: Outputs = field(default_factory=Outputs)
+    again: Outputs = field(default_factory=Outputs)
+    other: Outputs = field(default_factory=Outputs)
+    trained: Outputs = field(default_factory=Outputs)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RepeatRecord(RunRecord):
     """Two seeded fits in one process, one after the other; ``shared`` names what the case gave to
     both (the module, the data), ``leftovers`` what the first fit changed outside of them.

@@ -38,6 +38,7 @@ from pl_lint.facts.records import (
     SmokeRecord,
     TraceRecord,
     TrainingRecord,
+    UntrainedRecord,
     WorkersRecord,
 )
 from pl_lint.facts.repetition import WORKERS
@@ -228,6 +229,14 @@ class Battery:
         if any(watcher.key for watcher in fit.watchers) and "validate" in self.case().stages:
             inputs["first"] = self._file("epoch-0.ckpt")
         return self._one(ReloadRecord, "checkpoint", inputs=inputs)
+
+    def untrained(self) -> UntrainedRecord:
+        """Asked for only where a script is suspected of testing such weights."""
+        try:
+            return self._one(UntrainedRecord, "checkpoint", inputs=self._weights())
+        except RunHung as failure:  # four tests of a slow module
+            error = RunError(TIME_LIMIT, str(failure), "test", failure.location)
+            return UntrainedRecord(case=self.case(), error=error)
 
     def trained(self) -> TrainingRecord:
         try:

@@ -1,12 +1,16 @@
-"""LTN317, decided by a run: the last weights are tested where other weights are the best."""
+"""LTN317 and LTN318, decided by a run: the last weights are tested where others are the best, or
+those that nobody has trained."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pl_lint.checks.checkpoint import checkpoint
+from pl_lint.checks.checkpoint.testing import judge_untrained
+from pl_lint.checks.registry import Gathering
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.runtime.battery import Battery
 from pl_lint.runtime.isolation.runs import Runner
@@ -90,11 +94,151 @@ def test_the_run_decides_where_best_and_last_differ(
     assert how in finding.evidence[0].how
 
 
-def test_weights_from_elsewhere_are_not_decided(tmp_path: Path) -> None:
-    file = tmp_path / "drifting.py"
-    file.write_text(CASE.replace("TARGET", "0.0"), encoding="utf-8")
-    untrained = Finding("LTN318", "as it was built", Location("test.py", 5), Status.SUSPECTED)
-    with Runner(tmp_path / "runs") as runner:
-        case = CaseRef(str(file), "drifting")
-        result = checkpoint(Battery(runner, case, suspicions=(untrained,)))
-    assert any("LTN318" in note for note in (*result.notes, result.reason))
+UNTRAINED = '''
+import random
+
+import lightning as L
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+import pl_lint
+
+
+class Regressor(L.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Linear(2, 1)
+        self.bring()
+
+    def bring(self):
+        pass
+
+    def loss(self, batch):
+        x, y = batch
+        return (self.net(x) - y).square().mean()
+
+    def training_step(self, batch, batch_idx):
+        return self.loss(batch)
+
+    def test_step(self, batch, batch_idx):
+        self.log("test_loss", self.loss(batch))
+        self.log("seconds", 3.0)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+class Pretrained(Regressor):
+    """As from a hub: the same weights, whatever the seed; training moves them."""
+
+    def bring(self):
+        self.net.load_state_dict({"weight": torch.ones(1, 2), "bias": torch.ones(1)})
+
+
+class LoadedLate(Regressor):
+    def setup(self, stage):
+        Pretrained.bring(self)
+
+
+class WithFrozenNoise(Pretrained):
+    """What is drawn is not trained by anybody."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("noise", torch.randn(1))
+        self.shift = torch.nn.Parameter(torch.randn(1), requires_grad=False)
+
+    def loss(self, batch):
+        return super().loss(batch) + self.noise.abs().sum() + self.shift.abs().sum()
+
+
+class ByChance(Regressor):
+    def test_step(self, batch, batch_idx):
+        self.log("test_loss", float(torch.empty(1).random_()) + random.SystemRandom().random())
+
+
+def data():
+    """Drawn anew with the module: another seed would draw others."""
+    x = torch.randn(40, 2)
+    loader = DataLoader(TensorDataset(x, x.sum(1, keepdim=True)), batch_size=8)
+    return {"train": loader, "test": loader}
+
+
+@pl_lint.case
+def regressor():
+    return Regressor(), data()
+
+
+@pl_lint.case
+def pretrained():
+    return Pretrained(), data()
+
+
+@pl_lint.case
+def loaded_late():
+    return LoadedLate(), data()
+
+
+@pl_lint.case
+def with_frozen_noise():
+    return WithFrozenNoise(), data()
+
+
+@pl_lint.case
+def by_chance():
+    return ByChance(), data()
+
+
+@pl_lint.case
+def without_test_data():
+    return Regressor(), {"train": data()["train"]}
+'''
+TESTED = Finding("LTN318", "as it was built", Location("test.py", 5), Status.SUSPECTED)
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Gathering]]:
+    """What the run says of one case of ``UNTRAINED``, whose script tests it as it is built."""
+    folder = tmp_path_factory.mktemp("untrained")
+    file = folder / "regressors.py"
+    file.write_text(UNTRAINED, encoding="utf-8")
+    with Runner(folder / "runs") as runner:
+
+        def judge(name: str) -> Gathering:
+            battery = Battery(runner, CaseRef(str(file), name), suspicions=(TESTED,))
+            into = Gathering()
+            judge_untrained(battery, battery.case(), into)
+            return into
+
+        yield judge
+
+
+def test_a_score_that_the_seed_decides_is_of_untrained_weights(
+    judged: Callable[[str], Gathering],
+) -> None:
+    [finding] = judged("regressor").findings
+    [evidence] = finding.evidence
+    assert (finding.status, finding.location) == (Status.PROVED, TESTED.location)
+    assert evidence.key == "test_loss"
+    assert evidence.logged > 2 * evidence.true
+    assert "2 of 2 trainable tensors are drawn, and those of another seed score" in evidence.cause
+    other = float(evidence.cause.rpartition(" ")[2])
+    assert abs(other - evidence.logged) > 0.01
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("pretrained", "may come from elsewhere"),
+        ("loaded_late", "does not depend on the weights that are drawn"),
+        ("with_frozen_noise", "may come from elsewhere"),
+        ("by_chance", "does not depend on the weights that are drawn"),
+        ("without_test_data", "no test data"),
+    ],
+)
+def test_weights_from_elsewhere_are_not_decided(
+    judged: Callable[[str], Gathering], name: str, reason: str
+) -> None:
+    into = judged(name)
+    assert not into.findings
+    assert [reason in each for each in into.undecided] == [True]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pl_lint.checks.checkpoint.loading import judge_loading
 from pl_lint.checks.checkpoint.monitors import judge_monitors
 from pl_lint.checks.checkpoint.resuming import judge_resuming
-from pl_lint.checks.checkpoint.testing import judge_last_weights
+from pl_lint.checks.checkpoint.testing import judge_last_weights, judge_untrained
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 
 
@@ -41,14 +41,16 @@ def checkpoint(runs: Runs) -> Result:
     folders (LTN303) and zeros (LTN304) in file names, scores that belong to earlier weights
     (LTN305), a best file that another callback overwrites, a score that the saved weights do not
     have. Where a script tests the last weights beside a monitored checkpoint (LTN317), what the
-    best and the last weights score.
+    best and the last weights score. Where one tests a module as it was built (LTN318), what these
+    weights score, what those of another seed do, and trained ones.
 
     When it cannot say:
     A module that is not reproducible cannot be compared with itself: see `reproducible`. A key that
     no metric object logs has a direction by its name only: a suspicion. A key that the code logs at
     a line that two short epochs never came to may be logged later. Data that cannot be cut, and
-    those of several training loaders, are not interrupted inside an epoch. Whether a module that a
-    script tests as it was built (LTN318) has trained weights from elsewhere, no short run can tell.
+    those of several training loaders, are not interrupted inside an epoch. A module whose weights
+    are the same under another seed may have them from elsewhere: whether a script that tests it as
+    it was built has forgotten to train it (LTN318), no run can tell.
 
     No script stands under:
     What differs only after an interruption inside an epoch: Lightning does not keep the place in a
@@ -63,4 +65,5 @@ def checkpoint(runs: Runs) -> Result:
     judge_resuming(runs, case, gathering)
     judge_monitors(runs, case, gathering)
     judge_last_weights(runs, gathering)
+    judge_untrained(runs, case, gathering)
     return gathering.result("the fit made no optimizer step")

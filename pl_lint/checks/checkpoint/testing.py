@@ -1,13 +1,16 @@
-"""Which weights does a script test after its fit?"""
+"""Which weights does a script test?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from pl_lint.checks.registry import Gathering, Runs
-from pl_lint.checks.values.numbers import FLOAT32, same, tolerance
-from pl_lint.facts.events import EvaluationPass
+from pl_lint.checks.values.numbers import FLOAT32, far, same, shown, tolerance
+from pl_lint.facts.events import CaseFacts, EvaluationPass
+from pl_lint.facts.records import UntrainedRecord
 from pl_lint.findings import Evidence, Status
+
+_WORLD = "1 process, CPU, fp32"
 
 
 def judge_last_weights(runs: Runs, into: Gathering) -> None:
@@ -15,10 +18,6 @@ def judge_last_weights(runs: Runs, into: Gathering) -> None:
 
     Asked only where reading suspects LTN317: testing the last weights is no mistake by itself.
     """
-    if runs.suspected("LTN318"):
-        into.undecided.append(
-            "LTN318: no short run can tell whether what a script tests was trained elsewhere"
-        )
     suspected = runs.suspected("LTN317")
     passes = [done for done in runs.fit().tested if done.error is None]
     if not suspected or not passes:
@@ -40,8 +39,64 @@ def _differences(last: EvaluationPass, best: EvaluationPass) -> Iterator[Evidenc
                 logged=value,
                 true=true,
                 tolerance=tolerance(true),
-                world="1 process, CPU, fp32",
+                world=_WORLD,
                 how=f"a two-epoch fit; the truth is the {best.batching.label}",
                 cause="the last weights are tested, not the best",
                 because=FLOAT32,
             )
+
+
+def judge_untrained(runs: Runs, case: CaseFacts, into: Gathering) -> None:
+    """What a script's ``trainer.test(Model())`` says, where reading suspects LTN318.
+
+    A score of weights that nobody trained is that of the seed that drew them: other weights drawn
+    in the same way score otherwise, and trained ones do, too. Weights that come from elsewhere are
+    the same under every seed.
+    """
+    suspected = runs.suspected("LTN318")
+    if not suspected:
+        return
+    if "test" not in case.stages:
+        into.undecided.append("LTN318: the case has no test data")
+        return
+    record = runs.untrained()
+    evidence = next(_untrained_scores(record), None)
+    if evidence is not None:
+        into.findings += [finding.judged(Status.PROVED, evidence) for finding in suspected]
+    else:
+        into.undecided.append(f"LTN318: {_why_open(record)}")
+
+
+def _untrained_scores(record: UntrainedRecord) -> Iterator[Evidence]:
+    """The keys that follow the seed and the training, and nothing else."""
+    for name, value in record.built.values.items():
+        if not all(name in each.values for each in (record.again, record.other, record.trained)):
+            continue
+        other, true = record.other.values[name], record.trained.values[name]
+        within = max(tolerance(value), tolerance(true))
+        steady = same(record.again.values[name], value, tolerance(value))
+        if steady and far(value, other, within) and far(value, true, within):
+            yield Evidence(
+                key=name,
+                logged=value,
+                true=true,
+                tolerance=tolerance(true),
+                world=_WORLD,
+                how="the module as the case builds it; the truth is after a two-epoch fit",
+                cause=f"nobody has trained these weights: {record.drawn} of {record.weights} "
+                f"trainable tensors are drawn, and those of another seed score {shown(other)}",
+                because=FLOAT32,
+            )
+
+
+def _why_open(record: UntrainedRecord) -> str:
+    errors = (record.error, *(each.error for each in (record.built, record.other, record.trained)))
+    raised = next((error for error in errors if error is not None), None)
+    if raised is not None:
+        return f"testing the module as it is built: {raised}"
+    if not record.drawn:
+        return (
+            "another seed builds the same weights: they may come from elsewhere, as those of a "
+            "pretrained network do"
+        )
+    return "what the test logs does not depend on the weights that are drawn, or not on training"

@@ -13,7 +13,7 @@ from pl_lint.runtime.programs.fitting import fit
 from pl_lint.runtime.programs.one_batch import training
 from pl_lint.runtime.programs.ranked import ranks
 from pl_lint.runtime.programs.repeating import beside_workers, repeat, trace
-from pl_lint.runtime.programs.saving import planted, reload, resume
+from pl_lint.runtime.programs.saving import planted, reload, resume, untrained
 from pl_lint.runtime.specs import RunSpec
 
 PROGRAMS = {
@@ -23,6 +23,7 @@ PROGRAMS = {
     "reload": reload.run,
     "resume": resume.run,
     "planted": planted.run,
+    "untrained": untrained.run,
     "precision": precision.run,
     "ranks": ranks.run,
     "repeat": repeat.run,
