@@ -80,10 +80,8 @@ def _cause(value: RankedValue) -> tuple[str, str, str]:
             return "LTN211", "each rank logs the value of its own samples", _GATHER
         remedy = _SYNC.format(name=value.name)
         return "LTN106", "each rank logs the mean of its own samples", remedy
-    if value.all_are(mean):
-        from_metric = any(event.origin for event in calls)
-        code = "LTN211" if at_epoch_end and not from_metric else "LTN109"
-        return code, f"the mean of the ranks' own values is {shown(mean)}", _GATHER
+    if value.all_are(mean):  # in a step or at an epoch's end, of a list or not: one mistake
+        return "LTN109", f"the mean of the ranks' own values is {shown(mean)}", _GATHER
     if value.ranks > 2:
         cause = f"two ranks log the truth, and {in_words(value.ranks)} do not"
         return "sync-dist", cause, "do not count on there being two ranks"
