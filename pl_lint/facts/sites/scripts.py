@@ -78,7 +78,8 @@ class TrainerCall:
     ``scope`` names the function; ``model`` and ``ckpt_path`` are Known(None) where left out.
     ``monitored``: the trainer has a ModelCheckpoint that watches a key. ``reloaded``: the model
     was given other weights before by ``load_state_dict`` or comes from ``load_from_checkpoint``
-    (``from_checkpoint``).
+    (``from_checkpoint``). ``as_built``: what is tested is surely as its constructor left it, which
+    was given nothing that looks like weights; asked of ``test`` only.
     """
 
     method: Literal["fit", "validate", "test", "predict"]
@@ -91,6 +92,7 @@ class TrainerCall:
     location: Location
     reloaded: bool = False
     from_checkpoint: bool = False
+    as_built: bool = False
 
 
 @dataclass(frozen=True)

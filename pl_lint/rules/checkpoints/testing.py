@@ -112,6 +112,7 @@ def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
     "untrained-module-tested",
     rows=("CKP18",),
     status=Status.SUSPECTED,
+    observers="both",
     condition="unless its weights come from elsewhere, such as a pretrained network in __init__",
     calls=LOADING,
 )
@@ -122,7 +123,10 @@ def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     ------------
     Finds `trainer.test(model, ...)` without `ckpt_path` for a module that was built by calling its
     class, in a file in which no `trainer.fit` trains such a module and no weights are loaded into
-    it, neither by the script nor when it is built.
+    it, neither by the script nor when it is built. A module that anything but a Trainer was given
+    may have got weights there, and so may one whose constructor was given a path, a network or
+    settings: of these nothing is said, nor of tests and of Trainers that only try the code. A run
+    decides where it can: the score must be another one under another seed, and after training.
 
     Why is this bad
     ---------------
@@ -157,7 +161,7 @@ def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     - https://lightning.ai/docs/pytorch/stable/common/evaluation_intermediate.html
     """
     for call in facts.trainer_calls:
-        if call.method == "test" and _is_untrained(facts, call) and not _loads(facts, call):
+        if call.as_built and _is_untrained(facts, call) and _reports(facts, call):
             yield self.finding(
                 call.location,
                 "trainer.test takes the module as it was built: nothing in this file has trained "
@@ -165,6 +169,17 @@ def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding
                 remedy="add ckpt_path=, or build it with load_from_checkpoint",
                 subject=call.model.rpartition(".")[2],
             )
+
+
+def _reports(facts: ProjectFacts, call: TrainerCall) -> bool:
+    """Whether what is tested is looked at: tests, dry runs and measurements of time only try it."""
+    trainer = next((site for site in facts.trainers if site.location == call.trainer), None)
+    trying = ("fast_dev_run", "barebones", "limit_test_batches", "profiler")
+    tries = trainer is not None and any(
+        not must_be(trainer.argument(name), None) and not must_be(trainer.argument(name), False)
+        for name in trying
+    )
+    return not tries and not in_tests(call.location) and not _loads(facts, call)
 
 
 def _loads(facts: ProjectFacts, call: TrainerCall) -> bool:

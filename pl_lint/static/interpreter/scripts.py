@@ -28,6 +28,7 @@ from pl_lint.static.interpreter.abstract import (
     to_value,
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.handling import as_built
 from pl_lint.static.interpreter.outside import pairs
 from pl_lint.static.names import ClassInfo
 
@@ -242,6 +243,7 @@ def method(
             location=context.location(node, frame),
             reloaded=any(map(_is_reloaded, given)),
             from_checkpoint=all(map(_is_loaded, given)),
+            as_built=name == "test" and as_built(node, frame.module.source.tree),
         )
     )
     loaders.of_call(context, name, class_name(model), arguments)

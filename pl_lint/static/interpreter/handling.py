@@ -1,0 +1,128 @@
+"""Has anything but a Trainer had a module since it was built?
+
+What else is handed a module may load weights into it, whatever it is called: a helper of the
+project, a method of the module's own, a library. So may its constructor, from what it is given.
+This is asked of the text, around one call: values do not say who held them.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+RUNNING = frozenset(["fit", "validate", "test", "predict"])
+HARMLESS = frozenset(["eval", "train", "to", "cuda", "cpu", "float", "double", "half", "freeze"])
+"""Methods of a module that bring it no weights."""
+READING = frozenset(["print", "len", "type", "isinstance", "repr", "ModelSummary", "summary"])
+PLAIN_CALLS = frozenset(["len", "int", "float", "str", "bool", "tuple", "list", "dict", "range"])
+_BRINGS_WEIGHTS = re.compile(
+    r"weights|ckpt|checkpoint|pretrain|resume|restore|load|path|file|dir|state|net$|model|backbone|"
+    r"encoder|decoder|module|cfg|config|conf$|hparams|params$|^h$|args|opts?$|options|settings|name",
+    re.IGNORECASE,
+)
+"""What an argument may be called that holds weights, or says where they are."""
+_PLACE = re.compile(r"[/\\]|\.(pt|pth|ckpt|bin|safetensors|pkl)$")
+
+
+def as_built(call: ast.Call, tree: ast.Module) -> bool:
+    """Whether the module that a Trainer's method is given here is as its constructor left it, and
+    the constructor was given nothing that looks like weights. A module that came into a function
+    from outside is not."""
+    model = _model_of(call)
+    if isinstance(model, ast.Call):
+        return _is_plain_construction(model)
+    scope = _Scope.around(call, tree)
+    if not isinstance(model, ast.Name) or scope is None:
+        return False
+    made = list(scope.assigned(model.id))
+    return bool(made) and all(map(_is_plain_construction, made)) and scope.leaves(model.id, call)
+
+
+def _model_of(call: ast.Call) -> ast.expr | None:
+    named = (keyword.value for keyword in call.keywords if keyword.arg == "model")
+    return call.args[0] if call.args else next(named, None)
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """A function, or a file outside of its functions; ``above`` is the parent of each node."""
+
+    node: ast.AST
+    above: dict[ast.AST, ast.AST]
+
+    @classmethod
+    def around(cls, call: ast.Call, tree: ast.Module) -> _Scope | None:
+        """None for a call that stands in another file."""
+        above = {below: node for node in ast.walk(tree) for below in ast.iter_child_nodes(node)}
+        node: ast.AST | None = call
+        while not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module)):
+            if node is None:
+                return None
+            node = above.get(node)
+        return cls(node, above)
+
+    def assigned(self, name: str) -> Iterator[ast.expr | None]:
+        """What the name is made to stand for; None for what cannot be told."""
+        for node in self._mentions(name):
+            parent = self.above[node]
+            if isinstance(node.ctx, ast.Load):
+                continue
+            is_plain = isinstance(parent, ast.Assign) and node in parent.targets
+            yield parent.value if is_plain and isinstance(parent, ast.Assign) else None
+
+    def leaves(self, name: str, until: ast.Call) -> bool:
+        """Whether nobody but a Trainer was given the object before this call."""
+        before = (node for node in self._mentions(name) if node.lineno <= until.lineno)
+        return all(self._leaves(node) for node in before if isinstance(node.ctx, ast.Load))
+
+    def _mentions(self, name: str) -> Iterator[ast.Name]:
+        for node in ast.walk(self.node):
+            if isinstance(node, ast.Name) and node.id == name:
+                yield node
+
+    def _leaves(self, node: ast.Name) -> bool:
+        parent = self.above[node]
+        if isinstance(parent, ast.Attribute):
+            return parent.attr in HARMLESS and isinstance(parent.ctx, ast.Load)
+        if isinstance(parent, ast.keyword):
+            parent = self.above[parent]
+        if not isinstance(parent, ast.Call):
+            return False
+        called = _last(parent.func)
+        on_object = isinstance(parent.func, ast.Attribute)
+        return called in (RUNNING if on_object else READING)
+
+
+def _is_plain_construction(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Call) and all(map(_is_plain, _given(node)))
+
+
+def _given(call: ast.Call) -> Iterator[tuple[str, ast.expr]]:
+    yield from (("", value) for value in call.args)
+    yield from ((keyword.arg or "**kwargs", keyword.value) for keyword in call.keywords)
+
+
+def _is_plain(given: tuple[str, ast.expr]) -> bool:
+    name, value = given
+    if isinstance(value, ast.Starred) or _BRINGS_WEIGHTS.search(name):
+        return False
+    if isinstance(value, ast.Constant):
+        return not (isinstance(value.value, str) and _PLACE.search(value.value))
+    if isinstance(value, ast.Call):
+        called = _last(value.func)
+        is_known = called in PLAIN_CALLS or called[:1].isupper()
+        return is_known and all(map(_is_plain, _given(value)))
+    if isinstance(value, (ast.Tuple, ast.List)):
+        return all(_is_plain((name, one)) for one in value.elts)
+    if isinstance(value, (ast.UnaryOp, ast.BinOp)):
+        return True
+    last = _last(value)
+    return bool(last) and not _BRINGS_WEIGHTS.search(last)
+
+
+def _last(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
