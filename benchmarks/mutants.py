@@ -55,7 +55,8 @@ from pl_lint.config import Config  # noqa: E402
 from pl_lint.findings import Finding, Location  # noqa: E402
 from pl_lint.library import judged  # noqa: E402
 from pl_lint.plugin.reading import ProjectReading  # noqa: E402
-from pl_lint.runtime.battery import Battery, RunFailed  # noqa: E402
+from pl_lint.runtime.battery import Battery  # noqa: E402
+from pl_lint.runtime.failures import RunFailed  # noqa: E402
 from pl_lint.runtime.isolation.runs import Runner  # noqa: E402
 from pl_lint.runtime.specs import CaseRef  # noqa: E402
 

@@ -13,8 +13,9 @@ from typing import TypeVar
 
 from pl_lint.checks.registry import Check, Result, Verdict
 from pl_lint.findings import Finding, Location, Status
-from pl_lint.runtime.battery import Battery, RunFailed
+from pl_lint.runtime.battery import Battery
 from pl_lint.runtime.cases import CaseError
+from pl_lint.runtime.failures import RunFailed
 
 Answer = TypeVar("Answer")
 _CASE_ERROR = f"the module raised {CaseError.__name__}: "

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from pl_lint.checks.registry import all_checks
 from pl_lint.config import nearest
 from pl_lint.facts.events import CaseFacts
-from pl_lint.runtime.battery import Battery, RunFailed
+from pl_lint.runtime.battery import Battery
+from pl_lint.runtime.failures import RunFailed
 
 
 def mistakes_in(case: CaseFacts) -> list[str]:

@@ -19,7 +19,8 @@ from pl_lint.plugin.outcomes import ItemOutcome, State
 from pl_lint.plugin.reading import Target
 from pl_lint.plugin.reproducing import command, script_lines, with_scripts
 from pl_lint.report.text import render_finding
-from pl_lint.runtime.battery import Battery, RunFailed
+from pl_lint.runtime.battery import Battery
+from pl_lint.runtime.failures import RunFailed
 from pl_lint.runtime.isolation.runs import RunnerError
 from pl_lint.static.sources import lines_of
 

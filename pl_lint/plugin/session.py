@@ -18,8 +18,9 @@ from pl_lint.plugin.reading import ProjectReading, Target
 from pl_lint.plugin.results import Results
 from pl_lint.plugin.summary import Summary, count
 from pl_lint.rules.registry import all_rules
-from pl_lint.runtime.battery import OTHER_HASH_SEED, Battery, RunFailed
+from pl_lint.runtime.battery import OTHER_HASH_SEED, Battery
 from pl_lint.runtime.cases import import_root
+from pl_lint.runtime.failures import RunFailed
 from pl_lint.runtime.isolation.runs import Runner
 from pl_lint.runtime.specs import CaseRef
 

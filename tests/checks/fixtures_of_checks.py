@@ -18,7 +18,8 @@ from pl_lint.checks.registry import Result, Verdict, all_checks
 from pl_lint.config import Config
 from pl_lint.findings import Finding, Status
 from pl_lint.plugin.reading import ProjectReading, Target
-from pl_lint.runtime.battery import Battery, RunFailed
+from pl_lint.runtime.battery import Battery
+from pl_lint.runtime.failures import RunFailed
 from pl_lint.runtime.isolation.runs import Runner
 from pl_lint.runtime.specs import CaseRef
 

@@ -16,7 +16,7 @@ from pl_lint.checks.logged_values import logged_values
 from pl_lint.checks.registry import Result, Verdict
 from pl_lint.facts.events import CaseFacts
 from pl_lint.facts.records import EvaluationRecord
-from pl_lint.runtime.battery import REBATCHED_SAMPLES, REBATCHING
+from pl_lint.runtime.passes import REBATCHED_SAMPLES, REBATCHING
 from pl_lint.runtime.programs import evaluate
 from pl_lint.runtime.programs.common import fresh
 from pl_lint.runtime.specs import CaseRef, RunSpec
