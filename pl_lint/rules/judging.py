@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+
 from pl_lint.facts import lightning, torchmetrics
 from pl_lint.facts.lightning import LATEST, Version
 from pl_lint.facts.origins import FunctionCall, Pairs
@@ -69,7 +71,47 @@ def in_tests(location: Location) -> bool:
 
 def single_device(facts: ProjectFacts) -> bool:
     """Whether every Trainer of the project surely uses one device."""
-    return bool(facts.trainers) and all(map(_uses_one_device, facts.trainers))
+    return _all_use_one(facts.trainers)
+
+
+def beyond_one_device(facts: ProjectFacts, owners: Iterable[ClassFacts]) -> Iterator[ClassFacts]:
+    """The classes that several devices may run: not those whose Trainers surely use one each."""
+    if not any(map(_uses_one_device, facts.trainers)):
+        yield from owners
+    elif not single_device(facts):
+        yield from (owner for owner in owners if not _all_use_one(trainers_of(facts, owner)))
+
+
+def trainers_of(facts: ProjectFacts, owner: ClassFacts) -> list[TrainerSite]:
+    """The Trainers that are known to run a class, and those of the nearest folder that has any: a
+    repository may hold several programs. Tests speak for themselves alone."""
+    tested = in_tests(owner.location)
+    candidates = [one for one in facts.trainers if tested or not in_tests(one.location)]
+    near, runs = _nearest(candidates, owner.location), _running(facts, owner)
+    return [one for one in candidates if one in near or one.location in runs]
+
+
+def _running(facts: ProjectFacts, owner: ClassFacts) -> set[Location | None]:
+    """The Trainers that are given an object of a class, or of one that inherits from it."""
+    given = {call.model for call in facts.trainer_calls}
+    models = [one for one in facts.classes if one.name in given]
+    kinds = {one.name for one in models if owner.name in (one.name, *one.ancestors)}
+    return {call.trainer for call in facts.trainer_calls if call.model in kinds}
+
+
+def _nearest(trainers: Sequence[TrainerSite], location: Location) -> list[TrainerSite]:
+    """Those in the file's own folder or below it, or else below the folders around it."""
+    folders = location.path.replace("\\", "/").split("/")[:-1]
+    for depth in range(len(folders), 0, -1):
+        around = "/".join(folders[:depth]) + "/"
+        near = [one for one in trainers if one.location.path.replace("\\", "/").startswith(around)]
+        if near:
+            return near
+    return list(trainers)
+
+
+def _all_use_one(trainers: Sequence[TrainerSite]) -> bool:
+    return bool(trainers) and all(map(_uses_one_device, trainers))
 
 
 def _uses_one_device(trainer: TrainerSite) -> bool:

@@ -126,6 +126,29 @@ def test_to_build_a_project_s_module_is_to_build_a_module():
     assert site.name == "lightning.pytorch.LightningModule"
 
 
+def test_a_step_that_calls_the_module_is_followed_into_forward():
+    text = """
+import pytorch_lightning as pl
+import torch
+
+class Model(pl.LightningModule):
+    def forward(self, x, key):
+        self.log(key, x.mean())
+        return torch.argmax(self.net(x.cuda()), 1)
+
+    def validation_step(self, batch, batch_idx):
+        self.log("hits", self(batch, "inner"))
+"""
+    source = SourceFile("model.py", text, ast.parse(text), Suppressions(text))
+    (owner,) = gather([source], Config()).classes
+    assert [(log.key, log.stage) for log in owner.logs] == [
+        (Known("inner"), "validate"),
+        (Known("hits"), "validate"),
+    ]
+    assert isinstance(owner.logs[1].origin, Derived) and owner.logs[1].origin.operation == "decided"
+    assert [site.hook for site in owner.devices] == ["validation_step"]
+
+
 def test_what_a_checkpoint_gives_is_known_to_be_loaded():
     built, loaded = facts(
         "pl.Trainer().fit(Model())\npl.Trainer().fit(Model.load_from_checkpoint('a.ckpt'))"

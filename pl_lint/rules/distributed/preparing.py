@@ -8,7 +8,7 @@ from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFac
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.distributed.evidence import for_one_rank
-from pl_lint.rules.judging import in_tests, single_device
+from pl_lint.rules.judging import beyond_one_device, in_tests
 from pl_lint.rules.registry import Rule, rule
 
 KINDS = ("module", "datamodule")
@@ -75,9 +75,7 @@ def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/data/datamodule.html#prepare-data
     - https://github.com/Lightning-AI/pytorch-lightning/issues/11220
     """
-    if single_device(facts):
-        return
-    for owner in facts.classes:
+    for owner in beyond_one_device(facts, facts.classes):
         if owner.kind in KINDS and _has_prepare(owner):
             for site in _only_prepared(owner):
                 if not _used_elsewhere(facts, owner, site.attribute):
@@ -177,9 +175,7 @@ def data_written_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Find
     ----------
     - https://lightning.ai/docs/pytorch/stable/data/datamodule.html#prepare-data
     """
-    if single_device(facts):
-        return
-    for owner in facts.classes:
+    for owner in beyond_one_device(facts, facts.classes):
         calls = facts.calls_in(owner, "download=") if owner.kind in KINDS else ()
         prepared = {one.name for one in calls if one.hook == "prepare_data"}
         for call in calls:

@@ -9,7 +9,7 @@ from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.distributed.evidence import for_one_rank, several_devices
-from pl_lint.rules.judging import in_tests, single_device
+from pl_lint.rules.judging import beyond_one_device, in_tests
 from pl_lint.rules.registry import Rule, rule
 
 
@@ -138,7 +138,7 @@ def statistic_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     ----------
     - https://pytorch.org/docs/stable/generated/torch.nn.parallel.DistributedDataParallel.html
     """
-    for owner in () if single_device(facts) else facts.modules():
+    for owner in beyond_one_device(facts, facts.modules()):
         for attribute, location in _updates(facts, owner, _buffers(facts, owner)):
             yield self.finding(
                 location,
@@ -230,7 +230,7 @@ def done_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://lightning.ai/docs/pytorch/stable/visualize/logging_advanced.html
     """
-    for owner in () if single_device(facts) else facts.classes:
+    for owner in beyond_one_device(facts, facts.classes):
         for call in facts.calls_in(owner, *WRITING, PRINT, OPEN):
             if _in_a_run(call) and not for_one_rank(call.guards) and _writes(call):
                 what = "prints this" if call.name == PRINT else "writes this file"
@@ -307,7 +307,7 @@ def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     ----------
     - https://github.com/Lightning-AI/pytorch-lightning/issues/13166
     """
-    for owner in () if single_device(facts) else facts.classes:
+    for owner in beyond_one_device(facts, facts.classes):
         for call in facts.calls_in(owner, INIT, ".update"):
             problem = _off_rank_zero(call)
             if problem and not for_one_rank(call.guards) and not in_tests(call.location):

@@ -18,7 +18,7 @@ from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix
 from pl_lint.rules.distributed.evidence import for_one_rank, several_devices, uses_several
-from pl_lint.rules.judging import linearity_of_call, single_device
+from pl_lint.rules.judging import beyond_one_device, linearity_of_call, single_device
 from pl_lint.rules.logging.keys import only_sites
 from pl_lint.rules.logging.mending import set_flags
 from pl_lint.rules.logging.values import means_do_not_suit
@@ -68,9 +68,7 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
     - https://github.com/Lightning-AI/pytorch-lightning/issues/20492
     """
-    if single_device(facts):
-        return
-    for owner in facts.modules():
+    for owner in beyond_one_device(facts, facts.modules()):
         for log in owner.logs:
             if _of_one_process(log) and not means_do_not_suit(owner, log):
                 yield self.finding(
@@ -225,7 +223,7 @@ def ranks_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
     - https://github.com/Lightning-AI/pytorch-lightning/issues/7112
     """
-    for owner in () if single_device(facts) else facts.modules():
+    for owner in beyond_one_device(facts, facts.modules()):
         for log in owner.logs:
             function = _unlinear_at_end(log) if must_be(log.sync_dist, True) else None
             if function is not None:
@@ -305,7 +303,7 @@ def key_of_some_processes(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/Lightning-AI/pytorch-lightning/issues/21409
     - https://github.com/Lightning-AI/pytorch-lightning/issues/19604
     """
-    for owner in () if single_device(facts) else facts.modules():
+    for owner in beyond_one_device(facts, facts.modules()):
         for log in owner.logs:
             differs = _asks_for_rank(log) or not OF_DATA.isdisjoint(log.guards)
             together = must_be(log.sync_dist, True) and must_be(log.rank_zero_only, False)
@@ -373,7 +371,7 @@ def logged_on_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     if single_device(facts):
         return
-    for owner in facts.modules():
+    for owner in beyond_one_device(facts, facts.modules()):
         for log in owner.logs:
             if isinstance(log.origin, MetricObject) and _by_one_process(log):
                 yield self.finding(

@@ -8,7 +8,7 @@ from pl_lint.facts.origins import UNPACKED, ListOfSteps, MetricObject, local_par
 from pl_lint.facts.sites import ABSENT, LogSite, MetricSite, MetricUse, ProjectFacts
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import single_device
+from pl_lint.rules.judging import beyond_one_device
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, key_text
 
@@ -63,9 +63,7 @@ def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Find
     - https://github.com/Lightning-AI/pytorch-lightning/issues/6200
     - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
     """
-    if single_device(facts):
-        return
-    for owner in facts.modules():
+    for owner in beyond_one_device(facts, facts.modules()):
         for log in owner.logs:
             attribute = _list_behind(log)
             if attribute is not None:
@@ -140,7 +138,7 @@ def computed_by_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/torchmetrics/stable/pages/lightning.html
     - https://github.com/Lightning-AI/pytorch-lightning/issues/19604
     """
-    for owner in () if single_device(facts) else facts.modules():
+    for owner in beyond_one_device(facts, facts.modules()):
         for use in owner.uses:
             metric = owner.metric(use.metric)
             if use.use == "compute" and _on_one_rank(use) and not _stays_alone(metric):

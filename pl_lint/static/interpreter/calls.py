@@ -138,6 +138,8 @@ def call(
             return _follow(context, function, inner, arguments, None)
         case Bound(receiver, name):
             return call_method(context, receiver, name, arguments, node, frame)
+        case Self() | Super():  # torch's ``__call__`` hands it on
+            return call_method(context, callee, "forward", arguments, node, frame)
         case Metric() | Collection():
             return metrics.use(context, callee, "forward", arguments, node, frame)
         case Choice(choices):
@@ -223,12 +225,14 @@ def _of_reference(
 ) -> Abstract:
     """Call what a module or class holds, of this project or of another."""
     found = lookup.attribute(context, receiver, name, frame)
+    if isinstance(found, LocalClass):
+        noting.note_making(context, found, arguments, node, frame)
     if not isinstance(found, Reference):
         return call(context, found, arguments, node, frame)
     if (receiver.name, name) == ("self.hparams", "update"):  # what they hold is saved
         context.recorder.saves_hyperparameters = True
     logs.note_foreign(context, node, name, arguments, frame)
-    return _outside(context, f"{receiver.name}.{name}", arguments, node, frame)
+    return _outside(context, found.name, arguments, node, frame)
 
 
 def _opaque_method(

@@ -68,6 +68,19 @@ def note_function(
             _add(context, name, None, arguments, node, frame)
 
 
+def note_making(
+    context: Context,
+    callee: LocalClass,
+    arguments: Arguments,
+    node: ast.Call,
+    frame: Frame,
+) -> None:
+    """``models.Net()``: what is called through its module is told as it is without."""
+    name = _called(context, callee)
+    if name and context.recorder.watched.wants(name):
+        _add(context, name, None, arguments, node, frame)
+
+
 def _called(context: Context, callee: Abstract) -> str:
     """What a call is to Lightning: to build a project's own module is to build a LightningModule,
     with arguments of its own."""
