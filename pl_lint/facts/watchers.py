@@ -13,6 +13,18 @@ PLATEAU = "ReduceLROnPlateau"
 
 
 @dataclass(frozen=True)
+class Reaction:
+    """What early stopping or a scheduler on a plateau did about planted ``scores``: it stopped, or
+    cut the rate (``rates``, before and after), ``after`` so many of them, and held ``best`` for the
+    best of them."""
+
+    scores: tuple[float, ...]
+    after: int
+    best: float
+    rates: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
 class Watcher:
     """One of the user's own, as it stood at the end of a fit.
 
@@ -20,7 +32,7 @@ class Watcher:
     never there when it was looked for, ``raises`` that Lightning would have ended the fit for it,
     ``available`` which keys were there. ``by_steps`` is set where it saves by steps or time,
     ``keeps_all`` where it keeps every checkpoint. ``sites`` are the calls in the user's code that
-    could log a missing key.
+    could log a missing key. ``rising`` and ``falling`` are what it does about scores that do.
     """
 
     kind: str
@@ -35,6 +47,8 @@ class Watcher:
     weights_only: bool = False
     sites: tuple[Location, ...] = ()
     keeps_all: bool = False
+    rising: Reaction | None = None
+    falling: Reaction | None = None
 
 
 @dataclass(frozen=True)

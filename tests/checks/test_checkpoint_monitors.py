@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from pl_lint.checks.checkpoint import checkpoint
 from pl_lint.facts.directions import higher_by_name
@@ -12,6 +16,7 @@ from pl_lint.findings import Finding, Status
 from pl_lint.runtime.battery import Battery
 from pl_lint.runtime.isolation.runs import Runner
 from pl_lint.runtime.specs import CaseRef
+from pl_lint.runtime.watching.saved.reactions import reactions
 
 CASE = '''
 import lightning as L
@@ -99,3 +104,44 @@ def test_the_best_is_really_tested(tmp_path: Path, mode: str, score: float) -> N
     with Runner(tmp_path / "runs") as runner:
         record = Battery(runner, CaseRef(str(file), "named")).planted()
     assert record.restored == pytest.approx(score)
+
+
+class Needy(EarlyStopping):
+    def _evaluate_stopping_criteria(self, current: torch.Tensor) -> tuple[bool, str | None]:
+        raise RuntimeError("it asks its Trainer first")
+
+
+def plateau(**settings: Any) -> ReduceLROnPlateau:
+    return ReduceLROnPlateau(torch.optim.SGD([torch.zeros(1)], lr=0.1), **settings)
+
+
+@pytest.mark.parametrize(
+    ("holder", "rising", "falling"),
+    [
+        (EarlyStopping("f1", patience=2), (3, 0.2), None),
+        (EarlyStopping("f1", patience=2, mode="max"), None, (3, 0.9)),
+        (EarlyStopping("f1", patience=2, mode="max", stopping_threshold=0.5), (3, 0.375), None),
+        (EarlyStopping("f1", patience=1000), None, None),
+        (Needy("f1", patience=2), None, None),
+        (plateau(patience=2), (4, 0.2), None),
+        (plateau(patience=2, mode="max"), None, (4, 0.9)),
+        (plateau(patience=2, min_lr=0.1), None, None),
+    ],
+)
+def test_planted_scores_show_when_something_is_done(
+    holder: Any, rising: tuple[int, float] | None, falling: tuple[int, float] | None
+) -> None:
+    done = [None if each is None else (each.after, each.best) for each in reactions(holder)]
+    assert done == [rising, falling]
+
+
+def test_they_are_told_to_copies() -> None:
+    """What a training has left in them decides nothing, and nothing is left in them."""
+    stopper, scheduler = EarlyStopping("f1", patience=2), plateau(patience=2)
+    stopper.wait_count, stopper.best_score = 1, torch.tensor(-5.0)
+    scheduler.step(-5.0)
+    before = repr((vars(stopper), scheduler.state_dict(), scheduler.optimizer.param_groups))
+    rises = [reactions(each)[0] for each in (stopper, scheduler)]
+    assert [each and each.after for each in rises] == [3, 4]
+    assert rises[1] is not None and rises[1].rates == pytest.approx((0.1, 0.01))
+    assert repr((vars(stopper), scheduler.state_dict(), scheduler.optimizer.param_groups)) == before

@@ -28,8 +28,11 @@ def checkpoint(runs: Runs) -> Result:
     zeroed yet: any difference left is state that the code forgot to save.
     Predictions are compared, or logged values where there are no predict data. The checkpoint
     callbacks of the case then save a puppet that logs the same keys in the same hooks, with planted
-    scores, and `test(ckpt_path="best")` is called on it; and the first epoch's checkpoint is loaded
-    and validated again.
+    scores, and `test(ckpt_path="best")` is called on it; early stopping and schedulers on a plateau
+    are handed scores that rise, and such that fall. The first epoch's checkpoint is loaded and
+    validated again: one is enough, since weights that are validated and others that are saved
+    differ from the first epoch on, and what a module remembers of earlier epochs (a best score) is
+    rightly in the values of later ones. An average that begins only later is not seen.
 
     What it finds:
     Arguments that come back as their defaults or not at all (LTN306), hyper-parameters that

@@ -18,6 +18,7 @@ from pl_lint.facts.watchers import (
     PlantedFile,
     PlantedKeeper,
     PlantedOffer,
+    Reaction,
     Watcher,
 )
 from pl_lint.findings import Evidence, Finding, Location, Status
@@ -119,10 +120,13 @@ def _wrong_direction(
     better = "higher" if higher else "lower"
     does = "stops while it gets better" if watcher.kind == STOPPER else "takes the worse for better"
     text = f"{watcher.name}(monitor={watcher.key!r}, mode={watcher.mode!r}): {better} is better "
+    reaction = watcher.rising if higher else watcher.falling
     evidence = _kept_evidence(watcher.key, higher, keeper) if keeper else ()
     if evidence:
         kept, true = evidence[0].logged, evidence[0].true
         does = f"of planted scores it kept {shown(kept)} and not {shown(true)}"
+    elif reaction is not None:
+        does, evidence = _reacts(watcher.key, reaction, higher)
     yield found(
         case,
         "LTN301",
@@ -148,6 +152,25 @@ def _kept_evidence(key: str, higher: bool, keeper: PlantedKeeper) -> tuple[Evide
     true = max(_scores(keeper)) if higher else min(_scores(keeper))
     how = "offered " + ", ".join(shown(score) for score in _scores(keeper))
     return _of_planted(key, best, true, how)
+
+
+def _reacts(key: str, reaction: Reaction, higher: bool) -> tuple[str, tuple[Evidence, ...]]:
+    """What it does about planted scores that get better and better."""
+    first, last = reaction.scores[0], reaction.scores[-1]
+    move = "rises" if higher else "falls"
+    does = "stops"
+    if reaction.rates is not None:
+        before, after = reaction.rates
+        does = f"cuts the rate from {shown(before)} to {shown(after)}"
+    true = reaction.scores[reaction.after - 1]
+    how = (
+        f"planted, it {move} from {shown(first)} to {shown(last)} in {len(reaction.scores)} epochs"
+    )
+    evidence = Evidence(
+        key, reaction.best, true, tolerance(true), "planted scores", how, because=FLOAT32
+    )
+    text = f"{how}: it takes {shown(reaction.best)} for the best and {does} after epoch "
+    return f"{text}{reaction.after}, at {shown(true)}", (evidence,)
 
 
 def _of_planted(key: str, logged: float, true: float, how: str) -> tuple[Evidence, ...]:

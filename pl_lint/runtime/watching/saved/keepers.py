@@ -25,6 +25,7 @@ from pl_lint.findings import Location
 from pl_lint.runtime.namespace import NAMES, Namespace
 from pl_lint.runtime.watching.callsite import caller
 from pl_lint.runtime.watching.saved.mentions import log_calls
+from pl_lint.runtime.watching.saved.reactions import reactions
 
 Places = WeakKeyDictionary[Any, Location]
 Missed = WeakKeyDictionary[Any, bool]
@@ -161,6 +162,7 @@ def _watcher(
 ) -> Watcher:
     missing = key is not None and key not in available
     by_time = getattr(holder, "_train_time_interval", None) is not None
+    rising, falling = (None, None) if kind == CHECKPOINT else reactions(holder)
     return Watcher(
         kind=kind,
         name=type(holder).__name__,
@@ -174,4 +176,6 @@ def _watcher(
         weights_only=getattr(holder, "save_weights_only", False),
         sites=log_calls(str(key), loggers) if missing else (),
         keeps_all=getattr(holder, "save_top_k", 1) == -1,
+        rising=rising,
+        falling=falling,
     )
