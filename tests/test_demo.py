@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from pl_lint.checks.registry import all_checks
+
 ROOT = Path(__file__).parents[1]
 PARTS = ("Makefile", "pyproject.toml", "constraints.txt", "pl_lint", "fixtures")
 UNWANTED = shutil.ignore_patterns("__pycache__", "checks", "rules")
@@ -29,6 +31,10 @@ REMOVE_RULE = """
 for _name in [name for name, item in vars().items() if getattr(item, "code", "") == {code!r}]:
     del globals()[_name]
 """
+
+KEPT = ("fast-dev-run", "logged-values")
+"""Their runs are quick; every other check is removed, and missed also where it finds nothing."""
+REMOVED = tuple(check.name for check in all_checks() if check.name not in KEPT)
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -88,14 +94,16 @@ def test_the_demo_passes_and_leaves_the_project_as_it_was(copy: Path) -> None:
 def test_without_a_part_the_demo_fails_and_names_what_is_missing(copy: Path) -> None:
     module = copy / "pl_lint" / "rules" / "logging" / "values.py"
     module.write_text(module.read_text("utf-8") + REMOVE_RULE.format(code="LTN101"), "utf-8")
-    shutil.rmtree(copy / "pl_lint" / "checks" / "reproducible")
+    for check in REMOVED:
+        shutil.rmtree(copy / "pl_lint" / "checks" / check.replace("-", "_"))
     done = make_demo(copy)
     assert done.returncode != 0
     complaints = done.stdout.partition("the demo is NOT as it should be")[2]
     for observer in ("reading and running together", "pl-lint"):
         assert f"missing: flowers/species.py:42: LTN101 certain ({observer})" in complaints
-    assert complaints.count("LTN101") == 2
     assert "missing: flowers/visits.py:19: LTN401 proved" in complaints
-    assert "missing: reproducible was not run on visits" in complaints
-    assert "missing: reproducible was not run on locator" in complaints  # though it finds nothing
-    assert "unexpected" not in complaints
+    for check in REMOVED:
+        assert f"missing: {check} was not run on locator" in complaints  # though it finds nothing
+    # What those checks would have decided stays open; nothing else is new.
+    unexpected = [line for line in complaints.splitlines() if "unexpected" in line]
+    assert all(line.endswith("suspected (reading and running together)") for line in unexpected)
