@@ -88,7 +88,7 @@ def gather(
         classes=tuple(settings.added(names_used.marked(one)) for one in classes),
         monitors=(*linked, *settings.monitors),
         stray_logs=shared.all(StrayLog),
-        trainers=shared.all(TrainerSite),
+        trainers=tuple(settings.handed.completed(shared.all(TrainerSite))),
         trainer_calls=shared.all(TrainerCall),
         calls=shared.all(CallSite),
         seeds=shared.all(SeedSite),

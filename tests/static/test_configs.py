@@ -382,3 +382,46 @@ def test_nobody_is_bothered_with_yaml_without_need() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "False", done.stderr
+
+
+# --- settings that code hands on ------------------------------------------------------------------
+
+SCRIPT = """
+import lightning.pytorch as pl
+from omegaconf import OmegaConf
+
+def main(cfg):
+    {body}
+"""
+HANDED = [
+    "pl.Trainer(**cfg.trainer, callbacks=[])",
+    'pl.Trainer(**cfg["trainer"], callbacks=[])',
+    "pl.Trainer(callbacks=[], **OmegaConf.to_container(cfg.trainer, resolve=True))",
+]
+
+
+@pytest.mark.parametrize("body", HANDED)
+def test_settings_that_a_script_hands_to_a_trainer_are_its_own(body: str) -> None:
+    hydra(train="defaults: [_self_, {trainer: cpu}]", trainer__cpu="max_epochs: 3\ndevices: 1")
+    write("train.py", SCRIPT.format(body=body))
+    (trainer,) = facts().trainers
+    assert (trainer.argument("max_epochs"), trainer.argument("devices")) == (Known(3), Known(1))
+    assert trainer.argument("callbacks") == Known(()) and trainer.argument("gpus") == UNKNOWN
+    assert trainer.location.path == "train.py"
+    assert (trainer.at("devices").path, trainer.at("devices").line) == ("conf/trainer/cpu.yaml", 2)
+
+
+def test_a_file_by_itself_is_handed_on_where_the_script_names_it() -> None:
+    write("conf/a.yaml", "trainer: {max_epochs: 3}\n")
+    write("conf/b.yaml", "trainer: {max_epochs: 9}\n")
+    write("train.py", SCRIPT.format(body='"conf/a.yaml"; pl.Trainer(**cfg["trainer"])'))
+    assert [one.argument("max_epochs") for one in facts().trainers] == [Known(3)]
+
+
+@pytest.mark.parametrize(
+    "settings", ["{name: a, folder: b, max_epochs: 1}", "{_target_: project.Own, max_epochs: 1}"]
+)
+def test_settings_of_something_else_are_not_handed_on(settings: str) -> None:
+    hydra(train="defaults: [_self_, {model: a}]\ntrainer: " + settings, model__a="size: 1")
+    write("train.py", SCRIPT.format(body="pl.Trainer(**cfg.trainer)"))
+    assert [one.argument("max_epochs") for one in facts().trainers] == [UNKNOWN]

@@ -45,13 +45,15 @@ class MonitorSite:
 @dataclass(frozen=True)
 class TrainerSite:
     """A Trainer and what it is built with. ``places`` are the lines of settings, ``keywords`` the
-    places of a call's keyword arguments."""
+    places of a call's keyword arguments. ``spread``: the keys that lead to the settings in
+    ``Trainer(**cfg.trainer)``."""
 
     arguments: Pairs
     complete: bool
     location: Location
     places: tuple[tuple[str, Location], ...] = ()
     keywords: tuple[tuple[str, Location], ...] = ()
+    spread: tuple[str, ...] = ()
 
     def at(self, *names: str) -> Location:
         """Where the first of these arguments stands that has a place of its own."""

@@ -36,9 +36,14 @@ def _is_command_line(table: Table) -> bool:
     by_path = any(one.get("class_path") is not None for _, one in walk(table))
     if not by_path and table.get("seed_everything") is None:
         return False
+    return is_trainer(trainer)
+
+
+def is_trainer(table: Table) -> bool:
+    """Whether most keys of a table are arguments of Lightning's Trainer."""
     known = {
         name
         for version in lightning.versions()
         for name in lightning.argument_names(lightning.TRAINER, version)
     }
-    return 2 * sum(name in known for name in trainer.entries) > len(trainer.entries)
+    return 2 * sum(name in known for name in table.entries) > len(table.entries)

@@ -23,11 +23,13 @@ from pl_lint.places import Location
 from pl_lint.static.configs import hydra
 from pl_lint.static.configs.commandline import command_lines, is_read_by_cli
 from pl_lint.static.configs.files import ConfigFile, walk
-from pl_lint.static.configs.tree import Leaf, Listing, Node, Table
+from pl_lint.static.configs.handed import Handed
+from pl_lint.static.configs.tree import Leaf, Listing, Table
 from pl_lint.static.configs.values import (
     CALLBACKS,
     Reader,
-    arguments,
+    odd_on_purpose,
+    places,
     target_of,
     target_place,
 )
@@ -43,8 +45,6 @@ LIBRARIES = (
     *("hydra.", "omegaconf.", "optuna.", "hydra_plugins.", "numpy.", "albumentations.", "timm."),
 )
 """Packages that hold no module of anybody's: what they build logs nothing."""
-DEBUGGING = "debug"
-"""In the name of a file: it is odd on purpose, so that only its names of arguments are judged."""
 PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
 PLATEAUS = (PLATEAU, "ReduceLROnPlateau", "lightning.pytorch.cli.ReduceLROnPlateau")
 PLATEAUS += ("pytorch_lightning.cli.ReduceLROnPlateau",)
@@ -83,6 +83,7 @@ class _Whole:
 class Gathered:
     """What the settings of a project say; ``schedulers`` by the class that they are built for."""
 
+    handed: Handed
     monitors: list[MonitorSite] = field(default_factory=list)
     schedulers: dict[str, list[SchedulerSite]] = field(default_factory=dict)
 
@@ -101,7 +102,7 @@ def gather_configs(
 ) -> Gathered:
     """Record what settings build. Trainers, seeds and calls go to ``recorder``; what watches is
     returned, already linked to the modules that it watches."""
-    gathered = Gathered()
+    gathered = Gathered(Handed(recorder.all(TrainerSite), project))
     composed: set[str] = set()
     for root in hydra.roots(files):
         inside = frozenset(file.path for file in root.files.values())
@@ -178,6 +179,9 @@ class _Reading:
                 site = self._monitor(one, watcher, linked, complete)
                 if self._is_asked_about(site):
                     found.append((one.path, site))
+        if chosen:
+            loaded_by_name = self._whole.path if self._whole.alone else ""
+            self._gathered.handed.record(self._whole.tree, self._values, loaded_by_name)
         for path, table in command_lines(self._whole.tree):
             found += self._command_line(path, table, linked)
         return found
@@ -241,9 +245,9 @@ class _Reading:
         if name in self._recorder.watched.names:
             pairs = dict(self._values.pairs(one.table, one.path, hidden=True))
             place = target_place(one.table)
-            elsewhere = (name for name, at in _places(one.table) if at.path != place.path)
+            elsewhere = (name for name, at in places(one.table) if at.path != place.path)
             pairs |= dict.fromkeys(elsewhere, UNKNOWN)  # a call has one place to be told at
-            pairs |= _odd_on_purpose(one.table)
+            pairs |= odd_on_purpose(one.table)
             self._recorder.add(CallSite(name, place, arguments=tuple(pairs.items())))
 
     def _trainer(
@@ -254,10 +258,10 @@ class _Reading:
         pairs.update(more)
         if "callbacks" not in pairs and (given := self._callbacks()) is not None:
             pairs["callbacks"] = given
-        places = _places(table)
-        pairs |= _odd_on_purpose(table)
+        lines = places(table)
+        pairs |= odd_on_purpose(table)
         if not self._whole.only or self._whole.only in {place.path, *(p.path for _, p in places)}:
-            site = TrainerSite(tuple(pairs.items()), False, place, places)
+            site = TrainerSite(tuple(pairs.items()), False, place, lines)
             self._recorder.add(site)
 
     def _callbacks(self) -> Value | None:
@@ -305,7 +309,7 @@ class _Reading:
             modules=linked,
             lightning=self._versions.newest(place.path),
             arguments=pairs,
-            places=_places(one.table),
+            places=places(one.table),
             **fields,
         )
 
@@ -348,7 +352,7 @@ class _Reading:
                     modules=linked,
                     lightning=self._versions.newest(place.path),
                     arguments=pairs,
-                    places=_places(table),
+                    places=places(table),
                 ),
             )
 
@@ -375,21 +379,3 @@ def _spelled_out(name: str, path: tuple[str, ...]) -> str:
     """LightningCLI knows Lightning's callbacks by their bare names."""
     bare = "." not in name and "callbacks" in path
     return f"{CALLBACKS}{name}" if bare and lightning.canonical(f"{CALLBACKS}{name}") else name
-
-
-def _places(table: Table) -> tuple[tuple[str, Location], ...]:
-    """Where the arguments of an object stand."""
-    return tuple((name, _line_of(node)) for _, name, node in arguments(table))
-
-
-def _odd_on_purpose(table: Table) -> dict[str, Value]:
-    """Arguments that come from a config for debugging, as if they were not known."""
-    return {name: UNKNOWN for name, at in _places(table) if DEBUGGING in at.path.lower()}
-
-
-def _line_of(node: Node) -> Location:
-    """Where a value begins: a table or a list may go on for pages."""
-    at = node.place
-    if isinstance(node, Leaf):
-        return at
-    return replace(at, end_line=at.line, end_column=at.column + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pl_lint.facts import lightning
 from pl_lint.facts.origins import UNPACKED, Pairs
@@ -20,6 +21,8 @@ HOPS = 8
 META = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_", "class_path", "init_args")
 META += ("dict_kwargs",)
 CALLBACKS = "lightning.pytorch.callbacks."
+DEBUGGING = "debug"
+"""In the name of a file: it is odd on purpose, so that only its names of arguments are judged."""
 
 
 class Reader:
@@ -137,6 +140,24 @@ def arguments(node: Table) -> Iterator[tuple[tuple[str, ...], str, Node]]:
         given = node.table(group)
         for name, one in given.entries.items() if given is not None else ():
             yield (group,), name, one
+
+
+def places(table: Table) -> tuple[tuple[str, Location], ...]:
+    """Where the arguments of an object stand."""
+    return tuple((name, _line_of(node)) for _, name, node in arguments(table))
+
+
+def odd_on_purpose(table: Table) -> dict[str, Value]:
+    """Arguments that come from a config for debugging, as if they were not known."""
+    return {name: UNKNOWN for name, at in places(table) if DEBUGGING in at.path.lower()}
+
+
+def _line_of(node: Node) -> Location:
+    """Where a value begins: a table or a list may go on for pages."""
+    at = node.place
+    if isinstance(node, Leaf):
+        return at
+    return replace(at, end_line=at.line, end_column=at.column + 1)
 
 
 def _pieces(text: str) -> list[str]:

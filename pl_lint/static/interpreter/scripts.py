@@ -30,7 +30,7 @@ from pl_lint.static.interpreter.abstract import (
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.handling import as_built
 from pl_lint.static.interpreter.outside import pairs
-from pl_lint.static.names import ClassInfo
+from pl_lint.static.names import ClassInfo, dotted
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ STATE = {
     "sklearn.model_selection.KFold": "random_state",
     "sklearn.model_selection.StratifiedKFold": "random_state",
 }
+AS_DICT = frozenset({"to_container", "to_object", "dict", "vars"})
+"""Functions that make plain dicts of settings."""
 CKPT_PATH = {"fit": 4, "validate": 2, "test": 2, "predict": 4}
 """The calls of a Trainer that run a model, and where they take a checkpoint."""
 
@@ -184,12 +186,37 @@ def _trainer(context: Context, arguments: Arguments, node: ast.Call, frame: Fram
         (one.arg, context.location(one, frame)) for one in node.keywords if one.arg is not None
     )
     place = context.location(node, frame)
-    site = TrainerSite(pairs(arguments), arguments.complete, place, keywords=keywords)
+    spread = _spread(node)
+    site = TrainerSite(
+        pairs(arguments), arguments.complete, place, keywords=keywords, spread=spread
+    )
     context.recorder.add(site)
     callbacks = tuple(_callbacks(arguments))
     watchers = tuple(filter(None, map(_watcher_of, callbacks)))
     label = Trainer(site, watchers, any(_may_log(context, one) for one in callbacks))
     return Instance(lightning.TRAINER, site.arguments, arguments.complete, label)
+
+
+def _spread(node: ast.Call) -> tuple[str, ...]:
+    """The keys that lead to the settings that a call is given: of ``**cfg.trainer``, and of
+    ``**OmegaConf.to_container(self.cfg["trainer"])``, they are ``trainer``."""
+    given = [_keys(one.value) for one in node.keywords if one.arg is None]
+    found = next((keys for keys in given if keys and len(keys) > 1), ())
+    return found[2:] if found[:1] == ("self",) else found[1:]
+
+
+def _keys(node: ast.expr) -> tuple[str, ...] | None:
+    """A name and the attributes and keys behind it; None for anything else."""
+    match node:
+        case ast.Name(name):
+            return (name,)
+        case ast.Attribute(value, key) | ast.Subscript(value, ast.Constant(str(key))):
+            inner = _keys(value)
+            return (*inner, key) if inner is not None else None
+        case ast.Call(args=[given, *_]):
+            name = dotted(node.func) or ""
+            return _keys(given) if name.rpartition(".")[2] in AS_DICT else None
+    return None
 
 
 def _callbacks(arguments: Arguments) -> Iterator[Abstract]:
