@@ -104,3 +104,19 @@ def test_edits_do_not_overlap_in_one_fix() -> None:
             edits: list[Edit] = sorted(finding.fix.edits) if finding.fix else []
             for one, other in pairwise(edits):
                 assert one.end <= other.start
+
+
+@pytest.mark.parametrize(
+    ("argument", "kind"),
+    [
+        ("checkpoint_callback=True", Applicability.SAFE),
+        ("terminate_on_nan=True", Applicability.UNSAFE),  # detect_anomaly is slower
+    ],
+)
+def test_a_successor_that_does_more_is_no_safe_one(
+    argument: str, kind: Applicability, tmp_path: Path
+) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(f"import lightning.pytorch as pl\npl.Trainer({argument})\n", "utf-8")
+    (found,) = read([script], config_of("LTN703", tmp_path), all_rules()).findings
+    assert found.fix is not None and found.fix.applicability is kind

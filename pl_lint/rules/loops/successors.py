@@ -40,9 +40,12 @@ SAID: Mapping[tuple[str, object], tuple[str, str]] = {
     ("gpus", None): ("accelerator", '"cpu"'),
     ("gpus", 0): ("accelerator", '"cpu"'),
     ("num_gpus", 0): ("accelerator", '"cpu"'),
-    ("terminate_on_nan", True): ("detect_anomaly", "True"),
 }
 """A value of a removed argument, and what says so today."""
+MEANT: Mapping[tuple[str, object], tuple[str, str]] = {
+    ("terminate_on_nan", True): ("detect_anomaly", "True"),  # looks at gradients, and is slower
+}
+"""The same, where today's argument does more than the removed one did."""
 NOTHING: Mapping[str, tuple[object, ...]] = {
     "tpu_cores": (None,),
     "auto_select_gpus": (False,),
@@ -88,20 +91,33 @@ def today(trainer: TrainerSite, name: str, taken: Collection[str]) -> tuple[Chan
     if name in ("distributed_backend", "accelerator_backend"):
         plain = value.value not in strategies.REMOVED and isinstance(value.value, str)
         return _renamed(trainer.location, name, "strategy") if plain else ()
-    for (old, said), (new, text) in SAID.items():
-        if old == name and _same(value.value, said) and new in taken:
-            change = SetArgument(trainer.location, name, text)
-            return change, RenameArgument(trainer.location, name, new)
-    return ()
+    new, text = _said(SAID, name, value)
+    return _with_another(trainer, name, new, text) if new in taken else ()
+
+
+def _said(
+    table: Mapping[tuple[str, object], tuple[str, str]], name: str, value: Known
+) -> tuple[str, str]:
+    """The argument and the value that a table has for those of a removed one."""
+    found = (new for (old, said), new in table.items() if old == name and _same(value.value, said))
+    return next(found, ("", ""))
+
+
+def _with_another(trainer: TrainerSite, name: str, new: str, text: str) -> tuple[Change, ...]:
+    change = SetArgument(trainer.location, name, text)
+    return change, RenameArgument(trainer.location, name, new)
 
 
 def probably(facts: ProjectFacts, trainer: TrainerSite, name: str) -> tuple[Change, ...]:
-    """The changes that are probably meant, for values that the reading does not know."""
-    if name in DEVICES and not isinstance(trainer.argument(name), Known):
+    """The changes that are probably meant, for values that the reading does not know, and where
+    what there is today does more."""
+    value = trainer.argument(name)
+    if name in DEVICES and not isinstance(value, Known):
         return _on_devices(trainer, name)  # where it is 0, Lightning says so
     if name == "resume_from_checkpoint":
         return _resuming(facts, trainer)
-    return ()
+    new, text = _said(MEANT, name, value) if isinstance(value, Known) else ("", "")
+    return _with_another(trainer, name, new, text) if new else ()
 
 
 def _resuming(facts: ProjectFacts, trainer: TrainerSite) -> tuple[Change, ...]:
