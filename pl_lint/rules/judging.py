@@ -10,6 +10,7 @@ from pl_lint.facts.origins import FunctionCall, Pairs
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts, TrainerSite
 from pl_lint.facts.values import Value, must_be
 from pl_lint.findings import Location
+from pl_lint.rules.processes import uses_one_device
 
 CLI = "lightning.pytorch.cli.LightningCLI"
 
@@ -71,15 +72,15 @@ def in_tests(location: Location) -> bool:
 
 def single_device(facts: ProjectFacts) -> bool:
     """Whether every Trainer of the project surely uses one device."""
-    return _all_use_one(facts.trainers)
+    return _all_use_one(facts, facts.trainers)
 
 
 def beyond_one_device(facts: ProjectFacts, owners: Iterable[ClassFacts]) -> Iterator[ClassFacts]:
     """The classes that several devices may run: not those whose Trainers surely use one each."""
-    if not any(map(_uses_one_device, facts.trainers)):
+    if not any(_uses_one(facts, trainer) for trainer in facts.trainers):
         yield from owners
     elif not single_device(facts):
-        yield from (owner for owner in owners if not _all_use_one(trainers_of(facts, owner)))
+        yield from (one for one in owners if not _all_use_one(facts, trainers_of(facts, one)))
 
 
 def trainers_of(facts: ProjectFacts, owner: ClassFacts) -> list[TrainerSite]:
@@ -110,13 +111,12 @@ def _nearest(trainers: Sequence[TrainerSite], location: Location) -> list[Traine
     return list(trainers)
 
 
-def _all_use_one(trainers: Sequence[TrainerSite]) -> bool:
-    return bool(trainers) and all(map(_uses_one_device, trainers))
+def _all_use_one(facts: ProjectFacts, trainers: Sequence[TrainerSite]) -> bool:
+    return bool(trainers) and all(_uses_one(facts, trainer) for trainer in trainers)
 
 
-def _uses_one_device(trainer: TrainerSite) -> bool:
-    one: tuple[object, ...] = (1, "1", (0,))
-    return any(must_be(trainer.argument(name), x) for name in ("devices", "gpus") for x in one)
+def _uses_one(facts: ProjectFacts, trainer: TrainerSite) -> bool:
+    return uses_one_device(trainer, version_at(facts, trainer.location))
 
 
 GUESSED: Version = (1, 5)

@@ -1,0 +1,49 @@
+"""On how many devices a Trainer runs, as far as its arguments say."""
+
+from __future__ import annotations
+
+from pl_lint.facts.lightning import Version
+from pl_lint.facts.sites import TrainerSite
+from pl_lint.facts.values import Known, OneOf, Several, Value, must_be
+
+COUNTS = ("devices", "gpus", "tpu_cores", "ipus", "num_processes")
+"""The arguments of a Trainer that say on how many devices it runs."""
+KINDS = ("accelerator", "strategy", "distributed_backend", "plugins")
+"""Those that can bring a number with them."""
+SINGLE = ("cpu", "mps")
+"""The accelerators of Lightning 2 that count themselves as one (``auto_device_count``)."""
+
+
+def uses_one_device(trainer: TrainerSite, version: Version) -> bool:
+    """Whether a Trainer surely runs one process.
+
+    Where nothing is said, Lightning 1 takes one process on the CPU, and Lightning 2 all that the
+    accelerator has.
+    """
+    if any(_is_one(trainer.argument(name)) for name in ("devices", "gpus")):
+        return True
+    if version < (2, 0):
+        counts = (trainer.argument(name) for name in COUNTS)
+        kinds = (trainer.argument(name) for name in KINDS)
+        return all(map(_is_one_at_most, counts)) and all(must_be(kind, None) for kind in kinds)
+    devices = trainer.argument("devices")
+    kind = trainer.argument("accelerator")
+    unsaid = must_be(devices, None) or must_be(devices, "auto")
+    return unsaid and any(must_be(kind, name) for name in SINGLE)
+
+
+def _is_one(value: Value) -> bool:
+    match value:
+        case Known(tuple(items)):
+            return len(items) == 1 and items != (-1,)
+        case Several(items):
+            return len(items) == 1
+        case OneOf(values):
+            return all(_is_one(Known(each)) for each in values)
+    return must_be(value, 1) or must_be(value, "1")
+
+
+def _is_one_at_most(value: Value) -> bool:
+    if isinstance(value, OneOf):
+        return all(_is_one_at_most(Known(each)) for each in value.values)
+    return _is_one(value) or must_be(value, 0) or must_be(value, None)
