@@ -18,6 +18,7 @@ from pl_lint.fixes import Fix
 from pl_lint.static.configs.files import ConfigFile, is_config, load
 from pl_lint.static.fixing.changes import Mender
 from pl_lint.static.imports import imported
+from pl_lint.static.interpreter.work import Excess, TooDeep, Works
 from pl_lint.static.parts import Material, Part, split
 from pl_lint.static.project import gather, joined
 from pl_lint.static.schedule import Schedule, one_by_one
@@ -97,12 +98,12 @@ def judge(part: Part, config: Config, rules: Sequence[AnyRule], around: Surround
         reason for one, reason in loaded if one.asked_for and isinstance(reason, Unreadable)
     ]
     watched = frozenset(name for rule in rules for name in rule.calls)
-    sources, too_deep, project = _gather(sources, config, watched, part.configs, around)
+    sources, left, project = _gather(sources, config, watched, part.configs, around)
     kept = _judged(project, rules, (*sources, *part.configs), config)
     menders = {source.path: Mender(source) for source in sources}
     mended = tuple(_mended(kept, menders))
     relevant = relevant_files(project)
-    return Reading(project, mended, (*unreadable, *too_deep), relevant=relevant)
+    return Reading(project, mended, (*unreadable, *left), relevant=relevant)
 
 
 def _together(parts: Sequence[Reading], found: Found) -> Reading:
@@ -176,7 +177,8 @@ def _gather(
     around: Surroundings,
 ) -> tuple[list[SourceFile], list[Unreadable], ProjectFacts]:
     """Interprets the sources. Those too deeply nested for that are left out: all that are so by
-    themselves, and else the deepest, so that the project is not read once for each of them."""
+    themselves, and else the deepest, so that the project is not read once for each of them. What
+    cannot be read, or not to its end, comes second."""
 
     def readable(source: SourceFile) -> bool:
         try:
@@ -187,16 +189,26 @@ def _gather(
 
     left, too_deep = list(sources), []
     while True:
+        works = Works()
         try:
-            return left, too_deep, gather(left, config, watched, configs, around)
-        except RecursionError:
+            project = gather(left, config, watched, configs, around, works)
+            return left, [*too_deep, *map(_too_much, works.excesses())], project
+        except RecursionError as error:
             deep = [source for source in left if source.depth >= DEEP]
+            if not deep and isinstance(error, TooDeep):
+                deep = [source for source in left if source.path == error.path]
             if not deep:  # no file's fault
                 raise
             deepest = max(deep, key=lambda source: source.depth)
             guilty = [one for one in deep if not readable(one)] or [deepest]
             left = [one for one in left if one not in guilty]
             too_deep += [Unreadable(Location(one.path, 1), TOO_DEEP) for one in guilty]
+
+
+def _too_much(excess: Excess) -> Unreadable:
+    told = f": of its classes ({excess.classes}) {excess.judged} were judged" * bool(excess.classes)
+    message = f"too much to read{told}; split the file or exclude it"
+    return Unreadable(Location(excess.path, 1), message)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -39,6 +40,7 @@ from pl_lint.static.configs.sites import gather_configs
 from pl_lint.static.interpreter.classes import LightningClass, classify, facts_of
 from pl_lint.static.interpreter.files import interpret_file
 from pl_lint.static.interpreter.recorder import Recorder, Watched
+from pl_lint.static.interpreter.work import TooMuch, Works, blamed
 from pl_lint.static.names import ClassInfo, Module, Project, index_module
 from pl_lint.static.sources import SourceFile
 from pl_lint.static.streams import streams
@@ -66,21 +68,25 @@ def gather(
     watched: frozenset[str] = frozenset(),
     configs: Sequence[ConfigFile] = (),
     around: Surroundings | None = None,
+    works: Works | None = None,
 ) -> ProjectFacts:
     """Interpret every class that Lightning calls and every script around them.
 
-    ``watched`` names the calls that leave a ``CallSite``.
+    ``watched`` names the calls that leave a ``CallSite``; ``works`` tells in the end which files
+    were too much to be read to their end.
     """
+    works = works or Works()
     project = Project(index_module(source) for source in sources)
     calls = Watched(watched)
     versions = Versions((*sources, *configs), config, around)
     shared = Recorder(calls)
     found = tuple(_lightning_classes(project))
-    classes = tuple(_facts(one, project, shared, versions) for one in found)
+    read = (_facts(one, project, shared, works, versions) for one in found)
+    classes = tuple(one for one in read if one is not None)
     names_used = _NamesUsed(sources, versions)
     skip = frozenset(one.info for one in found)
     for module in project.modules:
-        interpret_file(module, project, shared, skip)
+        _read_around(module, project, shared, works, skip)
     linked = tuple(_linked(shared, project, found, versions))
     modules = tuple(one.info for one in found if one.kind == "module")
     settings = gather_configs(configs, project, modules, versions, shared)
@@ -126,14 +132,35 @@ def _lightning_classes(project: Project) -> Iterator[LightningClass]:
 
 
 def _facts(
-    found: LightningClass, project: Project, shared: Recorder, versions: Versions
-) -> ClassFacts:
-    recorder = Recorder(shared.watched)
-    facts = facts_of(found, project, recorder, versions.newest(found.info.module.path))
+    found: LightningClass, project: Project, shared: Recorder, works: Works, versions: Versions
+) -> ClassFacts | None:
+    """What is known of a class; nothing where its file is too much."""
+    recorder, path = Recorder(shared.watched), found.info.module.path
+    try:
+        with blamed(path):
+            facts = facts_of(found, project, recorder, works.on(path), versions.newest(path))
+    except TooMuch:
+        works.count(path, judged=False)
+        return None
+    works.count(path, judged=True)
     for kind, sites in recorder.sites.items():
         if kind not in OWN:
             shared.extend(sites)
     return facts
+
+
+def _read_around(
+    module: Module,
+    project: Project,
+    shared: Recorder,
+    works: Works,
+    skip: frozenset[ClassInfo],
+) -> None:
+    """What stands around the classes of a file: all of it or, where that is too much, nothing."""
+    recorder = Recorder(shared.watched)
+    with suppress(TooMuch), blamed(module.path):
+        interpret_file(module, project, recorder, works.on(module.path), skip)
+        shared.take(recorder)
 
 
 def _linked(

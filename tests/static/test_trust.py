@@ -16,17 +16,20 @@ from damage import ALL, damaged
 from hypothesis import HealthCheck, Phase, given, settings
 from nesting import FORMS
 
+from pl_lint.cli import main
 from pl_lint.config import Config
 from pl_lint.rules.registry import all_rules
 from pl_lint.static import engine, project
 from pl_lint.static.engine import Reading, read
 from pl_lint.static.fixing.loop import mend
+from pl_lint.static.interpreter.work import Works
 from pl_lint.static.names import Project, index_module
 from pl_lint.static.sources import SourceFile, parse
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 20
 """Seconds of processor time for one file; it is a hundred times what these need."""
+SAID = ("deep", "parenthes", "too much")
 EVERYTHING = Config(select=("ALL",))
 MODULE = """\
 import lightning.pytorch as pl
@@ -66,7 +69,7 @@ def test_deep_and_long_code_is_read_or_refused(form: str) -> None:
         for text in (f"# lightning\n{code}\n", MODULE.format(textwrap.indent(code, " " * 8))):
             messages = complaints(text.encode())
             assert len(messages) <= 1
-            assert all("deep" in one or "parenthes" in one for one in messages), messages
+            assert all(any(word in one for word in SAID) for one in messages), messages
 
 
 def test_many_deep_files_are_left_out_at_once(
@@ -113,6 +116,77 @@ def test_damaged_files_are_read_or_refused(kind: str) -> None:
 @given(hypothesmith.from_node())
 def test_any_program_is_read(code: str) -> None:
     assert len(complaints(f"{code}\n# lightning\n".encode("utf-8", "surrogatepass"))) <= 1
+
+
+# --- how much work a file may be ------------------------------------------------------------------
+
+SICK = """\
+class {name}(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.f1 = torchmetrics.F1Score(task="binary")
+
+    def validation_step(self, batch, batch_idx):
+        self.f1.update(*batch)
+        self.log("val/f1", self.f1.compute(), on_epoch=True)
+        x = batch
+"""
+HEAD = "import torchmetrics\nimport lightning.pytorch as pl\n\n\n"
+SUMS = "        x = x + 1\n" * 400
+
+
+def work_on(*texts: str) -> list[int]:
+    """What is left of a thousand pieces of work for each file."""
+    parsed = [parse(Path(f"f{number}.py"), text.encode()) for number, text in enumerate(texts)]
+    sources = [one for one in parsed if isinstance(one, SourceFile)]
+    works = Works(1000)
+    project.gather(sources, Config(), works=works)
+    return [works.on(one.path).left for one in sources]
+
+
+def test_a_file_that_is_too_much_is_told_and_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was read of it until then is judged, and everything beside it."""
+    monkeypatch.setattr(engine, "Works", lambda: Works(1000))
+    first, second = SICK.format(name="First"), SICK.format(name="Second") + SUMS
+    script = "trainer = pl.Trainer(precision=16)\n"
+    (tmp_path / "large.py").write_text(HEAD + first + second + SICK.format(name="Third") + script)
+    (tmp_path / "small.py").write_text(HEAD + first + script)
+    monkeypatch.chdir(tmp_path)
+    assert main(["--select", "LTN101", "--output-format", "json", "--no-cache", "."]) == 2
+    told = json.loads(capsys.readouterr().out)
+    (left,) = told["unreadable"]
+    assert left["path"] == "large.py"
+    assert left["message"].startswith("too much to read: of its classes (3) 1 were judged")
+    assert "exclude it" in left["message"]
+    assert [one["path"] for one in told["findings"]] == ["large.py", "small.py"]
+
+
+def test_work_is_counted_file_by_file() -> None:
+    """The same whatever lies beside a file, what it needs of a base included."""
+    base, other = HEAD + SICK.format(name="Base"), HEAD + SICK.format(name="Other") + SUMS
+    (alone,) = work_on(base)
+    assert 900 < alone < 1000
+    first, second, third = work_on(base, other, "x = 1\n")
+    assert [first, third] == [alone, 998]
+    assert second < 0
+    assert work_on(base, "from f0 import Base\nclass Heir(Base): ...\n")[1] < alone + 10
+
+
+@pytest.mark.parametrize("form", ["f(x{})", "[x{}]", "x{}.a", "f'{{x{}}}'", "ModuleList([x{}])"])
+def test_constants_made_of_constants_are_followed_some_way(form: str) -> None:
+    """Their syntax is flat, and yet each asks for the one before."""
+    lines = [f"x{number} = {form.format(number - 1)}" for number in range(1, 600)]
+    top = "\n".join(["from torch.nn import *", "x0 = [1]", *lines, ""])
+    assert complaints((top + MODULE.format("        x = x599")).encode()) == []
+
+
+def test_values_nested_too_deep_are_one_message() -> None:
+    lines = [f"        x{number} = [x{number - 1}]" for number in range(1, 1000)]
+    text = MODULE.format("\n".join(["        x0 = 1", *lines, "        x = x999"]))
+    (message,) = complaints(text.encode())
+    assert "deep" in message
 
 
 # --- what a class inherits ------------------------------------------------------------------------

@@ -28,8 +28,6 @@ OF_THE_RUN = frozenset({"trainer", "device", "logger", "current_epoch", "global_
 """What Lightning fills in once a module is in a Trainer or on its device."""
 MODULES = ("torch.nn.Module", "torch.nn.modules.module.Module")
 PARAMETER = "torch.nn.Parameter"
-FOR_ONE = 1_000
-"""Expressions evaluated for one attribute."""
 
 # --- what is returned -----------------------------------------------------------------------------
 
@@ -138,7 +136,6 @@ def optimization(context: Context, open_bases: bool) -> Literal["automatic", "ma
     """Who steps the optimizers, by ``self.automatic_optimization``."""
     first = context.ancestors[0]
     assert isinstance(first, ClassInfo)
-    context.budget = FOR_ONE
     found = lookup.own_attribute(context, "automatic_optimization", Frame(first.module))
     match found:
         case Const(False):

@@ -28,6 +28,7 @@ from pl_lint.static.interpreter import behaviour, loaders, members, metrics, sav
 from pl_lint.static.interpreter.context import Hook
 from pl_lint.static.interpreter.machine import Machine
 from pl_lint.static.interpreter.recorder import Recorder
+from pl_lint.static.interpreter.work import Work
 from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
 from pl_lint.static.streams import identifiers
 
@@ -125,9 +126,9 @@ def stage_of(hook: str) -> Stage | None:
 # --- interpretation -------------------------------------------------------------------------------
 
 
-def interpret(found: LightningClass, project: Project, recorder: Recorder) -> Machine:
+def interpret(found: LightningClass, project: Project, recorder: Recorder, work: Work) -> Machine:
     """Run a class through its construction and its hooks; the sites are in ``recorder``."""
-    machine = Machine(project, recorder, found.ancestors)
+    machine = Machine(project, recorder, work, found.ancestors)
     methods = found.methods()
     for name in BUILDERS:
         if name in methods:
@@ -181,10 +182,10 @@ def _unreached(
 
 
 def facts_of(
-    found: LightningClass, project: Project, recorder: Recorder, newest: str
+    found: LightningClass, project: Project, recorder: Recorder, work: Work, newest: str
 ) -> ClassFacts:
     """Everything that reading knows of a class."""
-    machine = interpret(found, project, recorder)
+    machine = interpret(found, project, recorder, work)
     return ClassFacts(
         name=found.info.qualified,
         kind=found.kind,  # type: ignore[arg-type]

@@ -20,7 +20,11 @@ from pl_lint.static.interpreter.abstract import (
     to_origin,
 )
 from pl_lint.static.interpreter.recorder import Recorder
+from pl_lint.static.interpreter.work import PER_UNIT, Work
 from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project
+
+MAX_CONSTANTS = 16
+"""Constants that are made of constants are followed so far."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +74,12 @@ class Context(ABC):
         self,
         project: Project,
         recorder: Recorder,
+        work: Work,
         ancestors: tuple[ClassInfo | str, ...] = (),
     ) -> None:
         self.project = project
         self.recorder = recorder
+        self.work = work
         self.ancestors = ancestors
         self.attributes: dict[str, Abstract] = {}
         self.step_lists: set[str] = set()
@@ -89,7 +95,6 @@ class Context(ABC):
         self.dropped: ast.expr | None = None
         self.batch_index = ""
         self.uncertain = 0
-        self.budget = 0
         self.built: list[str] = []
         self._identities = 0
         self._running: list[int] = []
@@ -133,6 +138,7 @@ class Context(ABC):
                 yield info, info.methods[name]
 
     def snapshot(self, frame: Frame) -> Snapshot:
+        self.work.spend((len(frame.names) + len(self.attributes)) // PER_UNIT)
         return dict(frame.names), dict(self.attributes)
 
     def restore(self, frame: Frame, snapshot: Snapshot) -> None:
@@ -149,9 +155,10 @@ class Context(ABC):
 
     @contextmanager
     def constant_lookup(self, module: Module, name: str) -> Iterator[bool]:
-        """Whether a constant may be evaluated now: not while it is being evaluated already."""
+        """Whether a constant may be evaluated now: not while it is being evaluated already, nor
+        at the end of a long chain of them."""
         key = (module.path, name)
-        if key in self._constants:
+        if key in self._constants or len(self._constants) >= MAX_CONSTANTS:
             yield False
             return
         self._constants.add(key)

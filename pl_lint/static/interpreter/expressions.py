@@ -42,9 +42,7 @@ MAX_CLAUSES = 8
 
 def evaluate(context: Context, node: ast.expr, frame: Frame) -> Abstract:
     """The abstract value of any expression; its calls are recorded on the way."""
-    context.budget -= 1
-    if context.budget < 0:
-        return NOTHING
+    context.work.spend(1)
     handler = EVALUATORS.get(type(node))
     return handler(context, node, frame) if handler else _children(context, node, frame)
 

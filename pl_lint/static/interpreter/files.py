@@ -10,8 +10,9 @@ from pl_lint.facts import removed
 from pl_lint.facts.sites import CaseSite, ImportSite, RemovedNameSite
 from pl_lint.static.interpreter.abstract import Holder
 from pl_lint.static.interpreter.context import Arguments, Frame
-from pl_lint.static.interpreter.machine import BUDGET, Machine
+from pl_lint.static.interpreter.machine import Machine
 from pl_lint.static.interpreter.recorder import Recorder, Watched
+from pl_lint.static.interpreter.work import Work
 from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project, dotted, statements
 
 CASE = "pl_lint.case"
@@ -31,7 +32,11 @@ def _tells(node: FunctionNode, module: Module, watched: Watched) -> bool:
 
 
 def interpret_file(
-    module: Module, project: Project, recorder: Recorder, skip: frozenset[ClassInfo]
+    module: Module,
+    project: Project,
+    recorder: Recorder,
+    work: Work,
+    skip: frozenset[ClassInfo],
 ) -> None:
     """Run the top level of a file and every function in it, with nothing known of its arguments.
 
@@ -40,15 +45,14 @@ def interpret_file(
     imports = tuple(_imports(module))
     recorder.extend(imports)
     recorder.extend(_removed_names(module, imports))
-    machine = Machine(project, recorder)
-    machine.budget = BUDGET
+    machine = Machine(project, recorder, work)
     machine.block(module.source.tree.body, Frame(module))
     for node in module.functions.values():
         if _tells(node, module, recorder.watched):
-            _run_alone(module, project, recorder, node)
+            _run_alone(module, node, machine)
     for info in module.classes.values():
         if info not in skip:
-            _run_class(info, project, recorder)
+            _run_class(info, machine)
 
 
 def _imports(module: Module) -> Iterator[ImportSite]:
@@ -93,16 +97,16 @@ def _imported(node: ast.stmt) -> Iterator[tuple[str, str]]:
             yield f"{node.module}.{alias.name}", alias.asname or alias.name
 
 
-def _run_class(info: ClassInfo, project: Project, recorder: Recorder) -> None:
+def _run_class(info: ClassInfo, around: Machine) -> None:
     """Each method of a class that Lightning does not call, after its ``__init__``: what that makes
     (a Trainer, callbacks) the others use."""
     telling = [
-        node for node in info.methods.values() if _tells(node, info.module, recorder.watched)
+        node for node in info.methods.values() if _tells(node, info.module, around.recorder.watched)
     ]
     if not telling:
         return
-    machine = Machine(project, recorder)
-    found = project.method(info, "__init__")
+    machine = around.fresh()
+    found = machine.project.method(info, "__init__")
     if found is not None:
         _run_method(machine, *found, Holder(info))
     for node in telling:
@@ -111,18 +115,16 @@ def _run_class(info: ClassInfo, project: Project, recorder: Recorder) -> None:
 
 
 def _run_method(machine: Machine, owner: ClassInfo, node: FunctionNode, held: Holder) -> None:
-    machine.budget = BUDGET
     machine.run(node, Frame(owner.module, {}, owner), Arguments((), {}, False), held)
 
 
-def _run_alone(module: Module, project: Project, recorder: Recorder, node: FunctionNode) -> None:
-    machine = Machine(project, recorder)
-    machine.budget = BUDGET
+def _run_alone(module: Module, node: FunctionNode, around: Machine) -> None:
+    machine = around.fresh()
     machine.run(node, Frame(module), Arguments((), {}, False), None)
-    if any(_is_case(decorator, module, project) for decorator in node.decorator_list):
+    if any(_is_case(decorator, module, machine.project) for decorator in node.decorator_list):
         where = module.source.location(node)
         built = tuple(dict.fromkeys(machine.built))
-        recorder.add(CaseSite(module.path, node.name, where, built))
+        machine.recorder.add(CaseSite(module.path, node.name, where, built))
 
 
 def _is_case(decorator: ast.expr, module: Module, project: Project) -> bool:

@@ -30,8 +30,6 @@ MAX_CALLS = 8
 """Helpers that call helpers are followed so deep."""
 BATCH_INDEX = ("batch_idx", "batch_nb", "batch_index")
 """Under these names Lightning tells a hook which batch of the epoch it is."""
-BUDGET = 60_000
-"""Expressions and statements evaluated for one hook; real hooks need a few hundred."""
 
 
 class Machine(Context):
@@ -71,9 +69,13 @@ class Machine(Context):
             note_end(self, node, frame)
         return join(*frame.returns, *([NONE] if falls_through else []))
 
+    def fresh(self) -> Machine:
+        """Another one of the same file, which knows nothing of what this one has run."""
+        return Machine(self.project, self.recorder, self.work, self.ancestors)
+
     def enter(self, info: ClassInfo, node: FunctionNode, hook: Hook) -> Abstract:
         """Run a method as Lightning calls it: with a batch, with outputs, or with nothing known."""
-        self.hook, self.via, self.sampled, self.budget = hook, (), 0, BUDGET
+        self.hook, self.via, self.sampled = hook, (), 0
         self.guards, self.within = (), ()
         given = entry_arguments(node, hook)
         names = [parameter.arg for parameter in node.args.args]

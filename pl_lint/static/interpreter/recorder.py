@@ -64,6 +64,13 @@ class Recorder:
     def all(self, kind: type[Site]) -> tuple[Site, ...]:
         return tuple(self.sites.get(kind, {}))
 
+    def take(self, other: Recorder) -> None:
+        """All sites and links of another one."""
+        for sites in other.sites.values():
+            self.extend(sites)
+        for watcher, models in other.links.items():
+            self.links.setdefault(watcher, set()).update(models)
+
     def extend(self, sites: Iterable[object]) -> None:
         for site in sites:
             self.add(site)

@@ -21,9 +21,7 @@ BATCH_CONDITIONS = frozenset({"batch_idx", "batch_index", "batch_nb", "is_last_b
 def block(context: Context, body: list[ast.stmt], frame: Frame) -> bool:
     """Execute statements; whether what follows the block can be reached."""
     for node in body:
-        context.budget -= 1
-        if context.budget < 0:
-            return True
+        context.work.spend(1)
         handler = STATEMENTS.get(type(node))
         if handler is not None and not handler(context, node, frame):
             return False
@@ -164,9 +162,9 @@ def _joined(snapshots: list[Snapshot]) -> Snapshot:
 def _joined_names(one: dict[str, Abstract], other: dict[str, Abstract]) -> dict[str, Abstract]:
     """A name that only one branch sets is taken as set: the code that reads it expects so."""
     joined = {**one, **other}
-    for name in one.keys() & other.keys():
-        if one[name] is not other[name]:
-            joined[name] = join(one[name], other[name])
+    for name, value in one.items():
+        if joined[name] is not value:
+            joined[name] = join(value, joined[name])
     return joined
 
 
