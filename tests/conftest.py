@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 
 import pytest
+
+from pl_lint.runtime.isolation.runs import Runner
 
 
 def pytest_configure() -> None:
@@ -16,3 +19,10 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The demo first: it takes longest, and at the end one worker alone would wait for it."""
     items.sort(key=lambda item: item.path.name != "test_demo.py")
+
+
+@pytest.fixture(scope="session")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    """One for all tests of a worker: to load torch and Lightning takes longer than most of them."""
+    with Runner(tmp_path_factory.mktemp("runs")) as shared:
+        yield shared

@@ -62,12 +62,6 @@ def targets() -> Iterator[tuple[Path, Target]]:
 
 
 @pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    with Runner(tmp_path_factory.mktemp("runs"), ROOT) as runner:
-        yield runner
-
-
-@pytest.fixture(scope="module")
 def told() -> list[int]:
     """How many events each run has told, gathered as the cases below are run."""
     return []

@@ -97,12 +97,11 @@ def findings_in(file: Path) -> list[Finding]:
 
 
 @pytest.mark.parametrize(("mode", "score"), [("max", 0.93), ("min", 0.13)])
-def test_the_best_is_really_tested(tmp_path: Path, mode: str, score: float) -> None:
+def test_the_best_is_really_tested(runner: Runner, tmp_path: Path, mode: str, score: float) -> None:
     """Of the planted scores at the ends of epochs, the highest is 0.93, the lowest 0.13."""
     file = tmp_path / "cases.py"
     file.write_text(CASE.replace("MODE", repr(mode)), encoding="utf-8")
-    with Runner(tmp_path / "runs") as runner:
-        record = Battery(runner, CaseRef(str(file), "named")).planted()
+    record = Battery(runner, CaseRef(str(file), "named")).planted()
     assert record.restored == pytest.approx(score)
 
 

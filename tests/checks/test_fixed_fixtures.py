@@ -7,7 +7,6 @@ it in the original is what the other tests of fixtures are for.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,12 +45,6 @@ MENDINGS = (
     Mending("checkpoint", "sick_monitors", "folders", "LTN303"),
     Mending("training", "sick_hooks", "misspelled", "LTN702"),
 )
-
-
-@pytest.fixture(scope="session")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    with Runner(tmp_path_factory.mktemp("runs")) as shared:
-        yield shared
 
 
 def mended_copy(mending: Mending, folder: Path) -> Path:

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from fixtures_of_checks import Fixture, assert_found, fixtures
 
 from pl_lint.runtime.isolation.runs import Runner
 
 CHECKS = ("training", "schedule", "checkpoint", "reproducible")
-
-
-@pytest.fixture(scope="session")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    with Runner(tmp_path_factory.mktemp("runs")) as shared:
-        yield shared
 
 
 @pytest.mark.parametrize("fixture", list(fixtures(CHECKS)), ids=str)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from fixtures_of_checks import FIXTURES, Fixture, assert_found, fixtures
 from test_fixtures_of_training import CHECKS
@@ -12,12 +10,6 @@ from pl_lint.checks.registry import all_checks
 from pl_lint.runtime.isolation.runs import Runner
 
 OTHERS = tuple(check.name for check in all_checks() if check.name not in CHECKS)
-
-
-@pytest.fixture(scope="session")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    with Runner(tmp_path_factory.mktemp("runs")) as shared:
-        yield shared
 
 
 @pytest.mark.parametrize("fixture", list(fixtures(OTHERS)), ids=str)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -165,16 +164,10 @@ def test_new_draws_are_fine() -> None:
 def test_without_workers_a_copied_generator_is_a_note() -> None:
     gathering = judged(draws(MANY, MANY, MANY, own=0))
     assert not gathering.findings
-    assert "self.rng" in gathering.notes[0]
+    assert "self.rng" in str(gathering.notes[0])
 
 
 # --- the lines of the causes ----------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    with Runner(tmp_path_factory.mktemp("runs")) as shared:
-        yield shared
 
 
 @pytest.mark.parametrize(

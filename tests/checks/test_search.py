@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -82,12 +81,6 @@ def test_a_loss_that_depends_on_the_optimizer_steps_is_none() -> None:
 
 
 # --- the search, and its scripts ------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    with Runner(tmp_path_factory.mktemp("runs")) as shared:
-        yield shared
 
 
 def searched(runner: Runner, file: str, case: str, examples: int = 12) -> Result:

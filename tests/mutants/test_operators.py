@@ -6,7 +6,6 @@ import ast
 import difflib
 import functools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -132,13 +131,6 @@ SAMPLE = [
     ("counter-on-the-class", "Plain", "reproducible"),
     ("settings-told-by-every-rank", "Plain", "distributed"),
 ]
-
-
-@pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    base = tmp_path_factory.mktemp("runs")
-    with Runner(base, root=HOSTS.parent) as one:
-        yield one
 
 
 @pytest.mark.parametrize(("name", "host", "check"), SAMPLE, ids=[row[0] for row in SAMPLE])

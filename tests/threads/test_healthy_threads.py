@@ -6,7 +6,6 @@ All other checks are asked by ``benchmarks/threads.py``: that takes minutes.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
 
 import pytest
 from judging import HEALTHY, SICK, Thread, checks_named, findings, read, threads
@@ -16,12 +15,6 @@ from pl_lint.runtime.isolation.runs import Runner
 THREADS = threads()
 LINES = 12
 """By how many lines, removed and added, twins may differ."""
-
-
-@pytest.fixture(scope="session")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    with Runner(tmp_path_factory.mktemp("runs")) as shared:
-        yield shared
 
 
 @pytest.mark.parametrize("thread", THREADS, ids=lambda thread: thread.name)

@@ -13,12 +13,6 @@ from pl_lint.runtime.isolation.runs import Runner
 THREADS = threads()
 
 
-@pytest.fixture(scope="session")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    with Runner(tmp_path_factory.mktemp("runs")) as shared:
-        yield shared
-
-
 def expected() -> Iterator[pytest.ParameterSet]:
     """Strict: the mark goes when the check that a bug waits for has come."""
     for thread in THREADS:
