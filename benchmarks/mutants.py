@@ -333,7 +333,7 @@ def _codes(failures: Failures) -> set[str]:
 
 
 def _short(finding: Finding) -> list[str]:
-    key = finding.evidence[0].key if finding.evidence else ""
+    key = finding.key
     return [finding.code, key, finding.message[:300]]
 
 

@@ -69,6 +69,11 @@ class Finding:
     script: str = ""
     fix: Fix | None = None
 
+    @property
+    def key(self) -> str:
+        """The logged key that its numbers are of; empty where it has none."""
+        return self.evidence[0].key if self.evidence else ""
+
     def judged(self, status: Status, *evidence: Evidence) -> Finding:
         """This finding after a run has decided it."""
         return replace(self, status=status, evidence=self.evidence + evidence)

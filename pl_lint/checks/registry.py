@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Protocol
 
 import pl_lint.checks
-from pl_lint.facts.events import CaseFacts
+from pl_lint.facts.events import CaseFacts, Note
 from pl_lint.facts.ranks import Listing
 from pl_lint.facts.records import (
     EvaluationRecord,
@@ -148,14 +148,32 @@ def _is(item: object) -> bool:
 
 @dataclass
 class Gathering:
-    """Collects what a check finds on its way, and makes the result of it."""
+    """Collects what a check finds on its way, and makes the result of it.
+
+    An oracle, a function that holds records against a truth, gives one of its own: other checks
+    may ask it which keys are wrong without making its findings theirs.
+    """
 
     findings: list[Finding] = field(default_factory=list)
     cleared: list[Ruling] = field(default_factory=list)
-    undecided: list[str] = field(default_factory=list)
-    untriggered: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    undecided: list[Note] = field(default_factory=list)
+    untriggered: list[Note] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     passed: int = 0
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The logged keys that are wrong."""
+        return frozenset(one.key for finding in self.findings for one in finding.evidence)
+
+    def add(self, other: Gathering) -> None:
+        """Make all that another one has gathered part of this."""
+        self.findings += other.findings
+        self.cleared += other.cleared
+        self.undecided += other.undecided
+        self.untriggered += other.untriggered
+        self.notes += other.notes
+        self.passed += other.passed
 
     def clear(
         self, codes: tuple[str, ...], location: Location, evidence: Evidence, subject: str
@@ -174,7 +192,7 @@ class Gathering:
             reason="; ".join(dict.fromkeys(self._reasons() or [nothing])),
             findings=tuple(dict.fromkeys(self.findings)),  # test may call what validation calls
             cleared=tuple(self.cleared),
-            notes=tuple(dict.fromkeys(self.notes + self._suspected() + self._left_open())),
+            notes=tuple(dict.fromkeys([*self._noted(), *self._suspected(), *self._left_open()])),
         )
 
     def _verdict(self) -> Verdict:
@@ -187,7 +205,10 @@ class Gathering:
     def _reasons(self) -> list[str]:
         if self._verdict() in (Verdict.FAILED, Verdict.PASSED):
             return [""]
-        return self.undecided or self.untriggered
+        return [str(note) for note in self.undecided or self.untriggered]
+
+    def _noted(self) -> list[str]:
+        return [str(note) for note in self.notes]
 
     def _suspected(self) -> list[str]:
         """What a run cannot prove fails nothing, and is said all the same."""

@@ -263,8 +263,21 @@ class CaseFacts:
 
 @dataclass(frozen=True)
 class Note:
-    """A remark of the run itself, for the check to pass on ('the loader could not be rebuilt:
-    …')."""
+    """A remark, by a run or by a check: what it is about (a key, an attribute, a stage), and what
+    is said of that. ``about`` is empty where the text is a sentence that names it itself."""
 
     about: str
     text: str
+
+    @property
+    def subject(self) -> str:
+        """Two notes with one subject say the same of it; a sentence is about what it says."""
+        return self.about or self.text
+
+    def __str__(self) -> str:
+        return f"{self.about}: {self.text}" if self.about else self.text
+
+
+def sentence(text: str) -> Note:
+    """A note that says in its own words what it is about."""
+    return Note("", text)

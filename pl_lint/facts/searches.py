@@ -109,22 +109,37 @@ class SmallestRun:
     apart: bool = False
     by_rank: tuple[tuple[LogEvent, ...], ...] = ()
 
+    @property
+    def key(self) -> str:
+        """The key that lies; empty as long as nobody has looked."""
+        return self.lie.key if self.lie is not None else ""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The least and the greatest truth that the drawn runs had of a key."""
+
+    stage: str
+    key: str
+    least: float
+    most: float
+
 
 @dataclass(frozen=True)
 class Searched:
     """One kind of run and what the search of it came to.
 
     ``examples`` were drawn, ``runs`` were made for them (the references and the shrinking
-    included); ``spread`` is the least and the greatest truth of each key, by stage and key in one
-    text; ``unsteady`` are keys that chance decides; ``set_aside`` are examples that could not be
-    made or held against anything, with the first reason.
+    included); ``spreads`` say how much each key moved with the samples; ``unsteady`` are keys that
+    chance decides; ``set_aside`` are examples that could not be made or held against anything, with
+    the first reason.
     """
 
     program: str
     examples: int
     runs: int
     smallest: tuple[SmallestRun, ...] = ()
-    spread: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    spreads: tuple[Spread, ...] = ()
     unsteady: tuple[str, ...] = ()
     set_aside: int = 0
     reason: str = ""

@@ -43,7 +43,7 @@ def _mistake(finding: Finding) -> tuple[str, str]:
 
 
 def _about(finding: Finding) -> str:
-    return finding.evidence[0].key if finding.evidence else ""
+    return finding.key
 
 
 def script_lines(findings: Sequence[Finding], shown: set[str]) -> Iterator[str]:

@@ -65,7 +65,7 @@ def test_only_fresh_layers_were_surely_meant_to_learn(seen: View, status: Status
 def test_what_is_left_out_in_evaluation_mode_is_taken_for_frozen() -> None:
     gathering = Gathering()
     judge_parameters(view(Part("body", "Linear", in_eval=True)), gathering)
-    assert not gathering.findings and "taken for frozen" in gathering.notes[0]
+    assert not gathering.findings and "taken for frozen" in str(gathering.notes[0])
 
 
 def test_parameters_are_named_by_the_largest_part_that_is_all_bad() -> None:

@@ -22,7 +22,7 @@ from pl_lint.checks.checkpoint.wording import (
 from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.values.numbers import FLOAT32, same, shown, tolerance
-from pl_lint.facts.events import CaseFacts, RunError
+from pl_lint.facts.events import CaseFacts, Note, RunError, sentence
 from pl_lint.facts.records import FitRecord, Outputs, ReloadRecord
 from pl_lint.findings import Evidence, Finding
 
@@ -47,17 +47,19 @@ def _judge_outputs(fit: FitRecord, record: ReloadRecord, case: CaseFacts, into: 
     stage, lost = trained.stage, _lost(trained, loaded, again)
     error = trained.error or loaded.error
     if error is not None:
-        into.undecided.append(f"{stage} after training or loading: {error}")
+        into.undecided.append(Note(f"{stage} after training or loading", str(error)))
         return
     if not trained.values:
-        into.untriggered.append("the module predicts and logs nothing that could be compared")
+        into.untriggered.append(
+            sentence("the module predicts and logs nothing that could be compared")
+        )
         return
     for name, true in trained.values.items():
         value, other = (of.values.get(name, float("nan")) for of in (loaded, again))
         if same(value, true, tolerance(true)):
             into.passed += 1
         elif not same(value, other, tolerance(value)):
-            into.undecided.append(f"{stage}: {name!r} differs between two equal evaluations")
+            into.undecided.append(Note(stage, f"{name!r} differs between two equal evaluations"))
         else:
             text = (
                 f"after load_from_checkpoint, {stage} gives {name!r} as {shown(value)}, before it "
@@ -69,7 +71,9 @@ def _judge_outputs(fit: FitRecord, record: ReloadRecord, case: CaseFacts, into: 
             into.findings.append(replace(finding, script=script))
             return
     into.notes += [
-        f"not in the checkpoint, to no effect on {stage}: {text}{at_line(name, fit.places)}"
+        sentence(
+            f"not in the checkpoint, to no effect on {stage}: {text}{at_line(name, fit.places)}"
+        )
         for name, text in lost.items()
     ]
 

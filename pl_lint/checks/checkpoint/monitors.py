@@ -10,7 +10,7 @@ from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.checks.values.numbers import FLOAT32, same, shown, tolerance
 from pl_lint.facts import torchmetrics
 from pl_lint.facts.directions import higher_by_name
-from pl_lint.facts.events import CaseFacts
+from pl_lint.facts.events import CaseFacts, Note, sentence
 from pl_lint.facts.records import FitRecord, PlantedRecord
 from pl_lint.facts.watchers import (
     CHECKPOINT,
@@ -39,8 +39,10 @@ def judge_monitors(runs: Runs, case: CaseFacts, into: Gathering) -> None:
         later = _logged_later(watcher, fit)
         if later is not None:
             into.undecided.append(
-                f"{watcher.name} watches {watcher.key!r}, which is logged at line {later.line}: "
-                "two short epochs did not come to it"
+                sentence(
+                    f"{watcher.name} watches {watcher.key!r}, which is logged at line {later.line}"
+                    ": two short epochs did not come to it"
+                )
             )
         else:
             into.findings += _never_logged(watcher, case)
@@ -55,7 +57,7 @@ def judge_monitors(runs: Runs, case: CaseFacts, into: Gathering) -> None:
 def _judge_keepers(runs: Runs, fit: FitRecord, case: CaseFacts, into: Gathering) -> None:
     record = runs.planted()
     if record.error is not None:
-        into.undecided.append(f"checkpoint callbacks under planted scores: {record.error}")
+        into.undecided.append(Note("checkpoint callbacks under planted scores", str(record.error)))
         return
     missing = {watcher.key for watcher in fit.watchers if watcher.missing}
     into.findings += _other_than_best(record, case)
@@ -64,7 +66,9 @@ def _judge_keepers(runs: Runs, fit: FitRecord, case: CaseFacts, into: Gathering)
         if keeper.watcher.key is None or keeper.watcher.key in missing:
             continue
         if len(set(_scores(keeper))) < 2 or keeper.best is None:
-            into.untriggered.append(f"{keeper.watcher.name} saved nothing under planted scores")
+            into.untriggered.append(
+                sentence(f"{keeper.watcher.name} saved nothing under planted scores")
+            )
             continue
         into.passed += 1
         into.findings += _wrong_direction(keeper.watcher, fit, keeper, case)
@@ -199,12 +203,16 @@ def _judge_scores(runs: Runs, fit: FitRecord, case: CaseFacts, into: Gathering) 
         if same(chosen, value, tolerance(value)):
             into.passed += 1
         elif not same(value, again.values.get(key, value), tolerance(value)):
-            into.undecided.append(f"{key!r} differs between two validations of one checkpoint")
+            into.undecided.append(
+                sentence(f"{key!r} differs between two validations of one checkpoint")
+            )
         elif same(chosen, record.first_restored.values.get(key, value), tolerance(chosen)):
             into.notes.append(
-                f"{watcher.name} judges a checkpoint by {key!r} = {shown(chosen)}, the score of "
-                "weights that a callback holds and saves as its state; load_from_checkpoint gives "
-                f"others, which score {shown(value)}"
+                sentence(
+                    f"{watcher.name} judges a checkpoint by {key!r} = {shown(chosen)}, the score "
+                    "of weights that a callback holds and saves as its state; load_from_checkpoint "
+                    f"gives others, which score {shown(value)}"
+                )
             )
         elif not _explained(runs, key, value, into):
             into.findings.append(_other_score(watcher, chosen, value, case))
@@ -348,5 +356,7 @@ def _note_weights(fit: FitRecord, into: Gathering) -> None:
     keepers = [watcher for watcher in fit.watchers if watcher.kind == CHECKPOINT]
     if keepers and all(watcher.weights_only for watcher in keepers):
         into.notes.append(
-            "every checkpoint is saved with save_weights_only=True: none of them can be resumed"
+            sentence(
+                "every checkpoint is saved with save_weights_only=True: none of them can be resumed"
+            )
         )

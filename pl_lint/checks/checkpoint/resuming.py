@@ -22,7 +22,7 @@ from pl_lint.checks.checkpoint.wording import (
 from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.checks.values.numbers import FLOAT32, same, tolerance
-from pl_lint.facts.events import CaseFacts, LogEvent, RunError
+from pl_lint.facts.events import CaseFacts, LogEvent, Note, RunError, sentence
 from pl_lint.facts.records import FitRecord
 from pl_lint.findings import Evidence, Finding
 
@@ -65,22 +65,22 @@ _MIDDLE = Moment("middle", "inside an epoch", ("validate",))
 def judge_resuming(runs: Runs, case: CaseFacts, into: Gathering) -> None:
     whole = runs.fit()
     if whole.epochs_run < whole.epochs_planned:
-        into.undecided.append(f"resuming: the fit stopped after {whole.epochs_run} epoch")
+        into.undecided.append(Note("resuming", f"the fit stopped after {whole.epochs_run} epoch"))
         return
     record = runs.resumed()
     if record.refused is not None:
         _add(refused(case, _CALL, record.refused), into)
     if record.from_epoch is None:
-        into.undecided.append("resuming: the fit left no checkpoint of its first epoch")
+        into.undecided.append(Note("resuming", "the fit left no checkpoint of its first epoch"))
         return
     if record.from_epoch.error is not None:
         _add(_resume_error(record.from_epoch.error, case), into)
         return
     if any(watcher.by_steps for watcher in whole.watchers):
-        into.notes.append(_LIGHTNINGS)
+        into.notes.append(sentence(_LIGHTNINGS))
     said = _judge_from(_EPOCH_END, record.from_epoch, _NOTHING, runs, case, into)
     if record.from_middle is None:
-        into.untriggered.append(f"resuming inside an epoch: {_NO_MIDDLE}")
+        into.untriggered.append(Note("resuming inside an epoch", _NO_MIDDLE))
     elif record.from_middle.error is not None:
         _add(_crash_in_the_middle(record.from_middle, record.from_middle.error, whole, case), into)
     else:
@@ -122,7 +122,10 @@ def _judge_from(
     if equal and not (lost and changed):
         into.passed += bool(whole.steps)
         into.notes += [
-            f"lost on resume {moment.words}, to no effect here: {text}{at_line(name, whole.places)}"
+            sentence(
+                f"lost on resume {moment.words}, to no effect here: {text}"
+                f"{at_line(name, whole.places)}"
+            )
             for name, text in lost.items()
             if name not in said.found | said.noted
         ]
@@ -131,12 +134,12 @@ def _judge_from(
     chance = differing(_state(whole, moment), _state(again, moment), "")
     by_chance = changed and changed <= {v.key for v in _changed_values(whole, again, moment)}
     if whole.digests != again.digests or (equal and by_chance):
-        into.undecided.append("resuming: the module is not reproducible to begin with")
+        into.undecided.append(Note("resuming", "the module is not reproducible to begin with"))
         return _Said(noted=frozenset(lost))
     news = {n: text for n, text in lost.items() if n not in chance and n not in said.found}
     batch = _first_batch(whole, resumed)
     if moment is _MIDDLE and batch and not said.unnamed:  # its data were not gone on with
-        into.undecided.append(f"resuming {moment.words}: {batch} has other data")
+        into.undecided.append(Note(f"resuming {moment.words}", f"{batch} has other data"))
     elif news and batch and moment is _EPOCH_END and not _half_saved(news, whole):
         into.findings.append(_other_data(batch, news, case, values[:1]))
     elif news:
@@ -281,9 +284,9 @@ def _judge_unnamed(
         script = _script(moment, text, case)
         into.findings.append(found(case, "LTN310", text, remedy, at, evidence, script=script))
     elif modes:
-        into.notes.append(f"{prefix}: {modes[0]}, {_NOT_STARTED}")
+        into.notes.append(Note(prefix, f"{modes[0]}, {_NOT_STARTED}"))
     else:
-        into.undecided.append(f"{prefix}: {step}, and nothing is known to be lost")
+        into.undecided.append(Note(prefix, f"{step}, and nothing is known to be lost"))
 
 
 def _script(moment: Moment, text: str, case: CaseFacts, lost: Iterable[str] = ()) -> str:

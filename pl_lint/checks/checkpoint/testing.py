@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.checks.values.numbers import FLOAT32, far, same, shown, tolerance
-from pl_lint.facts.events import CaseFacts, EvaluationPass
+from pl_lint.facts.events import CaseFacts, EvaluationPass, Note
 from pl_lint.facts.records import UntrainedRecord
 from pl_lint.findings import Evidence, Status
 
@@ -27,7 +27,9 @@ def judge_last_weights(runs: Runs, into: Gathering) -> None:
     if differences:
         into.findings += [finding.judged(Status.PROVED, differences[0]) for finding in suspected]
     else:
-        into.undecided.append("LTN317: the last weights test as the best do in this short fit")
+        into.undecided.append(
+            Note("LTN317", "the last weights test as the best do in this short fit")
+        )
 
 
 def _differences(last: EvaluationPass, best: EvaluationPass) -> Iterator[Evidence]:
@@ -57,14 +59,14 @@ def judge_untrained(runs: Runs, case: CaseFacts, into: Gathering) -> None:
     if not suspected:
         return
     if "test" not in case.stages:
-        into.undecided.append("LTN318: the case has no test data")
+        into.undecided.append(Note("LTN318", "the case has no test data"))
         return
     record = runs.untrained()
     evidence = next(_untrained_scores(record), None)
     if evidence is not None:
         into.findings += [finding.judged(Status.PROVED, evidence) for finding in suspected]
     else:
-        into.undecided.append(f"LTN318: {_why_open(record)}")
+        into.undecided.append(Note("LTN318", _why_open(record)))
 
 
 def _untrained_scores(record: UntrainedRecord) -> Iterator[Evidence]:

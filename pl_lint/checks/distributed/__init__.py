@@ -11,6 +11,7 @@ from pl_lint.checks.distributed.values import judge_values
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.sync_dist.crashed_ranks import in_words
 from pl_lint.checks.sync_dist.sharing import WORLDS
+from pl_lint.facts.events import sentence
 
 
 @check("distributed", place=50)
@@ -78,7 +79,7 @@ def distributed(runs: Runs) -> Result:
         fits = [record.fit for record in records if record.fit is not None]
         if len(fits) < len(records):
             failing = f"evaluation fails on {in_words(ranks)} ranks already, as sync-dist says"
-            gathering.undecided.append(failing)
+            gathering.undecided.append(sentence(failing))
             break
         seen = Gathering()
         ended = _judge_world(Fits(fits, case, runs), seen)
@@ -101,14 +102,17 @@ def _judge_world(fits: Fits, into: Gathering) -> bool:
 
 def _add(seen: Gathering, into: Gathering) -> None:
     """What another number of ranks shows as well is said once, as the first world says it: the
-    same mistake at the same line, a remark that begins with the same name. What its shorter fit
+    same mistake at the same line, a note of the same subject. What its shorter fit
     was too short for says nothing where the longer one was enough."""
     told = {(finding.code, finding.location) for finding in into.findings}
     into.findings += [one for one in seen.findings if (one.code, one.location) not in told]
     if into.passed:
         seen.untriggered.clear()
-    for kind in ("notes", "undecided", "untriggered"):
-        mine: list[str] = getattr(into, kind)
-        about = {text.partition(":")[0] for text in mine}
-        mine += [text for text in getattr(seen, kind) if text.partition(":")[0] not in about]
+    for mine, others in (
+        (into.notes, seen.notes),
+        (into.undecided, seen.undecided),
+        (into.untriggered, seen.untriggered),
+    ):
+        known = {note.subject for note in mine}
+        mine += [note for note in others if note.subject not in known]
     into.passed += seen.passed

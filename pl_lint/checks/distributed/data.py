@@ -9,6 +9,7 @@ from pl_lint.checks.distributed import script as scripts
 from pl_lint.checks.distributed.fits import Fits
 from pl_lint.checks.distributed.lost import judge_lost
 from pl_lint.checks.registry import Gathering
+from pl_lint.facts.events import Note, sentence
 from pl_lint.facts.ranks import Listing, RankFit
 from pl_lint.findings import Finding, Location
 
@@ -82,12 +83,13 @@ def _split(fits: Fits) -> Location:
     return splits[0].location if splits else fits.home
 
 
-def _why_others(listings: Sequence[Listing], steady: bool) -> Iterator[str]:
+def _why_others(listings: Sequence[Listing], steady: bool) -> Iterator[Note]:
     """Parts that have nothing in common are the user's own way of sharing out."""
     if not steady:
-        yield f"{listings[0].dataset}: gives other samples each time that it is asked"
+        yield Note(listings[0].dataset, "gives other samples each time that it is asked")
     elif set.intersection(*(set(one.samples) for one in listings)):
-        yield f"{listings[0].dataset}: each rank has other samples, and no random_split made them"
+        why = "each rank has other samples, and no random_split made them"
+        yield Note(listings[0].dataset, why)
 
 
 def _leaked(fits: Fits) -> int:
@@ -111,14 +113,16 @@ def _judge_stream(listings: Sequence[Listing], fits: Fits, into: Gathering) -> N
     that were seeded alike, however it is shared out."""
     first = listings[0]
     if len(first.samples) < 2 or any(not one.samples for one in listings):
-        into.untriggered.append(f"{first.dataset} yields too little to tell the ranks apart")
+        into.untriggered.append(
+            sentence(f"{first.dataset} yields too little to tell the ranks apart")
+        )
         return
     ranks, common = _most_in_common([set(one.samples) for one in listings])
     if not common:
         into.passed += 1
         return
     if first.reseeded != first.samples:
-        into.undecided.append(f"{first.dataset}: what it yields depends on the seed")
+        into.undecided.append(Note(first.dataset, "what it yields depends on the seed"))
         return
     message = (
         f"{first.dataset} yields the same samples on ranks {ranks[0]} and {ranks[1]}: {common} of "

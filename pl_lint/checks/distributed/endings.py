@@ -17,7 +17,7 @@ from pl_lint.checks.sync_dist.crashed_ranks import (
     whereabouts,
 )
 from pl_lint.checks.sync_dist.pairing import crossing_finding
-from pl_lint.facts.events import RunError
+from pl_lint.facts.events import RunError, sentence
 from pl_lint.facts.ranks import Assigned
 from pl_lint.findings import Finding
 
@@ -42,11 +42,11 @@ def ended_early(fits: Fits, into: Gathering) -> bool:
         into.findings[:] = [_with_places(finding, ended) for finding in into.findings]
         return True
     if reason := refusal(errors):
-        into.undecided.append(reason)
+        into.undecided.append(sentence(reason))
         return True
     if _in_other_batches(fits):
         reason = f"the few samples of each rank make smaller batches, on which it raised {error}"
-        into.undecided.append(reason)
+        into.undecided.append(sentence(reason))
         return True
     found = crash(ended, "fit", fits.case)
     into.findings.append(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pl_lint.checks.distributed.fits import Fits
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.sync_dist.pairing import crossing, crossing_finding
-from pl_lint.facts.events import LogEvent
+from pl_lint.facts.events import LogEvent, Note
 from pl_lint.findings import Finding
 
 EVERYWHERE = "log what is monitored on every rank, from gathered values"
@@ -80,7 +80,7 @@ def _without(one: Lacking, fits: Fits) -> Finding:
     return fits.finding("LTN111", message, one.event.location, EVERYWHERE)
 
 
-def _other_order(fits: Fits) -> Iterator[str]:
+def _other_order(fits: Fits) -> Iterator[Note]:
     """Keys that no rank reduces may come in any order: each rank keeps its own."""
     for stage in dict.fromkeys(event.stage for event in fits.ranks[0].events):
         orders = [
@@ -89,7 +89,8 @@ def _other_order(fits: Fits) -> Iterator[str]:
         ]
         alike = all(set(order) == set(orders[0]) for order in orders)
         if alike and any(order != orders[0] for order in orders):
-            yield f"order of keys: {stage} logs {', '.join(orders[0])} in another order elsewhere"
+            logged = f"{stage} logs {', '.join(orders[0])} in another order elsewhere"
+            yield Note("order of keys", logged)
 
 
 def _of(stage: str, events: Sequence[LogEvent]) -> list[LogEvent]:

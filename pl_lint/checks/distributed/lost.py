@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pl_lint.checks.distributed.fits import Fits
 from pl_lint.checks.registry import Gathering
+from pl_lint.facts.events import Note
 from pl_lint.facts.ranks import Listing
 
 SHARE_ALL = "share out by the number of ranks there is: index % world_size == rank"
@@ -22,14 +23,14 @@ def judge_lost(listings: Sequence[Listing], fits: Fits, into: Gathering) -> None
     if listings[0].location in known or not all(one.samples for one in listings):
         return  # it is told already that the ranks do not share
     if not all(one.ended for one in listings):
-        into.undecided.append(f"{about}: it is longer than what is looked at")
+        into.undecided.append(Note(about, "it is longer than what is looked at"))
         return
     if any(set(one.reseeded) != set(one.samples) for one in listings):
-        into.undecided.append(f"{about}: what it yields depends on the seed")
+        into.undecided.append(Note(about, "what it yields depends on the seed"))
         return
     alone = _alone(listings[0], fits)
     if isinstance(alone, str):
-        into.undecided.append(f"{about}: {alone}")
+        into.undecided.append(Note(about, alone))
         return
     _compare(alone, listings, about, fits, into)
 
@@ -43,7 +44,7 @@ def _compare(
     if len(lost) < len(listings):
         into.passed += len(alone.samples) >= len(listings)
     elif len(set(parts)) == 1 and _may_be_rest(alone.samples, lost, parts):
-        into.undecided.append(f"{about}: {len(lost)} may be a rest that makes the parts equal")
+        into.undecided.append(Note(about, f"{len(lost)} may be a rest that makes the parts equal"))
     else:
         first = "" if alone.ended else "first "
         read = ", ".join(map(str, parts))

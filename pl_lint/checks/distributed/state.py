@@ -11,6 +11,7 @@ from pl_lint.checks.distributed.fits import Fits, each
 from pl_lint.checks.distributed.values import differing_attributes
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.sync_dist.sharing import WORLDS
+from pl_lint.facts.events import Note, sentence
 from pl_lint.facts.ranks import Assigned
 from pl_lint.findings import Finding, Status
 
@@ -28,7 +29,7 @@ def judge_state(fits: Fits, into: Gathering) -> None:
     names = differing_attributes(fits)
     if names and not into.findings:
         said = ", ".join(f"self.{name}" for name in names[:SHOWN])
-        into.notes.append(f"{said}: not the same on all ranks at the end of the fit")
+        into.notes.append(Note(said, "not the same on all ranks at the end of the fit"))
 
 
 def _judge_parameters(fits: Fits, into: Gathering) -> None:
@@ -38,7 +39,9 @@ def _judge_parameters(fits: Fits, into: Gathering) -> None:
             into.findings.append(_apart(names, when, fits))
             return
     if not _moved(fits):
-        into.untriggered.append("no optimizer step was made: parameters could not come apart")
+        into.untriggered.append(
+            sentence("no optimizer step was made: parameters could not come apart")
+        )
     into.passed += _moved(fits) and _saw_other_samples(fits)
 
 
@@ -114,16 +117,20 @@ def _judge_unused(fits: Fits, into: Gathering) -> None:
     names = [name for name in first.unused if all(name in rank.unused for rank in fits.ranks)]
     if not names or first.backwards < 2:
         return
-    said = f"{_listed(names)}: no gradient in any of {first.backwards} backward passes"
+    about, said = _listed(names), f"no gradient in any of {first.backwards} backward passes"
     if first.tolerates_unused:
-        into.notes.append(f"{said}; the case's strategy allows for it")
+        into.notes.append(Note(about, f"{said}; the case's strategy allows for it"))
         return
     if not set(names) & set(first.optimized):
-        into.notes.append(f"{said}, and in no optimizer; freeze them, or plain DDP raises")
+        into.notes.append(
+            Note(about, f"{said}, and in no optimizer; freeze them, or plain DDP raises")
+        )
         return
     script = fits.runs.trained_by_ddp()
     used = f", as the Trainer at {script} uses it," if script is not None else ""
-    message = f"{said}; DDP without find_unused_parameters=True{used} raises in its second step"
+    message = (
+        f"{about}: {said}; DDP without find_unused_parameters=True{used} raises in its second step"
+    )
     remedy = "remove or freeze them, or Trainer(strategy='ddp_find_unused_parameters_true')"
     place = fits.place(names[0])
     found = fits.finding("LTN504", message, place, remedy, script=scripts.raises())
@@ -137,7 +144,9 @@ def _judge_prepared(fits: Fits, into: Gathering) -> None:
     for one in fits.ranks[0].assigned:
         if one.read is None:
             into.notes.append(
-                f"prepare_data assigns {one.name!r}, which nothing reads afterwards on rank 0"
+                sentence(
+                    f"prepare_data assigns {one.name!r}, which nothing reads afterwards on rank 0"
+                )
             )
         elif not _same_elsewhere(one, fits):
             message = (

@@ -12,7 +12,7 @@ from pl_lint.checks.sync_dist.pairing import mixed_keys, pairing_finding
 from pl_lint.checks.values.lines import deciding
 from pl_lint.checks.values.numbers import FLOAT32, far, same, shown, tolerance
 from pl_lint.checks.values.randomness import value_tolerance, why_tolerance
-from pl_lint.facts.events import EpochValues
+from pl_lint.facts.events import EpochValues, Note
 from pl_lint.facts.ranks import Best, Gathered
 from pl_lint.findings import Evidence, Finding
 
@@ -61,7 +61,7 @@ def _judge_metric(one: Gathered, fits: Fits, into: Gathering) -> bool:
     process already is `logged-values`'."""
     within = value_tolerance(fits.case, one.name, one.true)
     if not fits.right_alone(one.name):
-        into.undecided.append(f"{one.name}: wrong in one process already")
+        into.undecided.append(Note(one.name, "wrong in one process already"))
         return False
     if same(one.logged, one.true, within):
         into.passed += any(far(part, one.true, within) for part in one.parts)
@@ -122,14 +122,19 @@ def _judge_differing(name: str, epochs: Sequence[EpochValues], fits: Fits, into:
         [event for event in fits.ranks[0].events if event.stage == epochs[0].stage], name
     )
     if None in values:
-        into.notes.append(f"{name}: {said}; nothing asks for it, and no sync mixes it")
+        into.notes.append(Note(name, f"{said}; nothing asks for it, and no sync mixes it"))
     elif all(event.batch >= 0 for event in calls):
         into.notes.append(
-            f"{name}: {said}: each rank logs the mean of its own training samples, and rank 0's is "
-            "kept"
+            Note(
+                name,
+                f"{said}: each rank logs the mean of its own training samples, and rank 0's is "
+                "kept",
+            )
         )
     elif fits.is_chance(name):
-        into.undecided.append(f"{name}: a number that differs between equal runs (a time, a load)")
+        into.undecided.append(
+            Note(name, "a number that differs between equal runs (a time, a load)")
+        )
     else:
         message = (
             f"{name!r} was logged as {said} at the end of a training epoch: it is computed from "

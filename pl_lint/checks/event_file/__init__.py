@@ -12,7 +12,7 @@ from pl_lint.checks.event_file.script import points
 from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.values.numbers import shown
-from pl_lint.facts.events import CaseFacts, LogEvent, LoggerPoint
+from pl_lint.facts.events import CaseFacts, LogEvent, LoggerPoint, sentence
 from pl_lint.findings import Finding
 
 # Written by Lightning itself beside what the user logs.
@@ -112,8 +112,10 @@ def _note_epochs(events: Sequence[LogEvent], case: CaseFacts, into: Gathering) -
     for event in events:
         if event.name == "epoch" and event.value is not None and event.value != event.epoch:
             into.notes.append(
-                f"'epoch' was logged as {shown(event.value)} in epoch {event.epoch}, at "
-                f"{event.location}: it stands for Lightning's own in logs and checkpoint names"
+                sentence(
+                    f"'epoch' was logged as {shown(event.value)} in epoch {event.epoch}, at "
+                    f"{event.location}: it stands for Lightning's own in logs and checkpoint names"
+                )
             )
             return
 

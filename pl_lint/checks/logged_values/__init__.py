@@ -103,7 +103,7 @@ def logged_values(runs: Runs) -> Result:
             if not trains or stage == "test":
                 judge_twice(runs.rebatched(stage).passes[0].events, case, gathering)
     keys = {event.name for event in runs.fit().events if event.on_epoch} if trains else set()
-    keys -= {finding.evidence[0].key for finding in gathering.findings}
+    keys -= gathering.keys
     nothing = f"no oracle judges {', '.join(sorted(keys))}" if keys else "it logs no epoch value"
     if gathering.findings:
         nothing = "what it logs is remarkable, not wrong"
@@ -112,9 +112,9 @@ def logged_values(runs: Runs) -> Result:
 
 def _judge_cuts(runs: Runs, stage: str, case: CaseFacts, into: Gathering) -> None:
     """What the ways to cut the samples say of one stage, held against the user's own."""
-    before = len(into.findings)
-    judge_rebatching(runs.rebatched(stage), case, into)
-    into.findings[before:] = as_served(into.findings[before:], stage, runs)
+    seen = judge_rebatching(runs.rebatched(stage), case)
+    seen.findings = as_served(seen.findings, stage, runs)
+    into.add(seen)
 
 
 # What is also true of a value with a deeper cause: an unexplained number, and a metric that is
@@ -128,16 +128,15 @@ def _merged(gathering: Gathering, not_finite: frozenset[str]) -> Gathering:
     gathering.findings = [
         finding
         for finding in gathering.findings
-        if finding.evidence[0].key not in not_finite or finding.code == "LTN728"
+        if finding.key not in not_finite or finding.code == "LTN728"
     ]
-    explained = {f.evidence[0].key for f in gathering.findings if f.code not in _SECONDARY}
+    explained = {f.key for f in gathering.findings if f.code not in _SECONDARY}
     unique: dict[tuple[str, str], Finding] = {}
     for finding in gathering.findings:
-        key = finding.evidence[0].key
-        if finding.code not in _SECONDARY or key not in explained:
-            unique.setdefault((finding.code, key), finding)
+        if finding.code not in _SECONDARY or finding.key not in explained:
+            unique.setdefault((finding.code, finding.key), finding)
     gathering.findings = list(unique.values())
-    wrong = {finding.evidence[0].key for finding in gathering.findings} | not_finite
+    wrong = gathering.keys | not_finite
     gathering.cleared = [
         ruling for ruling in gathering.cleared if ruling.evidence[0].key not in wrong
     ]

@@ -8,7 +8,7 @@ from pl_lint.checks.logged_values.cause import Cause
 from pl_lint.checks.logged_values.reporting import ONE_PROCESS, STAGE_WORDS, place_of, wrong_value
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.values.numbers import sizes_in_words
-from pl_lint.facts.events import Accumulator, CaseFacts, EvaluationPass
+from pl_lint.facts.events import Accumulator, CaseFacts, EvaluationPass, sentence
 from pl_lint.findings import Evidence, Finding
 
 EXACT_UP_TO: Mapping[str, int] = {"bfloat16": 256, "float16": 2048}
@@ -30,8 +30,10 @@ def note_half_sums(done: EvaluationPass, into: Gathering) -> None:
     for kept in done.accumulators:
         if kept.dtype in EXACT_UP_TO:
             into.notes.append(
-                f"self.{kept.name} adds up in {kept.dtype}, which holds every whole number up to "
-                f"{EXACT_UP_TO[kept.dtype]} only: what comes after is lost"
+                sentence(
+                    f"self.{kept.name} adds up in {kept.dtype}, which holds every whole number up "
+                    f"to {EXACT_UP_TO[kept.dtype]} only: what comes after is lost"
+                )
             )
 
 

@@ -15,6 +15,7 @@ from pl_lint.facts.events import (
     EpochValues,
     EvaluationPass,
     LogEvent,
+    Note,
     NotFinite,
     Replay,
 )
@@ -127,11 +128,15 @@ def _judge(watched: Watched, made: NotFinite, case: CaseFacts, into: Gathering) 
     said = f"{watched.name}: {shown(watched.first)} {watched.when}"
     metric = watched.undefined
     if metric is not None:
-        into.notes.append(f"{said}: {metric.metric_class} is undefined on its inputs, all finite")
+        into.notes.append(
+            Note(said, f"{metric.metric_class} is undefined on its inputs, all finite")
+        )
     elif made.in_metric:
-        into.notes.append(f"{said}: torchmetrics' {made.operation}, on finite inputs: undefined")
+        into.notes.append(
+            Note(said, f"torchmetrics' {made.operation}, on finite inputs: undefined")
+        )
     elif math.isinf(watched.first) and not _is_computed(watched, made):
-        into.notes.append(f"{said}: no operation made it; it counts as a value to begin with")
+        into.notes.append(Note(said, "no operation made it; it counts as a value to begin with"))
     else:
         into.findings.append(_finding(watched, made, case))
 

@@ -28,7 +28,9 @@ from pl_lint.facts.events import (
     EpochValues,
     EvaluationPass,
     LogEvent,
+    Note,
     Replay,
+    sentence,
 )
 from pl_lint.facts.records import EvaluationRecord, FitRecord
 from pl_lint.findings import Evidence, Finding
@@ -166,7 +168,9 @@ def judge_sanity_check(runs: Runs, case: CaseFacts, into: Gathering) -> None:
     restores the random state after it, so the same fit without it logs the same values."""
     fit, without = runs.fit(), runs.fit_without_sanity_check()
     if any(fit.digests[name] != without.digests[name] for name in fit.parameters):
-        into.undecided.append("without the sanity check the training itself is another one")
+        into.undecided.append(
+            sentence("without the sanity check the training itself is another one")
+        )
         return
     clean = dict(_numbered(without))
     for place, epoch in _numbered(fit):
@@ -177,13 +181,13 @@ def judge_sanity_check(runs: Runs, case: CaseFacts, into: Gathering) -> None:
                 continue
             again = dict(_numbered(runs.fit_again())).get(place)
             if again is None or not same(logged, again.values.get(name, math.nan), within):
-                into.undecided.append(f"{name}: differs between two equal fits")
+                into.undecided.append(Note(name, "differs between two equal fits"))
                 continue
             if epoch.seen != clean[place].seen:
-                into.undecided.append(f"{name}: {OTHER_DATA}")
+                into.undecided.append(Note(name, OTHER_DATA))
                 continue
             if _goes_on_counting(name, fit, without):
-                into.undecided.append(f"{name}: {A_COUNT}")
+                into.undecided.append(Note(name, A_COUNT))
                 continue
             into.findings.append(_contaminated(name, logged, true, epoch, fit, case))
 

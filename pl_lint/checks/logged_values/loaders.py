@@ -15,7 +15,7 @@ from pl_lint.checks.registry import Gathering
 from pl_lint.checks.values.lines import deciding
 from pl_lint.checks.values.numbers import same, sizes_in_words
 from pl_lint.checks.values.randomness import random_part, value_tolerance
-from pl_lint.facts.events import ALONE, USUAL, CaseFacts, EvaluationPass
+from pl_lint.facts.events import ALONE, USUAL, CaseFacts, EvaluationPass, Note
 from pl_lint.findings import Evidence, Finding
 
 
@@ -26,7 +26,9 @@ def judge_loaders(passes: Mapping[str, EvaluationPass], case: CaseFacts, into: G
         if not label.startswith(ALONE) or together.error is not None:
             continue
         if alone.error is not None:
-            into.undecided.append(f"dataloader {label.removeprefix(ALONE)} alone: {alone.error}")
+            into.undecided.append(
+                Note(f"dataloader {label.removeprefix(ALONE)} alone", str(alone.error))
+            )
             continue
         loader = int(label.removeprefix(ALONE))
         _note_left_out(together, into)
@@ -40,8 +42,11 @@ def _note_left_out(together: EvaluationPass, into: Gathering) -> None:
     at_end = [name for name in together.values if _at_end(name, together)]
     if at_end:
         into.notes.append(
-            f"{STAGE_WORDS[together.stage]}: {', '.join(at_end)} of an epoch's end may be of all "
-            "dataloaders: not compared with what one of them gives while the others are empty"
+            Note(
+                STAGE_WORDS[together.stage],
+                f"{', '.join(at_end)} of an epoch's end may be of all "
+                "dataloaders: not compared with what one of them gives while the others are empty",
+            )
         )
 
 

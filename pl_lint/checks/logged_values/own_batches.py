@@ -28,9 +28,8 @@ def as_served(findings: Iterable[Finding], stage: str, runs: Runs) -> list[Findi
 def _is_mixed(finding: Finding, stage: str, runs: Runs) -> bool:
     """Whether the metric is given both kinds of batches where nothing but the number of samples is
     cut."""
-    key = finding.evidence[0].key
     return any(
-        replay.name == key and replay.mixed_scores
+        replay.name == finding.key and replay.mixed_scores
         for done in runs.served(stage).passes
         for replay in done.replays
     )

@@ -37,6 +37,7 @@ from pl_lint.facts.events import (
     WHOLE,
     CaseFacts,
     EvaluationPass,
+    Note,
 )
 from pl_lint.facts.records import EvaluationRecord
 from pl_lint.findings import Evidence, Finding
@@ -47,19 +48,25 @@ UNEVEN = (USUAL, ALL_BUT_ONE, ONES, SHUFFLED)
 NOT_AVERAGED = ("LTN101", "LTN102", "LTN103", "LTN104", "LTN213", "LTN218")
 
 
-def judge_rebatching(record: EvaluationRecord, case: CaseFacts, into: Gathering) -> None:
+def judge_rebatching(record: EvaluationRecord, case: CaseFacts) -> Gathering:
     """Every epoch value of one stage, over all the ways in which its samples were cut."""
+    into = Gathering()
+    _judge_passes(record, case, into)
+    return into
+
+
+def _judge_passes(record: EvaluationRecord, case: CaseFacts, into: Gathering) -> None:
     passes = {done.batching.label: done for done in record.passes}
     whole = passes[WHOLE]
     if whole.error is not None:
-        into.undecided.append(f"{whole.stage}: {_unusable(whole)}")
+        into.undecided.append(Note(whole.stage, _unusable(whole)))
         return
     judge_loaders(passes, case, into)
     judge_counters(passes.values(), case, into)
     note_half_sums(passes[USUAL], into)
     cuts = [passes[label] for label in UNEVEN if label in passes and passes[label].error is None]
     if not cuts:
-        into.undecided.append(f"{whole.stage}: {_unusable(passes[USUAL])}")
+        into.undecided.append(Note(whole.stage, _unusable(passes[USUAL])))
         return
     for name in whole.values:
         known = _defined(name, whole, [cut for cut in cuts if name in cut.values], into)
@@ -76,7 +83,7 @@ def _defined(
     undefined = [cut for cut in cuts if cut not in good]
     if good and all(cut.batching.label in (ONES, ALL_BUT_ONE) for cut in undefined):
         labels = [sizes_in_words(cut.batching.sizes) for cut in undefined]
-        into.notes += [f"{name}: not a finite number for {label}" for label in labels]
+        into.notes += [Note(name, f"not a finite number for {label}") for label in labels]
         return good
     return cuts
 
@@ -104,15 +111,15 @@ class Judged:
         random = random_part(self.name, self.passes, self.case)
         if self.name in self.case.batch_dependent:
             reason = self.case.batch_dependent[self.name]
-            into.notes.append(f"{self.name}: declared batch-dependent ({reason})")
+            into.notes.append(Note(self.name, f"declared batch-dependent ({reason})"))
         elif not math.isfinite(self.true):
-            into.untriggered.append(f"{self.name}: not a finite number for all samples at once")
+            into.untriggered.append(Note(self.name, "not a finite number for all samples at once"))
         elif not self.cuts:
-            into.undecided.append(random or f"{self.name}: logged in one batch only")
+            into.undecided.append(random or Note(self.name, "logged in one batch only"))
         elif self._holds(self.worst):
             self._judge_repetition(random, into)
         elif self._is_other_data(self.worst, self.whole):
-            into.undecided.append(random or f"{self.name}: {OTHER_DATA}")
+            into.undecided.append(random or Note(self.name, OTHER_DATA))
         elif random and self.worst.training_submodules:
             cause = left_in_training(self.worst.training_submodules)
             into.findings.append(self._finding(cause, self._evidence()))
@@ -165,7 +172,7 @@ class Judged:
     def _distance(self, cut: EvaluationPass) -> float:
         return 0.0 if self._holds(cut) else abs(cut.values[self.name] - self.true)
 
-    def _judge_repetition(self, random: str, into: Gathering) -> None:
+    def _judge_repetition(self, random: Note | None, into: Gathering) -> None:
         """A value that no cut moves may still hold what an earlier evaluation left behind."""
         first, second = self._of(USUAL), self._of(REPEATED)
         stays = random or first is None or second is None or self._is_explained(first, second)
@@ -180,9 +187,9 @@ class Judged:
 
     def _judge_left_over(self, first: float, second: float, into: Gathering) -> None:
         if self._is_other_data(self.passes[USUAL], self.passes[REPEATED]):
-            into.undecided.append(f"{self.name}: {OTHER_DATA}")
+            into.undecided.append(Note(self.name, OTHER_DATA))
         elif self._goes_on_counting(first, second):
-            into.undecided.append(f"{self.name}: {A_COUNT}")
+            into.undecided.append(Note(self.name, A_COUNT))
         else:
             into.findings.append(self._left_over(first, second))
 

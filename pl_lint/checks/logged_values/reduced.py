@@ -17,7 +17,7 @@ from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.checks.values.lines import deciding
 from pl_lint.checks.values.numbers import far, same, shown, sizes_in_words, weighted_mean
 from pl_lint.checks.values.randomness import value_tolerance
-from pl_lint.facts.events import CaseFacts, LogEvent
+from pl_lint.facts.events import CaseFacts, LogEvent, Note
 from pl_lint.findings import Evidence, Location
 
 _ALIKE: Mapping[str, frozenset[str]] = {
@@ -38,7 +38,7 @@ def judge_reduced(
 ) -> None:
     """LTN121 in training: what the values of the batches were, before they were put together."""
     if name in case.batch_dependent:
-        into.notes.append(f"{name}: declared batch-dependent ({case.batch_dependent[name]})")
+        into.notes.append(Note(name, f"declared batch-dependent ({case.batch_dependent[name]})"))
         return
     values = [event.value or 0.0 for event in events]
     sizes = [event.samples or 0 for event in events]
@@ -46,7 +46,7 @@ def judge_reduced(
     within = value_tolerance(case, name, true, values)
     reduced = REDUCTIONS.get(reduction)
     if reduced is None or not same(reduced(values), logged, within):
-        into.undecided.append(f"{name}: its batches are put together by reduce_fx={reduction}")
+        into.undecided.append(Note(name, f"its batches are put together by reduce_fx={reduction}"))
         return
     place = place_of(tuple(events), name, "train", case)
     evidence = Evidence(
@@ -68,8 +68,11 @@ def judge_reduced(
         _clear(evidence, place, case, into)
     else:
         into.undecided.append(
-            f"{name}: whether another cut of the data would move {shown(logged)}, the {reduction} "
-            f"over {len(values)} training batches, does not show in how they were made"
+            Note(
+                name,
+                f"whether another cut of the data would move {shown(logged)}, the {reduction} "
+                f"over {len(values)} training batches, does not show in how they were made",
+            )
         )
 
 

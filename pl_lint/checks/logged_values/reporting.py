@@ -9,7 +9,7 @@ from pl_lint.checks.registry import Gathering
 from pl_lint.checks.values.lines import line_of
 from pl_lint.checks.values.numbers import shown
 from pl_lint.checks.values.randomness import why_tolerance
-from pl_lint.facts.events import CaseFacts, LogEvent
+from pl_lint.facts.events import CaseFacts, LogEvent, Note
 from pl_lint.findings import Evidence, Finding, Location, Status
 
 ONE_PROCESS = "1 process, CPU, fp32"
@@ -20,7 +20,7 @@ def note_power(powerful: bool, name: str, into: Gathering) -> None:
     if powerful:
         into.passed += 1
     else:
-        into.untriggered.append(f"{name}: every known mistake would have logged the same number")
+        into.untriggered.append(Note(name, "every known mistake would have logged the same number"))
 
 
 def place_of(events: tuple[LogEvent, ...], name: str, stage: str, case: CaseFacts) -> Location:

@@ -13,7 +13,15 @@ from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.values.numbers import shown
 from pl_lint.checks.values.randomness import random_part
 from pl_lint.facts.autocast import cuda_runs_in_fp32
-from pl_lint.facts.events import TIME_LIMIT, USUAL, Batching, CaseFacts, EvaluationPass
+from pl_lint.facts.events import (
+    TIME_LIMIT,
+    USUAL,
+    Batching,
+    CaseFacts,
+    EvaluationPass,
+    Note,
+    sentence,
+)
 from pl_lint.facts.records import Overflow, PrecisionRecord
 from pl_lint.findings import Evidence
 
@@ -67,7 +75,9 @@ def precision(runs: Runs) -> Result:
     stage = next((stage for stage in ("validate", "test") if stage in case.stages), "")
     failing = sorted({"fit", "validate", "test"} & set(runs.smoke().errors))
     if failing:
-        gathering.undecided.append(f"{failing[0]} fails in fp32 already; see fast-dev-run")
+        gathering.undecided.append(
+            sentence(f"{failing[0]} fails in fp32 already; see fast-dev-run")
+        )
         return gathering.result("")
     reference = _reference(runs, stage, case, gathering)
     for spelling in EPSILON:
@@ -137,7 +147,7 @@ def _judge(
         _judge_overflow(spelling, lost[0], record.overflow, case, into)
         return
     into.undecided += [
-        f"{spelling}: {n!r} is not finite, and no operation made it so" for n in lost
+        Note(spelling, f"{n!r} is not finite, and no operation made it so") for n in lost
     ]
     stage = reference.stage
     values = next((e.values for e in reversed(record.epochs) if e.stage == stage), {})
@@ -153,11 +163,13 @@ def _judge_error(spelling: str, record: PrecisionRecord, case: CaseFacts, into: 
     error = record.error
     assert error is not None
     if error.kind == TIME_LIMIT:
-        into.undecided.append(f"{spelling}: too slow on this CPU; fp32 took less ({error.message})")
+        into.undecided.append(
+            Note(spelling, f"too slow on this CPU; fp32 took less ({error.message})")
+        )
         return
     reason = next((why for sign, why in UNDECIDABLE.items() if sign in error.message), "")
     if reason and error.kind in ("RuntimeError", "NotImplementedError"):
-        into.undecided.append(f"{spelling}: {reason} ({error.message})")
+        into.undecided.append(Note(spelling, f"{reason} ({error.message})"))
         return
     text = f"runs in fp32, and under {spelling} raises {error.kind}: {error.message}"
     remedy = "see the operation at this line"
@@ -175,7 +187,7 @@ def _judge_overflow(
 ) -> None:
     if cuda_runs_in_fp32(first.operation):
         into.undecided.append(
-            f"{spelling}: {name!r} overflows in {first.operation}, which CUDA runs in fp32"
+            Note(spelling, f"{name!r} overflows in {first.operation}, which CUDA runs in fp32")
         )
         return
     place = first.location
@@ -221,7 +233,9 @@ def _judge_value(
 ) -> None:
     """``moves`` is how far the value goes in fp32 when the weights are a little off."""
     if one.off <= moves:
-        into.notes.append(f"{one}; weights that are {SHAKEN} roundings off move it as far in fp32")
+        into.notes.append(
+            sentence(f"{one}; weights that are {SHAKEN} roundings off move it as far in fp32")
+        )
         return
     evidence = Evidence(
         key=one.name,

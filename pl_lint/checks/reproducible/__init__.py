@@ -15,7 +15,7 @@ from pl_lint.checks.reproducible.order import set_order
 from pl_lint.checks.reproducible.reporting import found
 from pl_lint.checks.reproducible.sources import cause_of
 from pl_lint.checks.reproducible.workers import judge_draws
-from pl_lint.facts.events import CaseFacts
+from pl_lint.facts.events import CaseFacts, Note, sentence
 from pl_lint.facts.records import RepeatRecord
 from pl_lint.facts.repetition import Leftover
 from pl_lint.findings import Finding
@@ -63,11 +63,11 @@ def reproducible(runs: Runs) -> Result:
         return gathering.result("the module has no training that could be repeated")
     first, repeated = runs.fit(), runs.repeated()
     if repeated.error is not None:
-        gathering.undecided.append(f"a second process: {repeated.error}")
+        gathering.undecided.append(Note("a second process", str(repeated.error)))
         return gathering.result("training made no optimizer step")
     aside = timings(first, repeated.fits[0])
     gathering.notes += [
-        f"{name}: a Python number that differs between equal runs is set aside"
+        Note(name, "a Python number that differs between equal runs is set aside")
         for name in sorted(aside)
     ]
     divergence = first_divergence(first, repeated.fits[0])
@@ -104,14 +104,20 @@ def _judge_one_process(repeated: RepeatRecord, case: CaseFacts, into: Gathering)
         return
     if repeated.shared:
         into.notes.append(
-            f"a second fit in one process is not judged: the case hands out its "
-            f"{' and '.join(repeated.shared)} twice, so that it begins where the first one ended"
+            sentence(
+                f"a second fit in one process is not judged: the case hands out its "
+                f"{' and '.join(repeated.shared)} twice, so that it begins where the first one "
+                "ended"
+            )
         )
         return
     if not repeated.leftovers and within_rounding(*repeated.fits):
         into.notes.append(
-            f"a second fit in one process differs by rounding only, first {divergence.text}, and "
-            f"nothing of the user's was left behind: code that torch optimises once it has run"
+            sentence(
+                f"a second fit in one process differs by rounding only, first {divergence.text}, "
+                f"and nothing of the user's was left behind: code that torch optimises once it has "
+                "run"
+            )
         )
         return
     into.findings.append(_left_behind(divergence, repeated, case))

@@ -8,7 +8,7 @@ from pl_lint.checks.registry import Gathering
 from pl_lint.checks.reproducible.reporting import found
 from pl_lint.checks.values.numbers import same
 from pl_lint.checks.values.randomness import value_tolerance, why_tolerance
-from pl_lint.facts.events import AGAIN, USUAL, CaseFacts
+from pl_lint.facts.events import AGAIN, USUAL, CaseFacts, sentence
 from pl_lint.facts.records import EvaluationRecord
 from pl_lint.facts.repetition import ActiveDropout
 from pl_lint.findings import Evidence
@@ -22,7 +22,9 @@ def judge_dropouts(
     for dropout in dropouts:
         if moved is None:
             place = f"{dropout.call} at {dropout.location}"
-            into.notes.append(f"{place} drops while validating, to no effect on what is logged")
+            into.notes.append(
+                sentence(f"{place} drops while validating, to no effect on what is logged")
+            )
             continue
         attention = dropout.call.endswith("attention")
         flag = "its dropout_p knows no mode" if attention else "without training= it always drops"

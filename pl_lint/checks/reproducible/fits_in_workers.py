@@ -12,7 +12,7 @@ from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.checks.reproducible.divergence import first_divergence, timings
 from pl_lint.checks.reproducible.order import set_order
 from pl_lint.checks.reproducible.sources import Setting, cause_of
-from pl_lint.facts.events import CaseFacts
+from pl_lint.facts.events import CaseFacts, Note
 from pl_lint.facts.records import FitRecord, RepeatRecord
 from pl_lint.facts.repetition import WORKERS
 
@@ -33,7 +33,7 @@ def judge_fits_in_workers(
     fits = [record.fit for record in records if record.fit is not None]
     errors = [one.error for one in (*records, *fits) if one.error is not None]
     if errors:  # of a machine that has no room for workers, too: no proof
-        into.undecided.append(f"a fit with loader workers: {errors[0]}")
+        into.undecided.append(Note("a fit with loader workers", str(errors[0])))
         return
     first, second = fits
     divergence = first_divergence(first, second)
@@ -65,5 +65,5 @@ def _steady(first: FitRecord, runs: Runs, workers: int) -> bool:
     return all(fit is not None and first_divergence(first, fit) is None for fit in others)
 
 
-def _set_aside(name: str) -> str:
-    return f"{name}: a Python number that differs between equal runs is set aside"
+def _set_aside(name: str) -> Note:
+    return Note(name, "a Python number that differs between equal runs is set aside")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.reproducible.reporting import found
-from pl_lint.facts.events import CaseFacts
+from pl_lint.facts.events import CaseFacts, Note
 from pl_lint.facts.repetition import WorkerDraws
 from pl_lint.findings import Finding
 
@@ -23,15 +23,18 @@ def judge_draws(draws: WorkerDraws, case: CaseFacts, into: Gathering) -> None:
     """A loader's draws; what its data set draws in workers that it has not got is a note."""
     if draws.skipped:
         if draws.own_workers:
-            into.undecided.append(f"the draws of {draws.dataset}: {draws.skipped}")
+            into.undecided.append(Note(f"the draws of {draws.dataset}", draws.skipped))
         return
     repeated = _repeated(draws)
     if repeated and draws.own_workers:
         into.findings.append(_copied(draws, repeated, case))
     elif repeated:
         into.notes.append(
-            f"{draws.dataset}: with num_workers={draws.workers}, {repeated}{_held(draws)}; "
-            f"the loader has no workers"
+            Note(
+                draws.dataset,
+                f"with num_workers={draws.workers}, {repeated}{_held(draws)}; "
+                f"the loader has no workers",
+            )
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Set
 from dataclasses import replace
 
 from pl_lint.checks.logged_values.own_batches import as_served
@@ -14,42 +14,53 @@ from pl_lint.checks.search.words import smallest_in_words
 from pl_lint.checks.sync_dist.sharing import TRUNCATION
 from pl_lint.checks.sync_dist.worlds import judge_worlds
 from pl_lint.checks.values.randomness import random_part
-from pl_lint.facts.events import TIME_LIMIT, USUAL
+from pl_lint.facts.events import TIME_LIMIT, USUAL, Note, sentence
 from pl_lint.facts.records import SearchRecord
-from pl_lint.facts.searches import TEST, VALIDATE
+from pl_lint.facts.searches import TEST, VALIDATE, SmallestRun
 from pl_lint.findings import Finding, Location
 
 
-def _judge_alone(record: SearchRecord, runs: Runs, into: Gathering, random: Set[str]) -> None:
+def _judge_alone(record: SearchRecord, runs: Runs, random: Set[str]) -> Gathering:
     """What lies in one process."""
+    into = Gathering()
     for searched in record.searched:
-        before = len(into.findings)
-        judge_searched(searched, record.recipe, runs.case(), into, random)
+        seen = judge_searched(searched, record.recipe, runs.case(), random)
         if searched.program in (VALIDATE, TEST):
-            into.findings[before:] = as_served(into.findings[before:], searched.program, runs)
+            seen.findings = as_served(seen.findings, searched.program, runs)
+        into.add(seen)
+    return into
 
 
-def _with_ranks(
-    record: SearchRecord, on_ranks: SearchRecord, runs: Runs, into: Gathering, random: Set[str]
-) -> SearchRecord:
-    """What lies on ranks and not in one process, where ranks can be compared at all. A key that
-    ``sync-dist`` reports is its business; here it is told in which smallest run it lies."""
-    told = {finding.evidence[0].key for finding in into.findings}
-    for searched in on_ranks.searched:
-        lying = [one for one in searched.smallest if one.lie and one.lie.key not in told]
+def _judge_on_ranks(
+    record: SearchRecord, runs: Runs, told: Set[str], random: Set[str]
+) -> Gathering:
+    """What lies on ranks and not in one process (``told``), where ranks can be compared at all. A
+    key that ``sync-dist`` reports is its business; here it is told in which smallest run it
+    lies."""
+    into = Gathering()
+    for searched in record.searched:
+        lying = [one for one in searched.smallest if one.key not in told]
         cut_off = [one for one in lying if is_cut_off(one)]
-        into.notes += [
-            f"{smallest_in_words(one)}; Lightning's own, not the module's ({TRUNCATION})"
-            for one in cut_off
-        ]
-        lying = [one for one in lying if one not in cut_off]
-        known = _reported(runs) | _moving(runs, searched.program) if lying else set()
-        into.notes += [smallest_in_words(one) for one in lying if one.lie and one.lie.key in known]
-        new = tuple(one for one in lying if one.lie and one.lie.key not in known)
-        where = f"{searched.program} on ranks"
-        new_ones = replace(searched, program=where, smallest=new)
-        judge_searched(new_ones, None, runs.case(), into, random)
-    return replace(record, searched=(*record.searched, *on_ranks.searched))
+        into.notes += map(_lightnings_own, cut_off)
+        others = [one for one in lying if one not in cut_off]
+        known = _known_otherwise(runs, searched.program) if others else frozenset()
+        into.notes += [sentence(smallest_in_words(one)) for one in others if one.key in known]
+        new = tuple(one for one in others if one.key not in known)
+        on_ranks = replace(searched, program=f"{searched.program} on ranks", smallest=new)
+        into.add(judge_searched(on_ranks, None, runs.case(), random))
+    return into
+
+
+def _lightnings_own(smallest: SmallestRun) -> Note:
+    said = smallest_in_words(smallest)
+    return sentence(f"{said}; Lightning's own, not the module's ({TRUNCATION})")
+
+
+def _known_otherwise(runs: Runs, stage: str) -> frozenset[str]:
+    """The keys that larger runs on ranks show to be wrong, and those that move with the batches in
+    one process already, which is no business of ranks."""
+    case = runs.case()
+    return judge_worlds(runs, case).keys | judge_rebatching(runs.rebatched(stage), case).keys
 
 
 def _random_keys(record: SearchRecord, runs: Runs) -> set[str]:
@@ -64,28 +75,12 @@ def _random_keys(record: SearchRecord, runs: Runs) -> set[str]:
     return random
 
 
-def _reported(runs: Runs) -> set[str]:
-    """The keys that larger runs on ranks show to be wrong."""
-    found = Gathering()
-    judge_worlds(runs, runs.case(), found)
-    return {evidence.key for finding in found.findings for evidence in finding.evidence}
-
-
-def _moving(runs: Runs, stage: str) -> set[str]:
-    """The keys that move with the batches in one process already: no business of ranks."""
-    found = Gathering()
-    judge_rebatching(runs.rebatched(stage), runs.case(), found)
-    return {evidence.key for finding in found.findings for evidence in finding.evidence}
-
-
-def _unique(findings: Iterable[Finding]) -> Iterator[Finding]:
+def _unique(findings: Iterable[Finding]) -> list[Finding]:
     """One mistake may lie in several kinds of run; an evaluation is the simplest of them."""
-    seen: set[tuple[str, str, Location]] = set()
+    first: dict[tuple[str, str, Location], Finding] = {}
     for finding in findings:
-        mistake = finding.code, finding.evidence[0].key, finding.location
-        if mistake not in seen:
-            seen.add(mistake)
-            yield finding
+        first.setdefault((finding.code, finding.key, finding.location), finding)
+    return list(first.values())
 
 
 @check("search", place=30)
@@ -124,17 +119,18 @@ def search(runs: Runs) -> Result:
     if not case.stages:
         return gathering.result("there is nothing to run")
     record = runs.searched(oracle.NAME)
+    searched = [*record.searched]
     if record.error is not None:
         slow = record.error.kind == TIME_LIMIT
         why = record.error.message if slow else f"training a little raised {record.error}"
-        gathering.undecided.append(why)
+        gathering.undecided.append(sentence(why))
     random = _random_keys(record, runs) if record.searched else set()
-    _judge_alone(record, runs, gathering, random)
+    gathering.add(_judge_alone(record, runs, random))
     if record.error is None and {"validate", "test"} & set(case.stages):
         on_ranks = runs.searched_on_ranks(oracle.NAME)
-        record = _with_ranks(record, on_ranks, runs, gathering, random)
-    gathering.findings = list(_unique(gathering.findings))
+        gathering.add(_judge_on_ranks(on_ranks, runs, gathering.keys, random))
+        searched += on_ranks.searched
+    gathering.findings = _unique(gathering.findings)
     result = gathering.result("it logs no epoch value")
-    number = sum(searched.examples for searched in record.searched)
-    told = f"{number} runs searched"
+    told = f"{sum(each.examples for each in searched)} runs searched"
     return replace(result, reason="; ".join(part for part in (result.reason, told) if part))

@@ -21,8 +21,8 @@ from pl_lint.checks.search.script import script
 from pl_lint.checks.search.words import reference_in_words, run_in_words, smallest_in_words
 from pl_lint.checks.sync_dist.sharing import truncated
 from pl_lint.checks.values.numbers import far, same, shown, tolerance
-from pl_lint.facts.events import CaseFacts, LogEvent
-from pl_lint.facts.searches import ACCUMULATE, FIT, Lie, Recipe, Searched, SmallestRun
+from pl_lint.facts.events import CaseFacts, LogEvent, Note
+from pl_lint.facts.searches import ACCUMULATE, FIT, Lie, Recipe, Searched, SmallestRun, Spread
 from pl_lint.findings import Evidence, Finding
 
 NO_NUMBER = Cause(
@@ -35,35 +35,25 @@ NO_NUMBER = Cause(
 
 
 def judge_searched(
-    searched: Searched,
-    recipe: Recipe | None,
-    case: CaseFacts,
-    into: Gathering,
-    random: Set[str] = frozenset(),
-) -> None:
+    searched: Searched, recipe: Recipe | None, case: CaseFacts, random: Set[str] = frozenset()
+) -> Gathering:
     """``random`` are the keys that chance decides: that one of them did not lie proves nothing."""
-    for smallest in searched.smallest:
-        into.findings.append(_finding(smallest, recipe, case))
-    lying = {smallest.lie.key for smallest in searched.smallest if smallest.lie is not None}
-    told = [key_of(name) for name in searched.spread if not lying and _is_telling(name, searched)]
+    into = Gathering(findings=[_finding(one, recipe, case) for one in searched.smallest])
+    lying = into.keys
+    told = [one.key for one in searched.spreads if not lying and _is_telling(one)]
     chance = random & set(told) | set(searched.unsteady)
     into.passed += sum(key not in chance for key in told)
-    into.undecided += [f"{key}: chance decides it" for key in sorted(chance - lying)]
+    into.undecided += [Note(key, "chance decides it") for key in sorted(chance - lying)]
     if searched.set_aside == searched.examples:
-        into.undecided.append(f"{searched.program}: no run could be judged: {searched.reason}")
+        into.undecided.append(Note(searched.program, f"no run could be judged: {searched.reason}"))
     if searched.cut_short:
-        into.notes.append(f"{searched.program}: {searched.examples} runs, then the time was up")
+        into.notes.append(Note(searched.program, f"{searched.examples} runs, then the time was up"))
+    return into
 
 
-def key_of(name: str) -> str:
-    """The key in the name of a spread, which begins with its stage."""
-    return name.partition(" ")[2]
-
-
-def _is_telling(name: str, searched: Searched) -> bool:
+def _is_telling(spread: Spread) -> bool:
     """A value that is the same for all samples shows no mistake."""
-    least, most = searched.spread[name]
-    return far(least, most, tolerance(most))
+    return far(spread.least, spread.most, tolerance(spread.most))
 
 
 def _finding(smallest: SmallestRun, recipe: Recipe | None, case: CaseFacts) -> Finding:

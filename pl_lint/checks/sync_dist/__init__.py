@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pl_lint.checks.registry import Gathering, Result, Runs, check
+from pl_lint.checks.registry import Result, Runs, check
 from pl_lint.checks.sync_dist.worlds import judge_worlds
 
 
@@ -39,6 +39,6 @@ def sync_dist(runs: Runs) -> Result:
     No script stands under:
     A rank that fails: what it raised, and where, is the whole of it.
     """
-    case, gathering = runs.case(), Gathering()
-    judge_worlds(runs, case, gathering)
-    return gathering.result("the module has no validation or test to share between ranks")
+    return judge_worlds(runs, runs.case()).result(
+        "the module has no validation or test to share between ranks"
+    )

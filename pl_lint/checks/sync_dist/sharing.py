@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pl_lint.checks.values.lines import deciding
-from pl_lint.facts.events import LogEvent
+from pl_lint.facts.events import LogEvent, Note
 
 WORLDS = (2, 3)
 PADDING, TRUNCATION = "LTN501", "LTN514"
 
 
-def padding(stage: str, population: int | None) -> Iterator[str]:
+def padding(stage: str, population: int | None) -> Iterator[Note]:
     """DistributedSampler repeats samples until all ranks have the same number of them."""
     if population is None:
         return
     repeated = {ranks: -population % ranks for ranks in WORLDS if population % ranks}
     if repeated:
         counted = " and ".join(f"{number} on {ranks} ranks" for ranks, number in repeated.items())
-        yield (
-            f"{stage}: Lightning's own, not the module's ({PADDING}): of {population} samples its "
-            f"DistributedSampler would count some twice, {counted}; pl-lint leaves them out"
+        yield Note(
+            stage,
+            f"Lightning's own, not the module's ({PADDING}): of {population} samples its "
+            f"DistributedSampler would count some twice, {counted}; pl-lint leaves them out",
         )
 
 

@@ -13,19 +13,21 @@ from pl_lint.checks.sync_dist.sharing import TRUNCATION, WORLDS, padding, trunca
 from pl_lint.checks.values.lines import deciding, line_of
 from pl_lint.checks.values.numbers import far, same, shown
 from pl_lint.checks.values.randomness import random_part, value_tolerance
-from pl_lint.facts.events import USUAL, WHOLE, CaseFacts, EvaluationPass, LogEvent
+from pl_lint.facts.events import USUAL, WHOLE, CaseFacts, EvaluationPass, LogEvent, Note
 from pl_lint.facts.ranks import SharedPass
 from pl_lint.facts.records import RanksRecord
 
 RULED_OUT = ("LTN106", "LTN109", "LTN211")
 
 
-def judge_worlds(runs: Runs, case: CaseFacts, into: Gathering) -> None:
+def judge_worlds(runs: Runs, case: CaseFacts) -> Gathering:
     """Two ranks, then three."""
+    into = Gathering()
     if {"validate", "test"} & set(case.stages):
         for ranks in WORLDS:
             if not into.findings:  # else what fails on two ranks would be said twice
                 _judge_world(runs, ranks, case, into)
+    return into
 
 
 def _by_stage(records: Sequence[RanksRecord]) -> dict[str, list[list[SharedPass]]]:
@@ -43,12 +45,12 @@ def _judge_world(runs: Runs, number: int, case: CaseFacts, into: Gathering) -> N
         [single] = alone.get(stage, [[]])
         failed = next((one.done.error for one in single if one.done.error is not None), None)
         if failed is not None or not single:
-            into.undecided.append(f"{stage} in one process: {failed}")
+            into.undecided.append(Note(f"{stage} in one process", str(failed)))
             return
         if any(one.done.error for rank in ranks for one in rank):
             ended = [Ended(rank[0].done.error, rank[0].done.events) for rank in ranks if rank]
             if reason := refusal([one.error for one in ended]):
-                into.undecided.append(f"{stage}: {reason}")
+                into.undecided.append(Note(stage, reason))
             else:
                 into.findings.append(crash(ended, stage, case))
             return  # a rank that failed did no more
@@ -105,8 +107,11 @@ def _judge_stage(stage: Stage, into: Gathering) -> None:
     into.findings += [pairing_finding(one, events, stage.world, stage.case) for one in mixed]
     if not stage.same_samples():
         into.undecided.append(
-            f"{stage.name}: {in_words(len(stage.shared))} ranks were served other samples than one "
-            "process, so their values cannot be compared"
+            Note(
+                stage.name,
+                f"{in_words(len(stage.shared))} ranks were served other samples than one "
+                "process, so their values cannot be compared",
+            )
         )
         return
     told = {name for one in mixed for name in one.names}
@@ -120,12 +125,12 @@ def _judge_value(name: str, stage: Stage, into: Gathering) -> None:
     true, usual = alone[WHOLE].values[name], alone[USUAL].values.get(name)
     if name in case.batch_dependent:
         declared = f"declared to depend on the batches ({case.batch_dependent[name]})"
-        into.untriggered.append(f"{name}: {declared}, which ranks cut differently")
+        into.untriggered.append(Note(name, f"{declared}, which ranks cut differently"))
         return
     within = value_tolerance(case, name, true, _values(alone[USUAL].events, name))
     random = random_part(name, alone, case)
     if usual is None or not same(usual, true, within):
-        moves = f"{name}: moves with the batches in one process already"
+        moves = Note(name, "moves with the batches in one process already")
         into.undecided.append(random or moves)
         return
     value = _ranked(name, stage, true, within)
@@ -143,8 +148,8 @@ def _judge_value(name: str, stage: Stage, into: Gathering) -> None:
 
 def _pass(value: RankedValue, stage: Stage, into: Gathering) -> None:
     if not any(far(part, value.true, value.within) for part in value.parts):
-        reason = f"{value.name}: each rank's part alone has the value of all samples"
-        into.untriggered.append(reason)
+        reason = "each rank's part alone has the value of all samples"
+        into.untriggered.append(Note(value.name, reason))
         return
     into.passed += 1
     place = line_of(value.events, value.name, stage.case)
@@ -166,15 +171,16 @@ def _ranked(name: str, stage: Stage, true: float, within: float) -> RankedValue:
     )
 
 
-def _lightnings_own(value: RankedValue, stage: Stage) -> str | None:
+def _lightnings_own(value: RankedValue, stage: Stage) -> Note | None:
     """The note on a value that is wrong because Lightning cuts off a sum of weights."""
     cut = truncated(value.name, [done.events for done in stage.ranks])
     if cut is None or not value.all_are(cut[0]):
         return None
-    return (
-        f"{value.name}: Lightning's own, not the module's ({TRUNCATION}): {shown(cut[0])} was "
+    return Note(
+        value.name,
+        f"Lightning's own, not the module's ({TRUNCATION}): {shown(cut[0])} was "
         f"logged on {in_words(value.ranks)} ranks, the truth is {shown(value.true)}; {cut[1]}, "
-        "and the mean of these whole numbers is cut off; that of a torchmetrics object is not"
+        "and the mean of these whole numbers is cut off; that of a torchmetrics object is not",
     )
 
 

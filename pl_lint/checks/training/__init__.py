@@ -11,6 +11,7 @@ from pl_lint.checks.training.reach import judge_parameters
 from pl_lint.checks.training.sharing import judge_sharing
 from pl_lint.checks.training.steps import judge_steps
 from pl_lint.checks.training.view import View
+from pl_lint.facts.events import Note
 
 
 @check("training", place=80)
@@ -79,5 +80,5 @@ def training(runs: Runs) -> Result:
     ):
         judge(view, into)
     if not into.passed and not any(part.sensitive for part in view.story.parts):
-        into.untriggered.append("modes: no layer of the module depends on them")
+        into.untriggered.append(Note("modes", "no layer of the module depends on them"))
     return into.result("training made no step")

@@ -8,6 +8,7 @@ from pl_lint.checks.registry import Gathering
 from pl_lint.checks.training import script
 from pl_lint.checks.training.view import View
 from pl_lint.checks.values.numbers import shown
+from pl_lint.facts.events import Note, sentence
 from pl_lint.facts.training import Company
 from pl_lint.findings import Evidence, Finding, Location, Status
 
@@ -33,23 +34,27 @@ def judge_one_batch(view: View, into: Gathering) -> None:
         return
     first, best = losses[0], min(losses[-max(1, len(losses) // 4) :])
     if not math.isfinite(first) or not all(map(math.isfinite, losses)):
-        into.undecided.append(f"the loss of one batch is not finite within {len(losses)} steps")
+        into.undecided.append(
+            sentence(f"the loss of one batch is not finite within {len(losses)} steps")
+        )
     elif best < first:
         into.passed += 1
     elif _goes_uphill(view):
         into.findings.append(_uphill(view))
     else:
         into.undecided.append(
-            f"the loss of one batch did not fall in {len(losses)} steps: {shown(first)}, then "
-            f"{shown(losses[-1])}"
+            sentence(
+                f"the loss of one batch did not fall in {len(losses)} steps: {shown(first)}, then "
+                f"{shown(losses[-1])}"
+            )
         )
 
 
-def _no_losses(view: View) -> str:
+def _no_losses(view: View) -> Note:
     said = [note.text for note in view.trained.notes if note.about == "one batch"]
     if said:
-        return f"one batch: {said[0]}"
-    return "one batch: manual optimization returns no loss that has to fall"
+        return Note("one batch", said[0])
+    return Note("one batch", "manual optimization returns no loss that has to fall")
 
 
 def _negated(view: View) -> Finding:
@@ -98,15 +103,19 @@ def _uphill(view: View) -> Finding:
 
 def judge_samples(view: View, into: Gathering) -> None:
     said = [note.text for note in view.trained.notes if note.about == "samples"]
-    into.undecided += [f"samples of a batch: {text}" for text in said]
+    into.undecided += [Note("samples of a batch", text) for text in said]
     said += _judge_lengths(view, into)
     if not view.trained.company and not said:
-        into.untriggered.append("samples of a batch: no evaluation computes anything for each")
+        into.untriggered.append(
+            Note("samples of a batch", "no evaluation computes anything for each")
+        )
     together = [each for each in view.trained.company if each.lengths is None]
     mixed = [each for each in together if each.mixed]
     into.passed += len(together) - len(mixed)
     if mixed and view.case.batch_dependent:
-        into.undecided.append("samples of a batch: the case declares values that depend on it")
+        into.undecided.append(
+            Note("samples of a batch", "the case declares values that depend on it")
+        )
     elif mixed:
         into.findings.append(_mixed(view, mixed[0]))
 
@@ -114,7 +123,7 @@ def judge_samples(view: View, into: Gathering) -> None:
 def _judge_lengths(view: View, into: Gathering) -> list[str]:
     """Samples beside a longer one. Those of one length have nothing to show here."""
     said = [note.text for note in view.trained.notes if note.about == "lengths"]
-    into.undecided += [f"samples of different lengths: {text}" for text in said]
+    into.undecided += [Note("samples of different lengths", text) for text in said]
     beside_longer = [each for each in view.trained.company if each.lengths is not None]
     padded = [each for each in beside_longer if each.mixed]
     into.passed += len(beside_longer) - len(padded)

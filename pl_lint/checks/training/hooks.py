@@ -5,17 +5,18 @@ from __future__ import annotations
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.training import script
 from pl_lint.checks.training.view import View
+from pl_lint.facts.events import Note
 from pl_lint.facts.training import HookLike
 from pl_lint.findings import Evidence, Finding, Location
 
 
 def judge_hooks(view: View, into: Gathering) -> None:
     said = [note.text for note in view.trained.notes if note.about == "hooks"]
-    into.undecided += [f"methods that look like hooks: {text}" for text in said]
+    into.undecided += [Note("methods that look like hooks", text) for text in said]
     for each in view.trained.hook_likes:
         place = each.location or Location(view.case.path, view.case.line)
         if each.unseen and not each.calls:
-            into.untriggered.append(f"{each.owner}.{each.name}: {each.unseen}")
+            into.untriggered.append(Note(f"{each.owner}.{each.name}", each.unseen))
         elif each.calls:
             into.clear(("LTN702",), place, _called(each), view.case.module)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.training import script
 from pl_lint.checks.training.view import View, counted
+from pl_lint.facts.events import Note, sentence
 from pl_lint.facts.training import Kept
 from pl_lint.findings import Status
 
@@ -15,9 +16,13 @@ PILED_UP = 2
 
 def judge_kept(view: View, into: Gathering) -> None:
     if view.fit.epochs_run < 2:
-        into.undecided.append("kept values: the fit has one epoch, and nothing to compare it with")
+        into.undecided.append(
+            Note("kept values", "the fit has one epoch, and nothing to compare it with")
+        )
     if view.story.batches < FIFTH:
-        into.undecided.append(f"kept graphs: {view.story.batches} batches are too few to pile up")
+        into.undecided.append(
+            Note("kept graphs", f"{view.story.batches} batches are too few to pile up")
+        )
     for kept in view.story.kept:
         if _keeps_graphs(kept):
             _judge_graphs(view, kept, into)
@@ -74,7 +79,7 @@ def _judge_growth(view: View, kept: Kept, into: Gathering) -> None:
         f"after the first epoch, {last} after the second"
     )
     if not kept.tensors:
-        into.notes.append(f"{text}; they are plain values, taken for a history")
+        into.notes.append(sentence(f"{text}; they are plain values, taken for a history"))
         return
     if at_end and not keeping_short:
         text += f"; {at_end[0]} uses those of all epochs"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.training import script
 from pl_lint.checks.training.view import View, inside
+from pl_lint.facts.events import Note, sentence
 from pl_lint.facts.training import ModeChange, Part
 from pl_lint.findings import Finding, Location, Status
 
@@ -20,7 +21,7 @@ EVALUATING = ("validation", "test", "predict")
 
 def judge_modes(view: View, into: Gathering) -> None:
     said = [note.text for note in view.trained.notes if note.about == "modes"]
-    into.undecided += [f"modes: {text}" for text in said]
+    into.undecided += [Note("modes", text) for text in said]
     changes = (*view.story.mode_changes, *view.trained.mode_changes)
     findings = [finding for change in changes for finding in _judged(view, change)]
     into.findings += findings
@@ -178,7 +179,7 @@ def _judge_part(view: View, part: Part, into: Gathering) -> None:
     )
     above = [each for each in view.story.parts if within(part.name, each.name)]
     if any(each.chosen_mode for each in above) or _was_set(view, part):
-        into.notes.append(f"{text}, by the code's own choice")
+        into.notes.append(sentence(f"{text}, by the code's own choice"))
         return
     remedy = (
         f"call {who}.train() in __init__ (from_pretrained() returns evaluation mode), "

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.training import script
 from pl_lint.checks.training.view import View, blocks, in_words, inside
+from pl_lint.facts.events import sentence
 from pl_lint.facts.training import (
     GRADIENT,
     NO_GRADIENT,
@@ -31,7 +32,7 @@ def judge_parameters(view: View, into: Gathering) -> None:
     moved = [story for story in stories if story.moved]
     into.passed += bool(moved)
     if not moved:
-        into.untriggered.append("no parameter moved in this fit")
+        into.untriggered.append(sentence("no parameter moved in this fit"))
     _name_unregistered(view, into)
     if not view.story.backwards or not any(each.steps for each in view.story.optimizers):
         return  # that nothing moves is then said where steps are judged
@@ -75,7 +76,7 @@ def _judge_left_out(view: View, block: Block, into: Gathering) -> None:
         one = strangers[0]
         text += f"; {one.strangers} of the {one.held} tensors of {one.name} are not this module's"
     if _is_in_eval(view, block[0]):
-        into.notes.append(f"{text} (it is in evaluation mode: taken for frozen)")
+        into.notes.append(sentence(f"{text} (it is in evaluation mode: taken for frozen)"))
         return
     if _serves_the_loss(view, block[0]):
         place = view.place(block[0])
@@ -103,7 +104,9 @@ def _judge_unreached(view: View, block: Block, into: Gathering) -> None:
     cuts = [cut for cut in view.trained.cuts if _cuts_off(cut, stories)]
     if not cuts:
         reason = "its output does not reach the loss" if _ran(view, name) else "nothing uses it"
-        into.notes.append(f"{_words(block)} is in an optimizer and gets no gradient: {reason}")
+        into.notes.append(
+            sentence(f"{_words(block)} is in an optimizer and gets no gradient: {reason}")
+        )
         return
     cut = cuts[0]
     text = (
@@ -130,7 +133,7 @@ def _is_flat(story: ParameterStory) -> bool:
 
 
 def _judge_flat(view: View, block: Block, into: Gathering) -> None:
-    into.notes.append(f"{_words(block)} never had a gradient other than zero in this fit")
+    into.notes.append(sentence(f"{_words(block)} never had a gradient other than zero in this fit"))
 
 
 def _loses_gradient(story: ParameterStory) -> bool:
@@ -140,7 +143,9 @@ def _loses_gradient(story: ParameterStory) -> bool:
 def _judge_lost(view: View, block: Block, into: Gathering) -> None:
     never = [each.name for each in view.story.optimizers if not each.steps]
     if never:
-        into.notes.append(f"{_words(block)} does not move: {never[0]} made no step in this fit")
+        into.notes.append(
+            sentence(f"{_words(block)} does not move: {never[0]} made no step in this fit")
+        )
         return
     text = (
         f"{_words(block)} gets gradients, and they are gone when its optimizer steps: "
@@ -157,7 +162,9 @@ def _stands_still(story: ParameterStory) -> bool:
 def _judge_still(view: View, block: Block, into: Gathering) -> None:
     _, stories = block
     if max(story.rate for story in stories) == 0:
-        into.notes.append(f"{_words(block)} does not move: its learning rate is 0 in this fit")
+        into.notes.append(
+            sentence(f"{_words(block)} does not move: its learning rate is 0 in this fit")
+        )
     elif min(story.push for story in stories) >= PUSHED and not any(
         each.moved for each in view.story.parameters
     ):
@@ -166,7 +173,7 @@ def _judge_still(view: View, block: Block, into: Gathering) -> None:
         remedy = "look who puts the weights back"
         into.findings.append(view.found("training", text, place, remedy, script=shows))
     else:
-        into.notes.append(f"{_words(block)} does not move: its steps are below rounding")
+        into.notes.append(sentence(f"{_words(block)} does not move: its steps are below rounding"))
 
 
 # --- all of them ----------------------------------------------------------------------------------
@@ -179,7 +186,7 @@ def _nothing_has_a_gradient(view: View, into: Gathering) -> bool:
         return False
     losses = view.trained.overfitting.losses
     if not view.story.automatic or not losses or not losses[0]:
-        into.undecided.append("every gradient of this fit was zero")
+        into.undecided.append(sentence("every gradient of this fit was zero"))
         return True
     text = (
         f"every gradient of {view.story.backwards} backward passes is exactly zero, with a loss of "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.training.view import View, blocks, counted, in_words
+from pl_lint.facts.events import sentence
 from pl_lint.facts.training import Overlap, Tainted
 from pl_lint.findings import Location, Status
 
@@ -26,7 +27,7 @@ def _judge_overlap(view: View, overlap: Overlap, into: Gathering) -> None:
     both = f"{view.optimizer(overlap.first)} and {view.optimizer(overlap.second)}"
     who = _blocks_in_words(view, overlap.parameters)
     if overlap.batches < OFTEN:
-        into.notes.append(f"{who} is in two optimizers ({both}), which take turns at it")
+        into.notes.append(sentence(f"{who} is in two optimizers ({both}), which take turns at it"))
         return
     text = (
         f"{who} is moved by two optimizers in the same batch, {overlap.batches} times in "
@@ -62,7 +63,7 @@ def _judge_tainted(view: View, tainted: Tainted, into: Gathering) -> None:
         "and not zeroed after it"
     )
     if tainted.steps < MOST * (story.steps - 1):
-        into.undecided.append(text)
+        into.undecided.append(sentence(text))
         return
     remedy = (
         "call zero_grad() of this optimizer right before the backward pass of its own loss, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.training import script
 from pl_lint.checks.training.view import View, counted
+from pl_lint.facts.events import sentence
 from pl_lint.facts.training import OptimizerStory
 from pl_lint.findings import Finding, Location
 
@@ -21,7 +22,7 @@ def judge_steps(view: View, into: Gathering) -> None:
     elif story.backwards and not steps:
         into.findings.append(_no_step(view))
     elif not story.backwards:
-        into.undecided.append("no backward pass was seen")
+        into.undecided.append(sentence("no backward pass was seen"))
     for each in story.optimizers:
         if each.steps:
             _judge_optimizer(view, each, into)
@@ -52,7 +53,10 @@ def _judge_optimizer(view: View, each: OptimizerStory, into: Gathering) -> None:
         )
     elif each.unzeroed:
         into.undecided.append(
-            f"{each.unzeroed} of {each.steps} steps of {each.name} used gradients of an earlier one"
+            sentence(
+                f"{each.unzeroed} of {each.steps} steps of {each.name} used gradients of an "
+                "earlier one"
+            )
         )
 
 

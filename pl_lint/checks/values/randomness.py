@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pl_lint.checks.values.numbers import FLOAT32, same, shown, tolerance
-from pl_lint.facts.events import AGAIN, USUAL, CaseFacts, EvaluationPass
+from pl_lint.facts.events import AGAIN, USUAL, CaseFacts, EvaluationPass, Note
 
 OTHER_DATA = (
     "its data set gives other samples each time it is asked, whatever the seed (a generator of its "
@@ -14,20 +14,20 @@ OTHER_DATA = (
 A_COUNT = "a count that goes on over the whole run, or one that is never reset"
 
 
-def random_part(name: str, passes: Mapping[str, EvaluationPass], case: CaseFacts) -> str:
+def random_part(name: str, passes: Mapping[str, EvaluationPass], case: CaseFacts) -> Note | None:
     """Why a value cannot be judged because it differs between two evaluations that are equal but
-    for their seed; empty if it does not."""
+    for their seed; None if it does not."""
     usual, again = passes.get(USUAL), passes.get(AGAIN)
     if usual is None or again is None or name not in usual.values or name not in again.values:
-        return ""
+        return None
     one, other = usual.values[name], again.values[name]
     if same(one, other, value_tolerance(case, name, one)):
-        return ""
+        return None
     if any(event.python_number for event in usual.events if event.name == name):
-        return (
-            f"{name}: a Python number that differs between equal runs (a time, a load) is set aside"
+        return Note(
+            name, "a Python number that differs between equal runs (a time, a load) is set aside"
         )
-    return f"{name}: evaluating twice with other seeds gave {shown(one)} and {shown(other)}"
+    return Note(name, f"evaluating twice with other seeds gave {shown(one)} and {shown(other)}")
 
 
 def value_tolerance(

@@ -21,7 +21,7 @@ from hypothesis.internal.conjecture import providers
 from hypothesis.strategies import SearchStrategy
 
 from pl_lint.facts.events import CaseFacts
-from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, Lie, Observation, Searched
+from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, Lie, Observation, Searched, Spread
 from pl_lint.runtime.programs.search.making import Maker
 from pl_lint.runtime.programs.search.space import other_order, reference
 
@@ -55,7 +55,7 @@ class Seeker:
     unsteady: set[Key] = field(default_factory=set)
     steady: set[Key] = field(default_factory=set)
     first: dict[Key, DrawnRun] = field(default_factory=dict)
-    spread: dict[str, tuple[float, float]] = field(default_factory=dict)
+    spread: dict[Key, tuple[float, float]] = field(default_factory=dict)
     deadline: float = math.inf
 
     def seek(self) -> dict[Key, DrawnRun]:
@@ -77,7 +77,7 @@ class Seeker:
             program=self.program,
             examples=len(self.drawn),
             runs=len(self.maker.made),
-            spread=self.spread,
+            spreads=tuple(Spread(*key, *values) for key, values in self.spread.items()),
             unsteady=tuple(sorted(key for _, key in self.unsteady)),
             set_aside=len(self.reasons),
             reason=next(iter(self.reasons.values()), ""),
@@ -161,7 +161,7 @@ class Seeker:
     def _remember(self, true: Observation) -> None:
         for epoch in true.epochs:
             for key, value in epoch.values.items():
-                name = f"{epoch.stage} {key}"
+                name = epoch.stage, key
                 least, most = self.spread.get(name, (value, value))
                 self.spread[name] = min(least, value), max(most, value)
 
