@@ -19,6 +19,7 @@ EVERYWHERE = frozenset(
     ]
 )
 """Hooks that every process runs."""
+PREPARE = ".prepare_data"
 LOADING = EVERYWHERE | {"__init__"}
 
 
@@ -28,6 +29,7 @@ LOADING = EVERYWHERE | {"__init__"}
     rows=("DDP02",),
     status=Status.SUSPECTED,
     observers="both",
+    calls=(PREPARE,),
     condition="if several processes train",
 )
 def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -36,9 +38,10 @@ def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Reading finds attributes that `prepare_data` assigns, that other methods use, that no hook of
-    every process assigns as well, and that are no constants. A project that calls `prepare_data`
-    itself, and one whose Trainers all use one device, are left alone. Running notes what is
-    assigned on rank zero, who reads it afterwards, and what the other ranks have in its place.
+    every process assigns as well, and that are no constants. A class whose `prepare_data` code
+    outside of tests calls itself, on every rank, and one whose Trainers all use one device, are
+    left alone. Running notes what is assigned on rank zero, who reads it afterwards, and what the
+    other ranks have in its place.
 
     Why is this bad
     ---------------
@@ -76,7 +79,7 @@ def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/Lightning-AI/pytorch-lightning/issues/11220
     """
     for owner in beyond_one_device(facts, facts.classes):
-        if owner.kind in KINDS and _has_prepare(owner):
+        if owner.kind in KINDS and _only_lightning_prepares(facts, owner):
             for site in _only_prepared(owner):
                 if not _used_elsewhere(facts, owner, site.attribute):
                     continue
@@ -89,9 +92,27 @@ def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-def _has_prepare(owner: ClassFacts) -> bool:
-    """Whether the class has a prepare_data that Lightning alone calls."""
-    return any(one.name == "prepare_data" and not one.called for one in owner.own_methods)
+def _only_lightning_prepares(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether the class has a prepare_data that no code calls on every rank."""
+    has = any(one.name == "prepare_data" for one in owner.own_methods)
+    return has and not any(_prepares(facts, call, owner) for call in facts.calls_of(PREPARE))
+
+
+def _prepares(facts: ProjectFacts, call: CallSite, owner: ClassFacts) -> bool:
+    """Whether a call runs ``prepare_data`` of a class on every rank.
+
+    What Lightning runs on one rank, and what a test runs, does not. Of an object that is not known
+    nobody can say whose method it is.
+    """
+    if call.hook == "prepare_data" or for_one_rank(call.guards) or in_tests(call.location):
+        return False
+    kind = call.name.removesuffix(PREPARE)
+    if kind in ("self", "super"):
+        kind = call.owner
+    if not kind or kind.startswith("self."):  # self.trainer.datamodule
+        return True
+    given = (one for one in facts.classes if one.name == kind)
+    return any(owner.name in (one.name, *one.ancestors) for one in given)
 
 
 def _only_prepared(owner: ClassFacts) -> Iterator[AssignmentSite]:

@@ -250,7 +250,7 @@ def _opaque_method(
         return Opaque(origins[0])
     if name in LISTING:
         return Opaque(called(f"pathlib.Path.{name}", outside.pairs(arguments), origins))
-    if outside.gathers(name):
+    if outside.gathers(name) and not outside.picks(name, arguments):
         return Opaque(Gathered(tuple(dict.fromkeys(origins))))
     return Opaque(derived(TELLING.get(name, "call"), origins))
 

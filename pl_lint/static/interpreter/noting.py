@@ -17,6 +17,7 @@ from pl_lint.static.interpreter import outside
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Collection,
+    Holder,
     Instance,
     LocalClass,
     Metric,
@@ -104,7 +105,7 @@ def _name_of(receiver: Abstract) -> str:
             return name
         case Collection():
             return "torchmetrics.MetricCollection"
-        case LocalClass(info):
+        case LocalClass(info) | Holder(info):
             return info.qualified
     return ""
 

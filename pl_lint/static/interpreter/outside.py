@@ -111,6 +111,12 @@ def gathers(name: str) -> bool:
     return any(word in name.lower() for word in GATHERING)
 
 
+def picks(name: str, arguments: Arguments) -> bool:
+    """Whether it is ``x.gather(1, index)``, which takes values out of one tensor."""
+    by_index = arguments.get(1, "index") is not None
+    return by_index and name in ("gather", "torch.gather")
+
+
 def pairs(arguments: Arguments) -> Pairs:
     """Arguments as plain data."""
     positional = ((str(index), to_value(v)) for index, v in enumerate(arguments.positional))
@@ -134,7 +140,7 @@ def call(
         return _made_by(name, _sequence(context, arguments))
     if name in SAME_VALUE and arguments.positional:
         return _same(context, arguments.positional[0])
-    if gathers(name):
+    if gathers(name) and not picks(name, arguments):
         return _gathered(context, arguments, node, frame)
     return _other(context, name, arguments)
 
