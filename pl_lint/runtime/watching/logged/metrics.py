@@ -8,6 +8,7 @@ member of a group is really updated, so inner calls are the library's business, 
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,8 +44,10 @@ class Moment:
 class Update:
     """One batch given to a metric: the arguments as they were, and when.
 
-    ``via`` is the id of the collection that passed them on, ``tensors`` those of the tensors among
-    them: the same tensors given twice in one batch are one batch counted twice.
+    ``via`` is the id of the collection that passed them on, ``tensors`` the numbers by which the
+    tap knows the tensors among them: the same tensors given twice in one batch are one batch
+    counted twice. A lone number may be counted several times on purpose (for each view of a batch);
+    it is counted twice by mistake where ``forward`` counts it and ``update`` again.
     """
 
     moment: Moment
@@ -52,11 +55,19 @@ class Update:
     keywords: Mapping[str, Any]
     via: int | None = None
     tensors: tuple[int, ...] = ()
+    by_forward: bool = False
 
     def repeats(self, other: Update) -> bool:
         """Whether these are the same tensors in the same batch, not only the same numbers."""
-        same = self.tensors == other.tensors and self.moment == other.moment
-        return bool(self.tensors) and same and _equal(self.arguments, other.arguments)
+        if not self.tensors or self.tensors != other.tensors or self.moment != other.moment:
+            return False
+        by_mistake = self.by_forward != other.by_forward or not self._is_number
+        return by_mistake and _equal(self.arguments, other.arguments)
+
+    @property
+    def _is_number(self) -> bool:
+        given = [each for each in self.arguments if isinstance(each, torch.Tensor)]
+        return all(each.numel() <= 1 for each in given)
 
 
 @dataclass
@@ -84,6 +95,9 @@ class MetricTap:
         # checkpoints.
         self._origins: WeakIdKeyDictionary = WeakIdKeyDictionary()
         self._collections: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        # Not their ids: the next tensor may have that of one that is gone.
+        self._numbers: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        self._counter = itertools.count()
 
     def history(self, metric: Metric) -> History:
         # The history keeps the metric alive, so that its id stays its own.
@@ -161,7 +175,7 @@ class MetricTap:
         def call(metric: Any, *args: Any, **kwargs: Any) -> Any:
             if _is_lightnings_own(metric):
                 return original(metric, *args, **kwargs)
-            self._record_update(metric, args, kwargs)
+            self._record_update(metric, args, kwargs, by_forward=True)
             result = self._inside(original, metric, *args, **kwargs)
             return self._tagged(result, metric, "forward")
 
@@ -206,16 +220,24 @@ class MetricTap:
         with self.paused():
             return original(*args, **kwargs)
 
-    def _record_update(self, metric: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _record_update(
+        self, metric: Any, args: tuple[Any, ...], kwargs: dict[str, Any], by_forward: bool = False
+    ) -> None:
         if self._depth:
             return
         via = id(metric) if isinstance(metric, MetricCollection) else None
-        given = tuple(id(a) for a in args if isinstance(a, torch.Tensor) and a.numel() > 1)
-        update = Update(self.moment, frozen(args), frozen(kwargs), via, given)
+        given = tuple(self._number_of(each) for each in args if isinstance(each, torch.Tensor))
+        update = Update(self.moment, frozen(args), frozen(kwargs), via, given, by_forward)
         for member in members(metric):
             history = self.history(member)
             history.updates.append(update)
             history.held.append(update)
+
+    def _number_of(self, tensor: torch.Tensor) -> int:
+        if tensor not in self._numbers:
+            self._numbers[tensor] = next(self._counter)
+        number: int = self._numbers[tensor]
+        return number
 
     def _tagged(self, result: Any, metric: Any, operation: str) -> Any:
         """Mark a metric's result, so that a logged tensor tells which metric made it."""
