@@ -189,11 +189,13 @@ class SchedulerState:
     ``unit`` is what its horizon counts ("steps", "epochs"), where the code says so, ``because`` how
     it does, and ``by_name`` that only the name of a hyper-parameter says it.
     ``interval`` is empty for one that ``configure_optimizers`` returned under a key that Lightning
-    does not know. ``alone`` is the learning rate at the start, at its highest and at the end when
-    the scheduler is stepped over its whole horizon, ``own`` the same over the case's own training,
-    in which it is stepped ``planned`` times, as far as the case says so; ``turns`` is how often the
-    rate then rises again after it fell. ``mentioned`` are the user's methods that could step it by
-    hand.
+    does not know; ``frequency`` is how many of these intervals pass between two steps, and
+    ``optimizer`` the number of the one that it steers. ``alone`` are the learning rates at the
+    start, at each quarter and at the end when the scheduler is stepped over its whole horizon.
+    ``own`` is the rate at the start, at its highest and at the end of the user's own training, in
+    which it is stepped ``planned`` times, as far as the case or a script (``place``) says so;
+    ``turns`` is how often the rate then rises again after it fell. ``mentioned`` are the user's
+    methods that could step it by hand.
     """
 
     name: str
@@ -206,8 +208,11 @@ class SchedulerState:
     because: str = ""
     by_name: bool = False
     dropped_keys: tuple[str, ...] = ()
+    frequency: int = 1
+    optimizer: int = 0
     alone: tuple[float, ...] = ()
     planned: int | None = None
+    place: str = ""
     own: tuple[float, ...] = ()
     turns: int = 0
     mentioned: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pl_lint.findings import Location
@@ -125,6 +125,12 @@ class OptimizerStory:
     held: int = 0
     maximize: bool = False
     parts: tuple[str, ...] = ()
+
+
+def quarters(rates: Sequence[float]) -> tuple[float, ...]:
+    """A trace at its start, at each quarter and at its end."""
+    last = len(rates) - 1
+    return tuple(rates[round(last * part / 4)] for part in range(5)) if rates else ()
 
 
 @dataclass(frozen=True)

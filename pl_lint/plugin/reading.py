@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pl_lint.config import Config
 from pl_lint.facts.sites import ABSENT, CaseSite, ClassFacts, TrainerSite
-from pl_lint.facts.values import Known, must_be
+from pl_lint.facts.values import UNKNOWN, Known, must_be
 from pl_lint.findings import Finding, Location
 from pl_lint.rules.registry import all_rules
 from pl_lint.static.engine import Reading, read
@@ -117,12 +117,28 @@ class ProjectReading:
     def plain_ddp_of(self, target: Target) -> Location | None:
         """A Trainer of the project that fits one of these modules by DDP as it is by default: it
         raises for parameters that get no gradient."""
+        places = (site.location for site in self._fitting(target) if _is_plain_ddp(site))
+        return next(places, None)
+
+    def planned_for(self, target: Target) -> tuple[int, str] | None:
+        """For how many epochs the Trainers of the project fit these modules, and where the first of
+        them stands; None where that is not known, or several are told."""
+        sites = list(self._fitting(target))
+        counts = {site.argument("max_epochs") for site in sites}
+        (count,) = counts if len(counts) == 1 else (UNKNOWN,)
+        epochs = count.value if isinstance(count, Known) else None
+        if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
+            return None
+        place = sites[0].keyword("max_epochs")
+        return epochs, f"{Path(place.path).name}:{place.line}"
+
+    def _fitting(self, target: Target) -> Iterator[TrainerSite]:
+        """The Trainers that fit one of these modules, as far as they are known."""
         project, names = self.reading.project, {module.name for module in target.modules}
         trainers = {site.location: site for site in project.trainers}
-        fits = [call for call in project.trainer_calls if call.method == "fit"]
-        used = [trainers.get(call.trainer) for call in fits if call.trainer and call.model in names]
-        places = (site.location for site in used if site is not None and _is_plain_ddp(site))
-        return next(places, None)
+        for call in project.trainer_calls:
+            if call.method == "fit" and call.model in names and call.trainer in trainers:
+                yield trainers[call.trainer]
 
     def _monitors(self, names: set[str]) -> Iterator[tuple[str, str]]:
         project = self.reading.project

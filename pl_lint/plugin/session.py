@@ -152,6 +152,7 @@ class PlCheck:
                 self.project.suspicions_of(target),
                 self.config.getoption("--pl-examples"),
                 self.project.plain_ddp_of(target),
+                self.project.planned_for(target),
             )
         return self._batteries[target.key]
 

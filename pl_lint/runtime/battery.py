@@ -50,7 +50,7 @@ class Battery:
     ``monitors`` are the ``(key, mode)`` pairs that the user's scripts watch, and ``suspicions``
     what reading suspects of this module, as far as it knows. ``examples`` is how many runs a search
     draws of each kind. ``plain_ddp`` is a Trainer of those scripts that fits this module by DDP as
-    it is by default.
+    it is by default. ``planned`` is for how many epochs those scripts train it, and where.
     """
 
     runner: Runner
@@ -60,6 +60,7 @@ class Battery:
     suspicions: tuple[Finding, ...] = ()
     examples: int = EXAMPLES
     plain_ddp: Location | None = None
+    planned: tuple[int, str] | None = None
     _made: Made = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -258,7 +259,8 @@ class Battery:
         return [stage for stage in ("validate", "test") if stage in self.case().stages]
 
     def _fit_options(self, **more: Any) -> dict[str, Any]:
-        return {"monitors": [list(pair) for pair in self.monitors], **more}
+        planned = {"planned": list(self.planned)} if self.planned is not None else {}
+        return {"monitors": [list(pair) for pair in self.monitors], **planned, **more}
 
     def _weights(self) -> Mapping[str, str]:
         """Trained weights for an evaluation; a module without training is judged as it is built."""

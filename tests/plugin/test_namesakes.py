@@ -45,3 +45,25 @@ def test_a_suspicion_is_about_one_class(
         for target in project.targets
     }
     assert found == suspected
+
+
+@pytest.mark.parametrize(
+    ("trainers", "planned"),
+    [
+        (("max_epochs=50",), (50, "train.py:6")),
+        (("max_epochs=50", "max_epochs=50, devices=2"), (50, "train.py:6")),
+        (("max_epochs=50", "max_epochs=3"), None),
+        (("max_epochs=50", "devices=2"), None),
+        (("max_epochs=-1",), None),
+        (("**options",), None),
+    ],
+    ids=str,
+)
+def test_scripts_say_for_how_long_a_module_is_trained(
+    trainers: tuple[str, ...], planned: tuple[int, str] | None, tmp_path: Path
+) -> None:
+    head = "import lightning as L\nfrom one import Line, pairs\n\n\ndef main(options):\n"
+    calls = [f"    L.Trainer({given}).fit(Line(), pairs())\n" for given in trainers]
+    files = {"one.py": HEAD + MODEL, "train.py": head + "".join(calls)}
+    project = ProjectReading([plant(tmp_path, files)], Config(), [])
+    assert [project.planned_for(target) for target in project.targets] == [planned]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,15 +10,17 @@ from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.schedule.script import rates, steps
 from pl_lint.checks.values.numbers import shown
-from pl_lint.facts.events import CaseFacts, SchedulerState
+from pl_lint.facts.events import CaseFacts, Note, SchedulerState, sentence
 from pl_lint.facts.records import FitRecord
-from pl_lint.facts.training import Overfitting
+from pl_lint.facts.training import Overfitting, quarters
 from pl_lint.findings import Evidence, Finding, Location, Status
 
-UNITS = {"steps": "optimizer steps", "epochs": "epochs"}
+UNITS = {"steps": "optimizer steps", "epochs": "epochs", "batches": "batches"}
 RESTARTING = ("CosineAnnealingWarmRestarts",)
 STILL = 0.01
 """A rate that moves by less than this share of itself over a whole training has no schedule."""
+NEARLY_ALL = 0.9
+"""A curve of which less than this is used was made for another training."""
 COUNTED = "two counts: nothing is rounded"
 STEPPED_EACH = {"step": "steps", "epoch": "epochs"}
 
@@ -37,13 +40,16 @@ def schedule(runs: Runs) -> Result:
     counts steps, one that is half as large counts epochs. One that counts steps and was stepped
     once per epoch never gets past its first few percent: a one-cycle rate stays at its start, a
     cosine never falls (LTN710). One that counts epochs and was stepped after every optimizer step
-    is over too soon. The schedule is also stepped alone over its whole horizon, and its learning
-    rates are shown beside those that the fit used.
+    is over too soon. One that counts batches where several are accumulated for a step, or every
+    epoch where its `frequency` leaves some out, uses the first part of its curve only. The schedule
+    is also stepped alone over its whole horizon: the failure says how much of this curve the fit
+    used, and both rates at 0, 25, 50, 75 and 100 % of a training.
 
     A horizon that is the same in both fits is a constant, and proves nothing by being as large as
     one of them happens to be. It is held against what the code says of it: `steps_per_epoch`, the
-    case's own `max_epochs`, times the batches of its own loader, and hyper-parameters that are
-    named after steps or epochs and have this value (then it is suspected only).
+    case's own `max_epochs` (or that of the project's scripts, where one number is read in them),
+    times the batches of its own loader, and hyper-parameters that are named after steps or epochs
+    and have this value (then it is suspected only).
 
     What else it finds:
     A scheduler under a key that Lightning does not know (LTN711), one that nobody steps in manual
@@ -51,9 +57,9 @@ def schedule(runs: Runs) -> Result:
 
     When it cannot say:
     A constant horizon about which the code says nothing is not decided. A scheduler without a
-    horizon, such as StepLR, cannot fail. Where the case says how long its own training is, the
-    schedule is stepped alone that often: one whose rate falls and rises again, or hardly moves, is
-    suspected.
+    horizon, such as StepLR, cannot fail. Where the case or a script says how long its own training
+    is, the schedule is stepped alone that often: one whose rate falls and rises again, or hardly
+    moves, or that uses less than nine tenths of its curve, is suspected.
     """
     if "train" not in runs.case().stages:
         return Gathering().result("the module has no training")
@@ -89,6 +95,8 @@ class _Horizons:
         steps, batches = self.fit.estimated_steps or 0, self._batches()
         if here == there * self.fit.epochs_planned:
             return "epochs"
+        if here == self.fit.training.batches != steps and there == self.longer.steps:
+            return "batches"  # that fit makes a step of every batch
         proportional = any(here * self.longer.steps == there * each for each in (steps, batches))
         return "steps" if proportional or there - here == self.longer.steps - steps else ""
 
@@ -98,6 +106,16 @@ class _Horizons:
         if self.state.stepped == self.fit.epochs_planned:
             return "epochs"
         return "steps" if self.state.stepped == self.fit.estimated_steps else ""
+
+    @property
+    def skips(self) -> bool:
+        """Whether it was made for every one of the intervals that it follows, and Lightning steps
+        it after some of them only (``frequency``)."""
+        length = {"steps": self.fit.estimated_steps, "epochs": self.fit.epochs_planned}
+        interval = STEPPED_EACH.get(self.state.interval, "")
+        stepped = self.state.stepped == self.state.by_lightning
+        exact = self.state.horizon == length.get(interval)
+        return self.state.frequency > 1 and interval == self.counts and exact and stepped
 
     def _there(self) -> int | None:
         known = self.longer.horizons[self.index : self.index + 1]
@@ -126,10 +144,12 @@ def _judge_horizon(
     state, counts = horizons.state, horizons.counts
     steps, epochs = record.estimated_steps, record.epochs_planned
     if state.horizon is None:
-        into.untriggered.append(f"{state.name} has no horizon")
+        into.untriggered.append(sentence(f"{state.name} has no horizon"))
         _look_at_own_training(state, case, into)
     elif steps is None or steps <= epochs:
-        into.undecided.append(f"{state.name}: the fit had no more steps than epochs")
+        into.undecided.append(Note(state.name, "the fit had no more steps than epochs"))
+    elif counts and horizons.skips:
+        into.findings.append(_skips(state, horizons.index, counts, record, case))
     elif not counts or not horizons.stepped:
         _judge_constant(horizons, record, case, into)
     elif counts != horizons.stepped:
@@ -148,9 +168,12 @@ def _judge_constant(
     counted = STEPPED_EACH.get(state.interval, "")
     if not state.unit or not counted or not record.training.automatic:
         into.undecided.append(
-            f"{state.name}: nothing says whether its horizon of {state.horizon} counts steps or "
-            f"epochs; it was stepped {state.stepped} times in {record.estimated_steps:g} steps and "
-            f"{record.epochs_planned} epochs"
+            Note(
+                state.name,
+                f"nothing says whether its horizon of {state.horizon} counts steps or "
+                f"epochs; it was stepped {state.stepped} times in {record.estimated_steps:g} steps "
+                f"and {record.epochs_planned} epochs",
+            )
         )
         _look_at_own_training(state, case, into)
     elif state.unit == counted:
@@ -167,10 +190,18 @@ def _look_at_own_training(state: SchedulerState, case: CaseFacts, into: Gatherin
         return
     first, highest, last = state.own
     how_often = f"{state.planned} times in the case's own training"
+    if state.place:
+        how_often = f"{state.planned} times in the training of {state.place}"
     if state.turns and state.horizon is not None and state.name not in RESTARTING:
         text = (
             f"{state.name} is made for {state.horizon} steps and stepped {how_often}: the rate "
             f"falls to its end and rises again, {state.turns} times"
+        )
+    elif state.horizon and state.planned and state.planned < NEARLY_ALL * state.horizon:
+        text = (
+            f"{state.name} is made for {state.horizon} steps and stepped {how_often}: "
+            f"{_share(state.planned, state.horizon)} of its curve, from {shown(first)} to "
+            f"{shown(last)} instead of {_listed(state.alone)} at its quarters"
         )
     elif not state.turns and highest - min(first, last) < STILL * highest:
         text = (
@@ -191,7 +222,7 @@ def _look_at_own_training(state: SchedulerState, case: CaseFacts, into: Gatherin
 def _wrong_unit(
     state: SchedulerState, index: int, unit: str, record: FitRecord, case: CaseFacts
 ) -> Finding:
-    right = "step" if unit == "steps" else "epoch"
+    right = "epoch" if unit == "epochs" else "step"
     text = (
         f"{state.name} is made for {state.horizon} {UNITS[unit]}, stepped {state.stepped} times: "
         "the learning rate does not follow the schedule"
@@ -202,6 +233,10 @@ def _wrong_unit(
         'return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, '
         f'"interval": "{right}"}}}}'
     )
+    if unit == "batches":
+        text += "; several batches are accumulated for each optimizer step"
+        remedy = "make it as long as int(self.trainer.estimated_stepping_batches)"
+        remedy += "" if state.interval == "step" else ', with "interval": "step"'
     text += _trace(state, record)
     script = steps(case.building, text, index, state.name, state.horizon or 0)
     finding = _found("LTN710", text, remedy, state, case, script)
@@ -220,16 +255,38 @@ def _counts(state: SchedulerState, stepped: float) -> Evidence:
     )
 
 
+def _skips(
+    state: SchedulerState, index: int, unit: str, record: FitRecord, case: CaseFacts
+) -> Finding:
+    text = (
+        f"{state.name} is made for {state.horizon} {UNITS[unit]}, and stepped once in "
+        f'{state.frequency} of them ("frequency": {state.frequency})'
+    ) + _trace(state, record)
+    remedy = f"leave the frequency out, or make it as long as the {UNITS[unit]} over it"
+    script = steps(case.building, text, index, state.name, state.horizon or 0)
+    finding = _found("LTN710", text, remedy, state, case, script)
+    return finding.judged(finding.status, _counts(state, state.stepped))
+
+
 def _trace(state: SchedulerState, record: FitRecord) -> str:
-    """What the learning rate was, beside what the schedule makes of it when it is left alone."""
-    used = [rate for each in record.training.optimizers for rate in each.rates]
+    """The whole curve, how much of it was used, and the rates that this fit had."""
+    stories = record.training.optimizers
+    used = quarters(stories[state.optimizer].rates) if state.optimizer < len(stories) else ()
     if not used or not state.alone:
         return ""
-    first, highest, last = state.alone
     return (
-        f". In this fit the rate went from {shown(used[0])} to {shown(used[-1])}; over its horizon "
-        f"it goes from {shown(first)} to {shown(last)}, {shown(highest)} at its highest"
+        f". At 0, 25, 50, 75 and 100 % of a training its curve is {_listed(state.alone)}; in this "
+        f"fit, which used {_share(state.stepped, state.horizon)} of it, the rate was "
+        f"{_listed(used)}"
     )
+
+
+def _listed(rates: Sequence[float]) -> str:
+    return ", ".join(f"{rate:.3g}" for rate in rates)
+
+
+def _share(part: float, whole: float | None) -> str:
+    return f"{100 * part / whole:.0f} %" if whole else "nothing"
 
 
 def _dropped(state: SchedulerState, case: CaseFacts) -> Finding:
@@ -257,7 +314,7 @@ def _judge_never_stepped(horizons: _Horizons, case: CaseFacts, into: Gathering) 
     state = horizons.state
     text = f"{state.name} was not stepped once: in manual optimization Lightning leaves it alone"
     if state.mentioned:
-        into.undecided.append(f"{text} ({state.mentioned[0]} may do so later)")
+        into.undecided.append(sentence(f"{text} ({state.mentioned[0]} may do so later)"))
         return
     script = steps(case.building, text, horizons.index, state.name, "at least 1")
     into.findings.append(_found("LTN708", text, "self.lr_schedulers().step()", state, case, script))

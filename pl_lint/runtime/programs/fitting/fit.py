@@ -62,7 +62,8 @@ VALIDATION, VALIDATION_SAMPLES = CUT, SAMPLES
 
 def run(spec: RunSpec, directory: Path, rank: int) -> FitRecord:
     """``options``: ``epochs``, ``sanity_steps``, and ``monitors``, the ``[key, mode]`` pairs to
-    keep a best checkpoint for; ``follow``, to find what made NaN, and what was divided by. Leaves
+    keep a best checkpoint for; ``planned``, the epochs for which a script trains the module, and
+    where; ``follow``, to find what made NaN, and what was divided by. Leaves
     ``weights.pt``, ``epoch-N.ckpt`` and ``middle.ckpt``."""
     with MetricTap().installed() as tap:
         subject = fresh(spec)
@@ -234,10 +235,12 @@ class Fit:
 
 
 def _own_plan(subject: Subject) -> OwnPlan:
-    """How long the case would train, were it not for this short fit."""
+    """How long the case would train, were it not for this short fit; or a script of the project."""
     epochs = subject.arguments.get("max_epochs")
     accumulated = subject.arguments.get("accumulate_grad_batches") or 1
-    return OwnPlan(epochs if isinstance(epochs, int) and epochs > 0 else None, accumulated)
+    if isinstance(epochs, int) and epochs > 0:
+        return OwnPlan(epochs, accumulated=accumulated)
+    return OwnPlan(*subject.spec.options.get("planned", ()), accumulated=accumulated)
 
 
 def _fingerprints(module: torch.nn.Module) -> dict[str, str]:

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from pl_lint.facts.events import SchedulerState
+from pl_lint.facts.training import quarters
 from pl_lint.findings import Location
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.watching.callsite import caller
@@ -36,9 +37,10 @@ _LEAST_BATCHES = 8
 
 @dataclass
 class OwnPlan:
-    """How long the user's own training is, as far as the case says so."""
+    """How long the user's own training is, as far as the case says so, or a script (``place``)."""
 
     epochs: int | None = None
+    place: str = ""
     accumulated: int = 1
     batches: int | None = None
 
@@ -55,11 +57,12 @@ class OwnPlan:
             return None
         return epochs * -(-self.batches // self.accumulated)
 
-    def calls(self, interval: str) -> int | None:
+    def calls(self, interval: str, frequency: int) -> int | None:
         """How often the user's own training steps a scheduler."""
         if self.epochs is None or interval not in ("step", "epoch"):
             return None
-        return self.steps(self.epochs) if interval == "step" else self.epochs
+        intervals = self.steps(self.epochs) if interval == "step" else self.epochs
+        return None if intervals is None else intervals // frequency
 
 
 @dataclass
@@ -150,14 +153,17 @@ class ScheduleDiary:
             if self.dropped_keys and not any(each is config.scheduler for config in configs)
         ]
         return (
-            *(self._state(each.scheduler, each.interval) for each in configs),
+            *(self._state(each.scheduler, each.interval, each, trainer) for each in configs),
             *(self._state(each, "") for each in lost),
         )
 
-    def _state(self, scheduler: Any, interval: str) -> SchedulerState:
+    def _state(
+        self, scheduler: Any, interval: str, config: Any = None, trainer: Any = None
+    ) -> SchedulerState:
         horizon = horizon_of(scheduler)
         unit, because, by_name = self._unit(scheduler, horizon)
-        planned = self.plan.calls(interval)
+        frequency = getattr(config, "frequency", 1)
+        planned = self.plan.calls(interval, frequency)
         own = self._rates(scheduler, planned)
         return SchedulerState(
             name=type(scheduler).__name__,
@@ -170,8 +176,11 @@ class ScheduleDiary:
             because=because,
             by_name=by_name,
             dropped_keys=self.dropped_keys,
-            alone=_shape(self._rates(scheduler, horizon)),
+            frequency=frequency,
+            optimizer=_number_of(scheduler, trainer),
+            alone=quarters(self._rates(scheduler, horizon)),
             planned=planned,
+            place=self.plan.place,
             own=_shape(own),
             turns=turns(own),
             mentioned=tuple(sorted(self._steppers())),
@@ -202,7 +211,8 @@ class ScheduleDiary:
                 text = f"{name}={value} times {self.plan.batches} batches are {horizon}"
                 return "steps", text, False
         if self.plan.epochs == horizon:
-            return "epochs", f"the Trainer's max_epochs is {horizon}", False
+            whose = f" in {self.plan.place}" if self.plan.place else ""
+            return "epochs", f"the Trainer's max_epochs{whose} is {horizon}", False
         if named and all(map(_epochs, named)):
             return "epochs", f"{min(named)} is {horizon}", True
         if named and all("step" in name or "iter" in name for name in named):
@@ -233,6 +243,13 @@ def _schedulers_in(value: Any) -> Iterator[LRScheduler]:
         yield from (each for item in value for each in _schedulers_in(item))
     elif hasattr(value, "scheduler"):  # Lightning's own LRSchedulerConfig may be returned
         yield from _schedulers_in(value.scheduler)
+
+
+def _number_of(scheduler: Any, trainer: Any) -> int:
+    """Which of the Trainer's optimizers it steers."""
+    optimizers = getattr(trainer, "optimizers", ())
+    steered = (n for n, each in enumerate(optimizers) if each is scheduler.optimizer)
+    return next(steered, 0)
 
 
 def _shape(rates: Sequence[float]) -> tuple[float, ...]:
