@@ -10,7 +10,9 @@ argument value without an entry, and a metric without a row, have not been measu
 "unknown", never a guess. Fixed shapes are assumed: the samples of all batches have the same size.
 
 Absent on purpose: MeanMetric and the Running metrics, for whether their mean is one of samples or
-of batches depends on what they are updated with; ConfusionMatrix and the curves, which are not
+of batches depends on what they are updated with; the Retrieval metrics, means over queries, which
+are linear where each sample of a batch is one query with all its candidates, as recommenders
+batch them, and are not where a batch cuts a query; ConfusionMatrix and the curves, which are not
 numbers.
 """
 
@@ -143,7 +145,6 @@ _RATIO = "a ratio whose denominator is not the number of samples"
 _RANKING = "compares samples of the whole set with each other"
 _CURVED = "a curved function (root, logarithm) of a mean"
 _TOKENS = "a ratio of counts of words, and texts differ in length"
-_QUERIES = "a mean over queries, not over samples, and a batch may cut a query"
 _ASSOCIATION = "a function of the table of all pairs of labels"
 
 UNLINEAR: Mapping[str, str] = {
@@ -192,14 +193,6 @@ UNLINEAR: Mapping[str, str] = {
             "CHRFScore",
         ],
         _TOKENS,
-    ),
-    **dict.fromkeys(
-        [
-            *("RetrievalAUROC", "RetrievalMAP", "RetrievalMRR", "RetrievalHitRate"),
-            *("RetrievalNormalizedDCG", "RetrievalPrecision", "RetrievalRPrecision"),
-            "RetrievalRecall",
-        ],
-        _QUERIES,
     ),
     **dict.fromkeys(["SumMetric", "MaxMetric", "MinMetric"], "not a mean at all"),
     **dict.fromkeys(["RelativeAverageSpectralError"], "not a mean at all"),

@@ -129,6 +129,14 @@ def queries(generator: torch.Generator) -> Sequence[Any]:
     return preds, target, indexes
 
 
+def rankings(generator: torch.Generator) -> Sequence[Any]:
+    """The same with one query in each row, so that no batch cuts one."""
+    candidates = 6
+    preds = _drifting(generator, (SAMPLES, candidates))
+    target = torch.randint(2, (SAMPLES, candidates), generator=generator)
+    return preds, target, torch.arange(SAMPLES).unsqueeze(1).expand(-1, candidates)
+
+
 def numbers(generator: torch.Generator) -> Sequence[Any]:
     return (_drifting(generator, (SAMPLES,)),)
 

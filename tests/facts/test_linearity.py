@@ -30,7 +30,6 @@ FAMILIES: Mapping[str, Maker] = {
     "MulticlassExactMatch": data.grids,
     "Multiclass": data.multiclass,
     "Multilabel": data.multilabel,
-    "Retrieval": data.queries,
     "ContinuousRankedProbabilityScore": data.ensemble,
     "CosineSimilarity": data.vectors,
     "KLDivergence": data.distributions,
@@ -125,7 +124,9 @@ def unlinear_cases() -> Iterator[Any]:
         yield pytest.param(name, {}, id=name)
 
 
-def measured_gaps(name: str, special: Mapping[str, object], seeds: int) -> list[float]:
+def measured_gaps(
+    name: str, special: Mapping[str, object], seeds: int, make: Maker | None = None
+) -> list[float]:
     cls = metric_class(name)
     arguments = {**base_arguments(name, cls), **special}
 
@@ -135,7 +136,8 @@ def measured_gaps(name: str, special: Mapping[str, object], seeds: int) -> list[
         metric.update(*columns[:2], **named)
         return torch.as_tensor(metric.compute()).float()
 
-    return list(data.gaps(_nan_if_impossible(value), maker(name, cls.__module__), seeds))
+    suited = make or maker(name, cls.__module__)
+    return list(data.gaps(_nan_if_impossible(value), suited, seeds))
 
 
 def _nan_if_impossible(value: Value) -> Value:
@@ -165,6 +167,20 @@ def test_other_rows_differ_on_some_split(name: str, special: dict[str, object]) 
     assert facts.is_linear(name, arguments) is False
     finite = [gap for gap in measured_gaps(name, special, seeds=6) if not math.isnan(gap)]
     assert max(finite) > VISIBLE
+
+
+RETRIEVAL = (
+    *("RetrievalAUROC", "RetrievalMAP", "RetrievalMRR", "RetrievalHitRate", "RetrievalRecall"),
+    *("RetrievalNormalizedDCG", "RetrievalPrecision", "RetrievalRPrecision"),
+)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", RETRIEVAL)
+def test_whether_a_mean_over_queries_is_linear_depends_on_the_batches(name: str) -> None:
+    assert facts.is_linear(name, {}) is None
+    assert max(measured_gaps(name, {}, seeds=2, make=data.rankings), key=_nan_is_worst) < EXACT
+    assert max(measured_gaps(name, {}, seeds=6, make=data.queries)) > VISIBLE
 
 
 def _nan_is_worst(gap: float) -> float:
