@@ -81,7 +81,8 @@ class TrainerCall:
     ``monitored``: the trainer has a ModelCheckpoint that watches a key. ``reloaded``: the model
     was given other weights before by ``load_state_dict`` or comes from ``load_from_checkpoint``
     (``from_checkpoint``). ``as_built``: what is tested is surely as its constructor left it, which
-    was given nothing that looks like weights; asked of ``test`` only.
+    was given nothing that looks like weights; asked of ``test`` only. ``arms``: the branches that
+    it stands in, each with the line of the first of them and its number.
     """
 
     method: Literal["fit", "validate", "test", "predict"]
@@ -95,6 +96,13 @@ class TrainerCall:
     reloaded: bool = False
     from_checkpoint: bool = False
     as_built: bool = False
+    arms: tuple[tuple[int, int], ...] = ()
+
+    def excludes(self, other: TrainerCall) -> bool:
+        """Whether this and another call of the same function stand in two branches of one ``if``,
+        so that only one of them runs."""
+        taken = dict(self.arms)
+        return any(taken.get(place, number) != number for place, number in other.arms)
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,7 @@ def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
         and (other.scope, other.trainer, other.model) == (call.scope, call.trainer, call.model)
         and other.reloaded == call.reloaded
         and other.location < call.location
+        and not call.excludes(other)
         for other in facts.trainer_calls
     )
 

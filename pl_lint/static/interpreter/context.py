@@ -90,6 +90,7 @@ class Context(ABC):
         self.sampled = 0
         self.guards: tuple[str, ...] = ()
         self.within: tuple[str, ...] = ()
+        self.arms: tuple[tuple[int, int], ...] = ()
         self.assigned = ""
         self.then: tuple[str, ...] = ()
         self.dropped: ast.expr | None = None

@@ -52,7 +52,7 @@ class Machine(Context):
         frame.names.update(bind(self, node, frame, arguments, receiver))
         frame.function = node.name
         self._running.append(id(node))
-        around = self.guards, self.within, self.assigned, self.then
+        around = self.guards, self.within, self.assigned, self.then, self.arms
         self.assigned, self.then = "", ()
         self.guards += tuple(decorator_names(node))
         try:
@@ -64,7 +64,7 @@ class Machine(Context):
             return NOTHING
         finally:
             self._running.pop()
-            self.guards, self.within, self.assigned, self.then = around
+            self.guards, self.within, self.assigned, self.then, self.arms = around
         if falls_through:
             note_end(self, node, frame)
         return join(*frame.returns, *([NONE] if falls_through else []))
@@ -76,7 +76,7 @@ class Machine(Context):
     def enter(self, info: ClassInfo, node: FunctionNode, hook: Hook) -> Abstract:
         """Run a method as Lightning calls it: with a batch, with outputs, or with nothing known."""
         self.hook, self.via, self.sampled = hook, (), 0
-        self.guards, self.within = (), ()
+        self.guards, self.within, self.arms = (), (), ()
         given = entry_arguments(node, hook)
         names = [parameter.arg for parameter in node.args.args]
         self.batch_index = names[2] if hook.name.endswith("_step") and len(names) > 2 else ""

@@ -140,13 +140,19 @@ def _add(
             receiver_origin=context.origin(receiver),
             guards=context.guards,
             within=context.within,
-            bound=isinstance(receiver, (Self, Instance)),
+            bound=_is_object(context, receiver),
             dropped=node is context.dropped,
             assigned=context.assigned,
             then=context.then,
             location=context.location(node, frame),
         )
     )
+
+
+def _is_object(context: Context, receiver: Abstract | None) -> bool:
+    """Whether a receiver is surely no class, as the first parameter of a class method is."""
+    of_class = isinstance(receiver, Self) and "classmethod" in context.guards
+    return isinstance(receiver, (Self, Instance)) and not of_class
 
 
 def _origins(context: Context, arguments: Arguments) -> Iterator[tuple[str, object]]:

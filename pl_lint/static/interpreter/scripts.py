@@ -271,6 +271,7 @@ def method(
             reloaded=any(map(_is_reloaded, given)),
             from_checkpoint=all(map(_is_loaded, given)),
             as_built=name == "test" and as_built(node, frame.module.source.tree),
+            arms=context.arms,
         )
     )
     loaders.of_call(context, name, class_name(model), arguments)

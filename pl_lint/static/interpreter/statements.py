@@ -139,14 +139,18 @@ def _asks_for_batch(context: Context, names: tuple[str, ...]) -> bool:
 
 def branches(context: Context, frame: Frame, bodies: tuple[list[ast.stmt], ...]) -> bool:
     """Execute alternatives from the same state and join what they leave behind."""
-    before, guards = context.snapshot(frame), context.guards
+    before, guards, arms = context.snapshot(frame), context.guards, context.arms
+    place = next((first.lineno for body in bodies for first in body[:1]), 0)
     after: list[Snapshot] = []
-    for body in bodies:
+    reached: list[tuple[tuple[int, int], ...]] = []
+    for number, body in enumerate(bodies):
         context.restore(frame, before)
-        context.guards = guards
+        context.guards, context.arms = guards, (*arms, (place, number))
         if block(context, body, frame):
             after.append(context.snapshot(frame))
+            reached.append(context.arms)
     context.guards = guards
+    context.arms = reached[0] if len(reached) == 1 else arms  # the others left the function
     if after:
         context.restore(frame, _joined(after))
     return bool(after)
