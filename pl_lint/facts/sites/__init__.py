@@ -8,10 +8,10 @@ are by what a site is about; rules and the reader take all of them from here.
 from pl_lint.facts.sites.behaviour import (
     ContainerSite,
     ImportSite,
+    MemberReadSite,
     ReadSite,
     RemovedNameSite,
     ReturnSite,
-    TrainerReadSite,
 )
 from pl_lint.facts.sites.calls import AssignmentSite, CallSite, GlobalSite, ReachSite
 from pl_lint.facts.sites.classes import (
@@ -47,6 +47,7 @@ __all__ = [
     "ListSite",
     "LoaderSite",
     "LogSite",
+    "MemberReadSite",
     "MethodSite",
     "MetricSite",
     "MetricUse",
@@ -64,7 +65,6 @@ __all__ = [
     "StreamSite",
     "SuppressionSite",
     "TrainerCall",
-    "TrainerReadSite",
     "TrainerSite",
     "made_of",
     "within",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pl_lint.facts.origins import Origin
 from pl_lint.facts.values import Value
@@ -83,8 +84,10 @@ class RemovedNameSite:
 
 
 @dataclass(frozen=True)
-class TrainerReadSite:
-    """A Lightning class reads a member of its Trainer that some version no longer has."""
+class MemberReadSite:
+    """A Lightning class reads a member, of its Trainer or its own, that Lightning had once. ``of``
+    is the class that lost it."""
 
     name: str
     location: Location
+    of: Literal["Trainer", "LightningModule"] = "Trainer"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pl_lint.facts.origins import Pairs
-from pl_lint.facts.sites.behaviour import ContainerSite, ReadSite, ReturnSite, TrainerReadSite
+from pl_lint.facts.sites.behaviour import ContainerSite, MemberReadSite, ReadSite, ReturnSite
 from pl_lint.facts.sites.calls import AssignmentSite
 from pl_lint.facts.sites.logged import LogSite, MetricSite, MetricUse, within
 from pl_lint.facts.stages import Stage
@@ -142,7 +142,7 @@ class ClassFacts:
     returns: tuple[ReturnSite, ...] = ()
     containers: tuple[ContainerSite, ...] = ()
     reads: tuple[ReadSite, ...] = ()
-    trainer_reads: tuple[TrainerReadSite, ...] = ()
+    member_reads: tuple[MemberReadSite, ...] = ()
 
     @property
     def manual_optimization(self) -> bool:

@@ -7,7 +7,13 @@ from collections.abc import Iterator, Sequence
 from pl_lint.facts import removed
 from pl_lint.facts.lightning import TRAINER
 from pl_lint.facts.removed import Gone
-from pl_lint.facts.sites import ImportSite, ProjectFacts, RemovedNameSite
+from pl_lint.facts.sites import (
+    ClassFacts,
+    ImportSite,
+    MemberReadSite,
+    ProjectFacts,
+    RemovedNameSite,
+)
 from pl_lint.findings import Finding
 from pl_lint.fixes import Applicability, Fix, Replace
 from pl_lint.places import Location
@@ -173,19 +179,36 @@ ATTRIBUTES = {
     "progress_bar_dict": "trainer.progress_bar_metrics",
 }
 """The same of attributes."""
+OF_MODULE = {
+    "use_amp": "self.trainer.precision",
+    "use_ddp": "self.trainer.strategy",
+    "use_ddp2": "self.trainer.strategy",
+    "use_dp": "self.trainer.strategy",
+    "use_tpu": "self.trainer.accelerator",
+    "running_stage": "self.trainer.state.stage",
+    "callback_metrics": "self.trainer.callback_metrics",
+    "summarize": "lightning.pytorch.utilities.model_summary.summarize(self)",
+    "get_progress_bar_dict": "get_metrics of the progress bar",
+    "write_prediction": "a BasePredictionWriter",
+    "write_prediction_dict": "a BasePredictionWriter",
+    "grad_norm": "lightning.pytorch.utilities.grad_norm(self, 2)",
+    "log_grad_norm": "self.log_dict(lightning.pytorch.utilities.grad_norm(self, 2))",
+}
+"""The same of members of the LightningModule."""
 CALLS = tuple(f"{TRAINER}.{name}" for name in METHODS)
 
 
-@rule("LTN734", "member-gone-from-trainer", rows=(), calls=CALLS)
+@rule("LTN734", "member-gone", rows=(), calls=CALLS)
 def member_gone(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """A method or attribute of the Trainer is used that Lightning no longer has.
+    """A method or attribute of the Trainer or the module is used that Lightning no longer has.
 
     What it does
     ------------
     Finds `trainer.tune(...)`, `Trainer.from_argparse_args(args)` and others that are gone in the
     version that the project admits; in modules also `self.trainer.lr_schedulers` and other
-    attributes, and `trainer.gpus` in the hooks of callbacks. Code that asks which version there is,
-    or whether the Trainer has the attribute, is left alone.
+    attributes, `trainer.gpus` in the hooks of callbacks, and what the LightningModule itself has
+    lost (`self.use_amp`), unless the class makes it. Code that asks which version there is, or
+    whether there is such an attribute, is left alone.
 
     Why is this bad
     ---------------
@@ -226,17 +249,26 @@ def member_gone(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             )
     for owner in facts.classes:
         at = target_version(owner)
-        for read in owner.trainer_reads if at >= (2, 0) else ():
-            since = removed.member("Trainer", read.name)
-            if since is not None and at >= since:
+        for read in owner.member_reads if at >= (2, 0) else ():
+            since = removed.member(read.of, read.name)
+            if since is not None and at >= since and not _from_below(facts, owner, read):
                 yield self.finding(
                     read.location,
-                    f"the Trainer of Lightning 2 has no {read.name}",
-                    remedy=_instead_of(read.name),
+                    f"the {read.of} of Lightning 2 has no {read.name}",
+                    remedy=_instead_of(read),
                     subject=owner.short_name,
                 )
 
 
-def _instead_of(member: str) -> str:
-    known = METHODS.get(member) or ATTRIBUTES.get(member)
+def _from_below(facts: ProjectFacts, owner: ClassFacts, read: MemberReadSite) -> bool:
+    """Whether a class that inherits from the owner makes the member that the owner reads."""
+    heirs = [one for one in facts.classes if owner.name in one.ancestors]
+    made = (method.name for one in heirs for method in one.own_methods)
+    assigned = (site.attribute for one in heirs for site in one.assignments)
+    return read.of == "LightningModule" and read.name in {*made, *assigned}
+
+
+def _instead_of(read: MemberReadSite) -> str:
+    of_trainer = METHODS.get(read.name) or ATTRIBUTES.get(read.name)
+    known = of_trainer if read.of == "Trainer" else OF_MODULE.get(read.name)
     return f"use {known}" if known else "see the migration guides of Lightning"

@@ -14,6 +14,7 @@ from pl_lint.facts.sites import (
     HyperparameterSite,
     ListSite,
     LogSite,
+    MemberReadSite,
     MethodSite,
     MetricUse,
     ParameterSite,
@@ -209,8 +210,19 @@ def facts_of(
         returns=recorder.all(ReturnSite),
         containers=tuple(behaviour.containers(machine)),
         reads=recorder.all(ReadSite),
-        trainer_reads=tuple(members.trainer_reads(found.info, found.kind, found.methods())),
+        member_reads=(
+            *members.of_trainer(found.info, found.kind, found.methods()),
+            *_own_reads(found),
+        ),
     )
+
+
+def _member_reads(found: LightningClass) -> Iterator[MemberReadSite]:
+    """What a class reads of its Trainer, and of itself, that Lightning no longer has."""
+    yield from members.of_trainer(found.info, found.kind, found.methods())
+    if found.kind == "module" and not found.open:
+        bases = [info for info in found.ancestors if isinstance(info, ClassInfo)]
+        yield from members.of_module(found.info, bases)
 
 
 def _method_sites(

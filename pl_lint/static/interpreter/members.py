@@ -1,24 +1,25 @@
-"""What a Lightning class reads of its Trainer that some version no longer has."""
+"""What a Lightning class reads of its Trainer, or of itself, that some version no longer has."""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from pl_lint.facts import removed
-from pl_lint.facts.sites import TrainerReadSite
+from pl_lint.facts import lightning, removed
+from pl_lint.facts.sites import MemberReadSite
 from pl_lint.static.names import ClassInfo, FunctionNode, dotted
 
 READ = re.compile(r"\btrainer\.(\w+)")
+OWN = re.compile(r"\bself\.(\w+)")
 HOOK = re.compile(r"on_\w+|setup|teardown|state_dict|load_state_dict")
 ASKS = re.compile(r"hasattr|getattr|AttributeError|[Vv]ersion|VERSION|_AVAILABLE|\b_?PL_[A-Z\d]")
 """What code says that is written for several versions."""
 
 
-def trainer_reads(
+def of_trainer(
     info: ClassInfo, kind: str, methods: Mapping[str, tuple[ClassInfo, FunctionNode]]
-) -> Iterator[TrainerReadSite]:
+) -> Iterator[MemberReadSite]:
     """``self.trainer.x`` in the class, and ``trainer.x`` in the hooks of a callback.
 
     The text tells whether there is anything to look for; most classes are not walked. Methods that
@@ -27,7 +28,7 @@ def trainer_reads(
     for name, (owner, node) in methods.items():
         if owner is not info:
             continue
-        text = "\n".join(info.module.source.lines[node.lineno - 1 : node.end_lineno])
+        text = _text(info, node)
         gone = {word for word in READ.findall(text) if removed.member("Trainer", word)}
         if not gone or ASKS.search(text):
             continue
@@ -38,7 +39,52 @@ def trainer_reads(
             if isinstance(read, ast.Attribute) and read.attr in gone:
                 loaded = isinstance(read.ctx, ast.Load)
                 if loaded and dotted(read.value) in receivers:
-                    yield TrainerReadSite(read.attr, info.module.source.location(read))
+                    yield MemberReadSite(read.attr, info.module.source.location(read))
+
+
+def of_module(info: ClassInfo, bases: Sequence[ClassInfo]) -> Iterator[MemberReadSite]:
+    """``self.use_amp`` in a LightningModule, unless the class or what it inherits makes such a
+    member: defines it, assigns it, or writes its name as a text."""
+    for node in info.methods.values():
+        text = _text(info, node)
+        gone = {word for word in OWN.findall(text) if _was_member(word)}
+        gone = {word for word in gone if not any(_makes(base, word) for base in bases)}
+        if not gone or ASKS.search(text):
+            continue
+        for read in ast.walk(node):
+            if (
+                isinstance(read, ast.Attribute)
+                and read.attr in gone
+                and dotted(read.value) == "self"
+            ):
+                where = info.module.source.location(read)
+                yield MemberReadSite(read.attr, where, "LightningModule")
+
+
+def _was_member(name: str) -> bool:
+    """Whether a LightningModule had it; hooks that are gone are told where they are defined."""
+    hook = lightning.removed_hook("LightningModule", name)
+    return hook is None and removed.member("LightningModule", name) is not None
+
+
+def _makes(base: ClassInfo, name: str) -> bool:
+    """Whether a class has a member of that name, or may have it by its text or ``__getattr__``."""
+    if {name, "__getattr__"} & base.methods.keys() or name in base.constants:
+        return True
+    return any(_names(part, name) for part in ast.walk(base.node))
+
+
+def _names(part: ast.AST, name: str) -> bool:
+    match part:
+        case ast.Attribute(_, attribute, ast.Store()):
+            return attribute == name
+        case ast.Constant(str(text)) | ast.AnnAssign(target=ast.Name(text)):
+            return text == name
+    return False
+
+
+def _text(info: ClassInfo, node: ast.stmt) -> str:
+    return "\n".join(info.module.source.lines[node.lineno - 1 : node.end_lineno])
 
 
 def _takes_trainer(node: FunctionNode) -> bool:
