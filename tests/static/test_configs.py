@@ -425,3 +425,12 @@ def test_settings_of_something_else_are_not_handed_on(settings: str) -> None:
     hydra(train="defaults: [_self_, {model: a}]\ntrainer: " + settings, model__a="size: 1")
     write("train.py", SCRIPT.format(body="pl.Trainer(**cfg.trainer)"))
     assert [one.argument("max_epochs") for one in facts().trainers] == [UNKNOWN]
+
+
+def test_a_trainer_that_nobody_chose_is_told_by_its_own_file() -> None:
+    hydra(
+        train="defaults: [_self_, {trainer: cpu}]",
+        trainer__cpu="_target_: lightning.pytorch.Trainer\nmax_epochs: 3",
+        trainer__gpu="_target_: lightning.pytorch.Trainer\nmax_epochs: 9",
+    )
+    assert {one.argument("max_epochs") for one in facts().trainers} == {Known(3), Known(9)}

@@ -260,7 +260,7 @@ class _Reading:
             pairs["callbacks"] = given
         lines = places(table)
         pairs |= odd_on_purpose(table)
-        if not self._whole.only or self._whole.only in {place.path, *(p.path for _, p in places)}:
+        if not self._whole.only or self._whole.only in {place.path, *(p.path for _, p in lines)}:
             site = TrainerSite(tuple(pairs.items()), False, place, lines)
             self._recorder.add(site)
 

@@ -210,10 +210,7 @@ def facts_of(
         returns=recorder.all(ReturnSite),
         containers=tuple(behaviour.containers(machine)),
         reads=recorder.all(ReadSite),
-        member_reads=(
-            *members.of_trainer(found.info, found.kind, found.methods()),
-            *_own_reads(found),
-        ),
+        member_reads=tuple(_member_reads(found)),
     )
 
 
