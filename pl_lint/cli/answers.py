@@ -21,6 +21,8 @@ FOLDER = ".pl_lint_cache"
 VARIABLE = "PL_LINT_CACHE_DIR"
 MARKS = ("pyproject.toml", ".git")
 """What lies in the top folder of a project."""
+ANSWER, PARTS = "answer-", "parts-"
+"""How the names of the cache's files begin."""
 MOST = 64
 """Answers that are kept; the oldest go."""
 UNKEPT = ("--no-cache", "--fix", "--diff", "--write-baseline", "--stdin-filename")
@@ -37,7 +39,10 @@ class Answers:
     def __init__(self, folder: str, question: str) -> None:
         self.question = question
         self._folder = folder
-        self._file = os.path.join(folder, f"answer-{zlib.crc32(question.encode(*_CODEC)):08x}")
+        name = f"{zlib.crc32(question.encode(*_CODEC)):08x}"
+        self._file = os.path.join(folder, f"{ANSWER}{name}")
+        self.parts = os.path.join(folder, f"{PARTS}{name}")
+        """Where what was found in each part is kept, for when the answer does not hold."""
 
     def known(self) -> tuple[str, int] | None:
         """The text and exit code of the same question, if nothing has changed since."""
@@ -73,11 +78,7 @@ class Answers:
         if not trail.certain or not trail.holds() or any("\0" in part for part in parts):
             return
         body = "\0".join(parts).encode(*_CODEC)
-        try:
-            _replace(self._file, b"%08x\0" % zlib.crc32(body) + body)
-            _forget_oldest(self._folder)
-        except OSError:
-            return
+        put(self._file, b"%08x\0" % zlib.crc32(body) + body)
 
 
 _CODEC = ("utf-8", "surrogatepass")
@@ -131,6 +132,15 @@ def _saw_program(trail: Trail) -> None:
             trail.saw(os.path.join(facts, name))
 
 
+def put(file: str, data: bytes) -> None:
+    """Write a file of the cache, if that can be done."""
+    try:
+        _replace(file, data)
+        _forget_oldest(os.path.dirname(file), os.path.basename(file).partition("-")[0])
+    except OSError:
+        return
+
+
 def _replace(file: str, data: bytes) -> None:
     """In one step: another run sees the old answer or the new one."""
     written = f"{file}.{os.getpid()}"
@@ -144,9 +154,9 @@ def _replace(file: str, data: bytes) -> None:
         raise
 
 
-def _forget_oldest(folder: str) -> None:
+def _forget_oldest(folder: str, kind: str) -> None:
     with os.scandir(folder) as entries:
-        kept = [entry for entry in entries if entry.name.startswith("answer-")]
+        kept = [entry for entry in entries if entry.name.startswith(f"{kind}-")]
     if len(kept) > MOST:
         for entry in sorted(kept, key=lambda one: one.stat().st_mtime_ns)[:-MOST]:
             os.unlink(entry.path)

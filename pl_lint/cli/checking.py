@@ -14,13 +14,14 @@ from typing import Any
 from pl_lint import baseline
 from pl_lint.cli.answers import Answers
 from pl_lint.cli.exits import refuse
+from pl_lint.cli.memory import Memory
 from pl_lint.config import Config, ConfigError, load
 from pl_lint.findings import Finding
 from pl_lint.report.result import FOUND, Result, in_order
 from pl_lint.rules import registry
 from pl_lint.rules.registry import Rule
 from pl_lint.static.engine import Reading, read
-from pl_lint.static.schedule import on_all_cores
+from pl_lint.static.schedule import Schedule, on_all_cores
 from pl_lint.static.sources import Contents, lines_of, read_bytes
 from pl_lint.trail import Trail
 
@@ -41,6 +42,8 @@ def _check(options: argparse.Namespace, answers: Answers | None) -> int:
     if answers:
         answers.prepare()
     job = _job(options)
+    if answers:
+        job = replace(job, each=Memory(answers.parts, on_all_cores, job.trail))
     if options.diff:
         return _show_diff(job)
     reading, fixed = _fixed(job) if options.fix else (job.read(), ())
@@ -76,6 +79,7 @@ class Job:
     rules: tuple[Rule, ...]
     contents: Contents = read_bytes
     stdin: Path | None = None
+    each: Schedule = on_all_cores
     trail: Trail = field(default_factory=Trail)
 
     @property
@@ -83,7 +87,7 @@ class Job:
         return self.stdin is not None
 
     def read(self) -> Reading:
-        return read(self.paths, self.config, self.rules, self.contents, self.trail, on_all_cores)
+        return read(self.paths, self.config, self.rules, self.contents, self.trail, self.each)
 
     def asked_for(self, reading: Reading) -> Reading:
         """Of a file that comes by standard input only its own findings."""

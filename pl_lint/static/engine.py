@@ -6,6 +6,7 @@ resolved across files. Nothing that is read is imported or executed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +34,7 @@ from pl_lint.static.sources import (
     read_bytes,
 )
 from pl_lint.static.surroundings import Surroundings
+from pl_lint.static.versions import installed, package_folders
 from pl_lint.trail import Trail
 
 DEEP = 60
@@ -80,18 +82,39 @@ def read(
     found = _load(paths, config, contents, trail)
     selected = tuple(rule for rule in rules if config.selects(rule))
 
-    def judged(part: Part) -> Reading:
-        return judge(part, config, selected, around)
-
+    judge = Judge(config, selected, around)
     parts = split(found.sources, found.configs, around) or (Part((), ()),)
     for source in (*found.sources, *found.configs):
         around.look_around(source.path)  # before a process of its own does it
-    read_parts = each(judged, parts)
+    read_parts = each(judge, parts)
     return _together(read_parts, found)
 
 
-def judge(part: Part, config: Config, rules: Sequence[AnyRule], around: Surroundings) -> Reading:
-    """What the rules find in files that have nothing to do with others."""
+@dataclass(frozen=True)
+class Judge:
+    """Judges parts: what the rules find in files that have nothing to do with others."""
+
+    config: Config
+    rules: tuple[AnyRule, ...]
+    around: Surroundings
+
+    def __call__(self, part: Part) -> Reading:
+        return _judgement(part, self.config, self.rules, self.around)
+
+    def question(self, part: Part) -> Iterator[object]:
+        """All that the judgement depends on, this program itself aside."""
+        yield os.getcwd(), self.config, [rule.code for rule in self.rules]
+        yield [(one.path, one.asked_for, one.data) for one in part.sources]
+        yield [(one.path, one.text) for one in part.configs]
+        paths = [one.path for one in (*part.sources, *part.configs)]
+        folders = dict.fromkeys(folder for path in paths for folder in self.around.folders(path))
+        yield [(one, self.around.names(one), self.around.pin_texts(one)) for one in folders]
+        yield installed(self.around, package_folders())
+
+
+def _judgement(
+    part: Part, config: Config, rules: Sequence[AnyRule], around: Surroundings
+) -> Reading:
     loaded = [(one, parse(one.file, one.data)) for one in part.sources]
     sources = [source for _, source in loaded if isinstance(source, SourceFile)]
     unreadable = [

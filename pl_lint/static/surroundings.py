@@ -45,10 +45,16 @@ class Surroundings:
         self._roots: dict[str, Path | None] = {}
         self._texts: dict[str, tuple[str, ...]] = {}
         self._is_one: dict[str, bool] = {}
+        self._above: dict[str, tuple[str, ...]] = {}
 
-    def folders(self, path: str) -> Iterator[str]:
+    def folders(self, path: str) -> tuple[str, ...]:
         """The folder of a file and those above it, up to the root of its repository."""
-        folder = os.path.dirname(os.path.abspath(path))
+        home = os.path.dirname(os.path.abspath(path))
+        if home not in self._above:
+            self._above[home] = tuple(self._upwards(home))
+        return self._above[home]
+
+    def _upwards(self, folder: str) -> Iterator[str]:
         for _ in range(MAX_FOLDERS):
             yield folder
             above = os.path.dirname(folder)
@@ -72,7 +78,7 @@ class Surroundings:
 
     def outermost(self, path: str) -> str:
         """Where the outermost project around a file begins; empty where there is none."""
-        return next((one for one in reversed([*self.folders(path)]) if self._is_project(one)), "")
+        return next((one for one in reversed(self.folders(path)) if self._is_project(one)), "")
 
     def _is_project(self, folder: str) -> bool:
         if folder not in self._is_one:

@@ -114,8 +114,7 @@ class Versions:
         signs of 1.x is code for 1.x, whatever stands beside pl-lint. Where pl-lint has an
         environment of its own (pre-commit, pipx) there is nothing to find.
         """
-        packages = [one for one in sys.path if one.endswith(("site-packages", "dist-packages"))]
-        present = installed(self._around, packages)
+        present = installed(self._around, package_folders())
         return present if present is not None and _numbers(present) < (2,) else ""
 
     def _newest_pinned(self, folder: str) -> str | None:
@@ -132,6 +131,11 @@ def asked_for(config: Config) -> str | None:
     if config.target == "2":
         return _text(lightning.LATEST)
     return config.target or config.lightning_version
+
+
+def package_folders() -> list[str]:
+    """Where packages are installed for the Python that runs this."""
+    return [one for one in sys.path if one.endswith(("site-packages", "dist-packages"))]
 
 
 def installed(around: Surroundings, folders: Sequence[str]) -> str | None:

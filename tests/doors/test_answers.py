@@ -77,8 +77,9 @@ def test_a_known_answer_needs_no_rules() -> None:
 CHANGES = {
     "cure": lambda p: (p / "model.py").write_text(projects.HEALTHY),
     "hurt": lambda p: (p / "empty.py").write_text(projects.SICK),
-    "same size": lambda p: (p / "model.py").write_text(
-        (p / "model.py").read_text().replace("val/f1", "val/f2")
+    "same size": lambda p: (
+        (p / "model.py").exists()
+        and (p / "model.py").write_text((p / "model.py").read_text().replace("val/f1", "val/f2"))
     ),
     "delete": lambda p: (p / "model.py").unlink(missing_ok=True),
     "rename": lambda p: (p / "model.py").exists() and (p / "model.py").rename(p / "renamed.py"),

@@ -5,12 +5,25 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from functools import cached_property
+from typing import NamedTuple
 
 from pl_lint.places import Location
 from pl_lint.static.sources import SourceFile
 
 Position = tuple[int, int]
 Statements = list[ast.stmt]
+
+
+class Placed(NamedTuple):
+    """A statement from where to where, and the block that it stands in."""
+
+    start: Position
+    end: Position
+    node: ast.stmt
+    block: Statements
+
+    def holds(self, place: Location) -> bool:
+        return self.start <= (place.line, place.column) < self.end
 
 
 class Syntax:
@@ -25,14 +38,15 @@ class Syntax:
         return {(self.start(node), self.end(node)): node for node in calls}
 
     @cached_property
-    def _blocks(self) -> tuple[Statements, ...]:
-        """Every list of statements of the file."""
+    def _statements(self) -> tuple[Placed, ...]:
+        """Every statement of the file; many fixes ask for them."""
         return tuple(
-            block
+            Placed(self.start(one), self.end(one), one, block)
             for node in ast.walk(self.source.tree)
             for name in ("body", "orelse", "finalbody")
             if isinstance(block := getattr(node, name, None), list)
-            if block and isinstance(block[0], ast.stmt)
+            for one in block
+            if isinstance(one, ast.stmt)
         )
 
     def start(self, node: ast.expr | ast.stmt | ast.keyword) -> Position:
@@ -53,12 +67,9 @@ class Syntax:
 
     def statement(self, place: Location) -> tuple[ast.stmt, Statements] | None:
         """The innermost statement that holds a place, with the block that it stands in."""
-        found: tuple[ast.stmt, Statements] | None = None
-        for block in self._blocks:
-            for node in block:
-                if self._holds(node, place) and (found is None or self._inside(node, found[0])):
-                    found = node, block
-        return found
+        around = (one for one in self._statements if one.holds(place))
+        found = max(around, key=lambda one: one.start, default=None)
+        return (found.node, found.block) if found else None
 
     def function(self, place: Location) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
         """The innermost function that holds a place."""
@@ -70,18 +81,11 @@ class Syntax:
         return any(parameter == one.arg for args in given for one in args.posonlyargs + args.args)
 
     def _around(self, place: Location) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-        return [node for node in self._functions if self._holds(node, place)]
-
-    @cached_property
-    def _functions(self) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-        kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-        return [node for node in ast.walk(self.source.tree) if isinstance(node, kinds)]
-
-    def _holds(self, node: ast.stmt, place: Location) -> bool:
-        return self.start(node) <= (place.line, place.column) < self.end(node)
-
-    def _inside(self, inner: ast.stmt, outer: ast.stmt) -> bool:
-        return self.start(outer) <= self.start(inner) and self.end(inner) <= self.end(outer)
+        return [
+            one.node
+            for one in self._statements
+            if isinstance(one.node, (ast.FunctionDef, ast.AsyncFunctionDef)) and one.holds(place)
+        ]
 
     def imports(self, place: Location) -> Iterator[ast.Import | ast.ImportFrom]:
         """The imports at the top level of the file that a place comes after."""
