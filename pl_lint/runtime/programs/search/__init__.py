@@ -23,11 +23,12 @@ from pl_lint.facts.searches import (
     Searched,
     SmallestRun,
 )
+from pl_lint.runtime.drawing import quick_draws
 from pl_lint.runtime.programs import evaluate
 from pl_lint.runtime.programs.common import fresh
 from pl_lint.runtime.programs.search.making import Maker, quick_trainers, watched
 from pl_lint.runtime.programs.search.ranks import on_ranks
-from pl_lint.runtime.programs.search.seeking import Oracle, Seeker, quick_draws
+from pl_lint.runtime.programs.search.seeking import Oracle, Seeker
 from pl_lint.runtime.programs.search.space import drawn
 from pl_lint.runtime.programs.search.training import train
 from pl_lint.runtime.specs import RunSpec

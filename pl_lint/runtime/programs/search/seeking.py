@@ -7,21 +7,17 @@ a smallest run of its own. Then, for each key that lied, hypothesis draws the sa
 
 from __future__ import annotations
 
-import gc
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
-from unittest.mock import patch
 
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings, strategies
-from hypothesis.internal.conjecture import providers
+from hypothesis import Phase
 from hypothesis.strategies import SearchStrategy
 
 from pl_lint.facts.events import CaseFacts
 from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, Lie, Observation, Searched, Spread
+from pl_lint.runtime.drawing import hypothesis_draws
 from pl_lint.runtime.programs.search.making import Maker
 from pl_lint.runtime.programs.search.space import other_order, reference
 
@@ -182,45 +178,3 @@ def _incomparable(run: DrawnRun, logged: Observation, true: Observation) -> str:
     if run.program == FIT and logged.seen != true.seen:
         return "each validation draws other samples"
     return ""
-
-
-@contextmanager
-def quick_draws() -> Iterator[None]:
-    """Draws that cost milliseconds, and are the same whatever else the project's files hold.
-
-    Hypothesis reads the numbers in all modules that are no installed package, to draw them now and
-    then (``internal/conjecture/providers.py``), and looks once through all objects of the process
-    for who holds numpy's generator (``register_random``): half a second each, with torch loaded.
-    """
-    with ExitStack() as patches:
-        if hasattr(providers, "_get_local_constants"):
-            none = providers.Constants()
-            patches.enter_context(patch.object(providers, "_get_local_constants", lambda: none))
-        with patch.object(gc, "collect"), patch.object(gc, "get_referrers", lambda *one: [one]):
-            hypothesis_draws(strategies.none(), 1, lambda nothing: None, (Phase.generate,))
-        yield
-
-
-def hypothesis_draws(
-    strategy: SearchStrategy[Any],
-    examples: int,
-    visit: Callable[[Any], None],
-    phases: tuple[Phase, ...],
-) -> None:
-    """Have hypothesis draw runs: the same ones in every session, wherever it is started."""
-
-    @settings(
-        max_examples=examples,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=phases,
-        suppress_health_check=list(HealthCheck),
-        report_multiple_bugs=False,
-        verbosity=Verbosity.quiet,
-    )
-    @given(strategy)
-    def example(run: Any) -> None:
-        visit(run)
-
-    example()
