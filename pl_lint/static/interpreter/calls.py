@@ -288,9 +288,30 @@ def _own_method(
         with_self = _receives_self(function)
         inner = Frame(info.module, {}, info, depth=frame.depth + 1)
         if name in ("log", "log_dict"):
-            logs.record(context, name, arguments, node, frame)
+            return _own_log(context, name, function, inner, arguments, node, frame)
         return _follow(context, function, inner, arguments, Self() if with_self else None)
     return _of_lightning(context, name, arguments, node, frame)
+
+
+def _own_log(
+    context: Context,
+    name: str,
+    function: FunctionNode,
+    inner: Frame,
+    arguments: Arguments,
+    node: ast.Call,
+    frame: Frame,
+) -> Abstract:
+    """A ``log`` that the project puts before Lightning's: what it passes on is what is logged, and
+    it is the call's own site, unless it leaves no way to pass Lightning another setting."""
+    outer, before = context.passed_on, context.logged
+    open_ended = function.args.kwarg is not None
+    context.passed_on = outer or ((node, frame) if open_ended else None)
+    result = _follow(context, function, inner, arguments, Self())
+    context.passed_on = outer
+    if context.logged == before:
+        logs.record(context, name, arguments, node, frame)
+    return result
 
 
 def _held(

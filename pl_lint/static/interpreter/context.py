@@ -94,6 +94,8 @@ class Context(ABC):
         self.assigned = ""
         self.then: tuple[str, ...] = ()
         self.dropped: ast.expr | None = None
+        self.logged = 0
+        self.passed_on: tuple[ast.Call, Frame] | None = None
         self.batch_index = ""
         self.uncertain = 0
         self.built: list[str] = []

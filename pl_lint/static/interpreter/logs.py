@@ -38,7 +38,10 @@ MODULE_NAMES = frozenset({"pl_module", "module", "model", "lightning_module", "l
 
 
 def record(context: Context, call: str, arguments: Arguments, node: ast.Call, frame: Frame) -> None:
-    """One site for each key that the call may log."""
+    """One site for each key that the call may log, where a log of the project was called if it is
+    that which makes the call."""
+    node, frame = context.passed_on or (node, frame)
+    context.logged += 1
     settings = _settings(arguments)
     flags = _flags(context, arguments)
     for key, value in _entries(call, arguments):

@@ -14,6 +14,7 @@ from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
     Bound,
+    Choice,
     Collection,
     Const,
     Function,
@@ -28,6 +29,7 @@ from pl_lint.static.interpreter.abstract import (
     Sequence,
     Super,
     derived,
+    join,
     to_value,
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
@@ -207,6 +209,10 @@ def assign_item(context: Context, target: ast.Subscript, value: Abstract, frame:
     match owner:
         case Mapping():
             rebind(context, target.value, owner.with_item(key, value), frame)
+        case Choice(choices) if all(isinstance(one, Mapping) for one in choices):
+            # Whichever dict it is: what stood under the key is gone.
+            grown = [one.with_item(key, value) for one in choices]  # type: ignore[union-attr]
+            rebind(context, target.value, join(*grown), frame)
         case Sequence():
             grown = replace(owner, items=(*owner.items, value), complete=False)
             rebind(context, target.value, grown, frame)

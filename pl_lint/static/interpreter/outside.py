@@ -46,6 +46,8 @@ NAMED_FUNCTIONS = (
 )
 """Functions from these places keep their name in the origin of what they return."""
 GATHERING = ("gather", "all_reduce", "allreduce", "reduce_tensor", "sync_across")
+SPREADING = ("torch.distributed.broadcast", "torch.distributed.reduce")
+"""What leaves one number in several processes, or brings theirs to one: done by hand."""
 TELLING = {
     **dict.fromkeys(("argmax", "round", "gt", "ge", "lt", "le"), "decided"),
     "sqrt": "sqrt",
@@ -108,7 +110,7 @@ def is_collection(name: str) -> bool:
 
 def gathers(name: str) -> bool:
     """Whether a function by its name brings values together from all processes."""
-    return any(word in name.lower() for word in GATHERING)
+    return name in SPREADING or any(word in name.lower() for word in GATHERING)
 
 
 def picks(name: str, arguments: Arguments) -> bool:
