@@ -62,6 +62,8 @@ class Sound(pl.LightningModule):
         self.log("val/f1", self.f1.compute(), on_epoch=True)
 """
 KNOWN = "LTN101"
+REFUSED = ("deep", "too much")
+"""Words of the messages about files that Python would read."""
 FORMATS = ("text", "json", "sarif", "github", "concise")
 
 
@@ -172,7 +174,8 @@ def misjudged(told: dict[str, list[dict[str, object]]], data: bytes) -> str:
         return f"not a clear message: {messages}"
     if not any(one["code"] == KNOWN for one in told["findings"] if _of(one, "neighbour.py")):
         return "the known mistake beside it is not told"
-    if parses(data) is bool(own) and "deep" not in "".join(messages):
+    refused = any(word in text for word in REFUSED for text in messages)
+    if parses(data) is bool(own) and not refused:
         return f"it parses: {parses(data)}, and yet: {messages}"
     lines = len(data.decode("utf-8", "replace").replace("\r", "\n").split("\n"))
     places = [int(str(one["line"])) for one in told["findings"] if _of(one, "subject.py")]
