@@ -14,6 +14,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,6 +42,7 @@ def main() -> None:
     print_table("the whole battery on that module", {BARE: total, **compared}, unit=BARE)
     share = compared[BATTERY] / total
     print(f"\nThe battery takes {share:.2f} times the bare runs that it consists of.")
+    print(f"search: {searching(ONE)}")
 
 
 def one_round() -> dict[str, float]:
@@ -55,7 +57,21 @@ def one_round() -> dict[str, float]:
 
 
 def battery(cases: list[str]) -> float:
-    return seconds([*PYTEST, "--pl-check", *(f"{CASES}::{case}" for case in cases)])
+    return seconds([*PYTEST, "--pl-check", *map(_node, cases)])
+
+
+def searching(cases: list[str]) -> str:
+    """How many runs the search drew, and the milliseconds of one, as it measures them itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "report.json"
+        seconds([*PYTEST, "--pl-check", f"--pl-report={told}", "-k", "search", *map(_node, cases)])
+        return next(
+            row["cost"] for row in json.loads(told.read_text("utf-8"))["run"] if row["cost"]
+        )
+
+
+def _node(case: str) -> str:
+    return f"{CASES}::{case}"
 
 
 def bare_runs() -> dict[str, float]:

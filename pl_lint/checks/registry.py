@@ -51,13 +51,16 @@ class Verdict(str, Enum):
 
 @dataclass(frozen=True)
 class Result:
-    """A check's answer: what it proved, what it cleared, and why it could say no more."""
+    """A check's answer: what it proved, what it cleared, and why it could say no more.
+
+    ``cost`` is what it took, where that was measured: no two sessions take the same."""
 
     verdict: Verdict
     reason: str = ""
     findings: tuple[Finding, ...] = ()
     cleared: tuple[Ruling, ...] = ()
     notes: tuple[str, ...] = ()
+    cost: str = field(default="", compare=False)
 
 
 class Runs(Protocol):
@@ -86,7 +89,7 @@ class Runs(Protocol):
     def fit_followed(self) -> FitRecord: ...
     def evaluation_followed(self, stage: str) -> EvaluationRecord: ...
     def searched(self, oracle: str) -> SearchRecord: ...
-    def searched_on_ranks(self, oracle: str) -> SearchRecord: ...
+    def searched_on_ranks(self, oracle: str) -> Sequence[SearchRecord]: ...
     def alone(self, ranks: int) -> RanksRecord: ...
     def on_ranks(self, ranks: int) -> Sequence[RanksRecord]: ...
     def fit_on_ranks(self, ranks: int) -> Sequence[RanksRecord]: ...

@@ -130,9 +130,9 @@ class Searched:
     """One kind of run and what the search of it came to.
 
     ``examples`` were drawn, ``runs`` were made for them (the references and the shrinking
-    included); ``spreads`` say how much each key moved with the samples; ``unsteady`` are keys that
-    chance decides; ``set_aside`` are examples that could not be made or held against anything, with
-    the first reason.
+    included), which took so many ``seconds``; ``spreads`` say how much each key moved with the
+    samples; ``unsteady`` are keys that chance decides; ``set_aside`` are examples that could not be
+    made or held against anything, with the first reason.
     """
 
     program: str
@@ -144,3 +144,4 @@ class Searched:
     set_aside: int = 0
     reason: str = ""
     cut_short: bool = False
+    seconds: float = 0.0

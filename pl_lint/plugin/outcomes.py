@@ -30,7 +30,7 @@ DECIDED = (State.PASSED, State.FAILED, State.EXPECTED)
 @dataclass(frozen=True)
 class ItemOutcome:
     """State, reason, what was found and what was ruled out. ``unbuilt`` is why the module was not
-    run, where that is what failed."""
+    run, where that is what failed, ``cost`` what the check took, where it measured that."""
 
     state: State
     reason: str = ""
@@ -38,13 +38,14 @@ class ItemOutcome:
     rulings: tuple[Ruling, ...] = ()
     notes: tuple[str, ...] = ()
     unbuilt: str = ""
+    cost: str = ""
 
     @classmethod
     def of(
         cls, state: State, result: Result, reason: str = "", notes: tuple[str, ...] = ()
     ) -> ItemOutcome:
-        reason = reason or result.reason
-        return cls(state, reason, result.findings, result.cleared, (*result.notes, *notes))
+        said = result.findings, result.cleared, (*result.notes, *notes)
+        return cls(state, reason or result.reason, *said, cost=result.cost)
 
     @property
     def why_not_run(self) -> str:

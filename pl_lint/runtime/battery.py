@@ -195,11 +195,14 @@ class Battery:
         options = {"examples": self.examples, "oracle": oracle}
         return self._one(kinds.SEARCHED, options=options)
 
-    def searched_on_ranks(self, oracle: str) -> SearchRecord:
-        """A small search on two ranks."""
+    def searched_on_ranks(self, oracle: str) -> Sequence[SearchRecord]:
+        """Small searches, on two ranks; where more than the usual number of examples is asked for,
+        on three as well. ``sync-dist`` evaluates on three anyway."""
         options = {"examples": self.examples // RANKS, "oracle": oracle}
-        world, inputs = World(RANKS), self._weights()
-        return self._one(kinds.SEARCHED_ON_RANKS, world=world, options=options, inputs=inputs)
+        parts = {"options": options, "inputs": self._weights()}
+        counts = (RANKS, RANKS + 1) if self.examples > EXAMPLES else (RANKS,)
+        kind = kinds.SEARCHED_ON_RANKS
+        return [self._one(kind, world=World(ranks), **parts) for ranks in counts]
 
     # --- ranks ------------------------------------------------------------------------------------
 

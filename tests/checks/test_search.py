@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +14,10 @@ from hypothesis import strategies as st
 
 from pl_lint.checks.registry import Result, Verdict
 from pl_lint.checks.search import search
-from pl_lint.checks.search.oracle import lies
+from pl_lint.checks.search.oracle import NAME, lies
 from pl_lint.facts.events import CaseFacts, EpochValues
 from pl_lint.facts.searches import ACCUMULATE, FIT, VALIDATE, DrawnRun, Observation
-from pl_lint.runtime.battery import Battery
+from pl_lint.runtime.battery import EXAMPLES, Battery
 from pl_lint.runtime.isolation.runs import Runner
 from pl_lint.runtime.specs import CaseRef
 
@@ -128,6 +129,16 @@ def test_more_examples_are_more_runs(runner: Runner) -> None:
     few = searched(runner, "checks/search/healthy_last_batch.py", "locator", examples=4)
     many = searched(runner, "checks/search/healthy_last_batch.py", "locator", examples=8)
     assert runs_in(few) < runs_in(many)
+
+
+def test_many_examples_are_searched_on_three_ranks_too(runner: Runner) -> None:
+    file = str(FIXTURES / "checks" / "search" / "healthy_synchronised.py")
+    battery = Battery(runner, CaseRef(file, "regressor"), examples=EXAMPLES + 1)
+    records = battery.searched_on_ranks(NAME)
+    assert [record.error for record in records] == [None, None]
+    assert [len(record.searched) for record in records] == [1, 1]
+    assert all(each.examples and each.seconds > 0 for one in records for each in one.searched)
+    assert re.fullmatch(r"\d+ runs made, \d+\.\d ms each", search(battery).cost)
 
 
 def runs_in(result: Result) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
 from pl_lint.checks.logged_values.own_batches import as_served
@@ -16,7 +16,7 @@ from pl_lint.checks.sync_dist.worlds import judge_worlds
 from pl_lint.checks.values.randomness import random_part
 from pl_lint.facts.events import TIME_LIMIT, USUAL, Note, sentence
 from pl_lint.facts.records import SearchRecord
-from pl_lint.facts.searches import TEST, VALIDATE, SmallestRun
+from pl_lint.facts.searches import TEST, VALIDATE, Searched, SmallestRun
 from pl_lint.findings import Finding, Location
 
 
@@ -95,13 +95,14 @@ def search(runs: Runs) -> Result:
     How it is judged:
     Runs are drawn by hypothesis: evaluations of 1 to 9 samples in batches of 1 to 5; fits of a few
     batches that validate up to three times an epoch, with and without a sanity check; training
-    epochs with the weights held, with and without accumulation; evaluations on two ranks. Each
-    starts from an untouched copy of the module, with weights that a little training gave. An
-    evaluation is held against all its samples in one batch of one process, a fit against the same
-    training with nothing before its last validation, an accumulated epoch against one that is not.
-    A key that lies is given the smallest run in which it does, to be checked by hand, and a script
-    that shows it with nothing but Lightning. Values that chance decides, best values of earlier
-    validations, keys that are declared `batch_dependent` and runs that raise are set aside.
+    epochs with the weights held, with and without accumulation; evaluations on two ranks, and on
+    three where more than 12 examples are asked for (`sync-dist` always has three). Each starts from
+    an untouched copy of the module, with weights that a little training gave. An evaluation is held
+    against all its samples in one batch of one process, a fit against the same training with
+    nothing before its last validation, an accumulated epoch against one that is not. A key that
+    lies is given the smallest run in which it does, to be checked by hand, and a script that shows
+    it with nothing but Lightning. Values that chance decides, best values of earlier validations,
+    keys that are declared `batch_dependent` and runs that raise are set aside.
 
     What it can say:
     The mistakes of `logged-values`, by the same formulas, on numbers that fit on a slip of paper;
@@ -113,7 +114,8 @@ def search(runs: Runs) -> Result:
     When it passes:
     Only if a logged value depends on the data, and not on chance: its truths over different samples
     differ, and another seed does not move it. The result says how many runs were searched;
-    `--pl-examples N` draws more. The same runs are drawn each time.
+    `--pl-examples N` draws more. The same runs are drawn each time. What a run took, in
+    milliseconds, stands in the file of `--pl-report` (`cost`).
     """
     case, gathering = runs.case(), Gathering()
     if not case.stages:
@@ -127,10 +129,23 @@ def search(runs: Runs) -> Result:
     random = _random_keys(record, runs) if record.searched else set()
     gathering.add(_judge_alone(record, runs, random))
     if record.error is None and {"validate", "test"} & set(case.stages):
-        on_ranks = runs.searched_on_ranks(oracle.NAME)
-        gathering.add(_judge_on_ranks(on_ranks, runs, gathering.keys, random))
-        searched += on_ranks.searched
+        told = set(gathering.keys)
+        for on_ranks in runs.searched_on_ranks(oracle.NAME):
+            gathering.add(_judge_on_ranks(on_ranks, runs, told, random))
+            told |= {one.key for each in on_ranks.searched for one in each.smallest}
+            searched += on_ranks.searched
     gathering.findings = _unique(gathering.findings)
     result = gathering.result("it logs no epoch value")
-    told = f"{sum(each.examples for each in searched)} runs searched"
-    return replace(result, reason="; ".join(part for part in (result.reason, told) if part))
+    reason = "; ".join(part for part in (result.reason, _number(searched)) if part)
+    return replace(result, reason=reason, cost=_cost(searched))
+
+
+def _number(searched: Sequence[Searched]) -> str:
+    return f"{sum(each.examples for each in searched)} runs searched"
+
+
+def _cost(searched: Sequence[Searched]) -> str:
+    """What an example takes, with the runs that it is held against and those that shrink it."""
+    made, seconds = sum(each.runs for each in searched), sum(each.seconds for each in searched)
+    each = 1000 * seconds / max(1, made)
+    return f"{made} runs made, {each:.1f} ms each"

@@ -31,23 +31,28 @@ LARGEST, MOST_BATCHES = 2, 2
 def on_ranks(
     spec: RunSpec, directory: Path, rank: int, oracle: Oracle, facts: CaseFacts
 ) -> tuple[Searched, ...]:
-    """The search of one stage, on all the ranks of ``spec.world``."""
-    stage = next((stage for stage in (VALIDATE, TEST) if stage in facts.stages), None)
-    if stage is None:
-        return ()
+    """The search of each stage that evaluates, on all the ranks of ``spec.world``."""
+    stages = [stage for stage in (VALIDATE, TEST) if stage in facts.stages]
     ranks = spec.world.ranks
     alone = Maker(replace(spec, world=World()), directory)
-    for run in _truths(stage, ranks)[rank::ranks]:
+    truths = [run for stage in stages for run in _truths(stage, ranks)]
+    for run in truths[rank::ranks]:
         alone.make(run)
     spec.world.join(PATIENCE)
     alone.made |= _all_of(alone.made)
     maker = Together(spec, directory, alone=alone)
+    return tuple(_searched(stage, maker, oracle, facts) for stage in stages)
+
+
+def _searched(stage: str, maker: Together, oracle: Oracle, facts: CaseFacts) -> Searched:
+    """One stage. All of them have one maker: ranks of which one has failed are done with."""
+    spec, directory, before = maker.spec, maker.directory, len(maker.made)
     seeker = Seeker(
         program=stage,
         maker=maker,
         oracle=oracle,
         case=facts,
-        strategy=st.sampled_from(list(_runs(stage, ranks))),
+        strategy=st.sampled_from(list(_runs(stage, spec.world.ranks))),
         examples=int(spec.options["examples"]),
     )
     found = seeker.seek()
@@ -57,7 +62,8 @@ def on_ranks(
         for key, run in found.items()
         if (lie := seeker.lie(run, key)) is not None
     ]
-    return (replace(seeker.searched(), smallest=tuple(smallest)),)
+    made = len(maker.made) - before
+    return replace(seeker.searched(), smallest=tuple(smallest), runs=made)
 
 
 def _truths(stage: str, ranks: int) -> list[DrawnRun]:

@@ -53,10 +53,12 @@ class Seeker:
     first: dict[Key, DrawnRun] = field(default_factory=dict)
     spread: dict[Key, tuple[float, float]] = field(default_factory=dict)
     deadline: float = math.inf
+    begun: float = 0.0
 
     def seek(self) -> dict[Key, DrawnRun]:
         """The smallest run that lies, by stage and key."""
-        self.deadline = time.monotonic() + self.seconds
+        self.begun = time.monotonic()
+        self.deadline = self.begun + self.seconds
         hypothesis_draws(self.strategy, self.examples, self._visit, (Phase.generate,))
         room = len(self.maker.made) + SHRINKING
         return {key: self._smallest(key, room) for key in self.first}
@@ -78,6 +80,7 @@ class Seeker:
             set_aside=len(self.reasons),
             reason=next(iter(self.reasons.values()), ""),
             cut_short=time.monotonic() > self.deadline,
+            seconds=time.monotonic() - self.begun,
         )
 
     def lie(self, run: DrawnRun, key: Key) -> Lie | None:
