@@ -10,7 +10,6 @@ from pl_lint.checks.checkpoint.wording import (
     PLAIN_ARGUMENTS,
     SAVE_ARGUMENTS,
     SAVE_STATE,
-    WORLD,
     at_line,
     differing,
     essence,
@@ -21,7 +20,8 @@ from pl_lint.checks.checkpoint.wording import (
 )
 from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering
-from pl_lint.checks.values.numbers import FLOAT32, same, shown, tolerance
+from pl_lint.checks.values.evidence import compared
+from pl_lint.checks.values.numbers import same, shown, tolerance
 from pl_lint.facts.events import CaseFacts, Note, RunError, sentence
 from pl_lint.facts.records import FitRecord, Outputs, ReloadRecord
 from pl_lint.findings import Evidence, Finding
@@ -86,15 +86,12 @@ def _lost(trained: Outputs, loaded: Outputs, again: Outputs) -> dict[str, str]:
 
 
 def _evidence(name: str, value: float, true: float, stage: str) -> Evidence:
-    return Evidence(
-        key=name,
-        logged=value,
-        true=true,
-        tolerance=tolerance(true),
-        world=WORLD,
+    return compared(
+        name,
+        value,
+        true,
         how=f"{stage} with the loaded module; the truth is what the trained one gave",
         cause="state that the checkpoint does not have",
-        because=FLOAT32,
     )
 
 

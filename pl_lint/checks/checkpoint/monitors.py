@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering, Runs
+from pl_lint.checks.values.evidence import compared
 from pl_lint.checks.values.numbers import FLOAT32, same, shown, tolerance
 from pl_lint.facts import torchmetrics
 from pl_lint.facts.directions import higher_by_name
@@ -232,15 +233,7 @@ def _other_score(watcher: Watcher, chosen: float, value: float, case: CaseFacts)
         f"{watcher.name} judges a checkpoint by {watcher.key!r} = {shown(chosen)}; loaded again, "
         f"it scores {shown(value)}: other weights were validated than were saved"
     )
-    evidence = Evidence(
-        str(watcher.key),
-        chosen,
-        value,
-        tolerance(value),
-        "1 process, CPU, fp32",
-        "the first epoch",
-        because=FLOAT32,
-    )
+    evidence = compared(str(watcher.key), chosen, value, how="the first epoch")
     remedy = (
         "save the weights that are validated (lightning.pytorch.callbacks.WeightAveraging does)"
     )

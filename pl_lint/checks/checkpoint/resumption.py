@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from pl_lint.checks.checkpoint.wording import EQUAL_BITS, WORLD, differing
+from pl_lint.checks.checkpoint.wording import EQUAL_BITS, differing
+from pl_lint.checks.values.evidence import ONE_PROCESS
 from pl_lint.checks.values.numbers import FLOAT32, same, tolerance
 from pl_lint.facts.events import CaseFacts, LogEvent
 from pl_lint.facts.records import FitRecord
@@ -136,7 +137,7 @@ class Resumption:
             logged=value,
             true=true,
             tolerance=within,
-            world=WORLD,
+            world=ONE_PROCESS,
             how=how,
             cause="state that the checkpoint does not have",
             because=FLOAT32 if within else EQUAL_BITS,

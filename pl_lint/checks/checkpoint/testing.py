@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.checks.registry import Gathering, Runs
-from pl_lint.checks.values.numbers import FLOAT32, far, same, shown, tolerance
+from pl_lint.checks.values.evidence import compared
+from pl_lint.checks.values.numbers import far, same, shown, tolerance
 from pl_lint.facts.events import CaseFacts, EvaluationPass, Note
 from pl_lint.facts.records import UntrainedRecord
 from pl_lint.findings import Evidence, Status
-
-_WORLD = "1 process, CPU, fp32"
 
 
 def judge_last_weights(runs: Runs, into: Gathering) -> None:
@@ -36,15 +35,12 @@ def _differences(last: EvaluationPass, best: EvaluationPass) -> Iterator[Evidenc
     for name, value in last.values.items():
         true = best.values.get(name, value)
         if not same(value, true, tolerance(true)):
-            yield Evidence(
-                key=name,
-                logged=value,
-                true=true,
-                tolerance=tolerance(true),
-                world=_WORLD,
+            yield compared(
+                name,
+                value,
+                true,
                 how=f"a two-epoch fit; the truth is the {best.batching.label}",
                 cause="the last weights are tested, not the best",
-                because=FLOAT32,
             )
 
 
@@ -78,16 +74,13 @@ def _untrained_scores(record: UntrainedRecord) -> Iterator[Evidence]:
         within = max(tolerance(value), tolerance(true))
         steady = same(record.again.values[name], value, tolerance(value))
         if steady and far(value, other, within) and far(value, true, within):
-            yield Evidence(
-                key=name,
-                logged=value,
-                true=true,
-                tolerance=tolerance(true),
-                world=_WORLD,
+            yield compared(
+                name,
+                value,
+                true,
                 how="the module as the case builds it; the truth is after a two-epoch fit",
                 cause=f"nobody has trained these weights: {record.drawn} of {record.weights} "
                 f"trainable tensors are drawn, and those of another seed score {shown(other)}",
-                because=FLOAT32,
             )
 
 

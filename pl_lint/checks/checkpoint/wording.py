@@ -36,7 +36,6 @@ _REMEDIES = (
     ("self.", SAVE_STATE),
 )
 """What to do about lost state, by how its name begins."""
-WORLD = "1 process, CPU, fp32"
 EQUAL_BITS = "the same operations on the same numbers, in the same order, give the same bits"
 
 

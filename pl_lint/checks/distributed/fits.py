@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pl_lint.checks.distributed.script import Script
 from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Runs
+from pl_lint.checks.values.lines import line_of_part
 from pl_lint.checks.values.numbers import same
 from pl_lint.checks.values.randomness import value_tolerance
 from pl_lint.facts.events import CaseFacts, EpochValues, LogEvent
@@ -49,13 +50,7 @@ class Fits:
         yield from zip(*(rank.epochs for rank in self.ranks), strict=False)
 
     def place(self, name: str) -> Location:
-        """The line that sets an attribute, or that of the layer that a parameter belongs to."""
-        places, parts = self.ranks[0].places, name.split(".")
-        for length in range(len(parts), 0, -1):
-            found = places.get(".".join(["self", *parts[:length]]))
-            if found is not None:
-                return found
-        return self.home
+        return line_of_part(name, self.ranks[0].places, self.case)
 
     def is_chance(self, name: str) -> bool:
         """Whether a key differs between two equal fits in one process: a time, a load."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pl_lint.checks.logged_values.cause import Cause
-from pl_lint.checks.logged_values.reporting import ONE_PROCESS, STAGE_WORDS, place_of, wrong_value
+from pl_lint.checks.logged_values.reporting import STAGE_WORDS, place_of, wrong_value
 from pl_lint.checks.registry import Gathering
+from pl_lint.checks.values.evidence import ONE_PROCESS
 from pl_lint.checks.values.numbers import sizes_in_words
 from pl_lint.facts.events import Accumulator, CaseFacts, EvaluationPass, sentence
 from pl_lint.findings import Evidence, Finding

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pl_lint.checks.logged_values.reporting import ONE_PROCESS, STAGE_WORDS, place_of
+from pl_lint.checks.logged_values.reporting import STAGE_WORDS, place_of
 from pl_lint.checks.registry import Gathering, Runs
+from pl_lint.checks.values.evidence import ONE_PROCESS
 from pl_lint.checks.values.numbers import shown
 from pl_lint.facts.events import (
     USUAL,

@@ -10,14 +10,9 @@ from itertools import pairwise
 from pl_lint.checks.logged_values.cause import Cause, Moved
 from pl_lint.checks.logged_values.causes import cause_in_replay, cause_of_moving
 from pl_lint.checks.logged_values.reduced import judge_reduced
-from pl_lint.checks.logged_values.reporting import (
-    ONE_PROCESS,
-    STAGE_WORDS,
-    note_power,
-    place_of,
-    wrong_value,
-)
+from pl_lint.checks.logged_values.reporting import STAGE_WORDS, note_power, place_of, wrong_value
 from pl_lint.checks.registry import Gathering, Runs
+from pl_lint.checks.values.evidence import ONE_PROCESS, compared
 from pl_lint.checks.values.lines import deciding
 from pl_lint.checks.values.numbers import far, same, sizes_in_words, weighted_mean
 from pl_lint.checks.values.randomness import A_COUNT, OTHER_DATA, value_tolerance, why_tolerance
@@ -215,13 +210,12 @@ def _is_python_number(name: str, record: FitRecord) -> bool:
 def _contaminated(
     name: str, logged: float, true: float, epoch: EpochValues, record: FitRecord, case: CaseFacts
 ) -> Finding:
-    evidence = Evidence(
-        key=name,
-        logged=logged,
-        true=true,
-        tolerance=value_tolerance(case, name, true),
-        world=ONE_PROCESS,
+    evidence = compared(
+        name,
+        logged,
+        true,
         how=f"epoch {epoch.epoch} of a fit; the truth is the same fit without the sanity check",
+        case=case,
     )
     cause = Cause(
         "LTN204",

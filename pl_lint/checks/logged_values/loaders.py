@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pl_lint.checks.logged_values.cause import Cause
-from pl_lint.checks.logged_values.reporting import (
-    ONE_PROCESS,
-    STAGE_WORDS,
-    place_of,
-    wrong_value,
-)
+from pl_lint.checks.logged_values.reporting import STAGE_WORDS, place_of, wrong_value
 from pl_lint.checks.registry import Gathering
+from pl_lint.checks.values.evidence import ONE_PROCESS
 from pl_lint.checks.values.lines import deciding
 from pl_lint.checks.values.numbers import same, sizes_in_words
 from pl_lint.checks.values.randomness import random_part, value_tolerance

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from pl_lint.checks.logged_values.cause import Cause
-from pl_lint.checks.logged_values.reporting import ONE_PROCESS, place_of, wrong_value
+from pl_lint.checks.logged_values.reporting import place_of, wrong_value
 from pl_lint.checks.registry import Gathering, Runs
+from pl_lint.checks.values.evidence import compared
 from pl_lint.checks.values.numbers import far, same, shown, tolerance, weighted_mean
 from pl_lint.checks.values.randomness import value_tolerance
 from pl_lint.facts.events import CaseFacts, LogEvent, MonitorLook
 from pl_lint.facts.records import FitRecord
-from pl_lint.findings import Evidence, Finding, Location
+from pl_lint.findings import Finding, Location
 
 # The fit's own checkpoints by the keys that the project's scripts watch; they may watch at other
 # moments than these.
@@ -69,14 +70,13 @@ def _is_counter(values: Sequence[float]) -> bool:
 
 
 def _last_batch(look: MonitorLook, last: _LastBatch, counts: bool, case: CaseFacts) -> Finding:
-    evidence = Evidence(
-        key=look.key,
-        logged=look.value,
-        true=last.mean,
-        tolerance=value_tolerance(case, look.key, last.mean),
-        world=ONE_PROCESS,
+    evidence = compared(
+        look.key,
+        look.value,
+        last.mean,
         how=f"epoch {look.epoch} of a fit; the truth is the mean of its {len(last.values)} "
         f"batches, {shown(min(last.values))} to {shown(max(last.values))}",
+        case=case,
     )
     cause = Cause(
         "LTN112",
@@ -119,13 +119,12 @@ def _other_stage(
         f"training logs the same key, and its mean is what {_watcher(look)} sees",
         _NAME_THE_STAGE,
     )
-    evidence = Evidence(
-        key=look.key,
-        logged=look.value,
-        true=validation,
-        tolerance=value_tolerance(case, look.key, validation),
-        world=ONE_PROCESS,
+    evidence = compared(
+        look.key,
+        look.value,
+        validation,
         how=f"epoch {look.epoch} of a fit; the truth is the value of validation",
+        case=case,
     )
     return wrong_value(
         cause, look.key, evidence, place_of(record.events, look.key, "validate", case), case
@@ -163,12 +162,10 @@ def _clashes(name: str, record: FitRecord) -> Iterator[tuple[int, float, float]]
 def _one_curve(
     name: str, step: int, trained: float, validated: float, record: FitRecord, case: CaseFacts
 ) -> Finding:
-    evidence = Evidence(
-        key=name,
-        logged=trained,
-        true=validated,
-        tolerance=tolerance(validated),
-        world=ONE_PROCESS,
+    evidence = compared(
+        name,
+        trained,
+        validated,
         how=f"the curve {name!r} of a fit at step {step}; the truth is the value of validation",
     )
     cause = Cause(
@@ -203,12 +200,10 @@ def _subsample(
     curve, mean = sum(drawn) / len(drawn), sum(values) / len(values)
     if not far(curve, mean, tolerance(mean)):
         return None
-    evidence = Evidence(
-        key=name,
-        logged=curve,
-        true=mean,
-        tolerance=tolerance(mean),
-        world=ONE_PROCESS,
+    evidence = compared(
+        name,
+        curve,
+        mean,
         how="the mean of the curve of a fit; the truth is the mean of all its batches",
     )
     cause = Cause(

@@ -10,15 +10,10 @@ from pl_lint.checks.logged_values.cause import Cause, Moved
 from pl_lint.checks.logged_values.causes import cause_of_moving, left_in_training
 from pl_lint.checks.logged_values.counters import judge_counters, note_half_sums
 from pl_lint.checks.logged_values.loaders import judge_loaders
-from pl_lint.checks.logged_values.reporting import (
-    ONE_PROCESS,
-    STAGE_WORDS,
-    note_power,
-    place_of,
-    wrong_value,
-)
+from pl_lint.checks.logged_values.reporting import STAGE_WORDS, note_power, place_of, wrong_value
 from pl_lint.checks.logged_values.sums import SPACING
 from pl_lint.checks.registry import Gathering
+from pl_lint.checks.values.evidence import ONE_PROCESS
 from pl_lint.checks.values.numbers import far, same, sizes_in_words
 from pl_lint.checks.values.randomness import (
     A_COUNT,

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pl_lint.checks.logged_values.causes import REDUCTIONS, summed_means
-from pl_lint.checks.logged_values.reporting import ONE_PROCESS, note_power, place_of, wrong_value
+from pl_lint.checks.logged_values.reporting import note_power, place_of, wrong_value
 from pl_lint.checks.registry import Gathering, Runs
+from pl_lint.checks.values.evidence import ONE_PROCESS
 from pl_lint.checks.values.lines import deciding
 from pl_lint.checks.values.numbers import far, same, shown, sizes_in_words, weighted_mean
 from pl_lint.checks.values.randomness import value_tolerance

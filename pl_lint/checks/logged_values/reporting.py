@@ -12,7 +12,6 @@ from pl_lint.checks.values.randomness import why_tolerance
 from pl_lint.facts.events import CaseFacts, LogEvent, Note
 from pl_lint.findings import Evidence, Finding, Location, Status
 
-ONE_PROCESS = "1 process, CPU, fp32"
 STAGE_WORDS = {"train": "training", "validate": "validation", "test": "test"}
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from pl_lint.checks.logged_values.cause import Cause
-from pl_lint.checks.logged_values.reporting import ONE_PROCESS, STAGE_WORDS, wrong_value
+from pl_lint.checks.logged_values.reporting import STAGE_WORDS, wrong_value
 from pl_lint.checks.registry import Gathering
+from pl_lint.checks.values.evidence import compared
 from pl_lint.checks.values.numbers import far, shown, tolerance, weighted_mean
 from pl_lint.facts.events import CaseFacts, LogEvent
-from pl_lint.findings import Evidence, Finding
+from pl_lint.findings import Finding
 
 
 def judge_twice(events: Iterable[LogEvent], case: CaseFacts, into: Gathering) -> None:
@@ -43,12 +44,10 @@ def _finding(first: LogEvent, last: LogEvent, case: CaseFacts) -> Finding:
     weights = [first.weight or 1.0, last.weight or 1.0]
     kept = weighted_mean([one, other], weights) if last.on_epoch else other
     what = "the mean of both is" if last.on_epoch else "the second is"
-    evidence = Evidence(
-        key=first.name,
-        logged=kept,
-        true=one,
-        tolerance=tolerance(one),
-        world=ONE_PROCESS,
+    evidence = compared(
+        first.name,
+        kept,
+        one,
         how=f"batch {first.batch} of epoch {first.epoch}, {STAGE_WORDS[first.stage]}; the truth is "
         f"what {first.location} logged",
     )

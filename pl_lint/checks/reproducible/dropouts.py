@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.reproducible.reporting import found
+from pl_lint.checks.values.evidence import ONE_PROCESS
 from pl_lint.checks.values.numbers import same
 from pl_lint.checks.values.randomness import value_tolerance, why_tolerance
 from pl_lint.facts.events import AGAIN, USUAL, CaseFacts, sentence
@@ -55,7 +56,7 @@ def _moved(record: EvaluationRecord, case: CaseFacts) -> Evidence | None:
                 logged=other,
                 true=value,
                 tolerance=within,
-                world="1 process, CPU, fp32",
+                world=ONE_PROCESS,
                 how="the same weights and samples, validated with two seeds",
                 cause="dropout while validating",
                 because=why_tolerance(case, name),

@@ -9,6 +9,7 @@ from pathlib import Path
 from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.schedule.script import rates, steps
+from pl_lint.checks.values.evidence import counted
 from pl_lint.checks.values.numbers import shown
 from pl_lint.facts.events import CaseFacts, Note, SchedulerState, sentence
 from pl_lint.facts.records import FitRecord
@@ -21,7 +22,6 @@ STILL = 0.01
 """A rate that moves by less than this share of itself over a whole training has no schedule."""
 NEARLY_ALL = 0.9
 """A curve of which less than this is used was made for another training."""
-COUNTED = "two counts: nothing is rounded"
 STEPPED_EACH = {"step": "steps", "epoch": "epochs"}
 
 
@@ -244,14 +244,11 @@ def _wrong_unit(
 
 
 def _counts(state: SchedulerState, stepped: float) -> Evidence:
-    return Evidence(
-        key=f"horizon of {state.name}",
-        logged=stepped,
-        true=float(state.horizon or 0),
-        tolerance=0.0,
-        world="1 process, CPU, fp32",
+    return counted(
+        f"horizon of {state.name}",
+        stepped,
+        state.horizon or 0,
         how="the number of times that it is stepped against the schedule's horizon",
-        because=COUNTED,
     )
 
 

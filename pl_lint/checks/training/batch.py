@@ -7,6 +7,7 @@ import math
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.training import script
 from pl_lint.checks.training.view import View
+from pl_lint.checks.values.evidence import ONE_PROCESS
 from pl_lint.checks.values.numbers import shown
 from pl_lint.facts.events import Note, sentence
 from pl_lint.facts.training import Company
@@ -91,7 +92,7 @@ def _uphill(view: View) -> Finding:
         logged=losses[-1],
         true=losses[0],
         tolerance=0.0,
-        world="1 process, CPU, fp32",
+        world=ONE_PROCESS,
         how=f"one batch, {len(losses)} steps; the truth is below the first loss",
         because="that the optimizer went up the gradient was measured, not taken from the loss",
     )
@@ -187,7 +188,7 @@ def _difference(each: Company, how: str) -> Evidence:
         logged=each.difference,
         true=0.0,
         tolerance=RELATIVE * each.size + ABSOLUTE,
-        world="1 process, CPU, fp32",
+        world=ONE_PROCESS,
         how=how,
         because=ROUNDING,
     )

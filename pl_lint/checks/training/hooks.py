@@ -5,6 +5,7 @@ from __future__ import annotations
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.training import script
 from pl_lint.checks.training.view import View
+from pl_lint.checks.values.evidence import counted
 from pl_lint.facts.events import Note
 from pl_lint.facts.training import HookLike
 from pl_lint.findings import Evidence, Finding, Location
@@ -24,14 +25,8 @@ def judge_hooks(view: View, into: Gathering) -> None:
 
 
 def _called(each: HookLike) -> Evidence:
-    return Evidence(
-        key=each.name,
-        logged=float(each.calls),
-        true=float(each.calls),
-        tolerance=0.0,
-        world="1 process, CPU, fp32",
-        how="one batch of every stage, every call counted",
-        because="a count of calls: nothing is rounded",
+    return counted(
+        each.name, each.calls, each.calls, how="one batch of every stage, every call counted"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.training import script
-from pl_lint.checks.training.view import View, counted
+from pl_lint.checks.training.view import View, watched
 from pl_lint.facts.events import Note, sentence
 from pl_lint.facts.training import Kept
 from pl_lint.findings import Status
@@ -59,7 +59,7 @@ def _judge_graphs(view: View, kept: Kept, into: Gathering) -> None:
             status,
             condition,
             script.graphs(kept.attribute),
-            counted(f"{what} after five batches", after, before, "a fit of two epochs"),
+            watched(f"{what} after five batches", after, before, "a fit of two epochs"),
         )
     )
 
@@ -96,7 +96,7 @@ def _judge_growth(view: View, kept: Kept, into: Gathering) -> None:
             Status.PROVED if sure else Status.SUSPECTED,
             "" if sure else condition,
             script.grows(kept.attribute),
-            counted("values after the second epoch", last, first, "a fit of two epochs"),
+            watched("values after the second epoch", last, first, "a fit of two epochs"),
         )
     )
 

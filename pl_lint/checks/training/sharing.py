@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pl_lint.checks.registry import Gathering
-from pl_lint.checks.training.view import View, blocks, counted, in_words
+from pl_lint.checks.training.view import View, blocks, in_words, watched
 from pl_lint.facts.events import sentence
 from pl_lint.facts.training import Overlap, Tainted
 from pl_lint.findings import Location, Status
@@ -40,7 +40,7 @@ def _judge_overlap(view: View, overlap: Overlap, into: Gathering) -> None:
     # With only a part in common both may be meant: an encoder that learns two things in turn.
     status = Status.PROVED if overlap.whole else Status.SUSPECTED
     condition = "" if overlap.whole else "if the two are not meant to take turns at it"
-    evidence = counted("batches in which two optimizers moved it", overlap.batches, 0)
+    evidence = watched("batches in which two optimizers moved it", overlap.batches, 0)
     into.findings.append(
         view.found(
             "training",
@@ -70,7 +70,7 @@ def _judge_tainted(view: View, tainted: Tainted, into: Gathering) -> None:
         "or toggle_optimizer() around each"
     )
     place = view.trained.step_place or Location(view.case.path, view.case.line)
-    evidence = counted("steps with gradients of another loss", tainted.steps, 0)
+    evidence = watched("steps with gradients of another loss", tainted.steps, 0)
     # Two losses that add up in a decoder may be meant. A judge of what another part makes has a
     # loss of its own, and is nothing but looked through in that of the other.
     sure = tainted.judging >= MOST * tainted.steps

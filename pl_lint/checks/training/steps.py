@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.training import script
-from pl_lint.checks.training.view import View, counted
+from pl_lint.checks.training.view import View, watched
 from pl_lint.facts.events import sentence
 from pl_lint.facts.training import OptimizerStory
 from pl_lint.findings import Finding, Location
@@ -36,7 +36,7 @@ def _judge_optimizer(view: View, each: OptimizerStory, into: Gathering) -> None:
         )
         remedy = "leave steps to Lightning, or set self.automatic_optimization = False"
         place = _step_place(view)
-        evidence = counted("steps inside training_step", each.nested, 0)
+        evidence = watched("steps inside training_step", each.nested, 0)
         into.findings.append(
             view.found("LTN705", text, place, remedy, script=script.steps(), evidence=evidence)
         )
@@ -47,7 +47,7 @@ def _judge_optimizer(view: View, each: OptimizerStory, into: Gathering) -> None:
         )
         remedy = "call zero_grad() of the optimizer before each backward pass"
         shows = script.left_over() if len(view.story.optimizers) == 1 else None
-        evidence = counted("steps with gradients of earlier batches", each.unzeroed, 0)
+        evidence = watched("steps with gradients of earlier batches", each.unzeroed, 0)
         into.findings.append(
             view.found("LTN707", text, _step_place(view), remedy, script=shows, evidence=evidence)
         )
@@ -67,7 +67,7 @@ def _no_loss(view: View) -> Finding:
     )
     shows = script.moved(view.story.parameters[0].name) if view.story.parameters else None
     remedy = "return the loss from training_step"
-    evidence = counted("batches with a loss", 0, view.story.batches)
+    evidence = watched("batches with a loss", 0, view.story.batches)
     return view.found("LTN718", text, _step_place(view), remedy, script=shows, evidence=evidence)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from pl_lint.checks.proving import found
 from pl_lint.checks.training.script import Script
+from pl_lint.checks.values.evidence import counted
+from pl_lint.checks.values.lines import line_of_part
 from pl_lint.facts.events import CaseFacts
 from pl_lint.facts.records import FitRecord, TrainingRecord
 from pl_lint.facts.training import TrainingStory
@@ -30,14 +32,7 @@ class View:
         return self.fit.training
 
     def place(self, name: str) -> Location:
-        """The line that sets an attribute of the module, by dotted name: its own, or that of the
-        nearest submodule above that has one."""
-        parts = name.split(".")
-        for length in range(len(parts), 0, -1):
-            found = self.fit.places.get("self." + ".".join(parts[:length]))
-            if found is not None:
-                return found
-        return Location(self.case.path, self.case.line)
+        return line_of_part(name, self.fit.places, self.case)
 
     def optimizer(self, number: int) -> str:
         """``the Adam of self.generator``: there may be several Adams."""
@@ -80,17 +75,9 @@ class View:
         )
 
 
-def counted(key: str, seen: int, true: int, how: str = WATCHED) -> Evidence:
-    """Two counts, which need no tolerance."""
-    return Evidence(
-        key=key,
-        logged=float(seen),
-        true=float(true),
-        tolerance=0.0,
-        world="1 process, CPU, fp32",
-        how=how,
-        because="two counts: nothing is rounded",
-    )
+def watched(key: str, seen: int, true: int, how: str = WATCHED) -> Evidence:
+    """Two counts of what was done in the small fit."""
+    return counted(key, seen, true, how)
 
 
 def blocks(bad: Iterable[str], known: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
 from pl_lint.findings import Location
+from pl_lint.runtime.watching.arguments import is_finite, numbers, tensors
 from pl_lint.runtime.watching.callsite import caller, is_library
 
 
@@ -45,15 +46,15 @@ class FollowNotFinite(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        given = list(_tensors((args, kwargs)))
+        given = list(_strided((args, kwargs)))
         # Before the call, which may write into what it was given.
-        broken = [tensor for tensor in given if not _finite(tensor)]
+        broken = [tensor for tensor in given if not is_finite(tensor)]
         inherited = next(filter(None, map(self.of, broken)), None)
         computes = bool(given) and not broken and _computes(func, (args, kwargs))
         words = _in_words(func, args, given) if computes else ""
         result = func(*args, **kwargs)
-        for tensor in _tensors(result):
-            if not _finite(tensor):
+        for tensor in _strided(result):
+            if not is_finite(tensor):
                 self._note(tensor, inherited, words)
         return result
 
@@ -68,7 +69,7 @@ def _computes(func: Any, given: Any) -> bool:
     """What is filled with a given Inf (the mask of an attention), read from an attribute
     (``.grad``) or not filled at all is no result."""
     name = getattr(func, "__name__", "")
-    filled = all(map(math.isfinite, _numbers(given)))
+    filled = all(map(math.isfinite, numbers(given)))
     return filled and name not in ("__get__", "__set__") and not name.startswith(_UNFILLED)
 
 
@@ -111,29 +112,10 @@ def _inside_torchmetrics() -> bool:
     return False
 
 
-def _finite(tensor: torch.Tensor) -> bool:
-    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    dense = (each for each in _leaves(value) if isinstance(each, torch.Tensor))
-    return (tensor for tensor in dense if tensor.layout is torch.strided and tensor.numel() >= 0)
-
-
-def _numbers(value: Any) -> Iterator[float]:
-    return (item for item in _leaves(value) if isinstance(item, float))
-
-
-def _leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if not isinstance(value, (list, tuple)):
-        yield value
-        return
-    for item in value:
-        yield from _leaves(item)
+def _strided(value: Any) -> Iterator[torch.Tensor]:
+    return (tensor for tensor in tensors(value) if tensor.layout is torch.strided)
 
 
 def broken_parameter(module: torch.nn.Module) -> str:
     """The first parameter that is no longer finite, by name."""
-    return next((n for n, p in module.named_parameters() if not _finite(p.detach())), "")
+    return next((n for n, p in module.named_parameters() if not is_finite(p.detach())), "")

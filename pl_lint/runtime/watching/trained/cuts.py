@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from pl_lint.facts.training import CutGraph
 from pl_lint.findings import Location
+from pl_lint.runtime.watching.arguments import tensors
 from pl_lint.runtime.watching.callsite import caller
 
 NO_GRAD = "torch.no_grad"
@@ -36,9 +37,7 @@ class FollowCuts(TorchFunctionMode):
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         if len(self._found) < _MOST and _ends_here(func, result):
-            inputs = [
-                tensor for tensor in tensors_in([*args, *kwargs.values()]) if _has_graph(tensor)
-            ]
+            inputs = [tensor for tensor in tensors((args, kwargs)) if _has_graph(tensor)]
             if inputs:
                 self._note(func, inputs)
         return result
@@ -72,7 +71,7 @@ class FollowCuts(TorchFunctionMode):
 
 
 def _ends_here(func: Any, result: Any) -> bool:
-    made = list(tensors_in([result]))
+    made = list(tensors(result))
     if made:
         return not any(tensor.requires_grad for tensor in made)
     return getattr(func, "__name__", "") in _LEAVING
@@ -80,16 +79,6 @@ def _ends_here(func: Any, result: Any) -> bool:
 
 def _has_graph(tensor: torch.Tensor) -> bool:
     return tensor.requires_grad
-
-
-def tensors_in(values: list[Any]) -> Iterator[torch.Tensor]:
-    for value in values:
-        if isinstance(value, torch.Tensor):
-            yield value
-        elif isinstance(value, (list, tuple)):
-            yield from tensors_in(list(value))
-        elif isinstance(value, dict):
-            yield from tensors_in(list(value.values()))
 
 
 def _readable(func: Any) -> str:

@@ -11,7 +11,7 @@ import torch
 
 from pl_lint.facts.training import TrainingStory
 from pl_lint.runtime.namespace import Namespace
-from pl_lint.runtime.watching.trained.cuts import tensors_in
+from pl_lint.runtime.watching.arguments import tensors
 from pl_lint.runtime.watching.trained.gradients import GradientDiary
 from pl_lint.runtime.watching.trained.keeping import Measure, kept, measured, unregistered
 from pl_lint.runtime.watching.trained.methods import mentioned_from
@@ -163,7 +163,7 @@ def _is_of(error: Any, batch: Any) -> bool:
     wanted = target.detach().flatten()
     return any(
         each.numel() == wanted.numel() and torch.equal(each.flatten().to(wanted), wanted)
-        for each in tensors_in([batch])
+        for each in tensors(batch)
     )
 
 
