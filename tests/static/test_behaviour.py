@@ -152,3 +152,20 @@ def test_imports_by_the_name_that_they_spell():
 )
 def test_the_newest_version_that_a_pin_admits(pin: str, newest: str | None):
     assert newest_admitted(pin) == newest
+
+
+def test_a_dict_that_a_branch_completed_keeps_both_of_its_states():
+    sites = model(
+        """
+        def configure_optimizers(self):
+            config = {"interval": "step"}
+            if self.kind == "plateau":
+                config.update({"monitor": "val_loss", "interval": "epoch"})
+            config.update({"scheduler": torch.optim.lr_scheduler.StepLR(self.optimizer, 1)})
+            return [self.optimizer], [config]
+        """
+    ).schedulers
+    assert {(site.monitor, site.interval) for site in sites} == {
+        (Known("val_loss"), Known("epoch")),
+        (Known(None), Known("step")),
+    }

@@ -258,8 +258,8 @@ def loaded_without_arguments(self: Rule, facts: ProjectFacts) -> Iterator[Findin
 def _left_out(facts: ProjectFacts, owner: ClassFacts) -> list[str]:
     """The parameters without a default that the checkpoints of a class surely do not hold."""
     site = owner.hyperparameters
-    if site is None or owner.open:
-        return []
+    if site is None or owner.open or any(one.attribute == "hparams" for one in owner.assignments):
+        return []  # before 1.3 an assignment to self.hparams saved them
     required = [one.name for one in parameters_of(owner) if one.required]
     if not site.saved:
         return required

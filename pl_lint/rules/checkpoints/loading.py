@@ -179,7 +179,7 @@ def taken_for_weights(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         return
     for call in facts.calls_of(".load_state_dict"):
         given = call.origin("state_dict", 0)
-        if _is_whole_checkpoint(given):
+        if _is_whole_checkpoint(given) and "'state_dict'" not in call.guards:
             silent = must_be(call.argument("strict", 1), False)
             yield self.finding(
                 call.location,

@@ -147,7 +147,7 @@ def mode_left_behind(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         steps = any(site.hook == "training_step" for site in owner.returns)
         trains = owner.optimization == "manual" or returns_a_loss(owner) or not steps
         for site in sites:
-            wrong = _wrong_mode(site, trains)
+            wrong = _wrong_mode(site, trains and not any(map(_trains_again, sites)))
             if wrong is not None and not _taken_back(site, sites):
                 yield self.finding(
                     site.location,
@@ -161,7 +161,7 @@ def _wrong_mode(site: CallSite, trains: bool) -> str | None:
     """What is wrong with setting this mode here."""
     if "dropout" in site.function.lower():  # Monte Carlo dropout: on purpose
         return None
-    evaluates = site.name.endswith(".eval") or must_be(site.argument("mode", 0), False)
+    evaluates = _evaluates(site)
     in_training = site.hook.startswith(("training_step", "on_train_"))
     if (
         trains
@@ -171,11 +171,27 @@ def _wrong_mode(site: CallSite, trains: bool) -> str | None:
         and site.receiver == "self"
     ):
         return "the module is trained in evaluation mode from here on"
-    own = site.receiver == "self" or site.receiver.startswith("self.")
+    own = _is_own(site)
     sure = must_be(site.argument("mode", 0), None) or must_be(site.argument("mode", 0), True)
     if not evaluates and own and sure and site.stage in EVALUATION and _before_the_end(site.hook):
         return "layers are evaluated in training mode: dropout is on, and batch norm learns"
     return None
+
+
+BEGINNING = ("training_step", "on_train_batch_start", "on_train_epoch_start")
+
+
+def _trains_again(site: CallSite) -> bool:
+    """Whether each batch or epoch of training begins in training mode by the class's own doing."""
+    return site.receiver == "self" and site.hook in BEGINNING and not _evaluates(site)
+
+
+def _evaluates(site: CallSite) -> bool:
+    return site.name.endswith(".eval") or must_be(site.argument("mode", 0), False)
+
+
+def _is_own(site: CallSite) -> bool:
+    return site.receiver == "self" or site.receiver.startswith("self.")
 
 
 def _before_the_end(hook: str) -> bool:

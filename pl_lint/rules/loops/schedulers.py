@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pl_lint.facts.lightning import Version
+from pl_lint.facts.origins import UNPACKED
 from pl_lint.facts.sites import ABSENT, ClassFacts, ProjectFacts, SchedulerSite
-from pl_lint.facts.values import UNKNOWN, Known, Made, Named, Several, Table, Value, must_be
+from pl_lint.facts.values import UNKNOWN, Known, Made, Named, Several, Table, Value, may_be, must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.rules.judging import target_version
 from pl_lint.rules.registry import Rule, rule
 
 PER_STEP = frozenset({"OneCycleLR", "CyclicLR"})
@@ -72,8 +75,9 @@ def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     for owner in facts.modules():
         if owner.manual_optimization or _steps_itself(owner):
             continue
+        told = {site.location for site in owner.schedulers if may_be(site.interval, "step")}
         for site in owner.schedulers:
-            if _once_per_epoch(site) and _for_steps(site):
+            if site.location not in told and _once_per_epoch(site) and _for_steps(site):
                 name = site.name.rpartition(".")[2]
                 yield self.finding(
                     site.location,
@@ -106,10 +110,23 @@ def _is_step_count(value: Value) -> bool:
 def _for_steps(site: SchedulerSite) -> bool:
     name = site.name.rpartition(".")[2]
     one_each = must_be(dict(site.arguments).get("steps_per_epoch", UNKNOWN), 1)
-    if site.per_epoch or one_each:
+    if site.per_epoch or one_each or _cycles_in_epochs(site):
         return False
     by_name = name in PER_STEP or name.endswith("_with_warmup")
     return by_name or site.per_step or any(_is_step_count(value) for _, value in site.arguments)
+
+
+FEW = 100
+"""No more optimizer steps than this in half a cycle: then epochs are counted."""
+
+
+def _cycles_in_epochs(site: SchedulerSite) -> bool:
+    """Whether the length of a CyclicLR, 2000 by default, is epochs, or stands in settings."""
+    given = dict(site.arguments)
+    length = given.get("step_size_up", given.get("3"))
+    unseen = length is None and UNPACKED in given
+    short = isinstance(length, Known) and isinstance(length.value, int) and length.value <= FEW
+    return site.name.endswith(".CyclicLR") and (short or unseen)
 
 
 @rule("LTN711", "scheduler-dropped", rows=("LOOP11",), observers="both")
@@ -218,6 +235,10 @@ def _unread(configuration: Table, read: frozenset[str]) -> list[str]:
     return [key for key in keys if isinstance(key, str) and key not in read]
 
 
+NAMED: Version = (0, 10)
+"""Before, a plateau that named no key followed ``val_loss``."""
+
+
 @rule("LTN712", "plateau-without-monitor", rows=("LOOP12",))
 def plateau_without_monitor(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """ReduceLROnPlateau is returned without a key to monitor.
@@ -253,10 +274,14 @@ def plateau_without_monitor(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#configure-optimizers
     """
     for owner in facts.modules():
-        others = {site.location for site in owner.schedulers if not _is_plateau(site)}
-        for site in owner.schedulers if owner.optimization == "automatic" else ():
-            sure = _is_plateau(site) and site.location not in others
-            if sure and site.monitor == ABSENT:
+        others = {
+            site.location
+            for site in owner.schedulers
+            if not _is_plateau(site) or site.monitor != ABSENT
+        }
+        refused = owner.optimization == "automatic" and target_version(owner) >= NAMED
+        for site in owner.schedulers if refused else ():
+            if site.location not in others:
                 yield self.finding(
                     site.location,
                     "Lightning refuses ReduceLROnPlateau without a monitor",

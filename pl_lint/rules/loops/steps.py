@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from pl_lint.facts.sites import ClassFacts, ListSite, ProjectFacts, ReadSite, ReturnSite
 from pl_lint.facts.values import Known, Several, Table, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import defines, is_whole, target_version
+from pl_lint.rules.judging import defines, in_tests, is_whole, target_version
 from pl_lint.rules.registry import Rule, rule
 
+STEP = ".training_step"
 QUEUE = "collections.deque"
 DETACHING = frozenset({"item", "detach", "numpy", "tolist", "data"})
 
 
-@rule("LTN717", "loss-that-cannot-train", rows=("LOOP17",))
+@rule("LTN717", "loss-that-cannot-train", rows=("LOOP17",), calls=(STEP,))
 def loss_cannot_train(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """training_step returns something that Lightning cannot train with.
 
@@ -41,12 +42,15 @@ def loss_cannot_train(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     When to ignore
     --------------
-    Where a base class that was not read makes a loss of it.
+    Where a base class that was not read makes a loss of it. Nothing is said where the project
+    calls `model.training_step(...)` in a loop of its own.
 
     References
     ----------
     - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#training-step
     """
+    if any(not call.owner and not in_tests(call.location) for call in facts.calls_of(STEP)):
+        return
     for owner in facts.modules():
         if owner.optimization != "automatic" or not is_whole(owner) or not _configures(owner):
             continue

@@ -89,15 +89,17 @@ def note_read(context: Context, receiver: Abstract, node: ast.Attribute, frame: 
 
 def containers(context: Context) -> Iterator[ContainerSite]:
     """The lists and dicts of a class that is built."""
+    own = {id(option) for value in context.attributes.values() for option in options(value)}
     for attribute, value in context.attributes.items():
         for option in options(value):
             where = _assigned_at(context, attribute)
             if isinstance(option, (Sequence, Mapping)) and where is not None:
-                held = dict.fromkeys(_modules(context, option))
+                held = dict.fromkeys(_modules(context, option, own))
                 yield ContainerSite(attribute, option.maker, tuple(held), where)
 
 
-def _modules(context: Context, container: Sequence | Mapping) -> Iterator[str]:
+def _modules(context: Context, container: Sequence | Mapping, own: set[int]) -> Iterator[str]:
+    """The modules in a container, but for those that are attributes as well: torch sees these."""
     values = (
         [value for _, value in container.items]
         if isinstance(container, Mapping)
@@ -105,7 +107,8 @@ def _modules(context: Context, container: Sequence | Mapping) -> Iterator[str]:
     )
     for value in values:
         for option in options(value):
-            if isinstance(option, Instance) and _is_module(context, option.name):
+            hidden = isinstance(option, Instance) and id(option) not in own
+            if hidden and _is_module(context, option.name):
                 yield option.name
 
 

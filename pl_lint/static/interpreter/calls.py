@@ -195,11 +195,13 @@ def call_method(
         case Super(after):
             return _inherited(context, after, name, arguments, node, frame)
         case Choice(choices):
-            return _each(
-                context,
-                choices,
-                lambda one: call_method(context, one, name, arguments, node, frame),
-            )
+
+            def then(one: Abstract) -> Abstract:
+                return call_method(context, one, name, arguments, node, frame)
+
+            if containers.changes(name, node, frame):
+                return containers.change_each(context, choices, then, node, frame)
+            return _each(context, choices, then)
         case Metric() | Collection():
             return metrics.use(context, receiver, name, arguments, node, frame)
         case Mapping() | Sequence() | Const() | Text():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from pl_lint.static.interpreter import lookup
@@ -40,6 +40,35 @@ SAFE = frozenset(
 )
 """String methods that are computed: short results whatever the arguments."""
 LONGEST = 1_000
+CHANGING = frozenset({"update", "setdefault", "pop"})
+"""Methods that change a dict and are followed."""
+
+
+def changes(name: str, node: ast.Call, frame: Frame) -> bool:
+    """Whether a method changes in place what a local name stands for."""
+    target = node.func.value if isinstance(node.func, ast.Attribute) else None
+    return name in CHANGING and isinstance(target, ast.Name) and target.id in frame.names
+
+
+def change_each(
+    context: Context,
+    choices: tuple[Abstract, ...],
+    then: Callable[[Abstract], Abstract],
+    node: ast.Call,
+    frame: Frame,
+) -> Abstract:
+    """One of several containers is changed: its name stands for any of them, each changed."""
+    assert isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name)
+    name = node.func.value.id
+    results: list[Abstract] = []
+    changed: list[Abstract] = []
+    with context.may_be_another():
+        for option in choices:
+            frame.names[name] = option
+            results.append(then(option))
+            changed.append(frame.names[name])
+    frame.names[name] = join(*changed)
+    return join(*results)
 
 
 def call(

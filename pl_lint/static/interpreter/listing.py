@@ -11,6 +11,7 @@ from pl_lint.facts.sites import ListSite
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Const,
+    Mapping,
     Opaque,
     Self,
     Sequence,
@@ -71,6 +72,13 @@ def deleted(context: Context, target: ast.expr, frame: Frame) -> None:
     attr = own_attribute_of(context, target, frame)
     if attr is not None:
         _record(context, attr, "clear", target, frame)
+
+
+def emptied(context: Context, target: ast.expr, value: Abstract, frame: Frame) -> None:
+    """``self.<attr>["val"] = []``: a list in it begins anew."""
+    empty = isinstance(value, (Sequence, Mapping)) and value.complete and not value.items
+    if empty and isinstance(target, ast.Subscript):
+        deleted(context, target, frame)
 
 
 def _record(

@@ -99,8 +99,8 @@ def _sites(context: Context, returned: Abstract) -> Iterator[SchedulerSite | Mon
             yield from _of_optimizer_dict(context, returned)
         case Sequence((Sequence(), second)):
             items = second.items if isinstance(second, Sequence) else (second,)
-            for item in items:
-                yield from _of_config(context, item, "list")
+            for option in (option for item in items for option in options(item)):
+                yield from _of_config(context, option, "list")
         case Sequence(items):
             for item in items:
                 if isinstance(item, Mapping):

@@ -39,6 +39,7 @@ def _assign(context: Context, node: ast.Assign, frame: Frame) -> bool:
     value = context.evaluate(node.value, frame)
     context.assigned = ""
     for target in node.targets:
+        listing.emptied(context, target, value, frame)
         lookup.assign(context, target, value, frame)
         noting.note_assignment(context, target, value, False, frame)
     return True
