@@ -58,6 +58,8 @@ class Replay:
     ``true`` is the metric of this epoch's own inputs: a fresh, reset clone updated with them once.
     ``formulas`` holds what known mistakes would have logged on the same inputs, by code.
     ``mixed_scores``: some of its batches hold probabilities only, others scores beyond [0, 1].
+    ``left_over`` is what a best-so-far tracker that still holds the score of the sanity check would
+    say, had that been the best.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Replay:
     formulas: Mapping[str, float] = field(default_factory=dict)
     finite_inputs: bool = True
     mixed_scores: bool = False
+    left_over: float | None = None
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from pl_lint.checks.logged_values.cause import Cause, Moved
 from pl_lint.checks.logged_values.causes import cause_in_replay, cause_of_moving
 from pl_lint.checks.logged_values.reduced import judge_reduced
 from pl_lint.checks.logged_values.reporting import STAGE_WORDS, note_power, place_of, wrong_value
+from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.checks.values.evidence import ONE_PROCESS, compared
 from pl_lint.checks.values.lines import deciding
-from pl_lint.checks.values.numbers import far, same, sizes_in_words, weighted_mean
+from pl_lint.checks.values.numbers import far, same, shown, sizes_in_words, weighted_mean
 from pl_lint.checks.values.randomness import A_COUNT, OTHER_DATA, value_tolerance, why_tolerance
 from pl_lint.facts.events import (
     USUAL,
@@ -28,7 +29,7 @@ from pl_lint.facts.events import (
     sentence,
 )
 from pl_lint.facts.records import EvaluationRecord, FitRecord
-from pl_lint.findings import Evidence, Finding
+from pl_lint.findings import Evidence, Finding, Location
 
 # --- replayed metrics -----------------------------------------------------------------------------
 
@@ -74,6 +75,9 @@ def judge_replay(
         f"{replay.metric_class} given the same batches once",
         because=why_tolerance(case, replay.name),
     )
+    if _is_true(replay, case) and replay.left_over not in (None, replay.true):
+        into.findings.append(_kept_score(replay, replay.left_over, location, case))
+        return
     if _is_true(replay, case):
         shows = [code for code, value in replay.formulas.items() if far(value, replay.true, within)]
         note_power(bool(shows), replay.name, into)
@@ -81,6 +85,21 @@ def judge_replay(
         return
     cause = cause_in_replay(replay)
     into.findings.append(wrong_value(cause, replay.name, evidence, location, case))
+
+
+def _kept_score(replay: Replay, planted: float, location: Location, case: CaseFacts) -> Finding:
+    """A best-so-far tracker that was not reset after the sanity check, whose score was not the best
+    this time."""
+    text = (
+        f"{replay.name!r}: self.{replay.metric} still holds the score of the sanity check, that of "
+        f"two batches before training; had it been {shown(planted)}, this would be logged for "
+        f"epoch {replay.epoch}, and not {shown(replay.true)}"
+    )
+    remedy = f"call self.{replay.metric}.reset() in on_train_start"
+    how = f"epoch {replay.epoch}, a better score of the sanity check being planted"
+    cause = "the sanity check's score is still in it"
+    evidence = compared(replay.name, planted, replay.true, how, cause, case)
+    return found(case, "LTN204", text, remedy, location, (evidence,))
 
 
 # --- training means -------------------------------------------------------------------------------

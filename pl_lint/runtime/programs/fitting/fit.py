@@ -168,10 +168,14 @@ class Fit:
             self._callbacks(),
             self.points,
             max_epochs=self.options.get("epochs", EPOCHS),
-            num_sanity_val_steps=self.options.get("sanity_steps", 2),
+            num_sanity_val_steps=self.options.get("sanity_steps", self._sanity_steps()),
             limit_train_batches=TRAINING_BATCHES,
             limit_val_batches=VALIDATION_BATCHES,
         )
+
+    def _sanity_steps(self) -> int:
+        """Lightning's own number, except for a case that says that there is none."""
+        return 0 if self.subject.arguments.get("num_sanity_val_steps") == 0 else 2
 
     def _callbacks(self) -> list[Any]:
         namespace, monitors = self.subject.namespace, self.options.get("monitors", [])
