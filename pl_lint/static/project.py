@@ -215,7 +215,24 @@ class _NamesUsed:
             replace(one, named_again=self._count(one.key, home) > 1)
             for one in owner.checkpoint_keys
         )
-        return replace(owner, own_methods=tuple(methods), checkpoint_keys=keys)
+        assignments = tuple(
+            replace(one, unread=False) if one.unread and self._reached(one.attribute, home) else one
+            for one in owner.assignments
+        )
+        return replace(
+            owner, own_methods=tuple(methods), checkpoint_keys=keys, assignments=assignments
+        )
+
+    def _reached(self, attribute: str, home: Path) -> bool:
+        """Whether code takes an attribute of something but ``self``, or writes it as a text."""
+        taken = re.compile(rf"""(?<!\bself)\.{attribute}\b|["']{attribute}["']""")
+        texts = (text for folder in self._around(home) for text in self._texts[folder])
+        return any(taken.search(text) for text in texts)
+
+    def _around(self, home: Path) -> Iterator[Path]:
+        for folder in self._texts:
+            if folder.is_relative_to(home) or home.is_relative_to(folder):
+                yield folder
 
     def _count(self, text: str, home: Path) -> int:
         """How often a text is written as a string in a project."""
@@ -223,11 +240,7 @@ class _NamesUsed:
         return sum(len(quoted.findall(one)) for one in self._texts.get(home, ()))
 
     def _used(self, name: str, home: Path) -> bool:
-        return any(
-            name in self._in(folder)
-            for folder in self._texts
-            if folder.is_relative_to(home) or home.is_relative_to(folder)
-        )
+        return any(name in self._in(folder) for folder in self._around(home))
 
     def _in(self, folder: Path) -> frozenset[str]:
         if folder not in self._names:

@@ -65,7 +65,8 @@ class CallSite:
 
 @dataclass(frozen=True)
 class AssignmentSite:
-    """``self.attribute = value`` in a Lightning class, or ``+=`` where ``augmented``."""
+    """``self.attribute = value`` in a Lightning class, or ``+=`` where ``augmented``. ``unread``:
+    what ``__init__`` makes, and nothing that was read mentions again."""
 
     attribute: str
     value: Value
@@ -76,6 +77,7 @@ class AssignmentSite:
     stage: Stage | None = None
     function: str = ""
     guards: tuple[str, ...] = ()
+    unread: bool = False
 
 
 @dataclass(frozen=True)

@@ -201,7 +201,7 @@ def facts_of(
         metrics=tuple(metrics.sites(machine)),
         uses=recorder.all(MetricUse),
         lists=recorder.all(ListSite),
-        assignments=recorder.all(AssignmentSite),
+        assignments=tuple(members.with_unread(recorder.all(AssignmentSite), _read_bases(found))),
         devices=recorder.all(DeviceSite),
         checkpoint_keys=tuple(saving.checkpoint_keys(found.methods())),
         schedulers=recorder.all(SchedulerSite),
@@ -218,8 +218,12 @@ def _member_reads(found: LightningClass) -> Iterator[MemberReadSite]:
     """What a class reads of its Trainer, and of itself, that Lightning no longer has."""
     yield from members.of_trainer(found.info, found.kind, found.methods())
     if found.kind == "module" and not found.open:
-        bases = [info for info in found.ancestors if isinstance(info, ClassInfo)]
-        yield from members.of_module(found.info, bases)
+        yield from members.of_module(found.info, _read_bases(found))
+
+
+def _read_bases(found: LightningClass) -> list[ClassInfo]:
+    """The class and what it inherits from the files read."""
+    return [info for info in found.ancestors if isinstance(info, ClassInfo)]
 
 
 def _method_sites(

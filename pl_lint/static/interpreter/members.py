@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from pl_lint.facts import lightning, removed
-from pl_lint.facts.sites import MemberReadSite
+from pl_lint.facts.sites import AssignmentSite, MemberReadSite
+from pl_lint.facts.values import Made
 from pl_lint.static.names import ClassInfo, FunctionNode, dotted
 
 READ = re.compile(r"\btrainer\.(\w+)")
 OWN = re.compile(r"\bself\.(\w+)")
 HOOK = re.compile(r"on_\w+|setup|teardown|state_dict|load_state_dict")
+WALKS = re.compile(r"\b(?:named_)?(?:children|modules)\b|\b_modules\b|getattr|__dict__|\bvars\(")
 ASKS = re.compile(r"hasattr|getattr|AttributeError|[Vv]ersion|VERSION|_AVAILABLE|\b_?PL_[A-Z\d]")
 """What code says that is written for several versions."""
 
@@ -85,6 +88,24 @@ def _names(part: ast.AST, name: str) -> bool:
 
 def _text(info: ClassInfo, node: ast.stmt) -> str:
     return "\n".join(info.module.source.lines[node.lineno - 1 : node.end_lineno])
+
+
+def with_unread(
+    sites: Sequence[AssignmentSite], bases: Sequence[ClassInfo]
+) -> Iterator[AssignmentSite]:
+    """The assignments of a class, those marked that its text, and what it inherits, never mentions
+    again. Whoever walks over all modules, or asks for one by a text, reads every one."""
+    text = "\n".join(_text(base, base.node) for base in bases)
+    read_all = WALKS.search(text) is not None
+    for site in sites:
+        made = site.hook == "__init__" and isinstance(site.value, Made) and not read_all
+        yield replace(site, unread=True) if made and _once(site, sites, text) else site
+
+
+def _once(site: AssignmentSite, sites: Sequence[AssignmentSite], text: str) -> bool:
+    """Whether an attribute is mentioned where it is assigned alone."""
+    assigned = {one.location for one in sites if one.attribute == site.attribute}
+    return len(re.findall(rf"\b{site.attribute}\b", text)) == len(assigned)
 
 
 def _takes_trainer(node: FunctionNode) -> bool:
