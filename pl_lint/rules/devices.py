@@ -314,7 +314,8 @@ def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             continue
         seen = {name for held in owner.containers if held.maker for name in held.modules}
         for held in owner.containers:
-            if HIDDEN.search(held.attribute) or seen.issuperset(held.modules):
+            registered = held.handed_on or seen.issuperset(held.modules)
+            if HIDDEN.search(held.attribute) or registered:
                 continue
             layers = [name for name in held.modules if not PLAIN.search(name)]
             if layers and not held.maker:

@@ -21,6 +21,14 @@ def averaged(log: LogSite) -> bool:
     return log.in_step and whole_epoch and not log.sampled
 
 
+def logged_again(owner: ClassFacts, log: LogSite) -> bool:
+    """Whether the end of the epoch logs the same key: that value is the one that is kept."""
+    return any(
+        other.key == log.key and other.stage == log.stage and other.hook.endswith("_epoch_end")
+        for other in owner.logs
+    )
+
+
 def by_name(name: str, pairs: Pairs) -> dict[str, object]:
     """Arguments by parameter name, as the tables of torchmetrics want them."""
     positional = [value for key, value in pairs if key.isdigit()]

@@ -26,7 +26,8 @@ def streams(project: Project) -> Iterator[StreamSite]:
             if any(base in BASES for base in ancestors if isinstance(base, str)):
                 node = info.methods["__iter__"]
                 where = module.source.location(node)
-                yield StreamSite(info.qualified, _words(ancestors), _loops(node), where)
+                words, over = _words(ancestors), tuple(_gone_over(node))
+                yield StreamSite(info.qualified, words, _loops(node), where, over)
 
 
 def _loops(node: ast.AST) -> bool:
@@ -34,6 +35,19 @@ def _loops(node: ast.AST) -> bool:
     parts = tuple(ast.walk(node))
     asks = any(isinstance(part, ast.Name) and part.id == "iter" for part in parts)
     return asks or any(isinstance(part, (ast.For, ast.Yield, ast.YieldFrom)) for part in parts)
+
+
+def _gone_over(node: ast.AST) -> Iterator[str]:
+    """The attributes that ``for ... in self.<attribute>`` and ``yield from`` name."""
+    for part in ast.walk(node):
+        if isinstance(part, (ast.For, ast.AsyncFor, ast.comprehension)):
+            source = part.iter
+        elif isinstance(part, ast.YieldFrom):
+            source = part.value
+        else:
+            continue
+        if isinstance(source, ast.Attribute) and isinstance(source.value, ast.Name):
+            yield source.attr
 
 
 def _words(ancestors: tuple[ClassInfo | str, ...]) -> frozenset[str]:

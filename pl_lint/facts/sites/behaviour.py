@@ -33,13 +33,14 @@ class ContainerSite:
 
     ``maker`` is the class of the container (``torch.nn.ModuleList``), empty for Python's own;
     ``modules`` names the classes of the ``torch.nn.Module`` and ``Parameter`` objects in it, as
-    far as they are seen.
+    far as they are seen. ``handed_on``: a constructor is given it as it is, and may register them.
     """
 
     attribute: str
     maker: str
     modules: tuple[str, ...]
     location: Location
+    handed_on: bool = False
 
 
 @dataclass(frozen=True)

@@ -96,10 +96,15 @@ class ReachSite:
 
 @dataclass(frozen=True)
 class GlobalSite:
-    """A ``global`` statement in a method of a class that Lightning calls."""
+    """A ``global`` statement in a method of a class that Lightning calls.
+
+    ``carried`` are those of the names that the function changes by what they were: a counter, a
+    best value. What it only reads, sets or fills once is not among them.
+    """
 
     names: tuple[str, ...]
     owner: str
     hook: str
     stage: Stage | None
     location: Location
+    carried: tuple[str, ...] = ()

@@ -55,13 +55,14 @@ class StreamSite:
 
     ``words`` are the identifiers in its code, in that of its ancestors of the project, and in the
     functions of its file that it names. ``loops``: its ``__iter__`` goes over something itself, and
-    does not only hand on what another object gives.
+    does not only hand on what another object gives. ``over`` are the attributes that it goes over.
     """
 
     name: str
     words: frozenset[str]
     loops: bool
     location: Location
+    over: tuple[str, ...] = ()
 
 
 def made_of(value: Value, libraries: tuple[str, ...] = ("",)) -> Iterator[Made]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from pl_lint.facts.sites import CallSite, ClassFacts, ParameterSite, ProjectFacts
-from pl_lint.facts.values import Known, Value
+from pl_lint.facts.values import Known, Value, may_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, Insert, SetArgument
 from pl_lint.rules.judging import CLI, defines, target_version, uses_cli
@@ -274,7 +274,7 @@ def _left_out(facts: ProjectFacts, owner: ClassFacts) -> list[str]:
     status=Status.SUSPECTED,
     observers="both",
     condition="with torch 2.6 and Lightning 2.6 or newer, unless loaded with weights_only=False",
-    calls=(*SAVING, CLI),
+    calls=(*SAVING, CLI, "weights_only="),
 )
 def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """The module's own checkpoint cannot be loaded, because of what it saved in it.
@@ -282,8 +282,9 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `save_hyperparameters()` in a module whose `__init__` takes a `Path`, a `Namespace`, a
-    `DictConfig`, a numpy array or a function by its annotation. A run loads the checkpoint as
-    Lightning and torch do by default, with `weights_only=True`.
+    `DictConfig`, a numpy array or a function by its annotation, in projects that nowhere load with
+    `weights_only=False`. A run loads the checkpoint as Lightning and torch do by default, with
+    `weights_only=True`.
 
     Why is this bad
     ---------------
@@ -311,6 +312,9 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/Lightning-AI/pytorch-lightning/issues/21757
     - https://pytorch.org/docs/stable/generated/torch.load.html
     """
+    loaded = facts.calls_of("weights_only=")
+    if any(may_be(call.argument("weights_only"), False) for call in loaded):
+        return  # the project knows of it
     for owner in facts.modules():
         if target_version(owner) < (2, 6):
             continue

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pl_lint.facts import lightning
 from pl_lint.facts.origins import Number
 from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts
-from pl_lint.facts.values import Known, Made, Several, Value, must_be
+from pl_lint.facts.values import Known, Made, Several, Table, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Assigned, Fix, Import, Replace, SetArgument, Statement
 from pl_lint.rules.judging import in_tests
@@ -141,8 +141,9 @@ def saved_or_loaded_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds classes that write a key of their own into the checkpoint (`on_save_checkpoint`) which no
-    other place of the project names, and callbacks and data modules with `state_dict` but without
-    `load_state_dict`. A run resumes a fit and compares it with the one that was never interrupted.
+    other place of the project names, and callbacks and data modules with a `state_dict` that is
+    not empty but without `load_state_dict`. A run resumes a fit and compares it with the one that
+    was never interrupted.
 
     Why is this bad
     ---------------
@@ -179,7 +180,7 @@ def saved_or_loaded_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             if written and not site.named_again and not owner.open:
                 yield self.finding(
                     site.location,
-                    f"{site.key!r} is saved, and nothing in the project reads it",
+                    f"{site.key!r} is saved, and no Lightning code of the project reads it",
                     remedy=f"take checkpoint[{site.key!r}] in on_load_checkpoint",
                     subject=owner.short_name,
                 )
@@ -192,13 +193,20 @@ def _unpaired_state(self: Rule, owner: ClassFacts) -> Iterator[Finding]:
     inherited = owner.open or any(lightning.kind_of(base) is None for base in owner.ancestors)
     if owner.kind == "module" or inherited:
         return
-    if "state_dict" in methods and "load_state_dict" not in methods and _keeps_default(owner):
+    saves = "state_dict" in methods and not _returns_nothing(owner)
+    if saves and "load_state_dict" not in methods and _keeps_default(owner):
         yield self.finding(
             methods["state_dict"].location,
             "state_dict saves what no load_state_dict takes: after a resume it begins anew",
             remedy="define load_state_dict",
             subject=owner.short_name,
         )
+
+
+def _returns_nothing(owner: ClassFacts) -> bool:
+    """Whether ``state_dict`` surely gives an empty dict."""
+    returned = [site.value for site in owner.returns if site.hook == "state_dict"]
+    return bool(returned) and all(value == Table(()) for value in returned)
 
 
 def _keeps_default(owner: ClassFacts) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ABSENT, LoaderSite, ProjectFacts
+from pl_lint.facts.sites import ABSENT, LoaderSite, ProjectFacts, made_of
 from pl_lint.facts.values import Known, Made, Unknown, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import DropArgument, Fix, SetArgument
@@ -14,7 +14,7 @@ from pl_lint.rules.registry import Rule, rule
 
 ORDERED = ("Iterable", "Stream", "Web", "Chain", "Pipe", "Shuffle")
 """Words in the names of data sets that bring an order of their own."""
-DRAWN = ("Fake", "Random", "Dummy", "Toy", "Synthetic", "Empty")
+DRAWN = ("Fake", "Mock", "Random", "Dummy", "Toy", "Synthetic", "Empty")
 """Words in the names of data sets, or files, whose samples come in no order at all."""
 NUMBERS = ("torch.rand", "torch.randn", "torch.randint", "numpy.random.rand", "numpy.random.randn")
 ONE = Known(1)
@@ -111,7 +111,8 @@ def training_not_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds a training DataLoader without `shuffle`, `sampler` and `batch_sampler`. Streams, which
-    bring their own order, and loaders that say `shuffle=False` are left alone.
+    bring their own order, data sets and classes that have a sampler, and loaders that say
+    `shuffle=False` are left alone.
 
     Why is this bad
     ---------------
@@ -139,7 +140,8 @@ def training_not_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for loader in facts.loaders:
         if loader.stage != "train" or _decided(loader) or in_tests(loader.location):
             continue
-        if not _own_order(facts, loader) and not feeds(facts, loader, "validate"):
+        ordered = _own_order(facts, loader) or _has_a_sampler(facts, loader)
+        if not ordered and not feeds(facts, loader, "validate"):
             yield self.finding(
                 loader.location,
                 "the training data come in the same order in every epoch: shuffle is left out, "
@@ -161,6 +163,17 @@ def _decided(loader: LoaderSite) -> bool:
     decided = any(loader.gives(name, position) for name, position in named)
     alone = loader.gives("batch_size", 1) and loader.argument("batch_size", 1) in (ABSENT, ONE)
     return decided or alone or not loader.complete
+
+
+def _has_a_sampler(facts: ProjectFacts, loader: LoaderSite) -> bool:
+    """Whether a sampler decides that the loader is not given: one that the data set was made with,
+    or one that its class keeps, for a strategy that puts it into the loaders (Megatron)."""
+    kept = (
+        one for owner in facts.classes if owner.name == loader.owner for one in owner.assignments
+    )
+    return any("sampler" in one.attribute.lower() for one in kept) or any(
+        "sampler" in name.lower() for made in made_of(loader.dataset) for name, _ in made.arguments
+    )
 
 
 def _own_order(facts: ProjectFacts, loader: LoaderSite) -> bool:

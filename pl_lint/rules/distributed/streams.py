@@ -10,6 +10,8 @@ from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import in_tests, single_device
 from pl_lint.rules.registry import Rule, rule
 
+STREAMS = ("dataset", "stream", "source", "loader", "reader", "iter", "pipe")
+"""Words in the name of what a stream goes over that is a stream itself: that one shares out."""
 SHARES = (
     *("rank", "world_size", "num_replicas", "shard", "split_by_node", "nodesplitter"),
     *("process_index", "num_processes", "is_dist_avail"),
@@ -162,8 +164,13 @@ def _read(facts: ProjectFacts) -> Iterator[tuple[StreamSite, LoaderSite]]:
         data = loader.dataset
         known = isinstance(data, Made) and not in_tests(loader.location)
         for stream in facts.streams if known else ():
-            if stream.name == data.name and stream.loops:  # type: ignore[union-attr]
+            named = stream.name == data.name  # type: ignore[union-attr]
+            if named and stream.loops and not _goes_over_a_stream(stream):
                 yield stream, loader
+
+
+def _goes_over_a_stream(stream: StreamSite) -> bool:
+    return any(word in one.lower() for one in stream.over for word in STREAMS)
 
 
 def _speaks_of(stream: StreamSite, words: tuple[str, ...]) -> bool:

@@ -15,7 +15,7 @@ from pl_lint.facts.origins import (
     parts,
     parts_below,
 )
-from pl_lint.facts.sites import LogSite, MonitorSite, ProjectFacts
+from pl_lint.facts.sites import ClassFacts, LogSite, MonitorSite, ProjectFacts
 from pl_lint.facts.values import Known, may_be, must_be
 from pl_lint.findings import Finding
 from pl_lint.rules.registry import Rule, rule
@@ -111,7 +111,8 @@ def key_shared_by_stages(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds a key that is logged in training and in validation, often by a helper that both steps
-    call and that takes no stage.
+    call and that takes no stage. A helper that takes an argument which says whether it logs is
+    left alone.
 
     Why is this bad
     ---------------
@@ -154,6 +155,8 @@ def key_shared_by_stages(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             key = _key_in(log, "validate")
             if key is None or key not in trained or not _matters(facts, log, trained[key]):
                 continue
+            if any(_as_told(facts, owner, one) for one in (log, trained[key])):
+                continue
             other = trained[key].location
             where = "by the same call" if other == log.location else f"in training at {other}"
             yield self.finding(
@@ -162,6 +165,14 @@ def key_shared_by_stages(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy=f"name the stage in the key, for example 'train/{key}' and 'val/{key}'",
                 subject=owner.short_name,
             )
+
+
+def _as_told(facts: ProjectFacts, owner: ClassFacts, log: LogSite) -> bool:
+    """Whether a parameter of the helper decides if it logs at all: each stage may say another."""
+    names = {owner.name, *owner.ancestors}
+    methods = (one for known in facts.classes if known.name in names for one in known.own_methods)
+    given = {name for one in methods if one.name == log.function for name in one.parameters}
+    return log.function != log.hook and not given.isdisjoint(log.guards)
 
 
 def _matters(facts: ProjectFacts, *logs: LogSite) -> bool:

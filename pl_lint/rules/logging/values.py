@@ -18,7 +18,7 @@ from pl_lint.facts.origins import (
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix
-from pl_lint.rules.judging import averaged, is_linear, linearity_of_call
+from pl_lint.rules.judging import averaged, is_linear, linearity_of_call, logged_again
 from pl_lint.rules.logging.mending import log_object
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, key_text
@@ -72,6 +72,8 @@ def computed_in_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         for log in owner.logs:
             metric = _computed_metric(log)
             if metric is None or not averaged(log) or _of_this_batch(owner, log, metric):
+                continue
+            if logged_again(owner, log):
                 continue
             made = owner.metric(metric)
             yield self.finding(

@@ -137,7 +137,7 @@ def loaders_given_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         for which, hook in ((1, "train_dataloader"), (2, "val_dataloader")):
             passed = is_loader(loaders_given(site, which))
             both = module is not None and defines(facts, module, hook)
-            if (passed or both) and defines(facts, owner, hook):
+            if (passed or both) and defines(facts, owner, hook) and not _may_have_none(owner, hook):
                 source = f"what {module.short_name} makes" if both and module else "a loader"
                 yield self.finding(
                     site.location,
@@ -145,6 +145,12 @@ def loaders_given_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="keep one of them",
                     subject=owner.short_name,
                 )
+
+
+def _may_have_none(owner: ClassFacts, hook: str) -> bool:
+    """Whether a hook gives a loader only where one was set up: the other way is meant, too."""
+    ways = [site for site in owner.returns if site.hook == hook]
+    return any(not site.written or site.value == Known(None) for site in ways)
 
 
 # --- two packages ---------------------------------------------------------------------------------

@@ -201,12 +201,19 @@ def _before_the_end(hook: str) -> bool:
 
 def _taken_back(site: CallSite, sites: tuple[CallSite, ...]) -> bool:
     last = site.name.rpartition(".")[2]
-    return any(
-        other.function == site.function
-        and other.location > site.location
-        and other.name.rpartition(".")[2] != last
+    others = [
+        other
         for other in sites
-    )
+        if other.function == site.function and other.name.rpartition(".")[2] != last
+    ]
+    return any(other.location > site.location or _closes(site, other) for other in others)
+
+
+def _closes(site: CallSite, other: CallSite) -> bool:
+    """``eval()``, work, ``train()``: the second sets the same layers back. Under another context
+    manager, as in ``with no_grad(): net.eval(); ...``, work may follow it."""
+    pair = (other.receiver, other.within) == (site.receiver, site.within)
+    return pair and site.name.endswith(".train") and other.location.path == site.location.path
 
 
 GRADIENTS = ("torch.set_grad_enabled", "torch.autograd.set_grad_enabled")
@@ -239,14 +246,16 @@ def gradients_off(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Use instead
     -----------
         def validation_step(self, batch, batch_idx):
-            with torch.enable_grad():
+            with torch.inference_mode(False), torch.enable_grad():
+                batch = batch.clone().requires_grad_()
                 energy = self(batch).sum()
                 forces = torch.autograd.grad(energy, batch)
 
     When to ignore
     --------------
-    Where code that was not read switches them on. With `inference_mode` tensors that were made
-    before need `Trainer(inference_mode=False)` as well.
+    Where code that was not read switches them on. `torch.enable_grad()` alone does nothing in
+    inference mode, in which Lightning validates by default; with `Trainer(inference_mode=False)` it
+    is enough.
 
     References
     ----------
@@ -298,4 +307,5 @@ def _asked_in_evaluation(
         in_step = site.stage in WITHOUT_GRADIENTS_IN and site.hook.endswith("_step")
         if in_step and not around and not in_training and site.hook not in on:
             text = f"Lightning switches gradients off before {site.hook}: this fails"
-            yield site, text, "put it and what it needs into with torch.enable_grad():"
+            manager = "with torch.inference_mode(False), torch.enable_grad():"
+            yield site, text, f"put it and what it needs, cloned, into {manager}"

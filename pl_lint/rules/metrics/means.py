@@ -31,7 +31,7 @@ def _is_loss(text: str) -> bool:
     rows=(),
     status=Status.SUSPECTED,
     observers="both",
-    calls=("reduction=",),
+    calls=("reduction=", "reduce="),
     condition="if the last batch is smaller than the others",
 )
 def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -41,8 +41,8 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Reading finds losses that validation or test gives to a MeanMetric without `weight=`, and lists
     of them that are averaged at the end of the epoch; losses of single samples
-    (`reduction="none"`) are left alone. Running finds a value that is the plain mean of the
-    batches' means, where batches of equal size give another number.
+    (`reduction="none"`, `reduce=False`) are left alone. Running finds a value that is the plain
+    mean of the batches' means, where batches of equal size give another number.
 
     Why is this bad
     ---------------
@@ -116,7 +116,8 @@ def _weighted(owner: ClassFacts, use: MetricUse) -> Fix:
 def _of_single_samples(facts: ProjectFacts, owner: ClassFacts) -> bool:
     """Whether some loss of the class is one for each sample, or a sum."""
     given = (call.argument("reduction") for call in facts.calls_in(owner, "reduction="))
-    return any(value != Known("mean") for value in given)
+    older = (call.argument("reduce") for call in facts.calls_in(owner, "reduce="))
+    return any(one != Known("mean") for one in given) or any(one == Known(False) for one in older)
 
 
 def _feeds_mean(owner: ClassFacts, use: MetricUse) -> bool:

@@ -13,7 +13,10 @@ from pl_lint.rules.judging import CLI, single_device, uses_cli
 from pl_lint.rules.registry import Rule, rule
 
 EVERYTHING = lightning.SEED_EVERYTHING
-OWN = "set_seed seed_all setup_seed set_random_seed seed_torch fix_seed fix_random_seed set_seeds"
+OWN = (
+    "set_seed seed_all setup_seed set_random_seed seed_torch fix_seed fix_random_seed set_seeds "
+    "set_determinism set_global_seed set_global_seeds set_all_seeds fix_seeds seed_everywhere"
+)
 SEEDING = (
     *(EVERYTHING, "torch.manual_seed", "numpy.random.seed", "random.seed", ".seed_everything"),
     *(f".{name}" for name in OWN.split()),

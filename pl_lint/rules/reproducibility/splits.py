@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.origins import is_listing, parts
+from pl_lint.facts.origins import is_listing, sure_parts
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, SplitSite
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
@@ -117,8 +117,8 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `random_split` and `train_test_split` of what `os.listdir`, `glob` or `Path.iterdir`
-    gave, without `sorted`. A run fits the module in processes with two values of PYTHONHASHSEED:
-    fits with the same value are equal, those with different ones are not.
+    gave, where no branch sorts. A run fits the module in processes with two values of
+    PYTHONHASHSEED: fits with the same value are equal, those with different ones are not.
 
     Why is this bad
     ---------------
@@ -150,7 +150,7 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://docs.python.org/3/using/cmdline.html#envvar-PYTHONHASHSEED
     """
     for call in facts.calls_of(*SPLITTING):
-        if any(is_listing(part) for _, origin in call.origins for part in parts(origin)):
+        if any(is_listing(part) for _, origin in call.origins for part in sure_parts(origin)):
             yield self.finding(
                 call.location,
                 "the order in which the file system lists files decides the split, and it differs "

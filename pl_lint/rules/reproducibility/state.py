@@ -199,7 +199,9 @@ def state_outside(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `global` statements in methods that Lightning calls. A run fits the module twice in one
+    Finds methods that Lightning calls and that change a `global` name by what it was: a counter, a
+    best value. Names that they only read or set, and stores that they fill once, are left alone. A
+    run fits the module twice in one
     process, each time seeded and built anew; where the second differs and a fit in another process
     does not, it names what the first has changed in the modules and classes of your code.
 
@@ -234,8 +236,8 @@ def state_outside(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/common/checkpointing_intermediate.html
     """
     for site in facts.globals:
-        if _is_in_a_run(site.hook):
-            names = ", ".join(site.names)
+        if _is_in_a_run(site.hook) and site.carried:
+            names = ", ".join(site.carried)
             yield self.finding(
                 site.location,
                 f"{names} lives outside the module: each process has its own, no checkpoint holds "

@@ -22,7 +22,7 @@ from pl_lint.static.interpreter.abstract import (
 )
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.interpreter.listing import last_methods
-from pl_lint.static.names import ClassInfo, FunctionNode
+from pl_lint.static.names import ClassInfo, FunctionNode, dotted
 
 OF_THE_RUN = frozenset({"trainer", "device", "logger", "current_epoch", "global_step"})
 """What Lightning fills in once a module is in a Trainer or on its device."""
@@ -94,8 +94,21 @@ def containers(context: Context) -> Iterator[ContainerSite]:
         for option in options(value):
             where = _assigned_at(context, attribute)
             if isinstance(option, (Sequence, Mapping)) and where is not None:
-                held = dict.fromkeys(_modules(context, option, own))
-                yield ContainerSite(attribute, option.maker, tuple(held), where)
+                held = tuple(dict.fromkeys(_modules(context, option, own)))
+                given = bool(held) and _is_handed_on(context, attribute)
+                yield ContainerSite(attribute, option.maker, held, where, given)
+
+
+def _is_handed_on(context: Context, attribute: str) -> bool:
+    """Whether ``__init__`` gives ``self.<attribute>`` to the constructor of something."""
+    return any(
+        isinstance(argument, ast.Attribute) and dotted(argument) == f"self.{attribute}"
+        for _, node in context.methods("__init__")
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call)
+        and (dotted(call.func) or "").rpartition(".")[2].lstrip("_")[:1].isupper()
+        for argument in (*call.args, *(keyword.value for keyword in call.keywords))
+    )
 
 
 def _modules(context: Context, container: Sequence | Mapping, own: set[int]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from pl_lint.facts.sites import CaseSite, ImportSite, RemovedNameSite
 from pl_lint.static.interpreter.abstract import Holder
 from pl_lint.static.interpreter.context import Arguments, Frame
 from pl_lint.static.interpreter.machine import Machine
+from pl_lint.static.interpreter.members import ASKS
 from pl_lint.static.interpreter.recorder import Recorder, Watched
 from pl_lint.static.interpreter.work import Work
 from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project, dotted, statements
@@ -80,12 +81,22 @@ def _removed_names(module: Module, imports: Iterable[ImportSite]) -> Iterator[Re
         for use in site.uses
         if not removed.name(site.name) and removed.name(f"{site.name}.{use}")
     }
+    asked = set(_asked_for_a_version(module.source.tree)) if wanted else set()
     for node in ast.walk(module.source.tree) if wanted else ():
+        if node in asked:
+            continue
         text = dotted(node) if isinstance(node, ast.Attribute) else None
         site = wanted.get(text or "")
         if site is not None and text is not None:
             name = site.name + text[len(site.alias) :]
             yield RemovedNameSite(name, module.source.location(node), site.name, site.alias)
+
+
+def _asked_for_a_version(tree: ast.Module) -> Iterator[ast.AST]:
+    """What stands in a branch that asks for a version, or for what there is."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.If, ast.IfExp)) and ASKS.search(ast.unparse(node.test)):
+            yield from ast.walk(node)
 
 
 def _imported(node: ast.stmt) -> Iterator[tuple[str, str]]:

@@ -208,9 +208,47 @@ def note_global(context: Context, node: ast.Global, frame: Frame) -> None:
         context.recorder.add(
             GlobalSite(
                 names=tuple(node.names),
+                carried=tuple(_carried(node, frame)),
                 owner=context.owner,
                 hook=context.hook.name,
                 stage=context.hook.stage,
                 location=context.location(node, frame),
             )
         )
+
+
+def _carried(node: ast.Global, frame: Frame) -> Iterator[str]:
+    """The names that the function around changes by what they were before."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    tree = frame.module.source.tree
+    around = [one for one in ast.walk(tree) if isinstance(one, functions) and _holds(one, node)]
+    body = list(ast.walk(around[-1])) if around else []
+    compared = {name for one in body if isinstance(one, ast.Compare) for name in _ordered(one)}
+    for name in node.names:
+        changes = [one for one in body if _changes(one, name)]
+        if changes and (name in compared or any(_reads(one, name) for one in changes)):
+            yield name
+
+
+def _holds(function: ast.FunctionDef | ast.AsyncFunctionDef, node: ast.stmt) -> bool:
+    return function.lineno < node.lineno <= (function.end_lineno or 0)
+
+
+def _ordered(node: ast.Compare) -> Iterator[str]:
+    """The names in ``loss < best``."""
+    if any(isinstance(one, (ast.Lt, ast.LtE, ast.Gt, ast.GtE)) for one in node.ops):
+        yield from (one.id for one in ast.walk(node) if isinstance(one, ast.Name))
+
+
+def _changes(node: ast.AST, name: str) -> bool:
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    assigns = isinstance(node, (ast.Assign, ast.AugAssign))
+    return assigns and any(isinstance(one, ast.Name) and one.id == name for one in targets)
+
+
+def _reads(node: ast.AST, name: str) -> bool:
+    """Whether what is assigned is made of the name itself."""
+    made_of = ast.walk(node.value) if isinstance(node, ast.Assign) else ()
+    return isinstance(node, ast.AugAssign) or any(
+        isinstance(one, ast.Name) and one.id == name for one in made_of
+    )

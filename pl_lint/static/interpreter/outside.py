@@ -14,6 +14,7 @@ from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
     Bound,
+    Choice,
     Collection,
     Const,
     Instance,
@@ -217,6 +218,8 @@ def in_listed_order(context: Context, value: Abstract) -> bool:
 
 def _made_by(name: str, held: Abstract) -> Abstract:
     """The container with the class that made it, where torch knows of it."""
+    if isinstance(held, Choice):
+        return join(*(_made_by(name, one) for one in held.options))
     registers = name.startswith("torch.") and isinstance(held, (Mapping, Sequence))
     return replace(held, maker=name) if registers else held  # type: ignore[type-var]
 
@@ -227,6 +230,8 @@ def _sequence(context: Context, arguments: Arguments) -> Abstract:
     if len(arguments.positional) > 1:  # Sequential(a, b)
         return Sequence(arguments.positional, arguments.complete)
     given = arguments.positional[0]
+    if isinstance(given, Choice) and all(isinstance(one, Sequence) for one in given.options):
+        return given
     known = elements(context, given)
     if known is not None:
         return Sequence(known)
@@ -303,6 +308,8 @@ def _zip(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
 def _length(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
     given = arguments.positional[0] if arguments.positional else NOTHING
     known = elements(context, given)
+    if known is None and in_listed_order(context, given):  # how many does not hang on the order
+        return NOTHING
     if known is None:
         return Opaque(derived("call", (context.origin(given),)))
     return Const(len(known))
