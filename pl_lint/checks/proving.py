@@ -22,7 +22,7 @@ def found(
     return Finding(
         code=code,
         message=message,
-        location=at or Location(case.path, case.line),
+        location=at or case.home,
         status=status,
         remedy=remedy,
         subject=case.module,

@@ -268,6 +268,11 @@ class CaseFacts:
     tolerances: Mapping[str, float] = field(default_factory=dict)
     building: Building | None = None
 
+    @property
+    def home(self) -> Location:
+        """Where the module's class stands: the place of what has no line of its own."""
+        return Location(self.path, self.line)
+
 
 @dataclass(frozen=True)
 class Note:

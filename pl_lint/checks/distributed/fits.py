@@ -43,7 +43,7 @@ class Fits:
 
     @property
     def home(self) -> Location:
-        return Location(self.case.path, self.case.line)
+        return self.case.home
 
     def epochs(self) -> Iterator[tuple[EpochValues, ...]]:
         """The same epoch of the same stage on every rank."""

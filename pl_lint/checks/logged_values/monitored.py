@@ -171,7 +171,7 @@ def _one_curve(
     cause = Cause(
         "LTN113", "training logs the same key: one curve holds the values of both", _NAME_THE_STAGE
     )
-    place = _first_line(name, "validate", record) or Location(case.path, case.line)
+    place = _first_line(name, "validate", record) or case.home
     return wrong_value(cause, name, evidence, place, case)
 
 

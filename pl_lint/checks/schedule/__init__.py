@@ -345,7 +345,7 @@ def _clear(state: SchedulerState, case: CaseFacts, into: Gathering) -> None:
 def _place(state: SchedulerState, case: CaseFacts) -> Location:
     """The line that made it; the module, where a library did."""
     if state.location is None or not Path(state.location.path).is_absolute():
-        return Location(case.path, case.line)
+        return case.home
     return state.location
 
 

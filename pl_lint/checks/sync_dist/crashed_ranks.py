@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from pl_lint.checks.sync_dist.pairing import EVERYWHERE, is_reduced
 from pl_lint.facts.events import CaseFacts, LogEvent, RunError
-from pl_lint.findings import Finding, Location, Status
+from pl_lint.findings import Finding, Status
 
 GLOO = re.compile(
     r"^(?:\[[^\]]*(?:gloo|c10d)[^\]]*\]:?\s*|(?=Application timeout caused pair closure))",
@@ -44,7 +44,7 @@ def crash(ranks: Sequence[Ended], what: str, case: CaseFacts) -> Finding:
     return Finding(
         code="LTN110" if unequal else what_failed(error),
         message=f"{works}: " + "; ".join([*said, *calls]),
-        location=place or Location(case.path, case.line),
+        location=place or case.home,
         status=Status.PROVED,
         remedy=EVERYWHERE if unequal else "see the traceback of the rank that failed first",
         subject=case.module,

@@ -63,7 +63,7 @@ def _negated(view: View) -> Finding:
         f"the loss is the negative of an error ({view.story.negated}): training makes the error "
         "as large as it can"
     )
-    place = view.trained.step_place or Location(view.case.path, view.case.line)
+    place = view.trained.step_place or view.case.home
     remedy = "return the error itself, without the minus"
     if view.story.from_batch:
         return view.found("training", text, place, remedy, script=script.losses())
@@ -85,7 +85,7 @@ def _uphill(view: View) -> Finding:
         f"the loss of one batch rose from {shown(losses[0])} to {shown(losses[-1])} in "
         f"{len(losses)} steps: {cause}"
     )
-    place = Location(view.case.path, view.case.line)
+    place = view.case.home
     remedy = "minimise the loss: maximize=False"
     evidence = Evidence(
         key="loss of one batch",

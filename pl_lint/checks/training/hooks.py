@@ -15,7 +15,7 @@ def judge_hooks(view: View, into: Gathering) -> None:
     said = [note.text for note in view.trained.notes if note.about == "hooks"]
     into.undecided += [Note("methods that look like hooks", text) for text in said]
     for each in view.trained.hook_likes:
-        place = each.location or Location(view.case.path, view.case.line)
+        place = each.location or view.case.home
         if each.unseen and not each.calls:
             into.untriggered.append(Note(f"{each.owner}.{each.name}", each.unseen))
         elif each.calls:

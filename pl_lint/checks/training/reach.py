@@ -193,7 +193,7 @@ def _nothing_has_a_gradient(view: View, into: Gathering) -> bool:
         f"{losses[0]:.6g}: nothing can learn"
     )
     remedy = "look for a softmax over one class, or a factor of zero"
-    place, shows = Location(view.case.path, view.case.line), script.moved(reached[0].name)
+    place, shows = view.case.home, script.moved(reached[0].name)
     into.findings.append(view.found("training", text, place, remedy, script=shows))
     return True
 

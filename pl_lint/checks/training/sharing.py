@@ -6,7 +6,7 @@ from pl_lint.checks.registry import Gathering
 from pl_lint.checks.training.view import View, blocks, in_words, watched
 from pl_lint.facts.events import sentence
 from pl_lint.facts.training import Overlap, Tainted
-from pl_lint.findings import Location, Status
+from pl_lint.findings import Status
 
 OFTEN = 2
 """Batches; where optimizers take turns, both may have one at the change."""
@@ -69,7 +69,7 @@ def _judge_tainted(view: View, tainted: Tainted, into: Gathering) -> None:
         "call zero_grad() of this optimizer right before the backward pass of its own loss, "
         "or toggle_optimizer() around each"
     )
-    place = view.trained.step_place or Location(view.case.path, view.case.line)
+    place = view.trained.step_place or view.case.home
     evidence = watched("steps with gradients of another loss", tainted.steps, 0)
     # Two losses that add up in a decoder may be meant. A judge of what another part makes has a
     # loss of its own, and is nothing but looked through in that of the other.

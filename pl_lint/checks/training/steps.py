@@ -78,4 +78,4 @@ def _no_step(view: View) -> Finding:
 
 
 def _step_place(view: View) -> Location:
-    return view.trained.step_place or Location(view.case.path, view.case.line)
+    return view.trained.step_place or view.case.home

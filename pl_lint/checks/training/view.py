@@ -48,7 +48,7 @@ class View:
     @property
     def configured(self) -> Location:
         """Where the optimizers are made."""
-        return self.story.configured or Location(self.case.path, self.case.line)
+        return self.story.configured or self.case.home
 
     def found(
         self,

@@ -22,7 +22,7 @@ def deciding(events: Iterable[LogEvent], name: str) -> tuple[LogEvent, ...]:
 def line_of(events: Iterable[LogEvent], name: str, case: CaseFacts) -> Location:
     """The first of the calls that made a value; the module itself where none is known."""
     found = deciding(events, name)
-    return found[0].location if found else Location(case.path, case.line)
+    return found[0].location if found else case.home
 
 
 def line_of_part(name: str, places: Mapping[str, Location], case: CaseFacts) -> Location:
@@ -32,4 +32,4 @@ def line_of_part(name: str, places: Mapping[str, Location], case: CaseFacts) -> 
     parts = name.split(".")
     above = (".".join(["self", *parts[:length]]) for length in range(len(parts), 0, -1))
     known = next((each for each in above if each in places), None)
-    return places[known] if known is not None else Location(case.path, case.line)
+    return places[known] if known is not None else case.home
