@@ -23,11 +23,13 @@ FIXTURES = Path(__file__).parents[2] / "fixtures" / "rules"
 CASES = sorted(path for folder in FIXTURES.iterdir() for path in folder.iterdir())
 EXPECTED = re.compile(r"#\s*expect:\s*(LTN\d{3}(?:\s*,\s*LTN\d{3})*)")
 HIDDEN = re.compile(r"(?:noqa: |ignore\[|ignore-file\[)(LTN\d{3})")
+MODULES = ("callbacks", "cli", "demos", "loggers", "plugins", "strategies", "utilities")
 SPELLINGS = {
     "lightning.pytorch": {},
     "pytorch_lightning": {"lightning.pytorch": "pytorch_lightning"},
     "lightning": {
         "import lightning.pytorch as pl": "import lightning as L",
+        **{f"pl.{name}.": f"L.pytorch.{name}." for name in MODULES},
         "pl.": "L.",
     },
 }
