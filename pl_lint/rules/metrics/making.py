@@ -95,6 +95,13 @@ def _cared_for(facts: ProjectFacts, owner: ClassFacts) -> Iterator[str]:
     origins += [call.receiver_origin for call in facts.calls_in(owner, *MOVING)]
     for origin in origins:
         yield from (part.metric for part in parts(origin) if isinstance(part, MetricObject))
+    moved = {_start(call.location) for call in facts.calls_in(owner, *MOVING)}
+    yield from (metric.path for metric in owner.metrics if _start(metric.location) in moved)
+
+
+def _start(place: Location) -> tuple[str, int, int, int]:
+    """Where a chain such as ``F1Score().to(device)`` begins, for each of its calls."""
+    return place.path, place.cell, place.line, place.column
 
 
 AVERAGED = frozenset({"F1Score", "FBetaScore", "Precision", "Recall", "Specificity"})
