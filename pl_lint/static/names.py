@@ -18,7 +18,7 @@ from pl_lint.facts import lightning, torchmetrics
 from pl_lint.static.sources import SourceFile
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
-MAX_ANCESTORS = 500
+MAX_ANCESTORS = 100
 """Classes that a class inherits from, itself included; people write a dozen."""
 
 

@@ -135,11 +135,11 @@ HEAD = "import torchmetrics\nimport lightning.pytorch as pl\n\n\n"
 SUMS = "        x = x + 1\n" * 400
 
 
-def work_on(*texts: str) -> list[int]:
-    """What is left of a thousand pieces of work for each file."""
+def work_on(*texts: str, most: int = 1000) -> list[int]:
+    """What is left of so many pieces of work for each file."""
     parsed = [parse(Path(f"f{number}.py"), text.encode()) for number, text in enumerate(texts)]
     sources = [one for one in parsed if isinstance(one, SourceFile)]
-    works = Works(1000)
+    works = Works(most)
     project.gather(sources, Config(), works=works)
     return [works.on(one.path).left for one in sources]
 
@@ -172,6 +172,14 @@ def test_work_is_counted_file_by_file() -> None:
     assert [first, third] == [alone, 998]
     assert second < 0
     assert work_on(base, "from f0 import Base\nclass Heir(Base): ...\n")[1] < alone + 10
+
+
+@pytest.mark.parametrize("form", ["loops", "comprehensions"])
+def test_loops_in_loops_are_unrolled_some_way(form: str) -> None:
+    """Each in the one around it would be three times as many turns."""
+    small, large = (MODULE.format(textwrap.indent(FORMS[form](n), " " * 8)) for n in (4, 40))
+    few, many = (100_000 - left for left in work_on(small, large, most=100_000))
+    assert few < many < 100 * few
 
 
 @pytest.mark.parametrize("form", ["f(x{})", "[x{}]", "x{}.a", "f'{{x{}}}'", "ModuleList([x{}])"])

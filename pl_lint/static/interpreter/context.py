@@ -98,6 +98,7 @@ class Context(ABC):
         self.passed_on: tuple[ast.Call, Frame] | None = None
         self.batch_index = ""
         self.uncertain = 0
+        self.turns = 1
         self.built: list[str] = []
         self._identities = 0
         self._running: list[int] = []
@@ -155,6 +156,16 @@ class Context(ABC):
             yield
         finally:
             self.uncertain -= 1
+
+    @contextmanager
+    def turning(self, times: int) -> Iterator[None]:
+        """While something is done so many times."""
+        outer = self.turns
+        self.turns *= max(times, 1)
+        try:
+            yield
+        finally:
+            self.turns = outer
 
     @contextmanager
     def constant_lookup(self, module: Module, name: str) -> Iterator[bool]:

@@ -313,17 +313,24 @@ def _passes(
     head, *rest = generators[:MAX_CLAUSES]
     iterable = evaluate(context, head.iter, frame)
     known = elements(context, iterable)
-    for value in (an_element(context, iterable),) if known is None else known:
-        inner = Frame(frame.module, dict(frame.names), frame.defining, frame.function, frame.depth)
-        lookup.assign(context, head.target, value, inner)
-        verdicts = [truth(evaluate(context, test, inner)) for test in head.ifs]
-        if False in verdicts:
-            continue
-        certain = known is not None and None not in verdicts and len(generators) <= MAX_CLAUSES
-        if not rest:
-            yield inner, certain
-            continue
-        yield from ((deeper, certain and sure) for deeper, sure in _passes(context, rest, inner))
+    items = (an_element(context, iterable),) if known is None else known
+    with context.turning(len(items)):
+        for value in items:
+            inner = _copied(frame)
+            lookup.assign(context, head.target, value, inner)
+            verdicts = [truth(evaluate(context, test, inner)) for test in head.ifs]
+            if False in verdicts:
+                continue
+            certain = known is not None and None not in verdicts and len(generators) <= MAX_CLAUSES
+            if not rest:
+                yield inner, certain
+                continue
+            deeper = _passes(context, rest, inner)
+            yield from ((one, certain and sure) for one, sure in deeper)
+
+
+def _copied(frame: Frame) -> Frame:
+    return Frame(frame.module, dict(frame.names), frame.defining, frame.function, frame.depth)
 
 
 def _lambda(_: Context, node: ast.Lambda, frame: Frame) -> Abstract:

@@ -17,6 +17,8 @@ from pl_lint.static.interpreter.context import Context
 
 MAX_UNROLLED = 16
 """Loops over more known items than this are taken once with an unknown item."""
+MAX_TURNS = 128
+"""The same where loops in each other would take more turns than this."""
 
 
 def elements(context: Context, iterable: Abstract) -> tuple[Abstract, ...] | None:
@@ -32,7 +34,8 @@ def elements(context: Context, iterable: Abstract) -> tuple[Abstract, ...] | Non
             known = tuple(Const(letter) for letter in text)
         case _:
             return None
-    return known if len(known) <= MAX_UNROLLED else None
+    few = len(known) <= MAX_UNROLLED and len(known) * context.turns <= MAX_TURNS
+    return known if few else None
 
 
 def an_element(context: Context, iterable: Abstract) -> Abstract:

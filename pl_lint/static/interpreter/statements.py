@@ -235,9 +235,10 @@ def _for(context: Context, node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
 def _unrolled(
     context: Context, node: ast.For | ast.AsyncFor, items: tuple[Abstract, ...], frame: Frame
 ) -> None:
-    for item in items:
-        lookup.assign(context, node.target, item, frame)
-        block(context, node.body, frame)
+    with context.turning(len(items)):
+        for item in items:
+            lookup.assign(context, node.target, item, frame)
+            block(context, node.body, frame)
 
 
 def _while(context: Context, node: ast.While, frame: Frame) -> bool:
