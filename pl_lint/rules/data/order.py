@@ -103,7 +103,7 @@ def _serves_others(facts: ProjectFacts, loader: LoaderSite) -> bool:
     rows=("DAT02",),
     status=Status.SUSPECTED,
     calls=NUMBERS,
-    condition="if the data set does not come in a random order by itself",
+    condition="if it matters that each epoch has the same batches, as it does with sorted data",
 )
 def training_not_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """The training loader says nothing about order, so each epoch has the same batches.
