@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from pl_lint.checks.checkpoint.script import argument_lost, load_fails, other_output
 from pl_lint.checks.checkpoint.wording import (
@@ -14,6 +13,7 @@ from pl_lint.checks.checkpoint.wording import (
     differing,
     essence,
     is_refusal,
+    listed,
     place_of,
     refused,
     remedy_for,
@@ -24,7 +24,7 @@ from pl_lint.checks.values.evidence import compared
 from pl_lint.checks.values.numbers import same, shown, tolerance
 from pl_lint.facts.events import CaseFacts, Note, RunError, sentence
 from pl_lint.facts.records import FitRecord, Outputs, ReloadRecord
-from pl_lint.findings import Evidence, Finding
+from pl_lint.findings import Finding
 
 
 def judge_loading(fit: FitRecord, record: ReloadRecord, case: CaseFacts, into: Gathering) -> None:
@@ -43,39 +43,35 @@ def judge_loading(fit: FitRecord, record: ReloadRecord, case: CaseFacts, into: G
 
 def _judge_outputs(fit: FitRecord, record: ReloadRecord, case: CaseFacts, into: Gathering) -> None:
     """What the trained module said at the end of its fit, beside what the loaded one says."""
-    trained, loaded, again = fit.outputs, record.outputs, record.again
-    stage, lost = trained.stage, _lost(trained, loaded, again)
+    trained, loaded = fit.outputs, record.outputs
     error = trained.error or loaded.error
     if error is not None:
-        into.undecided.append(Note(f"{stage} after training or loading", str(error)))
-        return
-    if not trained.values:
-        into.untriggered.append(
-            sentence("the module predicts and logs nothing that could be compared")
-        )
-        return
-    for name, true in trained.values.items():
+        into.undecided.append(Note(f"{trained.stage} after training or loading", str(error)))
+    elif not trained.values:
+        nothing = "the module predicts and logs nothing that could be compared"
+        into.untriggered.append(sentence(nothing))
+    else:
+        _compare_outputs(fit, record, case, into)
+
+
+def _compare_outputs(
+    fit: FitRecord, record: ReloadRecord, case: CaseFacts, into: Gathering
+) -> None:
+    """One finding is enough: what one output lacks, others lack too."""
+    stage, loaded, again = fit.outputs.stage, record.outputs, record.again
+    lost = _lost(fit.outputs, loaded, again)
+    for name, true in fit.outputs.values.items():
         value, other = (of.values.get(name, float("nan")) for of in (loaded, again))
         if same(value, true, tolerance(true)):
             into.passed += 1
         elif not same(value, other, tolerance(value)):
             into.undecided.append(Note(stage, f"{name!r} differs between two equal evaluations"))
         else:
-            text = (
-                f"after load_from_checkpoint, {stage} gives {name!r} as {shown(value)}, before it "
-                f"was {shown(true)}, with equal weights and arguments"
-            )
-            evidence = _evidence(name, value, true, stage)
-            finding = _lost_output(text, lost, fit, case, evidence)
-            script = other_output(case.building, text, stage, name)
-            into.findings.append(replace(finding, script=script))
+            into.findings.append(_other_output(name, value, lost, fit, case))
             return
-    into.notes += [
-        sentence(
-            f"not in the checkpoint, to no effect on {stage}: {text}{at_line(name, fit.places)}"
-        )
-        for name, text in lost.items()
-    ]
+    to_no_effect = f"not in the checkpoint, to no effect on {stage}"
+    for name, text in lost.items():
+        into.notes.append(sentence(f"{to_no_effect}: {text}{at_line(name, fit.places)}"))
 
 
 def _lost(trained: Outputs, loaded: Outputs, again: Outputs) -> dict[str, str]:
@@ -85,23 +81,20 @@ def _lost(trained: Outputs, loaded: Outputs, again: Outputs) -> dict[str, str]:
     return differing(steady, loaded.state, "after loading")
 
 
-def _evidence(name: str, value: float, true: float, stage: str) -> Evidence:
-    return compared(
-        name,
-        value,
-        true,
-        how=f"{stage} with the loaded module; the truth is what the trained one gave",
-        cause="state that the checkpoint does not have",
-    )
-
-
-def _lost_output(
-    text: str, lost: Mapping[str, str], fit: FitRecord, case: CaseFacts, evidence: Evidence
+def _other_output(
+    name: str, value: float, lost: Mapping[str, str], fit: FitRecord, case: CaseFacts
 ) -> Finding:
-    if lost:
-        text += "; " + ", ".join(list(lost.values())[:3])
+    stage, true = fit.outputs.stage, fit.outputs.values[name]
+    said = (
+        f"after load_from_checkpoint, {stage} gives {name!r} as {shown(value)}, before it "
+        f"was {shown(true)}, with equal weights and arguments"
+    )
+    how = f"{stage} with the loaded module; the truth is what the trained one gave"
+    evidence = compared(name, value, true, how, cause="state that the checkpoint does not have")
+    script = other_output(case.building, said, stage, name)
+    text = f"{said}; {listed(lost)}" if lost else said
     place = place_of(lost, fit.places)
-    return found(case, "LTN310", text, remedy_for(lost), place, (evidence,))
+    return found(case, "LTN310", text, remedy_for(lost), place, (evidence,), script=script)
 
 
 def _load_error(

@@ -13,6 +13,7 @@ from pl_lint.checks.checkpoint.wording import (
     at_line,
     essence,
     is_refusal,
+    listed,
     place_of,
     refused,
     remedy_for,
@@ -26,8 +27,6 @@ from pl_lint.findings import Finding
 _CALL = "fit(ckpt_path=...)"
 _NO_MIDDLE = "there is no middle to resume from"
 _CALLBACK = "callback "
-_NAMED = 3
-"""So much lost state is named in a finding."""
 _NOT_STARTED = "and Lightning calls no on_train_epoch_start in an epoch that it goes on with"
 _LIGHTNINGS = (
     "checkpoints are saved inside an epoch: Lightning does not keep the place in a plain "
@@ -165,7 +164,7 @@ def _crash_in_the_middle(one: Resumption, error: RunError) -> Finding:
         return _resume_error(error, one.case)
     told = sorted(one.lost, key=lambda name: name.rpartition(".")[2] not in error.message)
     named = {name: one.lost[name] for name in told}
-    text = f"{one.words} raised {error.kind}: {essence(error)}; {_first(named)}, {_NOT_STARTED}"
+    text = f"{one.words} raised {error.kind}: {essence(error)}; {listed(named)}, {_NOT_STARTED}"
     place = place_of(named, one.whole.places)
     return found(one.case, "LTN310", text, remedy_for(named), place)
 
@@ -186,7 +185,7 @@ def _lost_state(one: Resumption, lost: Mapping[str, str]) -> Iterator[Finding]:
 def _lost(
     one: Resumption, lost: Mapping[str, str], code: str, remedy: str, hint: str = ""
 ) -> Finding:
-    text = f"{one.words} {_OTHER_RUN}: {_first(lost)}{hint}"
+    text = f"{one.words} {_OTHER_RUN}: {listed(lost)}{hint}"
     place, script = place_of(lost, one.whole.places), _script(one, text, lost)
     return found(one.case, code, text, remedy, place, one.evidence, script=script)
 
@@ -201,7 +200,7 @@ def _other_data(one: Resumption, lost: Mapping[str, str]) -> Finding:
     text = f"{one.words} {_OTHER_RUN}: {one.other_batch} has other data, from the same samples"
     remedy = _SEED_DATA
     if lost:
-        text += f"; lost as well: {_first(lost)}"
+        text += f"; lost as well: {listed(lost)}"
         remedy += f"; where they follow what was lost, {remedy_for(lost)}"
     return found(one.case, "LTN310", text, remedy, None, one.evidence)
 
@@ -213,10 +212,6 @@ def _other_weights(one: Resumption, prefix: str) -> Finding:
     place = next((change.location for change in changes), None)
     remedy, script = SET_MODE if one.modes else SAVE_STATE, _script(one, text)
     return found(one.case, "LTN310", text, remedy, place, one.evidence, script=script)
-
-
-def _first(lost: Mapping[str, str]) -> str:
-    return ", ".join([*lost.values()][:_NAMED])
 
 
 def _script(one: Resumption, text: str, lost: Iterable[str] = ()) -> str:

@@ -36,6 +36,8 @@ _REMEDIES = (
     ("self.", SAVE_STATE),
 )
 """What to do about lost state, by how its name begins."""
+SHOWN = 3
+"""So much lost state is named in a finding."""
 EQUAL_BITS = "the same operations on the same numbers, in the same order, give the same bits"
 
 
@@ -71,6 +73,11 @@ def differing(before: Mapping[str, str], after: Mapping[str, str], when: str) ->
         for name, value in before.items()
         if after.get(name) != value
     }
+
+
+def listed(lost: Mapping[str, str]) -> str:
+    """The first few of what was lost, in words."""
+    return ", ".join([*lost.values()][:SHOWN])
 
 
 def _became(name: str, was: str, became: str, when: str) -> str:

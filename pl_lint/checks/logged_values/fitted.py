@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from pl_lint.checks.logged_values.cause import Cause, Moved
 from pl_lint.checks.logged_values.causes import cause_in_replay, cause_of_moving
-from pl_lint.checks.logged_values.reduced import judge_reduced
+from pl_lint.checks.logged_values.reduced import Reduced, judge_reduced
 from pl_lint.checks.logged_values.reporting import STAGE_WORDS, note_power, place_of, wrong_value
 from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering, Runs
@@ -118,7 +118,7 @@ def judge_training_means(runs: Runs, case: CaseFacts, into: Gathering) -> None:
         if not events or any(e.origin for e in events):
             continue
         if any(e.reduce_fx != "mean" for e in events):
-            judge_reduced(name, logged, events, runs, case, into)
+            judge_reduced(Reduced(name, logged, events, case), runs, into)
             continue
         values = [event.value or 0.0 for event in events]
         true = weighted_mean(values, [event.samples or 0 for event in events])

@@ -9,7 +9,7 @@ sum of sums and the largest of the largest do not.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
 from pl_lint.checks.logged_values.causes import REDUCTIONS, summed_means
 from pl_lint.checks.logged_values.reporting import note_power, place_of, wrong_value
@@ -19,7 +19,7 @@ from pl_lint.checks.values.lines import deciding
 from pl_lint.checks.values.numbers import far, same, shown, sizes_in_words, weighted_mean
 from pl_lint.checks.values.randomness import value_tolerance
 from pl_lint.facts.events import CaseFacts, LogEvent, Note
-from pl_lint.findings import Evidence, Location
+from pl_lint.findings import Evidence, Finding, Location
 
 _ALIKE: Mapping[str, frozenset[str]] = {
     "sum": frozenset({"sum", "nansum", "count_nonzero"}),
@@ -29,66 +29,105 @@ _ALIKE: Mapping[str, frozenset[str]] = {
 """What a batch's value may be made by, so that no cut moves the sum, minimum or maximum of all."""
 
 
-def judge_reduced(
-    name: str,
-    logged: float,
-    events: Sequence[LogEvent],
-    runs: Runs,
-    case: CaseFacts,
-    into: Gathering,
-) -> None:
+@dataclass(frozen=True)
+class Reduced:
+    """What the values of one training epoch's batches were put together to, under one key."""
+
+    name: str
+    logged: float
+    events: Sequence[LogEvent]
+    case: CaseFacts
+
+    @property
+    def reduction(self) -> str:
+        return self.events[0].reduce_fx
+
+    @property
+    def values(self) -> list[float]:
+        return [event.value or 0.0 for event in self.events]
+
+    @property
+    def sizes(self) -> list[int]:
+        return [event.samples or 0 for event in self.events]
+
+    @property
+    def mean(self) -> float:
+        """Over all samples: the one number that no other cut moves, whatever the batches are."""
+        return weighted_mean(self.values, self.sizes)
+
+    @property
+    def within(self) -> float:
+        return value_tolerance(self.case, self.name, self.mean, self.values)
+
+    @property
+    def place(self) -> Location:
+        return place_of(tuple(self.events), self.name, "train", self.case)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the reduction is one of those that are known, and gives what was logged."""
+        reduce = REDUCTIONS.get(self.reduction)
+        return reduce is not None and same(reduce(self.values), self.logged, self.within)
+
+    def evidence(self, true: float, how: str) -> Evidence:
+        return Evidence(self.name, self.logged, true, self.within, ONE_PROCESS, how)
+
+    def note(self, text: str) -> Note:
+        return Note(self.name, text)
+
+
+def judge_reduced(one: Reduced, runs: Runs, into: Gathering) -> None:
     """LTN121 in training: what the values of the batches were, before they were put together."""
-    if name in case.batch_dependent:
-        into.notes.append(Note(name, f"declared batch-dependent ({case.batch_dependent[name]})"))
-        return
-    values = [event.value or 0.0 for event in events]
-    sizes = [event.samples or 0 for event in events]
-    reduction, true = events[0].reduce_fx, weighted_mean(values, sizes)
-    within = value_tolerance(case, name, true, values)
-    reduced = REDUCTIONS.get(reduction)
-    if reduced is None or not same(reduced(values), logged, within):
-        into.undecided.append(Note(name, f"its batches are put together by reduce_fx={reduction}"))
-        return
-    place = place_of(tuple(events), name, "train", case)
-    evidence = Evidence(
-        key=name,
-        logged=logged,
-        true=true,
-        tolerance=within,
-        world=ONE_PROCESS,
-        how=f"training: {sizes_in_words(sizes)}; the truth is the mean over their samples, which "
-        "no other cut moves",
-    )
-    followed = _followed(name, events, runs)
-    if same(logged, true, within):
-        note_power(False, name, into)
-    elif _are_means(followed):
-        cause = summed_means(reduction, values)
-        into.findings.append(wrong_value(cause, name, evidence, place, case))
-    elif _is_of_samples(reduction, followed):
-        _clear(evidence, place, case, into)
+    declared = one.case.batch_dependent.get(one.name)
+    if declared is not None:
+        into.notes.append(one.note(f"declared batch-dependent ({declared})"))
+    elif not one.is_known:
+        into.undecided.append(
+            one.note(f"its batches are put together by reduce_fx={one.reduction}")
+        )
+    elif same(one.logged, one.mean, one.within):
+        note_power(False, one.name, into)
+    else:
+        _judge_moved(one, _followed(one, runs), into)
+
+
+def _judge_moved(one: Reduced, followed: Sequence[LogEvent], into: Gathering) -> None:
+    """Of a value that is no mean over the samples: would another cut of the data move it?"""
+    if _are_means(followed):
+        into.findings.append(_of_means(one))
+    elif _is_of_samples(one.reduction, followed):
+        _clear(one, into)
     else:
         into.undecided.append(
-            Note(
-                name,
-                f"whether another cut of the data would move {shown(logged)}, the {reduction} "
-                f"over {len(values)} training batches, does not show in how they were made",
+            one.note(
+                f"whether another cut of the data would move {shown(one.logged)}, the "
+                f"{one.reduction} over {len(one.values)} training batches, does not show in how "
+                "they were made"
             )
         )
 
 
-def _clear(evidence: Evidence, place: Location, case: CaseFacts, into: Gathering) -> None:
+def _of_means(one: Reduced) -> Finding:
+    how = (
+        f"training: {sizes_in_words(one.sizes)}; the truth is the mean over their samples, which "
+        "no other cut moves"
+    )
+    cause, evidence = summed_means(one.reduction, one.values), one.evidence(one.mean, how)
+    return wrong_value(cause, one.name, evidence, one.place, one.case)
+
+
+def _clear(one: Reduced, into: Gathering) -> None:
     """It is right as it is, and no mean."""
-    note_power(far(evidence.logged, evidence.true, evidence.tolerance), evidence.key, into)
-    right = replace(evidence, true=evidence.logged, how="training: made of samples, not of means")
-    into.clear(("LTN121",), place, right, case.module)
+    note_power(far(one.logged, one.mean, one.within), one.name, into)
+    right = one.evidence(one.logged, "training: made of samples, not of means")
+    into.clear(("LTN121",), one.place, right, one.case.module)
 
 
-def _followed(name: str, events: Sequence[LogEvent], runs: Runs) -> Sequence[LogEvent]:
+def _followed(one: Reduced, runs: Runs) -> Sequence[LogEvent]:
     """The same values of the fit that follows how they are made; none if they are others."""
-    mine = [e for e in deciding(runs.fit_followed().events, name) if e.stage == "train"]
-    mine = [event for event in mine if event.epoch == events[0].epoch and event.samples]
-    return mine if [e.value for e in mine] == [e.value for e in events] else ()
+    mine = [e for e in deciding(runs.fit_followed().events, one.name) if e.stage == "train"]
+    mine = [event for event in mine if event.epoch == one.events[0].epoch and event.samples]
+    return mine if [e.value for e in mine] == [e.value for e in one.events] else ()
 
 
 def _are_means(events: Sequence[LogEvent]) -> bool:
