@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -12,8 +13,10 @@ from pl_lint.runtime.isolation.runs import Runner
 
 def pytest_configure() -> None:
     """Ctrl-C ends what tests start, also where a script in the background started them: shells have
-    such commands ignore it, and children inherit that."""
+    such commands ignore it, and children inherit that. And no test takes more than one core."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Workers that all compute with all cores wait for each other: four times the processor time.
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
