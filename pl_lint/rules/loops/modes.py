@@ -12,6 +12,7 @@ from pl_lint.rules.loops.stepping import returns_a_loss
 from pl_lint.rules.registry import Rule, rule
 
 MODES = (".eval", ".train")
+GRADIENTS = ("torch.set_grad_enabled", "torch.autograd.set_grad_enabled", "torch.enable_grad")
 FREEZING = (".requires_grad_", ".freeze", ".parameters", ".named_parameters")
 PRETRAINED = ".from_pretrained"
 EVALUATION = ("validate", "test")
@@ -105,7 +106,7 @@ def _evaluating(facts: ProjectFacts, owner: ClassFacts) -> Iterator[tuple[str, C
     observers="both",
     status=Status.SUSPECTED,
     condition="unless the mode is meant, as for Monte Carlo dropout",
-    calls=MODES,
+    calls=(*MODES, *GRADIENTS),
 )
 def mode_left_behind(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A hook leaves layers in the wrong mode: evaluation in training, or training in evaluation.
@@ -113,9 +114,10 @@ def mode_left_behind(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `self.eval()` in hooks of training and `.train()` in steps of validation and test, where
-    the same function does not take it back. Predictions with dropout are left alone. A run looks at
-    the layers during validation and test, where a logged value changes with the batches, and at the
-    mode of every submodule before and after each hook of the module.
+    the same function does not take it back. Predictions with dropout are left alone, and steps that
+    switch gradients on: they adapt the network. A run looks at the layers during validation and
+    test, where a logged value changes with the batches, and at the mode of every submodule before
+    and after each hook of the module.
 
     Why is this bad
     ---------------
@@ -144,11 +146,12 @@ def mode_left_behind(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.modules():
         sites = facts.calls_in(owner, *MODES)
+        adapting = set(_adapting(facts, owner))
         steps = any(site.hook == "training_step" for site in owner.returns)
         trains = owner.optimization == "manual" or returns_a_loss(owner) or not steps
         for site in sites:
             wrong = _wrong_mode(site, trains and not any(map(_trains_again, sites)))
-            if wrong is not None and not _taken_back(site, sites):
+            if wrong is not None and not _taken_back(site, sites) and site.hook not in adapting:
                 yield self.finding(
                     site.location,
                     wrong,
@@ -176,6 +179,14 @@ def _wrong_mode(site: CallSite, trains: bool) -> str | None:
     if not evaluates and own and sure and site.stage in EVALUATION and _before_the_end(site.hook):
         return "layers are evaluated in training mode: dropout is on, and batch norm learns"
     return None
+
+
+def _adapting(facts: ProjectFacts, owner: ClassFacts) -> Iterator[str]:
+    """The steps of evaluation that take gradients, as meta-learning does; cuDNN gives those of
+    recurrent layers in training mode only."""
+    for site in facts.calls_in(owner, *GRADIENTS):
+        if site.stage in EVALUATION and not must_be(site.argument("mode", 0), False):
+            yield site.hook
 
 
 BEGINNING = ("training_step", "on_train_batch_start", "on_train_epoch_start")
@@ -216,13 +227,13 @@ def _closes(site: CallSite, other: CallSite) -> bool:
     return pair and site.name.endswith(".train") and other.location.path == site.location.path
 
 
-GRADIENTS = ("torch.set_grad_enabled", "torch.autograd.set_grad_enabled")
+SETTING = GRADIENTS[:2]
 ASKING = ("torch.autograd.grad", ".backward", ".manual_backward")
 SWITCHING = frozenset({"enable_grad", "set_grad_enabled", "inference_mode"})
 WITHOUT_GRADIENTS = frozenset({"no_grad", "inference_mode"})
 
 
-@rule("LTN716", "gradients-switched-off", rows=("LOOP16",), calls=(*GRADIENTS, *ASKING))
+@rule("LTN716", "gradients-switched-off", rows=("LOOP16",), calls=(*SETTING, *ASKING))
 def gradients_off(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Gradients are switched off where they are needed.
 
@@ -272,7 +283,7 @@ def gradients_off(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="drop the decorator",
                     subject=owner.short_name,
                 )
-        switches = facts.calls_in(owner, *GRADIENTS)
+        switches = facts.calls_in(owner, *SETTING)
         for site, message, remedy in (
             *_left_off(switches),
             *_asked_in_evaluation(facts, owner, switches),
