@@ -28,6 +28,7 @@ from pl_lint.fixes import Applicability
 from pl_lint.rules.registry import all_rules
 from pl_lint.static.engine import Reading, read
 from pl_lint.static.fixing.loop import Mended, mend
+from pl_lint.static.fixing.notebooks import opened
 from pl_lint.static.fixing.text import Document
 from pl_lint.static.sources import Unreadable, read_bytes
 
@@ -117,7 +118,7 @@ def _broken_alone(reading: Reading) -> Iterator[str]:
         if finding.fix is None:
             continue
         if path not in documents:
-            documents[path] = Document.of(Path(path).read_bytes())
+            documents[path] = opened(Path(path), Path(path).read_bytes())
         problem = broken_law(documents[path], finding)
         if problem:
             yield f"{path}:{finding.location.line} {finding.code}: {problem}"
@@ -127,7 +128,7 @@ def _broken_together(folder: Path, config: Config, mended: Mended) -> Iterator[s
     """What is wrong with all fixes at once."""
     for path, document in mended.after.items():
         try:
-            ast.parse(document.text)
+            ast.parse(document.program)
         except SyntaxError as error:
             yield f"{path}: no Python after all fixes: {error}"
     for finding in mended.reading.findings:

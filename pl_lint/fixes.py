@@ -245,16 +245,18 @@ Change = (
 class Edit:
     """What stands from ``start`` up to ``end`` becomes ``text``.
 
-    Lines and columns count from 1, columns in characters.
+    Lines and columns count from 1, columns in characters; in a notebook within a ``cell``.
     """
 
     start: tuple[int, int]
     end: tuple[int, int]
     text: str
+    cell: int = 0
 
     def touches(self, other: Edit) -> bool:
         """Whether the two cannot be made at once."""
-        return self.start <= other.end and other.start <= self.end
+        same_text = self.cell == other.cell
+        return same_text and self.start <= other.end and other.start <= self.end
 
 
 @dataclass(frozen=True)

@@ -119,5 +119,5 @@ def _finding(data: list[Any]) -> Finding:
 
 
 def _fix(title: str, applicability: str, edits: list[Any]) -> Fix:
-    made = tuple(Edit(tuple(start), tuple(end), text) for start, end, text in edits)
+    made = tuple(Edit(tuple(start), tuple(end), *rest) for start, end, *rest in edits)
     return Fix(title, (), Applicability(applicability), made)

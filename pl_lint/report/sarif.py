@@ -76,7 +76,7 @@ def _result(finding: Finding, result: Result, codes: list[str]) -> dict[str, Any
     }
     if finding.code in result.names:
         described["ruleIndex"] = codes.index(finding.code)
-    if finding.fix and finding.fix.edits:
+    if finding.fix and finding.fix.edits and not finding.location.cell:
         described["fixes"] = [_fix(finding.fix, finding.location.path)]
     return described
 

@@ -123,7 +123,7 @@ def _judgement(
     watched = frozenset(name for rule in rules for name in rule.calls)
     sources, left, project = _gather(sources, config, watched, part.configs, around)
     kept = _judged(project, rules, (*sources, *part.configs), config)
-    menders = {source.path: Mender(source) for source in sources}
+    menders = {source.path: _mender(source) for source in sources}
     mended = tuple(_mended(kept, menders))
     relevant = relevant_files(project)
     return Reading(project, mended, (*unreadable, *left), relevant=relevant)
@@ -147,14 +147,28 @@ def relevant_files(project: ProjectFacts) -> int:
     return len({site.location.path for site in (*sites, *project.stray_logs)})
 
 
-def _mended(findings: Sequence[Finding], menders: Mapping[str, Mender]) -> Iterator[Finding]:
-    """The findings with the edits of their fixes; settings and notebooks are mended by hand."""
+class AnyMender(Protocol):
+    """Turns the fixes of one file's findings into edits."""
+
+    def resolved(self, fixes: Sequence[Fix | None]) -> list[Fix | None]: ...
+
+
+def _mender(source: SourceFile) -> AnyMender:
+    if not source.path.endswith(".ipynb"):
+        return Mender(source)
+    from pl_lint.static.fixing.notebooks import CellMender  # few projects have any
+
+    return CellMender(source)
+
+
+def _mended(findings: Sequence[Finding], menders: Mapping[str, AnyMender]) -> Iterator[Finding]:
+    """The findings with the edits of their fixes; settings are mended by hand."""
     by_file: dict[str, list[Finding]] = {}
     for finding in findings:
         by_file.setdefault(finding.location.path, []).append(finding)
     for path, found in by_file.items():
         mender = menders.get(path)
-        if mender is None or any(finding.location.cell for finding in found):
+        if mender is None:
             fixes: Sequence[Fix | None] = [None] * len(found)
         else:
             fixes = mender.resolved([finding.fix for finding in found])

@@ -7,10 +7,11 @@ Cells are counted as editors show them: all of them, from 1.
 from __future__ import annotations
 
 import ast
+import io
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -58,13 +59,23 @@ class Cells:
         end = place.end_line - before if place.end_line else 0
         return replace(place, line=place.line - before, end_line=end, cell=self.numbers[index])
 
+    def unplaced(self, place: Location) -> Location:
+        """A place in a cell as one of the program."""
+        if place.cell not in self.numbers:
+            return place
+        before = self.starts[self.numbers.index(place.cell)] - 1
+        end = place.end_line + before if place.end_line else 0
+        return replace(place, line=place.line + before, end_line=end, cell=0)
+
 
 @dataclass(frozen=True)
 class Notebook(SourceFile):
-    """A notebook as a program. ``installs`` are its commands that install packages."""
+    """A notebook as a program. ``installs`` are its commands that install packages; ``sources`` the
+    texts of its cells by number, of those that can be written back as they are."""
 
     cells: Cells = field(default_factory=Cells)
     installs: str = ""
+    sources: Mapping[int, str] = field(default_factory=dict)
 
     def location(self, node: ast.expr | ast.stmt) -> Location:
         return self.cells.placed(super().location(node))
@@ -88,7 +99,7 @@ def parse_notebook(path: Path, text: str) -> SourceFile | Unreadable:
     document = _document(path, text)
     if isinstance(document, Unreadable):
         return document
-    sources = dict(_code_cells(document))
+    sources = dict(code_cells(document))
     pieces = [python_of(source).split("\n") for source in sources.values()]
     starts: list[int] = []
     lines: list[str] = []
@@ -109,13 +120,14 @@ def parse_notebook(path: Path, text: str) -> SourceFile | Unreadable:
         return Unreadable(Location(shown(path), 1), message)
     suppressions = NotebookSuppressions(program, shown(path), cells)
     installs = "\n".join(INSTALL.findall("\n".join(sources.values())))
-    return Notebook(shown(path), program, tree, suppressions, cells, installs)
+    plain = dict(_plain_sources(document, sources))
+    return Notebook(shown(path), program, tree, suppressions, cells, installs, plain)
 
 
 def cell_lines(text: str, number: int) -> tuple[str, ...]:
     """The lines of a cell as people see them."""
     document = _document(Path(), text)
-    cells = {} if isinstance(document, Unreadable) else dict(_code_cells(document))
+    cells = {} if isinstance(document, Unreadable) else dict(code_cells(document))
     return tuple(cells.get(number, "").split("\n"))
 
 
@@ -145,7 +157,7 @@ def _cells(document: dict[str, Any]) -> Any:
     return document.get("cells")
 
 
-def _code_cells(document: dict[str, Any]) -> Iterator[tuple[int, str]]:
+def code_cells(document: dict[str, Any]) -> Iterator[tuple[int, str]]:
     """The number and the text of each cell of Python."""
     if not _is_python(document.get("metadata")):
         return
@@ -156,6 +168,16 @@ def _code_cells(document: dict[str, Any]) -> Iterator[tuple[int, str]]:
         parts = source if isinstance(source, list) else [source]
         text = "".join(part for part in parts if isinstance(part, str))
         yield number, text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _plain_sources(
+    document: dict[str, Any], sources: Mapping[int, str]
+) -> Iterator[tuple[int, str]]:
+    """The cells whose source is a text or a list of its lines, as format 4 has it."""
+    for number, text in sources.items() if "cells" in document else ():
+        given = document["cells"][number - 1].get("source")
+        if given in (text, list(io.StringIO(text, newline=""))):
+            yield number, text
 
 
 def _is_python(metadata: Any) -> bool:

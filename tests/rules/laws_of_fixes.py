@@ -10,6 +10,7 @@ from collections import Counter
 from pl_lint.findings import Finding
 from pl_lint.fixes import Delete, Edit
 from pl_lint.rules.registry import all_rules
+from pl_lint.static.fixing.notebooks import NotebookDocument
 from pl_lint.static.fixing.text import Document
 
 ABOUT_COMMENTS = frozenset(rule.code for rule in all_rules() if rule.subject == "comments")
@@ -20,19 +21,33 @@ def broken_law(document: Document, finding: Finding) -> str:
     edits = sorted(finding.fix.edits) if finding.fix else []
     after = document.edited(edits)
     try:
-        ast.parse(after.text)
+        ast.parse(after.program)
     except SyntaxError as error:
         return f"no Python any more: {error}"
-    lost = comments(document.text) - comments(after.text)
+    lost = comments(document.program) - comments(after.program)
     deletes = any(isinstance(one, Delete) for one in (finding.fix.changes if finding.fix else ()))
     if lost and not deletes and finding.code not in ABOUT_COMMENTS:
         return f"comments are lost: {list(lost)}"
-    return "" if _same_elsewhere(document, after, edits) else "lines elsewhere have changed"
+    return "" if _same_outside(document, after, edits) else "lines elsewhere have changed"
 
 
 def comments(text: str) -> Counter[str]:
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     return Counter(token.string for token in tokens if token.type == tokenize.COMMENT)
+
+
+def _same_outside(before: Document, after: Document, edits: list[Edit]) -> bool:
+    """The same of a notebook, cell by cell."""
+    if not isinstance(before, NotebookDocument) or not isinstance(after, NotebookDocument):
+        return _same_elsewhere(before, after, edits)
+    return before.cells.keys() == after.cells.keys() and all(
+        _same_elsewhere(
+            Document(text),
+            Document(after.cells[number]),
+            [edit for edit in edits if edit.cell == number],
+        )
+        for number, text in before.cells.items()
+    )
 
 
 def _same_elsewhere(before: Document, after: Document, edits: list[Edit]) -> bool:

@@ -21,7 +21,7 @@ from pl_lint.fixes import Applicability, Edit
 from pl_lint.rules.registry import all_rules
 from pl_lint.static.engine import read
 from pl_lint.static.fixing.loop import Mended, mend
-from pl_lint.static.fixing.text import Document
+from pl_lint.static.fixing.notebooks import opened
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "rules"
 CASES = sorted(path for folder in FIXTURES.iterdir() for path in folder.iterdir())
@@ -62,7 +62,7 @@ def test_what_was_fixed_is_gone_and_the_file_is_python(mended: Mended) -> None:
     assert mended.fixed
     assert not [one for one in mended.reading.findings if one.fix]
     for document in mended.after.values():
-        ast.parse(document.text)
+        ast.parse(document.program)
 
 
 def test_a_fix_adds_no_finding(mended: Mended, project: tuple[Path, Config]) -> None:
@@ -83,7 +83,8 @@ def test_each_fix_alone_keeps_the_laws(code: str, case: Path) -> None:
     """It leaves Python, takes no comment, and touches no line that it does not name."""
     for finding in read([case], config_of(code, case.parent), all_rules()).findings:
         if finding.fix is not None:
-            document = Document.of(Path(finding.location.path).read_bytes())
+            path = Path(finding.location.path)
+            document = opened(path, path.read_bytes())
             assert not broken_law(document, finding)
 
 

@@ -62,7 +62,7 @@ def test_a_place_is_a_cell_and_a_line_in_it() -> None:
     notebook("#md # Title", HEAD, SICK)
     (finding,) = reading().findings
     assert str(finding.location) == "nb.ipynb:cell 3:3:8"
-    assert finding.fix is None
+    assert finding.fix is not None
     assert lines_of(finding.location.source)[2] == "best = ModelCheckpoint(monitor='val_acc')"
 
 
@@ -102,12 +102,14 @@ def test_classes_of_one_cell_are_known_in_the_next_and_in_files() -> None:
     assert next(one for one in project.classes if one.short_name == "B").logs[0].location.cell == 3
 
 
-def test_nothing_in_a_notebook_is_mended(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_patch_shows_cells(capsys: pytest.CaptureFixture[str]) -> None:
     notebook(HEAD, SICK)
     before = Path("nb.ipynb").read_bytes()
-    assert main(["check", "--select", "LTN301", "--fix", "--unsafe-fixes", "."]) == 1
+    assert main(["check", "--select", "LTN301", "--diff", "--unsafe-fixes", "."]) == 1
     assert Path("nb.ipynb").read_bytes() == before
-    capsys.readouterr()
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[:2] == ["--- a/nb.ipynb:cell 2", "+++ b/nb.ipynb:cell 2"]
+    assert "+best = ModelCheckpoint(monitor='val_acc', mode=\"max\")" in shown
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from pl_lint.config import Config
 from pl_lint.findings import Finding
 from pl_lint.fixes import Edit
 from pl_lint.static.engine import AnyRule, Reading, read
+from pl_lint.static.fixing.notebooks import opened
 from pl_lint.static.fixing.text import Document
 from pl_lint.static.sources import Contents, Unreadable, read_bytes, shown, tree_of
 
@@ -39,11 +40,12 @@ class Mended:
         return "".join(
             line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
             for path, document in sorted(self.after.items())
+            for (part, old), (_, new) in zip(self.before[path].parts, document.parts, strict=True)
             for line in unified_diff(
-                self.before[path].text.splitlines(keepends=True),
-                document.text.splitlines(keepends=True),
-                f"a/{path.as_posix()}",
-                f"b/{path.as_posix()}",
+                old.splitlines(keepends=True),
+                new.splitlines(keepends=True),
+                f"a/{path.as_posix()}{part}",
+                f"b/{path.as_posix()}{part}",
             )
         )
 
@@ -82,7 +84,7 @@ def mend(
         for path, findings in _by_file(wanted).items():
             data = current(path)
             assert isinstance(data, bytes)  # it was read a moment ago
-            document = Document.of(data)
+            document = opened(path, data)
             chosen = _compatible(findings)
             mended = _applied(document, chosen)
             if not chosen:
@@ -131,7 +133,7 @@ def _edits(findings: Iterable[Finding]) -> list[Edit]:
 
 def _parses(document: Document) -> bool:
     try:
-        tree_of(document.text)
+        tree_of(document.program)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True

@@ -33,6 +33,16 @@ class Document:
     def data(self) -> bytes:
         return self.text.encode(self.encoding)
 
+    @property
+    def program(self) -> str:
+        """The Python in the file."""
+        return self.text
+
+    @property
+    def parts(self) -> list[tuple[str, str]]:
+        """What is shown of the file: its texts with what is put behind its name."""
+        return [("", self.text)]
+
     @cached_property
     def lines(self) -> tuple[str, ...]:
         """The lines with their ends, cut where Python cuts."""

@@ -1,0 +1,192 @@
+"""Fixes in notebooks: the program is mended as a file is, and what changed goes back to its cells.
+
+Of the JSON nothing is written anew but the strings of the lines that change: whoever saved the
+notebook chose its indentation, the order of its keys, and what its cells have put out.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cached_property
+from itertools import takewhile
+from json.decoder import scanstring
+from pathlib import Path
+from typing import Any
+
+from pl_lint.fixes import Edit, Fix
+from pl_lint.places import Location
+from pl_lint.static.fixing.changes import Mender
+from pl_lint.static.fixing.text import Document
+from pl_lint.static.notebooks import Notebook, code_cells, python_of
+from pl_lint.static.sources import SourceFile
+
+Span = tuple[int, int]
+SPACE = " \t\r\n"
+
+
+def opened(path: Path, data: bytes) -> Document:
+    """What a file holds, ready to be edited."""
+    if path.suffix != ".ipynb":
+        return Document.of(data)
+    encoding = "utf-8-sig" if data.startswith(b"\xef\xbb\xbf") else "utf-8"
+    return NotebookDocument(data.decode(encoding), encoding)
+
+
+# --- edits of cells -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class CellMender:
+    """Turns the fixes of a notebook's findings into edits of its cells."""
+
+    notebook: Notebook
+
+    def resolved(self, fixes: Sequence[Fix | None]) -> list[Fix | None]:
+        """The fixes with their edits; None where one leaves its cell, or is not of Python alone."""
+        book = self.notebook
+        program = Mender(SourceFile(book.path, book.text, book.tree, book.suppressions))
+        drafts = [fix and _moved(fix, book.cells.unplaced) for fix in fixes]
+        made = zip(fixes, program.resolved(drafts), strict=True)
+        return [fix and draft and self._in_cells(fix, draft.edits) for fix, draft in made]
+
+    def _in_cells(self, fix: Fix, edits: Sequence[Edit]) -> Fix | None:
+        placed = [self._in_cell(edit) for edit in edits]
+        known = tuple(edit for edit in placed if edit is not None)
+        return replace(fix, edits=known) if len(known) == len(placed) else None
+
+    def _in_cell(self, edit: Edit) -> Edit | None:
+        """The edit by its cell; None where it leaves the cell, or touches a command of IPython."""
+        first, last = (self._place(line) for line, _ in (edit.start, edit.end))
+        if first.cell != last.cell:
+            return None
+        as_written = self.notebook.sources.get(first.cell, "").split("\n")
+        program = self.notebook.text.split("\n")[edit.start[0] - 1 : edit.end[0]]
+        if as_written[first.line - 1 : last.line] != program:
+            return None
+        start, end = (first.line, edit.start[1]), (last.line, edit.end[1])
+        return Edit(start, end, edit.text, first.cell)
+
+    def _place(self, line: int) -> Location:
+        return self.notebook.cells.placed(Location(self.notebook.path, line))
+
+
+def _moved(value: Any, move: Callable[[Location], Location]) -> Any:
+    """A fix whose places are others."""
+    if isinstance(value, Location):
+        return move(value)
+    if isinstance(value, tuple):
+        return tuple(_moved(one, move) for one in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: _moved(getattr(value, field.name), move) for field in fields(value)}
+        return replace(value, **parts)
+    return value
+
+
+# --- the file -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NotebookDocument(Document):
+    """The JSON of a notebook, edited by cells."""
+
+    @cached_property
+    def cells(self) -> dict[int, str]:
+        """The text of each cell of Python, by its number."""
+        return dict(code_cells(json.loads(self.text)))
+
+    @property
+    def program(self) -> str:
+        return "\n".join(map(python_of, self.cells.values()))
+
+    @property
+    def parts(self) -> list[tuple[str, str]]:
+        return [(f":cell {number}", f"{text}\n") for number, text in self.cells.items()]
+
+    def edited(self, edits: Iterable[Edit]) -> Document:
+        by_cell: dict[int, list[Edit]] = {}
+        for edit in edits:
+            by_cell.setdefault(edit.cell, []).append(edit)
+        spans = dict(enumerate(_sources(self.text), 1))
+        text = self.text
+        for number in sorted(by_cell, reverse=True):  # from the end: earlier places stay
+            new = Document(self.cells[number]).edited(by_cell[number]).text
+            start, end = spans[number]
+            text = f"{text[:start]}{_rewritten(text[start:end], new)}{text[end:]}"
+        return NotebookDocument(text, self.encoding)
+
+
+def _sources(text: str) -> Iterator[Span]:
+    """Where the source of each cell stands."""
+    cells = _value(text, _skip(text, 0), "cells")
+    yield from (_value(text, start, "source") for start, _ in _items(text, cells[0]))
+
+
+def _value(text: str, start: int, wanted: str) -> Span:
+    """Where a key's value stands in an object: the last one, if a key is there twice."""
+    found = [span for key, span in _members(text, start) if key == wanted]
+    return found[-1] if found else (start, start)
+
+
+def _rewritten(raw: str, new: str) -> str:
+    """The JSON of a cell's source, a text or a list of its lines, with other lines."""
+    if raw.startswith('"'):
+        return _quoted(new, raw)
+    spans = list(_items(raw, 0))
+    old, lines = [raw[start:end] for start, end in spans], list(io.StringIO(new, newline=""))
+    known = {json.loads(one): one for one in old}
+    items = [known.get(line) or _quoted(line, raw) for line in lines]
+    if not old or not items:
+        return f"[{', '.join(items)}]"
+    before = min(_alike(old, items), len(old) - 1, len(items) - 1)
+    after = _alike(old[:before:-1], items[:before:-1])
+    apart = raw[spans[0][1] : spans[1][0]] if len(spans) > 1 else f",{raw[1 : spans[0][0]]}"
+    changed = apart.join(items[before : len(items) - after])
+    return f"{raw[: spans[before][0]]}{changed}{raw[spans[-1 - after][1] :]}"
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many items both begin with."""
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _quoted(line: str, like: str) -> str:
+    return json.dumps(line, ensure_ascii=like.isascii() and "\\u" in like)
+
+
+# --- places in JSON -------------------------------------------------------------------------------
+
+
+def _members(text: str, start: int) -> Iterator[tuple[str, Span]]:
+    """The keys of an object and where their values stand."""
+    at = _skip(text, start + 1)
+    while text[at] == '"':
+        key, at = scanstring(text, at + 1)
+        value = _skip(text, _skip(text, at) + 1)
+        end = _end(text, value)
+        yield key, (value, end)
+        at = _skip(text, end)
+        at = _skip(text, at + 1) if text[at] == "," else at
+
+
+def _items(text: str, start: int) -> Iterator[Span]:
+    """Where the items of a list stand."""
+    at = _skip(text, start + 1)
+    while text[at] != "]":
+        end = _end(text, at)
+        yield at, end
+        at = _skip(text, end)
+        at = _skip(text, at + 1) if text[at] == "," else at
+
+
+def _end(text: str, start: int) -> int:
+    return json.JSONDecoder().raw_decode(text, start)[1]
+
+
+def _skip(text: str, at: int) -> int:
+    while at < len(text) and text[at] in SPACE:
+        at += 1
+    return at
