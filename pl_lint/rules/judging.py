@@ -96,8 +96,9 @@ def trainers_of(facts: ProjectFacts, owner: ClassFacts) -> list[TrainerSite]:
     repository may hold several programs. Tests speak for themselves alone."""
     tested = in_tests(owner.location)
     candidates = [one for one in facts.trainers if tested or not in_tests(one.location)]
-    near, runs = _nearest(candidates, owner.location), _running(facts, owner)
-    return [one for one in candidates if one in near or one.location in runs]
+    near = {one.location for one in _nearest(candidates, owner.location)}
+    meant = near | _running(facts, owner)
+    return [one for one in candidates if one.location in meant]
 
 
 def _running(facts: ProjectFacts, owner: ClassFacts) -> set[Location | None]:
