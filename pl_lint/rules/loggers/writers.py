@@ -53,7 +53,8 @@ def graph_again_and_again(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     again = re.compile(r"_step$|_batch_|_epoch_")
     for owner in facts.classes:
         for call in facts.calls_in(owner, *GRAPHS):
-            if again.search(call.hook) and not call.guards and choice.of_logger(call):
+            often = again.search(call.hook) and call.stage not in ("test", "predict")
+            if often and not call.guards and choice.of_logger(call):
                 yield self.finding(
                     call.location,
                     f"the network is traced again each time that {call.hook} runs",

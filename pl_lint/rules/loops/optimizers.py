@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.origins import FunctionCall, parts
-from pl_lint.facts.sites import ProjectFacts
+from pl_lint.facts.sites import CallSite, ProjectFacts
 from pl_lint.facts.values import Made, Several, Table, Value
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import target_version
@@ -191,7 +191,7 @@ def backward_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         if owner.optimization != "automatic" or not returns_a_loss(owner):
             continue
         asks_for_inputs = facts.calls_in(owner, ".requires_grad_")
-        steps_its_own = any(map(is_own, facts.calls_in(owner, ".step")))
+        steps_its_own = any(map(_of_its_own, facts.calls_in(owner, ".step")))
         for site in facts.calls_in(owner, ".backward"):
             by_choice = "automatic_optimization" in site.guards or asks_for_inputs or steps_its_own
             if site.hook == "training_step" and not by_choice and site.receiver != "super()":
@@ -202,6 +202,12 @@ def backward_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="return the loss only, or set self.automatic_optimization = False",
                     subject=owner.short_name,
                 )
+
+
+def _of_its_own(site: CallSite) -> bool:
+    """Whether training_step steps an optimizer that the class keeps for itself."""
+    named = site.receiver.startswith("self.") and "optim" in site.receiver.lower()
+    return is_own(site) or (named and site.hook == "training_step" and not of_lightning(site))
 
 
 # --- gradients ------------------------------------------------------------------------------------

@@ -186,7 +186,10 @@ def call_method(
     node: ast.Call,
     frame: Frame,
 ) -> Abstract:
-    """Call a method of a value."""
+    """Call a method of a value, or a member of a collection by its name."""
+    held = lookup.member(receiver, name)
+    if held is not None:
+        return call(context, held, arguments, node, frame)
     match receiver:
         case Self():
             return _own_method(context, name, arguments, node, frame)

@@ -101,8 +101,18 @@ def attribute(context: Context, receiver: Abstract, attr: str, frame: Frame) -> 
         case LocalClass(info):
             return _of_class(context, info, attr)
         case Metric() | Collection() | Super() | Mapping() | Sequence() | Const() | Instance():
-            return Bound(receiver, attr)
+            return member(receiver, attr) or Bound(receiver, attr)
     return Opaque(derived("call", (context.origin(receiver),)))
+
+
+def member(receiver: Abstract, attr: str) -> Abstract | None:
+    """``self.scores.f1`` of a MetricCollection or ModuleDict that has a member of that name."""
+    match receiver:
+        case Collection(_, members):
+            return next((metric for key, metric in members if key == attr), None)
+        case Mapping(items, maker="torch.nn.ModuleDict"):
+            return next((value for key, value in items if key == Const(attr)), None)
+    return None
 
 
 def _of_holder(context: Context, receiver: Holder, info: ClassInfo, attr: str) -> Abstract:
