@@ -28,7 +28,7 @@ from pl_lint.fixes import Applicability
 from pl_lint.rules.registry import all_rules
 from pl_lint.static.engine import Reading, read
 from pl_lint.static.fixing.loop import Mended, mend
-from pl_lint.static.fixing.notebooks import opened
+from pl_lint.static.fixing.opening import opened
 from pl_lint.static.fixing.text import Document
 from pl_lint.static.sources import Unreadable, read_bytes
 

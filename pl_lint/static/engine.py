@@ -123,7 +123,7 @@ def _judgement(
     watched = frozenset(name for rule in rules for name in rule.calls)
     sources, left, project = _gather(sources, config, watched, part.configs, around)
     kept = _judged(project, rules, (*sources, *part.configs), config)
-    menders = {source.path: _mender(source) for source in sources}
+    menders = {file.path: _mender(file) for file in (*sources, *part.configs)}
     mended = tuple(_mended(kept, menders))
     relevant = relevant_files(project)
     return Reading(project, mended, (*unreadable, *left), relevant=relevant)
@@ -153,16 +153,21 @@ class AnyMender(Protocol):
     def resolved(self, fixes: Sequence[Fix | None]) -> list[Fix | None]: ...
 
 
-def _mender(source: SourceFile) -> AnyMender:
-    if not source.path.endswith(".ipynb"):
-        return Mender(source)
-    from pl_lint.static.fixing.notebooks import CellMender  # few projects have any
+def _mender(file: SourceFile | ConfigFile) -> AnyMender:
+    """Few projects have notebooks or settings: what mends them is imported where one has."""
+    if isinstance(file, ConfigFile):
+        from pl_lint.static.fixing.settings import SettingsMender
 
-    return CellMender(source)
+        return SettingsMender(file)
+    if file.path.endswith(".ipynb"):
+        from pl_lint.static.fixing.notebooks import CellMender
+
+        return CellMender(file)
+    return Mender(file)
 
 
 def _mended(findings: Sequence[Finding], menders: Mapping[str, AnyMender]) -> Iterator[Finding]:
-    """The findings with the edits of their fixes; settings are mended by hand."""
+    """The findings with the edits of their fixes."""
     by_file: dict[str, list[Finding]] = {}
     for finding in findings:
         by_file.setdefault(finding.location.path, []).append(finding)

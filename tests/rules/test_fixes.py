@@ -21,7 +21,7 @@ from pl_lint.fixes import Applicability, Edit
 from pl_lint.rules.registry import all_rules
 from pl_lint.static.engine import read
 from pl_lint.static.fixing.loop import Mended, mend
-from pl_lint.static.fixing.notebooks import opened
+from pl_lint.static.fixing.opening import opened
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "rules"
 CASES = sorted(path for folder in FIXTURES.iterdir() for path in folder.iterdir())

@@ -18,7 +18,7 @@ from pl_lint.config import Config
 from pl_lint.findings import Finding
 from pl_lint.fixes import Edit
 from pl_lint.static.engine import AnyRule, Reading, read
-from pl_lint.static.fixing.notebooks import opened
+from pl_lint.static.fixing.opening import opened
 from pl_lint.static.fixing.text import Document
 from pl_lint.static.sources import Contents, Unreadable, read_bytes, shown, tree_of
 

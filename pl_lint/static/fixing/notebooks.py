@@ -13,7 +13,6 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from itertools import takewhile
 from json.decoder import scanstring
-from pathlib import Path
 from typing import Any
 
 from pl_lint.fixes import Edit, Fix
@@ -25,14 +24,6 @@ from pl_lint.static.sources import SourceFile
 
 Span = tuple[int, int]
 SPACE = " \t\r\n"
-
-
-def opened(path: Path, data: bytes) -> Document:
-    """What a file holds, ready to be edited."""
-    if path.suffix != ".ipynb":
-        return Document.of(data)
-    encoding = "utf-8-sig" if data.startswith(b"\xef\xbb\xbf") else "utf-8"
-    return NotebookDocument(data.decode(encoding), encoding)
 
 
 # --- edits of cells -------------------------------------------------------------------------------
@@ -115,7 +106,7 @@ class NotebookDocument(Document):
             new = Document(self.cells[number]).edited(by_cell[number]).text
             start, end = spans[number]
             text = f"{text[:start]}{_rewritten(text[start:end], new)}{text[end:]}"
-        return NotebookDocument(text, self.encoding)
+        return replace(self, text=text)
 
 
 def _sources(text: str) -> Iterator[Span]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tokenize
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pl_lint.fixes import Edit
@@ -78,4 +78,4 @@ class Document:
                 raise ValueError(f"overlapping edits at line {edit.start[0]}")
             pieces += [self.text[reached:start], edit.text.replace("\n", self.newline)]
             reached = end
-        return Document("".join([*pieces, self.text[reached:]]), self.encoding)
+        return replace(self, text="".join([*pieces, self.text[reached:]]))
