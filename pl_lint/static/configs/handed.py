@@ -7,6 +7,7 @@ name stands in the program.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -17,6 +18,9 @@ from pl_lint.static.configs.tree import Table
 from pl_lint.static.configs.values import Reader, odd_on_purpose, places, target_of
 from pl_lint.static.names import Project
 
+CONFIG_NAME = re.compile(r"""config_name\s*=\s*["']([^"']+)["']""")
+"""How a program says which config it wants, in ``hydra.main`` and in decorators around it."""
+
 
 @dataclass(eq=False)
 class Handed:
@@ -26,24 +30,34 @@ class Handed:
     project: Project
     given: dict[TrainerSite, dict[TrainerSite, None]] = field(default_factory=dict)
 
-    def record(self, tree: Table, values: Reader, path: str) -> None:
-        """Look in one config for what Trainers ask for. ``path``: the file that has to be loaded
-        by its name; empty for what is composed."""
+    def record(
+        self, tree: Table, values: Reader, loaded: frozenset[str], composed: frozenset[str]
+    ) -> None:
+        """Look in one config for what Trainers ask for: in a file that has to be loaded by its
+        name, or in what is composed of several."""
         for site in self.trainers:
             table = _below(tree, site.spread) if site.spread else None
             if table is None or target_of(table) is not None or not is_trainer(table):
                 continue
-            if not path or self._names(site, path):
+            if self._names(site, loaded) if loaded else self._asks_for(site, composed):
                 pairs = dict(site.arguments) | dict(values.pairs(table, site.spread, hidden=False))
                 pairs |= odd_on_purpose(table)
                 made = replace(site, arguments=tuple(pairs.items()), places=places(table))
                 self.given.setdefault(site, {})[made] = None
 
-    def _names(self, site: TrainerSite, path: str) -> bool:
+    def _names(self, site: TrainerSite, loaded: frozenset[str]) -> bool:
         """Whether the file that builds a Trainer names a file of settings."""
-        file = PurePosixPath(path).name
+        text = self._text_of(site)
+        return any(PurePosixPath(path).name in text for path in loaded)
+
+    def _asks_for(self, site: TrainerSite, composed: frozenset[str]) -> bool:
+        """Whether a config may be the one that the program asks Hydra for, if it says which."""
+        asked = {PurePosixPath(name).stem for name in CONFIG_NAME.findall(self._text_of(site))}
+        return not asked or not asked.isdisjoint(PurePosixPath(path).stem for path in composed)
+
+    def _text_of(self, site: TrainerSite) -> str:
         here = (one for one in self.project.modules if one.path == site.location.path)
-        return any(file in one.source.text for one in here)
+        return "\n".join(one.source.text for one in here)
 
     def completed(self, trainers: Iterable[TrainerSite]) -> Iterator[TrainerSite]:
         """The Trainers with what settings give them, once for each config."""

@@ -69,7 +69,8 @@ class _Whole:
     """One composed config, or one file that is a config by itself.
 
     ``complete``: nothing else adds to it. ``alone``: one file that names no others; it is all
-    there is if it says what is trained. ``only``: the file that alone is asked about.
+    there is if it says what is trained. ``only``: the file that alone is asked about. ``files`` are
+    those that it was composed of.
     """
 
     tree: Table
@@ -77,6 +78,7 @@ class _Whole:
     complete: bool
     alone: bool = False
     only: str = ""
+    files: frozenset[str] = frozenset()
 
 
 @dataclass(eq=False)
@@ -110,7 +112,9 @@ def gather_configs(
         variants: list[tuple[tuple[str, ...], MonitorSite]] = []
         for one in hydra.compositions(root):
             first = root.folder or "config"
-            whole = _Whole(one.tree, f"{first}/config.yaml", not one.open, only=one.added)
+            whole = _Whole(
+                one.tree, f"{first}/config.yaml", not one.open, only=one.added, files=one.files
+            )
             reading = _Reading(whole, project, modules, versions, recorder, gathered)
             variants += reading.record(one.chosen)
         gathered.monitors += _completed(variants)
@@ -180,8 +184,9 @@ class _Reading:
                 if self._is_asked_about(site):
                     found.append((one.path, site))
         if chosen:
-            loaded_by_name = self._whole.path if self._whole.alone else ""
-            self._gathered.handed.record(self._whole.tree, self._values, loaded_by_name)
+            whole = self._whole
+            loaded = frozenset({whole.path}) if whole.alone else frozenset()
+            self._gathered.handed.record(whole.tree, self._values, loaded, whole.files)
         for path, table in command_lines(self._whole.tree):
             found += self._command_line(path, table, linked)
         return found
