@@ -32,8 +32,10 @@ COMMAND = re.compile(
     r"(?:pip|pip3|conda|mamba|apt|git|ls|cd|pwd|cat|mkdir|rm|mv|cp|wget|unzip)(?:\s+[-\w./~].*)?)$"
 )
 """Also what IPython runs without ``%`` or ``!``: ``pip install lightning``."""
-RESULT = re.compile(r"^(\s*[\w., \[\]\"']+=)\s*[%!]\S.*$")
-"""``files = !ls``"""
+RESULT = re.compile(r"^(\s*[\w., \[\]\"']+=)\s*[%!]\s*\S.*$")
+"""``files = !ls``, ``newest, = ! ls | sort``"""
+COMMANDED = "get_ipython()"
+"""What stands for the output of a command."""
 INSTALL = re.compile(r"^\s*[%!]?\s*(?:pip3?|conda|mamba|uv pip)\s+install\b.*", re.MULTILINE)
 CANDIDATE = re.compile(
     r"^\s*[%!?]|\?\s*;?\s*$|=\s*[%!]|"
@@ -221,7 +223,8 @@ def _translated(lines: list[str], everywhere: bool) -> list[str]:
     going_on = False
     for line in lines:
         changed = "" if going_on else _line(line) if everywhere or line[:1].strip() else line
-        going_on = line.rstrip().endswith("\\") and changed.strip() in ("", "pass")
+        command = changed.strip() in ("", "pass") or changed.endswith(COMMANDED)
+        going_on = line.rstrip().endswith("\\") and command
         done.append(changed)
     return done
 
@@ -234,7 +237,7 @@ def _line(line: str) -> str:
     if command:
         return f"{command[1]}pass"
     result = RESULT.match(line)
-    return f"{result[1]} get_ipython()" if result else line
+    return f"{result[1]} {COMMANDED}" if result else line
 
 
 def _is_valid(text: str) -> bool:

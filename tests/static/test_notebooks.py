@@ -148,6 +148,8 @@ def test_a_baseline_knows_the_line_of_a_cell(capsys: pytest.CaptureFixture[str])
         ("%timeit -n 10 -r 3 f(x)", "f(x)"),
         ("files = !ls", "files = get_ipython()"),
         ("a = %sql select", "a = get_ipython()"),
+        ("last, = ! {find} | {sort}", "last, = get_ipython()"),
+        ("a, = ! \\\n  (echo '{') \\\n  | cat\na", "a, = get_ipython()\n\n\na"),
         ("?print\nprint??\na.b?", "pass\npass\npass"),
         ("%%time\nx = 1", "\nx = 1"),
         ("%%bash\nls\nfor", "\n\n"),

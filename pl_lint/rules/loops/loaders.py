@@ -148,9 +148,10 @@ def loaders_given_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _may_have_none(owner: ClassFacts, hook: str) -> bool:
-    """Whether a hook gives a loader only where one was set up: the other way is meant, too."""
+    """Whether a hook gives a loader only where one was set up, so that the other way is meant, too;
+    or it is not known what it gives."""
     ways = [site for site in owner.returns if site.hook == hook]
-    return any(not site.written or site.value == Known(None) for site in ways)
+    return not ways or any(not site.written or site.value == Known(None) for site in ways)
 
 
 # --- two packages ---------------------------------------------------------------------------------
