@@ -411,6 +411,13 @@ def test_settings_that_a_script_hands_to_a_trainer_are_its_own(body: str) -> Non
     assert (trainer.at("devices").path, trainer.at("devices").line) == ("conf/trainer/cpu.yaml", 2)
 
 
+def test_settings_are_looked_for_by_the_name_that_code_has_for_them() -> None:
+    write("conf/a.yaml", "trainer_params: {max_epochs: 3}\n")
+    body = 'self.file = "a.yaml"; pl.Trainer(**self.config["trainer_params"])'
+    write("train.py", SCRIPT.format(body=body))
+    assert [one.argument("max_epochs") for one in facts().trainers] == [Known(3)]
+
+
 def test_a_file_by_itself_is_handed_on_where_the_script_names_it() -> None:
     write("conf/a.yaml", "trainer: {max_epochs: 3}\n")
     write("conf/b.yaml", "trainer: {max_epochs: 9}\n")

@@ -14,7 +14,7 @@ from pl_lint.static.configs.tree import Broken, Leaf, Listing, Node, Table, pars
 from pl_lint.static.sources import Contents, Unreadable, shown
 
 SUFFIXES = (".yaml", ".yml")
-WORDS = (b"_target_", b"class_path", b"lightning", b"trainer:", b"callbacks", b"defaults:")
+WORDS = (b"_target_", b"class_path", b"lightning", b"trainer", b"callbacks", b"defaults:")
 """A file that holds none of these has nothing to say about Lightning."""
 LARGEST = 2**20
 """Bytes. Longer YAML is data: annotations, locks, results."""
