@@ -124,7 +124,7 @@ def curve_goes_backwards(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             if not isinstance(call.argument("tag", 0), Known) or not _per_batch(call):
                 continue
             step = call.argument("global_step", 2)
-            if step == Named("batch_idx"):
+            if step == Named("batch_idx") and call.stage not in ("test", "predict"):
                 yield self.finding(
                     call.location,
                     "the step is the number of the batch, which begins again in each epoch",

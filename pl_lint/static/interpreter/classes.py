@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -26,6 +27,7 @@ from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import UNKNOWN, Known
 from pl_lint.findings import Location
 from pl_lint.static.interpreter import behaviour, loaders, members, metrics, saving, schedulers
+from pl_lint.static.interpreter.abstract import NOTHING, Const
 from pl_lint.static.interpreter.context import Hook
 from pl_lint.static.interpreter.machine import Machine
 from pl_lint.static.interpreter.recorder import Recorder
@@ -34,6 +36,8 @@ from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
 from pl_lint.static.streams import identifiers
 
 STEPS = ("training_step", "validation_step", "test_step", "predict_step")
+COUNTED = re.compile(r"\bself\.(\w+)\s*(?:[-+*%]|//?)=(?!=)")
+"""What is counted up or down in place."""
 BUILDERS = ("__init__", "setup", "configure_model")
 """Where attributes are made; ``setup`` runs before every other hook."""
 KINDS = {
@@ -134,6 +138,7 @@ def interpret(found: LightningClass, project: Project, recorder: Recorder, work:
     for name in BUILDERS:
         if name in methods:
             machine.enter(*methods[name], Hook("__init__" if name == "__init__" else name))
+    _forget_counters(machine, methods)
     for name in _roots(found, methods):
         returned = machine.enter(*methods[name], Hook(name, stage_of(name)))
         loaders.of_hook(machine, name, returned)
@@ -142,6 +147,16 @@ def interpret(found: LightningClass, project: Project, recorder: Recorder, work:
     for name in _unreached(found, methods, recorder):
         machine.enter(*methods[name], Hook())
     return machine
+
+
+def _forget_counters(machine: Machine, methods: dict[str, tuple[ClassInfo, FunctionNode]]) -> None:
+    """A number that some method counts up is another one whenever a hook reads it."""
+    texts = {info.module.path: info.module.source.text for info, _ in methods.values()}
+    for text in texts.values():
+        for attribute in COUNTED.findall(text):
+            value = machine.attributes.get(attribute)
+            if isinstance(value, Const) and type(value.value) in (int, float):
+                machine.attributes[attribute] = NOTHING
 
 
 def _roots(found: LightningClass, methods: dict[str, tuple[ClassInfo, FunctionNode]]) -> list[str]:

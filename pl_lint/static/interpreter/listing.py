@@ -75,10 +75,17 @@ def deleted(context: Context, target: ast.expr, frame: Frame) -> None:
 
 
 def emptied(context: Context, target: ast.expr, value: Abstract, frame: Frame) -> None:
-    """``self.<attr>["val"] = []``: a list in it begins anew."""
-    empty = isinstance(value, (Sequence, Mapping)) and value.complete and not value.items
-    if empty and isinstance(target, ast.Subscript):
+    """``self.<attr>["val"] = []``, or ``self.<attr>, self.<other> = [], []``: it begins anew."""
+    if isinstance(target, ast.Subscript) and _is_empty(value):
         deleted(context, target, frame)
+    if isinstance(target, ast.Tuple) and isinstance(value, Sequence) and value.complete:
+        for inner, item in zip(target.elts, value.items, strict=False):
+            if _is_empty(item):
+                deleted(context, inner, frame)
+
+
+def _is_empty(value: Abstract) -> bool:
+    return isinstance(value, (Sequence, Mapping)) and value.complete and not value.items
 
 
 def _record(
