@@ -4,8 +4,9 @@ starting Python and parsing the files.
 `python benchmarks/reading.py FOLDERS`: three files of the demo, as pre-commit would ask for them,
 and a tree of at least 5,000 files: site-packages and the FOLDERS (public Lightning repositories).
 All commands run in turn, in one run; ruff, flake8 and TorchFix come with the `bench` extra. Each
-has its default rules and prints the counts or lines that it prints for machines. Processor seconds
-(the least of the rounds) are what a busy machine does not change; wall seconds stand beside.
+has its default rules and prints the counts or lines that it prints for machines. A tree is asked
+for again as it is, and with one changed file. Processor seconds (the least of the rounds) are what
+a busy machine does not change; wall seconds stand beside.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ ENOUGH = 5_000
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 SLOW = ("flake8", "TorchFix")
 """What is measured once: minutes on a large tree."""
+NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 PARSE = "import ast, sys\nfor name in sys.argv[1:]: ast.parse(open(name, 'rb').read())"
 
 Command = list[str]
@@ -54,7 +56,9 @@ def main() -> None:
 
 def compare(title: str, paths: list[Path], caches: Path, rounds: int) -> None:
     names = [str(path) for path in paths]
-    commands = cold(names) | warm(names, caches)
+    commands = cold(names) | warm(names, caches / "same")
+    if any(path.is_dir() for path in paths):
+        commands |= changed(names, caches)
     if all(path.is_file() for path in paths):
         for path in paths:
             ast.parse(path.read_bytes())
@@ -82,11 +86,20 @@ def cold(names: list[str]) -> dict[str, Command]:
 def warm(names: list[str], caches: Path) -> dict[str, Command]:
     """The second run and those after it; the first fills the cache."""
     ruff = [tool("ruff"), "check", "--isolated", "--output-format", "concise", "--exit-zero"]
-    environment = ["env", f"PL_LINT_CACHE_DIR={caches / 'ours'}"]
+    elsewhere = ["env", f"PL_LINT_CACHE_DIR={caches / 'ours'}"]
     return {
         "ruff, warm": [*ruff, "--cache-dir", str(caches / "ruff"), *names],
-        "pl-lint, warm": [*environment, tool("pl-lint"), "--output-format", "concise", *names],
+        "pl-lint, warm": [*elsewhere, tool("pl-lint"), "--output-format", "concise", *names],
     }
+
+
+def changed(names: list[str], caches: Path) -> dict[str, Command]:
+    """The same, and a small project beside it of which one file has changed each time."""
+    project = caches / "project"
+    shutil.copytree(DEMO, project)
+    change = ["sh", "-c", 'echo "#" >> "$0"; exec "$@"', str(project / "cases.py")]
+    again = warm([*names, str(project)], caches / "changed")
+    return {f"{name}, one changed": [*change, *command] for name, command in again.items()}
 
 
 def tool(name: str) -> str:
@@ -119,7 +132,7 @@ def least(costs: list[Cost], field: str) -> float:
 def cost(command: Command) -> Cost:
     """What one run takes. Findings are a success here, and files that cannot be read."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(command, capture_output=True, check=False)
+    done = subprocess.run(command, capture_output=True, check=False, env=environment())
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode not in (0, 1, 2) or b"Traceback (most recent call last)" in done.stderr:
         raise SystemExit(f"{command[0]} failed:\n{done.stderr.decode('utf-8', 'replace')[-2000:]}")
@@ -127,12 +140,17 @@ def cost(command: Command) -> Cost:
     return Cost(cpu, wall)
 
 
+def environment() -> dict[str, str]:
+    """As people have it: Python keeps what it compiled, and compiles no program twice."""
+    return {name: value for name, value in os.environ.items() if name != NO_BYTECODE}
+
+
 def show(title: str, costs: Mapping[str, Cost]) -> None:
     """Each command, and how many times as long as ruff it takes, cold or warm as it is."""
-    print(f"\n{title}\n\n{'':<20}{'processor s':>12}{'wall s':>9}{'times ruff':>12}")
+    print(f"\n{title}\n\n{'':<28}{'processor s':>12}{'wall s':>9}{'times ruff':>12}")
     for name, one in costs.items():
         unit = costs["ruff, warm" if "warm" in name else "ruff"]
-        print(f"{name:<20}{one.cpu:>12.3f}{one.wall:>9.2f}{one.cpu / unit.cpu:>12.2f}", flush=True)
+        print(f"{name:<28}{one.cpu:>12.3f}{one.wall:>9.2f}{one.cpu / unit.cpu:>12.2f}", flush=True)
 
 
 if __name__ == "__main__":
