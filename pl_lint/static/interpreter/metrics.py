@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from pl_lint.facts import torchmetrics
 from pl_lint.facts.origins import NO_ORIGIN, UNPACKED, MetricCompute, MetricForward, Origin
 from pl_lint.facts.sites import MetricSite, MetricUse
 from pl_lint.facts.values import Known, Value
@@ -64,13 +65,28 @@ def _members(given: Abstract) -> tuple[list[tuple[str, Metric]], bool]:
             named, complete = [(_class_name(given), given)], True
         case _:
             return [], False
-    metrics = [(str(name), one) for name, one in named if isinstance(one, Metric)]
+    sure = all(name for name, _ in named)
+    metrics = [(str(name or _simple(one)), one) for name, one in named if isinstance(one, Metric)]
     total = len(given.items) if isinstance(given, (Mapping, Sequence)) else 1
-    return metrics, complete and len(metrics) == total
+    return metrics, complete and sure and len(metrics) == total
 
 
 def _class_name(metric: Abstract) -> str:
-    return metric.name.rpartition(".")[2] if isinstance(metric, Metric) else ""
+    """The class of the object: ``F1Score(task="binary")`` is a ``BinaryF1Score``. Empty where the
+    task is not known."""
+    if not isinstance(metric, Metric) or not torchmetrics.needs_task(metric.name):
+        return _simple(metric) if isinstance(metric, Metric) else ""
+    given = dict(metric.arguments)
+    match given.get("task", given.get("0")):
+        case None if UNPACKED not in given:  # before 0.11 there was none
+            return _simple(metric)
+        case Known(str(task)) if task.lower() in torchmetrics.TASKS:
+            return task.capitalize() + _simple(metric)
+    return ""
+
+
+def _simple(metric: Metric) -> str:
+    return metric.name.rpartition(".")[2]
 
 
 def clone(context: Context, original: MadeOf, arguments: Arguments) -> MadeOf:
