@@ -248,7 +248,7 @@ def _gather(
 
 
 def _too_much(excess: Excess) -> Unreadable:
-    told = f": of its classes ({excess.classes}) {excess.judged} were judged" * bool(excess.classes)
+    told = f": {excess.judged} of {excess.classes} classes judged" * bool(excess.classes)
     message = f"too much to read{told}; split the file or exclude it"
     return Unreadable(Location(excess.path, 1), message)
 

@@ -12,7 +12,7 @@ import re
 import stat
 import tokenize
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -100,6 +100,11 @@ class SourceFile:
     def lines(self) -> tuple[str, ...]:
         """The lines as Python counts them (``str.splitlines`` would also cut at form feeds)."""
         return tuple(self.text.split("\n"))
+
+    @cached_property
+    def above(self) -> Mapping[ast.AST, ast.AST]:
+        """The node around each node, for what asks often."""
+        return {below: node for node in ast.walk(self.tree) for below in ast.iter_child_nodes(node)}
 
     @property
     def depth(self) -> int:

@@ -291,6 +291,12 @@ def test_other_files_are_not() -> None:
     assert not mentions_lightning(b"import torch\nlogger.log(1)\n")
 
 
+def test_tests_of_steps_are_no_hooks() -> None:
+    """``test_step_size`` is what numerical libraries test; a hook has its bracket."""
+    assert mentions_lightning(b"class Heir(Base):\n    def test_step(self, batch): ...\n")
+    assert not mentions_lightning(b"def test_step_size(): ...\n\ndef test_stepwise(): ...\n")
+
+
 def test_lines_are_shown_though_their_encoding_is_broken() -> None:
     Path("t.py").write_bytes(b"a\r\nb\xe9\n")
     assert lines_of("t.py") == ("a", "b\N{REPLACEMENT CHARACTER}", "")

@@ -158,7 +158,7 @@ def test_a_file_that_is_too_much_is_told_and_left(
     told = json.loads(capsys.readouterr().out)
     (left,) = told["unreadable"]
     assert left["path"] == "large.py"
-    assert left["message"].startswith("too much to read: of its classes (3) 1 were judged")
+    assert left["message"].startswith("too much to read: 1 of 3 classes judged;")
     assert "exclude it" in left["message"]
     assert [one["path"] for one in told["findings"]] == ["large.py", "small.py"]
 

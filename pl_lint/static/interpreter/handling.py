@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 RUNNING = frozenset(["fit", "validate", "test", "predict"])
@@ -26,14 +26,14 @@ _BRINGS_WEIGHTS = re.compile(
 _PLACE = re.compile(r"[/\\]|\.(pt|pth|ckpt|bin|safetensors|pkl)$")
 
 
-def as_built(call: ast.Call, tree: ast.Module) -> bool:
+def as_built(call: ast.Call, above: Mapping[ast.AST, ast.AST]) -> bool:
     """Whether the module that a Trainer's method is given here is as its constructor left it, and
     the constructor was given nothing that looks like weights. A module that came into a function
-    from outside is not."""
+    from outside is not. ``above`` is the node around each node of the file."""
     model = _model_of(call)
     if isinstance(model, ast.Call):
         return _is_plain_construction(model)
-    scope = _Scope.around(call, tree)
+    scope = _Scope.around(call, above)
     if not isinstance(model, ast.Name) or scope is None:
         return False
     made = list(scope.assigned(model.id))
@@ -50,12 +50,11 @@ class _Scope:
     """A function, or a file outside of its functions; ``above`` is the parent of each node."""
 
     node: ast.AST
-    above: dict[ast.AST, ast.AST]
+    above: Mapping[ast.AST, ast.AST]
 
     @classmethod
-    def around(cls, call: ast.Call, tree: ast.Module) -> _Scope | None:
+    def around(cls, call: ast.Call, above: Mapping[ast.AST, ast.AST]) -> _Scope | None:
         """None for a call that stands in another file."""
-        above = {below: node for node in ast.walk(tree) for below in ast.iter_child_nodes(node)}
         node: ast.AST | None = call
         while not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module)):
             if node is None:

@@ -219,19 +219,16 @@ def note_global(context: Context, node: ast.Global, frame: Frame) -> None:
 
 def _carried(node: ast.Global, frame: Frame) -> Iterator[str]:
     """The names that the function around changes by what they were before."""
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    tree = frame.module.source.tree
-    around = [one for one in ast.walk(tree) if isinstance(one, functions) and _holds(one, node)]
-    body = list(ast.walk(around[-1])) if around else []
+    above = frame.module.source.above
+    around = above.get(node)
+    while around is not None and not isinstance(around, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        around = above.get(around)
+    body = list(ast.walk(around)) if around is not None else []
     compared = {name for one in body if isinstance(one, ast.Compare) for name in _ordered(one)}
     for name in node.names:
         changes = [one for one in body if _changes(one, name)]
         if changes and (name in compared or any(_reads(one, name) for one in changes)):
             yield name
-
-
-def _holds(function: ast.FunctionDef | ast.AsyncFunctionDef, node: ast.stmt) -> bool:
-    return function.lineno < node.lineno <= (function.end_lineno or 0)
 
 
 def _ordered(node: ast.Compare) -> Iterator[str]:

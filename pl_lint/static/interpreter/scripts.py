@@ -270,7 +270,7 @@ def method(
             location=context.location(node, frame),
             reloaded=any(map(_is_reloaded, given)),
             from_checkpoint=all(map(_is_loaded, given)),
-            as_built=name == "test" and as_built(node, frame.module.source.tree),
+            as_built=name == "test" and as_built(node, frame.module.source.above),
             arms=context.arms,
         )
     )
