@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from pl_lint.static.names import ClassInfo, FunctionNode, dotted
 READ = re.compile(r"\btrainer\.(\w+)")
 OWN = re.compile(r"\bself\.(\w+)")
 HOOK = re.compile(r"on_\w+|setup|teardown|state_dict|load_state_dict")
+WORD = re.compile(r"\w+")
 WALKS = re.compile(r"\b(?:named_)?(?:children|modules)\b|\b_modules\b|getattr|__dict__|\bvars\(")
 ASKS = re.compile(r"hasattr|getattr|AttributeError|[Vv]ersion|VERSION|_AVAILABLE|\b_?PL_[A-Z\d]")
 """What code says that is written for several versions."""
@@ -95,17 +97,25 @@ def with_unread(
 ) -> Iterator[AssignmentSite]:
     """The assignments of a class, those marked that its text, and what it inherits, never mentions
     again. Whoever walks over all modules, or asks for one by a text, reads every one."""
-    text = "\n".join(_text(base, base.node) for base in bases)
-    read_all = WALKS.search(text) is not None
+    unread: set[str] = set()
+    if any(map(_makes_something, sites)):
+        text = "\n".join(_text(base, base.node) for base in bases)
+        unread = set() if WALKS.search(text) else _mentioned_once(sites, text)
     for site in sites:
-        made = site.hook == "__init__" and isinstance(site.value, Made) and not read_all
-        yield replace(site, unread=True) if made and _once(site, sites, text) else site
+        marked = site.attribute in unread and _makes_something(site)
+        yield replace(site, unread=True) if marked else site
 
 
-def _once(site: AssignmentSite, sites: Sequence[AssignmentSite], text: str) -> bool:
-    """Whether an attribute is mentioned where it is assigned alone."""
-    assigned = {one.location for one in sites if one.attribute == site.attribute}
-    return len(re.findall(rf"\b{site.attribute}\b", text)) == len(assigned)
+def _makes_something(site: AssignmentSite) -> bool:
+    return site.hook == "__init__" and isinstance(site.value, Made)
+
+
+def _mentioned_once(sites: Sequence[AssignmentSite], text: str) -> set[str]:
+    """The attributes that are mentioned where they are assigned alone."""
+    mentions = Counter(WORD.findall(text))
+    places = {(site.attribute, site.location) for site in sites}
+    assigned = Counter(attribute for attribute, _ in places)
+    return {attribute for attribute, count in assigned.items() if mentions[attribute] == count}
 
 
 def _takes_trainer(node: FunctionNode) -> bool:
