@@ -9,10 +9,15 @@ import pytest
 import yaml
 
 from pl_lint.config import Config
-from pl_lint.fixes import Applicability
+from pl_lint.fixes import Applicability, Fix, SetArgument
+from pl_lint.places import Location
 from pl_lint.rules.registry import all_rules
+from pl_lint.static.configs.files import ConfigFile
+from pl_lint.static.configs.files import read as read_settings
 from pl_lint.static.engine import read
 from pl_lint.static.fixing.loop import Mended, mend
+from pl_lint.static.fixing.settings import SettingsMender
+from pl_lint.static.fixing.text import Document
 
 SCRIPT = """
 import hydra
@@ -23,6 +28,7 @@ def main(cfg):
     hydra.utils.instantiate(cfg.trainer).fit(hydra.utils.instantiate(cfg.model))
 """
 TRAINER = "_target_: lightning.pytorch.Trainer"
+CALL = Location("conf/trainer/a.yaml", 1, 11, 1, 36)
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +101,38 @@ def test_what_has_no_certain_place_is_left_alone(code: str, text: str) -> None:
     assert [one.code for one in read([Path(".")], config, all_rules()).findings] == [code]
     assert not mended(code).after
     assert path.read_text("utf-8") == text
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("True", True),
+        ("None", None),
+        ("2", 2),
+        ("0.5", 0.5),
+        ('"max"', "max"),
+        ('"yes"', "yes"),
+        ('"a: b"', "a: b"),
+        ("'16-mixed'", "16-mixed"),
+    ],
+)
+def test_a_constant_means_the_same_in_yaml(source: str, value: object) -> None:
+    path = settings(f"{TRAINER}\nprecision: 99\n")
+    file = read_settings(path, path.read_bytes())
+    assert isinstance(file, ConfigFile)
+    (fix,) = SettingsMender(file).resolved([Fix("", (SetArgument(CALL, "precision", source),))])
+    assert fix is not None
+    text = Document(file.text).edited(fix.edits).text
+    assert yaml.safe_load(text)["precision"] == value
+
+
+@pytest.mark.parametrize("source", ["self.device", "len(x)", "1 +"])
+def test_what_only_code_can_say_is_no_setting(source: str) -> None:
+    path = settings(f"{TRAINER}\nprecision: 99\n")
+    file = read_settings(path, path.read_bytes())
+    assert isinstance(file, ConfigFile)
+    change = SetArgument(CALL, "precision", source)
+    assert SettingsMender(file).resolved([Fix("", (change,)), None]) == [None, None]
 
 
 def test_every_fix_leaves_all_other_settings_as_they_are() -> None:

@@ -71,7 +71,10 @@ class SettingsMender:
         return [fix and self._resolved(fix) for fix in fixes]
 
     def _resolved(self, fix: Fix) -> Fix | None:
-        made = [self._edit(change) for change in fix.changes]
+        try:
+            made = [self._edit(change) for change in fix.changes]
+        except (ValueError, SyntaxError):  # a value that only code can say
+            return None
         edits = tuple(edit for edit in made if edit is not None)
         if len(edits) < len(made) or not self._changes_only(edits):
             return None
@@ -144,6 +147,7 @@ def _scalar(source: str) -> str:
 
     Raises:
         ValueError: It is no constant.
+        SyntaxError: It is no expression.
     """
     value = ast.literal_eval(source)
     if value is None or isinstance(value, bool):
