@@ -152,7 +152,9 @@ def optimization(context: Context, open_bases: bool) -> Literal["automatic", "ma
     """Who steps the optimizers, by ``self.automatic_optimization``."""
     first = context.ancestors[0]
     assert isinstance(first, ClassInfo)
-    found = lookup.own_attribute(context, "automatic_optimization", Frame(first.module))
+    kept = "_automatic_optimization"  # where Lightning's property keeps it; base classes set it
+    name = kept if kept in context.attributes and kept[1:] not in context.attributes else kept[1:]
+    found = lookup.own_attribute(context, name, Frame(first.module))
     match found:
         case Const(False):
             return "manual"

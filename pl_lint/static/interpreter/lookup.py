@@ -168,6 +168,10 @@ def _of_trainer(context: Context, text: str, attr: str) -> Abstract:
     return Reference(f"{text}.{attr}")
 
 
+CHANGED = "changed"
+"""The label of an object that was given another part: ``model.net = best.net``."""
+
+
 # --- assignment -----------------------------------------------------------------------------------
 
 
@@ -176,8 +180,11 @@ def assign(context: Context, target: ast.expr, value: Abstract, frame: Frame) ->
         case ast.Name(text):
             frame.names[text] = value
         case ast.Attribute(owner, attr):
-            if isinstance(context.evaluate(owner, frame), (Self, Holder)):
+            held = context.evaluate(owner, frame)
+            if isinstance(held, (Self, Holder)):
                 assign_own(context, attr, value)
+            elif isinstance(held, Instance) and held.label is None:
+                rebind(context, owner, replace(held, label=CHANGED), frame)
         case ast.Subscript():
             assign_item(context, target, value, frame)
         case ast.Tuple(targets) | ast.List(targets):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -53,6 +54,8 @@ class Trainer:
         )
 
 
+LOADS = re.compile(r"load(_|$)|restore")
+"""Methods of a model that bring weights into it: ``load_state_dict``, ``load_model``."""
 RELOADED = "reloaded"
 """The label of a model whose weights were loaded into it."""
 LOADED = "from a checkpoint"
@@ -251,7 +254,7 @@ def method(
     frame: Frame,
 ) -> None:
     """``trainer.fit(model)`` and its sisters; other methods of known objects leave no site."""
-    if name == "load_state_dict" and isinstance(node.func, ast.Attribute):
+    if LOADS.search(name) and isinstance(node.func, ast.Attribute):
         lookup.rebind(context, node.func.value, replace(receiver, label=RELOADED), frame)
     if receiver.name != lightning.TRAINER or name not in CKPT_PATH:
         return
@@ -288,7 +291,7 @@ def _link(context: Context, trainer: Trainer, models: Iterable[str]) -> None:
 
 
 def _is_reloaded(model: Abstract) -> bool:
-    return isinstance(model, Instance) and model.label in (RELOADED, LOADED)
+    return isinstance(model, Instance) and model.label in (RELOADED, LOADED, lookup.CHANGED)
 
 
 def _is_loaded(model: Abstract) -> bool:
