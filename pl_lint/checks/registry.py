@@ -53,6 +53,7 @@ class Verdict(str, Enum):
 class Result:
     """A check's answer: what it proved, what it cleared, and why it could say no more.
 
+    ``open`` is how much of its promise a check that passed could not decide; the notes say what.
     ``cost`` is what it took, where that was measured: no two sessions take the same."""
 
     verdict: Verdict
@@ -60,6 +61,7 @@ class Result:
     findings: tuple[Finding, ...] = ()
     cleared: tuple[Ruling, ...] = ()
     notes: tuple[str, ...] = ()
+    open: int = 0
     cost: str = field(default="", compare=False)
 
 
@@ -196,6 +198,7 @@ class Gathering:
             findings=tuple(dict.fromkeys(self.findings)),  # test may call what validation calls
             cleared=tuple(self.cleared),
             notes=tuple(dict.fromkeys([*self._noted(), *self._suspected(), *self._left_open()])),
+            open=len(dict.fromkeys(map(str, self.undecided))),
         )
 
     def _verdict(self) -> Verdict:

@@ -56,6 +56,7 @@ def _row(row: Row, names: Mapping[str, str]) -> dict[str, Any]:
         "reason": row.outcome.reason,
         "findings": _findings(row.outcome.findings, names),
         "notes": list(row.outcome.notes),
+        "open": row.outcome.open,
         "cost": row.outcome.cost,
     }
 

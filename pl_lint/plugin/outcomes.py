@@ -30,7 +30,8 @@ DECIDED = (State.PASSED, State.FAILED, State.EXPECTED)
 @dataclass(frozen=True)
 class ItemOutcome:
     """State, reason, what was found and what was ruled out. ``unbuilt`` is why the module was not
-    run, where that is what failed, ``cost`` what the check took, where it measured that."""
+    run, where that is what failed, ``open`` how much the check could not decide, ``cost`` what it
+    took, where it measured that."""
 
     state: State
     reason: str = ""
@@ -38,6 +39,7 @@ class ItemOutcome:
     rulings: tuple[Ruling, ...] = ()
     notes: tuple[str, ...] = ()
     unbuilt: str = ""
+    open: int = 0
     cost: str = ""
 
     @classmethod
@@ -45,7 +47,7 @@ class ItemOutcome:
         cls, state: State, result: Result, reason: str = "", notes: tuple[str, ...] = ()
     ) -> ItemOutcome:
         said = result.findings, result.cleared, (*result.notes, *notes)
-        return cls(state, reason or result.reason, *said, cost=result.cost)
+        return cls(state, reason or result.reason, *said, open=result.open, cost=result.cost)
 
     @property
     def why_not_run(self) -> str:

@@ -27,6 +27,8 @@ WORDS = {
     State.NOT_DECIDED: "open",
     State.NOT_BUILT: "not run",
 }
+PARTLY = "pass*"
+"""Never a silent green: what such a pass could not decide stands among the notes."""
 LEGEND = {
     State.EXPECTED: "fails as the case declares",
     State.NOT_TRIGGERED: "nothing in the module could fail this check",
@@ -89,6 +91,8 @@ class Summary:
         for state, meaning in LEGEND.items():
             if state in states:
                 yield f"  {WORDS[state]:<7} {meaning}"
+        if any(map(_is_partly, self.results.checked)):
+            yield f"  {PARTLY:<7} passed in what these runs can tell; the rest is in the notes"
         yield from self._passed()
         yield from self._read()
 
@@ -199,7 +203,13 @@ def _line(name: str, width: int, cells: Iterable[str], widths: Iterable[int]) ->
 
 
 def _word(row: Row | None) -> str:
-    return WORDS[row.outcome.state] if row is not None else ""
+    if row is None:
+        return ""
+    return PARTLY if _is_partly(row) else WORDS[row.outcome.state]
+
+
+def _is_partly(row: Row) -> bool:
+    return row.outcome.state is State.PASSED and row.outcome.open > 0
 
 
 def _plain(state: State) -> str:
