@@ -91,7 +91,8 @@ def graph_kept_alive(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 def _keeps_graph(site: ListSite) -> bool:
     in_step = site.action == "append" and site.hook == "training_step"
-    return in_step and LOSS.fullmatch(site.added) is not None
+    freed = "detach" in site.added  # ``detached_loss``: the name says what was done before
+    return in_step and LOSS.fullmatch(site.added) is not None and not freed
 
 
 @rule(
