@@ -30,6 +30,8 @@ def cause_of_moving(moved: Moved) -> Cause:
 
 def _causes(moved: Moved) -> Iterator[Cause]:
     operation, _, metric = (moved.events[0].origin if moved.events else "").partition(":")
+    if moved.replay is not None and moved.replay.mixed_scores:
+        yield from _mixed_scores(moved.replay, moved)
     if operation == "object":
         yield from _object_causes(moved, metric)
     if moved.steps:
@@ -55,8 +57,6 @@ def left_in_training(names: Sequence[str]) -> Cause:
 
 
 def _object_causes(moved: Moved, metric: str) -> Iterator[Cause]:
-    if moved.replay is not None and moved.replay.mixed_scores:
-        yield _MIXED_SCORES
     unweighted = moved.replay.formulas.get("LTN218") if moved.replay is not None else None
     if unweighted is not None and same(unweighted, moved.logged, moved.close):
         yield from added_up(moved)  # if no weights would make it right
@@ -68,12 +68,18 @@ def _object_causes(moved: Moved, metric: str) -> Iterator[Cause]:
         )
 
 
-_MIXED_SCORES = Cause(
-    "LTN205",
-    "some batches hold scores between 0 and 1 only and are taken for probabilities, others are "
-    "taken for logits",
-    "give the metric probabilities: torch.sigmoid(logits)",
-)
+def _mixed_scores(replay: Replay, moved: Moved) -> Iterator[Cause]:
+    """The metric of all inputs, which took the scores of each batch for what they looked like."""
+    if not same(replay.true, moved.logged, moved.close):
+        return
+    multiclass = replay.metric_class.startswith("Multiclass")
+    probabilities = "torch.softmax(logits, 1)" if multiclass else "torch.sigmoid(logits)"
+    yield Cause(
+        "LTN205",
+        "some batches hold scores between 0 and 1 only and are taken for probabilities, others are "
+        "taken for logits",
+        f"give the metric probabilities: {probabilities}",
+    )
 
 
 def _unweighted_mean() -> Cause:

@@ -100,10 +100,11 @@ def logits_for_probabilities(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     What it does
     ------------
     Reading finds binary and multilabel metrics in a class that trains with a loss of logits and
-    nowhere applies the sigmoid. Running looks at what such a metric was given where its value
-    depends on the batches: some batches hold numbers between 0 and 1 only, others do not. It fails
-    if there are such batches among the user's own. If only smaller ones are like that (of a single
-    sample it is likely, of sixteen it is rare), it is a note with that condition.
+    nowhere applies the sigmoid. Running looks at what a metric was given, a multiclass one too
+    (there it is the softmax), where its value depends on the batches: some batches hold numbers
+    between 0 and 1 only, others do not, and with all of them squashed the value is another one. It
+    fails if there are such batches among the user's own. If only smaller ones are like that (of a
+    single sample it is likely, of sixteen it is rare), it is a note with that condition.
 
     Why is this bad
     ---------------

@@ -6,9 +6,11 @@ objects. Codes are those of the catalogue; the formulas stand beside them.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torchmetrics import Metric
@@ -84,7 +86,7 @@ def _replay(history: History, logged: Logged, over: Moment, value: float) -> Rep
             **({} if updates else {"LTN133": value}),
         },
         finite_inputs=all(map(_is_finite, updates)),
-        mixed_scores=_has_mixed_scores(history.metric, updates),
+        mixed_scores=_has_mixed_scores(history.metric, updates, true),
         left_over=_planted_best(history, true),
     )
 
@@ -130,14 +132,43 @@ def _is_finite(update: Update) -> bool:
     return all(bool(torch.isfinite(torch.as_tensor(each)).all()) for each in numbers)
 
 
-def _has_mixed_scores(metric: Metric, updates: Sequence[Update]) -> bool:
-    """Binary and multilabel metrics take scores beyond [0, 1] for logits, batch by batch
-    (``_binary_precision_recall_curve_format`` and its like)."""
-    if not type(metric).__name__.startswith(("Binary", "Multilabel")):
+_NORMALISED: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "Binary": torch.sigmoid,
+    "Multilabel": torch.sigmoid,
+    "Multiclass": functools.partial(torch.softmax, dim=1),
+}
+"""What metrics of a kind make of the scores of a batch in which any is beyond [0, 1]: these are
+taken for logits (``normalize_logits_if_needed`` in torchmetrics' ``utilities/compute.py``)."""
+
+
+def _has_mixed_scores(metric: Metric, updates: Sequence[Update], true: float) -> bool:
+    """Whether some batches were taken for logits and others for probabilities, and the metric says
+    something else where all of them are taken for logits. Many do not: the largest logit of a
+    sample is its largest probability."""
+    kinds = (made for kind, made in _NORMALISED.items() if type(metric).__name__.startswith(kind))
+    normalised = next(kinds, None)
+    if normalised is None:
         return False
-    scores = [u.arguments[0] for u in updates if u.arguments and _is_score(u.arguments[0])]
-    inside = [bool(((score >= 0) & (score <= 1)).all()) for score in scores]
-    return any(inside) and not all(inside)
+    given = [update for update in updates if _is_score(_scores(update))]
+    inside = [bool(((_scores(u) >= 0) & (_scores(u) <= 1)).all()) for u in given]
+    if len(given) < len(updates) or all(inside) or not any(inside):
+        return False
+    alike = [
+        _with_scores(update, normalised(_scores(update))) if probable else update
+        for update, probable in zip(given, inside, strict=True)
+    ]
+    value = _value_of(metric, alike)
+    return value is not None and not math.isclose(value, true, rel_tol=1e-6, abs_tol=1e-7)
+
+
+def _scores(update: Update) -> Any:
+    return update.arguments[0] if update.arguments else update.keywords.get("preds")
+
+
+def _with_scores(update: Update, scores: torch.Tensor) -> Update:
+    if update.arguments:
+        return replace(update, arguments=(scores, *update.arguments[1:]))
+    return replace(update, keywords={**update.keywords, "preds": scores})
 
 
 def _is_score(value: object) -> bool:
@@ -215,9 +246,13 @@ def _state(history: History, updates: Sequence[Update], stage: str) -> dict[str,
 
 
 def _value_held(history: History, held: Sequence[Update]) -> float | None:
+    return _value_of(history.metric, held)
+
+
+def _value_of(metric: Metric, held: Sequence[Update]) -> float | None:
     """The metric of what it held; some metrics of nothing raise instead of giving a number."""
     try:
-        return replay(history.metric, held)
+        return replay(metric, list(held))
     except (RuntimeError, ValueError, ZeroDivisionError):
         return None
 
