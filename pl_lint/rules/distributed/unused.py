@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pl_lint.facts.sites import AssignmentSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Made
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import in_tests
+from pl_lint.rules.judging import defines, in_tests
 from pl_lint.rules.registry import Rule, rule
 
 LAYERS = re.compile(
@@ -16,6 +16,9 @@ LAYERS = re.compile(
     r"LSTM\w*|GRU\w*|RNN\w*|MultiheadAttention|Transformer\w*|PReLU|Parameter)"
 )
 """What torch makes that has parameters of its own."""
+
+COMPUTING = ("training_step", "forward")
+"""A module without either is not finished, or trains nothing."""
 
 
 @rule(
@@ -76,7 +79,8 @@ def unused_parameters(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/Lightning-AI/pytorch-lightning/issues/16611
     """
     for owner in facts.modules():
-        for site in owner.assignments if not owner.open else ():
+        whole = not owner.open and any(defines(facts, owner, one) for one in COMPUTING)
+        for site in owner.assignments if whole else ():
             if _is_layer(site) and not _used_below(facts, owner, site.attribute):
                 yield self.finding(
                     site.location,
