@@ -13,7 +13,7 @@ from pl_lint.checks.reproducible.dropouts import judge_dropouts
 from pl_lint.checks.reproducible.fits_in_workers import judge_fits_in_workers
 from pl_lint.checks.reproducible.order import set_order
 from pl_lint.checks.reproducible.reporting import found
-from pl_lint.checks.reproducible.sources import cause_of
+from pl_lint.checks.reproducible.sources import cause_of, times_logged
 from pl_lint.checks.reproducible.workers import judge_draws
 from pl_lint.facts.events import CaseFacts, Note, sentence
 from pl_lint.facts.records import RepeatRecord
@@ -55,7 +55,8 @@ def reproducible(runs: Runs) -> Result:
       seed.
 
     What it sets aside:
-    A logged Python number that differs while all weights agree (a step time, a GPU load) is a note.
+    A logged Python number that differs while all weights agree (a step time, a GPU load) is a note,
+    and so is a logged tensor that a clock alone makes differ.
     So is a stored generator where the loader has no workers.
     """
     case, gathering = runs.case(), Gathering()
@@ -70,14 +71,19 @@ def reproducible(runs: Runs) -> Result:
         Note(name, "a Python number that differs between equal runs is set aside")
         for name in sorted(aside)
     ]
-    divergence = first_divergence(first, repeated.fits[0])
+    clocks = times_logged(first, repeated.fits[0], runs)
+    gathering.notes += [
+        Note(name, "the time of a clock differs between equal runs, and is set aside")
+        for name in sorted(clocks)
+    ]
+    divergence = first_divergence(first, repeated.fits[0], clocks)
     if divergence is not None:
         _judge_processes(runs, divergence, repeated, case, gathering)
     else:
         gathering.passed += bool(first.steps)
-        _judge_one_process(repeated, case, gathering)
+        _judge_one_process(repeated, clocks, case, gathering)
         if repeated.workers:
-            judge_fits_in_workers(runs, repeated, case, gathering)
+            judge_fits_in_workers(runs, repeated, clocks, case, gathering)
     if repeated.dropouts and "validate" in case.stages:
         judge_dropouts(repeated.dropouts, runs.rebatched("validate"), case, gathering)
     for draws in repeated.draws:
@@ -98,8 +104,10 @@ def _judge_processes(
     into.findings.append(cause_of(divergence, runs, case))
 
 
-def _judge_one_process(repeated: RepeatRecord, case: CaseFacts, into: Gathering) -> None:
-    divergence = first_divergence(*repeated.fits)
+def _judge_one_process(
+    repeated: RepeatRecord, clocks: frozenset[str], case: CaseFacts, into: Gathering
+) -> None:
+    divergence = first_divergence(*repeated.fits, clocks=clocks)
     if divergence is None:
         return
     if repeated.shared:

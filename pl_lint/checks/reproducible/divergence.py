@@ -12,6 +12,7 @@ from pl_lint.findings import Evidence, Location
 
 _ORDER = {"train": 0, "validate": 1, "test": 2}
 _END = 10**9
+_LOGGED = ("value", "epoch value")
 ROUNDING = 1e-4
 """Relative, and after a dozen steps, in which a difference of the last bit grows."""
 
@@ -52,20 +53,38 @@ def timings(first: FitRecord, second: FitRecord) -> frozenset[str]:
     )
 
 
-def first_divergence(first: FitRecord, second: FitRecord) -> Divergence | None:
-    """None where the runs agree bit for bit."""
+def first_divergence(
+    first: FitRecord, second: FitRecord, clocks: Collection[str] = ()
+) -> Divergence | None:
+    """None where the runs agree bit for bit, but for what they logged of ``clocks``."""
     if (first.error is None) != (second.error is None):
         error = first.error or second.error
         return Divergence(f"one of them raised {error}", error.location if error else None)
-    aside = timings(first, second)
+    aside = timings(first, second).union(clocks)
     ones, others = (_by_identity(record, aside) for record in (first, second))
-    changed = [mark for key, mark in ones.items() if _parted(mark, others.get(key))]
-    changed += [mark for key, mark in others.items() if key not in ones]
+    changed = _changed(ones, others)
     if not changed:
         return None
     earliest = min(mark.moment for mark in changed)
     together = [mark for mark in changed if mark.moment == earliest]
     return _told(together, others, ones)
+
+
+def logged_apart(first: FitRecord, second: FitRecord) -> frozenset[str]:
+    """The keys by which two runs differ, if nothing else of them does: no weight, no part of a
+    batch, no generator."""
+    aside = timings(first, second)
+    changed = _changed(*(_by_identity(record, aside) for record in (first, second)))
+    ended_alike = (first.error is None) == (second.error is None)
+    only_logged = ended_alike and all(mark.kind in _LOGGED for mark in changed)
+    return frozenset(mark.name for mark in changed) if only_logged else frozenset()
+
+
+def _changed(ones: Mapping[Identity, _Mark], others: Mapping[Identity, _Mark]) -> list[_Mark]:
+    return [
+        *(mark for key, mark in ones.items() if _parted(mark, others.get(key))),
+        *(mark for key, mark in others.items() if key not in ones),
+    ]
 
 
 def within_rounding(first: FitRecord, second: FitRecord) -> bool:
@@ -102,7 +121,7 @@ def _by_identity(record: FitRecord, aside: Collection[str]) -> dict[Identity, _M
     """Each mark by what it is of; the n-th of several equal ones by its number."""
     found: dict[Identity, _Mark] = {}
     for mark in _marks(record):
-        if mark.kind in ("value", "epoch value") and mark.name in aside:
+        if mark.kind in _LOGGED and mark.name in aside:
             continue
         count = 0
         while (identity := (mark.moment, mark.kind, mark.name, count)) in found:

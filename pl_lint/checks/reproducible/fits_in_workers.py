@@ -27,8 +27,13 @@ _UNEXPLAINED = "no clock and no generator without a seed explains it, and withou
 
 
 def judge_fits_in_workers(
-    runs: Runs, repeated: RepeatRecord, case: CaseFacts, into: Gathering
+    runs: Runs,
+    repeated: RepeatRecord,
+    clocks: frozenset[str],
+    case: CaseFacts,
+    into: Gathering,
 ) -> None:
+    """``clocks``: the keys under which the fits without workers logged times."""
     records = runs.fits_in_workers()
     fits = [record.fit for record in records if record.fit is not None]
     errors = [one.error for one in (*records, *fits) if one.error is not None]
@@ -36,19 +41,19 @@ def judge_fits_in_workers(
         into.undecided.append(Note("a fit with loader workers", str(errors[0])))
         return
     first, second = fits
-    divergence = first_divergence(first, second)
+    divergence = first_divergence(first, second, clocks)
     if divergence is None:
         into.passed += bool(first.steps)
         into.notes += [_set_aside(name) for name in sorted(timings(first, second))]
         return
-    setting = _setting(repeated)
-    if _steady(first, runs, setting.workers):
+    setting = _setting(repeated, clocks)
+    if _steady(first, runs, setting):
         into.findings.append(set_order(setting.words, divergence, case))
     else:
         into.findings.append(cause_of(divergence, runs, case, setting))
 
 
-def _setting(repeated: RepeatRecord) -> Setting:
+def _setting(repeated: RepeatRecord, clocks: frozenset[str]) -> Setting:
     count = min(repeated.workers, WORKERS)
     return Setting(
         f"two runs with the same seed and num_workers={count}",
@@ -56,13 +61,16 @@ def _setting(repeated: RepeatRecord) -> Setting:
         _UNORDERED if repeated.unordered else _UNEXPLAINED,
         _REMEDY,
         _ORDERED if repeated.unordered else _SHARED,
+        clocks,
     )
 
 
-def _steady(first: FitRecord, runs: Runs, workers: int) -> bool:
+def _steady(first: FitRecord, runs: Runs, setting: Setting) -> bool:
     """Whether others with the hash seed of the first are equal to it."""
-    others = [runs.traced(attempt=attempt, workers=workers).fit for attempt in (1, 2)]
-    return all(fit is not None and first_divergence(first, fit) is None for fit in others)
+    others = [runs.traced(attempt=attempt, workers=setting.workers).fit for attempt in (1, 2)]
+    return all(
+        fit is not None and first_divergence(first, fit, setting.clocks) is None for fit in others
+    )
 
 
 def _set_aside(name: str) -> Note:

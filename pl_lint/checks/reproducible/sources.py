@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pl_lint.checks.registry import Runs
-from pl_lint.checks.reproducible.divergence import Divergence, first_divergence
+from pl_lint.checks.reproducible.divergence import Divergence, first_divergence, logged_apart
 from pl_lint.checks.reproducible.reporting import found
 from pl_lint.facts.events import CaseFacts
+from pl_lint.facts.records import FitRecord
 from pl_lint.facts.repetition import Source
 from pl_lint.findings import Finding
 
@@ -23,7 +24,8 @@ REMEDY = (
 @dataclass(frozen=True)
 class Setting:
     """Fits that ought to be equal: in words, with how many workers at most, and what to say of them
-    and to advise where a call explains their difference, or where none does (``otherwise``)."""
+    and to advise where a call explains their difference, or where none does (``otherwise``).
+    ``clocks`` are the keys under which they log times."""
 
     words: str = "two runs with the same seed"
     workers: int = 0
@@ -32,6 +34,21 @@ class Setting:
     )
     remedy: str = REMEDY
     otherwise: str = REMEDY
+    clocks: frozenset[str] = frozenset()
+
+
+def times_logged(first: FitRecord, second: FitRecord, runs: Runs) -> frozenset[str]:
+    """The keys by which two fits differ, if only these do and nothing but clocks makes them: a
+    duration that is logged as a tensor is no more than one that is logged as a number."""
+    apart = logged_apart(first, second)
+    if not apart:
+        return apart
+    traced = runs.traced()
+    clocks = [source for source in traced.sources if _is_clock(source)]
+    # Also under the hash seed of the first, or the order of a set might be what differs.
+    moves = traced.fit is not None and logged_apart(first, traced.fit) == apart
+    explained = moves and clocks and _equal_with(clocks, runs, Setting())
+    return apart if explained else frozenset()
 
 
 def cause_of(
@@ -39,7 +56,7 @@ def cause_of(
 ) -> Finding:
     """The finding for two processes that differ, with the call that did it where one can be
     proved."""
-    guilty = _guilty(runs, setting.workers)
+    guilty = _guilty(runs, setting)
     text = f"{setting.words} are not equal: first to differ is {divergence.text}"
     if not guilty:
         said, place = f"{text}; {setting.unexplained}", divergence.location
@@ -55,26 +72,26 @@ def cause_of(
     )
 
 
-def _guilty(runs: Runs, workers: int) -> Sequence[Source]:
+def _guilty(runs: Runs, setting: Setting) -> Sequence[Source]:
     """The one call that makes two fits equal when it is held still; all of them if it takes all."""
-    sources = runs.traced(workers=workers).sources
-    candidates = sorted(sources, key=_suspicion)[:CANDIDATES]
-    if len(candidates) > 1 and not _equal_with(candidates, runs, workers):
+    sources = runs.traced(workers=setting.workers).sources
+    candidates = sorted(sources, key=_is_clock)[:CANDIDATES]
+    if len(candidates) > 1 and not _equal_with(candidates, runs, setting):
         return ()
     for source in candidates:
-        if _equal_with([source], runs, workers):
+        if _equal_with([source], runs, setting):
             return [source]
     return candidates if len(candidates) > 1 else ()
 
 
-def _suspicion(source: Source) -> int:
+def _is_clock(source: Source) -> bool:
     """Generators are there to decide something; clocks are looked at for many reasons."""
-    return 1 if source.call.startswith(("time.", "datetime.")) else 0
+    return source.call.startswith(("time.", "datetime."))
 
 
-def _equal_with(held: Sequence[Source], runs: Runs, workers: int) -> bool:
+def _equal_with(held: Sequence[Source], runs: Runs, setting: Setting) -> bool:
     keys = tuple(sorted(source.key for source in held))
-    one, other = (runs.traced(keys, attempt, workers).fit for attempt in (1, 2))
+    one, other = (runs.traced(keys, attempt, setting.workers).fit for attempt in (1, 2))
     if one is None or other is None or one.error is not None or other.error is not None:
         return False
-    return first_divergence(one, other) is None
+    return first_divergence(one, other, setting.clocks) is None
