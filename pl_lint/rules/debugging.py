@@ -46,8 +46,9 @@ def fast_dev_run(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `Trainer(fast_dev_run=True)` or a number, written into the code, outside tests and
-    functions for trying out, in files whose other Trainers do not train for good.
+    Finds `Trainer(fast_dev_run=True)`, or 1, written into the code, outside tests and functions
+    for trying out, in files whose other Trainers do not train for good. Who writes another number
+    chose how many batches to run, as examples do, and is left alone.
 
     Why is this bad
     ---------------
@@ -76,7 +77,8 @@ def fast_dev_run(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         if not _quick(call.argument("fast_dev_run"))
     }
     for call in trainers(facts):
-        if _quick(call.argument("fast_dev_run")) and call.location.path not in real:
+        left_on = must_be(call.argument("fast_dev_run"), True)  # and 1, its equal
+        if left_on and call.location.path not in real:
             yield self.finding(
                 call.location,
                 "fast_dev_run is on: one batch, no logger, no checkpoint",

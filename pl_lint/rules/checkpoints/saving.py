@@ -172,11 +172,13 @@ def saved_or_loaded_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/common/checkpointing_intermediate.html
     - https://github.com/Lightning-AI/pytorch-lightning/issues/2631
     """
+    states = {one.short_name for one in facts.classes if one.kind == "datamodule"}
     for owner in facts.classes:
         if in_tests(owner.location):
             continue
         for site in owner.checkpoint_keys:
-            written = site.hook == "on_save_checkpoint" and site.key not in OWN_KEYS
+            own = OWN_KEYS | states  # Lightning keeps a data module's state under its class
+            written = site.hook == "on_save_checkpoint" and site.key not in own
             if written and not site.named_again and not owner.open:
                 yield self.finding(
                     site.location,

@@ -189,8 +189,11 @@ def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     if single_device(facts):
         return
     for owner in facts.modules():
+        told = set[str]()  # once for each function: what counts again is often a line of a log
         for call in facts.calls_in(owner, ".train_dataloader"):
-            if call.hook == "configure_optimizers" and _counts_for_one(facts, owner, call):
+            counts = call.hook == "configure_optimizers" and call.function not in told
+            if counts and _counts_for_one(facts, owner, call):
+                told.add(call.function)
                 yield self.finding(
                     call.location,
                     "this loader is as long as on one device: on several each process takes fewer "

@@ -241,13 +241,18 @@ def _constant(call: CallSite, name: str, position: int) -> bool:
     return told and isinstance(call.argument("save_dir", 0), Known)
 
 
-@rule("LTN912", "nowhere-to-log", rows=("LGR12",))
+AUTOLOG = ("mlflow.pytorch.autolog", "mlflow.autolog")
+"""What takes the values of ``self.log`` without a logger of the Trainer's."""
+
+
+@rule("LTN912", "nowhere-to-log", rows=("LGR12",), calls=AUTOLOG)
 def nowhere_to_log(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """`self.log` asks for the logger, and no Trainer has one.
 
     What it does
     ------------
-    Finds `self.log(..., logger=True)` in a project all of whose Trainers say `logger=False`.
+    Finds `self.log(..., logger=True)` in a project all of whose Trainers say `logger=False`, and
+    which does not have MLflow take what is logged (`mlflow.pytorch.autolog()`).
 
     Why is this bad
     ---------------
@@ -281,9 +286,13 @@ def nowhere_to_log(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://lightning.ai/docs/pytorch/stable/extensions/logging.html
     """
-    silent = bool(facts.trainers) and all(
-        must_be(one.argument("logger"), False) and not in_tests(one.location)
-        for one in facts.trainers
+    silent = (
+        bool(facts.trainers)
+        and not facts.calls_of(*AUTOLOG)
+        and all(
+            must_be(one.argument("logger"), False) and not in_tests(one.location)
+            for one in facts.trainers
+        )
     )
     for owner in facts.modules() if silent else ():
         for log in owner.logs:

@@ -12,6 +12,8 @@ from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import key_text
 
 LOSS = re.compile(r"(self\.)?(\w*_)?loss(_\w+)?", re.IGNORECASE)
+FREED = re.compile(r"detach|item|float", re.IGNORECASE)
+"""Names that say that the graph is gone: ``detached_loss``."""
 
 
 @rule(
@@ -92,7 +94,8 @@ def graph_kept_alive(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 def _keeps_graph(site: ListSite) -> bool:
     in_step = site.action == "append" and site.hook == "training_step"
     freed = "detach" in site.added  # ``detached_loss``: the name says what was done before
-    return in_step and LOSS.fullmatch(site.added) is not None and not freed
+    freed = FREED.search(site.added) is not None
+    return in_step and LOSS.fullmatch(site.added) is not None and not freed and not freed
 
 
 @rule(

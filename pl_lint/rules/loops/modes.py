@@ -307,13 +307,20 @@ def _left_off(switches: tuple[CallSite, ...]) -> Iterator[Problem]:
             yield site, text, "write with torch.no_grad(): around what needs none"
 
 
+def _switches_on(name: str) -> bool:
+    """Whether a context manager or decorator may switch gradients on; a project may have one of its
+    own (``dynamic_gradients_context``)."""
+    own = "grad" in name.lower() and name not in WITHOUT_GRADIENTS
+    return name in SWITCHING or own
+
+
 def _asked_in_evaluation(
     facts: ProjectFacts, owner: ClassFacts, switches: tuple[CallSite, ...]
 ) -> Iterator[Problem]:
     """Gradients that are asked for while Lightning has switched them off."""
     on = {site.hook for site in switches if not must_be(site.argument("mode", 0), False)}
     for site in facts.calls_in(owner, *ASKING):
-        around = SWITCHING.intersection((*site.within, *site.guards))
+        around = any(map(_switches_on, (*site.within, *site.guards)))
         in_training = {"training", "requires_grad", "is_grad_enabled"}.intersection(site.guards)
         in_step = site.stage in WITHOUT_GRADIENTS_IN and site.hook.endswith("_step")
         if in_step and not around and not in_training and site.hook not in on:

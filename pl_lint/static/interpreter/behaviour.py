@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from pl_lint.facts.sites import ABSENT, AssignmentSite, ContainerSite, ReadSite, ReturnSite
+from pl_lint.facts.values import must_be
 from pl_lint.findings import Location
 from pl_lint.static.interpreter import lookup
 from pl_lint.static.interpreter.abstract import (
@@ -155,6 +156,8 @@ def optimization(context: Context, open_bases: bool) -> Literal["automatic", "ma
     kept = "_automatic_optimization"  # where Lightning's property keeps it; base classes set it
     name = kept if kept in context.attributes and kept[1:] not in context.attributes else kept[1:]
     found = lookup.own_attribute(context, name, Frame(first.module))
+    if found != Const(False) and _switched_off(context):
+        return "unknown"
     match found:
         case Const(False):
             return "manual"
@@ -163,3 +166,12 @@ def optimization(context: Context, open_bases: bool) -> Literal["automatic", "ma
         case Bound(Self()) if not open_bases:
             return "automatic"
     return "unknown"
+
+
+def _switched_off(context: Context) -> bool:
+    """Whether some hook sets ``self.automatic_optimization`` to anything but True: Lightning asks
+    for it at each batch, so that ``configure_optimizers`` is early enough."""
+    return any(
+        site.attribute == "automatic_optimization" and not must_be(site.value, True)
+        for site in context.recorder.all(AssignmentSite)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from pl_lint.facts.origins import BatchValue, ListOfSteps
@@ -30,6 +31,9 @@ MAX_CALLS = 8
 """Helpers that call helpers are followed so deep."""
 BATCH_INDEX = ("batch_idx", "batch_nb", "batch_index")
 """Under these names Lightning tells a hook which batch of the epoch it is."""
+STEPS = ("training_step", "validation_step", "test_step", "predict_step")
+GIVEN = re.compile(r"idx|index|hiddens|loader")
+"""What Lightning may give a step after the batch and its number."""
 
 
 class Machine(Context):
@@ -149,7 +153,23 @@ def entry_arguments(node: FunctionNode, hook: Hook) -> dict[str, Abstract]:
     index: dict[str, Abstract] = {
         one: Reference("batch_idx") for one in names if one in BATCH_INDEX
     }
-    return index | _batch(names, hook)
+    return _of_their_own(node, hook) | index | _batch(names, hook)
+
+
+def _of_their_own(node: FunctionNode, hook: Hook) -> dict[str, Abstract]:
+    """Parameters that Lightning never gives to a step keep their defaults: ``return_output=False``
+    is for a caller in the project."""
+    positional = [*node.args.posonlyargs, *node.args.args]
+    extra = [*positional[3:], *node.args.kwonlyargs]
+    defaults = {one.arg: _default(node, one.arg) for one in extra}
+    return {
+        name: Const(default.value)
+        for name, default in defaults.items()
+        if hook.name in STEPS
+        and isinstance(default, ast.Constant)
+        and isinstance(default.value, bool)
+        and not GIVEN.search(name)
+    }
 
 
 def _batch(names: list[str], hook: Hook) -> dict[str, Abstract]:

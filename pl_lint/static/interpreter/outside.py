@@ -299,7 +299,7 @@ def _enumerate(context: Context, arguments: Arguments, frame: Frame) -> Abstract
 
 def _zip(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
     columns = [elements(context, value) for value in arguments.positional]
-    if any(column is None for column in columns):
+    if any(column is None for column in columns) or not arguments.complete:
         rest = tuple(Opaque(context.origin(value)) for value in arguments.positional)
         return Sequence((Sequence(rest),), False)
     return Sequence(tuple(map(Sequence, zip(*columns, strict=False))))  # type: ignore[arg-type]
