@@ -24,7 +24,8 @@ class Cause:
 
 @dataclass(frozen=True)
 class Moved:
-    """A value that changed with the way the same samples were cut into batches."""
+    """A value that changed with the way the same samples were cut into batches. ``ones`` is what it
+    was in batches of one, ``but_one`` with all samples but the last in the first of two batches."""
 
     name: str
     logged: float
@@ -32,6 +33,7 @@ class Moved:
     cut: EvaluationPass
     whole: EvaluationPass
     ones: float | None
+    but_one: float | None = None
 
     @property
     def events(self) -> tuple[LogEvent, ...]:

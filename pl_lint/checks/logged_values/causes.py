@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pl_lint.checks.logged_values.cause import DECLARE, Cause, Moved
-from pl_lint.checks.logged_values.sums import added_up
+from pl_lint.checks.logged_values.sums import added_up, last_batch
 from pl_lint.checks.values.numbers import same, shown, tolerance, weighted_mean
 from pl_lint.facts.events import Replay
 
@@ -39,6 +39,8 @@ def _causes(moved: Moved) -> Iterator[Cause]:
         yield from _averaged_metric(moved, operation, metric)
     if moved.cut.training_submodules:
         yield left_in_training(moved.cut.training_submodules)
+    if not moved.steps and moved.replay is None:
+        yield from last_batch(moved)
     yield from added_up(moved)
     if moved.steps:
         yield from _averaged_values(moved)

@@ -219,9 +219,8 @@ class Judged:
         return any(far(value, self.true, self.within) for value in others)
 
     def _moved(self) -> Moved:
-        worst = self.worst
-        ones = self._of(ONES)
-        return Moved(self.name, worst.values[self.name], self.true, worst, self.whole, ones)
+        worst, others = self.worst, (self._of(ONES), self._of(ALL_BUT_ONE))
+        return Moved(self.name, worst.values[self.name], self.true, worst, self.whole, *others)
 
     def _evidence(self) -> Evidence:
         cut = self.worst

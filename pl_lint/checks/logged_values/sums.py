@@ -22,6 +22,33 @@ def added_up(moved: Moved) -> Iterator[Cause]:
     yield from _rounded(moved)
 
 
+def last_batch(moved: Moved) -> Iterator[Cause]:
+    """What each batch overwrites, and the end of the epoch logs: the last batch's alone.
+
+    Two things tell it from a sum or a running mean. What the attribute held after each batch gives
+    the truth if all of it counts; or the last sample makes the same number after all the others in
+    one batch as after each of them in one of its own.
+    """
+    alone = moved.ones is not None and moved.but_one is not None
+    steady = alone and same(moved.ones or 0.0, moved.but_one or 0.0, moved.close)
+    told = steady and not same(moved.ones or 0.0, moved.true, moved.close)
+    sizes = moved.cut.batching.sizes
+    for kept in sorted(moved.cut.accumulators, key=lambda kept: not _is_named_like(kept, moved)):
+        if kept.is_list or len(kept.values) != len(sizes) or len(sizes) < 2:
+            continue
+        mean = weighted_mean(kept.values, sizes)
+        if same(kept.values[-1], moved.logged, moved.close) and (
+            told or same(mean, moved.true, moved.close)
+        ):
+            yield Cause(
+                "LTN112",
+                f"self.{kept.name} holds the value of the last of {len(sizes)} batches alone, "
+                f"{shown(moved.logged)}",
+                "log it in the step, where Lightning averages it: self.log('KEY', ..., "
+                "on_epoch=True)",
+            )
+
+
 def _is_named_like(kept: Accumulator, moved: Moved) -> bool:
     """Of two lists with equal numbers, the one of ``val_loss`` is the one with 'loss' in it."""
     return any(word in kept.name for word in re.split(r"[/_]", moved.name)[1:])

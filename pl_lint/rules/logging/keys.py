@@ -29,7 +29,8 @@ def last_batch_monitored(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds a ModelCheckpoint, EarlyStopping or scheduler whose key is logged nowhere but in
-    `training_step` without `on_epoch=True`.
+    `training_step` without `on_epoch=True`. Running also finds a value of validation or test that
+    each batch overwrites in an attribute and the end of the epoch logs, whoever watches it.
 
     Why is this bad
     ---------------
