@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import numpy
 import torch
@@ -61,23 +62,32 @@ def best_keepers(
 class RandomStates:
     """The random generators over an interruption: drawn on by a resumed run as by a whole one.
 
-    Lightning asks for the loaders after it has restored the callbacks. Data that are drawn there
-    (``train_dataloader`` with ``torch.randn``) must be those of the whole run, which had drawn them
-    before its first step: the user's loader hooks see the generators as they were before anything
-    was restored, and cost training nothing.
+    Between the checkpoint and the first epoch that follows it, Lightning calls what the whole run
+    had called before its first step: ``configure_optimizers``, ``on_fit_start``, the loader hooks,
+    ``on_train_start``. What they draw (a few samples for a picture, ``train_dataloader`` with
+    ``torch.randn``) must be what they drew there, and cost training nothing: they see the
+    generators as they were before anything was restored. Only the iterator of the training data,
+    which ``FitLoop.setup_data`` makes between them, draws on those that were restored.
     """
 
     def __init__(self) -> None:
         self._fresh: dict[str, Any] | None = None
         self._restored: dict[str, Any] = {}
+        self._pending: dict[str, Any] | None = None
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._fresh, self._restored = random_state(), state
-        set_random_state(state)
+        self._fresh, self._restored, self._pending = random_state(), state, state
+
+    def begin(self) -> None:
+        """The first epoch of a resumed run."""
+        if self._pending is not None:
+            set_random_state(self._pending)
+            self._pending = None
 
     def restore_again(self) -> None:
         """Before the first batch after an interruption inside an epoch: making the loader's
         iterator has drawn once more than the whole run did."""
+        self._pending = None
         set_random_state(self._restored)
 
     @contextmanager
@@ -91,6 +101,31 @@ class RandomStates:
             yield
         finally:
             set_random_state(restored)
+
+    @contextmanager
+    def watching(self, namespace: Namespace) -> Iterator[None]:
+        kind = namespace.part("loops.fit_loop._FitLoop")
+        original = kind.setup_data
+
+        def setup_data(loop: Any) -> None:
+            with self._while_iterating():
+                original(loop)
+
+        with patch.object(kind, "setup_data", setup_data):
+            yield
+
+    @contextmanager
+    def _while_iterating(self) -> Iterator[None]:
+        if self._pending is None:
+            yield
+            return
+        self._fresh = random_state()
+        set_random_state(self._pending)
+        try:
+            yield
+        finally:
+            self._pending = random_state()
+            set_random_state(self._fresh)
 
 
 def random_state() -> dict[str, Any]:
@@ -115,8 +150,7 @@ def set_random_state(state: dict[str, Any]) -> None:
 def random_state_keeper(namespace: Namespace, interruption: Interruption) -> Any:
     """Puts the random generators into the checkpoint, so that a resumed run can draw the same.
 
-    Restoring them in ``on_train_start`` is too late: ``FitLoop.setup_data`` has already called
-    ``iter(loader)``.
+    It comes before the callbacks of the user, whose ``on_train_epoch_start`` may draw.
     """
 
     class RandomStateKeeper(namespace.Callback):  # type: ignore[misc, name-defined]
@@ -131,6 +165,9 @@ def random_state_keeper(namespace: Namespace, interruption: Interruption) -> Any
 
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
             interruption.restore_gradients()
+
+        def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+            interruption.randomness.begin()
 
     return RandomStateKeeper()
 

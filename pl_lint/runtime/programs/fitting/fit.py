@@ -93,6 +93,7 @@ def trained(
         fit.recorder.watching(),
         fit.training.watching(),
         fit.schedules.watching(),
+        fit.randomness.watching(subject.namespace),
         placed_watchers(subject.places),
         forgiven(subject.namespace, trainer, fit.missed),
     ):
