@@ -194,7 +194,9 @@ class SchedulerState:
     ``interval`` is empty for one that ``configure_optimizers`` returned under a key that Lightning
     does not know; ``frequency`` is how many of these intervals pass between two steps, and
     ``optimizer`` the number of the one that it steers. ``alone`` are the learning rates at the
-    start, at each quarter and at the end when the scheduler is stepped over its whole horizon.
+    start, at each quarter and at the end when the scheduler is stepped over its whole horizon, or
+    over the steps of the fit where it names none. Then ``curve`` are its rates (those of all groups
+    together) over twice as many steps, if a function of the user's own may draw them.
     ``own`` is the rate at the start, at its highest and at the end of the user's own training, in
     which it is stepped ``planned`` times, as far as the case or a script (``place``) says so;
     ``turns`` is how often the rate then rises again after it fell. ``mentioned`` are the user's
@@ -214,6 +216,7 @@ class SchedulerState:
     frequency: int = 1
     optimizer: int = 0
     alone: tuple[float, ...] = ()
+    curve: tuple[float, ...] = ()
     planned: int | None = None
     place: str = ""
     own: tuple[float, ...] = ()

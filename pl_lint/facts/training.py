@@ -201,13 +201,15 @@ class Overfitting:
     the steps that went up the gradient of the returned loss, of those looked at.
 
     Its one epoch has ``steps`` steps, more than the small fit: ``horizons`` are those of its
-    schedulers, by name, and tell which of them follow the length of a fit."""
+    schedulers, by name, and tell which of them follow the length of a fit. So do the ``curves`` of
+    those that name no horizon."""
 
     losses: tuple[float, ...] = ()
     ascents: int = 0
     descents: int = 0
     steps: int = 0
     horizons: tuple[tuple[str, int | None], ...] = ()
+    curves: tuple[tuple[str, tuple[float, ...]], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from pl_lint.runtime.data import as_list, like
 from pl_lint.runtime.programs.common import Subject, caught, make_trainer, seed_all
 from pl_lint.runtime.programs.fitting.fit import shorten
 from pl_lint.runtime.watching.trained.cuts import FollowCuts
-from pl_lint.runtime.watching.trained.schedulers import horizon_of
+from pl_lint.runtime.watching.trained.schedulers import curve_of, horizon_of
+from pl_lint.runtime.watching.trained.traces import twin_of
 
 STEPS = 20
 LARGE, FEW_STEPS = 2_000_000, 7
@@ -107,16 +108,18 @@ def _following_first_step(module: Any, cuts: FollowCuts) -> Iterator[None]:
 
 
 class Descent:
-    """The losses that ``training_step`` returned, and whether the optimizer went down or up their
-    gradient."""
+    """The losses that ``training_step`` returned, or gave to ``manual_backward``, and whether the
+    optimizer went down or up their gradient."""
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
         self.horizons: tuple[tuple[str, int | None], ...] = ()
+        self.curves: tuple[tuple[str, tuple[float, ...]], ...] = ()
         self.losses: list[float] = []
         self.ascents = 0
         self.descents = 0
         self.begun = time.monotonic()
+        self.backwards: list[torch.Tensor] = []
         self._before: list[torch.Tensor] = []
 
     def callback(self, subject: Subject) -> Any:
@@ -124,25 +127,39 @@ class Descent:
 
         class Descending(subject.namespace.Callback):  # type: ignore[misc, name-defined]
             def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-                diary.horizons = tuple(_horizons(trainer))
+                schedulers = tuple(_schedulers(trainer))
+                diary.horizons = tuple((type(s).__name__, horizon_of(s)) for s in schedulers)
+                diary.curves = tuple(diary.curve(s) for s in schedulers)
 
             def on_train_batch_start(self, trainer: Any, pl_module: Any, *args: Any) -> None:
                 seed_all(subject.spec.seed)  # the same dropout masks at every step
-                if pl_module.automatic_optimization and len(diary.losses) < LOOKED_AT:
+                diary.backwards = []
+                if len(diary.losses) < LOOKED_AT and len(trainer.optimizers) == 1:
                     diary.remember(pl_module)
+
+            def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
+                diary.backwards.append(loss.detach())
 
             def on_train_batch_end(
                 self, trainer: Any, pl_module: Any, outputs: Any, *args: Any
             ) -> None:
                 loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
-                if pl_module.automatic_optimization and isinstance(loss, torch.Tensor):
+                if not pl_module.automatic_optimization:
+                    loss = diary.only_backward(trainer)
+                if isinstance(loss, torch.Tensor):
                     diary.look(pl_module)
                     diary.losses.append(float(loss))
-                enough = len(diary.losses) >= LEAST or not pl_module.automatic_optimization
+                enough = len(diary.losses) >= LEAST or not isinstance(loss, torch.Tensor)
                 if enough and time.monotonic() - diary.begun > PATIENCE:
                     trainer.should_stop = True
 
         return Descending()
+
+    def only_backward(self, trainer: Any) -> torch.Tensor | None:
+        """The loss of a batch in manual optimization, where there is one and who steps on it is
+        known."""
+        single = len(self.backwards) == len(trainer.optimizers) == 1
+        return self.backwards[0] if single and self.backwards[0].numel() == 1 else None
 
     def remember(self, module: torch.nn.Module) -> None:
         parameters = list(module.parameters())
@@ -161,12 +178,21 @@ class Descent:
             self.descents += slope < 0
         self._before = []
 
+    def curve(self, scheduler: Any) -> tuple[str, tuple[float, ...]]:
+        """By its class; a twin, since it is this fit's own that has to be stepped by it."""
+        return type(scheduler).__name__, curve_of(scheduler, twin_of(scheduler), self.steps)
+
     def told(self) -> Overfitting:
         return Overfitting(
-            tuple(self.losses), self.ascents, self.descents, self.steps, self.horizons
+            losses=tuple(self.losses),
+            ascents=self.ascents,
+            descents=self.descents,
+            steps=self.steps,
+            horizons=self.horizons,
+            curves=self.curves,
         )
 
 
-def _horizons(trainer: Any) -> Iterator[tuple[str, int | None]]:
+def _schedulers(trainer: Any) -> Iterator[Any]:
     for config in getattr(trainer.strategy, "lr_scheduler_configs", []):
-        yield type(config.scheduler).__name__, horizon_of(config.scheduler)
+        yield config.scheduler

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -165,6 +166,7 @@ class ScheduleDiary:
         frequency = getattr(config, "frequency", 1)
         planned = self.plan.calls(interval, frequency)
         own = self._rates(scheduler, planned)
+        steps = _planned_steps(trainer)
         return SchedulerState(
             name=type(scheduler).__name__,
             horizon=horizon,
@@ -178,7 +180,8 @@ class ScheduleDiary:
             dropped_keys=self.dropped_keys,
             frequency=frequency,
             optimizer=_number_of(scheduler, trainer),
-            alone=quarters(self._rates(scheduler, horizon)),
+            alone=quarters(self._rates(scheduler, horizon or steps)),
+            curve=curve_of(scheduler, self.alone.get(id(scheduler)), steps),
             planned=planned,
             place=self.plan.place,
             own=_shape(own),
@@ -250,6 +253,32 @@ def _number_of(scheduler: Any, trainer: Any) -> int:
     optimizers = getattr(trainer, "optimizers", ())
     steered = (n for n, each in enumerate(optimizers) if each is scheduler.optimizer)
     return next(steered, 0)
+
+
+def _planned_steps(trainer: Any) -> int:
+    """The optimizer steps of a fit, as Lightning estimates them; 0 where it cannot."""
+    try:
+        steps = float(trainer.estimated_stepping_batches)
+    except Exception:  # no Trainer, or a loader that cannot be made again
+        return 0
+    return int(steps) if math.isfinite(steps) and steps > 0 else 0
+
+
+def curve_of(scheduler: Any, twin: Twin | None, steps: int) -> tuple[float, ...]:
+    """The rates of a schedule that names no horizon, far enough beyond a fit to see their end.
+
+    Those of torch's own that have none (StepLR, ExponentialLR) are the same in every fit; what a
+    function of the user's makes of a step is not known before it is tried."""
+    if twin is None or not steps or horizon_of(scheduler) is not None or not _is_own(scheduler):
+        return ()
+    return twin.curve(2 * steps + 2)
+
+
+def _is_own(scheduler: Any) -> bool:
+    """Whether a function or a class of the user's own decides the rate."""
+    parts = getattr(scheduler, "_schedulers", ())
+    is_torchs = type(scheduler).__module__.startswith("torch.")
+    return not is_torchs or hasattr(scheduler, "lr_lambdas") or any(map(_is_own, parts))
 
 
 def _shape(rates: Sequence[float]) -> tuple[float, ...]:

@@ -22,22 +22,32 @@ class Twin:
 
     scheduler: LRScheduler
     optimizer: torch.optim.Optimizer
-    _rates: list[float] = field(default_factory=list)
+    _rates: list[tuple[float, ...]] = field(default_factory=list)
+    _broken: bool = False
 
     def rates(self, count: int) -> Sequence[float]:
         """The learning rate at each of so many steps; nothing where it cannot be told."""
-        if not 0 < count <= LONGEST:
-            return ()
+        self._step_to(count)
+        return [first for first, *_ in self._rates[:count]] if len(self._rates) >= count else ()
+
+    def curve(self, count: int) -> tuple[float, ...]:
+        """The rates of all groups together, as far as they can be told."""
+        self._step_to(count)
+        return tuple(map(sum, self._rates[:count]))
+
+    def _step_to(self, count: int) -> None:
+        if self._broken or not 0 < count <= LONGEST:
+            return
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # it is stepped without its optimizer
                 while len(self._rates) < count:
                     if self._rates:
                         self.scheduler.step()
-                    self._rates.append(float(self.optimizer.param_groups[0]["lr"]))
+                    groups = self.optimizer.param_groups
+                    self._rates.append(tuple(float(group["lr"]) for group in groups))
         except Exception:  # a schedule of the user's own may need more than its optimizer
-            return ()
-        return self._rates[:count]
+            self._broken = True
 
 
 def twin_of(scheduler: LRScheduler) -> Twin | None:
