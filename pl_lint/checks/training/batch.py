@@ -26,6 +26,9 @@ _PREDICTION = "what predict_step returns"
 
 
 def judge_one_batch(view: View, into: Gathering) -> None:
+    if several := _several(view):
+        into.undecided.append(Note("one batch", several))
+        return
     if view.story.negated:
         into.findings.append(_negated(view))
         return
@@ -51,11 +54,25 @@ def judge_one_batch(view: View, into: Gathering) -> None:
         )
 
 
+def _several(view: View) -> str:
+    """Why manual optimization leaves open which loss has to fall: players of a game pull both ways,
+    and an attack on the inputs goes up."""
+    story = view.story
+    if story.automatic or not story.backwards:
+        return ""
+    if len(story.optimizers) > 1:
+        return f"manual optimization has {len(story.optimizers)} optimizers, each with its own loss"
+    if story.backwards != story.batches:
+        passes = f"{story.backwards} backward passes in {story.batches} batches"
+        return f"manual optimization makes {passes}"
+    return ""
+
+
 def _no_losses(view: View) -> Note:
     said = [note.text for note in view.trained.notes if note.about == "one batch"]
     if said:
         return Note("one batch", said[0])
-    return Note("one batch", "manual optimization returns no loss that has to fall")
+    return Note("one batch", "training gives no loss that has to fall")
 
 
 def _negated(view: View) -> Finding:
@@ -64,12 +81,17 @@ def _negated(view: View) -> Finding:
         "as large as it can"
     )
     place = view.trained.step_place or view.case.home
-    remedy = "return the error itself, without the minus"
+    how = "return the error itself" if view.story.automatic else "go backward from the error itself"
+    remedy = f"{how}, without the minus"
     if view.story.from_batch:
-        return view.found("training", text, place, remedy, script=script.losses())
+        return view.found("training", text, place, remedy, script=_losses(view))
     # Two outputs, or an output and a remembered one, may be meant to be pushed apart.
     condition = "if it is not meant to push the two apart"
     return view.found("training", text, place, remedy, Status.SUSPECTED, condition)
+
+
+def _losses(view: View) -> script.Script:
+    return script.losses() if view.story.automatic else script.losses_by_hand()
 
 
 def _goes_uphill(view: View) -> bool:
@@ -96,7 +118,7 @@ def _uphill(view: View) -> Finding:
         how=f"one batch, {len(losses)} steps; the truth is below the first loss",
         because="that the optimizer went up the gradient was measured, not taken from the loss",
     )
-    return view.found("training", text, place, remedy, script=script.losses(), evidence=evidence)
+    return view.found("training", text, place, remedy, script=_losses(view), evidence=evidence)
 
 
 # --- samples --------------------------------------------------------------------------------------

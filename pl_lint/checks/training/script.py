@@ -124,6 +124,18 @@ losses = Losses()
 run("fit", callbacks=[losses], max_epochs=20, overfit_batches=1, limit_val_batches=0)
 print(f"loss of one batch, 20 steps: first {losses.losses[0]}, last {losses.losses[-1]}")
 """
+_LOSSES_BY_HAND = """\
+class Losses(L.Callback):
+    losses = ()
+
+    def on_before_backward(self, trainer, module, loss):
+        self.losses += (float(loss),)
+
+
+losses = Losses()
+run("fit", callbacks=[losses], max_epochs=20, overfit_batches=1, limit_val_batches=0)
+print(f"loss of one batch, 20 steps: first {losses.losses[0]}, last {losses.losses[-1]}")
+"""
 _TWICE = '''\
 def twice(loader):
     """Two batches of seven samples, which differ in the first of them only."""
@@ -252,6 +264,11 @@ def left_over() -> Script:
 def losses() -> Script:
     """One batch, again and again."""
     return partial(_alone, _LOSSES)
+
+
+def losses_by_hand() -> Script:
+    """The same, where no step returns its loss."""
+    return partial(_alone, _LOSSES_BY_HAND)
 
 
 def mixed(stage: str, by: str, predicted: bool) -> Script:

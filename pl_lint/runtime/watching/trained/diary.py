@@ -113,7 +113,7 @@ def training_watcher(diary: TrainingDiary) -> Any:
             diary.batch = batch if diary.gradients.backwards == 0 else None
 
         def on_before_backward(self, trainer: Any, pl_module: Any, loss: torch.Tensor) -> None:
-            if diary.gradients.backwards == 0 and pl_module.automatic_optimization:
+            if diary.gradients.backwards == 0:
                 diary.look_at_loss(loss)
 
         def on_train_batch_end(
