@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -22,7 +23,8 @@ from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.facts.events import CaseFacts, Note, RunError, sentence
 from pl_lint.facts.records import FitRecord
-from pl_lint.findings import Finding
+from pl_lint.facts.watchers import CHECKPOINT
+from pl_lint.findings import Finding, Status
 
 _CALL = "fit(ckpt_path=...)"
 _NO_MIDDLE = "there is no middle to resume from"
@@ -31,6 +33,11 @@ _NOT_STARTED = "and Lightning calls no on_train_epoch_start in an epoch that it 
 _LIGHTNINGS = (
     "checkpoints are saved inside an epoch: Lightning does not keep the place in a plain "
     "DataLoader, and a resumed fit reads the first samples of its epoch again; here pl-lint kept it"
+)
+_SET_AT_START = "give it a value in on_train_start, too, which a resumed fit comes by"
+_IF_INSIDE = (
+    "a checkpoint is saved inside an epoch: every_n_train_steps, train_time_interval, or several "
+    "validations in an epoch"
 )
 _OTHER_RUN = "is not the run that was interrupted"
 _PAIR_HOOKS = "write on_load_checkpoint beside on_save_checkpoint, with the same keys"
@@ -159,14 +166,32 @@ def _resume_error(error: RunError, case: CaseFacts) -> Finding:
 
 
 def _crash_in_the_middle(one: Resumption, error: RunError) -> Finding:
-    """State that each epoch makes anew is not there where Lightning goes on inside of one."""
+    """State that each epoch makes anew is not there where Lightning goes on inside of one: nothing
+    that ever happens to a case which saves after its epochs only."""
     if not one.lost or is_refusal(error):
         return _resume_error(error, one.case)
     told = sorted(one.lost, key=lambda name: name.rpartition(".")[2] not in error.message)
     named = {name: one.lost[name] for name in told}
     text = f"{one.words} raised {error.kind}: {essence(error)}; {listed(named)}, {_NOT_STARTED}"
-    place = place_of(named, one.whole.places)
-    return found(one.case, "LTN310", text, remedy_for(named), place)
+    saves = _saves_inside(one.whole)
+    return found(
+        one.case,
+        "LTN310",
+        text,
+        f"{_SET_AT_START}; {remedy_for(named)}",
+        place_of(named, one.whole.places),
+        status=Status.PROVED if saves else Status.SUSPECTED,
+        condition="" if saves else _IF_INSIDE,
+    )
+
+
+def _saves_inside(fit: FitRecord) -> bool:
+    """Whether the case's own callbacks save between two batches: by steps or time, or after each of
+    several validations of an epoch."""
+    keepers = [watcher for watcher in fit.watchers if watcher.kind == CHECKPOINT]
+    validations = Counter(each.epoch for each in fit.epochs if each.stage == "validate")
+    often = any(count > 1 for count in validations.values())
+    return any(keeper.by_steps or often for keeper in keepers)
 
 
 def _lost_state(one: Resumption, lost: Mapping[str, str]) -> Iterator[Finding]:
