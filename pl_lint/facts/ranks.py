@@ -30,7 +30,8 @@ class Listing:
     """What one loader offers on one rank, before anything is shared out: a fingerprint for each
     sample, and what it says when it is asked ``again`` from the same seed. Of a stream (an
     IterableDataset) also what it yields from another seed, and in each of the workers that the
-    user's loader has; ``ended`` says that it yielded no more than these samples."""
+    user's loader has, from either seed; ``ended`` says that it yielded no more than these
+    samples."""
 
     stage: str
     loader: int
@@ -41,6 +42,7 @@ class Listing:
     stream: bool = False
     reseeded: tuple[str, ...] = ()
     by_worker: tuple[tuple[str, ...], ...] = ()
+    reseeded_by_worker: tuple[tuple[str, ...], ...] = ()
     ended: bool = False
 
 

@@ -43,6 +43,9 @@ class Two:
         fits = [self.first, self.second, *([self.third] if self.third and ranks > 2 else [])]
         return [RanksRecord(rank=rank, fit=fit) for rank, fit in enumerate(fits)]
 
+    def offered_alone(self) -> tuple[Listing, ...]:
+        return ()
+
     def trained_by_ddp(self) -> Location | None:
         return self.script
 
@@ -404,3 +407,24 @@ def test_a_stream_that_chance_decides_is_not_judged() -> None:
     assert codes(judged(same, same)) == ["LTN506"]
     drawn = replace(AGREEING, listings=(replace(stream, reseeded=("c", "d")),))
     assert judged(drawn, drawn).findings == ()
+    shuffled = replace(AGREEING, listings=(replace(stream, reseeded=("b", "a"), ended=True),))
+    assert codes(judged(shuffled, shuffled)) == ["LTN506"]
+
+
+def test_workers_are_seeded_apart() -> None:
+    """What two of them share out by one seed, both of them or neither read by two."""
+    halves = replace(
+        Listing("train", 0, "Stream", ("a", "b"), stream=True, reseeded=("b", "a"), ended=True),
+        by_worker=(("a",), ("b",)),
+        reseeded_by_worker=(("b",), ("a",)),
+    )
+    result = judged(*(replace(AGREEING, listings=(halves,)) for _ in range(2)))
+    assert "LTN507" not in codes(result)
+    assert any("the workers of Stream" in note for note in result.notes)
+    all_of_it = replace(
+        halves,
+        by_worker=(("a", "b"), ("a", "b")),
+        reseeded_by_worker=(("b", "a"), ("b", "a")),
+    )
+    result = judged(*(replace(AGREEING, listings=(all_of_it,)) for _ in range(2)))
+    assert "LTN507" in codes(result)

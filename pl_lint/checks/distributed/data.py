@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pl_lint.checks.distributed import script as scripts
 from pl_lint.checks.distributed.fits import Fits
-from pl_lint.checks.distributed.lost import judge_lost
+from pl_lint.checks.distributed.lost import alone_with, judge_lost
 from pl_lint.checks.registry import Gathering
 from pl_lint.facts.events import Note, sentence
 from pl_lint.facts.ranks import Listing, RankFit
@@ -109,34 +110,63 @@ def _samples(rank: RankFit, training: bool) -> set[str]:
 
 
 def _judge_stream(listings: Sequence[Listing], fits: Fits, into: Gathering) -> None:
-    """LTN506: every rank reads all of a stream. One that is drawn at random is the same on ranks
-    that were seeded alike, however it is shared out."""
+    """LTN506: every rank reads all of a stream. What is drawn at random is the same on ranks that
+    were seeded alike, however it is shared out; a set of samples that no seed changes is not."""
     first = listings[0]
     if len(first.samples) < 2 or any(not one.samples for one in listings):
         into.untriggered.append(
             sentence(f"{first.dataset} yields too little to tell the ranks apart")
         )
         return
-    ranks, common = _most_in_common([set(one.samples) for one in listings])
+    ranks, common = _most_in_common(listings)
+    if common:
+        ranks, common = _most_in_common(listings, alone_with(first, fits))
     if not common:
         into.passed += 1
         return
-    if first.reseeded != first.samples:
-        into.undecided.append(Note(first.dataset, "what it yields depends on the seed"))
+    if not all(is_steady(listings[rank]) for rank in ranks):
+        into.undecided.append(Note(first.dataset, _SEEDED))
         return
+    shuffled = "" if first.reseeded == first.samples else ", in whatever order"
     message = (
-        f"{first.dataset} yields the same samples on ranks {ranks[0]} and {ranks[1]}: {common} of "
-        f"the first {len(first.samples)} {first.stage} samples are read by both of them"
+        f"{first.dataset} yields the same samples on ranks {ranks[0]} and {ranks[1]}{shuffled}: "
+        f"{common} of the first {len(first.samples)} {first.stage} samples are read by both of them"
     )
     _tell(fits.finding("LTN506", message, first.location or fits.home, SHARE), into)
 
 
-def _most_in_common(ranks: Sequence[set[str]]) -> tuple[tuple[int, int], int]:
+_SEEDED = "what it yields depends on the seed"
+
+
+def is_steady(one: Listing) -> bool:
+    """Whether a stream yields the same samples from every seed, in whichever order."""
+    return _are_same(one.samples, one.reseeded, one.ended)
+
+
+def _are_same(samples: Sequence[str], reseeded: Sequence[str], ended: bool) -> bool:
+    return samples == reseeded or (ended and Counter(samples) == Counter(reseeded))
+
+
+def _most_in_common(
+    ranks: Sequence[Listing], alone: Listing | str = ""
+) -> tuple[tuple[int, int], int]:
     """The two ranks with most samples in common, and how many: a stream may be shared out between
     two ranks, whichever number of them there is."""
-    pairs = itertools.combinations(range(len(ranks)), 2)
-    shared = {(one, other): len(ranks[one] & ranks[other]) for one, other in pairs}
+    shared = {
+        (one, other): _common(ranks[one].samples, ranks[other].samples, alone)
+        for one, other in itertools.combinations(range(len(ranks)), 2)
+    }
     return max(shared.items(), key=lambda pair: pair[1])
+
+
+def _common(one: Sequence[str], other: Sequence[str], alone: Listing | str) -> int:
+    """How many samples two readers have in common. Where all that one process reads is known, two
+    equal samples in it may go to a reader each."""
+    mine, theirs = Counter(one), Counter(other)
+    shared = mine & theirs
+    if isinstance(alone, Listing) and alone.ended:
+        shared &= (mine + theirs) - Counter(alone.samples)
+    return shared.total()
 
 
 def _tell(finding: Finding, into: Gathering) -> None:
@@ -147,15 +177,21 @@ def _tell(finding: Finding, into: Gathering) -> None:
 
 
 def _judge_workers(one: Listing, fits: Fits, into: Gathering) -> None:
-    """LTN507: every worker of a loader reads all of a stream."""
-    if not one.by_worker or one.reseeded != one.samples:
+    """LTN507: every worker of a loader reads all of a stream. The workers of a rank are seeded
+    apart, so that what a seed decides would differ between them."""
+    if not one.by_worker:
         return
-    common = set.intersection(*map(set, one.by_worker))
+    pairs = zip(one.by_worker, one.reseeded_by_worker, strict=True)
+    if not is_steady(one) or not all(_are_same(*pair, one.ended) for pair in pairs):
+        into.undecided.append(Note(f"the workers of {one.dataset}", _SEEDED))
+        return
+    first, second = one.by_worker
+    common = _common(first, second, one)
     if not common:
         into.passed += any(one.by_worker)
         return
     message = (
         f"{one.dataset} yields the same samples in every worker of its loader: "
-        f"{len(common)} of {len(one.samples)} {one.stage} samples are read twice by two workers"
+        f"{common} of {len(one.samples)} {one.stage} samples are read twice by two workers"
     )
     _tell(fits.finding("LTN507", message, one.location or fits.home, SHARE), into)

@@ -28,7 +28,7 @@ def judge_lost(listings: Sequence[Listing], fits: Fits, into: Gathering) -> None
     if any(set(one.reseeded) != set(one.samples) for one in listings):
         into.undecided.append(Note(about, "what it yields depends on the seed"))
         return
-    alone = _alone(listings[0], fits)
+    alone = alone_with(listings[0], fits)
     if isinstance(alone, str):
         into.undecided.append(Note(about, alone))
         return
@@ -64,7 +64,7 @@ def _may_be_rest(samples: Sequence[str], lost: set[str], parts: Sequence[int]) -
     return 2 * len(lost) < parts[0] or (at_end and len(lost) <= (len(parts) - 1) * parts[0])
 
 
-def _alone(listing: Listing, fits: Fits) -> Listing | str:
+def alone_with(listing: Listing, fits: Fits) -> Listing | str:
     """What the same loader offers to one process, or why nobody knows."""
     offered = fits.runs.offered_alone()
     same = (one for one in offered if (one.stage, one.loader) == (listing.stage, listing.loader))

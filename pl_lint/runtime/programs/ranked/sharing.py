@@ -7,6 +7,7 @@ import functools
 import itertools
 import random
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +39,11 @@ LARGEST = 8
 """Samples in a batch."""
 LISTED = 64
 """How many samples of a loader are looked at to tell what it offers."""
+SHUFFLED = 512
+"""The same for a stream in an order that the seed decides: only its end shows whether each seed
+gives the same samples."""
+QUICK = 0.1
+"""Seconds for the first samples of a stream, twice, if it is to be read on."""
 WORKERS = 2
 """In how many workers a stream is read, where the user's loader has several."""
 
@@ -218,20 +224,30 @@ def _listing(stage: str, index: int, loader: DataLoader) -> Listing:
             for _ in range(2)
         )
         return Listing(stage, index, kind.__name__, found, again=again)
-    several = loader.num_workers > 1
-    workers = range(WORKERS) if several else ()
-    found = _drawn(lambda: _streamed(dataset), 1)
+    started, limit = time.perf_counter(), LISTED
+    found, reseeded = _from_two_seeds(lambda: _streamed(dataset, limit))
+    quick = time.perf_counter() - started < QUICK
+    if found != reseeded and len(found) == limit and quick:
+        limit = SHUFFLED
+        found, reseeded = _from_two_seeds(lambda: _streamed(dataset, limit))
+    workers = range(WORKERS if loader.num_workers > 1 else 0)
+    read = [_from_two_seeds(lambda i=i: _as_worker(loader, i, limit)) for i in workers]
     return Listing(
         stage,
         index,
         kind.__name__,
         found,
-        ended=len(found) < LISTED,
+        ended=len(found) < limit,
         location=defined_at(kind.__iter__),
         stream=True,
-        reseeded=_drawn(lambda: _streamed(dataset), 2),
-        by_worker=tuple(_drawn(lambda i=i: _as_worker(loader, i), 1) for i in workers),
+        reseeded=reseeded,
+        by_worker=tuple(first for first, _ in read),
+        reseeded_by_worker=tuple(second for _, second in read),
     )
+
+
+def _from_two_seeds(action: Callable[[], Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    return tuple(_drawn(action, seed) for seed in (1, 2))
 
 
 def _drawn(action: Callable[[], Sequence[str]], seed: int) -> tuple[str, ...]:
@@ -244,12 +260,12 @@ def _drawn(action: Callable[[], Sequence[str]], seed: int) -> tuple[str, ...]:
         set_random_state(before)
 
 
-def _streamed(dataset: IterableDataset) -> list[str]:
+def _streamed(dataset: IterableDataset, limit: int) -> list[str]:
     """The first samples of a stream, from a copy where it can be copied: reading may move it."""
-    return [fingerprint(sample) for sample in itertools.islice(iter(_copied(dataset)), LISTED)]
+    return [fingerprint(sample) for sample in itertools.islice(iter(_copied(dataset)), limit)]
 
 
-def _as_worker(loader: DataLoader, index: int) -> list[str]:
+def _as_worker(loader: DataLoader, index: int, limit: int) -> list[str]:
     """What one of several workers would yield: ``get_worker_info`` says that it is that one, and
     ``worker_init_fn`` may cut its copy of the data set (``IterableDataset``'s own example)."""
     mine = _copied(loader.dataset)
@@ -259,7 +275,7 @@ def _as_worker(loader: DataLoader, index: int) -> list[str]:
     with patch.object(worker, "_worker_info", info):
         if loader.worker_init_fn is not None:
             loader.worker_init_fn(index)
-        return _streamed(mine)
+        return _streamed(mine, limit)
 
 
 def _copied(dataset: IterableDataset) -> IterableDataset:
