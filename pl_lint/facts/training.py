@@ -96,6 +96,11 @@ class Kept:
     the list itself, not in tuples or lists of it. ``mentioned`` are the user's methods naming it,
     ``shortened`` those that take single items out or put others in their place, ``renewed`` those
     that clear it or make it anew.
+
+    ``owner`` is the callback that holds it, nothing for the module itself, ``location`` a line of
+    that callback. A tensor or an array is measured along the ``axis`` in which it grew; then
+    ``appended`` are the methods that join something to it, and ``numbers`` says that it is an array
+    of numbers in a row.
     """
 
     attribute: str
@@ -107,6 +112,11 @@ class Kept:
     mentioned: tuple[str, ...] = ()
     shortened: tuple[str, ...] = ()
     renewed: tuple[str, ...] = ()
+    owner: str = ""
+    location: Location | None = None
+    axis: int | None = None
+    appended: tuple[str, ...] = ()
+    numbers: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pl_lint.checks.training import script
 from pl_lint.checks.training.view import View, watched
 from pl_lint.facts.events import Note, sentence
 from pl_lint.facts.training import Kept
-from pl_lint.findings import Status
+from pl_lint.findings import Location, Status
 
 FIFTH = 5
 PILED_UP = 2
@@ -40,7 +40,7 @@ def _judge_graphs(view: View, kept: Kept, into: Gathering) -> None:
     before, after = kept.graphs if kept.graphs[1] > kept.graphs[0] else kept.depth
     what = "tensors with a graph" if kept.graphs[1] > kept.graphs[0] else "operations in its graph"
     text = (
-        f"self.{kept.attribute} keeps graphs alive: {before} {what} after two batches, {after} "
+        f"{_name(kept)} keeps graphs alive: {before} {what} after two batches, {after} "
         "after five; memory grows with every batch"
     )
     status, condition = Status.PROVED, ""
@@ -54,11 +54,11 @@ def _judge_graphs(view: View, kept: Kept, into: Gathering) -> None:
         view.found(
             "LTN129",
             text,
-            view.place(kept.attribute),
+            _place(view, kept),
             remedy,
             status,
             condition,
-            script.graphs(kept.attribute),
+            script.graphs(kept.attribute, kept.owner),
             watched(f"{what} after five batches", after, before, "a fit of two epochs"),
         )
     )
@@ -74,12 +74,13 @@ def _judge_growth(view: View, kept: Kept, into: Gathering) -> None:
     first, last = kept.sizes
     at_end = [name for name in kept.mentioned if name.endswith("epoch_end")]
     keeping_short = _keeping_short(kept, at_end)
+    what = "values" if kept.axis is None else f"entries along dimension {kept.axis}"
     text = (
-        f"self.{kept.attribute} {'grows' if keeping_short else 'is never cleared'}: {first} values "
+        f"{_name(kept)} {'grows' if keeping_short else 'is never cleared'}: {first} {what} "
         f"after the first epoch, {last} after the second"
     )
-    if not kept.tensors:
-        into.notes.append(sentence(f"{text}; they are plain values, taken for a history"))
+    if history := _history(view, kept):
+        into.notes.append(sentence(f"{text}; {history}, taken for a history"))
         return
     if at_end and not keeping_short:
         text += f"; {at_end[0]} uses those of all epochs"
@@ -91,14 +92,39 @@ def _judge_growth(view: View, kept: Kept, into: Gathering) -> None:
         view.found(
             "LTN719",
             text,
-            view.place(kept.attribute),
-            f"self.{kept.attribute}.clear() at the end of the epoch; keep a history as numbers",
+            _place(view, kept),
+            _remedy(kept),
             Status.PROVED if sure else Status.SUSPECTED,
             "" if sure else condition,
-            script.grows(kept.attribute),
-            watched("values after the second epoch", last, first, "a fit of two epochs"),
+            script.grows(kept.attribute, kept.owner, kept.axis),
+            watched(f"{what} after the second epoch", last, first, "a fit of two epochs"),
         )
     )
+
+
+def _history(view: View, kept: Kept) -> str:
+    """What says that something is meant to grow through the whole training."""
+    first, last = kept.sizes
+    if not kept.tensors or (kept.numbers and last - first <= view.story.batches):
+        return "they are plain values"
+    if kept.appended and all(name.endswith(("epoch_end", "epoch_start")) for name in kept.appended):
+        return f"{kept.appended[0]} adds to it"
+    return ""
+
+
+def _name(kept: Kept) -> str:
+    return f"{kept.owner or 'self'}.{kept.attribute}"
+
+
+def _place(view: View, kept: Kept) -> Location:
+    return (kept.location or view.case.home) if kept.owner else view.place(kept.attribute)
+
+
+def _remedy(kept: Kept) -> str:
+    clear = f"self.{kept.attribute}.clear()"
+    if kept.axis is not None:
+        clear = f"begin self.{kept.attribute} anew"
+    return f"{clear} at the end of the epoch; keep a history as numbers"
 
 
 def _keeping_short(kept: Kept, at_end: list[str]) -> tuple[str, ...]:

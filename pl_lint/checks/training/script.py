@@ -173,28 +173,28 @@ trainer, _ = run("predict", limit_predict_batches=2)
 one, other = map(others, trainer.predict_loop.predictions)
 print(f"norm of the six predictions: beside one sample {one!r}, beside another {other!r}")
 """
-_GROWS = '''\
+_SIZE = '''\
 def size(value):
     """How many values it holds."""
     if isinstance(value, dict):
         return sum(map(size, value.values()))
     return len(value)
-
-
+'''
+_GROWS = '''\
 class Sizes(L.Callback):
     """How many there are when an epoch begins."""
 
     sizes = ()
 
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
-        if batch_idx == 0:
-            self.sizes += (size(module.{name}),)
+        if batch_idx == 0:{found}
+            self.sizes += ({size},)
 
 
 sizes = Sizes()
 run("fit", callbacks=[sizes], num_sanity_val_steps=0)
 first, second = sizes.sizes
-print(f"values in self.{name}: before the first epoch {{first}}, before the second {{second}}")
+print(f"values in {name}: before the first epoch {{first}}, before the second {{second}}")
 '''
 _GRAPHS = '''\
 def operations(value):
@@ -212,14 +212,14 @@ def operations(value):
 class Graphs(L.Callback):
     alive = ()
 
-    def on_train_batch_end(self, trainer, module, *args):
-        self.alive += (operations(module.{name}),)
+    def on_train_batch_end(self, trainer, module, *args):{found}
+        self.alive += (operations({holder}.{attribute}),)
 
 
 graphs = Graphs()
 run("fit", callbacks=[graphs], max_epochs=1)
 second, fifth = graphs.alive[1], graphs.alive[4]
-print(f"operations kept by self.{name}: after two batches {{second}}, after five {{fifth}}")
+print(f"operations kept by {name}: after two batches {{second}}, after five {{fifth}}")
 '''
 _CALLS = """\
 calls = 0
@@ -276,13 +276,32 @@ def mixed(stage: str, by: str, predicted: bool) -> Script:
     return partial(_mixed, stage, by, predicted)
 
 
-def grows(name: str) -> Script:
-    return partial(_alone, _GROWS.format(name=name))
+def grows(attribute: str, owner: str = "", axis: int | None = None) -> Script:
+    """A list of the module or of a callback, or a tensor along one of its axes."""
+    value = f"{'callback' if owner else 'module'}.{attribute}"
+    size = f"size({value})" if axis is None else f"{value}.shape[{axis}]"
+    found = _found(owner, indent=12)
+    main = _GROWS.format(size=size, found=found, name=f"{owner or 'self'}.{attribute}")
+    return partial(_alone, main if axis is not None else f"{_SIZE}\n\n{main}")
 
 
-def graphs(name: str) -> Script:
+def graphs(attribute: str, owner: str = "") -> Script:
     others = ("import torch", "from torch.utils._pytree import tree_leaves")
-    return partial(_alone, _GRAPHS.format(name=name), others=others)
+    main = _GRAPHS.format(
+        attribute=attribute,
+        holder="callback" if owner else "module",
+        found=_found(owner, indent=8),
+        name=f"{owner or 'self'}.{attribute}",
+    )
+    return partial(_alone, main, others=others)
+
+
+def _found(owner: str, indent: int) -> str:
+    """The line that looks for a callback of the case; nothing for the module itself."""
+    if not owner:
+        return ""
+    among = f"each for each in trainer.callbacks if type(each).__name__ == {owner!r}"
+    return f"\n{' ' * indent}callback = next({among})"
 
 
 def calls(name: str) -> Script:

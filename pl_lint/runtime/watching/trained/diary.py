@@ -9,11 +9,17 @@ from typing import Any
 
 import torch
 
-from pl_lint.facts.training import TrainingStory
+from pl_lint.facts.training import Kept, TrainingStory
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.watching.arguments import tensors
 from pl_lint.runtime.watching.trained.gradients import GradientDiary
-from pl_lint.runtime.watching.trained.keeping import Measure, kept, measured, unregistered
+from pl_lint.runtime.watching.trained.keeping import (
+    Measure,
+    kept,
+    measured,
+    own_callbacks,
+    unregistered,
+)
 from pl_lint.runtime.watching.trained.methods import mentioned_from
 from pl_lint.runtime.watching.trained.mode_hooks import own_method
 from pl_lint.runtime.watching.trained.modes import ModeDiary
@@ -39,8 +45,9 @@ class TrainingDiary:
     negated: str = ""
     from_batch: bool = False
     batch: Any = None
-    batches: list[dict[str, Measure]] = field(default_factory=list)
-    epochs: list[dict[str, Measure]] = field(default_factory=list)
+    holders: list[Any] = field(default_factory=list)
+    batches: list[list[dict[str, Measure]]] = field(default_factory=list)
+    epochs: list[list[dict[str, Measure]]] = field(default_factory=list)
     gradients: GradientDiary = field(init=False)
     modes: ModeDiary = field(init=False)
 
@@ -73,13 +80,21 @@ class TrainingDiary:
             parts=self.modes.parts(),
             mode_changes=self.modes.hooks.changes(),
             unregistered=tuple(unregistered(self.module, optimized)),
-            kept=tuple(kept(self.module, self.batches, self.epochs)),
+            kept=tuple(self._kept()),
             optimizers=self.gradients.optimizers(),
             overlaps=self.gradients.rivals.overlaps(),
             tainted=self.gradients.rivals.tainted(),
             configured=own_method(self.module, "configure_optimizers"),
             hook_calls=self.modes.hooks.hook_calls,
         )
+
+    def measured(self) -> list[dict[str, Measure]]:
+        return [measured(holder) for holder in self.holders]
+
+    def _kept(self) -> Iterator[Kept]:
+        for number, holder in enumerate(self.holders):
+            batches = [measures[number] for measures in self.batches]
+            yield from kept(holder, batches, [measures[number] for measures in self.epochs])
 
     def _predicting(self) -> Iterator[str]:
         for name, _ in self.module.named_children():
@@ -99,12 +114,13 @@ def training_watcher(diary: TrainingDiary) -> Any:
 
     class TrainingWatcher(diary.namespace.Callback):  # type: ignore[misc, name-defined]
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+            diary.holders = [pl_module, *own_callbacks(trainer)]
             diary.gradients.begin()
             diary.gradients.meet(trainer.optimizers)
 
         def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
             if diary.modes.counted:
-                diary.epochs.append(measured(pl_module))
+                diary.epochs.append(diary.measured())
 
         def on_train_batch_start(
             self, trainer: Any, pl_module: Any, batch: Any, *args: Any
@@ -122,12 +138,12 @@ def training_watcher(diary: TrainingDiary) -> Any:
             diary.empty_steps += _is_empty(outputs)
             diary.modes.leave_batch()
             if diary.modes.counted in _MEASURED:
-                diary.batches.append(measured(pl_module))
+                diary.batches.append(diary.measured())
 
         def on_train_end(self, trainer: Any, pl_module: Any) -> None:
             diary.gradients.active = False
             diary.gradients.meet(trainer.optimizers)
-            diary.epochs.append(measured(pl_module))
+            diary.epochs.append(diary.measured())
 
     return TrainingWatcher()
 

@@ -14,6 +14,8 @@ from pl_lint.runtime.watching.callsite import is_library
 
 _TAKING_OUT = ("pop", "popleft", "popitem", "remove")
 _CLEARING = ("clear",)
+_JOINING = ("cat", "concat", "concatenate", "append", "hstack", "vstack")
+_ORDERING = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 
 
 def mentioning(kind: type, attribute: str) -> Iterator[str]:
@@ -48,6 +50,25 @@ def renewing(kind: type, attribute: str) -> Iterator[str]:
     for name, method in _methods(kind):
         words = _words_for(method, attribute)
         if name != "__init__" and any(_renews(node, words) for node in _nodes(method)):
+            yield name
+
+
+def appending(kind: type, attribute: str) -> Iterator[str]:
+    """The user's own methods that put something longer into an attribute, made of itself:
+    ``self.seen = torch.cat([self.seen, new])``."""
+    for name, method in _methods(kind):
+        words = _words_for(method, attribute)
+        if any(_appends(node, words) for node in _nodes(method)):
+            yield name
+
+
+def bounding(kind: type, attribute: str) -> Iterator[str]:
+    """The user's own methods that may stop appending: they name the attribute, or a method that
+    appends to it, and compare something on the way."""
+    names = (attribute, *appending(kind, attribute))
+    for name, method in _methods(kind):
+        about = name in names or any(_names(method.__code__, each) for each in names)
+        if about and any(_orders(node) for node in _nodes(method)):
             yield name
 
 
@@ -104,12 +125,36 @@ def _takes_out(node: ast.AST, words: frozenset[str]) -> bool:
     if isinstance(node, ast.Subscript):
         return isinstance(node.ctx, (ast.Store, ast.Del)) and _is_about(node.value, words)
     if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript):
-        cut = isinstance(node.value.slice, ast.Slice) and _is_about(node.value, words)
+        parts = ast.walk(node.value.slice)  # several of them in ``rows[:, -100:]``
+        cut = any(isinstance(part, ast.Slice) for part in parts) and _mentions(node.value, words)
         return cut and any(_is_about(target, words) for target in node.targets)
     return _calls(node, _TAKING_OUT, words)
 
 
+def _mentions(node: ast.AST, words: frozenset[str]) -> bool:
+    return any(_is_about(part, words) for part in ast.walk(node))
+
+
+def _appends(node: ast.AST, words: frozenset[str]) -> bool:
+    if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
+        return False
+    function = node.value.func
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    to_it = any(isinstance(each, ast.Attribute) and each.attr in words for each in node.targets)
+    return to_it and name in _JOINING and any(_mentions(each, words) for each in node.value.args)
+
+
+def _orders(node: ast.AST) -> bool:
+    """Whether a branch depends on what is larger."""
+    if not isinstance(node, (ast.If, ast.While, ast.IfExp)):
+        return False
+    tests = (each for each in ast.walk(node.test) if isinstance(each, ast.Compare))
+    return any(isinstance(operator, _ORDERING) for test in tests for operator in test.ops)
+
+
 def _renews(node: ast.AST, words: frozenset[str]) -> bool:
+    if _appends(node, words):
+        return False
     if isinstance(node, (ast.Assign, ast.AnnAssign)):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         return any(isinstance(each, ast.Attribute) and each.attr in words for each in targets)
