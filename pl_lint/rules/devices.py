@@ -312,9 +312,11 @@ def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         if facts.calls_in(owner, *REGISTERING):
             continue
-        seen = {name for held in owner.containers if held.maker for name in held.modules}
+        made = [held for held in owner.containers if held.maker]
+        seen = {name for held in made for name in held.modules}
+        kept = {held.attribute for held in made}  # a plain one became a ModuleDict on the way
         for held in owner.containers:
-            registered = held.handed_on or seen.issuperset(held.modules)
+            registered = held.handed_on or held.attribute in kept or seen.issuperset(held.modules)
             if HIDDEN.search(held.attribute) or registered:
                 continue
             layers = [name for name in held.modules if not PLAIN.search(name)]

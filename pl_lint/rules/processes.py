@@ -39,7 +39,8 @@ def _is_one(value: Value) -> bool:
         case Several(items):
             return len(items) == 1
         case OneOf(values):
-            return all(_is_one(Known(each)) for each in values)
+            counts = [each for each in values if each != 0]  # ``min(1, device_count())``
+            return bool(counts) and all(_is_one(Known(each)) for each in counts)
     return must_be(value, 1) or must_be(value, "1")
 
 

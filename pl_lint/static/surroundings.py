@@ -19,6 +19,7 @@ PIN_FILES = (
     "Pipfile.lock",
     "requirements*.txt",
     "requirements/*.txt",
+    "docker/requirements*.txt",
     "pyproject.toml",
     "setup.cfg",
     "setup.py",
@@ -28,8 +29,8 @@ PIN_FILES = (
 )
 """Where projects write what they need; an exact lock comes before a range."""
 PINS = re.compile("|".join(map(fnmatch.translate, PIN_FILES)))
-NESTED = "requirements"
-"""A folder of pin files."""
+NESTED = ("requirements", "docker")
+"""Folders of pin files."""
 README = "README"
 MAX_FOLDERS = 8
 LARGEST = 4 * 2**20
@@ -93,11 +94,16 @@ class Surroundings:
         return self._trail.looked_for(path) or self._trail.looked_for(f"{path}.py")
 
     def names(self, folder: str) -> tuple[str, ...]:
-        """What stands in a folder, and in its folder of requirements, and may tell something."""
+        """What stands in a folder, and in its folders of requirements, and may tell something."""
         if folder not in self._names:
             own = self._listed(folder)
-            nested = self._all_in(os.path.join(folder, NESTED)) if NESTED in own else ()
-            self._names[folder] = (*own, *(f"{NESTED}/{name}" for name in nested))
+            nested = (
+                f"{inner}/{name}"
+                for inner in NESTED
+                if inner in own
+                for name in self._all_in(os.path.join(folder, inner))
+            )
+            self._names[folder] = (*own, *nested)
         return self._names[folder]
 
     def _all_in(self, folder: str) -> tuple[str, ...]:

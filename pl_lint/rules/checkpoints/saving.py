@@ -287,7 +287,8 @@ STATE_KEYS = {
 
 def _items(callbacks: Value) -> tuple[Made, ...]:
     items = callbacks.items if isinstance(callbacks, Several) else (callbacks,)
-    return tuple(one for one in items if isinstance(one, Made))
+    made = (one for one in items if isinstance(one, Made))
+    return tuple(dict.fromkeys(made))  # one object may be met twice on the way to its list
 
 
 def _state_key(callback: Made) -> tuple[object, ...] | None:

@@ -8,6 +8,10 @@ from pl_lint.facts.sites import ProjectFacts, TrainerSite
 from pl_lint.facts.values import Known, Made, Value
 
 RANK_WORDS = ("rank", "is_global_zero", "main_process", "is_master", "world_size", "is_main")
+COUNT_WORDS = frozenset(
+    "device_count world_size get_world_size num_devices num_processes is_distributed distributed "
+    "is_initialized is_available_and_initialized".split()
+)
 STRATEGIES = ("ddp", "fsdp", "deepspeed")
 STRATEGY_CLASSES = ("DDPStrategy", "FSDPStrategy", "DeepSpeedStrategy", "DDPPlugin")
 
@@ -15,6 +19,12 @@ STRATEGY_CLASSES = ("DDPStrategy", "FSDPStrategy", "DeepSpeedStrategy", "DDPPlug
 def for_one_rank(guards: Iterable[str]) -> bool:
     """Whether a condition or a decorator asks which process this is."""
     return any(word in guard.lower() for guard in guards for word in RANK_WORDS)
+
+
+def for_one_count(guards: Iterable[str]) -> bool:
+    """Whether a condition asks how many processes or devices there are: each branch is written for
+    its number of them."""
+    return not COUNT_WORDS.isdisjoint(guards)
 
 
 def several_devices(facts: ProjectFacts) -> bool:

@@ -14,10 +14,15 @@ from pl_lint.facts.origins import (
     local_parts,
 )
 from pl_lint.facts.sites import LogSite, MonitorSite, ProjectFacts
-from pl_lint.facts.values import must_be
+from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix
-from pl_lint.rules.distributed.evidence import for_one_rank, several_devices, uses_several
+from pl_lint.rules.distributed.evidence import (
+    for_one_count,
+    for_one_rank,
+    several_devices,
+    uses_several,
+)
 from pl_lint.rules.judging import beyond_one_device, linearity_of_call, single_device
 from pl_lint.rules.logging.keys import only_sites
 from pl_lint.rules.logging.mending import set_flags
@@ -73,11 +78,20 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             if _of_one_process(log) and not means_do_not_suit(owner, log):
                 yield self.finding(
                     log.location,
-                    f"{key_text(log)} is the mean over this process's share of the data only",
+                    f"{key_text(log)} is {_reduced(log)} over this process's share of the data "
+                    "only",
                     remedy="add sync_dist=True",
                     subject=owner.short_name,
                     fix=_synchronised(log),
                 )
+
+
+def _reduced(log: LogSite) -> str:
+    """What Lightning makes of the batches' values, in words."""
+    match log.reduce_fx:
+        case Known("min" | "max" | "sum" as name):
+            return f"the {name}"
+    return "the mean" if must_be(log.reduce_fx, "mean") else "reduced"
 
 
 def _synchronised(log: LogSite) -> Fix | None:
@@ -90,7 +104,7 @@ def _synchronised(log: LogSite) -> Fix | None:
 def _of_one_process(log: LogSite) -> bool:
     judged = log.stage in ("validate", "test") and log.in_step and must_be(log.on_epoch, True)
     local = must_be(log.sync_dist, False) and must_be(log.rank_zero_only, False)
-    if not judged or not local:
+    if not judged or not local or for_one_count(log.guards):
         return False
     found = tuple(local_parts(log.origin))
     if any(isinstance(part, (MetricObject, MetricCompute)) for part in found):

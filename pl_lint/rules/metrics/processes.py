@@ -8,6 +8,7 @@ from pl_lint.facts.origins import UNPACKED, ListOfSteps, MetricObject, local_par
 from pl_lint.facts.sites import ABSENT, LogSite, MetricSite, MetricUse, ProjectFacts
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.rules.distributed.evidence import for_one_count
 from pl_lint.rules.judging import beyond_one_device
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, key_text
@@ -80,7 +81,7 @@ def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Find
 def _list_behind(log: LogSite) -> str | None:
     """The list that a value logged at the end of an epoch is made of."""
     local = must_be(log.sync_dist, False) and must_be(log.rank_zero_only, False)
-    if not log.hook.endswith("_epoch_end") or not local:
+    if not log.hook.endswith("_epoch_end") or not local or for_one_count(log.guards):
         return None
     if any(isinstance(part, MetricObject) for part in sure_parts(log.origin)):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from pl_lint.facts import torchmetrics
@@ -11,6 +12,9 @@ from pl_lint.findings import Finding
 from pl_lint.rules.metrics.judging import FILLS, follows_common_rules
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text
+
+STAGE_NAMES = re.compile(r"stage|split|phase|mode$|prefix")
+"""What people call the stage that a helper works for."""
 
 
 @rule("LTN201", "metric-shared-by-stages", rows=("MET01",), observers="both")
@@ -79,7 +83,7 @@ def _mixed_at(owner: ClassFacts, metric: MetricSite) -> MetricUse | None:
     """Where validation adds to what training has filled, if that state is read."""
     if not follows_common_rules(metric) or torchmetrics.is_collection(metric.name):
         return None  # the members of a collection are judged one by one
-    uses = [use for use in owner.uses_of(metric.path) if use.certain]
+    uses = [use for use in owner.uses_of(metric.path) if use.certain and not _by_stage(use)]
     filled = [use for use in uses if use.use in FILLS and not _emptied_in(uses, use.hook)]
     in_training = [use for use in filled if use.stage == "train"]
     in_validation = [use for use in filled if use.stage == "validate"]
@@ -89,6 +93,11 @@ def _mixed_at(owner: ClassFacts, metric: MetricSite) -> MetricUse | None:
         _reads(owner, uses, "validate") and not _emptied_before_validation(uses)
     )
     return in_validation[0] if read else None
+
+
+def _by_stage(use: MetricUse) -> bool:
+    """Whether a condition picks the metrics of a stage (``if not key.startswith(split)``)."""
+    return any(STAGE_NAMES.search(name) for name in use.guards)
 
 
 def _emptied_in(uses: list[MetricUse], hook: str) -> bool:

@@ -84,6 +84,22 @@ def emptied(context: Context, target: ast.expr, value: Abstract, frame: Frame) -
                 deleted(context, inner, frame)
 
 
+def emptied_in_turn(context: Context, node: ast.For | ast.AsyncFor, frame: Frame) -> None:
+    """``for each in self.<attr>.values(): each.clear()``: all of it begins anew."""
+    match node.iter:
+        case ast.Call(ast.Attribute(held, "values"), []):
+            attr = own_attribute_of(context, held, frame)
+        case other:
+            attr = own_attribute_of(context, other, frame)
+    for inner in node.body:
+        match inner, node.target:
+            case (
+                ast.Expr(ast.Call(ast.Attribute(ast.Name(cleared), "clear"), [])),
+                ast.Name(turn),
+            ) if attr is not None and cleared == turn:
+                _record(context, attr, "clear", node.iter, frame)
+
+
 def _is_empty(value: Abstract) -> bool:
     return isinstance(value, (Sequence, Mapping)) and value.complete and not value.items
 

@@ -135,6 +135,8 @@ def call(
     handler = HANDLERS.get(name)
     if handler is not None:
         return handler(context, arguments, frame)
+    if _counts_to_one(name, arguments) and arguments.complete:
+        return join(Const(0), Const(1))
     if name in MAPPINGS:
         return _made_by(name, _mapping(context, arguments))
     if name == "builtins.sorted":
@@ -303,6 +305,13 @@ def _zip(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
         rest = tuple(Opaque(context.origin(value)) for value in arguments.positional)
         return Sequence((Sequence(rest),), False)
     return Sequence(tuple(map(Sequence, zip(*columns, strict=False))))  # type: ignore[arg-type]
+
+
+def _counts_to_one(name: str, arguments: Arguments) -> bool:
+    """``min(1, torch.cuda.device_count())``: nothing or one, as tutorials count devices."""
+    counted = [one for one in arguments.positional if not isinstance(one, Const)]
+    bound = [one for one in arguments.positional if isinstance(one, Const)]
+    return name == "builtins.min" and len(counted) == 1 and bound == [Const(1)]
 
 
 def _length(context: Context, arguments: Arguments, frame: Frame) -> Abstract:

@@ -221,6 +221,7 @@ def _try(context: Context, node: ast.Try, frame: Frame) -> bool:
 
 
 def _for(context: Context, node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
+    listing.emptied_in_turn(context, node, frame)
     iterable = context.evaluate(node.iter, frame)
     known = elements(context, iterable)
     if known is None:
