@@ -10,6 +10,8 @@ from pl_lint.findings import Location
 CHECKPOINT = "ModelCheckpoint"
 STOPPER = "EarlyStopping"
 PLATEAU = "ReduceLROnPlateau"
+_OF_LOADER = "/dataloader_idx_"
+_FORKS = ("", "_step", "_epoch")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,32 @@ class Watcher:
     keeps_all: bool = False
     rising: Reaction | None = None
     falling: Reaction | None = None
+
+
+@dataclass(frozen=True)
+class PlantedKey:
+    """A key that is logged with planted scores, as ``self.log`` is given it: in which stage, with
+    which flags, and for which of several loaders of validation."""
+
+    name: str
+    stage: str
+    on_step: bool
+    on_epoch: bool
+    dataloader: int | None = None
+
+    @classmethod
+    def of_metric(cls, metric: str, stage: str, on_step: bool, on_epoch: bool) -> PlantedKey:
+        """By its name in ``callback_metrics``, where Lightning has added the loader's number."""
+        name, _, index = metric.partition(_OF_LOADER)
+        if not index.isdecimal() or stage != "validate":
+            return cls(metric, stage, on_step, on_epoch)
+        return cls(name, stage, on_step, on_epoch, int(index))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Its names in ``callback_metrics`` (``_ResultMetric.forked_name``)."""
+        number = "" if self.dataloader is None else f"{_OF_LOADER}{self.dataloader}"
+        return tuple(f"{self.name}{fork}{number}" for fork in _FORKS)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pl_lint.facts.codec import to_json
 from pl_lint.facts.events import CaseFacts
 from pl_lint.facts.ranks import Listing
 from pl_lint.facts.records import (
@@ -26,6 +27,7 @@ from pl_lint.facts.records import (
     WorkersRecord,
 )
 from pl_lint.facts.repetition import WORKERS
+from pl_lint.facts.watchers import PlantedKey
 from pl_lint.findings import Finding, Location
 from pl_lint.runtime import kinds, passes
 from pl_lint.runtime.failures import RunFailed, evaluated_before
@@ -36,7 +38,6 @@ from pl_lint.runtime.passes import RANKS
 from pl_lint.runtime.specs import CaseRef
 from pl_lint.runtime.worlds import World
 
-_FORKS = ("_step", "_epoch")
 OTHER_HASH_SEED = "13"
 """Of the first 260 the one that gives most sets of two or three class names ("yes", "no") another
 order than 0, the usual one, does: 24 of 29 (measured; with 1 it is 14)."""
@@ -290,7 +291,7 @@ class Battery:
             return kind.stand_in(failure, self.case())
 
 
-def _planted_keys(fit: FitRecord) -> list[list[Any]]:
+def _planted_keys(fit: FitRecord) -> list[Any]:
     """What the puppet logs: each key of the fit, where it was logged and with which flags, and what
     else there was for callbacks to watch."""
     logged = {
@@ -298,8 +299,11 @@ def _planted_keys(fit: FitRecord) -> list[list[Any]]:
         for event in fit.events
         if not event.sanity
     }
-    known = {name for name, _ in logged}
+    keys = [PlantedKey.of_metric(*place, *flags) for place, flags in sorted(logged.items())]
     available = {name for watcher in fit.watchers for name in watcher.available}
-    others = sorted(available - known - {name + end for name in known for end in _FORKS})
-    keys = [[*place, *flags] for place, flags in sorted(logged.items())]
-    return keys + [[name, "train", True, False] for name in others]
+    others = sorted(available - {name for key in keys for name in key.metrics})
+    return [to_json(key) for key in (*keys, *(_other(name) for name in others))]
+
+
+def _other(name: str) -> PlantedKey:
+    return PlantedKey(name, "train", on_step=True, on_epoch=False)

@@ -18,6 +18,7 @@ from pl_lint.facts.watchers import (
     STOPPER,
     PlantedFile,
     PlantedKeeper,
+    PlantedKey,
     PlantedOffer,
     Reaction,
     Watcher,
@@ -145,8 +146,9 @@ def _wrong_direction(
 
 def _metric_of(key: str, fit: FitRecord) -> str:
     """The class of the torchmetrics object that the logged value comes from; empty for others."""
-    names = {key, key.removesuffix("_epoch"), key.removesuffix("_step")}
-    found_classes = {replay.metric_class for replay in fit.replays if replay.name in names}
+    keys = (PlantedKey.of_metric(replay.name, replay.stage, True, True) for replay in fit.replays)
+    pairs = zip(fit.replays, keys, strict=True)
+    found_classes = {replay.metric_class for replay, one in pairs if key in one.metrics}
     return found_classes.pop() if len(found_classes) == 1 else ""
 
 

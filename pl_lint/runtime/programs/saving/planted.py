@@ -8,7 +8,8 @@ the case, run by a real Trainer, in a directory of their own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,26 +17,39 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from torch.utils.data import DataLoader
 
+from pl_lint.facts.codec import from_json
 from pl_lint.facts.events import RunError
 from pl_lint.facts.records import PlantedRecord
-from pl_lint.facts.watchers import CHECKPOINT, PlantedFile, PlantedKeeper, PlantedOffer
-from pl_lint.runtime.namespace import Namespace
+from pl_lint.facts.watchers import CHECKPOINT, PlantedFile, PlantedKeeper, PlantedKey, PlantedOffer
 from pl_lint.runtime.programs.common import Subject, caught, fresh
+from pl_lint.runtime.programs.saving.puppet import BATCHES, LEVELS, puppet, score
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.saved.keepers import own_callbacks, placed_watchers, watchers_of
 
-LEVELS = (0.5, 0.9, 0.1, 0.4)
-"""One for each epoch: the highest, the lowest and the last are three."""
-SLOPE = 0.01
-BATCHES = 4
 _FIELD = re.compile(r"\{(.*?)[:\}]")
 
 
 def run(spec: RunSpec, directory: Path, rank: int) -> PlantedRecord:
-    """``options``: ``keys``, as ``[name, stage, on_step, on_epoch]``; ``validated``, whether there
-    is a validation; ``batches``, how many the user's epoch has, if that is known."""
+    """``options``: ``keys``, of which each is a ``PlantedKey``; ``validated``, whether there is a
+    validation; ``batches``, how many the user's epoch has, if that is known. Where some key of the
+    module cannot be logged by a puppet, those are that a callback asks for."""
+    keys = [from_json(PlantedKey, key) for key in spec.options["keys"]]
+    record = _planted(spec, directory / "planted", rank, lambda asked: keys)
+    if record.error is None:
+        return record
+    few = _planted(
+        spec,
+        directory / "watched",
+        rank,
+        lambda asked: [key for key in keys if not asked.isdisjoint(key.metrics)],
+    )
+    return record if few.error is not None else few
+
+
+def _planted(
+    spec: RunSpec, directory: Path, rank: int, chosen: Callable[[set[str]], Sequence[PlantedKey]]
+) -> PlantedRecord:
     errors: list[RunError] = []
     subject = fresh(spec)
     with caught(errors, "configure_callbacks"), placed_watchers(subject.places):
@@ -43,7 +57,8 @@ def run(spec: RunSpec, directory: Path, rank: int) -> PlantedRecord:
     facts = subject.facts()
     if errors:
         return PlantedRecord(rank=rank, case=facts, error=errors[0])
-    planting = Planting(subject, directory / "planted", callbacks)
+    keys = chosen({name for callback in callbacks for name in _asked_for(callback)})
+    planting = Planting(subject, directory, [Kept(callback) for callback in callbacks], keys)
     trainer = planting.trainer()
     model, restored = planting.puppet(), None
     with caught(errors, "planted scores"), planting.watching():
@@ -65,14 +80,34 @@ def _callbacks(subject: Subject) -> list[Any]:
     return own_callbacks(every, subject.namespace.part(f"callbacks.{CHECKPOINT}"))
 
 
+def _asked_for(callback: Any) -> Iterator[str]:
+    """The keys that it watches, or writes into the names of its files."""
+    if callback.monitor is not None:
+        yield callback.monitor
+    yield from _FIELD.findall(callback.filename or "")
+
+
 def _many(value: Any) -> bool:
     return isinstance(value, (list, tuple))
 
 
-def score(moment: int) -> float:
-    """What the weights of this step are worth."""
-    epoch, batch = divmod(max(moment, 1) - 1, BATCHES)
-    return LEVELS[epoch % len(LEVELS)] + SLOPE * batch
+@dataclass
+class Kept:
+    """One callback of the case, and what it did."""
+
+    callback: Any
+    offers: list[PlantedOffer] = field(default_factory=list)
+    files: list[PlantedFile] = field(default_factory=list)
+
+
+@dataclass
+class Written:
+    """What stands under a path: whose it is, of which step, and the fields of its name that had no
+    value."""
+
+    writer: Any = None
+    step: int = 0
+    absent: tuple[str, ...] | None = None
 
 
 @dataclass
@@ -81,12 +116,16 @@ class Planting:
 
     subject: Subject
     directory: Path
-    callbacks: Sequence[Any]
-    offered: dict[int, list[PlantedOffer]] = field(default_factory=dict)
-    files: dict[int, list[PlantedFile]] = field(default_factory=dict)
-    absent: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    writers: dict[str, Any] = field(default_factory=dict)
-    steps: dict[str, int] = field(default_factory=dict)
+    kept: Sequence[Kept]
+    keys: Sequence[PlantedKey]
+    paths: defaultdict[str, Written] = field(default_factory=lambda: defaultdict(Written))
+
+    @property
+    def callbacks(self) -> list[Any]:
+        return [each.callback for each in self.kept]
+
+    def of(self, callback: Any) -> Kept:
+        return next(each for each in self.kept if each.callback is callback)
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -105,7 +144,7 @@ class Planting:
             devices=1,
             logger=False,
             max_epochs=len(LEVELS),
-            callbacks=list(self.callbacks),
+            callbacks=self.callbacks,
             default_root_dir=str(self.directory),
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -132,7 +171,7 @@ class Planting:
         return interval if interval == 1.0 else 0.5
 
     def puppet(self) -> Any:
-        return puppet(self.subject.namespace, self.options["keys"], self.options["validated"])
+        return puppet(self.subject.namespace, self.keys, self.options["validated"])
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -152,8 +191,7 @@ class Planting:
                 return  # said of the module's own fit
             if callback.monitor is not None:
                 value, step = float(candidates[callback.monitor]), trainer.global_step
-                offer = PlantedOffer(step, value, score(step))
-                self.offered.setdefault(id(callback), []).append(offer)
+                self.of(callback).offers.append(PlantedOffer(step, value, score(step)))
             original(callback, trainer, candidates)
 
         return consider
@@ -163,45 +201,45 @@ class Planting:
             template = filename or callback.filename or ""
             absent = tuple(n for n in _FIELD.findall(template) if n not in metrics)
             path = str(original(callback, metrics, filename, **kwargs))
-            self.absent.setdefault(path, absent)
+            if self.paths[path].absent is None:
+                self.paths[path].absent = absent
             return path
 
         return name
 
     def _saving(self, original: Any) -> Any:
         def save(callback: Any, trainer: Any, path: str) -> None:
-            before = self.writers.get(path)
+            written = self.paths[path]
+            before, written.writer = written.writer, callback
             over = type(before).__name__ if before not in (None, callback) else ""
-            self.writers[path], self.steps[path] = callback, trainer.global_step
+            written.step = trainer.global_step
             original(callback, trainer, path)
-            file = self._file(callback, path)
-            self.files.setdefault(id(callback), []).append(replace(file, over=over))
+            self.of(callback).files.append(replace(self._file(callback, path), over=over))
 
         return save
 
     def _file(self, callback: Any, path: str) -> PlantedFile:
-        believed = callback.best_k_models.get(path)
-        moment = self.steps[path]
+        believed, written = callback.best_k_models.get(path), self.paths[path]
         return PlantedFile(
             path=str(Path(path).relative_to(callback.dirpath)),
-            step=moment,
+            step=written.step,
             score=None if believed is None else float(believed),
-            true=score(moment),
-            absent=self.absent.get(path, ()),
+            true=score(written.step),
+            absent=written.absent or (),
         )
 
     def keepers(self, trainer: Any) -> Iterator[PlantedKeeper]:
         """What came of it, callback by callback."""
         places = self.subject.places
         watchers = watchers_of(trainer, self.subject.namespace, places, {}, set())
-        for watcher, callback in zip(watchers, self.callbacks, strict=True):
-            best = callback.best_model_path
+        for watcher, kept in zip(watchers, self.kept, strict=True):
+            best = kept.callback.best_model_path
             yield PlantedKeeper(
                 watcher=watcher,
-                offers=tuple(self.offered.get(id(callback), ())),
-                files=tuple(self.files.get(id(callback), ())),
-                best=self._restored(callback, best) if best else None,
-                template=callback.filename or "",
+                offers=tuple(kept.offers),
+                files=tuple(kept.files),
+                best=self._restored(kept.callback, best) if best else None,
+                template=kept.callback.filename or "",
             )
 
     def _restored(self, callback: Any, path: str) -> PlantedFile:
@@ -215,44 +253,3 @@ def _steps(aligned: bool, interval: float | int) -> int:
     if isinstance(interval, int):
         return 2 if aligned else 3
     return BATCHES if aligned else BATCHES - 1
-
-
-def puppet(namespace: Namespace, keys: Sequence[Sequence[Any]], validated: bool) -> Any:
-    """A module that logs these keys; its only weight is the number of steps that it was trained."""
-
-    class Puppet(namespace.LightningModule):  # type: ignore[misc, name-defined]
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = torch.nn.Parameter(torch.zeros(1))
-            self.register_buffer("moment", torch.tensor(0))
-
-        def training_step(self, batch: Any, batch_idx: int) -> Any:
-            self.moment.fill_(self.trainer.global_step + 1)
-            self._log("train")
-            return 0.0 * self.weight.sum()
-
-        def validation_step(self, batch: Any, batch_idx: int) -> None:
-            self._log("validate")
-
-        def test_step(self, batch: Any, batch_idx: int) -> None:
-            """Which weights are tested is all that is asked."""
-
-        def _log(self, stage: str) -> None:
-            value = score(int(self.moment))
-            for name, where, on_step, on_epoch in keys:
-                if where == stage:
-                    self.log(name, value, on_step=on_step, on_epoch=on_epoch, batch_size=1)
-
-        def configure_optimizers(self) -> Any:
-            return torch.optim.SGD(self.parameters(), lr=0.1)
-
-        def train_dataloader(self) -> Any:
-            return DataLoader(torch.zeros(BATCHES, 1))
-
-        def test_dataloader(self) -> Any:
-            return DataLoader(torch.zeros(1, 1))
-
-        def val_dataloader(self) -> Any:
-            return DataLoader(torch.zeros(1 if validated else 0, 1))
-
-    return Puppet()
