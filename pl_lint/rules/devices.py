@@ -271,7 +271,14 @@ HIDDEN = re.compile(
 """Names of networks that people hide from checkpoints and optimizers on purpose."""
 
 
-@rule("LTN655", "layers-in-a-list", rows=("DEV05",), observers="both", calls=REGISTERING)
+@rule(
+    "LTN655",
+    "layers-in-a-list",
+    rows=("DEV05",),
+    observers="both",
+    default=False,
+    calls=REGISTERING,
+)
 def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Layers are kept in a plain list or dict, where Lightning and torch do not see them.
 

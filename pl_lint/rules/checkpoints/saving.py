@@ -134,6 +134,7 @@ def _in_training(site: AssignmentSite) -> bool:
     status=Status.SUSPECTED,
     observers="both",
     condition="unless another program reads what is saved",
+    default=False,
 )
 def saved_or_loaded_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """State is saved that nobody loads, or a callback saves none of what it counts.

@@ -245,7 +245,7 @@ AUTOLOG = ("mlflow.pytorch.autolog", "mlflow.autolog")
 """What takes the values of ``self.log`` without a logger of the Trainer's."""
 
 
-@rule("LTN912", "nowhere-to-log", rows=("LGR12",), calls=AUTOLOG)
+@rule("LTN912", "nowhere-to-log", rows=("LGR12",), default=False, calls=AUTOLOG)
 def nowhere_to_log(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """`self.log` asks for the logger, and no Trainer has one.
 

@@ -106,6 +106,7 @@ def _evaluating(facts: ProjectFacts, owner: ClassFacts) -> Iterator[tuple[str, C
     observers="both",
     status=Status.SUSPECTED,
     condition="unless the mode is meant, as for Monte Carlo dropout",
+    default=False,
     calls=(*MODES, *GRADIENTS),
 )
 def mode_left_behind(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:

@@ -193,6 +193,7 @@ def _is_in_a_run(hook: str) -> bool:
     status=Status.SUSPECTED,
     observers="both",
     condition="on several devices, at resume, or when one process fits more than once",
+    default=False,
 )
 def state_outside(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """What one fit leaves in a module or a class changes the next one in the same process.
