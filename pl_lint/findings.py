@@ -31,7 +31,7 @@ class Evidence:
     ``logged`` and ``true`` are in the unit of the logged quantity; ``tolerance`` is absolute.
     ``world`` names where it ran ("1 process, fp32"), ``how`` the data ("47 samples in batches of
     16, 16, 15"), ``cause`` the formula that reproduces the logged value, in words with its result,
-    ``because`` why the tolerance is as large as it is.
+    ``because`` why the tolerance is as large as it is, ``words`` what the two numbers are.
     """
 
     key: str
@@ -42,6 +42,7 @@ class Evidence:
     how: str = ""
     cause: str = ""
     because: str = ""
+    words: tuple[str, str] = ("logged", "true")
 
     @property
     def difference(self) -> float:

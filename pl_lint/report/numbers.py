@@ -11,8 +11,8 @@ FEWEST_DIGITS, MOST_DIGITS = 3, 12
 
 def comparison(evidence: Evidence) -> str:
     """``logged 0.756, true 0.567 (off by 0.189 = 33 %, tolerance 1e-05: why so much)``."""
-    logged, true = _apart(evidence.logged, evidence.true)
-    return f"logged {logged}, true {true} ({_distance(evidence)})"
+    numbers = zip(evidence.words, _apart(evidence.logged, evidence.true), strict=True)
+    return f"{', '.join(map(' '.join, numbers))} ({_distance(evidence)})"
 
 
 def _apart(first: float, second: float) -> tuple[str, str]:

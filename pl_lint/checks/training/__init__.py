@@ -22,10 +22,10 @@ def training(runs: Runs) -> Result:
     Gradients reach every trainable parameter, it is in an optimizer, and it moves; no two
     optimizers move it in the same batch. The optimizer makes one step for a batch, on gradients
     that were zeroed since its last step, and that are those of its own loss. Layers are trained in
-    training mode, from the first epoch to the last. No list that nobody shortens grows from batch
-    to batch. The prediction of a sample does not depend on the other samples of its batch. The loss
-    of one batch falls when it is trained on again and again. A method that looks like a hook is
-    called.
+    training mode, from the first epoch to the last. No list, tensor or array of the module, and no
+    list of a callback, grows from batch to batch with nobody to shorten it. The prediction of a
+    sample does not depend on the other samples of its batch. The loss of one batch falls when it is
+    trained on again and again. A method that looks like a hook is called.
 
     How it is judged:
     A two-epoch fit is watched where all training passes through, whoever calls it: every backward,
@@ -40,23 +40,27 @@ def training(runs: Runs) -> Result:
     Parameters that no optimizer has (LTN713), layers in a plain list (LTN655), a second step for
     each batch (LTN705), gradients that are never zeroed, or that the loss of another optimizer left
     behind (LTN707), steps without a loss (LTN718), layers trained in evaluation mode (LTN714),
-    modes that a hook leaves behind (LTN715), lists that grow (LTN719), graphs kept alive (LTN129),
-    hooks that nobody calls (LTN702), padding that gets into the samples (LTN810). What has no code
-    of its own carries the name of this check: gradients that are cut off, parameters that two
-    optimizers move, samples that see each other, a loss that is the negative of an error, an
-    optimizer that goes uphill.
+    modes that a hook leaves behind (LTN715), lists and tensors that grow (LTN719), graphs kept
+    alive (LTN129), hooks that nobody calls (LTN702), padding that gets into the samples (LTN810).
+    What has no code of its own carries the name of this check: gradients that are cut off,
+    parameters that two optimizers move, samples that see each other, a loss that is the negative of
+    an error, an optimizer that goes uphill.
 
     What it sets aside:
     Frozen layers, backbones from a library or with loaded weights that are left out on purpose,
     target and teacher networks, layers that only evaluation uses and batch norm that is kept in
     evaluation mode are notes at most. Two optimizers may take turns at a parameter; that both move
     it in a batch fails where one of them holds everything, else it is suspected. A loss that does
-    not fall is a note unless it is known why: a small learning rate is no mistake. Samples that see
-    each other are proved where a layer of torch takes the batch for a sequence, or where the code
-    normalises, averages or makes a softmax over dimension 0 and no other; experts with room for
-    few, optimal transport and episodes are suspected. So is the negative of an error whose target
-    is not of the batch: two outputs may be meant to be pushed apart. What the module's own code
-    calls is no hook that was missed.
+    not fall is a note unless it is known why: a small learning rate is no mistake. In manual
+    optimization it is the loss that is gone backward from, where one optimizer does so once for a
+    batch; the losses of several are not decided. A history of numbers, or of a value for each
+    epoch, may grow; what may be kept below a bound is suspected.
+
+    Samples that see each other are proved where a layer of torch takes the batch for a sequence, or
+    where the code normalises, averages or makes a softmax over dimension 0 and no other; experts
+    with room for few, optimal transport and episodes are suspected. So is the negative of an error
+    whose target is not of the batch: two outputs may be meant to be pushed apart. What the module's
+    own code calls is no hook that was missed.
 
     No script stands under:
     Modes that a hook leaves behind and parameters that optimizers share, which the message names in

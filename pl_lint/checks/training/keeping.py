@@ -59,7 +59,7 @@ def _judge_graphs(view: View, kept: Kept, into: Gathering) -> None:
             status,
             condition,
             script.graphs(kept.attribute, kept.owner),
-            watched(f"{what} after five batches", after, before, "a fit of two epochs"),
+            watched(f"{what} after five batches", after, before, "a fit; as after two batches"),
         )
     )
 
@@ -97,7 +97,7 @@ def _judge_growth(view: View, kept: Kept, into: Gathering) -> None:
             Status.PROVED if sure else Status.SUSPECTED,
             "" if sure else condition,
             script.grows(kept.attribute, kept.owner, kept.axis),
-            watched(f"{what} after the second epoch", last, first, "a fit of two epochs"),
+            watched(f"{what} after the second epoch", last, first, "a fit; as after the first"),
         )
     )
 

@@ -254,9 +254,13 @@ def _serves_the_loss(view: View, name: str) -> bool:
 
 
 def _is_in_eval(view: View, block: str) -> bool:
+    """From the first batch on. What a hook put there later was trained until then."""
     parts = {part.name: part for part in view.story.parts}
     root, own = parts.get(""), parts.get(block)
-    return own is not None and own.in_eval and not (root is not None and root.in_eval)
+    if own is None or not own.in_eval or (root is not None and root.in_eval):
+        return False
+    called = [own] if own.ran else [part for part in view.story.parts if inside(part.name, block)]
+    return not any("train" in part.modes for part in called)
 
 
 def _has_twin(view: View, block: Block) -> bool:

@@ -75,9 +75,9 @@ class View:
         )
 
 
-def watched(key: str, seen: int, true: int, how: str = WATCHED) -> Evidence:
+def watched(key: str, seen: int, expected: int, how: str = WATCHED) -> Evidence:
     """Two counts of what was done in the small fit."""
-    return counted(key, seen, true, how)
+    return counted(key, seen, expected, how)
 
 
 def blocks(bad: Iterable[str], known: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:

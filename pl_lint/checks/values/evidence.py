@@ -19,7 +19,15 @@ def compared(
     return Evidence(key, logged, true, within, ONE_PROCESS, how, cause, because)
 
 
-def counted(key: str, seen: float, true: float, how: str) -> Evidence:
+def counted(key: str, seen: float, expected: float, how: str) -> Evidence:
     """Two counts, which need no tolerance."""
-    because = "two counts: nothing is rounded"
-    return Evidence(key, float(seen), float(true), 0.0, ONE_PROCESS, how, because=because)
+    return Evidence(
+        key,
+        float(seen),
+        float(expected),
+        0.0,
+        ONE_PROCESS,
+        how,
+        because="two counts: nothing is rounded",
+        words=("counted", "expected"),
+    )
