@@ -58,6 +58,7 @@ class Replay:
     ``true`` is the metric of this epoch's own inputs: a fresh, reset clone updated with them once.
     ``formulas`` holds what known mistakes would have logged on the same inputs, by code.
     ``mixed_scores``: some of its batches hold probabilities only, others scores beyond [0, 1].
+    ``sizes`` are the samples of the batches that it was given, where they are counted.
     ``left_over`` is what a best-so-far tracker that still holds the score of the sanity check would
     say, had that been the best.
     """
@@ -74,6 +75,7 @@ class Replay:
     finite_inputs: bool = True
     mixed_scores: bool = False
     left_over: float | None = None
+    sizes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,12 +129,14 @@ class NotFinite:
 @dataclass(frozen=True)
 class EpochValues:
     """The epoch-level values of one pass over the data, as ``trainer.callback_metrics`` has
-    them. ``seen`` is a fingerprint of the samples that were served, whatever their order."""
+    them. ``seen`` is a fingerprint of the samples that were served, whatever their order, and
+    ``sizes`` how many of them each batch had, where the kit cut them."""
 
     stage: str
     epoch: int
     values: Mapping[str, float]
     seen: str = ""
+    sizes: tuple[int, ...] = ()
 
 
 # The ways in which the same samples are cut into batches, by label.

@@ -116,8 +116,9 @@ class RankFit:
     gradient at the start, ``unused`` those of them that got none in ``backwards`` backward passes;
     ``unfrozen`` came later, and ``optimized`` are those that an optimizer has. ``kept`` are the
     attributes of whoever owns ``prepare_data``, in short; ``places`` the lines that set attributes,
-    by ``self.name``; ``splits`` the calls of ``random_split``; ``watchers`` the user's callbacks
-    and schedulers that ask for a key. ``asks_for_ranks`` says that the case's own Trainer names a
+    by ``self.name``; ``splits`` the calls of ``random_split``, ``subsets`` the lines that made a
+    ``Subset``, with a fingerprint of its indices; ``watchers`` the user's callbacks and schedulers
+    that ask for a key. ``asks_for_ranks`` says that the case's own Trainer names a
     strategy of DDP's kind, or several devices.
     """
 
@@ -143,4 +144,5 @@ class RankFit:
     tolerates_unused: bool = False
     asks_for_ranks: bool = False
     splits: tuple[Split, ...] = ()
+    subsets: tuple[Split, ...] = ()
     watchers: tuple[Watcher, ...] = ()

@@ -344,6 +344,16 @@ def test_splits_that_differ_name_what_leaks() -> None:
     assert finding.location == PLACE
 
 
+def test_a_split_by_hand_is_where_its_subsets_are_made() -> None:
+    def rank(train: str, val: str) -> RankFit:
+        listings = (Listing("train", 0, "Data", (train,)), Listing("validate", 0, "Data", (val,)))
+        subsets = (Split(PLACE, "0"), Split(Location("data.py", 3), train))
+        return replace(AGREEING, listings=listings, subsets=subsets)
+
+    [finding] = judged(rank("a", "b"), rank("b", "a")).findings
+    assert (finding.code, finding.location) == ("LTN406", Location("data.py", 3))
+
+
 def test_each_ranks_own_part_of_the_training_data_is_no_split() -> None:
     def training(*samples: str, order: str = "0", again: tuple[str, ...] = ()) -> RankFit:
         listing = Listing("train", 0, "Data", samples, again=again)

@@ -11,7 +11,7 @@ from pl_lint.checks.distributed.fits import Fits
 from pl_lint.checks.distributed.lost import alone_with, judge_lost
 from pl_lint.checks.registry import Gathering
 from pl_lint.facts.events import Note, sentence
-from pl_lint.facts.ranks import Listing, RankFit
+from pl_lint.facts.ranks import Listing, RankFit, Split
 from pl_lint.findings import Finding, Location
 
 SPLIT = "random_split(data, lengths, generator=torch.Generator().manual_seed(0))"
@@ -70,18 +70,24 @@ def _other_samples(listings: Sequence[Listing], steady: bool) -> str:
 
 def _own_split(fits: Fits) -> Location | None:
     """The line of a ``random_split`` that every rank called, and drew another permutation from."""
-    calls = [[split.location for split in rank.splits] for rank in fits.ranks]
-    if any(places != calls[0] for places in calls):
+    return _first_unlike([rank.splits for rank in fits.ranks])
+
+
+def _first_unlike(ranks: Sequence[Sequence[Split]]) -> Location | None:
+    """The first line where ranks that went the same way have other orders."""
+    if any([one.location for one in mine] != [one.location for one in ranks[0]] for mine in ranks):
         return None
-    for splits in zip(*(rank.splits for rank in fits.ranks), strict=True):
+    for splits in zip(*ranks, strict=True):
         if any(split.order != splits[0].order for split in splits):
             return splits[0].location
     return None
 
 
 def _split(fits: Fits) -> Location:
-    splits = fits.ranks[0].splits
-    return splits[0].location if splits else fits.home
+    """Where what ranks hold back is parted from what they train on, without ``random_split``."""
+    unlike = _first_unlike([rank.subsets for rank in fits.ranks])
+    made = (*fits.ranks[0].splits, *fits.ranks[0].subsets)
+    return unlike or (made[0].location if made else fits.home)
 
 
 def _why_others(listings: Sequence[Listing], steady: bool) -> Iterator[Note]:

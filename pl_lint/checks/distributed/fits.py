@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pl_lint.checks.distributed.script import Script
 from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Runs
 from pl_lint.checks.values.lines import line_of_part
-from pl_lint.checks.values.numbers import same
+from pl_lint.checks.values.numbers import same, sizes_in_words
 from pl_lint.checks.values.randomness import value_tolerance
 from pl_lint.facts.events import CaseFacts, EpochValues, LogEvent
 from pl_lint.facts.ranks import RankFit
@@ -79,7 +79,14 @@ class Fits:
     ) -> Finding:
         building = self.case.building
         text = script(building, message, len(self.ranks)) if script and building else ""
-        return found(self.case, code, message, remedy, place, evidence, script=text)
+        shown = tuple(map(self._with_sizes, evidence))
+        return found(self.case, code, message, remedy, place, shown, script=text)
+
+    def _with_sizes(self, one: Evidence) -> Evidence:
+        """What a rank was given in the epoch that the numbers are of."""
+        epochs = (epoch for epoch in reversed(self.ranks[0].epochs) if one.key in epoch.values)
+        sizes = next((epoch.sizes for epoch in epochs), ())
+        return replace(one, how=f"{one.how}; rank 0 had {sizes_in_words(sizes)}") if sizes else one
 
 
 def each(texts: Sequence[str]) -> str:

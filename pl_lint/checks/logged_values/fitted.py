@@ -15,7 +15,14 @@ from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.checks.values.evidence import ONE_PROCESS, compared
 from pl_lint.checks.values.lines import deciding
-from pl_lint.checks.values.numbers import far, same, shown, sizes_in_words, weighted_mean
+from pl_lint.checks.values.numbers import (
+    far,
+    in_batches,
+    same,
+    shown,
+    sizes_in_words,
+    weighted_mean,
+)
 from pl_lint.checks.values.randomness import A_COUNT, OTHER_DATA, value_tolerance, why_tolerance
 from pl_lint.facts.events import (
     USUAL,
@@ -71,8 +78,8 @@ def judge_replay(
         true=replay.true,
         tolerance=within,
         world=ONE_PROCESS,
-        how=f"epoch {replay.epoch}, {STAGE_WORDS[replay.stage]}; the truth is a fresh "
-        f"{replay.metric_class} given the same batches once",
+        how=f"epoch {replay.epoch}, {STAGE_WORDS[replay.stage]}{in_batches(replay.sizes)}; the "
+        f"truth is a fresh {replay.metric_class} given the same batches once",
         because=why_tolerance(case, replay.name),
     )
     if _is_true(replay, case) and replay.left_over not in (None, replay.true):
@@ -233,7 +240,8 @@ def _contaminated(
         name,
         logged,
         true,
-        how=f"epoch {epoch.epoch} of a fit; the truth is the same fit without the sanity check",
+        how=f"epoch {epoch.epoch} of a fit, {STAGE_WORDS[epoch.stage]}{in_batches(epoch.sizes)}; "
+        "the truth is the same fit without the sanity check",
         case=case,
     )
     cause = Cause(

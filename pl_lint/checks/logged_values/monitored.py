@@ -9,7 +9,7 @@ from pl_lint.checks.logged_values.cause import Cause
 from pl_lint.checks.logged_values.reporting import place_of, wrong_value
 from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.checks.values.evidence import compared
-from pl_lint.checks.values.numbers import far, same, shown, tolerance, weighted_mean
+from pl_lint.checks.values.numbers import far, in_batches, same, shown, tolerance, weighted_mean
 from pl_lint.checks.values.randomness import value_tolerance
 from pl_lint.facts.events import CaseFacts, LogEvent, MonitorLook
 from pl_lint.facts.records import FitRecord
@@ -50,7 +50,8 @@ class _LastBatch:
     def __init__(self, events: Sequence[LogEvent]) -> None:
         self.events = events
         self.values = [event.value or 0.0 for event in events]
-        self.mean = weighted_mean(self.values, [float(event.samples or 0) for event in events])
+        self.sizes = [event.samples or 0 for event in events]
+        self.mean = weighted_mean(self.values, self.sizes)
 
     @classmethod
     def of(cls, look: MonitorLook, record: FitRecord) -> _LastBatch | None:
@@ -74,7 +75,7 @@ def _last_batch(look: MonitorLook, last: _LastBatch, counts: bool, case: CaseFac
         look.key,
         look.value,
         last.mean,
-        how=f"epoch {look.epoch} of a fit; the truth is the mean of its {len(last.values)} "
+        how=f"epoch {look.epoch} of a fit{in_batches(last.sizes)}; the truth is the mean of its "
         f"batches, {shown(min(last.values))} to {shown(max(last.values))}",
         case=case,
     )
@@ -108,6 +109,12 @@ def _stages_apart(look: MonitorLook, record: FitRecord) -> float | None:
     return values["validate"] if seen and far(look.value, values["validate"], within) else None
 
 
+def _validated(look: MonitorLook, record: FitRecord) -> Sequence[int]:
+    """The batches of the validation that a monitor took for another stage."""
+    mine = (e for e in record.epochs if (e.stage, e.epoch) == ("validate", look.epoch))
+    return next((epoch.sizes for epoch in mine), ())
+
+
 _NAME_THE_STAGE = "name the stage in the key, for example 'train/KEY' and 'val/KEY'"
 
 
@@ -123,7 +130,8 @@ def _other_stage(
         look.key,
         look.value,
         validation,
-        how=f"epoch {look.epoch} of a fit; the truth is the value of validation",
+        how=f"epoch {look.epoch} of a fit{in_batches(_validated(look, record))}; the truth is the "
+        "value of validation",
         case=case,
     )
     return wrong_value(

@@ -69,7 +69,7 @@ def _finding(smallest: SmallestRun, recipe: Recipe | None, case: CaseFacts) -> F
         world=ONE_PROCESS
         if smallest.run.ranks == 1
         else f"{smallest.run.ranks} gloo ranks, CPU, fp32",
-        how=f"{run_in_words(smallest)}; the truth is {reference_in_words(smallest.run)}",
+        how=f"{run_in_words(smallest)}; the truth is {reference_in_words(smallest)}",
     )
     place = place_of(_events(smallest), lie.key, lie.stage, case)
     found = wrong_value(cause, lie.key, evidence, place, case)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.checks.logged_values.reporting import STAGE_WORDS
-from pl_lint.checks.values.numbers import shown
+from pl_lint.checks.values.numbers import shown, sizes_in_words
 from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, SmallestRun
 
 
@@ -22,17 +22,24 @@ def smallest_in_words(smallest: SmallestRun) -> str:
 def run_in_words(smallest: SmallestRun) -> str:
     run = smallest.run
     if run.program == FIT:
-        return "a fit, its last validation"
+        fit = f"a fit on {_training(run)} of {run.batch_size} in each epoch"
+        if _is_of_training(smallest):
+            return f"{fit}, the mean of its last one"
+        return f"{fit}, its last validation, {sizes_in_words(run.sizes)}"
     if run.program == ACCUMULATE:
-        return "an epoch of training with the weights held"
+        return f"an epoch of training with the weights held, {sizes_in_words(run.sizes)}"
     if run.ranks > 1:
-        return f"{STAGE_WORDS[run.program]} on {run.ranks} ranks, {run.samples // run.ranks} each"
+        each = f"{run.samples // run.ranks} samples each, in batches of {run.batch_size}"
+        return f"{STAGE_WORDS[run.program]} on {run.ranks} ranks, {each}"
     assert smallest.cut is not None
     sizes = ", ".join(map(str, smallest.cut.batching.sizes))
     return f"{STAGE_WORDS[run.program]} in batches of {sizes}"
 
 
-def reference_in_words(run: DrawnRun) -> str:
+def reference_in_words(smallest: SmallestRun) -> str:
+    run = smallest.run
+    if run.program == FIT and _is_of_training(smallest):
+        return "the same training, validated at its end"
     if run.program == FIT:
         return "the same fit with that validation only"
     if run.program == ACCUMULATE:
@@ -40,8 +47,20 @@ def reference_in_words(run: DrawnRun) -> str:
     return "all samples in one batch" + " of one process" * (run.ranks > 1)
 
 
+def _is_of_training(smallest: SmallestRun) -> bool:
+    return smallest.lie is not None and smallest.lie.stage == "train"
+
+
+def _samples(run: DrawnRun) -> str:
+    return f"{run.samples} sample{'s' * (run.samples != 1)}"
+
+
+def _training(run: DrawnRun) -> str:
+    return f"{run.training_batches} training batch{'es' * (run.training_batches != 1)}"
+
+
 def _settings(run: DrawnRun) -> Iterator[str]:
-    yield f"{run.samples} sample{'s' * (run.samples != 1)}, batch size {run.batch_size}"
+    yield f"{_samples(run)}, batch size {run.batch_size}"
     if run.shuffled:
         yield "in another order"
     if run.ranks > 1:
@@ -53,8 +72,7 @@ def _settings(run: DrawnRun) -> Iterator[str]:
 
 
 def _fit_settings(run: DrawnRun) -> Iterator[str]:
-    batches = f"{run.training_batches} training batch{'es' * (run.training_batches != 1)}"
-    yield f"{batches}, {run.epochs} epoch{'s' * (run.epochs != 1)}"
+    yield f"{_training(run)}, {run.epochs} epoch{'s' * (run.epochs != 1)}"
     if run.validations > 1:
         yield f"val_check_interval={run.interval}"
     yield f"num_sanity_val_steps={run.sanity_steps}"

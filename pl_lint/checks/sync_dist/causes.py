@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pl_lint.checks.logged_values.reporting import STAGE_WORDS
 from pl_lint.checks.proving import found
 from pl_lint.checks.sync_dist.crashed_ranks import in_words
 from pl_lint.checks.sync_dist.script import shared
 from pl_lint.checks.values.lines import deciding, line_of
-from pl_lint.checks.values.numbers import same, shown
+from pl_lint.checks.values.numbers import same, shown, sizes_in_words
 from pl_lint.checks.values.randomness import why_tolerance
 from pl_lint.facts.events import CaseFacts, LogEvent
 from pl_lint.findings import Evidence, Finding
@@ -29,6 +30,8 @@ class RankedValue:
     within: float
     world: str
     events: Sequence[LogEvent]
+    sizes: tuple[int, ...] = ()
+    """Of the batches of each rank."""
 
     @property
     def right(self) -> bool:
@@ -46,8 +49,9 @@ class RankedValue:
             true=self.true,
             tolerance=self.within,
             world=self.world,
-            how="the same 48 samples, or as many as there are, shared by "
-            f"{in_words(self.ranks)} ranks; the truth is one process with all of them",
+            how=f"{STAGE_WORDS[self.stage]} on {in_words(self.ranks)} ranks, each with other "
+            f"{sizes_in_words(self.sizes)}; the truth is one process with all "
+            f"{sum(self.sizes) * self.ranks} of them",
         )
 
 
@@ -93,7 +97,10 @@ def _missing(value: RankedValue, logged: Sequence[float]) -> tuple[str, str, str
     if not logged:
         return "sync-dist", "none of them logs it", "log the same keys on every rank"
     code = "LTN111" if value.logged[0] is not None and len(logged) == 1 else "LTN110"
-    remedy = f"self.log({value.name!r}, ..., rank_zero_only=True), or log it on every rank"
+    remedy = (
+        f"log {value.name!r} on every rank, from gathered values; behind a guard and with "
+        "rank_zero_only=True only if no checkpoint, early stopping or scheduler asks for it"
+    )
     return code, "one rank logs it and another does not", remedy
 
 

@@ -133,5 +133,5 @@ def pairing_finding(
 
 EVERYWHERE = (
     "log the same keys on every rank and in the same order, or without sync_dist and with "
-    "rank_zero_only=True what one rank alone knows"
+    "rank_zero_only=True what one rank alone knows and nothing monitors"
 )

@@ -168,6 +168,7 @@ def _ranked(name: str, stage: Stage, true: float, within: float) -> RankedValue:
         within=within,
         world=stage.world,
         events=tuple(event for done in speaking for event in done.events),
+        sizes=stage.ranks[0].batching.sizes,
     )
 
 

@@ -56,3 +56,8 @@ def sizes_in_words(sizes: Sequence[int]) -> str:
     if len(listed) > 5:
         listed = [*listed[:3], "…", listed[-1]]
     return f"{sum(sizes)} samples in batches of {', '.join(listed)}"
+
+
+def in_batches(sizes: Sequence[int]) -> str:
+    """The same to go on a sentence with; nothing where they were not counted."""
+    return f", {sizes_in_words(sizes)}" if sizes else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,12 @@ from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.callsite import defined_at, of_library
 from pl_lint.runtime.watching.logged.gathered import RankRecorder, gathered
 from pl_lint.runtime.watching.logged.metrics import MetricTap
-from pl_lint.runtime.watching.ranked.effects import noted_splits, watched_calls, watched_effects
+from pl_lint.runtime.watching.ranked.effects import (
+    noted_splits,
+    noted_subsets,
+    watched_calls,
+    watched_effects,
+)
 from pl_lint.runtime.watching.ranked.preparing import Preparation, kept
 from pl_lint.runtime.watching.ranked.reached import GradientWatch
 from pl_lint.runtime.watching.saved.assignments import places_of
@@ -50,13 +55,18 @@ def fit_on_ranks(spec: RunSpec, directory: Path, rank: int) -> RankFit:
     """``options["fit"]``: ``monitors``, the ``[key, mode]`` pairs to keep a best checkpoint for;
     ``epochs`` and ``batches`` by stage, where they are not the usual."""
     splits: list[Split] = []
-    with MetricTap().installed() as tap, noted_splits(splits):
+    subsets: list[Split] = []
+    with MetricTap().installed() as tap, noted_splits(splits), noted_subsets(subsets):
         fit = Fit(fresh(spec), tap, directory, rank)
         join_ranks(spec)
         fit.run()
         if fit.error is None:
             fit.compare_metrics()
-    return fit.record(tuple(dict.fromkeys(splits)))
+    return replace(
+        fit.record(),
+        splits=tuple(dict.fromkeys(splits)),
+        subsets=tuple(dict.fromkeys(subsets)),
+    )
 
 
 @dataclass
@@ -173,7 +183,7 @@ class Fit:
         with caught(errors, "replay"):
             self.metrics = gathered(self.recorder, self.tap)
 
-    def record(self, splits: tuple[Split, ...]) -> RankFit:
+    def record(self) -> RankFit:
         return RankFit(
             error=self.error,
             events=tuple(self.recorder.events),
@@ -196,7 +206,6 @@ class Fit:
             backwards=self.gradients.backwards,
             tolerates_unused=_tolerates_unused(self.subject.arguments.get("strategy")),
             asks_for_ranks=_asks_for_ranks(self.subject.arguments),
-            splits=splits,
             watchers=self._watchers(),
         )
 

@@ -125,7 +125,8 @@ class Recorder:
         for name in (name for name, value in kept.items() if not math.isfinite(value)):
             made = self.follow.of(values[name]) if self.follow is not None else None
             self._note_not_finite(stage, name, made)
-        self.epochs.append(EpochValues(stage, epoch, kept, seen))
+        sizes = tuple(size for loader in self.sizes.get(stage, ()) for size in loader)
+        self.epochs.append(EpochValues(stage, epoch, kept, seen, sizes))
         self.replays += replays_of(self.tap, Moment(stage, epoch, -1, turn=turn), kept, events)
 
     def _counted(self, stage: str, batch: int, dataloader: int) -> int | None:

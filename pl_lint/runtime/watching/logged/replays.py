@@ -88,6 +88,7 @@ def _replay(history: History, logged: Logged, over: Moment, value: float) -> Rep
         finite_inputs=all(map(_is_finite, updates)),
         mixed_scores=_has_mixed_scores(history.metric, updates, true),
         left_over=_planted_best(history, true),
+        sizes=tuple(update.moment.samples for update in updates if update.moment.samples),
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
 
+import numpy
 import torch
 
 from pl_lint.facts.ranks import Split, Touch
@@ -169,4 +170,20 @@ def noted_splits(splits: list[Split]) -> Iterator[None]:
         return order
 
     with patch.object(torch.utils.data.dataset, "randperm", randperm):
+        yield
+
+
+@contextlib.contextmanager
+def noted_subsets(subsets: list[Split]) -> Iterator[None]:
+    """Notes where the user's code makes a ``Subset``, and of which indices."""
+    original = torch.utils.data.Subset.__init__
+
+    @functools.wraps(original)
+    def init(subset: Any, *args: Any, **kwargs: Any) -> None:
+        original(subset, *args, **kwargs)
+        place = caller()
+        if not place.path.startswith("<"):
+            subsets.append(Split(place, fingerprint(numpy.asarray(subset.indices))))
+
+    with patch.object(torch.utils.data.Subset, "__init__", init):
         yield
