@@ -33,10 +33,14 @@ def distributed(runs: Runs) -> Result:
     rank writes down what it logged and by which line, its parameters and buffers as fingerprints,
     its best checkpoints, which samples its loaders have, which files it opened for writing, and
     which parameters got a gradient (judged on two ranks only). Of a stream, the first 64 samples
-    are listed by content; whether any is lost is known only where it ended before on every rank, is
-    not drawn by chance, and more is missing than a rest that makes the parts equal. The inputs of
-    metric objects are gathered and given once to a fresh one. Where ranks wait for each other in
-    vain, the finding has the module's own lines on each of them, and the call that waits.
+    are listed by content, or 512 where a seed decides their order: what two readers have in common
+    is read twice if no seed changes which samples they read. Samples that are drawn as they are
+    asked for are not decided, and neither are workers that share an order out that each of them
+    draws from a seed of its own. Whether any is lost is known only where a stream ended before on
+    every rank, gives the same samples from every seed, and lacks more than a rest that makes the
+    parts equal. The inputs of metric objects are gathered and given once to a fresh one. Where
+    ranks wait for each other in vain, the finding has the module's own lines on each of them, and
+    the call that waits.
 
     What it sets aside:
     Running statistics of norm layers, which DDP sends from rank zero; parts of the training data
@@ -65,7 +69,9 @@ def distributed(runs: Runs) -> Result:
     in a group, they are meant.
 
     When it passes:
-    Only if the ranks trained on different samples and agreed nevertheless.
+    Only if something could have come apart and did not: ranks that trained on different samples
+    have the same parameters, a `random_split` or a stream was asked on each of them, a metric or a
+    monitored key whose value on each rank's own samples differs is the same on all.
 
     No script stands under:
     Ranks that fail or wait, which have their own traces; files, which only one who watches can tell

@@ -100,8 +100,9 @@ def search(runs: Runs) -> Result:
     an untouched copy of the module, with weights that a little training gave. An evaluation is held
     against all its samples in one batch of one process, a fit against the same training with
     nothing before its last validation, an accumulated epoch against one that is not. A key that
-    lies is given the smallest run in which it does, to be checked by hand, and a script that shows
-    it with nothing but Lightning. Values that chance decides, best values of earlier validations,
+    lies is given the smallest run in which it does, to be checked by hand. A script that shows it
+    with nothing but Lightning stands under it where each stage has one loader, over a data set with
+    positions and with a sampler of torch's, and not where it lies on ranks. Values that chance decides, best values of earlier validations,
     keys that are declared `batch_dependent` and runs that raise are set aside.
 
     What it can say:
