@@ -102,8 +102,9 @@ def search(runs: Runs) -> Result:
     nothing before its last validation, an accumulated epoch against one that is not. A key that
     lies is given the smallest run in which it does, to be checked by hand. A script that shows it
     with nothing but Lightning stands under it where each stage has one loader, over a data set with
-    positions and with a sampler of torch's, and not where it lies on ranks. Values that chance decides, best values of earlier validations,
-    keys that are declared `batch_dependent` and runs that raise are set aside.
+    positions and with a sampler of torch's, and not where it lies on ranks. Values that chance
+    decides, best values of earlier validations, keys that are declared `batch_dependent` and runs
+    that raise are set aside.
 
     What it can say:
     The mistakes of `logged-values`, by the same formulas, on numbers that fit on a slip of paper;
