@@ -12,7 +12,13 @@ import torch
 from torch.nn import functional as F
 
 from pl_lint.runtime.watching.trained.hook_likes import candidates
-from pl_lint.runtime.watching.trained.methods import mentioned_from, renewing, shortening
+from pl_lint.runtime.watching.trained.methods import (
+    appending,
+    bounding,
+    mentioned_from,
+    renewing,
+    shortening,
+)
 from pl_lint.runtime.watching.trained.over_batch import FollowDimensions
 
 
@@ -59,6 +65,41 @@ def test_methods_that_shorten_a_list_are_told_from_those_that_use_it() -> None:
 
 def test_a_list_is_renewed_where_it_is_cleared_or_assigned_after_its_first_time() -> None:
     assert set(renewing(Holder, "kept")) == {"clears", "cuts"}
+
+
+class Joiner:
+    """Methods that join something to ``kept``."""
+
+    def __init__(self) -> None:
+        self.kept = torch.zeros(0, 2)
+        self.other = torch.zeros(0)
+
+    def joins(self, rows: torch.Tensor) -> None:
+        self.kept = torch.cat([self.kept, rows])
+
+    def joins_and_cuts(self, rows: torch.Tensor) -> None:
+        self.kept = torch.cat([self.kept, rows])[-100:, :]
+
+    def joins_others(self, rows: torch.Tensor) -> None:
+        self.other = torch.cat([self.kept, rows])
+
+    def begins_anew(self) -> None:
+        self.kept = torch.zeros(0, 2)
+
+    def asks_first(self, rows: torch.Tensor) -> None:
+        if rows.sum() > 0:
+            self.joins(rows)
+
+    def asks_for_others(self) -> None:
+        if self.other.sum() > 0:
+            self.other.zero_()
+
+
+def test_a_tensor_that_is_joined_to_itself_is_neither_renewed_nor_cut() -> None:
+    assert set(appending(Joiner, "kept")) == {"joins"}
+    assert set(renewing(Joiner, "kept")) == {"joins_and_cuts", "begins_anew"}
+    assert set(shortening(Joiner, "kept")) == {"joins_and_cuts"}
+    assert set(bounding(Joiner, "kept")) == {"asks_first"}
 
 
 @pytest.mark.parametrize(("attribute", "named"), [("kept", True), ("other", False)])

@@ -20,7 +20,7 @@ from pl_lint.runtime.data import as_list, like
 from pl_lint.runtime.programs.common import Subject, caught, make_trainer, seed_all
 from pl_lint.runtime.programs.fitting.fit import shorten
 from pl_lint.runtime.watching.trained.cuts import FollowCuts
-from pl_lint.runtime.watching.trained.schedulers import curve_of, horizon_of
+from pl_lint.runtime.watching.trained.schedulers import curve_of, horizon_of, is_measured
 from pl_lint.runtime.watching.trained.traces import twin_of
 
 STEPS = 20
@@ -180,7 +180,8 @@ class Descent:
 
     def curve(self, scheduler: Any) -> tuple[str, tuple[float, ...]]:
         """By its class; a twin, since it is this fit's own that has to be stepped by it."""
-        return type(scheduler).__name__, curve_of(scheduler, twin_of(scheduler), self.steps)
+        twin = twin_of(scheduler) if is_measured(scheduler) else None
+        return type(scheduler).__name__, curve_of(scheduler, twin, self.steps)
 
     def told(self) -> Overfitting:
         return Overfitting(

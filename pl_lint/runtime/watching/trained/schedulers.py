@@ -269,9 +269,11 @@ def curve_of(scheduler: Any, twin: Twin | None, steps: int) -> tuple[float, ...]
 
     Those of torch's own that have none (StepLR, ExponentialLR) are the same in every fit; what a
     function of the user's makes of a step is not known before it is tried."""
-    if twin is None or not steps or horizon_of(scheduler) is not None or not _is_own(scheduler):
-        return ()
-    return twin.curve(2 * steps + 2)
+    return twin.curve(2 * steps + 2) if twin is not None and is_measured(scheduler) else ()
+
+
+def is_measured(scheduler: Any) -> bool:
+    return horizon_of(scheduler) is None and _is_own(scheduler)
 
 
 def _is_own(scheduler: Any) -> bool:
