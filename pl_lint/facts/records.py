@@ -163,11 +163,14 @@ class ReloadRecord(RunRecord):
     """``load_from_checkpoint``: ``arguments`` that came back as something else (as built, as
     loaded), those ``ignored``, ``weights`` that differ, and what the loaded module says, twice, to
     see what chance decides. ``refused`` is what loading with ``weights_only`` said; then it was
-    loaded without. ``first`` is what the first epoch's checkpoint scores on the validation data of
-    the fit, with two seeds; ``first_restored`` the same with the callbacks of that checkpoint."""
+    loaded without. ``refused_in`` are the entries of the checkpoint that are refused by themselves
+    ("hyper_parameters", "optimizer_states"). ``first`` is what the first epoch's checkpoint scores
+    on the validation data of the fit, with two seeds; ``first_restored`` the same with the
+    callbacks of that checkpoint."""
 
     program = "reload"
     refused: RunError | None = None
+    refused_in: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     arguments: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     weights: tuple[str, ...] = ()

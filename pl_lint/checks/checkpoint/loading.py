@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from pl_lint.checks.checkpoint.script import argument_lost, load_fails, other_output
 from pl_lint.checks.checkpoint.wording import (
-    PLAIN_ARGUMENTS,
     SAVE_ARGUMENTS,
     SAVE_STATE,
     at_line,
@@ -29,9 +28,10 @@ from pl_lint.findings import Finding
 
 def judge_loading(fit: FitRecord, record: ReloadRecord, case: CaseFacts, into: Gathering) -> None:
     if record.refused is not None:
-        into.findings.append(refused(case, "load_from_checkpoint", record.refused))
+        entries = record.refused_in
+        into.findings.append(refused(case, "load_from_checkpoint", record.refused, entries))
     if record.error is not None:
-        into.findings.append(_load_error(record.error, record.arguments, case))
+        into.findings.append(_load_error(record.error, record, case))
         return
     if record.arguments:
         into.findings.append(_lost_arguments(record.arguments, case))
@@ -97,17 +97,15 @@ def _other_output(
     return found(case, "LTN310", text, remedy_for(lost), place, (evidence,), script=script)
 
 
-def _load_error(
-    error: RunError, arguments: Mapping[str, Sequence[str]], case: CaseFacts
-) -> Finding:
+def _load_error(error: RunError, record: ReloadRecord, case: CaseFacts) -> Finding:
     text = f"load_from_checkpoint raised {error.kind}: {essence(error)}"
-    if arguments:
-        return _lost_arguments(arguments, case, f"; {text}")
+    if record.arguments:
+        return _lost_arguments(record.arguments, case, f"; {text}")
+    if is_refusal(error):
+        return refused(case, "load_from_checkpoint", error, record.refused_in)
     code, remedy = "checkpoint", "see the traceback of load_from_checkpoint"
     if error.kind == "TypeError" and "missing" in error.message:
         code, remedy = "LTN306", SAVE_ARGUMENTS
-    elif is_refusal(error):
-        code, remedy = "LTN309", PLAIN_ARGUMENTS
     return found(case, code, text, remedy, script=load_fails(case.building, text))
 
 

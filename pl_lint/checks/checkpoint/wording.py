@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from pl_lint.checks.checkpoint.script import load_fails
 from pl_lint.checks.proving import found
@@ -15,6 +15,19 @@ PLAIN_ARGUMENTS = (
     "save plain values only (str(path), enum.value), or leave the argument out: "
     "self.save_hyperparameters(ignore=[...])"
 )
+_PLAIN_RATES = (
+    "give learning rates and schedules plain numbers: float(...) around what numpy computes, or "
+    "math in its place"
+)
+_PLAIN_VALUES = "save plain values only: float(...), str(...), tensors"
+_OF_ENTRIES = {
+    "hyper_parameters": ("the hyper-parameters", PLAIN_ARGUMENTS),
+    "datamodule_hyper_parameters": ("the hyper-parameters of the data", PLAIN_ARGUMENTS),
+    "optimizer_states": ("the state of the optimizer", _PLAIN_RATES),
+    "lr_schedulers": ("the state of the scheduler", _PLAIN_RATES),
+    "callbacks": ("the state of a callback", f"{_PLAIN_VALUES}, in its state_dict"),
+}
+"""For each entry of a checkpoint what it is, and what to do where ``weights_only`` refuses it."""
 SAVE_STATE = (
     "keep tensors with self.register_buffer(...), other state in on_save_checkpoint and "
     "on_load_checkpoint"
@@ -60,10 +73,13 @@ def essence(error: RunError) -> str:
     return reason.split(". Please use ")[0].strip().removeprefix("WeightsUnpickler error: ")
 
 
-def refused(case: CaseFacts, call: str, error: RunError) -> Finding:
+def refused(case: CaseFacts, call: str, error: RunError, entries: Sequence[str] = ()) -> Finding:
+    """``entries`` are those of the checkpoint that are refused, where that is known."""
+    said = [_OF_ENTRIES.get(name, (f"{name!r}", _PLAIN_VALUES)) for name in entries]
     text = f"{call} raised {error.kind}: {essence(error)}"
-    script = load_fails(case.building, text)
-    return found(case, "LTN309", text, PLAIN_ARGUMENTS, script=script)
+    text += f", in {' and in '.join(name for name, _ in said)}" if said else ""
+    remedy = "; ".join(dict.fromkeys(remedy for _, remedy in said)) or PLAIN_ARGUMENTS
+    return found(case, "LTN309", text, remedy, script=load_fails(case.building, text))
 
 
 def differing(before: Mapping[str, str], after: Mapping[str, str], when: str) -> dict[str, str]:

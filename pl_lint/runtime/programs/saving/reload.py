@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import pickle
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +37,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> ReloadRecord:
     left_out = {name: built.arguments[name] for name in built.ignored if name in built.arguments}
     refused = None
     loaded, rebuilt, error = _loaded(kind, path, left_out)
-    if error is not None and is_refusal(error) and can_trust(kind.load_from_checkpoint):
+    if _refuses(error) and can_trust(kind.load_from_checkpoint):
         refused = error
         loaded, rebuilt, error = _loaded(kind, path, {**left_out, "weights_only": False})
     trusting = {"weights_only": False} if refused is not None else {}
@@ -46,6 +48,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> ReloadRecord:
         case=trained.facts(),
         error=error,
         refused=refused,
+        refused_in=_refused_entries(path) if refused or _refuses(error) else (),
         ignored=tuple(sorted(left_out)),
         arguments=_differing(built, rebuilt) if was_built else {},
         weights=_differing_weights(path, loaded) if loaded is not None else (),
@@ -102,6 +105,27 @@ def _loaded(
     with watched_construction(kind) as rebuilt, caught(errors, "load_from_checkpoint"):
         loaded = kind.load_from_checkpoint(path, map_location="cpu", **arguments)
     return loaded, rebuilt, errors[0] if errors else None
+
+
+def _refuses(error: RunError | None) -> bool:
+    return error is not None and is_refusal(error)
+
+
+def _refused_entries(path: str) -> tuple[str, ...]:
+    """What of the checkpoint ``weights_only`` refuses: the error names a class, not its place."""
+    saved = torch.load(path, weights_only=False)  # our own file
+    return tuple(name for name, value in saved.items() if not _is_plain(value))
+
+
+def _is_plain(value: Any) -> bool:
+    file = io.BytesIO()
+    torch.save(value, file)
+    file.seek(0)
+    try:
+        torch.load(file, weights_only=True)
+    except pickle.UnpicklingError:
+        return False
+    return True
 
 
 def _differing_weights(path: str, loaded: Any) -> tuple[str, ...]:
