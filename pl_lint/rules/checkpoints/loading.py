@@ -143,6 +143,7 @@ def _holds_weights_only(checkpoint: Made) -> bool:
     rows=("CKP21",),
     status=Status.SUSPECTED,
     condition="if Lightning wrote the file",
+    default=False,
     calls=(".load_state_dict", "torch.save"),
 )
 def taken_for_weights(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:

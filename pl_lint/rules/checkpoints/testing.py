@@ -102,7 +102,7 @@ def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
         other.method == "fit"
         and (other.scope, other.trainer, other.model) == (call.scope, call.trainer, call.model)
         and other.reloaded == call.reloaded
-        and other.location < call.location
+        and other.location.order < call.location.order
         and not call.excludes(other)
         for other in facts.trainer_calls
     )

@@ -218,7 +218,9 @@ def _taken_back(site: CallSite, sites: tuple[CallSite, ...]) -> bool:
         for other in sites
         if other.function == site.function and other.name.rpartition(".")[2] != last
     ]
-    return any(other.location > site.location or _closes(site, other) for other in others)
+    return any(
+        other.location.order > site.location.order or _closes(site, other) for other in others
+    )
 
 
 def _closes(site: CallSite, other: CallSite) -> bool:

@@ -160,7 +160,7 @@ OWN_SCALERS = (
     "LTN607",
     "own-scaler",
     rows=("PRE07",),
-    calls=OWN_SCALERS,
+    calls=(*OWN_SCALERS, ".scale"),
     status=Status.SUSPECTED,
     condition="if the scaler scales the loss",
 )
@@ -169,7 +169,8 @@ def own_scaler(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `GradScaler(...)` in a LightningModule that leaves optimization to Lightning.
+    Finds `GradScaler(...)` in a LightningModule that leaves optimization to Lightning and scales
+    something with `scale(...)`.
 
     Why is this bad
     ---------------
@@ -203,9 +204,8 @@ def own_scaler(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/common/precision_intermediate.html
     """
     for owner in facts.modules():
-        for site in (
-            facts.calls_in(owner, *OWN_SCALERS) if owner.optimization == "automatic" else ()
-        ):
+        scales = owner.optimization == "automatic" and facts.calls_in(owner, ".scale")
+        for site in facts.calls_in(owner, *OWN_SCALERS) if scales else ():
             if not must_be(site.argument("enabled"), False):
                 yield self.finding(
                     site.location,

@@ -150,7 +150,10 @@ def seeded_too_late(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 def _is_later(seed: CallSite, built: CallSite) -> bool:
     here = (built.location.path, built.function)
-    return (seed.location.path, seed.function) == here and built.location < seed.location
+    return (
+        seed.location.path,
+        seed.function,
+    ) == here and built.location.order < seed.location.order
 
 
 def _is_fitted(facts: ProjectFacts, seed: CallSite) -> bool:
@@ -160,7 +163,7 @@ def _is_fitted(facts: ProjectFacts, seed: CallSite) -> bool:
 
 
 def _fits_after(call: TrainerCall, scope: str, seed: CallSite) -> bool:
-    return (call.method, call.scope) == ("fit", scope) and seed.location < call.location
+    return (call.method, call.scope) == ("fit", scope) and seed.location.order < call.location.order
 
 
 @rule(
