@@ -25,18 +25,25 @@ def checkpoint(runs: Runs) -> Result:
     are taken from the case. Two are resumed, with the random generators of torch, numpy and Python
     restored by pl-lint, the place in the data, which Lightning does not keep for a plain
     DataLoader inside an epoch, and the gradients that a module which optimizes by hand has not
-    zeroed yet: any difference left is state that the code forgot to save.
+    zeroed yet: any difference left is state that the code forgot to save, or to clear (a list that
+    grows from epoch to epoch is not to be saved). What is drawn between the checkpoint and the next
+    epoch (`configure_optimizers`, `on_fit_start`, `on_train_start`) is drawn as the whole fit had
+    drawn it before its first step.
     Predictions are compared, or logged values where there are no predict data. The checkpoint
     callbacks of the case then save a puppet that logs the same keys in the same hooks, with planted
     scores, and `test(ckpt_path="best")` is called on it; early stopping and schedulers on a plateau
     are handed scores that rise, and such that fall. The first epoch's checkpoint is loaded and
     validated again: one is enough, since weights that are validated and others that are saved
     differ from the first epoch on, and what a module remembers of earlier epochs (a best score) is
-    rightly in the values of later ones. An average that begins only later is not seen.
+    rightly in the values of later ones. An average that begins only later is not seen. Where
+    validation has several loaders, the puppet has as many, and each key its own. A fit that raises
+    only where it is resumed inside an epoch fails the check if a callback of the case saves there,
+    by steps, by time, or after one of several validations; if none does, it is a suspicion.
 
     What it finds:
-    Arguments that come back as their defaults or not at all (LTN306), hyper-parameters that
-    `weights_only` loading refuses (LTN309; everything else is judged without it), counters,
+    Arguments that come back as their defaults or not at all (LTN306), hyper-parameters, rates and
+    other state that `weights_only` loading refuses (LTN309, with the entry of the checkpoint that
+    it is in; everything else is judged without it), counters,
     averages, tensors and buffers that are not in the checkpoint (LTN310), under private names and
     in helper objects too, layers in plain lists, modes that only the first epoch sets, the state of
     callbacks (LTN311), named with both values and their line; lost to no effect here, they are a
@@ -57,9 +64,12 @@ def checkpoint(runs: Runs) -> Result:
 
     No script stands under:
     What differs only after an interruption inside an epoch: Lightning does not keep the place in a
-    DataLoader, and a plain script would read other data. What callbacks make of planted scores: the
-    key, the mode or the file name is the mistake. A resume that raises, where the error and its
-    line are the whole of it, and weights that loading loses (LTN310), which are named.
+    DataLoader, and a plain script would read other data. Batches that hold other data after an
+    epoch (LTN310): a script would have to keep the random generators, which no checkpoint has. What
+    callbacks make of planted scores: the key, the mode or the file name is the mistake. Scores of
+    other weights than those that were saved, last weights and untrained ones (LTN317, LTN318): the
+    numbers are beside each other. A resume that raises, where the error and its line are the whole
+    of it, and weights that loading loses (LTN310), which are named.
     """
     case, gathering = runs.case(), Gathering()
     if "train" not in case.stages:

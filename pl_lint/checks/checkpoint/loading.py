@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pl_lint.checks.checkpoint.carried import causes, never_cleared, remedy_of
 from pl_lint.checks.checkpoint.script import argument_lost, load_fails, other_output
 from pl_lint.checks.checkpoint.wording import (
     SAVE_ARGUMENTS,
@@ -15,7 +16,6 @@ from pl_lint.checks.checkpoint.wording import (
     listed,
     place_of,
     refused,
-    remedy_for,
 )
 from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering
@@ -93,8 +93,11 @@ def _other_output(
     evidence = compared(name, value, true, how, cause="state that the checkpoint does not have")
     script = other_output(case.building, said, stage, name)
     text = f"{said}; {listed(lost)}" if lost else said
-    place = place_of(lost, fit.places)
-    return found(case, "LTN310", text, remedy_for(lost), place, (evidence,), script=script)
+    names = list(lost) or list(never_cleared(fit))
+    text += causes(names, fit)
+    place = place_of(names, fit.places)
+    remedy = remedy_of(names, fit, only_logged=stage != "predict")
+    return found(case, "LTN310", text, remedy, place, (evidence,), script=script)
 
 
 def _load_error(error: RunError, record: ReloadRecord, case: CaseFacts) -> Finding:

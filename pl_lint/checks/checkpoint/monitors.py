@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.checks.values.evidence import compared
-from pl_lint.checks.values.numbers import FLOAT32, same, shown, tolerance
+from pl_lint.checks.values.numbers import ABSOLUTE, RELATIVE, same, shown, tolerance
 from pl_lint.facts import torchmetrics
 from pl_lint.facts.directions import higher_by_name
 from pl_lint.facts.events import CaseFacts, Note, sentence
@@ -26,6 +26,10 @@ from pl_lint.facts.watchers import (
 from pl_lint.findings import Evidence, Finding, Location, Status
 
 _PLANTED = "planted scores, 4 epochs of 4 steps"
+_AS_PLANTED = (
+    f"{RELATIVE:g} of the score, and {ABSOLUTE:g}: a planted score comes back as it was given, but "
+    "for the digits that float32 does not have"
+)
 _STALE = (
     "save after validation: leave every_n_train_steps out and let val_check_interval decide when, "
     "with save_on_train_epoch_end=False"
@@ -174,14 +178,14 @@ def _reacts(key: str, reaction: Reaction, higher: bool) -> tuple[str, tuple[Evid
         f"planted, it {move} from {shown(first)} to {shown(last)} in {len(reaction.scores)} epochs"
     )
     evidence = Evidence(
-        key, reaction.best, true, tolerance(true), "planted scores", how, because=FLOAT32
+        key, reaction.best, true, tolerance(true), "planted scores", how, because=_AS_PLANTED
     )
     text = f"{how}: it takes {shown(reaction.best)} for the best and {does} after epoch "
     return f"{text}{reaction.after}, at {shown(true)}", (evidence,)
 
 
 def _of_planted(key: str, logged: float, true: float, how: str) -> tuple[Evidence, ...]:
-    return (Evidence(key, logged, true, tolerance(true), _PLANTED, how, because=FLOAT32),)
+    return (Evidence(key, logged, true, tolerance(true), _PLANTED, how, because=_AS_PLANTED),)
 
 
 def _scores(keeper: PlantedKeeper) -> list[float]:
@@ -269,7 +273,7 @@ def _stale_scores(keeper: PlantedKeeper, fit: FitRecord, case: CaseFacts) -> Ite
         _PLANTED,
         f"{len(stale)} of {len(keeper.offers)} times",
         "the value of an earlier validation",
-        FLOAT32,
+        _AS_PLANTED,
     )
     status = Status.SUSPECTED if watcher.keeps_all else Status.PROVED
     text += "; it keeps all of them, and only their names may be wrong" if watcher.keeps_all else ""

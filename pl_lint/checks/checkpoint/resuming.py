@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from pl_lint.checks.checkpoint.carried import causes, remedy_of
 from pl_lint.checks.checkpoint.resumption import EPOCH_END, MIDDLE, Resumption
 from pl_lint.checks.checkpoint.script import resumed as resumed_script
 from pl_lint.checks.checkpoint.wording import (
@@ -202,15 +203,19 @@ def _lost_state(one: Resumption, lost: Mapping[str, str]) -> Iterator[Finding]:
     if of_module and unpaired:
         yield _lost(one, of_module, "LTN311", _PAIR_HOOKS, f" ({unpaired})")
     elif of_module:
-        yield _lost(one, of_module, "LTN310", remedy_for(of_module))
+        yield _lost(one, of_module, "LTN310", _remedy(one, of_module))
     if of_callbacks:
-        yield _lost(one, of_callbacks, "LTN311", remedy_for(of_callbacks))
+        yield _lost(one, of_callbacks, "LTN311", _remedy(one, of_callbacks))
+
+
+def _remedy(one: Resumption, lost: Iterable[str]) -> str:
+    return remedy_of(lost, one.whole, only_logged=one.same_weights)
 
 
 def _lost(
     one: Resumption, lost: Mapping[str, str], code: str, remedy: str, hint: str = ""
 ) -> Finding:
-    text = f"{one.words} {_OTHER_RUN}: {listed(lost)}{hint}"
+    text = f"{one.words} {_OTHER_RUN}: {listed(lost)}{hint}{causes(lost, one.whole)}"
     place, script = place_of(lost, one.whole.places), _script(one, text, lost)
     return found(one.case, code, text, remedy, place, one.evidence, script=script)
 
