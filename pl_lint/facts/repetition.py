@@ -71,12 +71,24 @@ class ActiveDropout:
 
 
 @dataclass(frozen=True)
+class MadeAnew:
+    """A generator that is seeded while a sample is fetched, in each fetch by the same number, and
+    without which the samples would be others. ``added``: what it draws is added to the samples,
+    to all of them the same."""
+
+    call: str
+    location: Location
+    added: bool = False
+
+
+@dataclass(frozen=True)
 class WorkerDraws:
     """One sample of a training data set, asked for again and again, as fingerprints.
 
     ``here`` are the draws of one process, ``epochs`` those of each worker in two epochs of one
     loader with ``workers`` workers; both are empty where the sample is always the same.
-    ``generators`` are those that a sample draws from and that the data set holds. ``own_workers``
+    ``generators`` are those that a sample draws from and that the data set holds, ``anew`` those
+    that are made for each sample. ``own_workers``
     is how many the user's loader has. ``skipped`` says why there is nothing.
     """
 
@@ -86,6 +98,7 @@ class WorkerDraws:
     here: tuple[str, ...] = ()
     epochs: tuple[tuple[tuple[str, ...], ...], ...] = ()
     generators: tuple[HeldGenerator, ...] = ()
+    anew: tuple[MadeAnew, ...] = ()
     worker_init: Location | None = None
     location: Location | None = None
     skipped: str = ""

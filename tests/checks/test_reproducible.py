@@ -13,7 +13,7 @@ from pl_lint.checks.reproducible.divergence import first_divergence, timings, wi
 from pl_lint.checks.reproducible.workers import judge_draws
 from pl_lint.facts.events import CaseFacts, EpochValues, LogEvent, OptimizerStep, RunError
 from pl_lint.facts.records import FitRecord
-from pl_lint.facts.repetition import HeldGenerator, TrainingBatch, WorkerDraws
+from pl_lint.facts.repetition import HeldGenerator, MadeAnew, TrainingBatch, WorkerDraws
 from pl_lint.findings import Location, Status
 from pl_lint.runtime.battery import Battery
 from pl_lint.runtime.isolation.runs import Runner
@@ -189,3 +189,14 @@ def test_the_cause_is_named_with_its_line(
     text = path.read_text("utf-8").splitlines()[finding.location.line - 1]
     assert line in text
     assert words in finding.message
+
+
+@pytest.mark.parametrize("added", [True, False])
+def test_a_generator_made_for_each_sample_is_wrong_where_its_draws_are_added(added: bool) -> None:
+    made = MadeAnew("np.random.RandomState(42)", LINE, added)
+    gathering = Gathering()
+    judge_draws(WorkerDraws("Measured", anew=(made,)), CASE, gathering)
+    assert [(one.code, one.location) for one in gathering.findings] == (
+        [("reproducible", LINE)] if added else []
+    )
+    assert len(gathering.undecided) == (not added)

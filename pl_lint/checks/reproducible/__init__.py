@@ -29,8 +29,9 @@ def reproducible(runs: Runs) -> Result:
     `random`, numpy and torch are seeded before the case is built. A fit in one process, one in
     another that imports the code anew under another PYTHONHASHSEED, and a second one in that same
     process all end with the same bits in every parameter and buffer and log the same values. So do
-    two fits with the workers that the case's own loaders ask for, under two hash seeds. A training
-    set with random transforms draws something new in each worker and each epoch.
+    two fits with the workers that the case's own loaders ask for, under two hash seeds. What a
+    training set draws for a sample is drawn anew in each worker and each epoch; no generator that
+    is made with a constant seed for each sample adds the same to all of them.
 
     How it is judged:
     Fits are made without loader workers first. Where a loader for training or validation has
@@ -51,6 +52,12 @@ def reproducible(runs: Runs) -> Result:
     - LTN409: state in a module or a class that a first fit leaves to a second one.
     - LTN411: the order of a set or the hash of a text, where only the hash seed tells runs apart.
     - LTN405: a generator that the data set carries into each worker.
+    - A generator that is made anew for each sample with one seed (`RandomState(42)` in
+      `__getitem__`): with another seed all samples move by the same amount, so that its noise is a
+      constant. Where they move otherwise (a crop, a permutation, a mask), that is not decided: it
+      may be meant to be the same for all. One that is seeded by the sample's index is left alone,
+      and one that is hidden from this (made by a name imported before, in a library, or in a
+      stream) is not seen.
     - LTN804: a functional dropout that drops while validating, where a logged value moves with the
       seed.
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from pl_lint.checks import proving
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.reproducible.reporting import found
-from pl_lint.facts.events import CaseFacts, Note
+from pl_lint.facts.events import CaseFacts, Note, sentence
 from pl_lint.facts.repetition import WorkerDraws
 from pl_lint.findings import Finding
 
@@ -17,6 +18,10 @@ REMEDY = (
     "draw from torch's, random's or numpy's global generators, or make the generator in the "
     "worker: np.random.default_rng(torch.utils.data.get_worker_info().seed)"
 )
+ANEW = (
+    "draw from torch's, random's or numpy's global generators, or seed by the sample's index and "
+    "the epoch"
+)
 
 
 def judge_draws(draws: WorkerDraws, case: CaseFacts, into: Gathering) -> None:
@@ -25,6 +30,7 @@ def judge_draws(draws: WorkerDraws, case: CaseFacts, into: Gathering) -> None:
         if draws.own_workers:
             into.undecided.append(Note(f"the draws of {draws.dataset}", draws.skipped))
         return
+    _judge_anew(draws, case, into)
     repeated = _repeated(draws)
     if repeated and draws.own_workers:
         into.findings.append(_copied(draws, repeated, case))
@@ -36,6 +42,23 @@ def judge_draws(draws: WorkerDraws, case: CaseFacts, into: Gathering) -> None:
                 f"the loader has no workers",
             )
         )
+
+
+def _judge_anew(draws: WorkerDraws, case: CaseFacts, into: Gathering) -> None:
+    """A generator that is made for each sample with one seed. What is added to all samples alike is
+    no noise; a permutation or a mask may well be meant to be the same for all of them."""
+    for made in draws.anew:
+        said = (
+            f"{made.call} is made anew for each sample of {draws.dataset}, and draws the same for "
+            "every sample in every epoch"
+        )
+        if made.added:
+            message = f"{said}: with another seed all samples move by the same amount"
+            finding = proving.found(case, "reproducible", message, ANEW, made.location, ())
+            into.findings.append(finding)
+        else:
+            doubt = f"{said} (at {made.location}): whether an augmentation is meant is not known"
+            into.undecided.append(sentence(doubt))
 
 
 def _repeated(draws: WorkerDraws) -> str:

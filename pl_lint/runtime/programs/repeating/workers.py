@@ -26,6 +26,7 @@ from pl_lint.findings import Location
 from pl_lint.runtime.programs.common import seed_all
 from pl_lint.runtime.programs.fitting.checkpoints import random_state, set_random_state
 from pl_lint.runtime.watching.holding import held, holds
+from pl_lint.runtime.watching.repeated.anew import made_anew
 from pl_lint.runtime.watching.repeated.beginnings import fingerprint
 from pl_lint.runtime.watching.repeated.leftovers import generator_state
 
@@ -85,6 +86,7 @@ def _looked_at(loader: DataLoader, name: str, seed: int) -> Look:
             for (told, generator), state in zip(held, states, strict=True)
             if generator_state(generator) != state  # the others have nothing to do with samples
         ),
+        anew=() if chance or not batches else made_anew(loader.dataset.__getitem__, _some(batches)),
         worker_init=_line_of_function(loader.worker_init_fn),
         location=_line_of_class(type(_innermost(loader.dataset))),
     )
@@ -97,6 +99,11 @@ def _batches(loader: DataLoader) -> Sequence[Sequence[Any]]:
     if loader.batch_sampler is None:
         return [[index] for index in itertools.islice(loader.sampler, BATCHES)]
     return [list(batch) for batch in itertools.islice(loader.batch_sampler, BATCHES)]
+
+
+def _some(batches: Sequence[Sequence[Any]]) -> Sequence[Any]:
+    """A few samples, to tell what is the same for all of them."""
+    return list(itertools.islice(itertools.chain.from_iterable(batches), BATCHES))
 
 
 def _fetcher(data: Any, batches: Sequence[Sequence[Any]]) -> Callable[[], str]:

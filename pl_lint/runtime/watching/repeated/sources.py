@@ -169,7 +169,7 @@ def _watched_datetime(tap: SourceTap) -> type:
         return classmethod(look)
 
     clocks = {name: clock(name) for name in ("now", "utcnow", "today")}
-    return _stand_in(ordinary, lambda *args, **kwargs: ordinary(*args, **kwargs), clocks)
+    return stand_in(ordinary, lambda *args, **kwargs: ordinary(*args, **kwargs), clocks)
 
 
 def _entropy(tap: SourceTap) -> Iterator[tuple[Any, str, Any]]:
@@ -226,12 +226,12 @@ def _generators(tap: SourceTap) -> Iterator[tuple[Any, str, Any]]:
     for name in ("RandomState", "SeedSequence", "PCG64", "MT19937", "Philox", "SFC64"):
         kind = getattr(numpy.random, name)
         watched = tap.wrapped(f"np.random.{name}()", kind, _seeded(kind), _has_seed)
-        yield numpy.random, name, _stand_in(kind, watched)
+        yield numpy.random, name, stand_in(kind, watched)
     kind, system = random.Random, random.SystemRandom
     watched = tap.wrapped("random.Random()", kind, _seeded(kind), _has_seed)
-    yield random, "Random", _stand_in(kind, watched)
+    yield random, "Random", stand_in(kind, watched)
     watched = tap.wrapped("random.SystemRandom()", system, _seeded(kind))
-    yield random, "SystemRandom", _stand_in(system, watched)
+    yield random, "SystemRandom", stand_in(system, watched)
     yield torch, "Generator", _watched_torch_generator(tap)
 
 
@@ -252,19 +252,19 @@ def _watched_torch_generator(tap: SourceTap) -> type:
     return Generator
 
 
-def _stand_in(kind: type, make: Callable[..., Any], members: dict[str, Any] | None = None) -> type:
+def stand_in(kind: type, make: Callable[..., Any], members: dict[str, Any] | None = None) -> type:
     """A class in the place of ``kind``: calling it calls ``make``, its subclasses are ordinary
     ones, and to ``isinstance`` the two are one."""
 
     class Meta(type(kind)):  # type: ignore[misc]
         def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-            return make(*args, **kwargs) if cls is stand_in else super().__call__(*args, **kwargs)
+            return make(*args, **kwargs) if cls is standing else super().__call__(*args, **kwargs)
 
         def __instancecheck__(cls, value: Any) -> bool:
-            return isinstance(value, kind) if cls is stand_in else super().__instancecheck__(value)
+            return isinstance(value, kind) if cls is standing else super().__instancecheck__(value)
 
         def __subclasscheck__(cls, other: type) -> bool:
-            return issubclass(other, kind) if cls is stand_in else super().__subclasscheck__(other)
+            return issubclass(other, kind) if cls is standing else super().__subclasscheck__(other)
 
-    stand_in = Meta(kind.__name__, (kind,), {"__module__": kind.__module__, **(members or {})})
-    return stand_in
+    standing = Meta(kind.__name__, (kind,), {"__module__": kind.__module__, **(members or {})})
+    return standing
