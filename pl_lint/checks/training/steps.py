@@ -17,7 +17,9 @@ one has used already is wrong however many batches they were gathered from."""
 def judge_steps(view: View, into: Gathering) -> None:
     story = view.story
     steps = sum(each.steps for each in story.optimizers)
-    if story.automatic and story.batches and story.empty_steps == story.batches:
+    if not story.parameters:
+        into.untriggered.append(sentence("the module has nothing that could be trained"))
+    elif story.automatic and story.batches and story.empty_steps == story.batches:
         into.findings.append(_no_loss(view))
     elif story.backwards and not steps:
         into.findings.append(_no_step(view))

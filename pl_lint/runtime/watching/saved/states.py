@@ -69,9 +69,9 @@ def _optimizers(optimizers: Any) -> Iterator[tuple[str, str]]:
     for number, optimizer in enumerate(optimizers):
         optimizer = getattr(optimizer, "optimizer", optimizer)
         label = f"optimizer {number} ({type(optimizer).__name__})"
-        state = optimizer.state_dict()
-        yield f"{label}: state", _fingerprint(state["state"])
-        for place, group in enumerate(state["param_groups"]):
+        state = optimizer.state_dict()  # empty for what Lightning takes where there is none
+        yield f"{label}: state", _fingerprint(state.get("state"))
+        for place, group in enumerate(state.get("param_groups", ())):
             yield f"{label}: lr of group {place}", str(group.get("lr"))
             yield f"{label}: settings of group {place}", _fingerprint(group)
         if not of_library(optimizer):

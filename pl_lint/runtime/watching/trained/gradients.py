@@ -169,7 +169,8 @@ class GradientDiary:
         each.unzeroed += each.steps > 0 and each.backwards > 0 and not each.zeroed
         each.zeroed, each.backwards = False, 0
         each.steps += 1
-        each.rates.append(float(optimizer.param_groups[0].get("lr", 0.0)))
+        # No group at all: what Lightning takes where configure_optimizers returns None.
+        each.rates += [float(group.get("lr", 0.0)) for group in optimizer.param_groups[:1]]
         names = {id(parameter): name for name, parameter in self.module.named_parameters()}
         for parameter, rate in each.parameters():
             name = names.get(id(parameter))
