@@ -232,4 +232,4 @@ def _print_statistics(result: Result) -> Iterator[str]:
     counted: Sequence[tuple[str, int]] = Counter(one.code for one in result.findings).most_common()
     for code, count in sorted(counted, key=lambda pair: (-pair[1], pair[0])):
         yield f"{count:>5}  {code}  {result.names.get(code, '')}"
-    yield from (f"cannot be read: {one.location}" for one in result.unreadable)
+    yield from (f"{one.verdict}: {one.location}" for one in result.unreadable)

@@ -25,7 +25,7 @@ from pl_lint.fixes import Applicability, Edit, Fix
 from pl_lint.static.engine import Judge, Reading
 from pl_lint.static.parts import Part
 from pl_lint.static.schedule import Schedule
-from pl_lint.static.sources import Unreadable
+from pl_lint.static.sources import Unfinished, Unreadable
 from pl_lint.static.versions import package_folders
 from pl_lint.trail import Trail
 
@@ -91,7 +91,10 @@ def _program(trail: Trail) -> Iterator[object]:
 
 def _data(reading: Reading) -> list[Any]:
     """All that is told of a part: sites are for rules, and changes for those who mend."""
-    unreadable = [[astuple(one.location), one.message] for one in reading.unreadable]
+    unreadable = [
+        [astuple(one.location), one.message, isinstance(one, Unfinished)]
+        for one in reading.unreadable
+    ]
     return [reading.relevant, unreadable, list(map(_of_finding, reading.findings))]
 
 
@@ -106,9 +109,15 @@ def _reading(data: list[Any]) -> Reading:
     return Reading(
         ProjectFacts(),
         tuple(map(_finding, findings)),
-        tuple(Unreadable(Location(*place), message) for place, message in unreadable),
+        tuple(map(_unreadable, unreadable)),
         relevant=relevant,
     )
+
+
+def _unreadable(data: list[Any]) -> Unreadable:
+    place, message, unfinished = data
+    kind = Unfinished if unfinished else Unreadable
+    return kind(Location(*place), message)
 
 
 def _finding(data: list[Any]) -> Finding:

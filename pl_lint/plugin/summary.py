@@ -144,7 +144,7 @@ class Summary:
         project = self.results.project
         given = [u for u in project.reading.unreadable if project.is_given(Path(u.location.path))]
         for one in given:
-            yield f"{one.location}: cannot be read: {one.message}"
+            yield f"{one.location}: {one.verdict}: {one.message}"
 
     def _nothing(self) -> Iterator[str]:
         """Never a silent green."""

@@ -13,7 +13,8 @@ from pl_lint.report.text import summary
 def render(result: Result) -> Iterator[str]:
     """``path:line:column: CODE message``; ``(suspected)`` after the code of a note."""
     for unreadable in result.unreadable:
-        yield f"{visible(str(unreadable.location))}: cannot be read: {visible(unreadable.message)}"
+        place, why = visible(str(unreadable.location)), visible(unreadable.message)
+        yield f"{place}: {unreadable.verdict}: {why}"
     for finding in result.findings:
         note = " (suspected)" if finding.status is Status.SUSPECTED else ""
         mark = " [*]" if result.config.may_fix(finding) else ""

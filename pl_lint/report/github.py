@@ -14,7 +14,8 @@ from pl_lint.report.result import Result
 def render(result: Result) -> Iterator[str]:
     """An error for what counts, a notice for what does not."""
     for unreadable in result.unreadable:
-        yield _command("error", unreadable.location, "pl-lint", unreadable.message)
+        level = "error" if unreadable in result.broken else "warning"
+        yield _command(level, unreadable.location, "pl-lint", unreadable.message)
     for finding in result.findings:
         level = "error" if result.config.counts(finding) else "notice"
         title = f"{finding.code} {result.names.get(finding.code, '')}".strip()

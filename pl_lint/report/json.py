@@ -89,6 +89,7 @@ def _unreadable(unreadable: Unreadable) -> dict[str, Any]:
         "line": place.line,
         "column": place.column,
         "cell": place.cell or None,
+        "verdict": unreadable.verdict,
         "message": unreadable.message,
     }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pl_lint.config import Config
 from pl_lint.findings import Finding
-from pl_lint.static.sources import Unreadable
+from pl_lint.static.sources import Unfinished, Unreadable
 
 CLEAN, FOUND, UNUSABLE = 0, 1, 2
 """The exit codes of ``pl-lint``."""
@@ -43,9 +43,14 @@ class Result:
         return tuple(finding for finding in self.findings if not self.config.counts(finding))
 
     @property
+    def broken(self) -> tuple[Unreadable, ...]:
+        """The files that cannot be read; not those that are only too much."""
+        return tuple(one for one in self.unreadable if not isinstance(one, Unfinished))
+
+    @property
     def exit_code(self) -> int:
         """A file that cannot be read wins: nobody knows what it holds."""
-        if self.unreadable or not self.files:
+        if self.broken or not self.files:
             return UNUSABLE
         return FOUND if self.failing else CLEAN
 

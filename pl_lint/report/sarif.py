@@ -15,7 +15,7 @@ from pl_lint.findings import Finding
 from pl_lint.fixes import Edit, Fix
 from pl_lint.places import Location
 from pl_lint.report.result import Result
-from pl_lint.static.sources import Unreadable
+from pl_lint.static.sources import Unfinished, Unreadable
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -37,7 +37,7 @@ def document(result: Result) -> dict[str, Any]:
                 "columnKind": "unicodeCodePoints",
                 "invocations": [
                     {
-                        "executionSuccessful": not result.unreadable,
+                        "executionSuccessful": not result.broken,
                         "exitCode": result.exit_code,
                         "toolExecutionNotifications": [*map(_notification, result.unreadable)],
                     }
@@ -129,7 +129,7 @@ def _replacement(edit: Edit) -> dict[str, Any]:
 
 def _notification(unreadable: Unreadable) -> dict[str, Any]:
     return {
-        "level": "error",
+        "level": "warning" if isinstance(unreadable, Unfinished) else "error",
         "message": {"text": f"{_cell(unreadable.location)}{unreadable.message}"},
         "locations": [_location(unreadable.location)],
     }

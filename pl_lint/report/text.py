@@ -75,7 +75,7 @@ _QUALIFIER = {
 
 def render_unreadable(unreadable: Unreadable, lines: Lines, palette: Palette = PLAIN) -> str:
     place = palette.paint(palette.strong, visible(str(unreadable.location)))
-    verdict = palette.paint(palette.failing, "cannot be read")
+    verdict = palette.paint(palette.failing, unreadable.verdict)
     head = f"{place}: {verdict}: {visible(unreadable.message)}"
     return "\n".join([head, *_source(unreadable.location, lines, palette)])
 
@@ -148,8 +148,10 @@ def _counts(result: Result) -> str:
     parts = [_count(len(result.failing), "finding")]
     if result.notes:
         parts.append(f"{_count(len(result.notes), 'note')} (suspected, not counted)")
-    if result.unreadable:
-        parts.append(f"{_count(len(result.unreadable), 'file')} that cannot be read")
+    if result.broken:
+        parts.append(f"{_count(len(result.broken), 'file')} that cannot be read")
+    if unfinished := len(result.unreadable) - len(result.broken):
+        parts.append(f"{_count(unfinished, 'file')} not read to the end")
     if not result.files:
         return ", ".join(parts[-1:]) if result.unreadable else "no Python file found"
     if not result.relevant and not result.unreadable:

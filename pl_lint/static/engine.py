@@ -27,6 +27,7 @@ from pl_lint.static.sources import (
     TOO_DEEP,
     Contents,
     SourceFile,
+    Unfinished,
     Unreadable,
     find_sources,
     mentions_lightning,
@@ -247,10 +248,10 @@ def _gather(
             too_deep += [Unreadable(Location(one.path, 1), TOO_DEEP) for one in guilty]
 
 
-def _too_much(excess: Excess) -> Unreadable:
+def _too_much(excess: Excess) -> Unfinished:
     told = f": {excess.judged} of {excess.classes} classes judged" * bool(excess.classes)
     message = f"too much to read{told}; split the file or exclude it"
-    return Unreadable(Location(excess.path, 1), message)
+    return Unfinished(Location(excess.path, 1), message)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from pl_lint.static.walk import find_sources
 __all__ = [
     "TOO_DEEP",
     "SourceFile",
+    "Unfinished",
     "Unreadable",
     "find_sources",
     "lines_of",
@@ -85,6 +86,20 @@ class Unreadable:
 
     location: Location
     message: str
+
+    @property
+    def verdict(self) -> str:
+        return "cannot be read"
+
+
+@dataclass(frozen=True)
+class Unfinished(Unreadable):
+    """A file with nothing wrong about it that is more work than reading it may be: it is told, but
+    is no reason to stop a pipeline."""
+
+    @property
+    def verdict(self) -> str:
+        return "not read to its end"
 
 
 @dataclass(frozen=True)

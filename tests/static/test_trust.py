@@ -154,13 +154,48 @@ def test_a_file_that_is_too_much_is_told_and_left(
     (tmp_path / "large.py").write_text(HEAD + first + second + SICK.format(name="Third") + script)
     (tmp_path / "small.py").write_text(HEAD + first + script)
     monkeypatch.chdir(tmp_path)
-    assert main(["--select", "LTN101", "--output-format", "json", "--no-cache", "."]) == 2
+    assert main(["--select", "LTN101", "--output-format", "json", "--no-cache", "."]) == 1
     told = json.loads(capsys.readouterr().out)
     (left,) = told["unreadable"]
     assert left["path"] == "large.py"
     assert left["message"].startswith("too much to read: 1 of 3 classes judged;")
     assert "exclude it" in left["message"]
+    assert left["verdict"] == "not read to its end"
     assert [one["path"] for one in told["findings"]] == ["large.py", "small.py"]
+
+
+def test_a_file_that_is_too_much_is_not_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told each time, from the cache too, and does not fail a pipeline."""
+    monkeypatch.setattr(engine, "Works", lambda: Works(1000))
+    (tmp_path / "large.py").write_text(HEAD + SICK.format(name="Only") + SUMS)
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert main(["--select", "LTN7", "--output-format", "concise", "."]) == 0
+        told = capsys.readouterr().out
+        assert "large.py:1:1: not read to its end: too much to read: 0 of 1 classes" in told
+        assert "1 file not read to the end" in told
+        (tmp_path / "other.py").write_text("")  # the answer is gone, what was read is kept
+
+
+def test_helpers_that_each_test_puts_through_everything_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each in the one before it and each of them twice: 2 ** 7 evaluations in every test."""
+    helpers = "def help0(x):\n    return x\n" + "".join(
+        f"def help{n}(x):\n    return help{n - 1}(x) + help{n - 1}(-x)\n" for n in range(1, 8)
+    )
+    tests = "".join(
+        f"def test_{n}():\n    pl.Trainer(precision=16)\n    help7({n})\n" for n in range(20)
+    )
+    (left,) = work_on(f"{HEAD}{helpers}{tests}", most=10_000)
+    assert 0 < left < 5_000
+    monkeypatch.setattr(engine, "Works", lambda: Works(10_000))
+    (tmp_path / "test_all.py").write_text(f"{HEAD}{helpers}{tests}")
+    reading = read([tmp_path], Config(root=tmp_path), ())
+    assert not reading.unreadable
+    assert len(reading.project.trainers) == 20
 
 
 def test_work_is_counted_file_by_file() -> None:

@@ -29,6 +29,9 @@ from pl_lint.static.names import ClassInfo, FunctionNode, dotted
 
 MAX_CALLS = 8
 """Helpers that call helpers are followed so deep."""
+FEW_CALLS = 1
+"""So deep they are followed around the classes of a file that has already been half of the work
+that it may be: tests that put one large helper through every case, most of all."""
 BATCH_INDEX = ("batch_idx", "batch_nb", "batch_index")
 """Under these names Lightning tells a hook which batch of the epoch it is."""
 STEPS = ("training_step", "validation_step", "test_step", "predict_step")
@@ -49,7 +52,7 @@ class Machine(Context):
         self, node: FunctionNode, frame: Frame, arguments: Arguments, receiver: Abstract | None
     ) -> Abstract:
         """Execute a function with its arguments bound; what it returns, joined over its paths."""
-        if frame.depth > MAX_CALLS or id(node) in self._running:
+        if frame.depth > self._deepest() or id(node) in self._running:
             return Opaque(
                 self.origin(join(*arguments.all())) if arguments.all() else NOTHING.origin
             )
@@ -72,6 +75,11 @@ class Machine(Context):
         if falls_through:
             note_end(self, node, frame)
         return join(*frame.returns, *([NONE] if falls_through else []))
+
+    def _deepest(self) -> int:
+        """How deep helpers are followed. In a class all the way: a key that is logged there must
+        not be overlooked."""
+        return FEW_CALLS if self.work.half_done and not self.owner else MAX_CALLS
 
     def fresh(self) -> Machine:
         """Another one of the same file, which knows nothing of what this one has run."""

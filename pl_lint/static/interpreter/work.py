@@ -42,6 +42,11 @@ class Work:
 
     def __init__(self, left: int = MOST) -> None:
         self.left = left
+        self._half = left // 2
+
+    @property
+    def half_done(self) -> bool:
+        return self.left < self._half
 
     def spend(self, amount: int) -> None:
         self.left -= amount
