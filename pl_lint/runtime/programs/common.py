@@ -19,7 +19,7 @@ import torch
 
 from pl_lint.facts.building import Building
 from pl_lint.facts.events import CaseFacts, LoggerPoint, Note, RunError
-from pl_lint.runtime import cases
+from pl_lint.runtime import cases, watching
 from pl_lint.runtime.data import (
     STAGE_HOOKS,
     Cut,
@@ -60,6 +60,7 @@ STAGE_STEPS = {
 
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")  # torch.load's messages are in bold
+WATCHERS = Path(watching.__file__).parent
 
 
 @dataclass
@@ -240,11 +241,23 @@ def describe(error: BaseException, during: str) -> RunError:
         message = f"the code called sys.exit({error.code!r})"
     return RunError(
         kind=type(error).__name__,
-        message=_ANSI.sub("", message).strip(),
+        message=_ANSI.sub("", message).strip() + _if_ours(error),
         during=during,
         location=last_user_line(error.__traceback__),
         traceback="".join(traceback.format_exception(error))[-8000:],
         stack=user_stack(error.__traceback__),
+    )
+
+
+def _if_ours(error: BaseException) -> str:
+    """Whose mistake an exception may be that came out of a watcher, and not of what it watches."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames or not Path(frames[-1].filename).is_relative_to(WATCHERS):
+        return ""
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
+    return (
+        f" (it comes from pl-lint's own {place}: if the module runs without --pl-check, "
+        "please report it)"
     )
 
 
