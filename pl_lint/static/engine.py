@@ -289,7 +289,7 @@ def _load(paths: Sequence[Path], config: Config, contents: Contents, trail: Trai
     for path in imported(sources, passed_over):
         if isinstance(data := contents(path), bytes):
             sources.append(Material(path, data, asked_for=False))
-    configs, broken = load(settings, contents)
+    configs, broken = load(settings, contents, frozenset(paths))
     count = files + len(configs) + len(broken)
     return Found(tuple(sources), tuple(configs), (*unreadable, *broken), count)
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pl_lint.cli import main
 from pl_lint.config import Config
 from pl_lint.facts.sites import ABSENT, MonitorSite, ProjectFacts
 from pl_lint.facts.values import UNKNOWN, Known, Pattern
@@ -145,6 +146,38 @@ def test_broken_yaml_of_lightning_is_told_once_and_with_its_line() -> None:
     assert "broken YAML" in unreadable.message
     assert unreadable.location.path == "a.yaml"
     assert unreadable.location.line >= 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "seed_everything: 1\ntrainer:\n  max_epochs: 1\n model: [\n",
+        "trainer:\n  max_epochs: 1\nmodel:\n  class_path: lit.Lit\n   lr: 1\n",
+    ],
+)
+def test_a_broken_file_of_the_command_line_is_told_whatever_it_builds(text: str) -> None:
+    write("fit.yaml", text)
+    (unreadable,) = reading().unreadable
+    assert "broken YAML" in unreadable.message
+
+
+@pytest.mark.parametrize("text", ["trainer: [", "jobs: {class_path: [", "seed_everything: 1\na: ["])
+def test_half_of_a_command_line_may_be_of_others(text: str) -> None:
+    write("a.yaml", text)
+    assert not reading().unreadable
+
+
+def test_a_file_that_is_named_is_told_as_broken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not one that is whole, and no template."""
+    (tmp_path / "mine.yaml").write_text("lr: 1\n  depth: 2\n")
+    (tmp_path / "whole.yaml").write_text("lr: 1\n")
+    (tmp_path / "chart.yaml").write_text("lr: {{ a }}: [\n")
+    names = [str(tmp_path / name) for name in ("mine.yaml", "whole.yaml", "chart.yaml")]
+    assert main(["--no-cache", "--output-format", "concise", *names]) == 2
+    told = capsys.readouterr().out
+    assert "mine.yaml:2:" in told and told.count("broken YAML") == 1
 
 
 def test_a_template_of_lightning_is_not_told() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,11 @@ FOLDERS_OF_RUNS = frozenset({"lightning_logs", "wandb", "mlruns", "outputs", "mu
 CLEARLY_OURS = re.compile(
     r"""(?:_target_|class_path)\s*:\s*["']?(?:lightning|pytorch_lightning)\."""
 )
+OF_A_COMMAND_LINE = (
+    re.compile(r"^trainer\s*:", re.MULTILINE),
+    re.compile(r"^seed_everything\s*:|^\s*(?:-\s+)?class_path\s*:", re.MULTILINE),
+)
+"""What LightningCLI's files say, whatever classes they build."""
 TEMPLATE = re.compile(r"\{\{|\{%|<%|^\s*@", re.MULTILINE)
 PACKAGE = re.compile(r"^\s*#\s*@package\s+(\S+)", re.MULTILINE)
 HEAD = 2000
@@ -81,23 +86,38 @@ def matters(path: Path, data: bytes) -> bool:
     return len(data) <= LARGEST and not of_a_run and any(word in data for word in WORDS)
 
 
-def read(path: Path, data: bytes) -> ConfigFile | Unreadable | None:
+def is_clearly_ours(text: str) -> bool:
+    """Whether it is worth saying that a file is broken: others have tools of their own."""
+    of_cli = all(pattern.search(text) for pattern in OF_A_COMMAND_LINE)
+    return of_cli or CLEARLY_OURS.search(text) is not None
+
+
+def is_asked_for(text: str) -> bool:
+    """Of a file that is named everything is told."""
+    return True
+
+
+def read(
+    path: Path, data: bytes, is_told: Callable[[str], bool] = is_clearly_ours
+) -> ConfigFile | Unreadable | None:
     """The settings in a file. None where it holds something else; what is broken is told only of
-    files that are clearly Lightning's: others have tools of their own."""
+    those texts of which ``is_told`` says so, and of no template."""
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
         tree = parse(text, shown(path))
     except UnicodeDecodeError:
         return None
     except Broken as error:
-        if not CLEARLY_OURS.search(text) or TEMPLATE.search(text):
+        if not is_told(text) or TEMPLATE.search(text):
             return None
         message = f"broken YAML: {error}; correct it or exclude the file"
         return Unreadable(Location(shown(path), error.line, error.column), message)
     return ConfigFile(shown(path), text, tree) if tree is not None else None
 
 
-def load(paths: Sequence[Path], contents: Contents) -> tuple[list[ConfigFile], list[Unreadable]]:
+def load(
+    paths: Sequence[Path], contents: Contents, named: Collection[Path] = ()
+) -> tuple[list[ConfigFile], list[Unreadable]]:
     """The settings in those files that matter, and in those that Hydra composes them of."""
     found: list[ConfigFile] = []
     unreadable: list[Unreadable] = []
@@ -106,12 +126,17 @@ def load(paths: Sequence[Path], contents: Contents) -> tuple[list[ConfigFile], l
         data = contents(path)
         if isinstance(data, Unreadable):
             unreadable.append(data)
-        elif not matters(path, data):
+            continue
+        asked, of_use = path in named, matters(path, data)
+        if not of_use:
             others.append(path)
-        elif isinstance(file := read(path, data), ConfigFile):
-            found.append(file)
-        elif file is not None:
+        if not of_use and not asked:
+            continue
+        file = read(path, data, is_asked_for if asked else is_clearly_ours)
+        if isinstance(file, Unreadable):
             unreadable.append(file)
+        elif of_use and file is not None:
+            found.append(file)
     folders = {Path(file.path).parent for file in found if file.defaults is not None}
     for path in others:
         if folders.isdisjoint(Path(shown(path)).parents):
