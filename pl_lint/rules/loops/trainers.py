@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Iterator
 
 from pl_lint.facts import lightning
@@ -52,6 +53,9 @@ REPLACEMENTS = {
 }
 """What Lightning's migration guides (docs, upgrade/from_1_*) tell people to write instead."""
 
+LIKE = 0.8
+"""How alike, by ``difflib``, a misspelled argument is to the one that was meant."""
+
 
 @rule("LTN703", "removed-trainer-argument", rows=("LOOP03",), calls=(TRAINER,))
 def removed_trainer_argument(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -93,14 +97,23 @@ def removed_trainer_argument(self: Rule, facts: ProjectFacts) -> Iterator[Findin
             continue
         for name, _ in trainer.arguments:
             if name not in taken and name != UNPACKED and not _positional_or_newer(name, at):
-                instead = REPLACEMENTS.get(name)
                 shown = ".".join(map(str, at))
                 yield self.finding(
                     trainer.keyword(name),
                     f"the Trainer of Lightning {shown} has no argument {name}",
-                    remedy=f"use {instead}" if instead else f"drop {name}",
+                    remedy=_instead(name, taken),
                     fix=_today(facts, trainer, name, taken),
                 )
+
+
+def _instead(name: str, taken: Collection[str]) -> str:
+    """What to write; of a name that no Lightning ever had, the one that was meant."""
+    if name in REPLACEMENTS:
+        return f"use {REPLACEMENTS[name]}"
+    if any(name in lightning.argument_names(TRAINER, one) for one in lightning.versions()):
+        return f"drop {name}"
+    near = difflib.get_close_matches(name, sorted(taken), n=1, cutoff=LIKE)
+    return f"did you mean {near[0]}?" if near else f"drop {name}, or correct its spelling"
 
 
 def _today(
