@@ -15,6 +15,7 @@ from pl_lint import baseline
 from pl_lint.cli.answers import Answers
 from pl_lint.cli.exits import refuse
 from pl_lint.cli.memory import Memory
+from pl_lint.cli.options import mistaken
 from pl_lint.config import Config, ConfigError, load
 from pl_lint.findings import Finding
 from pl_lint.report.result import FOUND, Result, in_order
@@ -39,6 +40,9 @@ def check(options: argparse.Namespace, answers: Answers | None = None) -> int:
 
 
 def _check(options: argparse.Namespace, answers: Answers | None) -> int:
+    wrong = None if options.stdin_filename else mistaken(options.paths)
+    if wrong:
+        return refuse(wrong)
     if answers:
         answers.prepare()
     job = _job(options)
@@ -176,6 +180,9 @@ def _show_diff(job: Job) -> int:
 def _write_baseline(file: Path, reading: Reading) -> int:
     from pl_lint.static.fixing.loop import replace_file
 
+    folder = file.resolve().parent
+    if not folder.is_dir():
+        return refuse(f"{folder}: no such folder to write {file.name} into; make it first")
     text = baseline.dumps(baseline.of(reading.findings, lines_of))
     replace_file(file, text.encode("utf-8"))
     count = len(reading.findings)

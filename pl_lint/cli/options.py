@@ -3,17 +3,46 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pl_lint import __version__
 
+COMMANDS = ("check", "explain", "rules")
+LIKE = 0.75
+"""How alike, by ``difflib``, a misspelled word is to the one that was meant."""
 FORMATS = ("concise", "github", "json", "sarif", "text")
 
 
+class Parser(argparse.ArgumentParser):
+    """Names the option that was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        unknown = re.search(r"unrecognized arguments: (?:.* )?(--[\w-]+)", message)
+        near = _close(unknown[1], self._option_string_actions) if unknown else None
+        super().error(f"{message}; did you mean {near}?" if near else message)
+
+
+def _close(word: str, known: Iterable[str]) -> str | None:
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(word, sorted(known), n=1, cutoff=LIKE)), None)
+
+
+def mistaken(paths: Sequence[Path]) -> str | None:
+    """What is wrong with paths that were not meant as such: ``-``, a misspelled command."""
+    first = str(paths[0]) if paths else ""
+    if Path("-") in paths and not os.path.exists("-"):
+        return "-: standard input needs a name, by which it is judged: --stdin-filename FILE"
+    near = _close(first, COMMANDS) if not os.path.exists(first) else None
+    return f"{first}: no such file and no command; did you mean {near}?" if near else None
+
+
 def check_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="pl-lint",
         usage="pl-lint [check] [OPTIONS] [PATHS]\n"
         "       pl-lint explain CODE\n"

@@ -193,6 +193,44 @@ def test_bad_use(arguments: list[str], capsys: Captured) -> None:
     assert "usage: pl-lint" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--selct", "LTN1", "."], "unrecognized arguments: --selct; did you mean --select?"),
+        (["--unsafe-fix=1"], "did you mean --unsafe-fixes?"),
+    ],
+)
+def test_an_unknown_option_names_the_nearest(
+    arguments: list[str], words: str, capsys: Captured
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["rulez"], "rulez: no such file and no command; did you mean rules?"),
+        (["explian", "LTN101"], "did you mean explain?"),
+        (["-"], "--stdin-filename FILE"),
+        (["--write-baseline", "nodir/deep/x.json", "."], "nodir/deep: no such folder"),
+    ],
+)
+def test_what_was_meant_is_said(arguments: list[str], words: str, capsys: Captured) -> None:
+    projects.plant(Path(), a=projects.HEALTHY)
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert captured.out == ""
+
+
+def test_a_folder_may_be_called_like_a_command() -> None:
+    projects.plant(Path("rule"), model=projects.HEALTHY)
+    assert main(["rule"]) == 0
+
+
 def test_a_broken_configuration_is_bad_use(capsys: Captured) -> None:
     projects.plant(Path(), a=projects.HEALTHY)
     Path("pyproject.toml").write_text("[tool.pl-lint]\nselct = []\n", encoding="utf-8")
