@@ -41,10 +41,13 @@ def on_ranks(
     spec.world.join(PATIENCE)
     alone.made |= _all_of(alone.made)
     maker = Together(spec, directory, alone=alone)
-    return tuple(_searched(stage, maker, oracle, facts) for stage in stages)
+    examples = -(-int(spec.options["examples"]) // max(1, len(stages)))
+    return tuple(_searched(stage, maker, oracle, facts, examples) for stage in stages)
 
 
-def _searched(stage: str, maker: Together, oracle: Oracle, facts: CaseFacts) -> Searched:
+def _searched(
+    stage: str, maker: Together, oracle: Oracle, facts: CaseFacts, examples: int
+) -> Searched:
     """One stage. All of them have one maker: ranks of which one has failed are done with."""
     spec, directory, before = maker.spec, maker.directory, len(maker.made)
     seeker = Seeker(
@@ -53,7 +56,7 @@ def _searched(stage: str, maker: Together, oracle: Oracle, facts: CaseFacts) -> 
         oracle=oracle,
         case=facts,
         strategy=st.sampled_from(list(_runs(stage, spec.world.ranks))),
-        examples=int(spec.options["examples"]),
+        examples=examples,
     )
     found = seeker.seek()
     logged = {run: _watched(run, spec, directory) for run in dict.fromkeys(found.values())}
