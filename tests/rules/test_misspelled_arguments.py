@@ -20,6 +20,10 @@ SETTINGS = "seed_everything: 1\ntrainer:\n  max_steps: 1\n  devices: 1\n  {name}
     [
         ("acumulate_grad_batches", "did you mean accumulate_grad_batches?"),
         ("max_epoch", "did you mean max_epochs?"),
+        (
+            "checkpoint_calback",
+            "did you mean checkpoint_callback? It is gone: use enable_checkpointing=...",
+        ),
         ("hidden_size", "drop hidden_size, or correct its spelling"),
         ("gpus", 'use accelerator="gpu", devices=...'),
     ],

@@ -112,8 +112,11 @@ def _instead(name: str, taken: Collection[str]) -> str:
         return f"use {REPLACEMENTS[name]}"
     if any(name in lightning.argument_names(TRAINER, one) for one in lightning.versions()):
         return f"drop {name}"
-    near = difflib.get_close_matches(name, sorted(taken), n=1, cutoff=LIKE)
-    return f"did you mean {near[0]}?" if near else f"drop {name}, or correct its spelling"
+    known = sorted({*taken, *REPLACEMENTS})
+    near = next(iter(difflib.get_close_matches(name, known, n=1, cutoff=LIKE)), None)
+    if near in REPLACEMENTS:
+        return f"did you mean {near}? It is gone: use {REPLACEMENTS[near]}"
+    return f"did you mean {near}?" if near else f"drop {name}, or correct its spelling"
 
 
 def _today(
