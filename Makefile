@@ -8,9 +8,9 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# Two workers for two cores. A file stays with one of them, because its tests share runs, and
-# some tests are about all that the others of their file have seen.
-TESTFLAGS ?= -n 2 --dist loadfile --no-loadscope-reorder
+# Three workers for two cores: some tests only wait for what hangs. A file stays with one of them,
+# because its tests share runs, and some are about all that the others of their file have seen.
+TESTFLAGS ?= -n 3 --dist loadfile --no-loadscope-reorder
 
 ifneq ($(words $(VENV)),1)
 $(error VENV is '$(VENV)'; it must be one path without spaces)
