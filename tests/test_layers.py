@@ -33,6 +33,7 @@ BELOW: dict[str, set[str]] = {
     "library": GROUND | {"config", "static", "runtime", "checks", "join", "judging", "report"},
     "baseline": GROUND | {"config"},
     "cli": GROUND | {"trail", "config", "static", "rules", "report", "docs", "baseline", "cli"},
+    "__main__": {"cli"},
     "plugin": set(GROUND)
     | {
         "config",

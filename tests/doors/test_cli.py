@@ -384,6 +384,15 @@ def test_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     assert main([]) == 130
 
 
+def test_the_module_is_the_command() -> None:
+    commands = ([sys.executable, "-m", "pl_lint"], [str(Path(sys.executable).parent / "pl-lint")])
+    told = [
+        subprocess.run([*command, "rules"], capture_output=True, text=True, check=True).stdout
+        for command in commands
+    ]
+    assert told[0] == told[1] != ""
+
+
 def test_version(capsys: Captured) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["--version"])
