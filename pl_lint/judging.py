@@ -1,7 +1,7 @@
-"""Answers of checks about cases, worked out ahead on as many cores as there are lanes for runs.
+"""Answers of checks about cases, worked out ahead while runs take the cores.
 
 A check is a function of records and mostly waits for runs, so threads are enough: the runs
-themselves are processes.
+themselves are processes, as many at a time as there are lanes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from pl_lint.runtime.cases import CaseError
 from pl_lint.runtime.failures import RunFailed
 
 Answer = TypeVar("Answer")
+THREADS = 4
+"""For each lane: a check that waits for a run that another one has asked for needs no lane, and
+must not keep a third one from using it."""
 _CASE_ERROR = f"the module raised {CaseError.__name__}: "
 
 
@@ -38,15 +41,15 @@ def judged(check: Check, battery: Battery, place: Location, subject: str) -> Res
 class Ahead:
     """Answers that are being worked out before they are asked for, in the order of their asking."""
 
-    workers: int
+    lanes: int
     _answers: dict[Callable[[], Result], Future[Result]] = field(default_factory=dict)
     _pool: ThreadPoolExecutor | None = None
 
     def expect(self, questions: Iterable[Callable[[], Result]]) -> None:
         """Start on these; there is nothing to gain from that where one works alone."""
-        if self.workers < 2:
+        if self.lanes < 2:
             return
-        self._pool = self._pool or ThreadPoolExecutor(self.workers, "pl-lint")
+        self._pool = self._pool or ThreadPoolExecutor(THREADS * self.lanes, "pl-lint")
         for question in questions:
             self._answers[question] = self._pool.submit(question)
 

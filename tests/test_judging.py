@@ -8,17 +8,17 @@ from functools import partial
 import pytest
 
 from pl_lint.checks.registry import Result, Verdict
-from pl_lint.judging import Ahead
+from pl_lint.judging import THREADS, Ahead
 
 
 def answer(number: int) -> Result:
     return Result(Verdict.PASSED, str(number))
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
-def test_each_question_has_its_own_answer(workers: int) -> None:
+@pytest.mark.parametrize("lanes", [1, 2, 4])
+def test_each_question_has_its_own_answer(lanes: int) -> None:
     questions = [partial(answer, number) for number in range(9)]
-    ahead = Ahead(workers)
+    ahead = Ahead(lanes)
     ahead.expect(questions[:6])
     assert [ahead.answer(one).reason for one in questions] == [str(n) for n in range(9)]
     ahead.close()
@@ -59,12 +59,12 @@ def test_nothing_is_started_after_the_end() -> None:
         return answer(number)
 
     ahead = Ahead(2)
-    ahead.expect([partial(wait, number) for number in range(6)])
+    ahead.expect([partial(wait, number) for number in range(3 * THREADS)])
     assert under_way.wait(20)
     ahead.close()
     go_on.set()
     answers = list(ahead._answers.values())
     for each in answers:
         assert each.cancelled() or each.result(timeout=20)
-    assert len(begun) <= 2
-    assert sum(each.cancelled() for each in answers) == 6 - len(begun)
+    assert len(begun) <= 2 * THREADS
+    assert sum(each.cancelled() for each in answers) == 3 * THREADS - len(begun)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
 from collections.abc import Mapping
 from enum import Enum
@@ -36,6 +37,12 @@ def _decode(kind: Any, data: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(data)
     if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
+        hints = _hints(kind)
         return kind(**{name: _decode(hints[name], value) for name, value in data.items()})
     return data
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    """A record's fields by type: to evaluate the annotations takes longer than to read the data."""
+    return typing.get_type_hints(kind)

@@ -119,6 +119,13 @@ class FitRecord(RunRecord):
     training: TrainingStory = field(default_factory=TrainingStory)
 
 
+@dataclass(frozen=True)
+class PlainFitRecord(FitRecord):
+    """A fit of which nothing was replayed: ``replays``, ``tested`` and ``outputs`` are empty."""
+
+    program = "plain-fit"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ResumeRecord(RunRecord):
     """``fit(ckpt_path=...)``: from the end of the first epoch, and from inside the last one where

@@ -87,9 +87,15 @@ def pytest_configure(config: pytest.Config) -> None:
         names = ", ".join(missing)
         raise pytest.UsageError(f"--pl-check needs {names}: pip install 'pl-lint[check]'")
 
+    from pl_lint.plugin.running import Running
+
+    running = Running(config)
+    config.add_cleanup(running.close)
+    running.start()
+
     from pl_lint.plugin.session import PlCheck
 
-    config.pluginmanager.register(PlCheck(config), "pl-check")
+    config.pluginmanager.register(PlCheck(config, running), "pl-check")
 
 
 def _is_installed(name: str) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +14,12 @@ from pl_lint.plugin import datafile
 from pl_lint.plugin.items import CheckedFile, CheckItem, NoTests, PlItem, holds_tests
 from pl_lint.plugin.reading import ProjectReading, Target
 from pl_lint.plugin.results import Results
+from pl_lint.plugin.running import Running
 from pl_lint.plugin.summary import Summary, count
 from pl_lint.rules.registry import all_rules
 from pl_lint.runtime.battery import OTHER_HASH_SEED, Battery
 from pl_lint.runtime.cases import import_root
 from pl_lint.runtime.failures import RunFailed
-from pl_lint.runtime.isolation.runs import Runner
 from pl_lint.runtime.specs import CaseRef
 
 REPEATING = "reproducible"
@@ -32,8 +30,9 @@ NOTHING_RAN = pytest.ExitCode.NO_TESTS_COLLECTED
 class PlCheck:
     """The plugin object: registered only when the option is given."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, running: Running) -> None:
         self.config = config
+        self.running = running
         self.timeout: float = config.getoption("--pl-timeout")
         self.requires_all: bool = config.getoption("--pl-require-all")
         self.scripts: set[str] = set()
@@ -64,21 +63,11 @@ class PlCheck:
             yield import_root(path.resolve())[0]
 
     def pytest_sessionstart(self) -> None:
-        """Read now: bad settings end the session before anything is collected. Lightning is being
-        loaded meanwhile, where this process is one that runs."""
+        """Read now: bad settings end the session before anything is collected."""
         report = self.config.getoption("--pl-report")
         if report and (self.config.invocation_params.dir / report).is_dir():
             raise pytest.UsageError(f"--pl-report {report} is a folder; name a file in it")
-        if not self.config.option.collectonly and not self._distributes:
-            self.runner.start()
         assert self.project.config is not None
-
-    @property
-    def _distributes(self) -> bool:
-        """Whether this is pytest-xdist's controller, which only hands out what its workers run."""
-        return getattr(self.config.option, "dist", "no") != "no" and not hasattr(
-            self.config, "workerinput"
-        )
 
     def pytest_collect_file(
         self, file_path: Path, parent: pytest.Collector
@@ -115,37 +104,22 @@ class PlCheck:
     # --- running ------------------------------------------------------------------------------
 
     @cached_property
-    def base(self) -> Path:
-        """Where runs leave their records: shared by the workers of one pytest-xdist session."""
-        worker = getattr(self.config, "workerinput", None)
-        if worker is not None:
-            return Path(worker["pl_lint_base"])
-        return Path(tempfile.mkdtemp(prefix="pl-lint-"))
-
-    @cached_property
-    def runner(self) -> Runner:
-        """Under pytest-xdist its workers share the cores, with one run at a time each."""
-        base, root = self.base / "runs", self.config.invocation_params.dir
-        lanes = {"lanes": 1} if hasattr(self.config, "workerinput") else {}
-        return Runner(base, root=root, **lanes)
-
-    @cached_property
     def ahead(self) -> Ahead:
-        return Ahead(self.runner.lanes)
+        return Ahead(self.running.runner.lanes)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Work on all cores. What is asked here in one go, the items ask one after another."""
         asking = [item for item in session.items if isinstance(item, CheckItem)]
-        if self.config.option.collectonly or self.runner.lanes < 2:
+        if self.config.option.collectonly or self.running.runner.lanes < 2:
             return
         if any(item.check.name == REPEATING for item in asking):
-            self.runner.start(OTHER_HASH_SEED)  # while the first one loads on another core
+            self.running.runner.start(OTHER_HASH_SEED)  # while the first one loads on another core
         self.ahead.expect(item.question for item in asking)
 
     def battery(self, target: Target) -> Battery:
         if target.key not in self._batteries:
             self._batteries[target.key] = Battery(
-                self.runner,
+                self.running.runner,
                 CaseRef(str(target.path), target.name),
                 self.timeout,
                 self.project.monitors_of(target),
@@ -166,7 +140,7 @@ class PlCheck:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: object) -> None:
-        node.workerinput["pl_lint_base"] = str(self.base)  # type: ignore[attr-defined]
+        node.workerinput["pl_lint_base"] = str(self.running.base)  # type: ignore[attr-defined]
         # Only the workers collect, and in the same way.
         self.results.visited.update(target.path for target in self.project.targets)
 
@@ -208,7 +182,7 @@ class PlCheck:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if hasattr(self.config, "workerinput") or self.config.option.collectonly:
+        if self.running.is_worker or self.config.option.collectonly:
             return
         if exitstatus == pytest.ExitCode.OK and self.results.is_empty_handed:
             session.exitstatus = NOTHING_RAN
@@ -219,7 +193,3 @@ class PlCheck:
     def pytest_unconfigure(self) -> None:
         if "ahead" in vars(self):
             self.ahead.close()
-        if "runner" in vars(self):
-            self.runner.close()
-        if "base" in vars(self) and not hasattr(self.config, "workerinput"):
-            shutil.rmtree(self.base, ignore_errors=True)

@@ -96,7 +96,7 @@ class Battery:
         return self._checked(self._one(kinds.FIT, options=self._fit_options()))
 
     def fit_without_sanity_check(self) -> FitRecord:
-        return self._checked(self._one(kinds.FIT, options=self._fit_options(sanity_steps=0)))
+        return self._checked(self._one(kinds.PLAIN_FIT, options=self._fit_options(sanity_steps=0)))
 
     def fit_followed(self) -> FitRecord:
         """The fit, with every NaN followed from the operation that made it."""

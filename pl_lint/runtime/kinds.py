@@ -14,6 +14,7 @@ from pl_lint.facts.events import TIME_LIMIT, CaseFacts, Note, RunError
 from pl_lint.facts.records import (
     EvaluationRecord,
     FitRecord,
+    PlainFitRecord,
     PlantedRecord,
     PrecisionRecord,
     RanksRecord,
@@ -75,6 +76,7 @@ class Kind(Generic[Record]):
 
 SMOKE = Kind(SmokeRecord, "fast-dev-run")
 FIT = Kind(FitRecord, "logged-values")
+PLAIN_FIT = Kind(PlainFitRecord, "logged-values")
 EVALUATION = Kind(EvaluationRecord, "logged-values")
 SERVED = Kind(EvaluationRecord, "logged-values", excused=RunHung)
 """The user's own batches may take long."""

@@ -9,7 +9,8 @@ from typing import Any
 from pl_lint.facts.codec import to_json
 from pl_lint.facts.records import RunRecord
 from pl_lint.runtime.programs import evaluate, precision, search, smoke
-from pl_lint.runtime.programs.fitting import fit
+from pl_lint.runtime.programs.external import asked_once
+from pl_lint.runtime.programs.fitting import fit, plain
 from pl_lint.runtime.programs.one_batch import training
 from pl_lint.runtime.programs.ranked import ranks
 from pl_lint.runtime.programs.repeating import beside_workers, repeat, trace
@@ -19,6 +20,7 @@ from pl_lint.runtime.specs import RunSpec
 PROGRAMS = {
     "smoke": smoke.run,
     "fit": fit.run,
+    "plain-fit": plain.run,
     "evaluate": evaluate.run,
     "reload": reload.run,
     "resume": resume.run,
@@ -38,6 +40,7 @@ def run(spec: dict[str, Any], directory: Path, rank: int) -> None:
     """The entry of every child: run the program of ``spec`` and leave its record in
     ``directory``."""
     order = RunSpec.from_dict(spec)
-    record: RunRecord = PROGRAMS[order.program](order, directory, rank)
+    with asked_once():
+        record: RunRecord = PROGRAMS[order.program](order, directory, rank)
     text = json.dumps(to_json(record))
     (directory / f"record-{rank}.json").write_text(text, encoding="utf-8")

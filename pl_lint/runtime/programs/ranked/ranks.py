@@ -20,7 +20,7 @@ from pl_lint.runtime.programs.evaluate import weights_loader
 from pl_lint.runtime.programs.ranked.rank_fit import fit_on_ranks
 from pl_lint.runtime.programs.ranked.sharing import Dealing, Share, deal_evaluation, join_ranks
 from pl_lint.runtime.specs import RunSpec
-from pl_lint.runtime.watching.logged.metrics import MetricTap
+from pl_lint.runtime.watching.logged.metrics import MetricTap, OriginTap
 from pl_lint.runtime.watching.logged.recorder import Recorder
 from pl_lint.runtime.watching.watcher import watcher
 from pl_lint.runtime.worlds import EVALUATED
@@ -36,7 +36,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> RanksRecord:
     passes: list[SharedPass] = []
     facts: CaseFacts | None = None
     for order in spec.options["passes"]:
-        with MetricTap().installed() as tap:
+        with OriginTap().installed() as tap:
             subject = fresh(spec)
             facts = facts or subject.facts()
             join_ranks(spec)

@@ -13,11 +13,11 @@ from pl_lint.facts.records import WorkersRecord
 from pl_lint.runtime.programs.common import fresh
 from pl_lint.runtime.programs.fitting.fit import trained
 from pl_lint.runtime.specs import RunSpec
-from pl_lint.runtime.watching.logged.metrics import MetricTap
+from pl_lint.runtime.watching.logged.metrics import OriginTap
 
 
 def run(spec: RunSpec, directory: Path, rank: int) -> WorkersRecord:
     """``options``: those of a fit, and ``workers``, the most that a loader gets."""
-    with MetricTap().installed() as tap:
+    with OriginTap().installed() as tap:
         _, fit = trained(fresh(spec), tap, directory, rank)
     return WorkersRecord(rank=rank, case=fit.case, fit=fit)

@@ -20,7 +20,7 @@ from pl_lint.runtime.programs.fitting.fit import trained
 from pl_lint.runtime.programs.fitting.own_workers import is_unordered
 from pl_lint.runtime.programs.repeating.workers import in_workers, look_at
 from pl_lint.runtime.specs import RunSpec
-from pl_lint.runtime.watching.logged.metrics import MetricTap
+from pl_lint.runtime.watching.logged.metrics import OriginTap
 from pl_lint.runtime.watching.repeated.dropouts import dropout_watcher
 from pl_lint.runtime.watching.repeated.leftovers import changed, outside_state
 
@@ -100,7 +100,7 @@ def _fitted(
             when_loaded(loaders)
         return served
 
-    with MetricTap().installed() as tap:
+    with OriginTap().installed() as tap:
         subject = _beside_its_callbacks(fresh(spec), dropping)
         given = subject.supply.data
         data = [given, *(given.values() if isinstance(given, dict) else ())]

@@ -11,7 +11,7 @@ from pl_lint.runtime.programs.common import fresh
 from pl_lint.runtime.programs.fitting.checkpoints import can_trust, is_refusal
 from pl_lint.runtime.programs.fitting.fit import trained
 from pl_lint.runtime.specs import RunSpec
-from pl_lint.runtime.watching.logged.metrics import MetricTap
+from pl_lint.runtime.watching.logged.metrics import OriginTap
 
 
 def run(spec: RunSpec, directory: Path, rank: int) -> ResumeRecord:
@@ -35,7 +35,7 @@ def _resumed(
     spec: RunSpec, directory: Path, rank: int, checkpoint: str, arguments: dict[str, Any]
 ) -> FitRecord:
     directory.mkdir()
-    with MetricTap().installed() as tap:
+    with OriginTap().installed() as tap:
         return trained(fresh(spec), tap, directory, rank, ckpt_path=checkpoint, **arguments)[1]
 
 

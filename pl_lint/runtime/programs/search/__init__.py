@@ -26,7 +26,7 @@ from pl_lint.facts.searches import (
 from pl_lint.runtime.drawing import quick_draws
 from pl_lint.runtime.programs import evaluate
 from pl_lint.runtime.programs.common import fresh
-from pl_lint.runtime.programs.search.making import Maker, quick_trainers, watched
+from pl_lint.runtime.programs.search.making import Maker, watched
 from pl_lint.runtime.programs.search.ranks import on_ranks
 from pl_lint.runtime.programs.search.seeking import Oracle, Seeker
 from pl_lint.runtime.programs.search.space import drawn
@@ -47,7 +47,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> SearchRecord:
     until = time.monotonic() + TIME * spec.timeout
     subject = fresh(spec)
     facts = subject.facts()
-    with quick_trainers(subject.namespace), quick_draws():
+    with quick_draws():
         if spec.world.ranks > 1:
             searched = on_ranks(spec, directory, rank, _named(spec.options["oracle"]), facts)
             return SearchRecord(rank=rank, case=facts, searched=searched)

@@ -8,7 +8,6 @@ half of a run watched in full; the smallest run that lies is made once more unde
 from __future__ import annotations
 
 import functools
-import importlib
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,20 +47,6 @@ ONCE_MORE = -1
 HALF = (torch.float16, torch.bfloat16)
 
 Made = dict[tuple[DrawnRun, int], Observation]
-
-
-@contextmanager
-def quick_trainers(namespace: Namespace) -> Iterator[None]:
-    """Each Trainer asks all installed packages for callbacks of theirs, which takes longer than the
-    rest of its making; while active, they are asked once (``fabric/utilities/registry.py``)."""
-    fabric = {"pytorch_lightning": "lightning_fabric"}.get(namespace.name, "lightning.fabric")
-    registry = importlib.import_module(f"{fabric}.utilities.registry")
-    ask = getattr(registry, "entry_points", None)
-    if ask is None:
-        yield
-        return
-    with patch.object(registry, "entry_points", functools.cache(ask)):
-        yield
 
 
 @dataclass

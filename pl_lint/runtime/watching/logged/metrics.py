@@ -99,6 +99,10 @@ class MetricTap:
         self._numbers: WeakIdKeyDictionary = WeakIdKeyDictionary()
         self._counter = itertools.count()
 
+    def recorded(self, metric: Metric) -> History | None:
+        """The life of a metric, to be replayed."""
+        return self.history(metric)
+
     def history(self, metric: Metric) -> History:
         # The history keeps the metric alive, so that its id stays its own.
         return self._histories.setdefault(id(metric), History(metric))
@@ -250,6 +254,17 @@ class MetricTap:
                 if isinstance(value, torch.Tensor) and name in owners:
                     self._origins[value] = (f"{operation}-dict", owners[name], self.moment)
         return result
+
+
+class OriginTap(MetricTap):
+    """Knows which metric made a value and keeps no inputs: for runs of which nothing is replayed,
+    because what metrics say of their inputs has been judged where they were first given them."""
+
+    def recorded(self, metric: Metric) -> None:
+        return None
+
+    def _record_update(self, *given: Any, **more: Any) -> None:
+        pass
 
 
 def members(metric: Any) -> list[Metric]:

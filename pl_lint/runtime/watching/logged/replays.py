@@ -54,8 +54,9 @@ def replays_of(
             if name not in values:
                 continue
             assert each.metric is not None
-            found = _replay(tap.history(each.metric), each, over, values[name])
-            if found is not None:
+            history = tap.recorded(each.metric)
+            found = history and _replay(history, each, over, values[name])
+            if found:
                 yield found
 
 
