@@ -26,6 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    """One for all tests of a worker: to load torch and Lightning takes longer than most of them."""
-    with Runner(tmp_path_factory.mktemp("runs")) as shared:
+    """One for all tests of a worker: to load torch and Lightning takes longer than most of them.
+    Workers share what was run: several tests judge the same fixture."""
+    own = tmp_path_factory.getbasetemp()
+    with Runner((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "runs") as shared:
         yield shared
