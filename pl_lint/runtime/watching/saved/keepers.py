@@ -14,6 +14,7 @@ import functools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 from weakref import WeakKeyDictionary
@@ -110,35 +111,57 @@ _LOOKS: tuple[tuple[str, str, Callable[[Any, Any, Missed], Any]], ...] = (
 )
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What a run has shown: where watchers were made and which of them looked in vain, which keys
+    were there, and who may log others."""
+
+    places: Places
+    missed: Missed
+    available: tuple[str, ...]
+    loggers: list[Any]
+
+    def watcher(self, kind: str, holder: Any, key: str | None, mode: str) -> Watcher:
+        missing = key is not None and key not in self.available
+        by_time = getattr(holder, "_train_time_interval", None) is not None
+        rising, falling = (None, None) if kind == CHECKPOINT else reactions(holder)
+        return Watcher(
+            kind=kind,
+            name=type(holder).__name__,
+            key=key,
+            mode=mode,
+            location=self.places.get(holder),
+            missing=missing,
+            raises=self.missed.get(holder, False),
+            available=self.available,
+            by_steps=by_time or getattr(holder, "_every_n_train_steps", 0) > 0,
+            weights_only=getattr(holder, "save_weights_only", False),
+            sites=log_calls(str(key), self.loggers) if missing else (),
+            keeps_all=getattr(holder, "save_top_k", 1) == -1,
+            rising=rising,
+            falling=falling,
+        )
+
+
 def watchers_of(
     trainer: Any, namespace: Namespace, places: Places, missed: Missed, seen: set[str]
 ) -> tuple[Watcher, ...]:
     """The user's own, in the order of the Trainer; ``seen`` are the keys that were there at some
     time."""
-    available = tuple(sorted(seen))
     loggers = [trainer.lightning_module, *own_callbacks(trainer.callbacks, object)]
-    found = [
-        _watcher(
-            kind, callback, callback.monitor, callback.mode, places, missed, available, loggers
-        )
-        for kind in (CHECKPOINT, STOPPER)
-        for callback in own_callbacks(trainer.callbacks, namespace.part(f"callbacks.{kind}"))
-    ]
-    found += [
-        _watcher(
-            PLATEAU,
-            each.scheduler,
-            each.monitor,
-            each.scheduler.mode,
-            places,
-            missed,
-            available,
-            loggers,
-        )
-        for each in getattr(trainer, "lr_scheduler_configs", ())
-        if isinstance(each.scheduler, ReduceLROnPlateau)
-    ]
-    return tuple(found)
+    done = _Run(places, missed, tuple(sorted(seen)), loggers)
+    return (
+        *(
+            done.watcher(kind, callback, callback.monitor, callback.mode)
+            for kind in (CHECKPOINT, STOPPER)
+            for callback in own_callbacks(trainer.callbacks, namespace.part(f"callbacks.{kind}"))
+        ),
+        *(
+            done.watcher(PLATEAU, each.scheduler, each.monitor, each.scheduler.mode)
+            for each in getattr(trainer, "lr_scheduler_configs", ())
+            if isinstance(each.scheduler, ReduceLROnPlateau)
+        ),
+    )
 
 
 def own_callbacks(callbacks: Any, kind: type) -> list[Any]:
@@ -148,34 +171,3 @@ def own_callbacks(callbacks: Any, kind: type) -> list[Any]:
         for callback in callbacks
         if isinstance(callback, kind) and not type(callback).__module__.startswith("pl_lint.")
     ]
-
-
-def _watcher(
-    kind: str,
-    holder: Any,
-    key: str | None,
-    mode: str,
-    places: Places,
-    missed: Missed,
-    available: tuple[str, ...],
-    loggers: list[Any],
-) -> Watcher:
-    missing = key is not None and key not in available
-    by_time = getattr(holder, "_train_time_interval", None) is not None
-    rising, falling = (None, None) if kind == CHECKPOINT else reactions(holder)
-    return Watcher(
-        kind=kind,
-        name=type(holder).__name__,
-        key=key,
-        mode=mode,
-        location=places.get(holder),
-        missing=missing,
-        raises=missed.get(holder, False),
-        available=available,
-        by_steps=by_time or getattr(holder, "_every_n_train_steps", 0) > 0,
-        weights_only=getattr(holder, "save_weights_only", False),
-        sites=log_calls(str(key), loggers) if missing else (),
-        keeps_all=getattr(holder, "save_top_k", 1) == -1,
-        rising=rising,
-        falling=falling,
-    )
