@@ -139,6 +139,16 @@ class ResumeRecord(RunRecord):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RestoredRecord(RunRecord):
+    """What became of a fit that was resumed, or of a module that was loaded, with some of the state
+    put back that it had lost; one for each way in which that was asked for."""
+
+    program = "restored"
+    fits: tuple[FitRecord, ...] = ()
+    outputs: tuple[Outputs, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingRecord(RunRecord):
     """One batch learnt by heart, and where the graph of its first step ended (``cuts``); what the
     samples of a batch do to each other; methods that look like hooks. ``given`` are the submodules

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pl_lint.facts.codec import to_json
-from pl_lint.facts.events import CaseFacts
+from pl_lint.facts.events import CaseFacts, RunError
 from pl_lint.facts.ranks import Listing
 from pl_lint.facts.records import (
     EvaluationRecord,
@@ -18,6 +18,7 @@ from pl_lint.facts.records import (
     RanksRecord,
     ReloadRecord,
     RepeatRecord,
+    RestoredRecord,
     ResumeRecord,
     SearchRecord,
     SmokeRecord,
@@ -140,6 +141,30 @@ class Battery:
         files = {moment: self._file(name) for moment, name in names.items()}
         inputs = {moment: file for moment, file in files.items() if Path(file).exists()}
         return self._one(kinds.RESUMED, options=self._fit_options(), inputs=inputs)
+
+    def resumed_with(self, moment: str, put_back: Sequence[Sequence[str]]) -> RestoredRecord:
+        """Resumed at a moment (as in ``states``) with some of what was lost put back, in each of
+        these ways; made only where a difference is to be traced to its cause."""
+        record = self.resumed()
+        file = "middle.ckpt" if moment == "middle" else "epoch-0.ckpt"
+        return self._restored(put_back, record.refused, file, moment=moment)
+
+    def reloaded_with(self, put_back: Sequence[Sequence[str]]) -> RestoredRecord:
+        """Loaded with some of what was lost put back, in each of these ways."""
+        file = f"epoch-{self.fit().epochs_run - 1}.ckpt"
+        return self._restored(put_back, self.reloaded().refused, file)
+
+    def _restored(
+        self,
+        put_back: Sequence[Sequence[str]],
+        refused: RunError | None,
+        file: str,
+        **options: Any,
+    ) -> RestoredRecord:
+        options["put_back"] = [list(names) for names in put_back]
+        options["arguments"] = {"weights_only": False} if refused is not None else {}
+        inputs = {"checkpoint": self._file(file)}
+        return self._one(kinds.RESTORED, options=self._fit_options(**options), inputs=inputs)
 
     def planted(self) -> PlantedRecord:
         """The user's checkpoint callbacks under scores that were planted."""

@@ -20,6 +20,7 @@ from pl_lint.facts.records import (
     RanksRecord,
     ReloadRecord,
     RepeatRecord,
+    RestoredRecord,
     ResumeRecord,
     RunRecord,
     SearchRecord,
@@ -94,6 +95,10 @@ IN_WORKERS = Kind(
 TRACED = Kind(TraceRecord, "reproducible", patience=2)
 
 RESUMED = Kind(ResumeRecord, "checkpoint")
+RESTORED = Kind(
+    RestoredRecord, "checkpoint", patience=3, excused=RunFailed, instead=an_error("resume")
+)
+"""A fit and several that are resumed: they only say more of what was found already."""
 PLANTED = Kind(PlantedRecord, "checkpoint")
 RELOADED = Kind(ReloadRecord, "checkpoint")
 UNTRAINED = Kind(UntrainedRecord, "checkpoint", excused=RunHung, instead=an_error("test"))

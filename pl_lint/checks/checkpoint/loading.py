@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pl_lint.checks.checkpoint.carried import causes, never_cleared, remedy_of
+from pl_lint.checks.checkpoint.deciding import Put, deciding
+from pl_lint.checks.checkpoint.left_over import left_over_keys
 from pl_lint.checks.checkpoint.script import argument_lost, load_fails, other_output
 from pl_lint.checks.checkpoint.wording import (
     SAVE_ARGUMENTS,
@@ -13,12 +15,11 @@ from pl_lint.checks.checkpoint.wording import (
     differing,
     essence,
     is_refusal,
-    listed,
     place_of,
     refused,
 )
 from pl_lint.checks.proving import found
-from pl_lint.checks.registry import Gathering
+from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.checks.values.evidence import compared
 from pl_lint.checks.values.numbers import same, shown, tolerance
 from pl_lint.facts.events import CaseFacts, Note, RunError, sentence
@@ -26,7 +27,8 @@ from pl_lint.facts.records import FitRecord, Outputs, ReloadRecord
 from pl_lint.findings import Finding
 
 
-def judge_loading(fit: FitRecord, record: ReloadRecord, case: CaseFacts, into: Gathering) -> None:
+def judge_loading(runs: Runs, case: CaseFacts, into: Gathering) -> None:
+    record = runs.reloaded()
     if record.refused is not None:
         entries = record.refused_in
         into.findings.append(refused(case, "load_from_checkpoint", record.refused, entries))
@@ -38,12 +40,12 @@ def judge_loading(fit: FitRecord, record: ReloadRecord, case: CaseFacts, into: G
     elif record.weights:
         into.findings.append(found(case, "LTN310", _lost_weights(record.weights), SAVE_STATE))
     else:
-        _judge_outputs(fit, record, case, into)
+        _judge_outputs(runs, record, case, into)
 
 
-def _judge_outputs(fit: FitRecord, record: ReloadRecord, case: CaseFacts, into: Gathering) -> None:
+def _judge_outputs(runs: Runs, record: ReloadRecord, case: CaseFacts, into: Gathering) -> None:
     """What the trained module said at the end of its fit, beside what the loaded one says."""
-    trained, loaded = fit.outputs, record.outputs
+    trained, loaded = runs.fit().outputs, record.outputs
     error = trained.error or loaded.error
     if error is not None:
         into.undecided.append(Note(f"{trained.stage} after training or loading", str(error)))
@@ -51,27 +53,41 @@ def _judge_outputs(fit: FitRecord, record: ReloadRecord, case: CaseFacts, into: 
         nothing = "the module predicts and logs nothing that could be compared"
         into.untriggered.append(sentence(nothing))
     else:
-        _compare_outputs(fit, record, case, into)
+        _compare_outputs(runs, record, case, into)
 
 
-def _compare_outputs(
-    fit: FitRecord, record: ReloadRecord, case: CaseFacts, into: Gathering
-) -> None:
+def _compare_outputs(runs: Runs, record: ReloadRecord, case: CaseFacts, into: Gathering) -> None:
     """One finding is enough: what one output lacks, others lack too."""
-    stage, loaded, again = fit.outputs.stage, record.outputs, record.again
-    lost = _lost(fit.outputs, loaded, again)
+    fit, loaded, again = runs.fit(), record.outputs, record.again
+    stage, lost = fit.outputs.stage, _lost(fit.outputs, loaded, again)
+    kept: list[str] = []
     for name, true in fit.outputs.values.items():
         value, other = (of.values.get(name, float("nan")) for of in (loaded, again))
         if same(value, true, tolerance(true)):
             into.passed += 1
         elif not same(value, other, tolerance(value)):
             into.undecided.append(Note(stage, f"{name!r} differs between two equal evaluations"))
+        elif stage != "predict" and name in left_over_keys(runs, case, lost):
+            kept.append(name)
         else:
-            into.findings.append(_other_output(name, value, lost, fit, case))
+            into.findings.append(_other_output(name, value, lost, runs, case))
             return
-    to_no_effect = f"not in the checkpoint, to no effect on {stage}"
+    into.notes += _left_over(kept, fit) if kept else _without_effect(lost, fit)
+
+
+def _without_effect(lost: Mapping[str, str], fit: FitRecord) -> Iterator[Note]:
+    to_no_effect = f"not in the checkpoint, to no effect on {fit.outputs.stage}"
     for name, text in lost.items():
-        into.notes.append(sentence(f"{to_no_effect}: {text}{at_line(name, fit.places)}"))
+        yield sentence(f"{to_no_effect}: {text}{at_line(name, fit.places)}")
+
+
+def _left_over(keys: Iterable[str], fit: FitRecord) -> Iterator[Note]:
+    """What ``logged-values`` fails for is no fault of the checkpoint's."""
+    for key in keys:
+        yield sentence(
+            f"after load_from_checkpoint, {fit.outputs.stage} gives another {key!r}: before it, "
+            "it held what earlier epochs had left behind (see logged-values)"
+        )
 
 
 def _lost(trained: Outputs, loaded: Outputs, again: Outputs) -> dict[str, str]:
@@ -82,9 +98,16 @@ def _lost(trained: Outputs, loaded: Outputs, again: Outputs) -> dict[str, str]:
 
 
 def _other_output(
-    name: str, value: float, lost: Mapping[str, str], fit: FitRecord, case: CaseFacts
+    name: str, value: float, lost: Mapping[str, str], runs: Runs, case: CaseFacts
 ) -> Finding:
+    fit = runs.fit()
     stage, true = fit.outputs.stage, fit.outputs.values[name]
+
+    def are_right(put: Put) -> list[bool]:
+        values = [outputs.values.get(name) for outputs in runs.reloaded_with(put).outputs]
+        return [value is not None and same(value, true, tolerance(true)) for value in values]
+
+    guilty = deciding(lost, (), are_right)
     said = (
         f"after load_from_checkpoint, {stage} gives {name!r} as {shown(value)}, before it "
         f"was {shown(true)}, with equal weights and arguments"
@@ -92,8 +115,8 @@ def _other_output(
     how = f"{stage} with the loaded module; the truth is what the trained one gave"
     evidence = compared(name, value, true, how, cause="state that the checkpoint does not have")
     script = other_output(case.building, said, stage, name)
-    text = f"{said}; {listed(lost)}" if lost else said
-    names = list(lost) or list(never_cleared(fit))
+    names = list(guilty.lost) or list(never_cleared(fit))
+    text = f"{said}; {guilty.words}" if lost else said
     text += causes(names, fit)
     place = place_of(names, fit.places)
     remedy = remedy_of(names, fit, only_logged=stage != "predict")

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pl_lint.checks.checkpoint.carried import causes, remedy_of
+from pl_lint.checks.checkpoint.deciding import Deciding, Put, deciding
+from pl_lint.checks.checkpoint.left_over import left_over_keys
 from pl_lint.checks.checkpoint.resumption import EPOCH_END, MIDDLE, Resumption
 from pl_lint.checks.checkpoint.script import resumed as resumed_script
 from pl_lint.checks.checkpoint.wording import (
@@ -107,9 +109,14 @@ def _judge(one: Resumption, said: _Said, runs: Runs, into: Gathering) -> _Said:
     if _decides(chance, one):
         into.undecided.append(Note("resuming", "the module is not reproducible to begin with"))
         return _Said(noted=frozenset(one.lost))
-    known = {*chance.lost, *said.found}
-    news = {name: text for name, text in one.lost.items() if name not in known}
-    _tell(one, news, said, into)
+    if one.same_weights:
+        one = replace(one, left_over=left_over_keys(runs, one.case, one.lost))
+    if one.is_harmless:
+        into.passed += bool(one.whole.steps)  # the weights, and every other value
+        into.notes += _left_over(one, said)
+        return _Said(noted=frozenset(one.lost))
+    lost = {name: text for name, text in one.lost.items() if name not in chance.lost}
+    _tell(one, lost, said, runs, into)
     return _Said(found=frozenset(one.lost), unnamed=not one.lost)
 
 
@@ -120,23 +127,51 @@ def _without_effect(one: Resumption, said: _Said) -> Iterator[Note]:
             yield sentence(f"lost on resume {one.moment.words}, to no effect here: {text}{at}")
 
 
+def _left_over(one: Resumption, said: _Said) -> Iterator[Note]:
+    """What ``logged-values`` fails for: to keep it in the checkpoint would keep the mistake."""
+    keys = ", ".join(map(repr, sorted(replace(one, left_over=frozenset()).changed)))
+    for name, text in one.lost.items():
+        if name not in said.found | said.noted:
+            yield sentence(
+                f"lost on resume {one.moment.words}: {text}{at_line(name, one.whole.places)}; "
+                f"{keys} should not hold it in another epoch either (see logged-values)"
+            )
+
+
 def _decides(chance: Resumption, one: Resumption) -> bool:
     """Whether two whole fits differ as the resumed one does from the first of them."""
     only_values = one.same_weights and one.changed <= chance.changed
     return not chance.same_weights or only_values
 
 
-def _tell(one: Resumption, news: Mapping[str, str], said: _Said, into: Gathering) -> None:
+def _tell(
+    one: Resumption, lost: Mapping[str, str], said: _Said, runs: Runs, into: Gathering
+) -> None:
     """What a fit that ended otherwise had lost, as far as it is known and was not told before."""
+    news = {name: text for name, text in lost.items() if name not in said.found}
     inside, other_data = one.moment is MIDDLE, one.other_batch
     if inside and other_data and not said.unnamed:  # its data were not gone on with
         into.undecided.append(Note(f"resuming {one.moment.words}", f"{other_data} has other data"))
     elif news and other_data and not inside and not _half_saved(one, news):
         into.findings.append(_other_data(one, news))
     elif news:
-        into.findings += _lost_state(one, news)
+        _tell_lost(one, lost, said, runs, into)
     elif not one.lost and not said.unnamed:
         _tell_unnamed(one, into)
+
+
+def _tell_lost(
+    one: Resumption, lost: Mapping[str, str], said: _Said, runs: Runs, into: Gathering
+) -> None:
+    """What of it makes the difference; the rest is a note, as where nothing does."""
+
+    def are_right(put: Put) -> list[bool]:
+        fits = runs.resumed_with(one.moment.name, put).fits
+        return [fit.error is None and replace(one, resumed=fit).is_right for fit in fits]
+
+    guilty = deciding(lost, [name for name in lost if name in said.found], are_right)
+    into.findings += _lost_state(one, guilty)
+    into.notes += _without_effect(one, replace(said, found=said.found | {*guilty.lost}))
 
 
 def _tell_unnamed(one: Resumption, into: Gathering) -> None:
@@ -195,27 +230,26 @@ def _saves_inside(fit: FitRecord) -> bool:
     return any(keeper.by_steps or often for keeper in keepers)
 
 
-def _lost_state(one: Resumption, lost: Mapping[str, str]) -> Iterator[Finding]:
+def _lost_state(one: Resumption, guilty: Deciding) -> Iterator[Finding]:
     """The module's state and that of its callbacks, each in a finding of its own."""
     unpaired = one.whole.unpaired
-    of_callbacks = {name: text for name, text in lost.items() if name.startswith(_CALLBACK)}
-    of_module = {name: text for name, text in lost.items() if name not in of_callbacks}
+    of_callbacks = [name for name in guilty.lost if name.startswith(_CALLBACK)]
+    of_module = [name for name in guilty.lost if name not in of_callbacks]
     if of_module and unpaired:
-        yield _lost(one, of_module, "LTN311", _PAIR_HOOKS, f" ({unpaired})")
+        yield _lost(one, guilty.only(of_module), "LTN311", _PAIR_HOOKS, f" ({unpaired})")
     elif of_module:
-        yield _lost(one, of_module, "LTN310", _remedy(one, of_module))
+        yield _lost(one, guilty.only(of_module), "LTN310", _remedy(one, of_module))
     if of_callbacks:
-        yield _lost(one, of_callbacks, "LTN311", _remedy(one, of_callbacks))
+        yield _lost(one, guilty.only(of_callbacks), "LTN311", _remedy(one, of_callbacks))
 
 
 def _remedy(one: Resumption, lost: Iterable[str]) -> str:
     return remedy_of(lost, one.whole, only_logged=one.same_weights)
 
 
-def _lost(
-    one: Resumption, lost: Mapping[str, str], code: str, remedy: str, hint: str = ""
-) -> Finding:
-    text = f"{one.words} {_OTHER_RUN}: {listed(lost)}{hint}{causes(lost, one.whole)}"
+def _lost(one: Resumption, guilty: Deciding, code: str, remedy: str, hint: str = "") -> Finding:
+    lost = guilty.lost
+    text = f"{one.words} {_OTHER_RUN}: {guilty.words}{hint}{causes(lost, one.whole)}"
     place, script = place_of(lost, one.whole.places), _script(one, text, lost)
     return found(one.case, code, text, remedy, place, one.evidence, script=script)
 

@@ -40,12 +40,15 @@ class Resumption:
     """Two fits that should be one: ``whole`` was never interrupted, ``resumed`` was at a moment.
 
     With a second whole fit in the place of the resumed one it says what chance makes of them.
+    ``left_over`` are keys whose values hold what earlier epochs left behind: that those are other
+    is no fault of the checkpoint's.
     """
 
     moment: Moment
     whole: FitRecord
     resumed: FitRecord
     case: CaseFacts
+    left_over: frozenset[str] = frozenset()
 
     @property
     def words(self) -> str:
@@ -59,6 +62,10 @@ class Resumption:
     def is_harmless(self) -> bool:
         """Whether it ended as it should, and no value may be other for something that was lost."""
         return self.same_weights and not (self.lost and self.changed)
+
+    @property
+    def is_right(self) -> bool:
+        return self.same_weights and not self.changed
 
     @property
     def lost(self) -> Mapping[str, str]:
@@ -80,7 +87,8 @@ class Resumption:
     def values(self) -> tuple[Evidence, ...]:
         """What was logged with another value after the first epoch: of epochs, and of single
         steps, where equal bits are asked for."""
-        return (*self._values_of_epochs(), *self._values_of_steps())
+        found = (*self._values_of_epochs(), *self._values_of_steps())
+        return tuple(value for value in found if value.key not in self.left_over)
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:

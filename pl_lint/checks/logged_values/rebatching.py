@@ -50,6 +50,17 @@ def judge_rebatching(record: EvaluationRecord, case: CaseFacts) -> Gathering:
     return into
 
 
+def left_over(record: EvaluationRecord, case: CaseFacts) -> set[str]:
+    """The values in which an earlier evaluation is still to be found, whatever else is wrong with
+    them."""
+    passes = {done.batching.label: done for done in record.passes}
+    if USUAL not in passes or REPEATED not in passes:
+        return set()
+    names = passes[USUAL].values if passes[WHOLE].error is None else ()
+    judged = (Judged(name, passes[WHOLE], [passes[USUAL]], passes, case) for name in names)
+    return {one.name for one in judged if one.name in one.whole.values and one.keeps_earlier}
+
+
 def _judge_passes(record: EvaluationRecord, case: CaseFacts, into: Gathering) -> None:
     passes = {done.batching.label: done for done in record.passes}
     whole = passes[WHOLE]
@@ -179,6 +190,15 @@ class Judged:
         if powerful:
             place = place_of(self.worst.events, self.name, self.whole.stage, self.case)
             into.clear(NOT_AVERAGED, place, self._evidence(), self.case.module)
+
+    @property
+    def keeps_earlier(self) -> bool:
+        first, second = self._of(USUAL), self._of(REPEATED)
+        if first is None or second is None or self._is_explained(first, second):
+            return False
+        other = self._is_other_data(self.passes[USUAL], self.passes[REPEATED])
+        counts = other or self._goes_on_counting(first, second)
+        return not counts and random_part(self.name, self.passes, self.case) is None
 
     def _judge_left_over(self, first: float, second: float, into: Gathering) -> None:
         if self._is_other_data(self.passes[USUAL], self.passes[REPEATED]):

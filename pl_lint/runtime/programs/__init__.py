@@ -14,7 +14,7 @@ from pl_lint.runtime.programs.fitting import fit, plain
 from pl_lint.runtime.programs.one_batch import training
 from pl_lint.runtime.programs.ranked import ranks
 from pl_lint.runtime.programs.repeating import beside_workers, repeat, trace
-from pl_lint.runtime.programs.saving import planted, reload, resume, untrained
+from pl_lint.runtime.programs.saving import planted, reload, restored, resume, untrained
 from pl_lint.runtime.specs import RunSpec
 
 PROGRAMS = {
@@ -24,6 +24,7 @@ PROGRAMS = {
     "evaluate": evaluate.run,
     "reload": reload.run,
     "resume": resume.run,
+    "restored": restored.run,
     "planted": planted.run,
     "untrained": untrained.run,
     "precision": precision.run,

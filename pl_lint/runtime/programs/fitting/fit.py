@@ -72,20 +72,33 @@ def run(spec: RunSpec, directory: Path, rank: int) -> FitRecord:
             return record
         torch.save(subject.module.state_dict(), directory / "weights.pt")
         # Last, because they evaluate the module again and load other weights into it.
-        tested = _best_against_last(subject, trainer, directory)
-        last = directory / f"epoch-{trainer.current_epoch - 1}.ckpt"
-        if last.exists():  # Lightning saves none while no optimizer has made a step
-            state = torch.load(last, weights_only=False)["state_dict"]
-            load_weights(subject.module, state)
+        tested = tested_weights(subject, trainer, directory)
         outputs = outputs_of(subject.module, spec, directory)
         return replace(record, tested=tested, outputs=outputs)
 
 
+def tested_weights(subject: Subject, trainer: Any, directory: Path) -> tuple[EvaluationPass, ...]:
+    """What ``trainer.test`` says of the last and the best weights. The module has the last ones
+    afterwards, as their checkpoint has them."""
+    tested = _best_against_last(subject, trainer, directory)
+    last = directory / f"epoch-{trainer.current_epoch - 1}.ckpt"
+    if last.exists():  # Lightning saves none while no optimizer has made a step
+        state = torch.load(last, weights_only=False)["state_dict"]
+        load_weights(subject.module, state)
+    return tested
+
+
 def trained(
-    subject: Subject, tap: MetricTap, directory: Path, rank: int, **arguments: Any
+    subject: Subject,
+    tap: MetricTap,
+    directory: Path,
+    rank: int,
+    states: checkpoints.StateDiary | None = None,
+    **arguments: Any,
 ) -> tuple[Any, FitRecord]:
-    """Fit a fresh module; the Trainer, and what was seen. ``arguments`` go to ``trainer.fit``."""
-    fit = Fit.prepared(subject, tap, directory)
+    """Fit a fresh module; the Trainer, and what was seen. ``arguments`` go to ``trainer.fit``;
+    ``states`` is told when a state is to be noted."""
+    fit = Fit.prepared(subject, tap, directory, states or checkpoints.StateDiary())
     facts, trainer = subject.facts(), fit.trainer()
     errors: list[RunError] = []
     with (
@@ -118,7 +131,9 @@ class Fit:
     missed: Missed = field(default_factory=WeakKeyDictionary)
 
     @classmethod
-    def prepared(cls, subject: Subject, tap: MetricTap, directory: Path) -> Fit:
+    def prepared(
+        cls, subject: Subject, tap: MetricTap, directory: Path, states: checkpoints.StateDiary
+    ) -> Fit:
         """A fit of a few batches, counted, with loaders that a resumed run draws as a whole one."""
         plan = _own_plan(subject)
         subject.supply.change("train", plan.note)
@@ -126,7 +141,8 @@ class Fit:
         sizes = {"train": shorten(subject, "train", TRAINING_BATCHES, workers)}
         if "validate" in subject.stages:
             sizes["validate"] = shorten(subject, "validate", VALIDATION_BATCHES, workers)
-        fit = cls(subject, directory, Recorder(subject.namespace, tap, sizes), plan)
+        recorder = Recorder(subject.namespace, tap, sizes)
+        fit = cls(subject, directory, recorder, plan, states=states)
         if subject.spec.options.get("follow"):
             fit.recorder.follow = FollowNotFinite()
             fit.recorder.divisions = FollowNormalisers()

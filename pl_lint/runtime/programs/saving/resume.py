@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pl_lint.facts.events import RunError
 from pl_lint.facts.records import FitRecord, ResumeRecord
 from pl_lint.runtime.programs.common import fresh
-from pl_lint.runtime.programs.fitting.checkpoints import can_trust, is_refusal
+from pl_lint.runtime.programs.fitting.checkpoints import StateDiary, can_trust, is_refusal
 from pl_lint.runtime.programs.fitting.fit import trained
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.logged.metrics import OriginTap
@@ -19,24 +20,30 @@ def run(spec: RunSpec, directory: Path, rank: int) -> ResumeRecord:
     ``middle``. A checkpoint that ``weights_only`` refuses is loaded without."""
     arguments: dict[str, Any] = {}
     refused: RunError | None = None
-    found = _resumed(spec, directory / "epoch", rank, spec.inputs["epoch"], arguments)
+    found = resumed(spec, directory / "epoch", rank, spec.inputs["epoch"], arguments)
     if found.error is not None and is_refusal(found.error) and _trusting(spec):
         refused, arguments = found.error, {"weights_only": False}
-        found = _resumed(spec, directory / "trusted", rank, spec.inputs["epoch"], arguments)
+        found = resumed(spec, directory / "trusted", rank, spec.inputs["epoch"], arguments)
     middle = None
     if "middle" in spec.inputs and found.error is None:
-        middle = _resumed(spec, directory / "middle", rank, spec.inputs["middle"], arguments)
+        middle = resumed(spec, directory / "middle", rank, spec.inputs["middle"], arguments)
     return ResumeRecord(
         rank=rank, case=found.case, refused=refused, from_epoch=found, from_middle=middle
     )
 
 
-def _resumed(
-    spec: RunSpec, directory: Path, rank: int, checkpoint: str, arguments: dict[str, Any]
+def resumed(
+    spec: RunSpec,
+    directory: Path,
+    rank: int,
+    checkpoint: str,
+    arguments: Mapping[str, Any],
+    states: StateDiary | None = None,
 ) -> FitRecord:
     directory.mkdir()
+    arguments = {**arguments, "ckpt_path": checkpoint}
     with OriginTap().installed() as tap:
-        return trained(fresh(spec), tap, directory, rank, ckpt_path=checkpoint, **arguments)[1]
+        return trained(fresh(spec), tap, directory, rank, states, **arguments)[1]
 
 
 def _trusting(spec: RunSpec) -> bool:

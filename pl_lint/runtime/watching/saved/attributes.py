@@ -53,13 +53,18 @@ def hidden_layers(module: torch.nn.Module) -> dict[str, str]:
     for prefix, child in module.named_modules():
         values = () if of_library(child) else (*_attributes(child, house), *_private(child))
         for name, value in values:
-            hidden = {id(p): p for p in _parameters(value, _DEPTH) if id(p) not in known}
+            hidden = {id(p): p for p in hidden_parameters(value) if id(p) not in known}
             if hidden:
                 whole = "".join(map(printed_tensor, hidden.values()))
                 digest = hashlib.blake2b(whole.encode(), digest_size=4).hexdigest()
                 path = f"{prefix}.{name}" if prefix else name
                 found[path] = f"{len(hidden)} parameters#{digest}"
     return found
+
+
+def hidden_parameters(value: Any) -> list[torch.nn.Parameter]:
+    """Those in an attribute that may be a list or dict of layers."""
+    return list(_parameters(value, _DEPTH))
 
 
 def _parameters(value: Any, depth: int) -> Iterator[torch.nn.Parameter]:
