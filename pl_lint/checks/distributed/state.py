@@ -13,7 +13,7 @@ from pl_lint.checks.registry import Gathering
 from pl_lint.checks.sync_dist.sharing import WORLDS
 from pl_lint.facts.events import Note, sentence
 from pl_lint.facts.ranks import Assigned
-from pl_lint.findings import Finding, Status
+from pl_lint.findings import Finding, Location, Status
 
 FIRST_STEP, START, END = "first step", "start", "end"
 LOOKS = ("last batch", "validation", END)
@@ -126,17 +126,18 @@ def _judge_unused(fits: Fits, into: Gathering) -> None:
             Note(about, f"{said}, and in no optimizer; freeze them, or plain DDP raises")
         )
         return
+    into.findings.append(_unused(fits, f"{about}: {said}", fits.place(names[0])))
+
+
+def _unused(fits: Fits, said: str, place: Location) -> Finding:
     script = fits.runs.trained_by_ddp()
     used = f", as the Trainer at {script} uses it," if script is not None else ""
-    message = (
-        f"{about}: {said}; DDP without find_unused_parameters=True{used} raises in its second step"
-    )
+    message = f"{said}; DDP without find_unused_parameters=True{used} raises in its second step"
     remedy = "remove or freeze them, or Trainer(strategy='ddp_find_unused_parameters_true')"
-    place = fits.place(names[0])
     found = fits.finding("LTN504", message, place, remedy, script=scripts.raises())
-    if not first.asks_for_ranks and script is None:  # one process trains such a module well
-        found = replace(found, status=Status.SUSPECTED)
-    into.findings.append(found)
+    if not fits.ranks[0].asks_for_ranks and script is None:  # one process trains it well
+        return replace(found, status=Status.SUSPECTED)
+    return found
 
 
 def _judge_prepared(fits: Fits, into: Gathering) -> None:

@@ -118,23 +118,16 @@ def _only_rank_zero(name: str, fits: Fits) -> bool:
 def _judge_differing(name: str, epochs: Sequence[EpochValues], fits: Fits, into: Gathering) -> None:
     values = [one.values.get(name) for one in epochs]
     said = each(["nothing" if value is None else shown(value) for value in values])
-    calls = deciding(
-        [event for event in fits.ranks[0].events if event.stage == epochs[0].stage], name
-    )
+    of_stage = [event for event in fits.ranks[0].events if event.stage == epochs[0].stage]
+    calls = deciding(of_stage, name)
     if None in values:
         into.notes.append(Note(name, f"{said}; nothing asks for it, and no sync mixes it"))
     elif all(event.batch >= 0 for event in calls):
-        into.notes.append(
-            Note(
-                name,
-                f"{said}: each rank logs the mean of its own training samples, and rank 0's is "
-                "kept",
-            )
-        )
+        kept = f"{said}: each rank logs the mean of its own training samples, and rank 0's is kept"
+        into.notes.append(Note(name, kept))
     elif fits.is_chance(name):
-        into.undecided.append(
-            Note(name, "a number that differs between equal runs (a time, a load)")
-        )
+        chance = "a number that differs between equal runs (a time, a load)"
+        into.undecided.append(Note(name, chance))
     else:
         message = (
             f"{name!r} was logged as {said} at the end of a training epoch: it is computed from "
@@ -142,9 +135,10 @@ def _judge_differing(name: str, epochs: Sequence[EpochValues], fits: Fits, into:
         )
         late = (event.location for event in calls if event.batch < 0)
         place = next(late, fits.line(name))  # steps may log the key, too
+        shown_by = scripts.logged(name)
         evidence = _of_another_rank(name, values, fits)
-        shows = scripts.logged(name)
-        into.findings.append(fits.finding("LTN211", message, place, GATHER, evidence, script=shows))
+        found = fits.finding("LTN211", message, place, GATHER, evidence, script=shown_by)
+        into.findings.append(found)
 
 
 def _of_another_rank(name: str, values: Sequence[float | None], fits: Fits) -> Evidence:

@@ -168,17 +168,11 @@ def _judge_training_mean(
         return
     sizes = tuple(event.samples or 0 for event in events)
     cut = EvaluationPass("train", Batching(USUAL, sizes), {name: logged}, tuple(events))
-    moved = Moved(name, logged, true, cut, cut, None)
-    evidence = Evidence(
-        key=name,
-        logged=logged,
-        true=true,
-        tolerance=within,
-        world=ONE_PROCESS,
-        how=f"training: {sizes_in_words(sizes)}; the truth weights each batch by its samples",
-    )
+    cause = cause_of_moving(Moved(name, logged, true, cut, cut, None))
+    how = f"training: {sizes_in_words(sizes)}; the truth weights each batch by its samples"
+    evidence = Evidence(name, logged, true, within, ONE_PROCESS, how)
     location = place_of(runs.fit().events, name, "train", case)
-    into.findings.append(wrong_value(cause_of_moving(moved), name, evidence, location, case))
+    into.findings.append(wrong_value(cause, name, evidence, location, case))
 
 
 # --- the sanity check -----------------------------------------------------------------------------
@@ -203,14 +197,12 @@ def judge_sanity_check(runs: Runs, case: CaseFacts, into: Gathering) -> None:
             again = dict(_numbered(runs.fit_again())).get(place)
             if again is None or not same(logged, again.values.get(name, math.nan), within):
                 into.undecided.append(Note(name, "differs between two equal fits"))
-                continue
-            if epoch.seen != clean[place].seen:
+            elif epoch.seen != clean[place].seen:
                 into.undecided.append(Note(name, OTHER_DATA))
-                continue
-            if _goes_on_counting(name, fit, without):
+            elif _goes_on_counting(name, fit, without):
                 into.undecided.append(Note(name, A_COUNT))
-                continue
-            into.findings.append(_contaminated(name, logged, true, epoch, fit, case))
+            else:
+                into.findings.append(_contaminated(name, logged, true, epoch, fit, case))
 
 
 def _goes_on_counting(name: str, fit: FitRecord, without: FitRecord) -> bool:

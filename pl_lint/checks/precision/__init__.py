@@ -153,8 +153,7 @@ def _judge(
     values = next((e.values for e in reversed(record.epochs) if e.stage == stage), {})
     for name in sorted(values.keys() & reference.truths.keys() - set(lost)):
         one = _Compared(spelling, name, values[name], reference.truths[name])
-        if one.off > one.bound:
-            _judge_value(one, stage, sensitive.moves(name), record, case, into)
+        _judge_value(one, sensitive, record, case, into)
     logged = {e.name for e in record.events if e.value is not None} | values.keys()
     into.passed += len(logged - reference.not_finite - set(lost))
 
@@ -225,19 +224,30 @@ class _Compared:
 
 def _judge_value(
     one: _Compared,
-    stage: str,
-    moves: float,
+    sensitive: _Sensitivity,
     record: PrecisionRecord,
     case: CaseFacts,
     into: Gathering,
 ) -> None:
-    """``moves`` is how far the value goes in fp32 when the weights are a little off."""
-    if one.off <= moves:
-        into.notes.append(
-            sentence(f"{one}; weights that are {SHAKEN} roundings off move it as far in fp32")
-        )
+    if one.off <= one.bound:
         return
-    evidence = Evidence(
+    moves = sensitive.moves(one.name)
+    if one.off <= moves:
+        text = f"{one}; weights that are {SHAKEN} roundings off move it as far in fp32"
+        into.notes.append(sentence(text))
+        return
+    place = next((e.location for e in record.events if e.name == one.name), None)
+    stage = sensitive.reference.stage
+    script = scripts.values(case.building, str(one), one.spelling, one.name, stage)
+    evidence = (_farther(one, moves),)
+    into.findings.append(
+        found(case, "LTN606", str(one), _FULL_MATH, place, evidence, script=script)
+    )
+
+
+def _farther(one: _Compared, moves: float) -> Evidence:
+    """``moves`` is how far the value goes in fp32 when the weights are a little off."""
+    return Evidence(
         key=one.name,
         logged=one.value,
         true=one.truth.value,
@@ -247,11 +257,6 @@ def _judge_value(
         how=f"the same weights and samples; {STEPS} roundings of the format are allowed"
         + (", and two samples" if one.truth.jump else "")
         + f"; in fp32, weights that are {SHAKEN} roundings off move it by {shown(moves)}",
-    )
-    place = next((e.location for e in record.events if e.name == one.name), None)
-    script = scripts.values(case.building, str(one), one.spelling, one.name, stage)
-    into.findings.append(
-        found(case, "LTN606", str(one), _FULL_MATH, place, (evidence,), script=script)
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.reproducible.divergence import (
     Divergence,
@@ -73,16 +75,12 @@ def reproducible(runs: Runs) -> Result:
     if repeated.error is not None:
         gathering.undecided.append(Note("a second process", str(repeated.error)))
         return gathering.result("training made no optimizer step")
-    aside = timings(first, repeated.fits[0])
-    gathering.notes += [
-        Note(name, "a Python number that differs between equal runs is set aside")
-        for name in sorted(aside)
-    ]
+    numbers = timings(first, repeated.fits[0])
+    _set_aside(numbers, "a Python number that differs between equal runs is set aside", gathering)
     clocks = times_logged(first, repeated.fits[0], runs)
-    gathering.notes += [
-        Note(name, "the time of a clock differs between equal runs, and is set aside")
-        for name in sorted(clocks)
-    ]
+    _set_aside(
+        clocks, "the time of a clock differs between equal runs, and is set aside", gathering
+    )
     divergence = first_divergence(first, repeated.fits[0], clocks)
     if divergence is not None:
         _judge_processes(runs, divergence, repeated, case, gathering)
@@ -96,6 +94,10 @@ def reproducible(runs: Runs) -> Result:
     for draws in repeated.draws:
         judge_draws(draws, case, gathering)
     return gathering.result("training made no optimizer step")
+
+
+def _set_aside(names: Iterable[str], why: str, into: Gathering) -> None:
+    into.notes += [Note(name, why) for name in sorted(names)]
 
 
 def _judge_processes(

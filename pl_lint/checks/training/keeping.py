@@ -84,21 +84,16 @@ def _judge_growth(view: View, kept: Kept, into: Gathering) -> None:
         return
     if at_end and not keeping_short:
         text += f"; {at_end[0]} uses those of all epochs"
-    sure = bool(kept.flat or at_end) and not keeping_short
-    condition = "if it is no buffer that is meant to fill"
+    status, condition = Status.SUSPECTED, "if it is no buffer that is meant to fill"
     if keeping_short:
         condition = f"if {keeping_short[0]} does not keep it short"
+    elif kept.flat or at_end:
+        status, condition = Status.PROVED, ""
+    shows = script.grows(kept.attribute, kept.owner, kept.axis)
+    evidence = watched(f"{what} after the second epoch", last, first, "a fit; as after the first")
+    place, remedy = _place(view, kept), _remedy(kept)
     into.findings.append(
-        view.found(
-            "LTN719",
-            text,
-            _place(view, kept),
-            _remedy(kept),
-            Status.PROVED if sure else Status.SUSPECTED,
-            "" if sure else condition,
-            script.grows(kept.attribute, kept.owner, kept.axis),
-            watched(f"{what} after the second epoch", last, first, "a fit; as after the first"),
-        )
+        view.found("LTN719", text, place, remedy, status, condition, shows, evidence)
     )
 
 

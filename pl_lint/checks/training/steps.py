@@ -32,34 +32,35 @@ def judge_steps(view: View, into: Gathering) -> None:
 
 def _judge_optimizer(view: View, each: OptimizerStory, into: Gathering) -> None:
     if view.story.automatic and each.nested:
-        text = (
-            f"{each.name} is stepped inside training_step {each.nested} times, while Lightning "
-            "makes a step for each batch: every batch is stepped twice"
-        )
-        remedy = "leave steps to Lightning, or set self.automatic_optimization = False"
-        place = _step_place(view)
-        evidence = watched("steps inside training_step", each.nested, 0)
-        into.findings.append(
-            view.found("LTN705", text, place, remedy, script=script.steps(), evidence=evidence)
-        )
+        into.findings.append(_stepped_twice(view, each))
     if each.steps > 2 and each.unzeroed >= MOST * (each.steps - 1):
-        text = (
-            f"the gradients of {each.name} are not zeroed: {each.unzeroed} of its {each.steps} "
-            "steps are made with those of earlier batches as well"
-        )
-        remedy = "call zero_grad() of the optimizer before each backward pass"
-        shows = script.left_over() if len(view.story.optimizers) == 1 else None
-        evidence = watched("steps with gradients of earlier batches", each.unzeroed, 0)
-        into.findings.append(
-            view.found("LTN707", text, _step_place(view), remedy, script=shows, evidence=evidence)
-        )
+        into.findings.append(_not_zeroed(view, each))
     elif each.unzeroed:
-        into.undecided.append(
-            sentence(
-                f"{each.unzeroed} of {each.steps} steps of {each.name} used gradients of an "
-                "earlier one"
-            )
+        text = (
+            f"{each.unzeroed} of {each.steps} steps of {each.name} used gradients of an earlier one"
         )
+        into.undecided.append(sentence(text))
+
+
+def _stepped_twice(view: View, each: OptimizerStory) -> Finding:
+    text = (
+        f"{each.name} is stepped inside training_step {each.nested} times, while Lightning makes "
+        "a step for each batch: every batch is stepped twice"
+    )
+    remedy = "leave steps to Lightning, or set self.automatic_optimization = False"
+    evidence, shows = watched("steps inside training_step", each.nested, 0), script.steps()
+    return view.found("LTN705", text, _step_place(view), remedy, script=shows, evidence=evidence)
+
+
+def _not_zeroed(view: View, each: OptimizerStory) -> Finding:
+    text = (
+        f"the gradients of {each.name} are not zeroed: {each.unzeroed} of its {each.steps} steps "
+        "are made with those of earlier batches as well"
+    )
+    remedy = "call zero_grad() of the optimizer before each backward pass"
+    shows = script.left_over() if len(view.story.optimizers) == 1 else None
+    evidence = watched("steps with gradients of earlier batches", each.unzeroed, 0)
+    return view.found("LTN707", text, _step_place(view), remedy, script=shows, evidence=evidence)
 
 
 def _no_loss(view: View) -> Finding:

@@ -81,6 +81,12 @@ class Subject:
     """How many the user's own loaders have, by stage, where that is known."""
 
     @property
+    def callbacks(self) -> list[Any]:
+        """What the case gives its Trainer: Lightning takes one as well as several."""
+        given = self.arguments.get("callbacks") or []
+        return list(given) if isinstance(given, (list, tuple)) else [given]
+
+    @property
     def stages(self) -> tuple[str, ...]:
         """The stages that the module has a step for and the data a loader."""
         return tuple(stage for stage in STAGE_STEPS if self._has(stage))
@@ -182,8 +188,6 @@ def make_trainer(
     """
     own = {k: v for k, v in subject.arguments.items() if k in KEPT_TRAINER_ARGUMENTS}
     own |= _validation_within_epochs(subject.arguments.get("val_check_interval"))
-    theirs = own.pop("callbacks", None) or []
-    theirs = list(theirs) if isinstance(theirs, (list, tuple)) else [theirs]
     prepare_once(subject.supply.owner, subject.spec.case, directory.parent)
     settings = {
         **own,
@@ -196,7 +200,7 @@ def make_trainer(
         "enable_progress_bar": False,
         "enable_model_summary": False,
         "log_every_n_steps": 1,
-        "callbacks": [_redirector(subject.namespace, directory), *callbacks, *theirs],
+        "callbacks": [_redirector(subject.namespace, directory), *callbacks, *subject.callbacks],
         **arguments,
     }
     return subject.namespace.Trainer(**settings)

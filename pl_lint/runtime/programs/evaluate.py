@@ -102,12 +102,8 @@ def _evaluate(
 ) -> EvaluationPass:
     stage = subject.spec.options["stage"]
     cut = Cut(*(order.get(name, default) for name, default in _CUT.items()))
-    which, of = order.get("shard", (0, 1))
-    options = subject.spec.options
-    sizes = cut_stage(subject, stage, cut, options["limit"], (which, of))
-    only = order.get("loader")
-    if only is not None:
-        subject.supply.change(stage, functools.partial(_others_empty, only))
+    sizes = _cut(subject, cut, order)
+    only = order.get("loader") or 0
     recorder = Recorder(subject.namespace, tap, {stage: sizes})
     recorder.follow = FollowNotFinite() if order.get("follow") else None
     recorder.divisions = follow
@@ -117,7 +113,7 @@ def _evaluate(
         _validate(subject, stage, recorder, directory, order.get("noise", ()))
     return EvaluationPass(
         stage=stage,
-        batching=Batching(cut.label, sizes[only or 0] if sizes else (), cut.shuffled),
+        batching=Batching(cut.label, sizes[only] if sizes else (), cut.shuffled),
         values=recorder.epochs[-1].values if recorder.epochs and not errors else {},
         events=tuple(recorder.events),
         replays=tuple(recorder.replays),
@@ -127,6 +123,17 @@ def _evaluate(
         error=errors[0] if errors else None,
         seen=recorder.epochs[-1].seen if recorder.epochs else "",
     )
+
+
+def _cut(subject: Subject, cut: Cut, order: Mapping[str, Any]) -> list[tuple[int, ...]]:
+    """Cut the samples, or one loader's alone; returns the sizes of the batches by loader."""
+    stage, limit = subject.spec.options["stage"], subject.spec.options["limit"]
+    which, of = order.get("shard", (0, 1))
+    sizes = cut_stage(subject, stage, cut, limit, (which, of))
+    only = order.get("loader")
+    if only is not None:
+        subject.supply.change(stage, functools.partial(_others_empty, only))
+    return sizes
 
 
 def _others_empty(only: int, loaders: Any) -> Any:

@@ -146,14 +146,20 @@ class Descent:
                 loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
                 if not pl_module.automatic_optimization:
                     loss = diary.only_backward(trainer)
-                if isinstance(loss, torch.Tensor):
-                    diary.look(pl_module)
-                    diary.losses.append(float(loss))
-                enough = len(diary.losses) >= LEAST or not isinstance(loss, torch.Tensor)
-                if enough and time.monotonic() - diary.begun > PATIENCE:
+                diary.note(loss, pl_module)
+                if diary.is_enough(loss):
                     trainer.should_stop = True
 
         return Descending()
+
+    def note(self, loss: Any, module: torch.nn.Module) -> None:
+        if isinstance(loss, torch.Tensor):
+            self.look(module)
+            self.losses.append(float(loss))
+
+    def is_enough(self, loss: Any) -> bool:
+        enough = len(self.losses) >= LEAST or not isinstance(loss, torch.Tensor)
+        return enough and time.monotonic() - self.begun > PATIENCE
 
     def only_backward(self, trainer: Any) -> torch.Tensor | None:
         """The loss of a batch in manual optimization, where there is one and who steps on it is

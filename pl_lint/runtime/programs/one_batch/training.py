@@ -72,8 +72,7 @@ def _objects(subject: Subject) -> Iterator[Any]:
     yield subject.module
     if subject.supply.owner is not subject.module:
         yield subject.supply.owner
-    callbacks = subject.arguments.get("callbacks") or ()
-    yield from callbacks if isinstance(callbacks, (list, tuple)) else (callbacks,)
+    yield from subject.callbacks
 
 
 def _version(subject: Subject) -> tuple[int, int]:

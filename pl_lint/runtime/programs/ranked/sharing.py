@@ -215,15 +215,20 @@ def _population(subject: Subject, loader: DataLoader) -> int | None:
 
 
 def _listing(stage: str, index: int, loader: DataLoader) -> Listing:
-    dataset = loader.dataset
+    if isinstance(loader.dataset, IterableDataset):
+        return _listing_of_stream(stage, index, loader, loader.dataset)
+    samples = samples_of(loader, LISTED)
+    found, again = (
+        _drawn(lambda: [fingerprint(samples[i]) for i in range(len(samples))], 1) for _ in range(2)
+    )
+    return Listing(stage, index, type(loader.dataset).__name__, found, again=again)
+
+
+def _listing_of_stream(
+    stage: str, index: int, loader: DataLoader, dataset: IterableDataset
+) -> Listing:
+    """In an order that the seed decides it is read on, as far as that is quick."""
     kind = type(dataset)
-    if not isinstance(dataset, IterableDataset):
-        samples = samples_of(loader, LISTED)
-        found, again = (
-            _drawn(lambda: [fingerprint(samples[i]) for i in range(len(samples))], 1)
-            for _ in range(2)
-        )
-        return Listing(stage, index, kind.__name__, found, again=again)
     started, limit = time.perf_counter(), LISTED
     found, reseeded = _from_two_seeds(lambda: _streamed(dataset, limit))
     quick = time.perf_counter() - started < QUICK

@@ -7,7 +7,7 @@ made under another hash seed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,32 +87,38 @@ def _fitted(
     """A seeded fit of a fresh case; ``when_loaded`` gets the user's own training loaders as soon as
     they exist, ``dropping`` the lines that drop while validating."""
     directory.mkdir(exist_ok=True)
-    loaders: list[Any] = []
-    asked: list[Any] = []
-
-    def note(served: Any) -> Any:
-        asked.extend(as_list(served))
-        return served
-
-    def keep(served: Any) -> Any:
-        if not loaders:  # Lightning may load them again
-            loaders.extend(as_list(served))
-            when_loaded(loaders)
-        return served
-
+    served = _Served(when_loaded)
     with OriginTap().installed() as tap:
         subject = _beside_its_callbacks(fresh(spec), dropping)
         given = subject.supply.data
         data = [given, *(given.values() if isinstance(given, dict) else ())]
-        subject.supply.change("train", keep)
+        subject.supply.change("train", served.keep)
         for stage in {"train", "validate"} & set(subject.stages):
-            subject.supply.change(stage, note)
+            subject.supply.change(stage, served.note)
         _, record = trained(subject, tap, directory, rank)
-    return Fitted(record, subject.module, data, loaders, asked)
+    return Fitted(record, subject.module, data, served.loaders, served.asked)
+
+
+@dataclass
+class _Served:
+    """The user's own loaders, as Lightning asks for them: those of training the first time, for it
+    may load them again, and all of them each time."""
+
+    when_loaded: Callable[[list[Any]], None]
+    loaders: list[Any] = field(default_factory=list)
+    asked: list[Any] = field(default_factory=list)
+
+    def keep(self, served: Any) -> Any:
+        if not self.loaders:
+            self.loaders.extend(as_list(served))
+            self.when_loaded(self.loaders)
+        return served
+
+    def note(self, served: Any) -> Any:
+        self.asked.extend(as_list(served))
+        return served
 
 
 def _beside_its_callbacks(subject: Subject, dropping: dict[Location, str]) -> Subject:
-    own = subject.arguments.get("callbacks") or []
-    theirs = list(own) if isinstance(own, (list, tuple)) else [own]
-    watcher = dropout_watcher(subject.namespace, dropping)
-    return replace(subject, arguments={**subject.arguments, "callbacks": [*theirs, watcher]})
+    callbacks = [*subject.callbacks, dropout_watcher(subject.namespace, dropping)]
+    return replace(subject, arguments={**subject.arguments, "callbacks": callbacks})

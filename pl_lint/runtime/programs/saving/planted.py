@@ -74,9 +74,8 @@ def _planted(
 
 def _callbacks(subject: Subject) -> list[Any]:
     """The checkpoint callbacks that a Trainer of the case would have."""
-    given = subject.arguments.get("callbacks") or []
     made = subject.module.configure_callbacks()
-    every = [item for part in (given, made) for item in (part if _many(part) else [part])]
+    every = [*subject.callbacks, *(made if isinstance(made, (list, tuple)) else [made])]
     return own_callbacks(every, subject.namespace.part(f"callbacks.{CHECKPOINT}"))
 
 
@@ -85,10 +84,6 @@ def _asked_for(callback: Any) -> Iterator[str]:
     if callback.monitor is not None:
         yield callback.monitor
     yield from _FIELD.findall(callback.filename or "")
-
-
-def _many(value: Any) -> bool:
-    return isinstance(value, (list, tuple))
 
 
 @dataclass

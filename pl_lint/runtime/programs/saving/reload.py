@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,36 +35,43 @@ def run(spec: RunSpec, directory: Path, rank: int) -> ReloadRecord:
     with watched_construction(kind) as built:
         fresh(spec)
     left_out = {name: built.arguments[name] for name in built.ignored if name in built.arguments}
-    refused = None
-    loaded, rebuilt, error = _loaded(kind, path, left_out)
-    if _refuses(error) and can_trust(kind.load_from_checkpoint):
-        refused = error
-        loaded, rebuilt, error = _loaded(kind, path, {**left_out, "weights_only": False})
-    trusting = {"weights_only": False} if refused is not None else {}
-    # One that was built and could not take the weights counts: lost arguments change their shapes.
-    was_built = loaded is not None or bool(rebuilt.arguments)
+    loaded = _loaded(kind, path, left_out)
     record = ReloadRecord(
         rank=rank,
         case=trained.facts(),
-        error=error,
-        refused=refused,
-        refused_in=_refused_entries(path) if refused or _refuses(error) else (),
+        error=loaded.error,
+        refused=loaded.refused,
+        refused_in=_refused_entries(path) if loaded.refused or _refuses(loaded.error) else (),
         ignored=tuple(sorted(left_out)),
-        arguments=_differing(built, rebuilt) if was_built else {},
-        weights=_differing_weights(path, loaded) if loaded is not None else (),
-        outputs=outputs_of(loaded, spec, directory) if loaded is not None else Outputs(),
-        again=outputs_of(loaded, spec, directory) if loaded is not None else Outputs(),
+        arguments=_differing(built, loaded.rebuilt) if loaded.was_built else {},
     )
-    if loaded is None or "first" not in spec.inputs:
+    if loaded.module is None:
         return record
+    record = replace(
+        record,
+        weights=_differing_weights(path, loaded.module),
+        outputs=outputs_of(loaded.module, spec, directory),
+        again=outputs_of(loaded.module, spec, directory),
+    )
     # Last: a network that was left out is the same object in every module that is loaded.
-    first, _, _ = _loaded(kind, spec.inputs["first"], {**left_out, **trusting})
+    return _with_first(record, kind, left_out, spec, directory)
+
+
+def _with_first(
+    record: ReloadRecord, kind: Any, left_out: Mapping[str, Any], spec: RunSpec, directory: Path
+) -> ReloadRecord:
+    """What the checkpoint of the first epoch scores, where it is asked for."""
+    path = spec.inputs.get("first")
+    if path is None:
+        return record
+    trusting = {"weights_only": False} if record.refused is not None else {}
+    first = _tried(kind, path, {**left_out, **trusting}).module
     return replace(
         record,
         first=_validated(first, spec, directory, spec.seed),
         first_again=_validated(first, spec, directory, spec.seed + 1),
         # Last: a callback may put weights of its own into the module.
-        first_restored=_validated(first, spec, directory, spec.seed, spec.inputs["first"]),
+        first_restored=_validated(first, spec, directory, spec.seed, path),
     )
 
 
@@ -96,15 +103,36 @@ def _restore_callbacks(trainer: Any, path: str) -> None:
             callback.load_state_dict(states[callback.state_key])
 
 
-def _loaded(
-    kind: Any, path: str, arguments: Mapping[str, Any]
-) -> tuple[Any, Construction, RunError | None]:
-    """The loaded module if it could be loaded, and how it was built."""
+@dataclass(frozen=True)
+class _Loaded:
+    """The module if it could be loaded, how it was built, and what was raised; ``refused`` is what
+    was raised before all of the file was trusted."""
+
+    module: Any
+    rebuilt: Construction
+    error: RunError | None
+    refused: RunError | None = None
+
+    @property
+    def was_built(self) -> bool:
+        """One that could not take the weights counts: lost arguments change their shapes."""
+        return self.module is not None or bool(self.rebuilt.arguments)
+
+
+def _loaded(kind: Any, path: str, arguments: Mapping[str, Any]) -> _Loaded:
+    loaded = _tried(kind, path, arguments)
+    if not _refuses(loaded.error) or not can_trust(kind.load_from_checkpoint):
+        return loaded
+    trusted = _tried(kind, path, {**arguments, "weights_only": False})
+    return replace(trusted, refused=loaded.error)
+
+
+def _tried(kind: Any, path: str, arguments: Mapping[str, Any]) -> _Loaded:
     errors: list[RunError] = []
-    loaded = None
+    module = None
     with watched_construction(kind) as rebuilt, caught(errors, "load_from_checkpoint"):
-        loaded = kind.load_from_checkpoint(path, map_location="cpu", **arguments)
-    return loaded, rebuilt, errors[0] if errors else None
+        module = kind.load_from_checkpoint(path, map_location="cpu", **arguments)
+    return _Loaded(module, rebuilt, errors[0] if errors else None)
 
 
 def _refuses(error: RunError | None) -> bool:
