@@ -14,14 +14,18 @@ from typing import TypeVar
 from pl_lint.checks.registry import Check, Result, Verdict
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.runtime.battery import Battery
-from pl_lint.runtime.cases import CaseError
+from pl_lint.runtime.cases import CaseError, CaseRaised
 from pl_lint.runtime.failures import RunFailed
 
 Answer = TypeVar("Answer")
 THREADS = 4
 """For each lane: a check that waits for a run that another one has asked for needs no lane, and
 must not keep a third one from using it."""
-_CASE_ERROR = f"the module raised {CaseError.__name__}: "
+_OF_THE_CASE = {
+    f"the module raised {CaseError.__name__}: ": "the case is wrong: ",
+    f"the module raised {CaseRaised.__name__}: ": "the case raised ",
+}
+"""What ends a run before there is a module, in the words of those who run modules; and in ours."""
 
 
 def judged(check: Check, battery: Battery, place: Location, subject: str) -> Result:
@@ -32,9 +36,18 @@ def judged(check: Check, battery: Battery, place: Location, subject: str) -> Res
     except RunFailed as failure:
         if failure.owner != check.name:
             return Result(Verdict.NOT_DECIDED, f"a run failed; see {failure.owner}")
-        text = str(failure).replace(_CASE_ERROR, "the case is wrong: ", 1)
-        found = Finding(check.name, text, failure.location or place, Status.PROVED, subject=subject)
+        found = Finding(
+            check.name, told(failure), failure.location or place, Status.PROVED, subject=subject
+        )
         return Result(Verdict.FAILED, findings=(found,))
+
+
+def told(failure: RunFailed) -> str:
+    """Why a run broke off, with the case to blame where it is the case's doing."""
+    text = str(failure)
+    for said, meant in _OF_THE_CASE.items():
+        text = text.replace(said, meant, 1)
+    return text
 
 
 @dataclass

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 
 from pl_lint.checks.registry import all_checks
 from pl_lint.config import nearest
@@ -12,13 +13,35 @@ from pl_lint.runtime.failures import RunFailed
 
 
 def mistakes_in(case: CaseFacts) -> list[str]:
-    """Expected failures of checks that do not exist: they would excuse nothing, in silence."""
+    """Declarations that would mean nothing, in silence: expected failures of checks that do not
+    exist, or without the reason that excuses them, and tolerances that are no numbers."""
     names = [check.name for check in all_checks()]
     return [
-        f"expected_failures names {name!r}, which is no check; {_hint(name, names)}"
-        for name in case.expected_failures
-        if name not in names
+        *(
+            f"expected_failures names {name!r}, which is no check; {_hint(name, names)}"
+            for name in case.expected_failures
+            if name not in names
+        ),
+        *_without_reason("expected_failures", case.expected_failures, "why it fails"),
+        *_without_reason("batch_dependent", case.batch_dependent, "why its value may move"),
+        *(
+            f"tolerances gives {key!r} {value!r}; write how far it may be off, relative to its "
+            "value: 0.05"
+            for key, value in case.tolerances.items()
+            if not _is_share(value)
+        ),
     ]
+
+
+def _without_reason(option: str, reasons: Mapping[str, str], why: str) -> Iterator[str]:
+    for name, reason in reasons.items():
+        if not isinstance(reason, str) or not reason.strip():
+            yield f"{option} gives no reason for {name!r}; say {why}"
+
+
+def _is_share(value: object) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and 0 <= value < math.inf
 
 
 def stale_keys(battery: Battery) -> tuple[str, ...]:

@@ -116,7 +116,12 @@ class ReadingItem(PlItem):
     """Reading this file: what is certain without a run fails."""
 
     def runtest(self) -> None:
-        findings = self.plugin.project.findings_in(self.path.resolve())
+        path = self.path.resolve()
+        broken = self.plugin.project.broken.get(path)
+        if broken is not None:
+            said = f"ends here: {broken.message}"
+            self.fail(Finding(READING, said, broken.location, Status.CERTAIN))
+        findings = self.plugin.project.findings_in(path)
         certain = tuple(finding for finding in findings if finding.status is Status.CERTAIN)
         if certain:
             self.fail(*certain)

@@ -46,8 +46,10 @@ class ItemOutcome:
     def of(
         cls, state: State, result: Result, reason: str = "", notes: tuple[str, ...] = ()
     ) -> ItemOutcome:
+        """``notes`` are declarations that mean nothing: they leave something open as well."""
         said = result.findings, result.cleared, (*result.notes, *notes)
-        return cls(state, reason or result.reason, *said, open=result.open, cost=result.cost)
+        left = result.open + len(notes)
+        return cls(state, reason or result.reason, *said, open=left, cost=result.cost)
 
     @property
     def why_not_run(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from pl_lint.facts.values import UNKNOWN, Known, must_be
 from pl_lint.findings import Finding, Location
 from pl_lint.rules.registry import all_rules
 from pl_lint.static.engine import Reading, read
+from pl_lint.static.sources import Unfinished, Unreadable
 
 PLAIN_DDP = ("ddp", "ddp_spawn", "ddp_fork", "ddp_notebook")
 STEPS = ("training_step", "validation_step", "test_step", "predict_step")
@@ -87,6 +88,17 @@ class ProjectReading:
         """Whether a file is one that the user asked for."""
         resolved = path.resolve()
         return any(resolved.is_relative_to(given.resolve()) for given in self.paths)
+
+    @cached_property
+    def broken(self) -> Mapping[Path, Unreadable]:
+        """The files named themselves that cannot be read. (In a folder there may be anything.)"""
+        named = {path.resolve() for path in self.paths}
+        places = {Path(each.location.path).resolve(): each for each in self.reading.unreadable}
+        return {
+            path: each
+            for path, each in places.items()
+            if path in named and not isinstance(each, Unfinished)
+        }
 
     def findings_in(self, path: Path) -> tuple[Finding, ...]:
         return tuple(

@@ -12,6 +12,7 @@ from pl_lint import config as settings
 from pl_lint.judging import Ahead
 from pl_lint.plugin import datafile
 from pl_lint.plugin.items import CheckedFile, CheckItem, NoTests, PlItem, holds_tests
+from pl_lint.plugin.naming import misnamed
 from pl_lint.plugin.reading import ProjectReading, Target
 from pl_lint.plugin.results import Results
 from pl_lint.plugin.running import Running
@@ -94,12 +95,22 @@ class PlCheck:
 
     @cached_property
     def _files(self) -> set[Path]:
-        """Files with something to run, or something certain to say."""
+        """Files with something to run, or something certain to say; those that were named and
+        cannot be read, of which pytest would show a traceback of its own."""
         found = {target.path for target in self.project.targets}
         reading = self.project.reading
         places = [finding.location.path for finding in reading.findings]
         places += [module.location.path for module in reading.project.modules()]
-        return found | {Path(place).resolve() for place in places}
+        return found | {Path(place).resolve() for place in places} | self.project.broken.keys()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self) -> Iterator[object]:
+        """Beside ids that pytest has not found, those that may be meant."""
+        try:
+            return (yield)
+        except pytest.UsageError as error:
+            hints = misnamed(self.config.args, self.project, self.config.invocation_params.dir)
+            raise pytest.UsageError(*error.args, *hints) from error
 
     # --- running ------------------------------------------------------------------------------
 

@@ -50,6 +50,10 @@ class CaseError(Exception):
     """The case itself is wrong: what it returned, or how it is declared."""
 
 
+class CaseRaised(Exception):
+    """What a case raised before there was a module to run, as ``FileNotFoundError: data.csv``."""
+
+
 @overload
 def case(factory: Factory) -> Factory: ...
 @overload
@@ -132,10 +136,21 @@ def _require_no_arguments(target: Callable[..., Any]) -> None:
         )
 
 
+def _called(target: Callable[..., Any]) -> Any:
+    """What a case raises keeps its line; a class that is built without one speaks for itself."""
+    if inspect.isclass(target):
+        return target()
+    try:
+        return target()
+    except Exception as error:
+        said = ": ".join(part for part in (type(error).__qualname__, str(error)) if part)
+        raise CaseRaised(said).with_traceback(error.__traceback__) from error
+
+
 def build(target: Callable[..., Any]) -> Built:
     """Call the case (or the class with default arguments) and check what it returned."""
     _require_no_arguments(target)
-    result = target()
+    result = _called(target)
     parts = result if isinstance(result, tuple) else (result,)
     if not 1 <= len(parts) <= 3:
         raise CaseError(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sessions import NO_CACHE, Session, plant, pytest_in, with_head
 
 import pl_lint
+from pl_lint.facts.events import CaseFacts
+from pl_lint.plugin.declared import mistakes_in
 
 CASES = with_head("""
     import os
@@ -135,6 +139,35 @@ def test_declarations_for_keys_that_are_never_logged_are_reported(session: Sessi
     assert "batch_dependent names 'los', which was never logged; did you mean 'loss'?" in told[0]
     assert "tolerances names 'val_gone', which was never logged; known: loss" in told[1]
     assert told[0] in session.closing
+    assert session.row("cases.py::stale::logged-values")["open"] >= len(told)
+
+
+def declaring(**declared: Mapping[str, Any]) -> CaseFacts:
+    return CaseFacts("Line", "cases.py", 1, "lightning.pytorch", (), **declared)
+
+
+@pytest.mark.parametrize(
+    ("case", "text"),
+    [
+        (declaring(expected_failures={"training": ""}), "no reason for 'training'; say why"),
+        (declaring(expected_failures={"training": None}), "no reason for 'training'; say why"),
+        (declaring(batch_dependent={"loss": " "}), "batch_dependent gives no reason for 'loss'"),
+        (declaring(tolerances={"loss": "5%"}), "tolerances gives 'loss' '5%'; write how far"),
+        (declaring(tolerances={"loss": -0.1}), "tolerances gives 'loss' -0.1; write how far"),
+    ],
+)
+def test_a_declaration_that_says_nothing_is_a_mistake(case: CaseFacts, text: str) -> None:
+    [told] = mistakes_in(case)
+    assert text in told
+
+
+def test_what_is_declared_with_its_reason_is_none() -> None:
+    sound = declaring(
+        expected_failures={"training": "it does not learn yet"},
+        batch_dependent={"loss": "it compares the samples of a batch"},
+        tolerances={"loss": 0.05, "count": 0},
+    )
+    assert mistakes_in(sound) == []
 
 
 @pytest.mark.parametrize(
@@ -152,7 +185,7 @@ def test_declarations_for_keys_that_are_never_logged_are_reported(session: Sessi
             "the case is wrong: with_fixture asks for tmp_path, width, but a case is called "
             "without arguments, and pytest's fixtures are not given to it; build everything inside",
         ),
-        ("raising", "NameError: name 'undefined' is not defined at cases.py:"),
+        ("raising", "the case raised NameError: name 'undefined' is not defined at cases.py:"),
     ],
 )
 def test_a_wrong_case_is_one_clear_failure(session: Session, case: str, text: str) -> None:

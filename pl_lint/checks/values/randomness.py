@@ -11,6 +11,9 @@ OTHER_DATA = (
     "its data set gives other samples each time it is asked, whatever the seed (a generator of its "
     "own?)"
 )
+SEEDED_DATA = (
+    "under another seed the data themselves differ (an unseeded random_split, a random transform?)"
+)
 A_COUNT = "a count that goes on over the whole run, or one that is never reset"
 
 
@@ -27,6 +30,8 @@ def random_part(name: str, passes: Mapping[str, EvaluationPass], case: CaseFacts
         return Note(
             name, "a Python number that differs between equal runs (a time, a load) is set aside"
         )
+    if usual.seen and usual.seen != again.seen:
+        return Note(name, f"{SEEDED_DATA}: {shown(one)}, then {shown(other)}")
     return Note(name, f"evaluating twice with other seeds gave {shown(one)} and {shown(other)}")
 
 

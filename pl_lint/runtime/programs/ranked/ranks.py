@@ -22,6 +22,7 @@ from pl_lint.runtime.programs.ranked.sharing import Dealing, Share, deal_evaluat
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.logged.metrics import MetricTap, OriginTap
 from pl_lint.runtime.watching.logged.recorder import Recorder
+from pl_lint.runtime.watching.logged.served import in_one_word
 from pl_lint.runtime.watching.watcher import watcher
 from pl_lint.runtime.worlds import EVALUATED
 
@@ -80,6 +81,7 @@ def _pass(
         values=recorder.epochs[-1].values if recorder.epochs and not errors else {},
         events=tuple(recorder.events),
         error=errors[0] if errors else None,
+        seen=in_one_word(dealing.contents),
     )
 
 

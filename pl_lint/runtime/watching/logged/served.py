@@ -7,7 +7,7 @@ data each time it is asked, whatever seed is set before. No two evaluations of i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, IterableDataset
@@ -46,8 +46,13 @@ class Served:
     def taken(self) -> str:
         """One word for all that was served since it was last asked for."""
         found, self._found = self._found, set()
-        text = repr(sorted(found))
-        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest() if found else ""
+        return in_one_word(found)
+
+
+def in_one_word(served: Collection[Any]) -> str:
+    """A fingerprint of fingerprints, in whatever order; empty where there are none."""
+    text = repr(sorted(served))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest() if served else ""
 
 
 class _Noting(Dataset):
