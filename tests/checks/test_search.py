@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pl_lint.checks.registry import Result, Verdict
 from pl_lint.checks.search import search
-from pl_lint.checks.search.oracle import NAME, lies
+from pl_lint.checks.values.lies import NAME, lies
 from pl_lint.facts.events import CaseFacts, EpochValues
 from pl_lint.facts.searches import ACCUMULATE, FIT, VALIDATE, DrawnRun, Observation
 from pl_lint.runtime.battery import EXAMPLES, Battery

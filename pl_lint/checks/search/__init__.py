@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
+from pl_lint.checks.logged_values.mixing import attributed
 from pl_lint.checks.logged_values.own_batches import as_served
 from pl_lint.checks.logged_values.rebatching import judge_rebatching
 from pl_lint.checks.registry import Gathering, Result, Runs, check
-from pl_lint.checks.search import oracle
 from pl_lint.checks.search.judging import is_cut_off, judge_searched
 from pl_lint.checks.search.words import smallest_in_words
 from pl_lint.checks.sync_dist.sharing import TRUNCATION
 from pl_lint.checks.sync_dist.worlds import judge_worlds
+from pl_lint.checks.values import lies
 from pl_lint.checks.values.randomness import random_part
 from pl_lint.facts.events import TIME_LIMIT, USUAL, Note, sentence
 from pl_lint.facts.records import SearchRecord
@@ -26,7 +27,8 @@ def _judge_alone(record: SearchRecord, runs: Runs, random: Set[str]) -> Gatherin
     for searched in record.searched:
         seen = judge_searched(searched, record.recipe, runs.case(), random)
         if searched.program in (VALIDATE, TEST):
-            seen.findings = as_served(seen.findings, searched.program, runs)
+            stage = searched.program
+            seen.findings = attributed(as_served(seen.findings, stage, runs), stage, runs)
         into.add(seen)
     return into
 
@@ -122,7 +124,7 @@ def search(runs: Runs) -> Result:
     case, gathering = runs.case(), Gathering()
     if not case.stages:
         return gathering.result("there is nothing to run")
-    record = runs.searched(oracle.NAME)
+    record = runs.searched(lies.NAME)
     searched = [*record.searched]
     if record.error is not None:
         slow = record.error.kind == TIME_LIMIT
@@ -132,7 +134,7 @@ def search(runs: Runs) -> Result:
     gathering.add(_judge_alone(record, runs, random))
     if record.error is None and {"validate", "test"} & set(case.stages):
         told = set(gathering.keys)
-        for on_ranks in runs.searched_on_ranks(oracle.NAME):
+        for on_ranks in runs.searched_on_ranks(lies.NAME):
             gathering.add(_judge_on_ranks(on_ranks, runs, told, random))
             told |= {one.key for each in on_ranks.searched for one in each.smallest}
             searched += on_ranks.searched

@@ -16,11 +16,11 @@ from pl_lint.checks.logged_values.causes import (
 )
 from pl_lint.checks.logged_values.reporting import place_of, wrong_value
 from pl_lint.checks.registry import Gathering
-from pl_lint.checks.search.oracle import is_divided
 from pl_lint.checks.search.script import script
 from pl_lint.checks.search.words import reference_in_words, run_in_words, smallest_in_words
 from pl_lint.checks.sync_dist.sharing import truncated
 from pl_lint.checks.values.evidence import ONE_PROCESS
+from pl_lint.checks.values.lies import is_divided
 from pl_lint.checks.values.numbers import far, same, shown, tolerance
 from pl_lint.facts.events import CaseFacts, LogEvent, Note
 from pl_lint.facts.searches import ACCUMULATE, FIT, Lie, Recipe, Searched, SmallestRun, Spread

@@ -15,7 +15,8 @@ from pl_lint.facts.events import CaseFacts, EpochValues
 from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, Lie, Observation
 
 NAME = f"{__name__}:lies"
-"""How a search asks for it."""
+"""How a search asks for it. It stands beside the numbers, because each child that searches imports
+it, and with a check come all that it needs."""
 ROUNDINGS = 4
 """By so many units in the last place may a mean of values in half precision be off."""
 
