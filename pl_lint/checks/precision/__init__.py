@@ -83,7 +83,7 @@ def precision(runs: Runs) -> Result:
     for spelling in EPSILON:
         record = runs.in_precision(spelling)
         sensitive = _Sensitivity(runs, reference, EPSILON[spelling])
-        _judge(spelling, record, reference, sensitive, case, gathering)
+        _judge(spelling, record, sensitive, case, gathering)
     return gathering.result("nothing is logged that fp32 could be compared with")
 
 
@@ -130,7 +130,6 @@ class _Sensitivity:
 def _judge(
     spelling: str,
     record: PrecisionRecord,
-    reference: Reference,
     sensitive: _Sensitivity,
     case: CaseFacts,
     into: Gathering,
@@ -142,20 +141,33 @@ def _judge(
         text = f"under {spelling} the metric state {state} is kept in half precision"
         script = scripts.states(case.building, text, spelling)
         into.findings.append(found(case, "LTN209", text, _FULL_STATE, script=script))
-    lost = _not_finite(record, reference)
+    lost = _not_finite(record, sensitive.reference)
     if lost and record.overflow is not None:
         _judge_overflow(spelling, lost[0], record.overflow, case, into)
         return
     into.undecided += [
         Note(spelling, f"{n!r} is not finite, and no operation made it so") for n in lost
     ]
-    stage = reference.stage
-    values = next((e.values for e in reversed(record.epochs) if e.stage == stage), {})
-    for name in sorted(values.keys() & reference.truths.keys() - set(lost)):
+    _judge_values(spelling, set(lost), record, sensitive, case, into)
+
+
+def _judge_values(
+    spelling: str,
+    lost: set[str],
+    record: PrecisionRecord,
+    sensitive: _Sensitivity,
+    case: CaseFacts,
+    into: Gathering,
+) -> None:
+    """Those of the last evaluation that are finite."""
+    reference = sensitive.reference
+    last = (e.values for e in reversed(record.epochs) if e.stage == reference.stage)
+    values = next(last, {})
+    for name in sorted(values.keys() & reference.truths.keys() - lost):
         one = _Compared(spelling, name, values[name], reference.truths[name])
         _judge_value(one, sensitive, record, case, into)
     logged = {e.name for e in record.events if e.value is not None} | values.keys()
-    into.passed += len(logged - reference.not_finite - set(lost))
+    into.passed += len(logged - reference.not_finite - lost)
 
 
 def _judge_error(spelling: str, record: PrecisionRecord, case: CaseFacts, into: Gathering) -> None:

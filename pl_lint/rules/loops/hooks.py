@@ -73,14 +73,7 @@ def removed_epoch_end(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             if problem is None and not _called_otherwise(method):
                 problem = _called_without(owner, method)
             if problem is not None:
-                message, remedy = problem
-                yield self.finding(
-                    method.location,
-                    message,
-                    remedy=remedy,
-                    subject=owner.short_name,
-                    fix=_without_outputs(facts, owner, method),
-                )
+                yield _said(self, owner, method, problem, _without_outputs(facts, owner, method))
 
 
 def _without_outputs(facts: ProjectFacts, owner: ClassFacts, method: MethodSite) -> Fix | None:
@@ -168,14 +161,15 @@ def hook_never_called(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 continue
             problem = _dead(owner, method)
             if problem is not None:
-                message, remedy = problem
-                yield self.finding(
-                    method.location,
-                    message,
-                    remedy=remedy,
-                    subject=owner.short_name,
-                    fix=_renamed(owner, method),
-                )
+                yield _said(self, owner, method, problem, _renamed(owner, method))
+
+
+def _said(
+    rule: Rule, owner: ClassFacts, method: MethodSite, problem: tuple[str, str], fix: Fix | None
+) -> Finding:
+    message, remedy = problem
+    at, subject = method.location, owner.short_name
+    return rule.finding(at, message, remedy=remedy, subject=subject, fix=fix)
 
 
 def _renamed(owner: ClassFacts, method: MethodSite) -> Fix | None:
@@ -266,14 +260,7 @@ def wrong_signature(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         for method in owner.own_methods if judged else ():
             problem = _does_not_fit(owner, method) if _is_plain(method) else None
             if problem is not None:
-                message, remedy = problem
-                yield self.finding(
-                    method.location,
-                    message,
-                    remedy=remedy,
-                    subject=owner.short_name,
-                    fix=_completed(owner, method),
-                )
+                yield _said(self, owner, method, problem, _completed(owner, method))
 
 
 def _completed(owner: ClassFacts, method: MethodSite) -> Fix | None:

@@ -13,7 +13,7 @@ from pl_lint.facts.training import Company
 from pl_lint.runtime.programs.common import STAGE_STEPS, caught
 from pl_lint.runtime.programs.one_batch.serving import ONE_LONGER, SHORT, OneBatch
 from pl_lint.runtime.watching.trained.mode_hooks import own_method
-from pl_lint.runtime.watching.trained.neighbours import Call, apart, largest
+from pl_lint.runtime.watching.trained.neighbours import Call, apart, is_of_torch, largest
 
 OTHERS = slice(1, None)
 # Of torch's layers these carry padding from step to step, or weigh it in; of others (convolutions,
@@ -95,11 +95,6 @@ class _Longer:
         before, after = self.inputs, self.outputs
         return before is not None and after is not None and before <= 1 < after
 
-    @property
-    def is_chance(self) -> bool:
-        difference = apart(self.call.outputs, self.again.outputs, slice(None))
-        return difference is None or difference > 1
-
 
 def _shapes(tensors: Tensors) -> list[int]:
     return [size for tensor in tensors for size in tensor.shape]
@@ -116,7 +111,7 @@ def _judged(batch: OneBatch, pairs: list[_Longer], notes: list[Note]) -> Iterato
         notes.append(Note("lengths", "the collate function changes more than the padding"))
         return
     for pair in _telling(pairs):
-        if not pair.is_chance:
+        if not pair.call.is_chance(pair.again):
             inner = pairs[: pairs.index(pair) + 1]
             culprit = next((each for each in inner if each.mixes), None)
             yield _told(batch, pair, culprit, first.lengths or (0, 0))
@@ -148,16 +143,12 @@ def _told(
         size=size,
         by_design=_by_design(guilty) if mixed else "",
         location=own,
-        of_torch=_is_torchs(guilty),
+        of_torch=is_of_torch(guilty),
         lengths=lengths,
     )
 
 
-def _is_torchs(module: nn.Module) -> bool:
-    return type(module).__module__.startswith("torch.nn.")
-
-
 def _by_design(module: nn.Module) -> str:
-    if _is_torchs(module) and not isinstance(module, _CARRYING):
+    if is_of_torch(module) and not isinstance(module, _CARRYING):
         return f"{type(module).__name__} sees the padding that lies next to a sample"
     return ""

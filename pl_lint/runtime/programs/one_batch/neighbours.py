@@ -14,7 +14,7 @@ from pl_lint.runtime.programs.common import Subject, caught
 from pl_lint.runtime.programs.one_batch.lengths import padded_company
 from pl_lint.runtime.programs.one_batch.serving import AS_THEY_ARE, ONE_CHANGED, OneBatch
 from pl_lint.runtime.watching.trained.mode_hooks import own_method
-from pl_lint.runtime.watching.trained.neighbours import Call, apart, largest
+from pl_lint.runtime.watching.trained.neighbours import Call, apart, is_of_torch, largest
 from pl_lint.runtime.watching.trained.over_batch import FollowDimensions
 
 OTHERS, ITSELF = slice(1, None), slice(0, 1)
@@ -110,14 +110,8 @@ def _compared(
         inside, begun = pairs[begun : index + 1], index + 1
         if pair.is_prediction:  # made of all calls before it
             inside = pairs
-        if pair.tells and not _differs(pair.call, again[index]):
+        if pair.tells and not pair.call.is_chance(again[index]):
             yield _told(telling, pair, next((p for p in inside if p.mixes), pair))
-
-
-def _differs(call: Call, again: Call) -> bool:
-    """Whether chance moves the result, so that nothing can be said of it."""
-    difference = apart(call.outputs, again.outputs, slice(None))
-    return difference is None or difference > 1
 
 
 def _told(telling: _Telling, pair: _Pair, culprit: _Pair) -> Company:
@@ -135,7 +129,7 @@ def _told(telling: _Telling, pair: _Pair, culprit: _Pair) -> Company:
         size=size,
         by_design=_by_design(guilty) if mixed else "",
         location=own_method(guilty, "predict_step" if pair.is_prediction else "forward"),
-        of_torch=type(guilty).__module__.startswith("torch.nn."),
+        of_torch=is_of_torch(guilty),
         over_batch=telling.follow.by(guilty),
     )
 

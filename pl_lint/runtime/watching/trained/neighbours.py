@@ -28,6 +28,11 @@ class Call:
     inputs: Sequence[torch.Tensor]
     outputs: Sequence[torch.Tensor]
 
+    def is_chance(self, again: Call) -> bool:
+        """Whether the same call ``again`` had another result, so that nothing can be said of it."""
+        difference = apart(self.outputs, again.outputs, slice(None))
+        return difference is None or difference > 1
+
 
 @dataclass
 class CallDiary:
@@ -79,6 +84,10 @@ def of_batch(value: Any, samples: int) -> Iterator[torch.Tensor]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from of_batch(item, samples)
+
+
+def is_of_torch(module: torch.nn.Module) -> bool:
+    return type(module).__module__.startswith("torch.nn.")
 
 
 def apart(one: Sequence[torch.Tensor], other: Sequence[torch.Tensor], rows: slice) -> float | None:
