@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from pl_lint.facts.events import (
+    Accumulator,
     CaseFacts,
     EpochValues,
     EvaluationPass,
@@ -89,7 +90,8 @@ class FitRecord(RunRecord):
     ``digests`` are those of the trained weights, ``outputs`` what the module of the last checkpoint
     says, ``tested`` what ``trainer.test`` says of the last weights and of the best by each kept
     monitor. ``initial`` are the digests before the first step, ``begun`` what each training batch
-    began with.
+    began with. ``last_losses`` are the attributes that held the loss of each training batch of the
+    last epoch, and of no other.
     """
 
     program = "fit"
@@ -117,6 +119,7 @@ class FitRecord(RunRecord):
     looks: tuple[MonitorLook, ...] = ()
     not_finite: tuple[NotFinite, ...] = ()
     training: TrainingStory = field(default_factory=TrainingStory)
+    last_losses: tuple[Accumulator, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Fixtures of checks, run for real: the sick ones are found, and the healthy ones not.
 
 The expectation stands in the fixture's head: ``# expect: CHECK CODE key=KEY case=CASE``, with
-``fail`` for a failure that has no code of the catalogue, and so carries its check's name; a healthy
+``fail`` for a failure that has no code of the catalogue, and so carries its check's name, and the
+name of another check where that one proves the cause; a healthy
 file says ``# expect: passed``, or ``not triggered`` or ``not decided`` where its check has to say
 that. The check is the one whose folder the file is in; ``# also: CHECK`` names another one, from
 which the same is expected.
@@ -25,7 +26,7 @@ from pl_lint.runtime.specs import CaseRef
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "checks"
 HEADER = re.compile(
-    r"^# expect: (?P<check>\S+) (?P<code>LTN\d+|fail)"
+    r"^# expect: (?P<check>\S+) (?P<code>LTN\d+|fail|training)"
     r"(?: key=(?P<key>\S+))?(?: case=(?P<case>\S+))?$",
     re.MULTILINE,
 )

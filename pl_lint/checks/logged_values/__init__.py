@@ -10,6 +10,8 @@ from pl_lint.checks.logged_values.fitted import (
     judge_training_means,
     most_telling,
 )
+from pl_lint.checks.logged_values.last_loss import judge_last_loss
+from pl_lint.checks.logged_values.mixing import attributed
 from pl_lint.checks.logged_values.monitored import (
     judge_accumulation,
     judge_curves,
@@ -59,13 +61,14 @@ def logged_values(runs: Runs) -> Result:
     the same) or not at all (LTN133), or that still holds the sanity check's (LTN204; of a tracker
     of the best, also where that was not the best this time: a better one is planted). One key at
     two places of a step (LTN114). A monitor that sees the last batch of a training value, and a
-    value of validation or test that an attribute keeps of the last batch (LTN112); one that sees
-    another stage's value (LTN113). Scores that are taken for logits in some batches only (LTN205).
-    NaN or Inf (LTN728). Notes, not failures, are a ratio inside the batch, such as a loss with
-    `ignore_index`, which moves a little when batches change (LTN105), the curve of steps where
-    batches are accumulated (LTN128), a metric that is undefined on finite inputs, an Inf that no
-    operation made (a value to begin with), and sums in half precision, unless these 47 samples show
-    what is lost.
+    loss, or a value of validation or test, that an attribute keeps of the last batch (LTN112); a
+    monitor that sees another stage's value (LTN113). Scores that are taken for logits in some
+    batches only (LTN205). NaN or Inf (LTN728). Where samples of a batch see each other, which
+    `training` proves, that is the cause of a value that moves with its batches. Notes, not
+    failures, are a ratio inside the batch, such as a loss with `ignore_index`, which moves a little
+    when batches change (LTN105), the curve of steps where batches are accumulated (LTN128), a
+    metric that is undefined on finite inputs, an Inf that no operation made (a value to begin
+    with), and sums in half precision, unless these 47 samples show what is lost.
 
     When it passes:
     Only if a mistake could have shown: the per-batch values differ, or a known mistake's formula is
@@ -95,6 +98,7 @@ def logged_values(runs: Runs) -> Result:
         judge_curves(runs.fit(), case, gathering)
         judge_accumulation(runs.fit(), case, gathering)
         judge_training_means(runs, case, gathering)
+        judge_last_loss(runs.fit(), case, gathering)
         for replay in most_telling(runs.fit(), case):
             judge_replay(replay, runs.fit().events, case, gathering)
     if {"train", "validate"} <= set(case.stages):
@@ -116,7 +120,7 @@ def logged_values(runs: Runs) -> Result:
 def _judge_cuts(runs: Runs, stage: str, case: CaseFacts, into: Gathering) -> None:
     """What the ways to cut the samples say of one stage, held against the user's own."""
     seen = judge_rebatching(runs.rebatched(stage), case)
-    seen.findings = as_served(seen.findings, stage, runs)
+    seen.findings = attributed(as_served(seen.findings, stage, runs), stage, runs)
     into.add(seen)
 
 

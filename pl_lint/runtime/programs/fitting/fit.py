@@ -43,6 +43,7 @@ from pl_lint.runtime.programs.fitting.own_workers import with_workers
 from pl_lint.runtime.programs.outputs import CUT, SAMPLES, outputs_of
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.logged.finite import FollowNotFinite
+from pl_lint.runtime.watching.logged.last_loss import LastLosses, loss_watchers
 from pl_lint.runtime.watching.logged.metrics import MetricTap
 from pl_lint.runtime.watching.logged.normalisers import FollowNormalisers
 from pl_lint.runtime.watching.logged.recorder import Recorder
@@ -129,6 +130,7 @@ class Fit:
     steps: list[OptimizerStep] = field(default_factory=list)
     points: list[LoggerPoint] = field(default_factory=list)
     missed: Missed = field(default_factory=WeakKeyDictionary)
+    last_losses: LastLosses = field(default_factory=LastLosses)
 
     @classmethod
     def prepared(
@@ -202,6 +204,7 @@ class Fit:
             checkpoints.random_state_keeper(namespace, self.interruption),
             checkpoints.diarist(namespace, self.states),
             training_watcher(self.training),
+            *loss_watchers(namespace, self.subject.module, self.last_losses),
             *checkpoints.best_keepers(namespace, monitors, self.directory),
             checkpoints.epoch_saver(namespace, self.directory),
         ]
@@ -240,6 +243,7 @@ class Fit:
             batches=self.subject.batches.get("train"),
             places=places_of(self.subject.module, getattr(trainer, "callbacks", ())),
             training=self.training.story(),
+            last_losses=self.last_losses.found(),
             notes=tuple(self.subject.notes),
         )
 
