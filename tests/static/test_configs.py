@@ -451,6 +451,41 @@ def test_settings_are_looked_for_by_the_name_that_code_has_for_them() -> None:
     assert [one.argument("max_epochs") for one in facts().trainers] == [Known(3)]
 
 
+ASKED = [
+    "pl.Trainer(devices=cfg.trainer.devices)",
+    'pl.Trainer(devices=getattr(cfg.trainer, "devices", 4))',
+    'pl.Trainer(devices=self.cfg["trainer"].devices)',
+]
+
+
+@pytest.mark.parametrize("body", ASKED)
+def test_settings_are_asked_on_how_many_devices_a_trainer_runs(body: str) -> None:
+    write("conf/train.yaml", "trainer: {devices: 1, name: a, folder: b}\n")
+    write("train.py", SCRIPT.format(body='"conf/train.yaml"; ' + body))
+    assert [one.argument("devices") for one in facts().trainers] == [Known(1)]
+
+
+def test_each_config_may_say_on_how_many_devices_a_trainer_runs() -> None:
+    hydra(
+        train="defaults: [_self_, {trainer: cpu}]",
+        trainer__cpu="devices: 1",
+        trainer__gpus="devices: 4",
+    )
+    write("train.py", SCRIPT.format(body="pl.Trainer(devices=cfg.trainer.devices)"))
+    assert {one.argument("devices") for one in facts().trainers} == {Known(1), Known(4)}
+
+
+@pytest.mark.parametrize("asked", ["args.devices", "cfg.run.devices", "count(cfg.trainer.devices)"])
+def test_nothing_else_is_asked(asked: str) -> None:
+    hydra(
+        train="defaults: [_self_, {trainer: cpu}]\ndevices: 1\nrun: {devices: [1, 2], gpus: 1}",
+        trainer__cpu="devices: 1",
+    )
+    write("train.py", SCRIPT.format(body=f"pl.Trainer(devices={asked})"))
+    (trainer,) = facts().trainers
+    assert trainer.argument("devices") == (Known((1, 2)) if "run" in asked else UNKNOWN)
+
+
 def test_a_file_by_itself_is_handed_on_where_the_script_names_it() -> None:
     write("conf/a.yaml", "trainer: {max_epochs: 3}\n")
     write("conf/b.yaml", "trainer: {max_epochs: 9}\n")

@@ -15,6 +15,7 @@ from pl_lint.static.sources import Contents, Unreadable, shown
 
 SUFFIXES = (".yaml", ".yml")
 WORDS = (b"_target_", b"class_path", b"lightning", b"trainer", b"callbacks", b"defaults:")
+WORDS += (b"devices:", b"gpus:")
 """A file that holds none of these has nothing to say about Lightning."""
 LARGEST = 2**20
 """Bytes. Longer YAML is data: annotations, locks, results."""
@@ -58,6 +59,12 @@ class ConfigFile:
         given = self.tree.get("defaults")
         is_list = isinstance(given, Listing) and all(map(_is_default, given.items))
         return given.items if isinstance(given, Listing) and is_list else None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether Hydra composes it with no other file."""
+        given = self.defaults or ()
+        return all(isinstance(one, Leaf) and one.value == "_self_" for one in given)
 
     @cached_property
     def content(self) -> Table:

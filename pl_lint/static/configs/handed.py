@@ -1,8 +1,9 @@
-"""Settings that code hands to a Trainer: ``Trainer(**cfg.trainer)``.
+"""Settings that code hands to a Trainer: ``Trainer(**cfg.trainer)``,
+``Trainer(devices=cfg.trainer.devices)``.
 
-Such settings name no class. That they are a Trainer's says the code, and that most of their keys
-are its arguments. What a program composes with Hydra it gets; a file by itself it gets where its
-name stands in the program.
+Such settings name no class. That they are a Trainer's says the code, and of a whole table that most
+of its keys are a Trainer's arguments. What a program composes with Hydra it gets; a file by itself
+it gets where its name stands in the program.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from pl_lint.facts.sites import TrainerSite
+from pl_lint.facts.values import UNKNOWN
 from pl_lint.static.configs.commandline import is_trainer
-from pl_lint.static.configs.tree import Table
-from pl_lint.static.configs.values import Reader, odd_on_purpose, places, target_of
+from pl_lint.static.configs.tree import Leaf, Listing, Table
+from pl_lint.static.configs.values import DEBUGGING, Reader, odd_on_purpose, places, target_of
 from pl_lint.static.names import Project
 
 CONFIG_NAME = re.compile(r"""config_name\s*=\s*["']([^"']+)["']""")
@@ -31,24 +33,30 @@ class Handed:
     given: dict[TrainerSite, dict[TrainerSite, None]] = field(default_factory=dict)
 
     def record(
-        self, tree: Table, values: Reader, loaded: frozenset[str], composed: frozenset[str]
+        self,
+        tree: Table,
+        values: Reader,
+        loaded: frozenset[str],
+        composed: frozenset[str],
+        chosen: bool,
     ) -> None:
         """Look in one config for what Trainers ask for: in a file that has to be loaded by its
-        name, or in what is composed of several."""
+        name, or in what is composed of several. What is not ``chosen`` where nothing else is said
+        may be on the command line: it tells on how many devices the program may run."""
         for site in self.trainers:
-            table = _below(tree, site.spread) if site.spread else None
-            if table is None or target_of(table) is not None or not is_trainer(table):
+            whole = _with_table(site, tree, values) if chosen else site
+            made = _with_single_values(whole, tree, values)
+            if made == site:
                 continue
             if self._names(site, loaded) if loaded else self._asks_for(site, composed):
-                pairs = dict(site.arguments) | dict(values.pairs(table, site.spread, hidden=False))
-                pairs |= odd_on_purpose(table)
-                made = replace(site, arguments=tuple(pairs.items()), places=places(table))
                 self.given.setdefault(site, {})[made] = None
 
     def _names(self, site: TrainerSite, loaded: frozenset[str]) -> bool:
         """Whether the file that builds a Trainer names a file of settings."""
         text = self._text_of(site)
-        return any(PurePosixPath(path).name in text for path in loaded)
+        asked = {PurePosixPath(name).stem for name in CONFIG_NAME.findall(text)}
+        named = map(PurePosixPath, loaded)
+        return any(path.name in text or path.stem in asked for path in named)
 
     def _asks_for(self, site: TrainerSite, composed: frozenset[str]) -> bool:
         """Whether a config may be the one that the program asks Hydra for, if it says which."""
@@ -63,6 +71,28 @@ class Handed:
         """The Trainers with what settings give them, once for each config."""
         for site in trainers:
             yield from self.given.get(site, (site,))
+
+
+def _with_table(site: TrainerSite, tree: Table, values: Reader) -> TrainerSite:
+    """With the settings that it is given as a whole."""
+    table = _below(tree, site.spread) if site.spread else None
+    if table is None or target_of(table) is not None or not is_trainer(table):
+        return site
+    pairs = dict(site.arguments) | dict(values.pairs(table, site.spread, hidden=False))
+    pairs |= odd_on_purpose(table)
+    return replace(site, arguments=tuple(pairs.items()), places=places(table))
+
+
+def _with_single_values(site: TrainerSite, tree: Table, values: Reader) -> TrainerSite:
+    """With those that it asks settings for one by one, and the code does not tell."""
+    pairs = dict(site.arguments)
+    for name, (*above, key) in site.asked:
+        table = _below(tree, tuple(above))
+        node = table.get(key) if table is not None else None
+        plain = isinstance(node, Leaf | Listing) and DEBUGGING not in node.place.path.lower()
+        if node is not None and plain and pairs.get(name) == UNKNOWN:
+            pairs[name] = values.value(node, (*above, key))
+    return replace(site, arguments=tuple(pairs.items()))
 
 
 def _below(tree: Table, keys: tuple[str, ...]) -> Table | None:

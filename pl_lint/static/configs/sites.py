@@ -120,7 +120,7 @@ def gather_configs(
         gathered.monitors += _completed(variants)
     for file in files:
         if file.path not in composed:
-            whole = _Whole(file.tree, file.path, is_read_by_cli(file), file.defaults is None)
+            whole = _Whole(file.tree, file.path, is_read_by_cli(file), file.is_alone)
             reading = _Reading(whole, project, modules, versions, recorder, gathered)
             gathered.monitors += (site for _, site in reading.record(True))
     return gathered
@@ -183,10 +183,9 @@ class _Reading:
                 site = self._monitor(one, watcher, linked, complete)
                 if self._is_asked_about(site):
                     found.append((one.path, site))
-        if chosen:
-            whole = self._whole
-            loaded = frozenset({whole.path}) if whole.alone else frozenset()
-            self._gathered.handed.record(whole.tree, self._values, loaded, whole.files)
+        whole = self._whole
+        loaded = frozenset({whole.path}) if whole.alone else frozenset()
+        self._gathered.handed.record(whole.tree, self._values, loaded, whole.files, chosen)
         for path, table in command_lines(self._whole.tree):
             found += self._command_line(path, table, linked)
         return found

@@ -72,6 +72,10 @@ STATE = {
 }
 AS_DICT = frozenset({"to_container", "to_object", "dict", "vars"})
 """Functions that make plain dicts of settings."""
+OF_PROCESSES = frozenset("devices gpus num_nodes accelerator strategy".split())
+"""The arguments of a Trainer that settings are asked for one by one."""
+COMMAND_LINE = re.compile(r"(self\.)?\w*(args?|opts?|options|namespace|flags)\.", re.IGNORECASE)
+"""What a program was called with: no settings in files."""
 CKPT_PATH = {"fit": 4, "validate": 2, "test": 2, "predict": 4}
 """The calls of a Trainer that run a model, and where they take a checkpoint."""
 
@@ -189,9 +193,13 @@ def _trainer(context: Context, arguments: Arguments, node: ast.Call, frame: Fram
         (one.arg, context.location(one, frame)) for one in node.keywords if one.arg is not None
     )
     place = context.location(node, frame)
-    spread = _spread(node)
     site = TrainerSite(
-        pairs(arguments), arguments.complete, place, keywords=keywords, spread=spread
+        pairs(arguments),
+        arguments.complete,
+        place,
+        keywords=keywords,
+        spread=_spread(node),
+        asked=tuple(_asked(node)),
     )
     context.recorder.add(site)
     callbacks = tuple(_callbacks(arguments))
@@ -203,9 +211,24 @@ def _trainer(context: Context, arguments: Arguments, node: ast.Call, frame: Fram
 def _spread(node: ast.Call) -> tuple[str, ...]:
     """The keys that lead to the settings that a call is given: of ``**cfg.trainer``, and of
     ``**OmegaConf.to_container(self.cfg["trainer"])``, they are ``trainer``."""
-    given = [_keys(one.value) for one in node.keywords if one.arg is None]
-    found = next((keys for keys in given if keys and len(keys) > 1), ())
-    return found[2:] if found[:1] == ("self",) else found[1:]
+    given = [_path(one.value) for one in node.keywords if one.arg is None]
+    return next(filter(None, given), ())
+
+
+def _asked(node: ast.Call) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What settings say of processes: of ``devices=cfg.trainer.devices``, and of
+    ``devices=getattr(cfg.trainer, "devices", 1)``, the keys are ``trainer``, ``devices``."""
+    for keyword in node.keywords:
+        if keyword.arg in OF_PROCESSES:
+            keys = _path(keyword.value)
+            if len(keys) > 1 or (keys and not COMMAND_LINE.match(dotted(keyword.value) or "")):
+                yield keyword.arg, keys
+
+
+def _path(node: ast.expr) -> tuple[str, ...]:
+    """The keys behind the name of settings."""
+    keys = _keys(node) or ()
+    return keys[2:] if keys[:1] == ("self",) else keys[1:]
 
 
 def _keys(node: ast.expr) -> tuple[str, ...] | None:
@@ -214,6 +237,9 @@ def _keys(node: ast.expr) -> tuple[str, ...] | None:
         case ast.Name(name):
             return (name,)
         case ast.Attribute(value, key) | ast.Subscript(value, ast.Constant(str(key))):
+            inner = _keys(value)
+            return (*inner, key) if inner is not None else None
+        case ast.Call(ast.Name("getattr"), [value, ast.Constant(str(key)), *_]):
             inner = _keys(value)
             return (*inner, key) if inner is not None else None
         case ast.Call(args=[given, *_]):
