@@ -109,8 +109,9 @@ class PlCheck:
         try:
             return (yield)
         except pytest.UsageError as error:
-            hints = misnamed(self.config.args, self.project, self.config.invocation_params.dir)
-            raise pytest.UsageError(*error.args, *hints) from error
+            said, folder = str(error.args), self.config.invocation_params.dir
+            ids = [each for each in self.config.args if each.partition("::")[2] in said]
+            raise pytest.UsageError(*error.args, *misnamed(ids, self.project, folder)) from error
 
     # --- running ------------------------------------------------------------------------------
 
