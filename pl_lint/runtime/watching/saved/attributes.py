@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections import deque
 from collections.abc import Collection, Iterator
 from typing import Any
 
+import numpy
 import torch
 
 from pl_lint.runtime.watching.callsite import of_library
@@ -16,6 +18,9 @@ _DEPTH = 3
 _MEMBERS = 64
 """How much of a list is searched for layers."""
 _KINDS = (bool, int, float, str, torch.Tensor)
+_CONTAINERS = (list, tuple, dict, deque)
+_LARGEST = 2**24
+"""An array of more bytes is data, not state."""
 
 
 def plain_attributes(module: torch.nn.Module) -> dict[str, str]:
@@ -123,13 +128,25 @@ def _private(holder: Any) -> Iterator[tuple[str, Any]]:
 def _printed(value: Any) -> str | None:
     if isinstance(value, torch.Tensor):
         return printed_tensor(value)
+    if isinstance(value, (numpy.ndarray, numpy.generic)):
+        return _printed_array(value)
     if isinstance(value, _KINDS):
         return repr(value)[:80]
-    if isinstance(value, (list, tuple, dict)) and all(_is_simple(item) for item in _items(value)):
+    if isinstance(value, _CONTAINERS) and all(_is_simple(item) for item in _items(value)):
         text = ", ".join(str(_printed(item)) for item in _items(value))
         digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
         return f"{type(value).__name__} of {len(value)}#{digest}"
     return None
+
+
+def _printed_array(value: Any) -> str | None:
+    """Numpy's, as a tensor is printed; but for whole data sets, and objects."""
+    if value.dtype.hasobject or value.nbytes > _LARGEST:
+        return None
+    if value.size == 1:
+        return repr(value.item())[:80]
+    digest = hashlib.blake2b(numpy.ascontiguousarray(value).tobytes(), digest_size=4).hexdigest()
+    return f"array{value.shape}#{digest}"
 
 
 def _items(value: Any) -> list[Any]:
@@ -137,4 +154,4 @@ def _items(value: Any) -> list[Any]:
 
 
 def _is_simple(value: Any) -> bool:
-    return isinstance(value, _KINDS)
+    return isinstance(value, (*_KINDS, numpy.number))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
+import numpy
 import torch
 from torch.utils._pytree import tree_map
 
@@ -51,7 +52,13 @@ def put_back(values: Mapping[str, Any], module: torch.nn.Module, callbacks: Iter
 
 
 def _copied(value: Any) -> Any:
-    return tree_map(lambda x: x.detach().clone() if isinstance(x, torch.Tensor) else x, value)
+    return tree_map(_copied_leaf, value)
+
+
+def _copied_leaf(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    return value.copy() if isinstance(value, numpy.ndarray) else value
 
 
 def _content(name: str, slot: Slot) -> Any:
