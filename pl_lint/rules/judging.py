@@ -91,6 +91,20 @@ def beyond_one_device(facts: ProjectFacts, owners: Iterable[ClassFacts]) -> Iter
         yield from (one for one in owners if not _all_use_one(facts, trainers_of(facts, one)))
 
 
+RUN_BY = {"train": ("fit",), "validate": ("fit", "validate"), "test": ("test",)}
+"""The methods of a Trainer that run the steps of a stage."""
+
+
+def stage_on_one_device(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> bool:
+    """Whether every Trainer that may run a stage surely uses one device: many a script trains on
+    several and tests on one. One that is not seen to run anything may run all."""
+    methods = RUN_BY.get(stage or "", ())
+    places = {call.trainer for call in facts.trainer_calls if call.method in methods}
+    others = {call.trainer for call in facts.trainer_calls} - places
+    running = [one for one in trainers_of(facts, owner) if one.location not in others]
+    return None not in places and _all_use_one(facts, running)
+
+
 def trainers_of(facts: ProjectFacts, owner: ClassFacts) -> list[TrainerSite]:
     """The Trainers that are known to run a class, and those of the nearest folder that has any: a
     repository may hold several programs. Tests speak for themselves alone."""

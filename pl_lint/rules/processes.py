@@ -10,6 +10,8 @@ COUNTS = ("devices", "gpus", "tpu_cores", "ipus", "num_processes")
 """The arguments of a Trainer that say on how many devices it runs."""
 KINDS = ("accelerator", "strategy", "distributed_backend", "plugins")
 """Those that can bring a number with them."""
+ONE_PROCESS = "dp"
+"""The strategy of Lightning 1 that splits each batch over devices, within one process."""
 SINGLE = ("cpu", "mps")
 """The accelerators of Lightning 2 that count themselves as one (``auto_device_count``)."""
 
@@ -22,6 +24,8 @@ def uses_one_device(trainer: TrainerSite, version: Version) -> bool:
     """
     if any(_is_one(trainer.argument(name)) for name in ("devices", "gpus")):
         return True
+    if splits_batches(trainer):
+        return True
     if version < (2, 0):
         counts = (trainer.argument(name) for name in COUNTS)
         kinds = (trainer.argument(name) for name in KINDS)
@@ -30,6 +34,12 @@ def uses_one_device(trainer: TrainerSite, version: Version) -> bool:
     kind = trainer.argument("accelerator")
     unsaid = must_be(devices, None) or must_be(devices, "auto")
     return unsaid and any(must_be(kind, name) for name in SINGLE)
+
+
+def splits_batches(trainer: TrainerSite) -> bool:
+    """Whether it has one process for all its devices."""
+    named = ("strategy", "accelerator", "distributed_backend")
+    return any(must_be(trainer.argument(name), ONE_PROCESS) for name in named)
 
 
 def _is_one(value: Value) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pl_lint.facts.sites import ProjectFacts, TrainerSite
 from pl_lint.facts.values import Known, Made, Value
+from pl_lint.rules.processes import splits_batches
 
 RANK_WORDS = ("rank", "is_global_zero", "main_process", "is_master", "world_size", "is_main")
 COUNT_WORDS = frozenset(
@@ -33,6 +34,8 @@ def several_devices(facts: ProjectFacts) -> bool:
 
 
 def uses_several(trainer: TrainerSite) -> bool:
+    if splits_batches(trainer):
+        return False
     counts = (trainer.argument(name) for name in ("devices", "gpus", "num_nodes"))
     named = (trainer.argument(name) for name in ("strategy", "accelerator", "distributed_backend"))
     return any(map(_counts_several, counts)) or any(map(_names_several, named))

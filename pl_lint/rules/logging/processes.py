@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pl_lint.facts.origins import (
     BatchValue,
@@ -14,8 +15,8 @@ from pl_lint.facts.origins import (
     local_parts,
 )
 from pl_lint.facts.sites import LogSite, MonitorSite, ProjectFacts
-from pl_lint.facts.values import Known, must_be
-from pl_lint.findings import Finding, Status
+from pl_lint.facts.values import NO, Known, must_be
+from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix
 from pl_lint.rules.distributed.evidence import (
     for_one_count,
@@ -23,7 +24,12 @@ from pl_lint.rules.distributed.evidence import (
     several_devices,
     uses_several,
 )
-from pl_lint.rules.judging import beyond_one_device, linearity_of_call, single_device
+from pl_lint.rules.judging import (
+    beyond_one_device,
+    linearity_of_call,
+    single_device,
+    stage_on_one_device,
+)
 from pl_lint.rules.logging.keys import only_sites
 from pl_lint.rules.logging.mending import set_flags
 from pl_lint.rules.logging.values import means_do_not_suit
@@ -75,7 +81,9 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in beyond_one_device(facts, facts.modules()):
         for log in owner.logs:
-            if _of_one_process(log) and not means_do_not_suit(owner, log):
+            if not _of_one_process(log) or means_do_not_suit(owner, log):
+                continue
+            if not stage_on_one_device(facts, owner, log.stage):
                 yield self.finding(
                     log.location,
                     f"{key_text(log)} is {_reduced(log)} over this process's share of the data "
@@ -126,9 +134,10 @@ def monitor_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
     What it does
     ------------
     Reading finds, in projects one of whose Trainers runs several processes, a ModelCheckpoint,
-    EarlyStopping or scheduler whose key is only logged without `sync_dist=True` and is made of
-    this process's batches. Running compares `best_model_score` and `best_model_path` of each
-    monitored checkpoint on all ranks after a fit on two of them, and on three.
+    EarlyStopping or scheduler whose key is only logged without `sync_dist=True`, or with
+    `rank_zero_only=True`, which takes it back, and is made of this process's batches. Running
+    compares `best_model_score` and `best_model_path` of each monitored checkpoint on all ranks
+    after a fit on two of them, and on three.
 
     Why is this bad
     ---------------
@@ -168,20 +177,37 @@ def monitor_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
     """
     for monitor in facts.monitors:
         sites = only_sites(facts, monitor) if _trained_by_several(facts, monitor) else []
-        if sites and all(map(_of_one_process, sites)):
+        if sites and all(map(_is_kept_apart, sites)):
+            alone = ", without rank_zero_only," if must_be(sites[0].rank_zero_only, True) else ""
             yield self.finding(
                 monitor.location,
                 f"{monitor.watcher} watches {shown(monitor.key)}, which is another number in each "
                 "process",
-                remedy=f"log it with sync_dist=True at {sites[0].location}",
+                remedy=f"log it with sync_dist=True{alone} at {sites[0].location}",
                 subject=monitor.watcher,
             )
 
 
+def _is_kept_apart(log: LogSite) -> bool:
+    """Whether every process keeps a value of its own. ``rank_zero_only=True`` switches the
+    reduction off and skips no call (``_Sync`` of ``result.py``)."""
+    if not must_be(log.rank_zero_only, True):
+        return _of_one_process(log)
+    called_by_all = not _asks_for_rank(log)
+    return called_by_all and _of_one_process(replace(log, sync_dist=NO, rank_zero_only=NO))
+
+
 def _trained_by_several(facts: ProjectFacts, monitor: MonitorSite) -> bool:
-    """Whether several processes train with it: by the Trainers of its own file, or else by all."""
+    """Whether several processes train with it: by the Trainer that it is built in, by those of its
+    own file, or else by all."""
     near = [one for one in facts.trainers if one.location.path == monitor.location.path]
-    return any(map(uses_several, near)) if near else several_devices(facts)
+    around = [one for one in near if _is_within(monitor.location, one.location)]
+    return any(map(uses_several, around or near)) if near else several_devices(facts)
+
+
+def _is_within(inner: Location, outer: Location) -> bool:
+    same = (inner.path, inner.cell) == (outer.path, outer.cell)
+    return same and outer.line <= inner.line <= (outer.end_line or outer.line)
 
 
 @rule(
@@ -345,9 +371,10 @@ def logged_on_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Reading finds a metric object that is logged under a condition on the rank, and a monitor whose
-    key is only logged under such a condition or with `rank_zero_only=True`. Running looks for keys
-    that some ranks log and others lack, and for a checkpoint, an EarlyStopping or a scheduler that
-    asks every rank for them.
+    key is only logged under such a condition. (`rank_zero_only=True` alone skips no call: every
+    process keeps a value of its own, which is LTN107's matter.) Running looks for keys that some
+    ranks log and others lack, and for a checkpoint, an EarlyStopping or a scheduler that asks every
+    rank for them.
 
     Why is this bad
     ---------------
@@ -360,7 +387,8 @@ def logged_on_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     -------
         class Model(LightningModule):
             def validation_step(self, batch, batch_idx):
-                self.log("val_loss", self.loss(batch), rank_zero_only=True)
+                if self.trainer.is_global_zero:
+                    self.log("val_loss", self.loss(batch), rank_zero_only=True)
 
             def configure_callbacks(self):
                 return [ModelCheckpoint(monitor="val_loss")]
@@ -407,5 +435,4 @@ def logged_on_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _by_one_process(log: LogSite) -> bool:
-    asks = _asks_for_rank(log) and "world_size" not in log.guards
-    return asks or must_be(log.rank_zero_only, True)
+    return _asks_for_rank(log) and "world_size" not in log.guards

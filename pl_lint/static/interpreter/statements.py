@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Table
 
@@ -109,7 +110,7 @@ def _if(context: Context, node: ast.If, frame: Frame) -> bool:
     context.guards += names
     reaches = branches(context, frame, (node.body, node.orelse))
     context.sampled -= sampled
-    if not _leaves(node):  # else the condition holds, or does not, until the function ends
+    if not _leaves(node, names):  # else the condition holds, or does not, until the function ends
         context.guards = outer
     return reaches
 
@@ -126,9 +127,19 @@ def _identifiers(test: ast.expr) -> Iterator[str]:
             yield repr(node.value)
 
 
-def _leaves(node: ast.If) -> bool:
-    """Whether a branch ends with ``return`` or the like: what follows is under the condition."""
-    ends = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+PROCESSES = re.compile("rank|world|device|distributed|process")
+"""What a condition on processes asks for."""
+
+
+def _leaves(node: ast.If, names: tuple[str, ...]) -> bool:
+    """Whether a branch ends with ``return`` or the like: what follows is under the condition.
+
+    What ``raise`` ends is a run: what follows is done for all data that there is. Only where it is
+    said which processes there may be does that tell something of the others.
+    """
+    ends: tuple[type[ast.stmt], ...] = (ast.Return, ast.Continue, ast.Break)
+    if any(map(PROCESSES.search, names)):
+        ends += (ast.Raise,)
     return any(body and isinstance(body[-1], ends) for body in (node.body, node.orelse))
 
 
