@@ -48,10 +48,12 @@ class Listing:
 
 @dataclass(frozen=True)
 class Split:
-    """A call of ``random_split``, and a fingerprint of the permutation that it drew."""
+    """A call of ``random_split``, a fingerprint of the permutation that it drew, and how that
+    begins."""
 
     location: Location
     order: str
+    first: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,8 @@ class RankFit:
     ``parameters`` and ``buffers`` are digests, by moment (``first step``, ``end``) and name;
     buffers are those of the user's own classes that go into checkpoints, seen also after the
     ``last batch`` and when ``validation`` begins, whose forward passes make them rank zero's on
-    all. ``attributes`` are plain
-    ones, as text, at the start and at the end. ``trainable`` are the parameters that wanted a
+    all. ``sums`` are their numbers and those of frozen parameters, added up. ``attributes`` are
+    plain ones, as text, at the start and at the end. ``trainable`` are the parameters that wanted a
     gradient at the start, ``unused`` those of them that got none in ``backwards`` backward passes;
     ``unfrozen`` came later, and ``optimized`` are those that an optimizer has. ``kept`` are the
     attributes of whoever owns ``prepare_data``, in short; ``places`` the lines that set attributes,
@@ -128,6 +130,7 @@ class RankFit:
     batches: tuple[int, ...] = ()
     parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     buffers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    sums: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     best: tuple[Best, ...] = ()
     listings: tuple[Listing, ...] = ()

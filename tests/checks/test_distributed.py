@@ -357,11 +357,14 @@ def test_a_split_by_hand_is_where_its_subsets_are_made() -> None:
 def test_each_ranks_own_part_of_the_training_data_is_no_split() -> None:
     def training(*samples: str, order: str = "0", again: tuple[str, ...] = ()) -> RankFit:
         listing = Listing("train", 0, "Data", samples, again=again)
-        return replace(AGREEING, listings=(listing,), splits=(Split(PLACE, order),))
+        split = Split(PLACE, order, (7, int(order)))
+        return replace(AGREEING, listings=(listing,), splits=(split,))
 
     assert judged(training("a", "b"), training("c", "d")).findings == ()
     [finding] = judged(training("a", "b"), training("c", "d", order="1")).findings
     assert finding.code == "LTN406"
+    assert "its indices begin with 7, 0 on rank 0 and 7, 1 on rank 1" in finding.message
+    assert (finding.evidence[0].logged, finding.evidence[0].true) == (0, 2)
     unclear = judged(training("a", "b"), training("b", "c"))
     assert unclear.findings == ()
     assert any("no random_split made them" in note for note in unclear.notes)
@@ -400,8 +403,15 @@ def test_a_file_that_is_added_to_or_asked_for_first_is_suspected() -> None:
 def test_a_buffer_that_validation_made_alike_again_is_found() -> None:
     seen = {"start": {"b": "0"}, "last batch": {"b": "1"}, "end": {"b": "1"}}
     other = {**seen, "last batch": {"b": "2"}}
-    result = judged(replace(AGREEING, buffers=seen), replace(AGREEING, buffers=other))
+    sums = {"last batch": {"b": 0.25}}, {"last batch": {"b": 0.75}}
+    result = judged(
+        replace(AGREEING, buffers=seen, sums=sums[0]),
+        replace(AGREEING, buffers=other, sums=sums[1]),
+    )
     assert codes(result) == ["LTN508"]
+    [evidence] = result.findings[0].evidence
+    assert (evidence.key, evidence.logged, evidence.true) == ("self.b", 0.75, 0.25)
+    assert evidence.words == ("on rank 1", "on rank 0")
 
 
 def test_without_an_optimizer_step_nothing_could_come_apart() -> None:

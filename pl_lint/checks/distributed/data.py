@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pl_lint.checks.distributed import script as scripts
-from pl_lint.checks.distributed.fits import Fits
+from pl_lint.checks.distributed.fits import Fits, each
 from pl_lint.checks.distributed.lost import alone_with, judge_lost
 from pl_lint.checks.registry import Gathering
 from pl_lint.facts.events import Note, sentence
 from pl_lint.facts.ranks import Listing, RankFit, Split
-from pl_lint.findings import Finding, Location
+from pl_lint.findings import Evidence, Finding, Location
 
 SPLIT = "random_split(data, lengths, generator=torch.Generator().manual_seed(0))"
 SHARE = "yield every n-th sample only, by rank and by torch.utils.data.get_worker_info()"
@@ -43,51 +43,84 @@ def _judge_split(listings: Sequence[Listing], fits: Fits, into: Gathering) -> No
         return  # the other stages of the same split
     if any(one.read is not None for one in fits.ranks[0].assigned):
         return  # that is why, and it is told with the rest of the state
-    place, steady = _own_split(fits), all(one.again in ((), one.samples) for one in listings)
+    drawn, steady = _own_split(fits), all(one.again in ((), one.samples) for one in listings)
     leaked = _leaked(fits) if steady else 0
-    if place is None and not leaked:
+    if not drawn and not leaked:
         into.undecided += _why_others(listings, steady)
         return
-    message = _other_samples(listings, steady)
+    drawn = drawn or _own_subsets(fits)
+    message = _other_samples(listings, steady) + _begun(drawn)
     if leaked:
         message += f"; {leaked} that one rank validates on, another one trains on"
     shows = scripts.split() if first.stage == "train" else None
-    at = place or _split(fits)
-    into.findings.append(fits.finding("LTN406", message, at, SPLIT, script=shows))
+    at = drawn[0].location if drawn else _split(fits)
+    evidence = _counts(listings, fits) if steady else ()
+    into.findings.append(fits.finding("LTN406", message, at, SPLIT, *evidence, script=shows))
 
 
 def _other_samples(listings: Sequence[Listing], steady: bool) -> str:
-    first, own = listings[0], set(listings[0].samples)
-    rank = next(rank for rank, one in enumerate(listings) if set(one.samples) != own)
+    first, rank = listings[0], _first_other(listings)
     if not steady:  # the samples themselves are drawn anew each time
         return f"the {first.stage} data of rank {rank} come from another random_split than rank 0's"
-    other = len(set(listings[rank].samples) - own)
+    other = len(set(listings[rank].samples) - set(first.samples))
     return (
         f"the {first.stage} data of rank {rank} are other samples than those of rank 0: {other} of "
         f"{len(first.samples)} looked at"
     )
 
 
-def _own_split(fits: Fits) -> Location | None:
-    """The line of a ``random_split`` that every rank called, and drew another permutation from."""
+def _first_other(listings: Sequence[Listing]) -> int:
+    """The first rank that has other samples than rank zero."""
+    own = set(listings[0].samples)
+    return next(rank for rank, one in enumerate(listings) if set(one.samples) != own)
+
+
+def _counts(listings: Sequence[Listing], fits: Fits) -> Iterator[Evidence]:
+    """How many samples a rank has in common with rank zero, of as many as were looked at."""
+    rank = _first_other(listings)
+    own = set(listings[0].samples)
+    yield Evidence(
+        key=f"{listings[0].stage} samples of rank {rank} that rank 0 has, too",
+        logged=len(own & set(listings[rank].samples)),
+        true=len(own),
+        tolerance=0.0,
+        world=fits.world,
+        how=f"the first {len(listings[0].samples)} samples of each rank's own loader, by content, "
+        "before they are shared out",
+        words=("counted", "expected"),
+    )
+
+
+def _begun(drawn: Sequence[Split]) -> str:
+    """How the orders begin that the ranks drew."""
+    begun = [", ".join(map(str, split.first)) for split in drawn]
+    return f"; its indices begin with {each(begun)}" if all(begun) and begun else ""
+
+
+def _own_split(fits: Fits) -> Sequence[Split]:
+    """A ``random_split`` that every rank called, and drew another permutation from."""
     return _first_unlike([rank.splits for rank in fits.ranks])
 
 
-def _first_unlike(ranks: Sequence[Sequence[Split]]) -> Location | None:
-    """The first line where ranks that went the same way have other orders."""
+def _own_subsets(fits: Fits) -> Sequence[Split]:
+    """The same of a split by hand: its ``Subset``."""
+    return _first_unlike([rank.subsets for rank in fits.ranks])
+
+
+def _first_unlike(ranks: Sequence[Sequence[Split]]) -> Sequence[Split]:
+    """The first where ranks that went the same way have other orders."""
     if any([one.location for one in mine] != [one.location for one in ranks[0]] for mine in ranks):
-        return None
+        return ()
     for splits in zip(*ranks, strict=True):
         if any(split.order != splits[0].order for split in splits):
-            return splits[0].location
-    return None
+            return splits
+    return ()
 
 
 def _split(fits: Fits) -> Location:
     """Where what ranks hold back is parted from what they train on, without ``random_split``."""
-    unlike = _first_unlike([rank.subsets for rank in fits.ranks])
     made = (*fits.ranks[0].splits, *fits.ranks[0].subsets)
-    return unlike or (made[0].location if made else fits.home)
+    return made[0].location if made else fits.home
 
 
 def _why_others(listings: Sequence[Listing], steady: bool) -> Iterator[Note]:

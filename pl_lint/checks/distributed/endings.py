@@ -91,7 +91,8 @@ def _prepared(fits: Fits, rank: int, error: RunError, found: Finding) -> Finding
     return replace(
         found,
         code="LTN502",
-        message=f"{found.message}; prepare_data assigned {lost[0].name!r} on rank 0 only",
+        message=f"{found.message}; prepare_data assigned {lost[0].name!r} ({lost[0].left}) on rank "
+        "0 only",
         location=lost[0].location,
         remedy=in_setup(lost[0]),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pl_lint.checks.distributed import script as scripts
@@ -13,11 +13,17 @@ from pl_lint.checks.registry import Gathering
 from pl_lint.checks.sync_dist.sharing import WORLDS
 from pl_lint.facts.events import Note, sentence
 from pl_lint.facts.ranks import Assigned
-from pl_lint.findings import Finding, Location, Status
+from pl_lint.findings import Evidence, Finding, Location, Status
 
 FIRST_STEP, START, END = "first step", "start", "end"
 LOOKS = ("last batch", "validation", END)
 """When buffers are compared: a later forward pass of DDP makes them alike again."""
+_WHEN = {
+    FIRST_STEP: "after the first step",
+    "last batch": "after the last batch",
+    "validation": "when validation began",
+    END: "at the end",
+}
 SHOWN = 5
 
 
@@ -33,10 +39,10 @@ def judge_state(fits: Fits, into: Gathering) -> None:
 
 
 def _judge_parameters(fits: Fits, into: Gathering) -> None:
-    for moment, when in ((FIRST_STEP, "after the first step"), (END, "at the end")):
+    for moment in (FIRST_STEP, END):
         names = _different(fits, "parameters", moment)
         if names:
-            into.findings.append(_apart(names, when, fits))
+            into.findings.append(_apart(names, moment, fits))
             return
     if not _moved(fits):
         into.untriggered.append(
@@ -45,19 +51,38 @@ def _judge_parameters(fits: Fits, into: Gathering) -> None:
     into.passed += _moved(fits) and _saw_other_samples(fits)
 
 
-def _apart(names: Sequence[str], when: str, fits: Fits) -> Finding:
+def _apart(names: Sequence[str], moment: str, fits: Fits) -> Finding:
     """Frozen parameters that differ were updated by hand, like a buffer. Those that were unfrozen
     later are not synchronised: DDP has hooks on what was trainable when it was set up."""
     late = set(names) <= set(fits.ranks[0].unfrozen)
     frozen = not late and not set(names) & set(fits.ranks[0].trainable)
     rank = _differs_on(fits, "parameters", names[0])
-    message = f"{_listed(names)}: other values on rank {rank} than on rank 0 {when}"
+    message = f"{_listed(names)}: other values on rank {rank} than on rank 0 {_WHEN[moment]}"
     if late:
         message += "; they were frozen when DDP was set up, which does not synchronise them"
     remedy = "update parameters by gradients of the loss alone, or from gathered values"
     code = "LTN508" if frozen else "distributed"
     place, shows = fits.place(names[0]), scripts.held(names[0])
-    return fits.finding(code, message, place, remedy, script=shows)
+    evidence = _numbers(names[0], moment, fits) if frozen else ()
+    return fits.finding(code, message, place, remedy, *evidence, script=shows)
+
+
+def _numbers(name: str, moment: str, fits: Fits) -> Iterator[Evidence]:
+    """What the first rank that differs has, beside rank zero. Other elements may make equal
+    sums."""
+    values = [rank.sums.get(moment, {}).get(name) for rank in fits.ranks]
+    for rank, value in enumerate(values):
+        if value is not None and values[0] is not None and value != values[0]:
+            yield Evidence(
+                key=f"self.{name}",
+                logged=value,
+                true=values[0],
+                tolerance=0.0,
+                world=fits.world,
+                how=f"{_WHEN[moment]} of a fit; the sum of its elements",
+                words=(f"on rank {rank}", "on rank 0"),
+            )
+            return
 
 
 def _moved(fits: Fits) -> bool:
@@ -82,7 +107,10 @@ def _judge_buffers(fits: Fits, into: Gathering) -> None:
         )
         remedy = "update buffers from gathered values: self.all_gather(...)"
         place, shows = fits.place(moved[0]), scripts.held(moved[0])
-        into.findings.append(fits.finding("LTN508", message, place, remedy, script=shows))
+        look = next(look for look in LOOKS if moved[0] in _moved_apart(fits, look))
+        numbers = _numbers(moved[0], look, fits)
+        finding = fits.finding("LTN508", message, place, remedy, *numbers, script=shows)
+        into.findings.append(finding)
 
 
 def _moved_apart(fits: Fits, look: str) -> list[str]:

@@ -84,6 +84,7 @@ class Fit:
     gradients: GradientWatch = field(default_factory=GradientWatch)
     parameters: dict[str, dict[str, str]] = field(default_factory=dict)
     buffers: dict[str, dict[str, str]] = field(default_factory=dict)
+    sums: dict[str, dict[str, float]] = field(default_factory=dict)
     attributes: dict[str, dict[str, str]] = field(default_factory=dict)
     metrics: tuple[Any, ...] = ()
     trainable: tuple[str, ...] = ()
@@ -172,11 +173,14 @@ class Fit:
     def look(self, moment: str, module: torch.nn.Module) -> None:
         self.parameters[moment] = digests_of(dict(module.named_parameters()))
         self.look_at_buffers(moment, module)
+        frozen = {name: p for name, p in module.named_parameters() if not p.requires_grad}
+        self.sums[moment] |= _sums(frozen)
         self.attributes[moment] = plain_attributes(module)
 
     def look_at_buffers(self, moment: str, module: torch.nn.Module) -> None:
         """Each forward pass of DDP, of validation as well, first sends rank zero's to all."""
-        self.buffers[moment] = digests_of(_own_buffers(module))
+        buffers = _own_buffers(module)
+        self.buffers[moment], self.sums[moment] = digests_of(buffers), _sums(buffers)
 
     def compare_metrics(self) -> None:
         errors: list[RunError] = []
@@ -191,6 +195,7 @@ class Fit:
             batches=tuple(size for sizes in self.sizes.get("train", ()) for size in sizes),
             parameters=self.parameters,
             buffers=self.buffers,
+            sums=self.sums,
             attributes=self.attributes,
             best=self._best(),
             listings=tuple(self.listings),
@@ -275,6 +280,16 @@ def _own_buffers(module: torch.nn.Module) -> dict[str, torch.Tensor]:
         name: buffer
         for name, buffer in module.named_buffers()
         if name in saved and _is_own(module, name)
+    }
+
+
+def _sums(tensors: Mapping[str, torch.Tensor]) -> dict[str, float]:
+    """Numbers to show; whether two tensors are equal, their digests tell."""
+    dense = {name: each for name, each in tensors.items() if each.layout is torch.strided}
+    return {
+        name: float(each.detach().sum(dtype=torch.float64))
+        for name, each in dense.items()
+        if each.numel() and not each.is_complex()
     }
 
 

@@ -17,6 +17,7 @@ import numpy
 import torch
 
 from pl_lint.facts.ranks import Split, Touch
+from pl_lint.findings import Location
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.watching.callsite import caller, entered_from, is_library
 from pl_lint.runtime.watching.ranked.samples import fingerprint
@@ -25,6 +26,8 @@ _WRITING = frozenset("wax+")
 _STAMP = re.compile(r"[A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d")
 """The time in the folder that a SummaryWriter takes when it is given none: ranks may differ in the
 second."""
+_SHOWN = 4
+"""So many indices of a split are told."""
 _NO_FILES = (os.devnull, "/dev/", "/proc/")
 
 
@@ -158,6 +161,12 @@ def _calling(original: Callable[..., Any], touches: list[Touch]) -> Callable[...
     return called
 
 
+def _split(place: Location, order: Any) -> Split:
+    numbers = numpy.asarray(order)
+    plain = numbers.dtype.kind in "iu" and numbers.ndim == 1
+    return Split(place, fingerprint(order), tuple(numbers[:_SHOWN].tolist()) if plain else ())
+
+
 @contextlib.contextmanager
 def noted_splits(splits: list[Split]) -> Iterator[None]:
     """Notes where ``random_split`` is called, and what it draws; it does so by this name."""
@@ -166,7 +175,7 @@ def noted_splits(splits: list[Split]) -> Iterator[None]:
     @functools.wraps(original)
     def randperm(*args: Any, **kwargs: Any) -> Any:
         order = original(*args, **kwargs)
-        splits.append(Split(caller(), fingerprint(order)))
+        splits.append(_split(caller(), order))
         return order
 
     with patch.object(torch.utils.data.dataset, "randperm", randperm):
@@ -183,7 +192,7 @@ def noted_subsets(subsets: list[Split]) -> Iterator[None]:
         original(subset, *args, **kwargs)
         place = caller()
         if not place.path.startswith("<"):
-            subsets.append(Split(place, fingerprint(numpy.asarray(subset.indices))))
+            subsets.append(_split(place, numpy.asarray(subset.indices)))
 
     with patch.object(torch.utils.data.Subset, "__init__", init):
         yield
