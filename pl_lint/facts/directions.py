@@ -15,9 +15,14 @@ _LOWER = frozenset(
     "eer".split()
 )
 
+_TURNED = frozenset("neg negative negated minus inverse inverted inv".split())
+"""``neg_f1`` is the other way round than ``f1``, or it may be."""
+
 
 def higher_by_name(key: str) -> bool | None:
     """``val/acc`` should rise, ``val_loss`` fall; ``val_acc_loss`` may be anything."""
     words = set(re.findall(r"[a-z]+\d?", re.sub(r"([a-z])([A-Z])", r"\1_\2", key).lower()))
+    if words & _TURNED:
+        return None
     higher, lower = bool(words & _HIGHER), bool(words & _LOWER)
     return higher if higher != lower else None

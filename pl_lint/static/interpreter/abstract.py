@@ -249,13 +249,21 @@ def options(value: Abstract) -> tuple[Abstract, ...]:
     return value.options if isinstance(value, Choice) else (value,)
 
 
+RELOADED, CHANGED = "reloaded", "changed"
+"""The labels of a model whose weights were loaded into it, and of an object that was given another
+part: ``model.net = best.net``."""
+
+
 def join(*values: Abstract) -> Abstract:
-    """The value that may be any of these."""
+    """The value that may be any of these. What one branch did to an object may have been done."""
     distinct: list[Abstract] = []
     for value in values:
         for option in options(value):
-            if not any(same(option, kept) for kept in distinct):
+            place = next((n for n, kept in enumerate(distinct) if same(option, kept)), None)
+            if place is None:
                 distinct.append(option)
+            elif isinstance(option, Instance) and option.label in (RELOADED, CHANGED):
+                distinct[place] = option
     if len(distinct) == 1:
         return distinct[0]
     if not distinct or len(distinct) > MAX_OPTIONS:

@@ -77,6 +77,7 @@ def evaluate_call(context: Context, node: ast.Call, frame: Frame) -> Abstract:
         receiver = context.evaluate(function.value, frame)
         context.then = outer
         arguments = evaluate_arguments(context, node, frame)
+        scripts.loads_into_a_part(context, function, frame)
         noting.note_method(context, receiver, arguments, node, frame)
         if function.attr == "sort" and outside.in_listed_order(context, receiver):
             lookup.rebind(context, function.value, NOTHING, frame)

@@ -220,7 +220,14 @@ def _conditional(context: Context, node: ast.IfExp, frame: Frame) -> Abstract:
     known = truth(evaluate(context, node.test, frame))
     if known is not None:
         return evaluate(context, node.body if known else node.orelse, frame)
-    return join(evaluate(context, node.body, frame), evaluate(context, node.orelse, frame))
+    body, orelse = evaluate(context, node.body, frame), evaluate(context, node.orelse, frame)
+    if _asks_for_gpu(node.test) and body == Const(1) and orelse in (Const("auto"), Const(None)):
+        return body  # ``devices=1 if torch.cuda.is_available() else "auto"``: a CPU is one as well
+    return join(body, orelse)
+
+
+def _asks_for_gpu(test: ast.expr) -> bool:
+    return isinstance(test, ast.Call) and (dotted(test.func) or "").endswith("cuda.is_available")
 
 
 # --- containers -----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pl_lint.facts.origins import ListOfSteps
 from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import Unknown, Value, may_be
 from pl_lint.static.interpreter.abstract import (
+    CHANGED,
     NOTHING,
     Abstract,
     Bound,
@@ -166,10 +167,6 @@ def _of_trainer(context: Context, text: str, attr: str) -> Abstract:
     if text == "self.trainer" and flag and stage and not either:
         return Const(stage == flag)
     return Reference(f"{text}.{attr}")
-
-
-CHANGED = "changed"
-"""The label of an object that was given another part: ``model.net = best.net``."""
 
 
 # --- assignment -----------------------------------------------------------------------------------

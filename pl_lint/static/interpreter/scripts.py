@@ -21,6 +21,8 @@ from pl_lint.facts.sites import (
 from pl_lint.facts.values import UNKNOWN, Known, Value
 from pl_lint.static.interpreter import loaders, lookup
 from pl_lint.static.interpreter.abstract import (
+    CHANGED,
+    RELOADED,
     Abstract,
     Const,
     Instance,
@@ -47,17 +49,19 @@ class Trainer:
 
     @property
     def monitored(self) -> bool:
-        """Whether a ModelCheckpoint watches a key."""
+        """Whether a ModelCheckpoint keeps the best by a key, which is not how far the run is."""
         return any(
-            watcher.watcher == "ModelCheckpoint" and watcher.key != ABSENT
+            watcher.watcher == "ModelCheckpoint"
+            and watcher.key not in (ABSENT, *COUNTERS)
+            and dict(watcher.arguments).get("save_top_k") != Known(0)
             for watcher in self.watchers
         )
 
 
+COUNTERS = tuple(map(Known, ("epoch", "step", "global_step")))
+"""What a ModelCheckpoint watches that keeps the newest."""
 LOADS = re.compile(r"load(_|$)|restore")
 """Methods of a model that bring weights into it: ``load_state_dict``, ``load_model``."""
-RELOADED = "reloaded"
-"""The label of a model whose weights were loaded into it."""
 LOADED = "from a checkpoint"
 """The label of a model that ``load_from_checkpoint`` made."""
 WATCHERS = (lightning.MODEL_CHECKPOINT, lightning.EARLY_STOPPING)
@@ -309,6 +313,22 @@ def method(
         _link(context, trainer, names)
 
 
+def loads_into_a_part(context: Context, function: ast.Attribute, frame: Frame) -> None:
+    """``model.net.load_state_dict(...)`` brings weights into ``model``."""
+    holder: ast.expr = function.value
+    while isinstance(holder, ast.Attribute):
+        holder = holder.value
+    if (
+        holder is function.value
+        or not isinstance(holder, ast.Name)
+        or not LOADS.search(function.attr)
+    ):
+        return
+    model = lookup.name(context, holder.id, frame)
+    if isinstance(model, Instance) and model.label in (None, CHANGED):
+        lookup.rebind(context, holder, replace(model, label=RELOADED), frame)
+
+
 def _link(context: Context, trainer: Trainer, models: Iterable[str]) -> None:
     """What a Trainer fits is what its watchers see."""
     for model in models:
@@ -317,7 +337,7 @@ def _link(context: Context, trainer: Trainer, models: Iterable[str]) -> None:
 
 
 def _is_reloaded(model: Abstract) -> bool:
-    return isinstance(model, Instance) and model.label in (RELOADED, LOADED, lookup.CHANGED)
+    return isinstance(model, Instance) and model.label in (RELOADED, LOADED, CHANGED)
 
 
 def _is_loaded(model: Abstract) -> bool:
