@@ -105,6 +105,9 @@ def gather(
         imports=shared.all(ImportSite),
         removed_names=shared.all(RemovedNameSite),
         lightning=tuple((one.path, versions.newest(one.path)) for one in (*sources, *configs)),
+        without_task=frozenset(
+            one.path for one in sources if versions.keeps_metrics_below(one.path, TASKS)
+        ),
         loaders=shared.all(LoaderSite),
         streams=tuple(streams(project)),
     )
@@ -147,6 +150,10 @@ def _facts(
         if kind not in OWN:
             shared.extend(sites)
     return facts
+
+
+TASKS = (0, 11)
+"""The torchmetrics that asks each classification metric for its task."""
 
 
 def _read_around(

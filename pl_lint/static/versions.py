@@ -31,6 +31,10 @@ PIN = re.compile(
 LOCKED = re.compile(
     r"""name\s*=\s*"(?:pytorch-lightning|lightning)"\s*\nversion\s*=\s*"(?P<spec>[\d.]+)"""
 )
+PIN_OF_METRICS = re.compile(
+    PIN.pattern.replace("pytorch[-_]lightning|lightning", "torchmetrics"), re.VERBOSE
+)
+LOCKED_METRICS = re.compile(LOCKED.pattern.replace("pytorch-lightning|lightning", "torchmetrics"))
 ONE = re.compile(r"(?P<op>[=<>!~^]*)\s*(?<![\w.])(?P<version>\d+(?:\.\d+)*)(?P<star>\.\*)?")
 """One bound; not the 0 of ``2.5.0.post0``."""
 
@@ -54,6 +58,7 @@ OLD_SETTINGS = re.compile(
 )
 NEW_SETTINGS = re.compile(r"""(?:_target_|class_path)\s*:\s*["']?lightning\.""")
 """The same of settings in YAML."""
+ENVIRONMENT = re.compile(r"^dependencies:\s*\n\s*-\s", re.MULTILINE)
 UNDATED_OLD = "1.5"
 """Old code without a pin is taken for one that still had every hook of the 1.x years; 1.6 began to
 say goodbye to them."""
@@ -88,6 +93,11 @@ class Versions:
             if (limit := _pinned_inside(source)) is not None
         }
         self._new = {source.path for source in sources if _is_new(source)}
+        self._environments = {
+            os.path.dirname(os.path.abspath(source.path)): source.text
+            for source in sources
+            if _is_environment(source)
+        }
 
     def newest(self, path: str) -> str:
         """As text (``1.7``); empty where there is no limit."""
@@ -101,6 +111,15 @@ class Versions:
                 return pinned
         old = self.project_of(path) in self._old and path not in self._new
         return self._old_installed or (UNDATED_OLD if old else "")
+
+    def keeps_metrics_below(self, path: str, version: Version) -> bool:
+        """Whether the nearest pin of torchmetrics around a file is below a version."""
+        for folder in self._around.folders(path):
+            texts = self._around.pin_texts(folder)
+            found = [spec for text in texts for spec in _specifiers_of_metrics(text)]
+            if found:
+                return any(_is_below(spec, version) for spec in found)
+        return False
 
     def project_of(self, path: str) -> Path:
         """Where the project of a file begins; without any sign, where the reading begins."""
@@ -120,7 +139,10 @@ class Versions:
     def _newest_pinned(self, folder: str) -> str | None:
         """The newest version that the files of a folder admit; None where they do not say."""
         if folder not in self._pinned:
-            found = [pin for text in self._around.pin_texts(folder) for pin in _pins(text)]
+            texts = list(self._around.pin_texts(folder))
+            found = [pin for text in texts for pin in _pins(text)]
+            if not found:
+                found = list(_pins(self._environments.get(folder, "")))
             limits = [limit for limit in found if limit is not None]
             self._pinned[folder] = None if not found else min(limits, key=_numbers, default="")
         return self._pinned[folder]
@@ -179,12 +201,49 @@ def _holds_settings(source: ReadFile) -> bool:
     return source.path.endswith((".yaml", ".yml"))
 
 
+def _is_environment(source: ReadFile) -> bool:
+    """Whether a YAML file is an environment of conda's, whatever it is called."""
+    return _holds_settings(source) and ENVIRONMENT.search(source.text) is not None
+
+
 def _pins(text: str) -> Iterator[str | None]:
     """The newest version that each mention of Lightning admits; None for no limit."""
     text = re.sub(r"(?m)^\s*#.*$", "", text)
     for pattern in (LOCKED, PIN):
         for match in pattern.finditer(text):
             yield newest_admitted(match["spec"])
+
+
+def _specifiers_of_metrics(text: str) -> Iterator[str]:
+    text = re.sub(r"(?m)^\s*#.*$", "", text)
+    for pattern in (LOCKED_METRICS, PIN_OF_METRICS):
+        yield from (match["spec"] for match in pattern.finditer(text))
+
+
+def _is_below(specifier: str, version: Version) -> bool:
+    """Whether all that a specifier admits is below a version."""
+    return any(_ends_below(one, version) for one in ONE.finditer(specifier))
+
+
+def _ends_below(one: re.Match[str], version: Version) -> bool:
+    given = _numbers(one["version"])
+    leading = next((n for n, part in enumerate(given) if part), len(given) - 1)
+    match one["op"]:
+        case "" | "=" | "==" | "===" | "<=":
+            return given < version
+        case "<":
+            return given <= version
+        case "~=":
+            return _next(given[:-1]) <= version
+        case "~":
+            return _next(given[:2]) <= version
+        case "^":  # up to the next change of the first number that is not zero
+            return _next(given[: leading + 1]) <= version
+    return False
+
+
+def _next(version: Version) -> Version:
+    return (*version[:-1], version[-1] + 1) if version else (1,)
 
 
 def newest_admitted(specifier: str) -> str | None:

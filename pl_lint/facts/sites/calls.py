@@ -22,6 +22,8 @@ class CallSite:
     ``assigned`` is what the result is assigned to (``self.x``), ``then`` the methods that are
     called on it, or on what it is an argument of, in the same expression. ``bound``: the receiver
     is surely an object, no class. ``dropped``: nothing is done with what the call returns.
+    ``written``: the keyword arguments that are plain names, as they are written
+    (``trainer.global_step``).
     """
 
     name: str
@@ -40,6 +42,7 @@ class CallSite:
     then: tuple[str, ...] = ()
     bound: bool = False
     dropped: bool = False
+    written: tuple[tuple[str, str], ...] = ()
 
     @property
     def complete(self) -> bool:

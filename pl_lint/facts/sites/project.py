@@ -40,7 +40,10 @@ class SuppressionSite:
 
 @dataclass(frozen=True)
 class ProjectFacts:
-    """Everything that was read, over all files of the run."""
+    """Everything that was read, over all files of the run.
+
+    ``without_task``: the files whose project is pinned to a torchmetrics that knows no tasks.
+    """
 
     classes: tuple[ClassFacts, ...] = ()
     monitors: tuple[MonitorSite, ...] = ()
@@ -57,6 +60,7 @@ class ProjectFacts:
     imports: tuple[ImportSite, ...] = ()
     removed_names: tuple[RemovedNameSite, ...] = ()
     lightning: tuple[tuple[str, str], ...] = ()
+    without_task: frozenset[str] = frozenset()
     loaders: tuple[LoaderSite, ...] = ()
     streams: tuple[StreamSite, ...] = ()
 

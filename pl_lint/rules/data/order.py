@@ -16,6 +16,7 @@ ORDERED = ("Iterable", "Stream", "Web", "Chain", "Pipe", "Shuffle")
 """Words in the names of data sets that bring an order of their own."""
 DRAWN = ("Fake", "Mock", "Random", "Dummy", "Toy", "Synthetic", "Empty")
 """Words in the names of data sets, or files, whose samples come in no order at all."""
+LOAD = "datasets.load_dataset"
 NUMBERS = ("torch.rand", "torch.randn", "torch.randint", "numpy.random.rand", "numpy.random.randn")
 ONE = Known(1)
 DECIDES = ("shuffle", "sampler", "batch_sampler")
@@ -102,7 +103,7 @@ def _serves_others(facts: ProjectFacts, loader: LoaderSite) -> bool:
     "training-not-shuffled",
     rows=("DAT02",),
     status=Status.SUSPECTED,
-    calls=NUMBERS,
+    calls=(*NUMBERS, LOAD),
     condition="if it matters that each epoch has the same batches, as it does with sorted data",
 )
 def training_not_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -141,7 +142,8 @@ def training_not_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         if loader.stage != "train" or _decided(loader) or in_tests(loader.location):
             continue
         ordered = _own_order(facts, loader) or _has_a_sampler(facts, loader)
-        if not ordered and not feeds(facts, loader, "validate"):
+        empty = loader.dataset == Known(())
+        if not ordered and not empty and not feeds(facts, loader, "validate"):
             yield self.finding(
                 loader.location,
                 "the training data come in the same order in every epoch: shuffle is left out, "
@@ -185,4 +187,10 @@ def _own_order(facts: ProjectFacts, loader: LoaderSite) -> bool:
     if isinstance(data, Made):
         streams = {stream.name for stream in facts.streams}
         return data.name in streams or any(word in data.name for word in (*ORDERED, *DRAWN))
-    return isinstance(data, Unknown) and bool(facts.streams)
+    return isinstance(data, Unknown) and (bool(facts.streams) or _streams(facts))
+
+
+def _streams(facts: ProjectFacts) -> bool:
+    """Whether data sets of Hugging Face come as streams, which no loader shuffles."""
+    given = [call.argument("streaming") for call in facts.calls_of(LOAD) if call.gives("streaming")]
+    return not all(must_be(value, False) for value in given)

@@ -260,6 +260,8 @@ def _writes(call: CallSite) -> bool:
 
 
 INIT = "wandb.init"
+ASKS_FOR_UPDATE = frozenset({"hasattr", "'update'"})
+"""``if hasattr(experiment.config, "update")`` is false where there is none."""
 
 
 @rule(
@@ -310,7 +312,8 @@ def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     for owner in beyond_one_device(facts, facts.classes):
         for call in facts.calls_in(owner, INIT, ".update"):
             problem = _off_rank_zero(call)
-            if problem and not for_one_rank(call.guards) and not in_tests(call.location):
+            asks = for_one_rank(call.guards) or ASKS_FOR_UPDATE.issubset(call.guards)
+            if problem and not asks and not in_tests(call.location):
                 yield self.finding(call.location, problem, remedy=GUARD, subject=owner.short_name)
 
 

@@ -30,7 +30,8 @@ def own_step_for_wandb(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `wandb.log(..., step=...)` and `experiment.log(..., step=...)` in the Lightning classes
-    of a project that uses WandbLogger.
+    of a project that uses WandbLogger. A step that is the number of optimizer steps is found only
+    where a Trainer has `log_every_n_steps=1`: otherwise W&B's count stays behind it.
 
     Why is this bad
     ---------------
@@ -65,8 +66,11 @@ def own_step_for_wandb(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     if not facts.calls_of(choice.WANDB):
         return
+    often = any(must_be(one.argument("log_every_n_steps"), 1) for one in facts.trainers)
     for owner in facts.classes:
         for call in facts.calls_in(owner, ".log"):
+            if _counts_steps(call) and not often:
+                continue
             to_wandb = call.name == "wandb.log" or call.receiver.endswith("logger.experiment")
             if to_wandb and call.gives("step") and not must_be(call.argument("step"), None):
                 yield self.finding(
@@ -77,6 +81,10 @@ def own_step_for_wandb(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     subject=owner.short_name,
                     fix=Fix("leave step out", (DropArgument(call.location, "step"),)),
                 )
+
+
+def _counts_steps(call: CallSite) -> bool:
+    return dict(call.written).get("step", "").endswith("global_step")
 
 
 @rule("LTN908", "curve-goes-backwards", rows=("LGR08",), observers="both", calls=WRITES)

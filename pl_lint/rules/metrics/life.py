@@ -67,7 +67,7 @@ def never_reset(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         for metric in owner.metrics if not owner.open else ():
             place = _computed_without_reset(owner, metric)
-            if place is not None:
+            if place is not None and (place.stage not in ONCE or _tested_again(facts)):
                 name = attribute_text(metric.path)
                 yield self.finding(
                     place.location,
@@ -82,9 +82,26 @@ def _then(use: MetricUse, text: str) -> Insert:
     return Insert(use.location, text, after=True)
 
 
+ONCE = ("test", "predict")
+"""Stages that a program mostly runs once."""
+
+
+def _tested_again(facts: ProjectFacts) -> bool:
+    """Whether some function tests more than once."""
+    tests = [call for call in facts.trainer_calls if call.method == "test"]
+    return any(
+        one is not other and one.scope == other.scope and not one.excludes(other)
+        for one in tests
+        for other in tests
+    )
+
+
 def _counted_on(place: MetricUse) -> str:
-    once = place.stage in ("test", "predict")
-    return "another test counts this one" if once else "every epoch counts the ones before"
+    return (
+        "another test counts this one"
+        if place.stage in ONCE
+        else "every epoch counts the ones before"
+    )
 
 
 def _computed_without_reset(owner: ClassFacts, metric: MetricSite) -> MetricUse | None:

@@ -27,6 +27,7 @@ OLD_HOME = ("pytorch_lightning.metrics", "lightning.pytorch.metrics")
     status=Status.SUSPECTED,
     calls=(*REGISTERING, *MOVING),
     condition="on a GPU, or if they are logged",
+    default=False,
 )
 def plain_container(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Metrics are kept in a plain list or dict, where Lightning and torch do not see them.
@@ -71,7 +72,7 @@ def plain_container(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 for metric in owner.metrics
                 if metric.path.startswith(f"{held.attribute}[") and metric.hook == "__init__"
             ]
-            single = [one for one in hidden if not _in_collection(owner, one)]
+            single = [one for one in hidden if _is_kept_itself(owner, one)]
             if single and not held.maker and cared_for.isdisjoint(one.path for one in hidden):
                 yield self.finding(
                     held.location,
@@ -83,9 +84,12 @@ def plain_container(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-def _in_collection(owner: ClassFacts, metric: MetricSite) -> bool:
+def _is_kept_itself(owner: ClassFacts, metric: MetricSite) -> bool:
+    """Whether it is a metric of torchmetrics in no collection: what a class of somebody's own
+    keeps, and where, is not known."""
     container = owner.metric(metric.container)
-    return container is not None and torchmetrics.is_collection(container.name)
+    collected = container is not None and torchmetrics.is_collection(container.name)
+    return torchmetrics.is_metric_class(metric.name) and not collected
 
 
 def _cared_for(facts: ProjectFacts, owner: ClassFacts) -> Iterator[str]:
@@ -174,7 +178,7 @@ def without_task(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `Accuracy()`, `F1Score(num_classes=10)` and the other classification metrics that need to
-    know the task, in code for Lightning 2.
+    know the task, in code for Lightning 2 that does not pin torchmetrics below 0.11.
 
     Why is this bad
     ---------------
@@ -201,7 +205,7 @@ def without_task(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/torchmetrics/stable/classification/accuracy.html
     """
     for owner in facts.modules():
-        if target_version(owner) < (2, 0):
+        if target_version(owner) < (2, 0) or owner.location.path in facts.without_task:
             continue
         told = {one.class_name for one in owner.metrics if "task" in dict(one.arguments)}
         for metric in owner.metrics:

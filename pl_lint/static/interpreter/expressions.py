@@ -123,6 +123,8 @@ def binary(context: Context, op: ast.operator, left: Abstract, right: Abstract) 
             return merged(_percent(template))
         case _, Const(value), Const(other) if _is_small(value) and _is_small(other):
             return _computed(op, value, other)
+        case ast.Mult() | ast.BitAnd(), *sides if any(map(_is_false, sides)):
+            return Const(False)  # ``due * (stage == "train")`` is a condition
         case ast.Pow(), _, Const(0.5):
             return Opaque(derived("sqrt", (context.origin(left),)))
     return Opaque(derived("arithmetic", (context.origin(left), context.origin(right))))
@@ -133,6 +135,10 @@ def _is_text(value: Abstract) -> bool:
         isinstance(option, Text) or (isinstance(option, Const) and isinstance(option.value, str))
         for option in options(value)
     )
+
+
+def _is_false(value: object) -> bool:
+    return isinstance(value, Const) and value.value is False
 
 
 def _is_small(value: object) -> bool:

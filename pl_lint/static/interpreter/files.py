@@ -81,7 +81,8 @@ def _removed_names(module: Module, imports: Iterable[ImportSite]) -> Iterator[Re
         for use in site.uses
         if not removed.name(site.name) and removed.name(f"{site.name}.{use}")
     }
-    asked = set(_asked_for_a_version(module.source.tree)) if wanted else set()
+    tree = module.source.tree
+    asked = {*_asked_for_a_version(tree), *_never_evaluated(tree)} if wanted else set()
     for node in ast.walk(module.source.tree) if wanted else ():
         if node in asked:
             continue
@@ -90,6 +91,22 @@ def _removed_names(module: Module, imports: Iterable[ImportSite]) -> Iterator[Re
         if site is not None and text is not None:
             name = site.name + text[len(site.alias) :]
             yield RemovedNameSite(name, module.source.location(node), site.name, site.alias)
+
+
+def _never_evaluated(tree: ast.Module) -> Iterator[ast.AST]:
+    """Annotations of local variables, and all where the file says ``from __future__ import
+    annotations``."""
+    future = [one for one in tree.body if isinstance(one, ast.ImportFrom)]
+    if any(one.module == "__future__" and one.names[0].name == "annotations" for one in future):
+        functions: list[ast.AST] = [tree]
+    else:
+        functions = [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef)]
+    for function in functions:
+        for node in ast.walk(function):
+            local = isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+            if local or function is tree:
+                for given in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+                    yield from ast.walk(given) if given is not None else ()
 
 
 def _asked_for_a_version(tree: ast.Module) -> Iterator[ast.AST]:

@@ -144,9 +144,17 @@ def _add(
             dropped=node is context.dropped,
             assigned=context.assigned,
             then=context.then,
+            written=tuple(_written(node)),
             location=context.location(node, frame),
         )
     )
+
+
+def _written(node: ast.Call) -> Iterator[tuple[str, str]]:
+    for keyword in node.keywords:
+        text = dotted(keyword.value)
+        if keyword.arg is not None and text is not None:
+            yield keyword.arg, text
 
 
 def _is_object(context: Context, receiver: Abstract | None) -> bool:
