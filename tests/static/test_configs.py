@@ -455,6 +455,7 @@ ASKED = [
     "pl.Trainer(devices=cfg.trainer.devices)",
     'pl.Trainer(devices=getattr(cfg.trainer, "devices", 4))',
     'pl.Trainer(devices=self.cfg["trainer"].devices)',
+    'pl.Trainer(devices=cfg["trainer"].get("devices", 4))',
 ]
 
 
@@ -462,6 +463,11 @@ ASKED = [
 def test_settings_are_asked_on_how_many_devices_a_trainer_runs(body: str) -> None:
     write("conf/train.yaml", "trainer: {devices: 1, name: a, folder: b}\n")
     write("train.py", SCRIPT.format(body='"conf/train.yaml"; ' + body))
+    assert [one.argument("devices") for one in facts().trainers] == [Known(1)]
+
+
+def test_code_says_what_holds_where_settings_do_not() -> None:
+    write("train.py", SCRIPT.format(body='pl.Trainer(devices=cfg.trainer.get("devices", 1))'))
     assert [one.argument("devices") for one in facts().trainers] == [Known(1)]
 
 

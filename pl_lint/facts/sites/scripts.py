@@ -47,7 +47,7 @@ class TrainerSite:
     """A Trainer and what it is built with. ``places`` are the lines of settings, ``keywords`` the
     places of a call's keyword arguments. ``spread``: the keys that lead to the settings in
     ``Trainer(**cfg.trainer)``; ``asked``: those that lead to one value, as in
-    ``Trainer(devices=cfg.trainer.devices)``."""
+    ``Trainer(devices=cfg.trainer.devices)``, and what it is where settings do not say."""
 
     arguments: Pairs
     complete: bool
@@ -55,7 +55,7 @@ class TrainerSite:
     places: tuple[tuple[str, Location], ...] = ()
     keywords: tuple[tuple[str, Location], ...] = ()
     spread: tuple[str, ...] = ()
-    asked: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    asked: tuple[tuple[str, tuple[str, ...], Value], ...] = ()
 
     def at(self, *names: str) -> Location:
         """Where the first of these arguments stands that has a place of its own."""

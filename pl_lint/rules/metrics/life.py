@@ -90,7 +90,7 @@ def _tested_again(facts: ProjectFacts) -> bool:
     """Whether some function tests more than once."""
     tests = [call for call in facts.trainer_calls if call.method == "test"]
     return any(
-        one is not other and one.scope == other.scope and not one.excludes(other)
+        one.location != other.location and one.scope == other.scope and not one.excludes(other)
         for one in tests
         for other in tests
     )

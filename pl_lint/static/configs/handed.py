@@ -70,7 +70,7 @@ class Handed:
     def completed(self, trainers: Iterable[TrainerSite]) -> Iterator[TrainerSite]:
         """The Trainers with what settings give them, once for each config."""
         for site in trainers:
-            yield from self.given.get(site, (site,))
+            yield from map(_with_defaults, self.given.get(site, (site,)))
 
 
 def _with_table(site: TrainerSite, tree: Table, values: Reader) -> TrainerSite:
@@ -86,12 +86,21 @@ def _with_table(site: TrainerSite, tree: Table, values: Reader) -> TrainerSite:
 def _with_single_values(site: TrainerSite, tree: Table, values: Reader) -> TrainerSite:
     """With those that it asks settings for one by one, and the code does not tell."""
     pairs = dict(site.arguments)
-    for name, (*above, key) in site.asked:
+    for name, (*above, key), _ in site.asked:
         table = _below(tree, tuple(above))
         node = table.get(key) if table is not None else None
         plain = isinstance(node, Leaf | Listing) and DEBUGGING not in node.place.path.lower()
         if node is not None and plain and pairs.get(name) == UNKNOWN:
             pairs[name] = values.value(node, (*above, key))
+    return replace(site, arguments=tuple(pairs.items()))
+
+
+def _with_defaults(site: TrainerSite) -> TrainerSite:
+    """With what the code says for settings that are not given."""
+    pairs = dict(site.arguments)
+    for name, _, otherwise in site.asked:
+        if pairs.get(name) == UNKNOWN:
+            pairs[name] = otherwise
     return replace(site, arguments=tuple(pairs.items()))
 
 

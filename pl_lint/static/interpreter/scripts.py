@@ -219,14 +219,24 @@ def _spread(node: ast.Call) -> tuple[str, ...]:
     return next(filter(None, given), ())
 
 
-def _asked(node: ast.Call) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _asked(node: ast.Call) -> Iterator[tuple[str, tuple[str, ...], Value]]:
     """What settings say of processes: of ``devices=cfg.trainer.devices``, and of
     ``devices=getattr(cfg.trainer, "devices", 1)``, the keys are ``trainer``, ``devices``."""
     for keyword in node.keywords:
         if keyword.arg in OF_PROCESSES:
             keys = _path(keyword.value)
             if len(keys) > 1 or (keys and not COMMAND_LINE.match(dotted(keyword.value) or "")):
-                yield keyword.arg, keys
+                yield keyword.arg, keys, _otherwise(keyword.value)
+
+
+def _otherwise(node: ast.expr) -> Value:
+    """What stands for a setting that is not given."""
+    match node:
+        case ast.Call(ast.Name("getattr"), [_, _, ast.Constant(value)]):
+            return Known(value)
+        case ast.Call(ast.Attribute(_, "get"), [_, ast.Constant(value)]):
+            return Known(value)
+    return UNKNOWN
 
 
 def _path(node: ast.expr) -> tuple[str, ...]:
@@ -243,7 +253,9 @@ def _keys(node: ast.expr) -> tuple[str, ...] | None:
         case ast.Attribute(value, key) | ast.Subscript(value, ast.Constant(str(key))):
             inner = _keys(value)
             return (*inner, key) if inner is not None else None
-        case ast.Call(ast.Name("getattr"), [value, ast.Constant(str(key)), *_]):
+        case ast.Call(ast.Name("getattr"), [value, ast.Constant(str(key)), *_]) | ast.Call(
+            ast.Attribute(value, "get"), [ast.Constant(str(key)), *_]
+        ):
             inner = _keys(value)
             return (*inner, key) if inner is not None else None
         case ast.Call(args=[given, *_]):
