@@ -35,7 +35,8 @@ def plain_container(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds attributes of LightningModules that are Python lists, tuples or dicts of metrics that
-    nothing else holds and that the class does not move by hand (`metric.to(self.device)`).
+    nothing else holds and that the class does not move by hand (`metric.to(self.device)`). It is
+    off by default: two findings in 240 public repositories, both wrong.
 
     Why is this bad
     ---------------
