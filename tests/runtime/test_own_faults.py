@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import lightning as L
 import torch
 
 from pl_lint.runtime.programs.common import describe
+from pl_lint.runtime.watching.saved.construction import watched_construction
 from pl_lint.runtime.watching.saved.states import training_state
 
 
@@ -27,3 +29,14 @@ def test_what_a_watcher_raises_may_be_its_own_fault() -> None:
 def test_what_others_raise_is_theirs() -> None:
     told = describe(error_of(lambda: torch.zeros(1, 2) @ torch.zeros(1, 2)), "fit").message
     assert "pl-lint" not in told
+
+
+def test_arguments_that_a_watched_construction_passes_on_are_the_callers() -> None:
+    class Width(L.LightningModule):
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.width = width
+
+    with watched_construction(Width):
+        told = describe(error_of(lambda: Width()), "load").message  # type: ignore[call-arg]
+    assert told.endswith("missing 1 required positional argument: 'width'")

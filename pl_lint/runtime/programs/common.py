@@ -59,6 +59,7 @@ STAGE_STEPS = {
 }
 
 
+_BUILT_WRONGLY = re.compile(r"^\S+\.__init__\(\) (missing|got|takes) ")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")  # torch.load's messages are in bold
 WATCHERS = Path(watching.__file__).parent
 
@@ -254,9 +255,13 @@ def describe(error: BaseException, during: str) -> RunError:
 
 
 def _if_ours(error: BaseException) -> str:
-    """Whose mistake an exception may be that came out of a watcher, and not of what it watches."""
+    """Whose mistake an exception may be that came out of a watcher, and not of what it watches.
+    Arguments that do not fit come from whoever builds a class, through the watcher of its
+    construction."""
     frames = traceback.extract_tb(error.__traceback__)
     if not frames or not Path(frames[-1].filename).is_relative_to(WATCHERS):
+        return ""
+    if isinstance(error, TypeError) and _BUILT_WRONGLY.match(str(error)):
         return ""
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
     return (
