@@ -83,7 +83,7 @@ class Versions:
         self, sources: Sequence[ReadFile], config: Config, around: Surroundings | None = None
     ) -> None:
         self._around = around or Surroundings(Trail())
-        self._pinned: dict[str, str | None] = {}
+        self._pinned: dict[tuple[str, bool], str | None] = {}
         self._configured = asked_for(config)
         self._common = _common_folder(sources)
         self._old = {self.project_of(source.path) for source in sources if _is_old(source)}
@@ -106,7 +106,7 @@ class Versions:
         if path in self._own:
             return self._own[path]
         for folder in self._around.folders(path):
-            pinned = self._newest_pinned(folder)
+            pinned = self._newest_pinned(folder, path in self._new)
             if pinned is not None:
                 return pinned
         old = self.project_of(path) in self._old and path not in self._new
@@ -136,16 +136,21 @@ class Versions:
         present = installed(self._around, package_folders())
         return present if present is not None and _numbers(present) < (2,) else ""
 
-    def _newest_pinned(self, folder: str) -> str | None:
-        """The newest version that the files of a folder admit; None where they do not say."""
-        if folder not in self._pinned:
+    def _newest_pinned(self, folder: str, new: bool) -> str | None:
+        """The newest version that the files of a folder admit; None where they do not say.
+
+        Where both packages are pinned, that one counts which a file imports: the pin of the other
+        was left behind. ``new``: it imports ``lightning``.
+        """
+        if (folder, new) not in self._pinned:
             texts = list(self._around.pin_texts(folder))
-            found = [pin for text in texts for pin in _pins(text)]
-            if not found:
-                found = list(_pins(self._environments.get(folder, "")))
+            pins = [pin for text in texts for pin in _pins(text)]
+            pins = pins or list(_pins(self._environments.get(folder, "")))
+            found = [limit for is_new, limit in pins if is_new is new] or [one for _, one in pins]
             limits = [limit for limit in found if limit is not None]
-            self._pinned[folder] = None if not found else min(limits, key=_numbers, default="")
-        return self._pinned[folder]
+            newest = min(limits, key=_numbers, default="")
+            self._pinned[folder, new] = newest if found else None
+        return self._pinned[folder, new]
 
 
 def asked_for(config: Config) -> str | None:
@@ -206,12 +211,13 @@ def _is_environment(source: ReadFile) -> bool:
     return _holds_settings(source) and ENVIRONMENT.search(source.text) is not None
 
 
-def _pins(text: str) -> Iterator[str | None]:
-    """The newest version that each mention of Lightning admits; None for no limit."""
+def _pins(text: str) -> Iterator[tuple[bool, str | None]]:
+    """Whether each mention of Lightning is of the package ``lightning``, and the newest version
+    that it admits; None for no limit."""
     text = re.sub(r"(?m)^\s*#.*$", "", text)
     for pattern in (LOCKED, PIN):
         for match in pattern.finditer(text):
-            yield newest_admitted(match["spec"])
+            yield "pytorch" not in match[0], newest_admitted(match["spec"])
 
 
 def _specifiers_of_metrics(text: str) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pl_lint.facts.sites import ClassFacts, ProjectFacts
-from pl_lint.facts.values import Value, may_be, must_be
+from pl_lint.facts.values import OneOf, Value, may_be, must_be
 
 SCALED = (16, "16", "16-mixed")
 """Precisions under which Lightning multiplies the loss by a scale."""
@@ -25,3 +25,12 @@ def surely(facts: ProjectFacts, owner: ClassFacts, choices: tuple[object, ...]) 
     given = precisions(facts, owner)
     some = any(must_be(value, one) for value in given for one in choices)
     return some and all(any(may_be(value, one) for one in choices) for value in given)
+
+
+def offered(facts: ProjectFacts, owner: ClassFacts, choices: tuple[object, ...]) -> bool:
+    """The same where the program lets one choose: ``"16-mixed" if args.amp else 32``."""
+    given = precisions(facts, owner)
+    told = [value for value in given if isinstance(value, OneOf)]
+    some = any(may_be(value, one) for value in told for one in choices)
+    others = all(any(may_be(value, one) for one in choices) for value in given)
+    return surely(facts, owner, choices) or (some and others)

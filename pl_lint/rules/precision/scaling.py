@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pl_lint.facts.sites import ProjectFacts
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.precision.evidence import SCALED, surely
+from pl_lint.rules.precision.evidence import SCALED, offered, surely
 from pl_lint.rules.registry import Rule, rule
 
 PACKAGES = ("lightning.pytorch", "pytorch_lightning")
@@ -79,7 +79,7 @@ def clipped_while_scaled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.modules():
         by_hand = owner.manual_optimization and not facts.calls_in(owner, ".unscale_")
-        if not by_hand or not surely(facts, owner, SCALED):
+        if not by_hand or not offered(facts, owner, SCALED):
             continue
         for site in facts.calls_in(owner, *CLIPPING):
             if site.hook.startswith(("training_step", "on_train")):
