@@ -235,3 +235,7 @@ SKLEARN_UNLINEAR: Mapping[str, str] = {
     **dict.fromkeys(["root_mean_squared_error", "root_mean_squared_log_error"], _CURVED),
     "max_error": "not a mean at all",
 }
+SCIPY_UNLINEAR: Mapping[str, str] = dict.fromkeys(
+    ["pearsonr", "spearmanr", "kendalltau", "weightedtau", "somersd"], _ASSOCIATION
+)
+"""Of ``scipy.stats``. For one sample of many values they may be averaged; that the caller knows."""

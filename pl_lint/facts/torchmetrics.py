@@ -15,6 +15,7 @@ from typing import Any
 from pl_lint.facts.linear_table import (
     LINEAR,
     OTHERS,
+    SCIPY_UNLINEAR,
     SKLEARN_LINEAR,
     SKLEARN_UNLINEAR,
     UNLINEAR,
@@ -168,13 +169,16 @@ def is_linear(class_name: str, arguments: Mapping[str, object]) -> bool | None:
 
 
 def functional_linearity(name: str, arguments: Mapping[str, object]) -> bool | None:
-    """The same for functions of torchmetrics.functional and sklearn.metrics, by dotted name.
+    """The same for functions of torchmetrics.functional, sklearn.metrics and scipy.stats, by dotted
+    name.
 
     A function has its own defaults, which are not always its class's.
     """
     simple = simple_name(name)
     if name.startswith("sklearn."):
         return _judge(SKLEARN_LINEAR.get(simple), simple in SKLEARN_UNLINEAR, arguments)
+    if name.startswith("scipy."):
+        return False if simple in SCIPY_UNLINEAR else None
     return _agreed(
         _verdict(_class_of(variant), given) for variant, given in _variants(name, arguments)
     )
@@ -186,6 +190,8 @@ def linearity_reason(name: str, arguments: Mapping[str, object]) -> str:
     if name.startswith("sklearn."):
         row = SKLEARN_LINEAR.get(simple)
         return row.reason if row else SKLEARN_UNLINEAR.get(simple, "")
+    if name.startswith("scipy."):
+        return SCIPY_UNLINEAR.get(simple, "")
     variant = next(_variants(name, arguments))[0]
     known = _class_of(variant) if simple in _by_simple_name("functions") else variant
     return LINEAR[known].reason if known in LINEAR else UNLINEAR.get(known, "")

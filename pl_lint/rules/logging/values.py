@@ -271,8 +271,9 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
 
     What it does
     ------------
-    Finds values of `torchmetrics.functional` and `sklearn.metrics` that are not linear, and square
-    roots and exponentials of batch means, logged in a step and reduced over the epoch.
+    Finds values of `torchmetrics.functional`, `sklearn.metrics` and correlations of `scipy.stats`
+    that are not linear, and square roots and exponentials of batch means, logged in a step and
+    reduced over the epoch.
 
     Why is this bad
     ---------------
@@ -330,7 +331,8 @@ def _unlinear_function(log: LogSite) -> str | None:
 
     def is_unlinear(part: Origin) -> bool:
         if isinstance(part, FunctionCall):
-            return linearity_of_call(part) is False
+            of_sample = part.name.startswith("scipy.") and not _is_itself(log.origin, part)
+            return linearity_of_call(part) is False and not of_sample
         of_all = isinstance(part, Derived) and part.operation in WORDS and part not in per_sample
         return of_all and _is_of_batch(part)
 
@@ -340,6 +342,14 @@ def _unlinear_function(log: LogSite) -> str | None:
         case Derived(operation):
             return WORDS[operation]
     return None
+
+
+def _is_itself(origin: Origin, part: Origin) -> bool:
+    """Whether a value is what a function gives, or an item of it: what is summed or averaged may
+    have been computed for one sample after another."""
+    while isinstance(origin, Derived) and origin.operation == "call" and len(origin.sources) == 1:
+        origin = origin.sources[0]
+    return origin == part
 
 
 def _averaged_operations(origin: Origin) -> frozenset[Origin]:
