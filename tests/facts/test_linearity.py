@@ -126,7 +126,7 @@ def unlinear_cases() -> Iterator[Any]:
 
 def measured_gaps(
     name: str, special: Mapping[str, object], seeds: int, make: Maker | None = None
-) -> list[float]:
+) -> Iterator[float]:
     cls = metric_class(name)
     arguments = {**base_arguments(name, cls), **special}
 
@@ -137,7 +137,7 @@ def measured_gaps(
         return torch.as_tensor(metric.compute()).float()
 
     suited = make or maker(name, cls.__module__)
-    return list(data.gaps(_nan_if_impossible(value), suited, seeds))
+    return data.gaps(_nan_if_impossible(value), suited, seeds)
 
 
 def _nan_if_impossible(value: Value) -> Value:
@@ -165,8 +165,7 @@ def test_linear_rows_agree_on_every_split(name: str, special: dict[str, object])
 def test_other_rows_differ_on_some_split(name: str, special: dict[str, object]) -> None:
     arguments = {**base_arguments(name, metric_class(name)), **special}
     assert facts.is_linear(name, arguments) is False
-    finite = [gap for gap in measured_gaps(name, special, seeds=6) if not math.isnan(gap)]
-    assert max(finite) > VISIBLE
+    assert any(gap > VISIBLE for gap in measured_gaps(name, special, seeds=6))
 
 
 RETRIEVAL = (
@@ -180,7 +179,7 @@ RETRIEVAL = (
 def test_whether_a_mean_over_queries_is_linear_depends_on_the_batches(name: str) -> None:
     assert facts.is_linear(name, {}) is None
     assert max(measured_gaps(name, {}, seeds=2, make=data.rankings), key=_nan_is_worst) < EXACT
-    assert max(measured_gaps(name, {}, seeds=6, make=data.queries)) > VISIBLE
+    assert any(gap > VISIBLE for gap in measured_gaps(name, {}, seeds=6, make=data.queries))
 
 
 def _nan_is_worst(gap: float) -> float:
@@ -209,12 +208,12 @@ def test_functions_with_their_own_defaults_behave_as_the_table_says(name: str) -
         return torch.as_tensor(found).float().mean()
 
     make = maker(class_name, metric_class(class_name).__module__)
-    found = list(data.gaps(_nan_if_impossible(value), make, seeds=4))
+    found = data.gaps(_nan_if_impossible(value), make, seeds=4)
     verdict = facts.functional_linearity(path, arguments)
     if verdict is True:
         assert max(found, key=_nan_is_worst) < EXACT
     elif verdict is False:
-        assert max(gap for gap in found if not math.isnan(gap)) > VISIBLE
+        assert any(gap > VISIBLE for gap in found)  # which NaN is not
 
 
 def test_enough_functions_are_measured() -> None:

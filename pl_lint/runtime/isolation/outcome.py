@@ -9,7 +9,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,7 +58,9 @@ class RunOutcome:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the records, which stay in their own files."""
-        return {name: value for name, value in asdict(self).items() if name != "records"}
+        return {
+            name: v for name, v in asdict(replace(self, records=[])).items() if name != "records"
+        }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> RunOutcome:
