@@ -45,6 +45,7 @@ bench: $(VENV)/.dev-installed $(VENV)/.bench-installed
 	@$(BIN)/python benchmarks/reading.py
 	@$(BIN)/python benchmarks/running.py
 	@$(BIN)/python benchmarks/threads.py --tools $(BENCH)/bin/python
+	@$(BENCH)/bin/python -m pytest -q -p no:cacheprovider tests/facts/test_scikit_learn.py
 
 clean:
 	@$(NOTHING_ELSE)

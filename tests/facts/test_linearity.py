@@ -5,22 +5,18 @@ from __future__ import annotations
 import importlib
 import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import metric_measure as data
 import pytest
 import torch
+from metric_measure import EXACT, Maker
 
 from pl_lint.facts import torchmetrics as facts
-from pl_lint.facts.linear_table import LINEAR, OTHERS, SKLEARN_LINEAR, SKLEARN_UNLINEAR, UNLINEAR
+from pl_lint.facts.linear_table import LINEAR, OTHERS, UNLINEAR
 from pl_lint.facts.values import UNKNOWN, Known, OneOf
 
-Maker = Callable[[torch.Generator], Sequence[Any]]
-Value = Callable[[Sequence[Any]], torch.Tensor]
-
-EXACT = 2e-6
-"""Above float32 rounding of these sums (measured: at most 5e-7), far below any real gap."""
 VISIBLE = 1e-4
 """What a row that is not linear must show; measured: 2.7e-4 (SSIM) and more."""
 
@@ -137,19 +133,7 @@ def measured_gaps(
         return torch.as_tensor(metric.compute()).float()
 
     suited = make or maker(name, cls.__module__)
-    return data.gaps(_nan_if_impossible(value), suited, seeds)
-
-
-def _nan_if_impossible(value: Value) -> Value:
-    """Some metrics raise on a batch that lacks a class. That is no agreement and no difference."""
-
-    def guarded(columns: Sequence[Any]) -> torch.Tensor:
-        try:
-            return value(columns)
-        except (RuntimeError, ValueError):
-            return torch.tensor(math.nan)
-
-    return guarded
+    return data.gaps(data.nan_if_impossible(value), suited, seeds)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -208,7 +192,7 @@ def test_functions_with_their_own_defaults_behave_as_the_table_says(name: str) -
         return torch.as_tensor(found).float().mean()
 
     make = maker(class_name, metric_class(class_name).__module__)
-    found = data.gaps(_nan_if_impossible(value), make, seeds=4)
+    found = data.gaps(data.nan_if_impossible(value), make, seeds=4)
     verdict = facts.functional_linearity(path, arguments)
     if verdict is True:
         assert max(found, key=_nan_is_worst) < EXACT
@@ -267,57 +251,3 @@ class TestArguments:
         for name in (*LINEAR, *UNLINEAR):
             assert facts.linearity_reason(name, {}), name
         assert "share" in facts.linearity_reason("Accuracy", {"task": "binary"})
-
-
-class TestScikitLearn:
-    @pytest.mark.parametrize(
-        ("name", "arguments", "verdict"),
-        [
-            ("accuracy_score", {}, True),
-            ("accuracy_score", {"normalize": False}, False),
-            ("accuracy_score", {"sample_weight": [1.0, 2.0]}, None),
-            ("f1_score", {}, False),
-            ("f1_score", {"average": "macro"}, False),
-            ("f1_score", {"average": "micro"}, None),
-            ("roc_auc_score", {}, False),
-            ("mean_squared_error", {"squared": False}, False),
-            ("silhouette_score", {}, None),
-        ],
-    )
-    def test_verdicts(self, name: str, arguments: dict[str, object], verdict: bool | None) -> None:
-        assert facts.functional_linearity(f"sklearn.metrics.{name}", arguments) is verdict
-
-    @pytest.mark.filterwarnings("ignore")
-    @pytest.mark.parametrize("name", [*SKLEARN_LINEAR, *SKLEARN_UNLINEAR])
-    def test_rows_hold_for_the_installed_release(self, name: str) -> None:
-        metrics = pytest.importorskip("sklearn.metrics")
-        function = getattr(metrics, name)
-        verdict = facts.functional_linearity(f"sklearn.metrics.{name}", {})
-        found = list(
-            data.gaps(_sklearn_value(name, function), SKLEARN_DATA.get(name, data.regression), 6)
-        )
-        finite = [gap for gap in found if not math.isnan(gap)]
-        assert finite
-        assert (max(finite) < EXACT) is verdict
-
-
-_LABELLED = (
-    *("accuracy_score", "zero_one_loss", "log_loss", "hamming_loss", "brier_score_loss"),
-    *("top_k_accuracy_score", "f1_score", "precision_score", "recall_score", "jaccard_score"),
-    *("balanced_accuracy_score", "roc_auc_score", "average_precision_score"),
-    *("matthews_corrcoef", "cohen_kappa_score"),
-)
-SKLEARN_DATA: Mapping[str, Maker] = dict.fromkeys(_LABELLED, data.binary)
-_SCORED = ("log_loss", "brier_score_loss", "roc_auc_score", "average_precision_score")
-
-
-def _sklearn_value(name: str, function: Any) -> Value:
-    def value(columns: Sequence[Any]) -> torch.Tensor:
-        preds, target = (column.numpy() for column in columns)
-        if SKLEARN_DATA.get(name) and name not in (*_SCORED, "top_k_accuracy_score"):
-            preds = preds > 0.5
-        labels = {"labels": [0, 1]} if name in ("log_loss", "top_k_accuracy_score") else {}
-        extra = {"k": 1} if name == "top_k_accuracy_score" else {}
-        return torch.tensor(float(function(target, preds, **labels, **extra)))
-
-    return _nan_if_impossible(value)
