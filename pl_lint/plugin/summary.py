@@ -31,7 +31,7 @@ PARTLY = "pass*"
 """Never a silent green: what such a pass could not decide stands among the notes."""
 LEGEND = {
     State.EXPECTED: "fails as the case declares",
-    State.NOT_TRIGGERED: "nothing in the module could fail this check",
+    State.NOT_TRIGGERED: "nothing that was run could fail this check",
     State.NOT_DECIDED: "these runs cannot tell; reasons below",
     State.NOT_BUILT: "no case, and not runnable with default arguments",
 }

@@ -106,7 +106,8 @@ def written_by_every_setup(source: Source) -> Iterator[Change]:
     """
     if {"prepare_data", "setup"} & set(source.methods):
         return
-    body = 'with open("prepared.txt", "w") as file:\n        file.write("samples")'
+    path = 'f"{tempfile.gettempdir()}/prepared.txt"'
+    body = f'import tempfile\n    with open({path}, "w") as file:\n        file.write("samples")'
     healthy = source.new_method(f"def prepare_data(self):\n    {body}")
     sick = source.new_method(f"def setup(self, stage):\n    {body}")
     yield Change((sick,), "a file is written in setup", (healthy,))
