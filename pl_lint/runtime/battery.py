@@ -199,6 +199,11 @@ class Battery:
         options = passes.evaluation(stage, passes.SERVING, passes.SERVED_SAMPLES)
         return self._one(kinds.SERVED, options=options, inputs=self._weights())
 
+    def served_followed(self, stage: str) -> EvaluationRecord:
+        """The same, with every NaN followed from the operation that made it."""
+        options = passes.evaluation(stage, passes.SERVED_FOLLOWED, passes.SERVED_SAMPLES)
+        return self._one(kinds.SERVED, options=options, inputs=self._weights())
+
     def evaluation_followed(self, stage: str) -> EvaluationRecord:
         """The usual cut, with every NaN followed from the operation that made it."""
         options = passes.evaluation(stage, passes.FOLLOWED)

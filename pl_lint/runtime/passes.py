@@ -33,6 +33,7 @@ REBATCHING: tuple[Pass, ...] = (
 )
 LOADER_ALONE: Pass = _USUALLY
 SERVING: tuple[Pass, ...] = ({"label": USUAL, "size": OWN},)
+SERVED_FOLLOWED: tuple[Pass, ...] = ({"label": USUAL, "size": OWN, "follow": True},)
 FOLLOWED: tuple[Pass, ...] = ({"label": USUAL, **_USUALLY, "follow": True},)
 REBATCHED_SAMPLES = 47  # prime: no batch size but 1 divides it
 SERVED_SAMPLES = 1000  # a full validation set of most small projects, seconds for a small model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pl_lint.checks.logged_values.finite import judge_finite
+from pl_lint.checks.logged_values.finite import judge_finite, judge_served
 from pl_lint.checks.logged_values.fitted import (
     judge_evaluated,
     judge_replay,
@@ -49,7 +49,9 @@ def logged_values(runs: Runs) -> Result:
     Each of several dataloaders alone, the others empty, but for keys logged at an epoch's end,
     which may be of all of them. What the module adds up itself, in numbers, lists and metrics. What
     monitors saw at the moment when they looked. NaN and Inf: the run is repeated, and followed to
-    the operation that made the first of them out of finite numbers.
+    the operation that made the first of them out of finite numbers. Where batches of one sample
+    give one that others do not, up to 1000 samples are evaluated in the loader's own batches, and
+    what shows there counts.
 
     What it can say:
     A wrong value is reported with the mistake whose formula reproduces it: an averaged `compute()`
@@ -106,6 +108,7 @@ def logged_values(runs: Runs) -> Result:
     for stage in ("validate", "test"):
         if stage in case.stages:
             _judge_cuts(runs, stage, case, gathering)
+            judge_served(runs, stage, not_finite, case, gathering)
             judge_evaluated(runs.rebatched(stage), case, gathering)
             if not trains or stage == "test":
                 judge_twice(runs.rebatched(stage).passes[0].events, case, gathering)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pl_lint.checks.logged_values.reporting import STAGE_WORDS, place_of
 from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.checks.values.evidence import ONE_PROCESS
-from pl_lint.checks.values.numbers import shown
+from pl_lint.checks.values.numbers import shown, sizes_in_words
 from pl_lint.facts.events import (
+    ONES,
     USUAL,
     CaseFacts,
     EpochValues,
@@ -98,6 +99,27 @@ def judge_finite(runs: Runs, case: CaseFacts, into: Gathering) -> frozenset[str]
     return frozenset(keys)
 
 
+def judge_served(
+    runs: Runs, stage: str, known: frozenset[str], case: CaseFacts, into: Gathering
+) -> None:
+    """Small batches, or a rare one among all samples, may hold nothing to divide by. Only the
+    user's own count: what shows in none of one sample is not looked for, so that a module without
+    NaN pays nothing."""
+    ones = next(p for p in runs.rebatched(stage).passes if p.batching.label == ONES)
+    if all(watched.name in known for watched in _in_pass(ones)):
+        return
+    for own in runs.served(stage).passes:
+        for watched in _in_pass(own):
+            if watched.name not in known and not watched.misused:
+                followed = runs.served_followed(stage).passes
+                made = _of(watched, followed[0].not_finite if followed else ())
+                _judge(watched, made, case, into, _as_served(own))
+
+
+def _as_served(own: EvaluationPass) -> str:
+    return f", {sizes_in_words(own.batching.sizes)} as the loader makes them"
+
+
 def _in_pass(done: EvaluationPass) -> Iterator[Watched]:
     epochs = (EpochValues(done.stage, 0, done.values),)
     return _not_finite(done.events, epochs, done.replays) if done.error is None else iter(())
@@ -125,7 +147,9 @@ def _of(watched: Watched, followed: Sequence[NotFinite]) -> NotFinite:
     return next(found, NotFinite(watched.name, watched.stage))
 
 
-def _judge(watched: Watched, made: NotFinite, case: CaseFacts, into: Gathering) -> None:
+def _judge(
+    watched: Watched, made: NotFinite, case: CaseFacts, into: Gathering, how: str = ""
+) -> None:
     said = f"{watched.name}: {shown(watched.first)} {watched.when}"
     metric = watched.undefined
     if metric is not None:
@@ -139,14 +163,14 @@ def _judge(watched: Watched, made: NotFinite, case: CaseFacts, into: Gathering) 
     elif math.isinf(watched.first) and not _is_computed(watched, made):
         into.notes.append(Note(said, "no operation made it; it counts as a value to begin with"))
     else:
-        into.findings.append(_finding(watched, made, case))
+        into.findings.append(_finding(watched, made, case, how))
 
 
 def _is_computed(watched: Watched, made: NotFinite) -> bool:
     return bool(made.operation or made.broken or watched.broken_inputs)
 
 
-def _finding(watched: Watched, made: NotFinite, case: CaseFacts) -> Finding:
+def _finding(watched: Watched, made: NotFinite, case: CaseFacts, how: str) -> Finding:
     why = _why(watched, made)
     evidence = Evidence(
         key=watched.name,
@@ -154,7 +178,7 @@ def _finding(watched: Watched, made: NotFinite, case: CaseFacts) -> Finding:
         true=math.nan,
         tolerance=0.0,
         world=ONE_PROCESS,
-        how=f"{watched.when}; no number is true here",
+        how=f"{watched.when}{how}; no number is true here",
         cause=why,
     )
     return Finding(
