@@ -56,7 +56,8 @@ def holds_tests(path: Path) -> bool:
 
 
 class CheckedFile(pytest.File):
-    """A source file with Lightning code in it, beside pytest's own module node if it has one."""
+    """A file with Lightning code in it, beside pytest's own module node if it has one. Of notebooks
+    and settings there is nothing but what reading says."""
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         yield ReadingItem.from_parent(self, name=READING)
@@ -172,16 +173,28 @@ class CheckItem(PlItem):
         """A class without a case is tried with default arguments; if that does not work it is no
         fault of the class, and the report says what to add."""
         reason = "" if self.target.is_case else self.plugin.cannot_run(self.target)
+        if self.target.is_case and self.plugin.requires_all and not self._has_data:
+            self._fail_unbuilt("the case brings no data: return (module, data)")
         if not reason:
             return
         excuse = self.target.excuse
         if self.plugin.requires_all and not excuse:
-            found = self._finding(f"{self.target.name} was not run: {reason}")
-            self.outcome = ItemOutcome(State.FAILED, findings=(found,), unbuilt=reason)
-            raise CheckFailure((found,))
+            self._fail_unbuilt(reason)
         reason = f"{reason}; it needs no case: {excuse}" if excuse else reason
         self.outcome = ItemOutcome(State.NOT_BUILT, reason)
         self.skip(State.NOT_BUILT, reason)
+
+    @property
+    def _has_data(self) -> bool:
+        """Whether the case has data for any step; one that breaks off before that is told of by
+        the check whose business it is."""
+        case = self.battery.declared()
+        return case is None or bool(case.stages)
+
+    def _fail_unbuilt(self, reason: str) -> None:
+        found = self._finding(f"{self.target.name} was not run: {reason}")
+        self.outcome = ItemOutcome(State.FAILED, findings=(found,), unbuilt=reason)
+        raise CheckFailure((found,))
 
     def _require_a_sound_case(self) -> None:
         case = self.battery.declared()

@@ -57,7 +57,8 @@ class ProjectReading:
 
     @cached_property
     def targets(self) -> tuple[Target, ...]:
-        """Every case, and every concrete module that no case builds, in the given paths."""
+        """Every case, and every concrete module that no case builds, in the given paths. What a
+        notebook defines cannot be imported, and is only read."""
         cases = [self._case(site) for site in self.reading.project.cases]
         built = {module.name for case in cases for module in case.modules}
         classes = [
@@ -65,7 +66,11 @@ class ProjectReading:
             for c in self.reading.project.modules()
             if c.name not in built and self._is_concrete(c)
         ]
-        return tuple(target for target in (*cases, *classes) if self.is_given(target.path))
+        return tuple(
+            target
+            for target in (*cases, *classes)
+            if target.path.suffix == ".py" and self.is_given(target.path)
+        )
 
     def _bare(self, module: ClassFacts, built: Set[str]) -> Target:
         path = Path(module.location.path).resolve()

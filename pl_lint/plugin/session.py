@@ -74,7 +74,7 @@ class PlCheck:
         self, file_path: Path, parent: pytest.Collector
     ) -> pytest.Collector | None:
         self.results.visited.add(file_path.resolve())
-        if file_path.suffix != ".py" or file_path.resolve() not in self._files:
+        if file_path.resolve() not in self._files:
             return None
         # Running an item of a Package would import the package here, in pytest's own process.
         above: pytest.Collector = parent
@@ -95,8 +95,9 @@ class PlCheck:
 
     @cached_property
     def _files(self) -> set[Path]:
-        """Files with something to run, or something certain to say; those that were named and
-        cannot be read, of which pytest would show a traceback of its own."""
+        """Files with something to run, or something certain to say, notebooks and settings too;
+        those that were named and cannot be read, of which pytest would show a traceback of its
+        own."""
         found = {target.path for target in self.project.targets}
         reading = self.project.reading
         places = [finding.location.path for finding in reading.findings]

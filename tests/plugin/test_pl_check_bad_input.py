@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,40 @@ def test_a_syntax_error_in_a_named_file_is_its_line(tmp_path: Path) -> None:
     assert "broken.py:5:11: reading ends here: syntax error" in session.output
     assert "Traceback" not in session.output
     assert "_pytest" not in session.output
+
+
+NOTEBOOK = {
+    "cells": [
+        {
+            "cell_type": "code",
+            "metadata": {},
+            "outputs": [],
+            "source": ["import lightning as L\n", "trainer = L.Trainer(checkpoint_every=5)"],
+        }
+    ],
+    "metadata": {},
+    "nbformat": 4,
+    "nbformat_minor": 5,
+}
+SETTINGS = """
+    trainer:
+      callbacks:
+        - class_path: lightning.pytorch.callbacks.ModelCheckpoint
+          init_args:
+            monitor: val/acc
+            mode: max
+            filename: "{epoch}-{val/acc:.2f}"
+    """
+
+
+def test_what_is_certain_of_notebooks_and_settings_fails(tmp_path: Path) -> None:
+    files = {"explore.ipynb": json.dumps(NOTEBOOK), "keeper.yaml": SETTINGS}
+    folder = plant(tmp_path / "project", files)
+    session = pytest_in(folder, *NO_CACHE)
+    assert session.states == dict.fromkeys((f"{name}::reading" for name in files), "failed")
+    assert session.code == pytest.ExitCode.TESTS_FAILED
+    named = pytest_in(folder, *NO_CACHE, "explore.ipynb")
+    assert list(named.states) == ["explore.ipynb::reading"]
 
 
 def test_an_id_that_is_not_found_comes_with_the_nearest_one(tmp_path: Path) -> None:

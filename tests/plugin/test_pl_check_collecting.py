@@ -207,19 +207,13 @@ def test_the_closing_words_give_lines_that_are_python_and_name_the_arguments(
     assert "def needs_width():" in lines
 
 
-def test_require_all_fails_what_cannot_be_run(project: Path) -> None:
-    node = "package/models.py::NeedsWidth::fast-dev-run"
-    session = pytest_in(project, *NO_CACHE, "--pl-require-all", node)
+def test_require_all_fails_what_cannot_be_run_and_nobody_extends(project: Path) -> None:
+    node, base = (f"package/models.py::{name}::fast-dev-run" for name in ("NeedsWidth", "Line"))
+    session = pytest_in(project, *NO_CACHE, "--pl-require-all", node, base)
     assert session.code == 1
-    assert session.states == {node: "failed"}
+    assert session.states == {node: "failed", base: "not run"}
     assert "NeedsWidth was not run" in session.messages(node)[0]
     assert "    return NeedsWidth(width=..., depth=...), MyDataModule()" in session.closing
-
-
-def test_require_all_asks_for_no_case_of_what_others_extend(project: Path) -> None:
-    node = "package/models.py::Line::fast-dev-run"
-    session = pytest_in(project, *NO_CACHE, "--pl-require-all", node)
-    assert session.states == {node: "not run"}
 
 
 EVALUATED_ONLY = """
@@ -229,13 +223,24 @@ EVALUATED_ONLY = """
 
         def test_step(self, batch, batch_idx):
             self.log("test_loss", self.loss(batch))
+
+
+    @pl_lint.case
+    def forgotten():
+        return Line()
     """
 
 
-def test_require_all_asks_for_no_case_of_what_is_not_trained(tmp_path: Path) -> None:
+def test_require_all_asks_for_data_and_not_of_what_is_not_trained(
+    tmp_path: Path,
+) -> None:
     folder = plant(tmp_path / "project", {"evaluated.py": with_head(EVALUATED_ONLY)})
-    session = pytest_in(folder, *NO_CACHE, "--pl-require-all", "-k", "Probe and fast-dev-run")
-    assert session.states == {"evaluated.py::Probe::fast-dev-run": "not run"}
+    session = pytest_in(folder, *NO_CACHE, "--pl-require-all", "-k", "fast-dev-run")
+    node = "evaluated.py::forgotten::fast-dev-run"
+    assert session.states == {"evaluated.py::Probe::fast-dev-run": "not run", node: "failed"}
+    assert session.messages(node) == [
+        "forgotten was not run: the case brings no data: return (module, data)"
+    ]
     assert "it needs no case: it has no training_step" in session.closing
     assert "def probe" not in session.closing
 
