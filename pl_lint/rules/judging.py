@@ -10,6 +10,7 @@ from pl_lint.facts.origins import FunctionCall, Pairs
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts, TrainerSite
 from pl_lint.facts.values import Value, must_be
 from pl_lint.findings import Location
+from pl_lint.rules.distributed.evidence import may_use_several
 from pl_lint.rules.processes import uses_one_device
 
 CLI = "lightning.pytorch.cli.LightningCLI"
@@ -95,14 +96,18 @@ RUN_BY = {"train": ("fit",), "validate": ("fit", "validate"), "test": ("test",)}
 """The methods of a Trainer that run the steps of a stage."""
 
 
-def stage_on_one_device(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> bool:
-    """Whether every Trainer that may run a stage surely uses one device: many a script trains on
-    several and tests on one. One that is not seen to run anything may run all."""
+def stage_on_several(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> bool:
+    """Whether a Trainer that may run a stage may have several devices by what is written: many a
+    script trains on several and tests on one. One that is not seen to run anything may run all,
+    and where no Trainer is in sight, somebody else's runs it."""
     methods = RUN_BY.get(stage or "", ())
     places = {call.trainer for call in facts.trainer_calls if call.method in methods}
     others = {call.trainer for call in facts.trainer_calls} - places
-    running = [one for one in trainers_of(facts, owner) if one.location not in others]
-    return None not in places and _all_use_one(facts, running)
+    known = trainers_of(facts, owner)
+    running = [one for one in known if one.location not in others]
+    meant = known if None in places else running or known
+    several = (may_use_several(one, version_at(facts, one.location)) for one in meant)
+    return not known or any(several)
 
 
 def trainers_of(facts: ProjectFacts, owner: ClassFacts) -> list[TrainerSite]:

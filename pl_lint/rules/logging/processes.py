@@ -28,7 +28,7 @@ from pl_lint.rules.judging import (
     beyond_one_device,
     linearity_of_call,
     single_device,
-    stage_on_one_device,
+    stage_on_several,
 )
 from pl_lint.rules.logging.keys import only_sites
 from pl_lint.rules.logging.mending import set_flags
@@ -52,8 +52,13 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds values computed from the batch that are reduced over an epoch of validation or test
     without `sync_dist=True`. Metric objects, results of `compute()` and gathered values are right
-    as they are, and projects whose every Trainer uses one device are left alone. What LTN102,
-    LTN103 and LTN213 report is left to them: no mean over processes would be right either.
+    as they are. What LTN102, LTN103 and LTN213 report is left to them: no mean over processes would
+    be right either.
+
+    Silent unless a Trainer that may run the stage can have several devices by what is written: a
+    number, a list, `"auto"` or -1, a strategy of several processes, or no number at all, by which
+    Lightning 2 takes all devices. A number that only a setting or the command line knows does not
+    count. Where no Trainer is in sight, anybody's may run the code.
 
     Why is this bad
     ---------------
@@ -83,7 +88,7 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         for log in owner.logs:
             if not _of_one_process(log) or means_do_not_suit(owner, log):
                 continue
-            if not stage_on_one_device(facts, owner, log.stage):
+            if stage_on_several(facts, owner, log.stage):
                 yield self.finding(
                     log.location,
                     f"{key_text(log)} is {_reduced(log)} over this process's share of the data "
