@@ -27,11 +27,11 @@ from pl_lint.rules.distributed.evidence import (
 from pl_lint.rules.judging import (
     beyond_one_device,
     linearity_of_call,
-    single_device,
     stage_on_several,
 )
 from pl_lint.rules.logging.keys import only_sites
 from pl_lint.rules.logging.mending import set_flags
+from pl_lint.rules.logging.ranks import asks_for_rank
 from pl_lint.rules.logging.values import means_do_not_suit
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import key_text, shown
@@ -198,7 +198,7 @@ def _is_kept_apart(log: LogSite) -> bool:
     reduction off and skips no call (``_Sync`` of ``result.py``)."""
     if not must_be(log.rank_zero_only, True):
         return _of_one_process(log)
-    called_by_all = not _asks_for_rank(log)
+    called_by_all = not asks_for_rank(log)
     return called_by_all and _of_one_process(replace(log, sync_dist=NO, rank_zero_only=NO))
 
 
@@ -292,152 +292,3 @@ def _unlinear_at_end(log: LogSite) -> str | None:
             if any(isinstance(one, (ListOfSteps, BatchValue)) for one in inner):
                 return part.name.rpartition(".")[2]
     return None
-
-
-OF_RANK = ("is_global_zero", "rank", "rank_zero_only", "main_process", "is_master", "is_main")
-OF_DATA = frozenset({"any", "numel", "isnan", "isfinite", "isinf", "nonzero"})
-
-
-def _asks_for_rank(log: LogSite) -> bool:
-    return any(word in guard.lower() for guard in log.guards for word in OF_RANK)
-
-
-@rule(
-    "LTN110",
-    "keys-averaged-together",
-    rows=("LOG10",),
-    status=Status.SUSPECTED,
-    observers="both",
-    condition="on two or more devices, if the condition holds on some of them only",
-)
-def key_of_some_processes(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """self.log with sync_dist=True stands under a condition that processes answer differently.
-
-    What it does
-    ------------
-    Reading finds it under a condition on the rank or on what stands in the batch (`any()`,
-    `numel()`, `isnan()`). Running compares the sequence of reduced keys on all ranks, in steps and
-    at the ends of epochs, and what was logged with the mean of those that met.
-
-    Why is this bad
-    ---------------
-    The processes meet call by call, not key by key: two different keys were averaged with each
-    other, 5.0 and 7.0 both logged as 6.0. Where one process has no call left, the others wait for
-    ever.
-
-    Example
-    -------
-        def validation_step(self, batch, batch_idx):
-            mask = batch["label"] >= 0
-            if mask.any():
-                self.log("val_loss", self.loss(batch, mask), sync_dist=True)
-
-    Use instead
-    -----------
-        def validation_step(self, batch, batch_idx):
-            mask = batch["label"] >= 0
-            self.val_loss.update(self.losses(batch), weight=mask)  # torchmetrics.MeanMetric
-            self.log("val_loss", self.val_loss)
-
-    When to ignore
-    --------------
-    Where the condition is the same on all processes, or there is one.
-
-    References
-    ----------
-    - https://github.com/Lightning-AI/pytorch-lightning/issues/21409
-    - https://github.com/Lightning-AI/pytorch-lightning/issues/19604
-    """
-    for owner in beyond_one_device(facts, facts.modules()):
-        for log in owner.logs:
-            differs = _asks_for_rank(log) or not OF_DATA.isdisjoint(log.guards)
-            together = must_be(log.sync_dist, True) and must_be(log.rank_zero_only, False)
-            if together and differs and "world_size" not in log.guards:
-                yield self.finding(
-                    log.location,
-                    f"not all processes may get here, and all have to: {key_text(log)} is mixed "
-                    "with another key, or the run hangs",
-                    remedy="log it on all processes, or without sync_dist",
-                    subject=owner.short_name,
-                )
-
-
-@rule(
-    "LTN111",
-    "key-on-rank-zero-only",
-    rows=("LOG11",),
-    status=Status.SUSPECTED,
-    observers="both",
-    condition="on two or more devices",
-)
-def logged_on_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """Only one process logs what all of them need.
-
-    What it does
-    ------------
-    Reading finds a metric object that is logged under a condition on the rank, and a monitor whose
-    key is only logged under such a condition. (`rank_zero_only=True` alone skips no call: every
-    process keeps a value of its own, which is LTN107's matter.) Running looks for keys that some
-    ranks log and others lack, and for a checkpoint, an EarlyStopping or a scheduler that asks every
-    rank for them.
-
-    Why is this bad
-    ---------------
-    A metric object is computed by all processes together: the one that logs it waits for the
-    others. A monitor runs in every process, and raises in those that have no such key; where it
-    does not (there is no validation, or `strict=False`), rank 0 waits for ever for a save or a
-    decision that the others do not make, or lowers its rate alone.
-
-    Example
-    -------
-        class Model(LightningModule):
-            def validation_step(self, batch, batch_idx):
-                if self.trainer.is_global_zero:
-                    self.log("val_loss", self.loss(batch), rank_zero_only=True)
-
-            def configure_callbacks(self):
-                return [ModelCheckpoint(monitor="val_loss")]
-
-    Use instead
-    -----------
-        class Model(LightningModule):
-            def validation_step(self, batch, batch_idx):
-                self.log("val_loss", self.loss(batch), sync_dist=True)
-
-            def configure_callbacks(self):
-                return [ModelCheckpoint(monitor="val_loss")]
-
-    When to ignore
-    --------------
-    Where there is one process.
-
-    References
-    ----------
-    - https://lightning.ai/docs/pytorch/stable/extensions/logging.html
-    - https://github.com/Lightning-AI/pytorch-lightning/issues/19056
-    """
-    if single_device(facts):
-        return
-    for owner in beyond_one_device(facts, facts.modules()):
-        for log in owner.logs:
-            if isinstance(log.origin, MetricObject) and _by_one_process(log):
-                yield self.finding(
-                    log.location,
-                    "a metric object is computed by all processes together, and one logs it",
-                    remedy="log it under no condition: Lightning writes it once",
-                    subject=owner.short_name,
-                )
-    for monitor in facts.monitors:
-        sites = only_sites(facts, monitor)
-        if sites and all(map(_by_one_process, sites)):
-            yield self.finding(
-                monitor.location,
-                f"{monitor.watcher} runs in every process, and {shown(monitor.key)} is logged in "
-                "the first one only",
-                remedy=f"log it on all processes at {sites[0].location}",
-                subject=monitor.watcher,
-            )
-
-
-def _by_one_process(log: LogSite) -> bool:
-    return _asks_for_rank(log) and "world_size" not in log.guards
