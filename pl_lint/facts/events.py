@@ -245,7 +245,7 @@ TIME_LIMIT = "TimeLimit"
 class RunError:
     """An exception that ended a run. ``location`` is the last line of the user's own code in it,
     ``stack`` all of them as text, outermost first, and the call of torch.distributed behind them,
-    if one waited there."""
+    if one waited there. ``raised_in`` is the module, as Python names it, whose code raised it."""
 
     kind: str
     message: str
@@ -253,6 +253,7 @@ class RunError:
     location: Location | None = None
     traceback: str = ""
     stack: tuple[str, ...] = ()
+    raised_in: str = ""
 
     def __str__(self) -> str:
         place = f" at {self.location}" if self.location else ""

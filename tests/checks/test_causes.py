@@ -5,13 +5,25 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pl_lint.checks.logged_values.cause import Moved
 from pl_lint.checks.logged_values.causes import cause_in_replay, cause_of_moving
+from pl_lint.checks.logged_values.monitored import judge_accumulation
+from pl_lint.checks.registry import Gathering
 from pl_lint.checks.values.numbers import far, same, tolerance, weighted_mean
-from pl_lint.facts.events import Accumulator, Batching, EvaluationPass, LogEvent, Replay
+from pl_lint.facts.events import (
+    Accumulator,
+    Batching,
+    CaseFacts,
+    EvaluationPass,
+    LogEvent,
+    LoggerPoint,
+    Replay,
+)
+from pl_lint.facts.records import FitRecord
 from pl_lint.findings import Location
 
 HERE = Location("model.py", 7)
@@ -179,3 +191,20 @@ def test_a_number_is_the_same_as_itself_and_far_from_others(number: float) -> No
     assert far(number, number + 100 * within, within)
     assert same(float("nan"), float("nan"), within)
     assert far(number, float("nan"), within)
+
+
+@pytest.mark.parametrize(("calls", "batches", "codes"), [(3, 4, []), (1, 12, ["LTN128"])])
+def test_batches_are_accumulated_and_steps_of_one_batch_are_not(
+    calls: int, batches: int, codes: list[str]
+) -> None:
+    """LBFGS calls the step of each batch several times, and the last value is drawn."""
+    places = [(batch, call) for batch in range(batches) for call in range(calls)]
+    values = [float(batch % 3 + call) for batch, call in places]
+    events = tuple(
+        LogEvent("loss", value, "training_step", "train", 0, batch, HERE, True, False)
+        for value, (batch, _) in zip(values, places, strict=True)
+    )
+    drawn = tuple(LoggerPoint("loss", step, value) for step, value in enumerate(values[2::3]))
+    into, fit = Gathering(), FitRecord(events=events, handed_to_logger=drawn)
+    judge_accumulation(fit, CaseFacts("M", "model.py", 1, "lightning", ("train",)), into)
+    assert [finding.code for finding in into.findings] == codes

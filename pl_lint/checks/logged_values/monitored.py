@@ -193,13 +193,19 @@ def _first_line(name: str, stage: str, record: FitRecord) -> Location | None:
 def judge_accumulation(record: FitRecord, case: CaseFacts, into: Gathering) -> None:
     """Where batches are accumulated, Lightning draws the values of the last one of each step."""
     for name in sorted(_keys_of(record, "train")):
-        events = [e for e in record.events if e.name == name and e.stage == "train" and e.on_step]
+        events = _of_batches(name, record)
         values = [event.value for event in events if event.value is not None]
         tags = (f"{name}_step",) if any(event.on_epoch for event in events) else (name,)
         drawn = [point.value for point in record.handed_to_logger if point.tag in tags]
         if 0 < len(drawn) < len(values) and len(values) == len(events):
             finding = _subsample(name, values, drawn, events[0].location, case)
             into.findings += [finding] if finding is not None else []
+
+
+def _of_batches(name: str, record: FitRecord) -> Sequence[LogEvent]:
+    """One value for each batch: the last. LBFGS calls the step of one several times."""
+    mine = [e for e in record.events if e.name == name and e.stage == "train" and e.on_step]
+    return [*{(event.epoch, event.batch): event for event in mine}.values()]
 
 
 def _subsample(

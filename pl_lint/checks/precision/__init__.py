@@ -20,6 +20,7 @@ from pl_lint.facts.events import (
     CaseFacts,
     EvaluationPass,
     Note,
+    RunError,
     sentence,
 )
 from pl_lint.facts.records import Overflow, PrecisionRecord
@@ -37,6 +38,8 @@ UNDECIDABLE = {
     "dtype": "CPU autocast casts other operations than CUDA's",
 }
 """What in a RuntimeError's message says that a GPU might have run this, and why."""
+LIGHTNING = ("lightning", "pytorch_lightning", "lightning_fabric")
+SCALER = "torch.amp.grad_scaler"
 
 
 @check("precision", place=100)
@@ -65,7 +68,9 @@ def precision(runs: Runs) -> Result:
     CPU autocast keeps some operations in half precision that CUDA runs in fp32 (exp, pow, sum,
     softmax, layer norm): an overflow in one of those is not decided, and neither is a module with
     an operation that has no half-precision kernel on the CPU (nn.LSTM), or one that is too slow on
-    this CPU to be done within the time limit (`--pl-timeout`).
+    this CPU to be done within the time limit (`--pl-timeout`). What Lightning refuses to run in
+    half precision (LBFGS), and a step without any gradient, which a GradScaler refuses and fp32
+    makes, are not decided either.
 
     No script stands under:
     What fp16 does: Lightning refuses 16-mixed on a CPU, where pl-lint puts a real GradScaler into
@@ -178,13 +183,30 @@ def _judge_error(spelling: str, record: PrecisionRecord, case: CaseFacts, into: 
             Note(spelling, f"too slow on this CPU; fp32 took less ({error.message})")
         )
         return
-    reason = next((why for sign, why in UNDECIDABLE.items() if sign in error.message), "")
-    if reason and error.kind in ("RuntimeError", "NotImplementedError"):
+    reason = _undecidable(error)
+    if reason:
         into.undecided.append(Note(spelling, f"{reason} ({error.message})"))
         return
     text = f"runs in fp32, and under {spelling} raises {error.kind}: {error.message}"
     remedy = "see the operation at this line"
     into.findings.append(found(case, "precision", text, remedy, error.location))
+
+
+def _undecidable(error: RunError) -> str:
+    """Why an error says nothing of the module in half precision; empty if it does.
+
+    Lightning refuses what does not go together (``AMP and the LBFGS optimizer``, ``plugins/
+    precision/amp.py``, 2.6.6), and here nobody has asked for it. A GradScaler asserts that an
+    optimizer has a gradient (``GradScaler.step``, torch 2.13); fp32 makes the step without.
+    """
+    by_lightning = error.raised_in.partition(".")[0] in LIGHTNING
+    if by_lightning and error.kind == "MisconfigurationException":
+        return "Lightning refuses it"
+    if error.raised_in == SCALER and error.kind == "AssertionError":
+        return "an optimizer makes a step, and none of its parameters has a gradient; see training"
+    if error.kind in ("RuntimeError", "NotImplementedError"):
+        return next((why for sign, why in UNDECIDABLE.items() if sign in error.message), "")
+    return ""
 
 
 def _not_finite(record: PrecisionRecord, reference: Reference) -> list[str]:

@@ -251,7 +251,13 @@ def describe(error: BaseException, during: str) -> RunError:
         location=last_user_line(error.__traceback__),
         traceback="".join(traceback.format_exception(error))[-8000:],
         stack=user_stack(error.__traceback__),
+        raised_in=_raised_in(error),
     )
+
+
+def _raised_in(error: BaseException) -> str:
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return str(frames[-1].f_globals.get("__name__", "")) if frames else ""
 
 
 def _if_ours(error: BaseException) -> str:
