@@ -111,11 +111,11 @@ class RankFit:
     """A short fit as one of several ranks lived it, in training ``batches`` of so many samples.
 
     ``parameters`` and ``buffers`` are digests, by moment (``first step``, ``end``) and name;
-    buffers are those of the user's own classes that go into checkpoints, seen also after the
-    ``last batch`` and when ``validation`` begins, whose forward passes make them rank zero's on
-    all. ``sums`` are their numbers and those of frozen parameters, added up. ``attributes`` are
-    plain ones, as text, at the start and at the end. ``trainable`` are the parameters that wanted a
-    gradient at the start, ``unused`` those of them that got none in ``backwards`` backward passes;
+    buffers are those of the user's own classes, seen also after the ``last batch`` and when
+    ``validation`` begins, whose forward passes make them rank zero's on all; ``unsaved`` those that
+    no checkpoint has. ``sums`` are their numbers and those of frozen parameters, added up.
+    ``attributes`` are plain ones, as text, at the start and at the end. ``trainable`` are the
+    parameters that wanted a gradient at the start, ``unused`` those of them that got none in ``backwards`` backward passes;
     ``unfrozen`` came later, and ``optimized`` are those that an optimizer has. ``kept`` are the
     attributes of whoever owns ``prepare_data``, in short; ``places`` the lines that set attributes,
     by ``self.name``; ``splits`` the calls of ``random_split``, ``subsets`` the lines that made a
@@ -130,6 +130,7 @@ class RankFit:
     batches: tuple[int, ...] = ()
     parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     buffers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    unsaved: tuple[str, ...] = ()
     sums: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     best: tuple[Best, ...] = ()

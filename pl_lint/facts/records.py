@@ -79,6 +79,11 @@ class Outputs:
     state: Mapping[str, str] = field(default_factory=dict)
 
 
+def unsaved(buffer: str) -> str:
+    """What a buffer that no checkpoint has is called among the ``states`` of a fit."""
+    return f"buffer {buffer} (persistent=False)"
+
+
 @dataclass(frozen=True, kw_only=True)
 class FitRecord(RunRecord):
     """A small fit: what it logged, what each optimizer step changed, what was left at its end.
@@ -87,7 +92,8 @@ class FitRecord(RunRecord):
     weights, as text by moment and name, ``places`` the line that sets each of them. ``watchers``
     are the user's own callbacks and schedulers that watch a key, ``batches`` how many of them the
     user's own epoch has. ``unpaired`` says which of the module's two checkpoint hooks stands alone.
-    ``digests`` are those of the trained weights, ``outputs`` what the module of the last checkpoint
+    ``digests`` are those of the trained weights, ``unsaved`` those of buffers that no checkpoint
+    has, at the ``start`` and the ``end``; ``outputs`` what the module of the last checkpoint
     says, ``tested`` what ``trainer.test`` says of the last weights and of the best by each kept
     monitor. ``initial`` are the digests before the first step, ``begun`` what each training batch
     began with. ``last_losses`` are the attributes that held the loss of each training batch of the
@@ -105,6 +111,7 @@ class FitRecord(RunRecord):
     handed_to_logger: tuple[LoggerPoint, ...] = ()
     read_back: tuple[LoggerPoint, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
+    unsaved: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     estimated_steps: float | None = None
     epochs_planned: int = 0
     epochs_run: int = 0

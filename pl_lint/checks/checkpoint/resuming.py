@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pl_lint.checks.checkpoint.carried import causes, remedy_of
@@ -93,6 +93,28 @@ def _judge_middle(
         _judge(one, said, runs, into)
 
 
+def needed_to_go_on(runs: Runs, case: CaseFacts) -> frozenset[str]:
+    """What no checkpoint has and a resumed fit is shown to need, by its name among the states: it
+    goes on otherwise without it, and as it should where it is put back."""
+    whole, record, needed = runs.fit(), runs.resumed(), set[str]()
+    for moment, resumed in ((EPOCH_END, record.from_epoch), (MIDDLE, record.from_middle)):
+        if resumed is None or resumed.error is not None:
+            continue
+        one = Resumption(moment, whole, resumed, case)
+        if not one.is_harmless and not _decides(replace(one, resumed=runs.fit_again()), one):
+            guilty = deciding(one.lost, (), _put_back(one, runs))
+            needed |= {*guilty.lost} if guilty.shown else set()
+    return frozenset(needed)
+
+
+def _put_back(one: Resumption, runs: Runs) -> Callable[[Put], list[bool]]:
+    def are_right(put: Put) -> list[bool]:
+        fits = runs.resumed_with(one.moment.name, put).fits
+        return [fit.error is None and replace(one, resumed=fit).is_right for fit in fits]
+
+    return are_right
+
+
 def _add(finding: Finding, into: Gathering) -> None:
     """Unless loading has found the same."""
     if finding.code not in {each.code for each in into.findings}:
@@ -164,12 +186,7 @@ def _tell_lost(
     one: Resumption, lost: Mapping[str, str], said: _Said, runs: Runs, into: Gathering
 ) -> None:
     """What of it makes the difference; the rest is a note, as where nothing does."""
-
-    def are_right(put: Put) -> list[bool]:
-        fits = runs.resumed_with(one.moment.name, put).fits
-        return [fit.error is None and replace(one, resumed=fit).is_right for fit in fits]
-
-    guilty = deciding(lost, [name for name in lost if name in said.found], are_right)
+    guilty = deciding(lost, [name for name in lost if name in said.found], _put_back(one, runs))
     into.findings += _lost_state(one, guilty)
     into.notes += _without_effect(one, replace(said, found=said.found | {*guilty.lost}))
 

@@ -45,9 +45,11 @@ def distributed(runs: Runs) -> Result:
     What it sets aside:
     Running statistics of norm layers, which DDP sends from rank zero; parts of the training data
     that have nothing in common, and data that are not the same when asked twice; files with the
-    rank in their name; parameters that some steps do not need. Plain attributes that differ, and
-    training means without sync_dist are notes: the last are rank zero's part of a curve, unless
-    something monitors them. Lightning's own defects are said to be Lightning's.
+    rank in their name; parameters that some steps do not need; buffers of `persistent=False`
+    without which a resumed fit goes on as it should (room for the results of one step). Plain
+    attributes that differ, and training means without sync_dist are notes: the last are rank zero's
+    part of a curve, unless something monitors them. Lightning's own defects are said to be
+    Lightning's.
 
     A key that a rank lacks:
     It fails where a checkpoint, early stopping or a scheduler asks every rank for it (LTN111): the

@@ -46,11 +46,13 @@ def logged(key: str) -> Script:
     return partial(_each, key, f'float(trainer.callback_metrics.get({key!r}, "nan"))')
 
 
-def held(name: str) -> Script:
+def held(name: str, among: str = "module.state_dict()") -> Script:
     """A parameter or buffer that differs between ranks."""
-    return partial(
-        _each, f"norm of {name}", f"module.state_dict()[{name!r}].double().norm().item()"
-    )
+    return partial(_each, f"norm of {name}", f"{among}[{name!r}].double().norm().item()")
+
+
+BUFFERS = "dict(module.named_buffers())"
+"""Also those that no checkpoint has."""
 
 
 def assigned(name: str) -> Script:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from pl_lint.checks.checkpoint.resuming import needed_to_go_on
 from pl_lint.checks.distributed import script as scripts
 from pl_lint.checks.distributed.endings import in_setup
 from pl_lint.checks.distributed.fits import Fits, each
@@ -13,6 +14,7 @@ from pl_lint.checks.registry import Gathering
 from pl_lint.checks.sync_dist.sharing import WORLDS
 from pl_lint.facts.events import Note, sentence
 from pl_lint.facts.ranks import Assigned
+from pl_lint.facts.records import unsaved as buffer_state
 from pl_lint.findings import Evidence, Finding, Location, Status
 
 FIRST_STEP, START, END = "first step", "start", "end"
@@ -99,14 +101,23 @@ def _saw_other_samples(fits: Fits) -> bool:
 
 
 def _judge_buffers(fits: Fits, into: Gathering) -> None:
-    moved = list(dict.fromkeys(name for look in LOOKS for name in _moved_apart(fits, look)))
+    """What no checkpoint has may be room for the results of one step, each rank's rightly: it
+    counts where a fit that was resumed without it is another one."""
+    apart = list(dict.fromkeys(name for look in LOOKS for name in _moved_apart(fits, look)))
+    unsaved = [name for name in apart if name in fits.ranks[0].unsaved]
+    needed = needed_to_go_on(fits.runs, fits.case) if unsaved else frozenset()
+    passing = [name for name in unsaved if buffer_state(name) not in needed]
+    moved = [name for name in apart if name not in passing]
+    if passing:
+        why = "each rank's own value, and a fit that lost it is not shown to go on otherwise"
+        into.notes.append(Note(_listed(passing), why))
     if moved:
         message = (
             f"{_listed(moved)}: each rank's own value after training steps; DDP sends rank 0's to "
             "all before each step, so what the others added is lost"
         )
         remedy = "update buffers from gathered values: self.all_gather(...)"
-        place, shows = fits.place(moved[0]), scripts.held(moved[0])
+        place, shows = fits.place(moved[0]), scripts.held(moved[0], scripts.BUFFERS)
         look = next(look for look in LOOKS if moved[0] in _moved_apart(fits, look))
         numbers = _numbers(moved[0], look, fits)
         finding = fits.finding("LTN508", message, place, remedy, *numbers, script=shows)

@@ -30,7 +30,8 @@ def reproducible(runs: Runs) -> Result:
     What it promises:
     `random`, numpy and torch are seeded before the case is built. A fit in one process, one in
     another that imports the code anew under another PYTHONHASHSEED, and a second one in that same
-    process all end with the same bits in every parameter and buffer and log the same values. So do
+    process all end with the same bits in every parameter and buffer, those of `persistent=False`
+    included, and log the same values. So do
     two fits with the workers that the case's own loaders ask for, under two hash seeds. What a
     training set draws for a sample is drawn anew in each worker and each epoch; no generator that
     is made with a constant seed for each sample adds the same to all of them.
@@ -66,7 +67,8 @@ def reproducible(runs: Runs) -> Result:
     What it sets aside:
     A logged Python number that differs while all weights agree (a step time, a GPU load) is a note,
     and so is a logged tensor that a clock alone makes differ.
-    So is a stored generator where the loader has no workers.
+    So is a stored generator where the loader has no workers. A buffer of `persistent=False` that
+    begins with other bits is room that `torch.empty` made, and is not compared.
     """
     case, gathering = runs.case(), Gathering()
     if "train" not in case.stages:

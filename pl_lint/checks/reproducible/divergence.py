@@ -13,6 +13,7 @@ from pl_lint.findings import Evidence, Location
 _ORDER = {"train": 0, "validate": 1, "test": 2}
 _END = 10**9
 _LOGGED = ("value", "epoch value")
+_UNSAVED = "buffer that no checkpoint has"
 ROUNDING = 1e-4
 """Relative, and after a dozen steps, in which a difference of the last bit grows."""
 
@@ -62,7 +63,7 @@ def first_divergence(
         return Divergence(f"one of them raised {error}", error.location if error else None)
     aside = timings(first, second).union(clocks)
     ones, others = (_by_identity(record, aside) for record in (first, second))
-    changed = _changed(ones, others)
+    changed = _changed(ones, others, _unlike_at_start(first, second))
     if not changed:
         return None
     earliest = min(mark.moment for mark in changed)
@@ -74,17 +75,28 @@ def logged_apart(first: FitRecord, second: FitRecord) -> frozenset[str]:
     """The keys by which two runs differ, if nothing else of them does: no weight, no part of a
     batch, no generator."""
     aside = timings(first, second)
-    changed = _changed(*(_by_identity(record, aside) for record in (first, second)))
+    ones, others = (_by_identity(record, aside) for record in (first, second))
+    changed = _changed(ones, others, _unlike_at_start(first, second))
     ended_alike = (first.error is None) == (second.error is None)
     only_logged = ended_alike and all(mark.kind in _LOGGED for mark in changed)
     return frozenset(mark.name for mark in changed) if only_logged else frozenset()
 
 
-def _changed(ones: Mapping[Identity, _Mark], others: Mapping[Identity, _Mark]) -> list[_Mark]:
-    return [
+def _unlike_at_start(first: FitRecord, second: FitRecord) -> frozenset[str]:
+    """Buffers that no checkpoint has and that begin with other bits: room for results that
+    ``torch.empty`` made. Where one that was drawn matters, what is logged differs."""
+    one, other = (record.unsaved.get("start", {}) for record in (first, second))
+    return frozenset(name for name, value in one.items() if other.get(name) != value)
+
+
+def _changed(
+    ones: Mapping[Identity, _Mark], others: Mapping[Identity, _Mark], unlike: Collection[str]
+) -> list[_Mark]:
+    changed = [
         *(mark for key, mark in ones.items() if _parted(mark, others.get(key))),
         *(mark for key, mark in others.items() if key not in ones),
     ]
+    return [mark for mark in changed if mark.kind != _UNSAVED or mark.name not in unlike]
 
 
 def within_rounding(first: FitRecord, second: FitRecord) -> bool:
@@ -151,6 +163,8 @@ def _marks(record: FitRecord) -> Iterator[_Mark]:
             yield _Mark(moment, "epoch value", name, value, event)
     for name, value in record.digests.items():
         yield _Mark((_END, 0, 0, 0), "end", name, value)
+    for name, value in record.unsaved.get("end", {}).items():
+        yield _Mark((_END, 0, 0, 1), _UNSAVED, name, value)
 
 
 def _moment(event: LogEvent) -> Moment:
@@ -190,6 +204,8 @@ def _told(
     if first.kind == "parameter":
         where = f"the optimizer step of batch {batch} of epoch {epoch}"
         return Divergence(f"{_listed(by_kind['parameter'])} after {where}")
+    if first.kind == _UNSAVED:
+        return Divergence(f"{_listed(marks)}, a {_UNSAVED}, at the end")
     return Divergence(f"{_listed(marks)} at the end")
 
 

@@ -7,14 +7,14 @@ from pl_lint.facts.building import Building
 
 _NOTES = '''\
 class Notes(L.Callback):
-    """What the weights become, step by step, in one number each{also}."""
+    """What weights and buffers become, step by step, in one number each{also}."""
 
     def __init__(self):
         self.seen = {{}}
 
     def note(self, trainer, module, when):
-{key}        for name, parameter in module.named_parameters():
-            norm = parameter.detach().double().norm().item()
+{key}        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            norm = tensor.detach().double().norm().item()
             self.seen[f"norm of {{name}} {{when}}"] = repr(norm)
 
     def on_train_start(self, trainer, module):

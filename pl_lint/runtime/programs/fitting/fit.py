@@ -51,6 +51,7 @@ from pl_lint.runtime.watching.logged.tensorboard import read_points
 from pl_lint.runtime.watching.repeated.beginnings import Beginnings, beginnings_watcher
 from pl_lint.runtime.watching.saved.assignments import places_of
 from pl_lint.runtime.watching.saved.keepers import Missed, forgiven, placed_watchers, watchers_of
+from pl_lint.runtime.watching.saved.states import unsaved_buffers
 from pl_lint.runtime.watching.trained.diary import TrainingDiary, training_watcher
 from pl_lint.runtime.watching.trained.schedulers import OwnPlan, ScheduleDiary
 from pl_lint.runtime.watching.watcher import watcher
@@ -233,6 +234,10 @@ class Fit:
             handed_to_logger=tuple(self.points),
             read_back=read_points(self.directory / "events"),
             digests=digests_of(self.subject.module.state_dict()),
+            unsaved={
+                "start": self.beginnings.unsaved,
+                "end": digests_of(unsaved_buffers(self.subject.module)),
+            },
             estimated_steps=_estimated_steps(trainer),
             epochs_planned=self.options.get("epochs", EPOCHS),
             epochs_run=trainer.current_epoch,

@@ -41,6 +41,7 @@ from pl_lint.runtime.watching.ranked.reached import GradientWatch
 from pl_lint.runtime.watching.saved.assignments import places_of
 from pl_lint.runtime.watching.saved.attributes import plain_attributes
 from pl_lint.runtime.watching.saved.keepers import Missed, watchers_of
+from pl_lint.runtime.watching.saved.states import unsaved_buffers
 from pl_lint.runtime.watching.watcher import watcher
 
 EPOCHS = 2
@@ -195,6 +196,7 @@ class Fit:
             batches=tuple(size for sizes in self.sizes.get("train", ()) for size in sizes),
             parameters=self.parameters,
             buffers=self.buffers,
+            unsaved=tuple(unsaved_buffers(self.subject.module)),
             sums=self.sums,
             attributes=self.attributes,
             best=self._best(),
@@ -273,14 +275,9 @@ def _best_of(keeper: Any) -> Best:
 
 
 def _own_buffers(module: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Buffers of the user's own classes that go into checkpoints, without the running statistics of
-    norm layers, which a class of the user's may inherit."""
-    saved = module.state_dict()
-    return {
-        name: buffer
-        for name, buffer in module.named_buffers()
-        if name in saved and _is_own(module, name)
-    }
+    """Buffers of the user's own classes, whether or not they go into checkpoints, without the
+    running statistics of norm layers, which a class of the user's may inherit."""
+    return {name: each for name, each in module.named_buffers() if _is_own(module, name)}
 
 
 def _sums(tensors: Mapping[str, torch.Tensor]) -> dict[str, float]:

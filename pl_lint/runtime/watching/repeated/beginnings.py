@@ -17,6 +17,7 @@ import torch
 
 from pl_lint.facts.repetition import TrainingBatch
 from pl_lint.runtime.namespace import Namespace
+from pl_lint.runtime.watching.saved.states import unsaved_buffers
 
 ELEMENTS = 1 << 15
 """How much of a tensor is looked at."""
@@ -26,9 +27,11 @@ PARTS = 16
 
 @dataclass
 class Beginnings:
-    """The weights before training, and what each batch began with."""
+    """The weights before training, the buffers that no checkpoint has, and what each batch began
+    with."""
 
     initial: dict[str, str] = field(default_factory=dict)
+    unsaved: dict[str, str] = field(default_factory=dict)
     batches: list[TrainingBatch] = field(default_factory=list)
 
 
@@ -39,6 +42,8 @@ def beginnings_watcher(namespace: Namespace, seen: Beginnings) -> Any:
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
             state = pl_module.state_dict().items()
             seen.initial = {name: fingerprint(value) for name, value in state}
+            buffers = unsaved_buffers(pl_module).items()
+            seen.unsaved = {name: fingerprint(value) for name, value in buffers}
 
         def on_train_batch_start(
             self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from pl_lint.facts.records import unsaved
 from pl_lint.runtime.watching.callsite import of_library
 from pl_lint.runtime.watching.saved.attributes import (
     hidden_layers,
@@ -41,10 +42,15 @@ def module_state(module: torch.nn.Module) -> dict[str, str]:
 
 
 def _left_out_buffers(module: torch.nn.Module) -> Iterator[tuple[str, str]]:
+    for name, buffer in unsaved_buffers(module).items():
+        if buffer.layout is torch.strided and buffer.numel():
+            yield unsaved(name), printed_tensor(buffer)
+
+
+def unsaved_buffers(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The buffers that are registered with ``persistent=False``."""
     kept = module.state_dict().keys()
-    for name, buffer in module.named_buffers():
-        if name not in kept and buffer.layout is torch.strided and buffer.numel():
-            yield f"buffer {name} (persistent=False)", printed_tensor(buffer)
+    return {name: buffer for name, buffer in module.named_buffers() if name not in kept}
 
 
 def _modes(name: str, module: torch.nn.Module) -> Iterator[tuple[str, str]]:
