@@ -49,11 +49,13 @@ class Listing:
 @dataclass(frozen=True)
 class Split:
     """A call of ``random_split``, a fingerprint of the permutation that it drew, and how that
-    begins."""
+    begins. ``by_kit`` says that nothing but the seed that pl-lint gives to every rank decided
+    it."""
 
     location: Location
     order: str
     first: tuple[int, ...] = ()
+    by_kit: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,13 +117,13 @@ class RankFit:
     ``validation`` begins, whose forward passes make them rank zero's on all; ``unsaved`` those that
     no checkpoint has. ``sums`` are their numbers and those of frozen parameters, added up.
     ``attributes`` are plain ones, as text, at the start and at the end. ``trainable`` are the
-    parameters that wanted a gradient at the start, ``unused`` those of them that got none in ``backwards`` backward passes;
-    ``unfrozen`` came later, and ``optimized`` are those that an optimizer has. ``kept`` are the
-    attributes of whoever owns ``prepare_data``, in short; ``places`` the lines that set attributes,
-    by ``self.name``; ``splits`` the calls of ``random_split``, ``subsets`` the lines that made a
-    ``Subset``, with a fingerprint of its indices; ``watchers`` the user's callbacks and schedulers
-    that ask for a key. ``asks_for_ranks`` says that the case's own Trainer names a
-    strategy of DDP's kind, or several devices.
+    parameters that wanted a gradient at the start, ``unused`` those of them that got none in
+    ``backwards`` backward passes; ``unfrozen`` came later, and ``optimized`` are those that an
+    optimizer has. ``kept`` are the attributes of whoever owns ``prepare_data``, in short;
+    ``places`` the lines that set attributes, by ``self.name``; ``splits`` the calls of
+    ``random_split``, ``subsets`` the lines that made a ``Subset``, with a fingerprint of its
+    indices; ``watchers`` the user's callbacks and schedulers that ask for a key. ``asks_for_ranks``
+    says that the case's own Trainer names a strategy of DDP's kind, or several devices.
     """
 
     error: RunError | None = None

@@ -344,6 +344,19 @@ def test_splits_that_differ_name_what_leaks() -> None:
     assert finding.location == PLACE
 
 
+def test_a_split_that_only_our_own_seed_keeps_alike_shows_nothing() -> None:
+    def split(by_kit: bool) -> RankFit:
+        still = {"start": {"w": "1"}, "end": {"w": "1"}}
+        listing = Listing("train", 0, "Data", ("a",))
+        splits = (Split(PLACE, "0", by_kit=by_kit),)
+        return replace(AGREEING, parameters=still, listings=(listing,), splits=splits)
+
+    alike = judged(split(by_kit=True), split(by_kit=True))
+    assert alike.verdict is Verdict.NOT_TRIGGERED
+    assert "only because they were seeded alike" in alike.reason
+    assert judged(split(by_kit=False), split(by_kit=False)).verdict is Verdict.PASSED
+
+
 def test_a_split_by_hand_is_where_its_subsets_are_made() -> None:
     def rank(train: str, val: str) -> RankFit:
         listings = (Listing("train", 0, "Data", (train,)), Listing("validate", 0, "Data", (val,)))

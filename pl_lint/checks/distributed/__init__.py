@@ -72,8 +72,10 @@ def distributed(runs: Runs) -> Result:
 
     When it passes:
     Only if something could have come apart and did not: ranks that trained on different samples
-    have the same parameters, a `random_split` or a stream was asked on each of them, a metric or a
-    monitored key whose value on each rank's own samples differs is the same on all.
+    have the same parameters, a `random_split` with a generator or a seed of the user's own or a
+    stream was asked on each of them, a metric or a monitored key whose value on each rank's own
+    samples differs is the same on all. A `random_split` that draws from the global generator, which
+    nothing but pl-lint has seeded, shows nothing and is a note: launched ranks split otherwise.
 
     No script stands under:
     Ranks that fail or wait, which have their own traces; files, which only one who watches can tell

@@ -37,7 +37,7 @@ def _judge_split(listings: Sequence[Listing], fits: Fits, into: Gathering) -> No
     """
     first = listings[0]
     if all(set(one.samples) == set(first.samples) for one in listings):
-        into.passed += bool(fits.ranks[0].splits)
+        _judge_equal_splits(fits.ranks[0].splits, into)
         return
     if any(finding.code in ("LTN406", "LTN502") for finding in into.findings):
         return  # the other stages of the same split
@@ -56,6 +56,23 @@ def _judge_split(listings: Sequence[Listing], fits: Fits, into: Gathering) -> No
     at = drawn[0].location if drawn else _split(fits)
     evidence = _counts(listings, fits) if steady else ()
     into.findings.append(fits.finding("LTN406", message, at, SPLIT, *evidence, script=shows))
+
+
+def _judge_equal_splits(splits: Sequence[Split], into: Gathering) -> None:
+    """pl-lint seeds its ranks alike; nobody promises that of ranks that are launched."""
+    by_kit = [split for split in splits if split.by_kit]
+    into.passed += len(splits) > len(by_kit)
+    known = {note.subject for note in into.untriggered}
+    for split in by_kit:
+        subject = f"random_split at {split.location}"
+        if subject not in known:
+            into.untriggered.append(Note(subject, _SEEDED_ALIKE))
+
+
+_SEEDED_ALIKE = (
+    "equal on all ranks only because they were seeded alike: give it a generator of its own, or "
+    "call seed_everything on every rank"
+)
 
 
 def _other_samples(listings: Sequence[Listing], steady: bool) -> str:

@@ -57,7 +57,11 @@ def fit_on_ranks(spec: RunSpec, directory: Path, rank: int) -> RankFit:
     ``epochs`` and ``batches`` by stage, where they are not the usual."""
     splits: list[Split] = []
     subsets: list[Split] = []
-    with MetricTap().installed() as tap, noted_splits(splits), noted_subsets(subsets):
+    with (
+        MetricTap().installed() as tap,
+        noted_splits(splits, spec.seed),
+        noted_subsets(subsets),
+    ):
         fit = Fit(fresh(spec), tap, directory, rank)
         join_ranks(spec)
         fit.run()

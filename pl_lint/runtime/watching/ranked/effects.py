@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -28,6 +29,8 @@ _STAMP = re.compile(r"[A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d")
 second."""
 _SHOWN = 4
 """So many indices of a split are told."""
+_SEEDED_BY_USER = "PL_GLOBAL_SEED"
+"""What ``seed_everything`` leaves behind, in the user's file as well."""
 _NO_FILES = (os.devnull, "/dev/", "/proc/")
 
 
@@ -168,18 +171,26 @@ def _split(place: Location, order: Any) -> Split:
 
 
 @contextlib.contextmanager
-def noted_splits(splits: list[Split]) -> Iterator[None]:
-    """Notes where ``random_split`` is called, and what it draws; it does so by this name."""
+def noted_splits(splits: list[Split], seed: int) -> Iterator[None]:
+    """Notes where ``random_split`` is called, and what it draws; it does so by this name. ``seed``
+    is what the kit has given to the ranks."""
     original = torch.utils.data.dataset.randperm
 
     @functools.wraps(original)
     def randperm(*args: Any, **kwargs: Any) -> Any:
         order = original(*args, **kwargs)
-        splits.append(_split(caller(), order))
+        by_kit = _is_of(seed, kwargs.get("generator"))
+        splits.append(replace(_split(caller(), order), by_kit=by_kit))
         return order
 
     with patch.object(torch.utils.data.dataset, "randperm", randperm):
         yield
+
+
+def _is_of(seed: int, generator: torch.Generator | None) -> bool:
+    """Whether what draws is the global generator as the kit seeded it, and not the user."""
+    shared = generator is None or generator is torch.default_generator
+    return shared and torch.initial_seed() == seed and _SEEDED_BY_USER not in os.environ
 
 
 @contextlib.contextmanager
