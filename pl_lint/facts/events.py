@@ -24,8 +24,8 @@ class LogEvent:
     outside of batches). ``origin`` says what made the value: ``object:val_f1``, ``forward:val_f1``,
     ``compute:val_f1`` or nothing. ``normalisers`` maps a place in the code to the number by which
     the value was divided there (tokens, pixels, summed class weights); ``reductions`` are the
-    operations that made one number of many (``sum``, ``max``, ``other``). Both are known of a
-    followed run only. ``dtype`` is that of a tensor in half precision, empty for all others.
+    operations that made one number of many (``sum``, ``max``, ``mean``, ``other``). Both are known
+    of a followed run only. ``dtype`` is that of a tensor in half precision, empty for all others.
     """
 
     name: str

@@ -255,6 +255,13 @@ class Company:
     over_batch: OverBatch | None = None
     lengths: tuple[int, int] | None = None
 
+    @property
+    def is_mistake(self) -> bool:
+        """Whether it is known how samples see each other, and nobody can have wanted it. A sample
+        that sees its padding is judged by what stands beside it, however that came about."""
+        known = self.of_torch or self.over_batch is not None or self.lengths is not None
+        return known and not self.by_design
+
 
 @dataclass(frozen=True)
 class HookLike:

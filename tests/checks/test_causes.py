@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import assume, given
@@ -11,8 +14,9 @@ from hypothesis import strategies as st
 
 from pl_lint.checks.logged_values.cause import Moved
 from pl_lint.checks.logged_values.causes import cause_in_replay, cause_of_moving
+from pl_lint.checks.logged_values.mixing import as_read
 from pl_lint.checks.logged_values.monitored import judge_accumulation
-from pl_lint.checks.registry import Gathering
+from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.checks.values.numbers import far, same, tolerance, weighted_mean
 from pl_lint.facts.events import (
     Accumulator,
@@ -24,7 +28,7 @@ from pl_lint.facts.events import (
     Replay,
 )
 from pl_lint.facts.records import FitRecord
-from pl_lint.findings import Location
+from pl_lint.findings import Evidence, Finding, Location, Status
 
 HERE = Location("model.py", 7)
 numbers = st.floats(-1e3, 1e3, allow_nan=False).map(lambda x: round(x, 3))
@@ -88,6 +92,32 @@ def test_averages_are_named_by_what_was_averaged(
     codes = {"compute": "LTN101", "forward": "LTN102", "forward-dict": "LTN213", "": "LTN103"}
     origin = f"{operation}:val_f1" if operation else ""
     assert cause_of_moving(moved(rows, true, counted(rows), origin)).code == codes[operation]
+
+
+@pytest.mark.parametrize(
+    ("reductions", "code"),
+    [(("mean",), "LTN100"), (("mean", "other"), "LTN103"), (("sum",), "LTN103")],
+)
+def test_what_is_a_mean_may_be_averaged(reductions: tuple[str, ...], code: str) -> None:
+    """If it moves all the same, no function that does not average is the reason."""
+    one = moved([(1.0, 4, 1), (3.0, 2, 1)], 2.0, [4.0, 2.0])
+    events = tuple(replace(event, reductions=reductions) for event in one.cut.events)
+    cause = cause_of_moving(replace(one, cut=replace(one.cut, events=events)))
+    assert cause.code == code
+
+
+@pytest.mark.parametrize(
+    ("key", "line", "code"),
+    [("val/f1", 7, "LTN213"), ("val/acc", 7, "LTN103"), ("val/f1", 8, "LTN103")],
+)
+def test_reading_may_know_what_was_averaged(key: str, line: int, code: str) -> None:
+    """``item()`` takes a number out of a metric, and a run sees only the number."""
+    said = Finding("LTN213", "'val/f1' is the mean of F1Score over batches", HERE, Status.CERTAIN)
+    runs = cast(Runs, SimpleNamespace(suspected=lambda code: [said] if code == said.code else []))
+    evidence = Evidence(key, 1.0, 2.0, 0.0, "1 process", "validation")
+    place = Location("model.py", line)
+    averaged = Finding("LTN103", "", place, Status.PROVED, evidence=(evidence,))
+    assert as_read(averaged, runs).code == code
 
 
 @given(batches())

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pl_lint.checks.logged_values.cause import DECLARE, Cause, Moved
 from pl_lint.checks.logged_values.sums import added_up, last_batch
 from pl_lint.checks.values.numbers import same, shown, tolerance, weighted_mean
-from pl_lint.facts.events import Replay
+from pl_lint.facts.events import LogEvent, Replay
 
 UNKNOWN = Cause(
     "LTN100",
@@ -136,11 +136,30 @@ def _averaged_values(moved: Moved) -> Iterator[Cause]:
             f"a sum over the samples of each batch, averaged over {count} batches",
             "log the mean over the samples of the batch",
         )
+    if all(map(_is_mean, moved.steps)):
+        yield _of_means(count)
     yield Cause(
         "LTN103",
         f"the mean of {count} per-batch values, weighted by batch size, is {shown(used)}",
         "log a torchmetrics object, or accumulate over the epoch and compute once at its end; if "
         f"it is meant to compare the samples of a batch (contrastive), declare it: {DECLARE}",
+    )
+
+
+def _is_mean(event: LogEvent) -> bool:
+    """Of a single sample each operation gives one number, not only a mean."""
+    return event.reductions == ("mean",) or (event.samples == 1 and "mean" in event.reductions)
+
+
+def _of_means(count: int) -> Cause:
+    """Means may be averaged: no function that is none has been computed here."""
+    return Cause(
+        UNKNOWN.code,
+        f"it is the mean of the means that {count} batches log, and what goes into those is other "
+        "in other batches",
+        "let each sample be judged by itself: no operation over dimension 0, nothing that is kept "
+        "from batch to batch, padding masked; if it is meant to compare the samples of a batch "
+        f"(contrastive), declare it: {DECLARE}",
     )
 
 

@@ -1,5 +1,6 @@
-"""Values that move with the batches because the samples of a batch see each other: however they
-are averaged, the outputs that they are made of are others in another batch."""
+"""Values that move with the batches, and what else is known of their cause: the samples of a batch
+see each other, so that the outputs are others in another batch, however they are averaged; or what
+reading says of the line."""
 
 from __future__ import annotations
 
@@ -7,15 +8,22 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pl_lint.checks.logged_values.cause import DECLARE
+from pl_lint.checks.logged_values.causes import UNKNOWN
 from pl_lint.checks.logged_values.rebatching import judge_rebatching
 from pl_lint.checks.registry import Runs
+from pl_lint.checks.training.batch import APART, MASKED
 from pl_lint.facts.training import Company
 from pl_lint.findings import Finding
+from pl_lint.join import same_place
 
-_VAGUE = ("LTN100", "LTN103")
+_VAGUE = (UNKNOWN.code, "LTN103")
 """What is said of a value that moves, and of which nothing else is known."""
+_READ = ("LTN213", "LTN102", "LTN101", "LTN103")
+"""What reading may know of such a value: a number taken out of a metric (``item()``) leaves no
+trace in a run."""
 _CODE = "training"
 """The check that proves that samples see each other; the catalogue has no row for it."""
+_PADDING = "LTN810"
 
 
 def attributed(findings: Iterable[Finding], stage: str, runs: Runs) -> list[Finding]:
@@ -23,37 +31,78 @@ def attributed(findings: Iterable[Finding], stage: str, runs: Runs) -> list[Find
 
     If another value of this stage is a property of the data, the outputs are, too: then it is the
     arithmetic of the one that moves."""
-    told = list(findings)
-    if not any(finding.code in _VAGUE for finding in told):
+    told = [as_read(finding, runs) for finding in findings]
+    if not any(map(_is_vague, told)):
         return told
-    if judge_rebatching(runs.rebatched(stage), runs.case()).cleared:
-        return told
-    mixed = [each for each in runs.trained().company if _moves_outputs(each)]
-    if not mixed:
-        return told
-    return [_blamed(one, mixed[0]) if one.code in _VAGUE else one for one in told]
+    larger = judge_rebatching(runs.rebatched(stage), runs.case())
+    if not larger.cleared:
+        mixed = [each for each in runs.trained().company if _moves_outputs(each)]
+        # Whatever sees other samples sees longer ones, too.
+        mixed.sort(key=lambda each: each.lengths is not None)
+        if mixed:
+            return [_blamed(one, mixed[0]) if _is_vague(one) else one for one in told]
+    known = {one.key: one for one in larger.findings}
+    return [_as_followed(one, known.get(one.key, one)) for one in told]
+
+
+def as_read(finding: Finding, runs: Runs) -> Finding:
+    """What reading says of the same call, where the run only knows that batches were averaged."""
+    if finding.code not in _VAGUE:
+        return finding
+    known = (said for code in _READ for said in runs.suspected(code))
+    here = [
+        said
+        for said in known
+        if repr(finding.key) in said.message and same_place(said.location, finding.location)
+    ]
+    if not here:
+        return finding
+    return replace(finding, code=here[0].code, remedy=here[0].remedy)
+
+
+def _is_vague(finding: Finding) -> bool:
+    return finding.code in _VAGUE
+
+
+def _as_followed(finding: Finding, followed: Finding) -> Finding:
+    """A searched run is not followed; one of more samples may be, and know more of the same key."""
+    if finding.code != "LTN103" or followed.code != UNKNOWN.code:
+        return finding
+    return replace(finding, code=followed.code, remedy=followed.remedy)
 
 
 def _moves_outputs(each: Company) -> bool:
     """Not what ``predict_step`` itself makes of a batch: nobody else calls it."""
-    return each.mixed and each.lengths is None and bool(each.call != "prediction" or each.by)
+    if each.lengths is not None:
+        return each.mixed and each.is_mistake
+    return each.mixed and bool(each.call != "prediction" or each.by)
 
 
 def _blamed(finding: Finding, by: Company) -> Finding:
+    """With the code of what ``training`` proves; where it only has a note, the number is as wrong,
+    and nothing proves it a mistake that they see each other."""
     evidence = finding.evidence[0]
-    cause = f"the samples of a batch see each other in {_where(by)}, so that their outputs are "
-    cause += "others in another batch (see training)"
-    remedy = "let each sample be judged by itself: no operation over dimension 0, batch_first=True"
+    cause, remedy = _in_words(by), APART if by.lengths is None else MASKED
     if by.by_design:
-        cause += f": {by.by_design}"
         remedy = "let the norm keep and use running statistics"
+        cause += f": {by.by_design}"
+    code = UNKNOWN.code
+    if by.is_mistake:
+        code, cause = (_CODE if by.lengths is None else _PADDING), f"{cause} (see training)"
     return replace(
         finding,
-        code=_CODE,
+        code=code,
         message=finding.message.removesuffix(evidence.cause) + cause,
         remedy=f"{remedy}; if it is meant so, declare it: {DECLARE.replace('KEY', finding.key)}",
         evidence=(replace(evidence, cause=cause), *finding.evidence[1:]),
     )
+
+
+def _in_words(by: Company) -> str:
+    what = (
+        "padding gets into the samples" if by.lengths else "the samples of a batch see each other"
+    )
+    return f"{what} in {_where(by)}, so that their outputs are others in another batch"
 
 
 def _where(by: Company) -> str:

@@ -22,6 +22,11 @@ ROUNDING = (
     "other company agree to about 1e-6"
 )
 """Why a tolerance is as large as it is."""
+APART = (
+    "look for an operation over dimension 0: softmax(dim=0), a mean over the batch, "
+    "batch_first=False"
+)
+MASKED = "pack_padded_sequence(), a mask, or the last valid step: o[arange(len(o)), lengths - 1]"
 _PREDICTION = "what predict_step returns"
 
 
@@ -166,12 +171,12 @@ def _padded(view: View, each: Company) -> Finding:
     )
     if each.by_design:
         text += f" ({each.by_design})"
-    sure = not each.by_design
+    sure = each.is_mistake
     finding = view.found(
         "LTN810",
         text,
         _line(view, each),
-        "pack_padded_sequence(), a mask, or the last valid step: o[arange(len(o)), lengths - 1]",
+        MASKED,
         Status.PROVED if sure else Status.SUSPECTED,
         "" if sure else "if a sample should be judged by itself",
     )
@@ -189,13 +194,12 @@ def _mixed(view: View, each: Company) -> Finding:
         text += f" ({each.by_design})"
     elif each.over_batch:
         text += f": {each.over_batch.operation}"
-    sure = not each.by_design and (each.of_torch or each.over_batch is not None)
+    sure = each.is_mistake
     finding = view.found(
         "training",
         text,
         _line(view, each),
-        "look for an operation over dimension 0: softmax(dim=0), a mean over the batch, "
-        "batch_first=False",
+        APART,
         Status.PROVED if sure else Status.SUSPECTED,
         "" if sure else "if a sample should be judged by itself",
         script.mixed(each.stage, each.by, each.call == "prediction"),

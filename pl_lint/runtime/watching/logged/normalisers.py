@@ -53,6 +53,7 @@ _ELEMENT_LOSSES = (
     F.binary_cross_entropy,
     F.binary_cross_entropy_with_logits,
 )
+_CURVED = ("sqrt", "rsqrt", "pow", "rpow", "square", "exp", "log", "log2", "log10", "log1p")
 _PICKS = ("__getitem__", "select", "index_select", "take", "gather", "masked_select")
 _REDUCTIONS = ("sum", "nansum", "count_nonzero", "max", "amax", "min", "amin")
 
@@ -117,12 +118,21 @@ class FollowNormalisers(TorchFunctionMode):
         if isinstance(result, torch.Tensor):
             if result.numel() == 1 and any(source.numel() > 1 for source in sources):
                 made |= _reduction(func, kwargs)
-            elif func in _MEANS and result.shape[:1] != sources[0].shape[:1]:
+            elif self._bends(result, func, sources) or _averages_batch(result, func, sources):
                 made.add("other")
             if made:
                 self._reduced[result] = made
         elif isinstance(result, (int, float)) and not isinstance(result, bool) and sources:
             self._reduced_numbers[result] = made
+
+    def _bends(self, result: torch.Tensor, func: Any, sources: list[torch.Tensor]) -> bool:
+        """The root of a mean, the product or ratio of two, and what is made of a mean and many
+        numbers, as a variance is: none of them is a mean over the samples."""
+        made = [source for source in sources if self._reduced.get(source)]
+        if not made or result.numel() > 1:
+            return any(source.numel() == 1 for source in made)
+        name = str(getattr(func, "__name__", "")).strip("_")
+        return name in _CURVED or (len(made) > 1 and func in (*_DIVISIONS, *_MULTIPLICATIONS))
 
     def _left_of(
         self, func: Any, sources: list[torch.Tensor], args: tuple[Any, ...]
@@ -156,6 +166,10 @@ def _tensors(args: tuple[Any, ...]) -> Iterator[torch.Tensor]:
             yield from (item for item in arg if isinstance(item, torch.Tensor))
 
 
+def _averages_batch(result: torch.Tensor, func: Any, sources: list[torch.Tensor]) -> bool:
+    return func in _MEANS and result.shape[:1] != sources[0].shape[:1]
+
+
 def _reduction(func: Any, kwargs: dict[str, Any]) -> set[str]:
     """One of many elements is picked, as a label of a data set is; losses are asked for a sum by
     name."""
@@ -164,6 +178,9 @@ def _reduction(func: Any, kwargs: dict[str, Any]) -> set[str]:
         return set()
     if name in _REDUCTIONS:
         return {name}
+    losses = func in (*_ELEMENT_LOSSES, *_CLASS_LOSSES)
+    if func in _MEANS or (losses and kwargs.get("reduction", "mean") == "mean"):
+        return {"mean"}
     return {"sum" if kwargs.get("reduction") == "sum" else "other"}
 
 
