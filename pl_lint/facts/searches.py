@@ -67,13 +67,17 @@ class Observation:
 
 @dataclass(frozen=True)
 class Lie:
-    """A key that a run logged wrongly: what it said, what is true, how far it may be off."""
+    """A key that a run logged wrongly: what it said, what is true, how far it may be off.
+
+    ``carried`` says that it is what the validation before logged as well: right if it is the best
+    so far, which other runs may show that it is not."""
 
     stage: str
     key: str
     logged: float
     true: float
     tolerance: float
+    carried: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +121,8 @@ class SmallestRun:
 
 @dataclass(frozen=True)
 class Spread:
-    """The least and the greatest truth that the drawn runs had of a key."""
+    """The least and the greatest truth that the drawn runs had of a key; or the least and the
+    greatest value of one epoch's validations."""
 
     stage: str
     key: str
@@ -131,8 +136,9 @@ class Searched:
 
     ``examples`` were drawn, ``runs`` were made for them (the references and the shrinking
     included), which took so many ``seconds``; ``spreads`` say how much each key moved with the
-    samples; ``unsteady`` are keys that chance decides; ``set_aside`` are examples that could not be
-    made or held against anything, with the first reason.
+    samples, ``shifts`` how much at most between validations of one epoch; ``unsteady`` are keys
+    that chance decides; ``set_aside`` are examples that could not be made or held against anything,
+    with the first reason.
     """
 
     program: str
@@ -140,6 +146,7 @@ class Searched:
     runs: int
     smallest: tuple[SmallestRun, ...] = ()
     spreads: tuple[Spread, ...] = ()
+    shifts: tuple[Spread, ...] = ()
     unsteady: tuple[str, ...] = ()
     set_aside: int = 0
     reason: str = ""

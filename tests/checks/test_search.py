@@ -14,12 +14,24 @@ from hypothesis import strategies as st
 
 from pl_lint.checks.registry import Result, Verdict
 from pl_lint.checks.search import search
+from pl_lint.checks.search.judging import judge_searched
 from pl_lint.checks.values.lies import NAME, lies
 from pl_lint.facts.events import CaseFacts, EpochValues
-from pl_lint.facts.searches import ACCUMULATE, FIT, VALIDATE, DrawnRun, Observation
+from pl_lint.facts.searches import (
+    ACCUMULATE,
+    FIT,
+    VALIDATE,
+    DrawnRun,
+    Lie,
+    Observation,
+    Searched,
+    Spread,
+)
 from pl_lint.runtime.battery import EXAMPLES, Battery
 from pl_lint.runtime.isolation.runs import Runner
-from pl_lint.runtime.specs import CaseRef
+from pl_lint.runtime.programs.search.making import Maker
+from pl_lint.runtime.programs.search.seeking import Seeker
+from pl_lint.runtime.specs import CaseRef, RunSpec
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 CASE = CaseFacts("Net", "net.py", 1, "lightning.pytorch", ("train", "validate"))
@@ -60,9 +72,48 @@ def test_a_declared_key_does_not_lie() -> None:
 
 @pytest.mark.parametrize(("carried", "found"), [(1.0, 0), (1.5, 1)])
 def test_the_best_of_earlier_validations_is_no_lie(carried: float, found: int) -> None:
-    epochs = (EpochValues("validate", 0, {"a": carried}), EpochValues("validate", 0, {"a": 1.0}))
-    fit = DrawnRun(FIT, 3, 2, training_batches=2)
-    assert len(lies(fit, Observation(epochs), logs(a=3.0), CASE)) == found
+    found_in = _fit_logging(carried, 1.0)
+    assert sum(not lie.carried for lie in found_in) == found
+
+
+def test_a_best_that_was_better_before_is_none() -> None:
+    assert [lie.carried for lie in _fit_logging(2.0, 1.0, 1.0)] == [True]
+    assert [lie.carried for lie in _fit_logging(0.5, 1.0, 1.0)] == [False]
+
+
+@pytest.mark.parametrize(("other", "found"), [((1.0, 2.0), True), ((2.0, 1.0), False)])
+def test_a_value_that_grows_elsewhere_is_no_lowest_so_far(
+    other: tuple[float, float], found: bool
+) -> None:
+    """One sample logs the value of the validation before, which is too low; two samples do not."""
+    logged = {1: (1.0, 1.0, 3.0), 2: (*other, other[1])}
+
+    class Told(Maker):
+        def _make(self, run: DrawnRun, seed: int) -> Observation:
+            *values, true = logged[run.samples]
+            seen = values if run.interval else [true]
+            return Observation(tuple(EpochValues("validate", 0, {"a": each}) for each in seen))
+
+    runs = [DrawnRun(FIT, samples, 1, training_batches=2) for samples in logged]
+    maker = Told(RunSpec(CaseRef("", ""), "search"), Path())
+    seeker = Seeker(FIT, maker, lies, CASE, st.sampled_from(runs), 12)
+    assert (("validate", "a") in seeker.seek()) is found
+    assert bool(seeker.shift)
+
+
+def test_a_key_that_no_fit_moves_proves_nothing_of_fits() -> None:
+    spreads = (Spread("validate", "a", 0.0, 1.0), Spread("validate", "b", 0.0, 1.0))
+    shifts = (Spread("validate", "a", 0.5, 0.5), Spread("validate", "b", 0.5, 0.6))
+    seen = judge_searched(Searched(FIT, 6, 12, spreads=spreads, shifts=shifts), None, CASE)
+    assert seen.passed == 1
+    assert [note.subject for note in seen.untriggered] == ["a"]
+
+
+def _fit_logging(*values: float) -> tuple[Lie, ...]:
+    """What lies in a fit with these validations, the truth of the last being 3."""
+    epochs = tuple(EpochValues("validate", 0, {"a": value}) for value in values)
+    fit = DrawnRun(FIT, 3, 2, training_batches=len(values))
+    return lies(fit, Observation(epochs), logs(a=3.0), CASE)
 
 
 @given(st.lists(st.floats(0.1, 10), min_size=1, max_size=6), st.integers(2, 4))

@@ -105,8 +105,8 @@ def search(runs: Runs) -> Result:
     lies is given the smallest run in which it does, to be checked by hand. A script that shows it
     with nothing but Lightning stands under it where each stage has one loader, over a data set with
     positions and with a sampler of torch's, and not where it lies on ranks. Values that chance
-    decides, best values of earlier validations, keys that are declared `batch_dependent` and runs
-    that raise are set aside.
+    decides, best values of earlier validations (in whose place a worse one never comes), keys that
+    are declared `batch_dependent` and runs that raise are set aside.
 
     What it can say:
     The mistakes of `logged-values`, by the same formulas, on numbers that fit on a slip of paper;
@@ -117,8 +117,10 @@ def search(runs: Runs) -> Result:
 
     When it passes:
     Only if a logged value depends on the data, and not on chance: its truths over different samples
-    differ, and another seed does not move it. The result says how many runs were searched;
-    `--pl-examples N` draws more. The same runs are drawn each time. What a run took, in
+    differ, and another seed does not move it. In fits also only if a validation moved it from one
+    to the next of an epoch, by ten tolerances: an accuracy of a few samples often stays, and what
+    one validation leaves for the next does not show then. The result says how many runs were
+    searched; `--pl-examples N` draws more. The same runs are drawn each time. What a run took, in
     milliseconds, stands in the file of `--pl-report` (`cost`).
     """
     case, gathering = runs.case(), Gathering()

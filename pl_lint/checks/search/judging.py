@@ -23,9 +23,20 @@ from pl_lint.checks.values.evidence import ONE_PROCESS
 from pl_lint.checks.values.lies import is_divided
 from pl_lint.checks.values.numbers import far, same, shown, tolerance
 from pl_lint.facts.events import CaseFacts, LogEvent, Note
-from pl_lint.facts.searches import ACCUMULATE, FIT, Lie, Recipe, Searched, SmallestRun, Spread
+from pl_lint.facts.searches import (
+    ACCUMULATE,
+    FIT,
+    VALIDATE,
+    Lie,
+    Recipe,
+    Searched,
+    SmallestRun,
+    Spread,
+)
 from pl_lint.findings import Evidence, Finding
 
+TELLING = 10
+"""So many tolerances must lie between two validations: a mistake may show half of it, or less."""
 NO_NUMBER = Cause(
     UNKNOWN.code,
     "a batch of so few samples makes no number, and so the epoch has none",
@@ -42,6 +53,10 @@ def judge_searched(
     into = Gathering(findings=[_finding(one, recipe, case) for one in searched.smallest])
     lying = into.keys
     told = [one.key for one in searched.spreads if not lying and _is_telling(one)]
+    still = _still(searched) - lying
+    told = [key for key in told if key not in still]
+    if still and not lying:
+        into.untriggered.append(Note(", ".join(sorted(still)), _NOT_MOVED))
     chance = random & set(told) | set(searched.unsteady)
     into.passed += sum(key not in chance for key in told)
     into.undecided += [Note(key, "chance decides it") for key in sorted(chance - lying)]
@@ -55,6 +70,26 @@ def judge_searched(
 def _is_telling(spread: Spread) -> bool:
     """A value that is the same for all samples shows no mistake."""
     return far(spread.least, spread.most, tolerance(spread.most))
+
+
+_NOT_MOVED = (
+    "the same after each validation of an epoch, in every fit: what one leaves behind for the next "
+    "would not show"
+)
+
+
+def _still(searched: Searched) -> frozenset[str]:
+    """The keys of validation that no fit has moved between two validations by enough to show a
+    mean of both."""
+    if searched.program != FIT:
+        return frozenset()
+    keys = {one.key for one in searched.spreads if one.stage == VALIDATE}
+    moved = {one.key for one in searched.shifts if _is_far_apart(one)}
+    return frozenset(keys - moved)
+
+
+def _is_far_apart(shift: Spread) -> bool:
+    return far(shift.least, shift.most, TELLING * tolerance(shift.most))
 
 
 def _finding(smallest: SmallestRun, recipe: Recipe | None, case: CaseFacts) -> Finding:

@@ -6,7 +6,9 @@ or three samples have fewer digits than those over forty-seven.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from math import isnan
 
 from pl_lint.checks.values.numbers import far, same
@@ -25,7 +27,7 @@ def lies(run: DrawnRun, logged: Observation, true: Observation, case: CaseFacts)
     """The keys that a run logged otherwise than its reference."""
     found = _differing(logged, true, case)
     if run.program == FIT:
-        return tuple(lie for lie in found if _is_of_validation(lie, run, logged.epochs))
+        return tuple(_of_fit(found, run, logged.epochs))
     if run.program == ACCUMULATE:
         return tuple(lie for lie in found if _is_of_accumulation(lie, run, logged, true))
     return tuple(found)
@@ -45,16 +47,25 @@ def _differing(logged: Observation, true: Observation, case: CaseFacts) -> Itera
                 yield Lie(stage, key, value, right, max(within, rounded))
 
 
-def _is_of_validation(lie: Lie, run: DrawnRun, epochs: Sequence[EpochValues]) -> bool:
+def _of_fit(found: Iterable[Lie], run: DrawnRun, epochs: Sequence[EpochValues]) -> Iterator[Lie]:
     """Training is held against an epoch that is validated at its end, as people do; the reference
     of several epochs leaves all validations out but the last."""
-    return run.epochs == 1 if lie.stage == "train" else not _is_carried_over(lie, epochs)
+    for lie in found:
+        if lie.stage != "train":
+            yield replace(lie, carried=_is_carried_over(lie, epochs))
+        elif run.epochs == 1:
+            yield lie
 
 
 def _is_carried_over(lie: Lie, epochs: Sequence[EpochValues]) -> bool:
-    """The best value so far is what an earlier validation logged, rightly."""
-    mine = [epoch.values for epoch in epochs if epoch.stage == lie.stage]
-    return len(mine) > 1 and mine[-2].get(lie.key) == lie.logged
+    """The best value so far is what an earlier validation logged, rightly: of values that have
+    never grown in this epoch if the truth is larger now, or never shrunk if it is smaller."""
+    mine = [each for each in epochs if each.stage == lie.stage and lie.key in each.values]
+    if len(mine) < 2 or mine[-2].values[lie.key] != lie.logged:
+        return False
+    best = min if lie.true > lie.logged else max
+    values = [each.values[lie.key] for each in mine if each.epoch == mine[-1].epoch]
+    return all(best(pair) == pair[1] for pair in pairwise(values))
 
 
 def _is_of_accumulation(lie: Lie, run: DrawnRun, logged: Observation, true: Observation) -> bool:

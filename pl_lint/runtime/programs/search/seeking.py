@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from hypothesis import Phase
 from hypothesis.strategies import SearchStrategy
@@ -52,6 +53,10 @@ class Seeker:
     steady: set[Key] = field(default_factory=set)
     first: dict[Key, DrawnRun] = field(default_factory=dict)
     spread: dict[Key, tuple[float, float]] = field(default_factory=dict)
+    shift: dict[Key, tuple[float, float]] = field(default_factory=dict)
+    grown: set[Key] = field(default_factory=set)
+    shrunk: set[Key] = field(default_factory=set)
+    carried: list[tuple[DrawnRun, Lie]] = field(default_factory=list)
     deadline: float = math.inf
     begun: float = 0.0
 
@@ -60,6 +65,9 @@ class Seeker:
         self.begun = time.monotonic()
         self.deadline = self.begun + self.seconds
         hypothesis_draws(self.strategy, self.examples, self._visit, (Phase.generate,))
+        for run, lie in self.carried:
+            if self._counts(lie):
+                self.first.setdefault((lie.stage, lie.key), run)
         room = len(self.maker.made) + SHRINKING
         return {key: self._smallest(key, room) for key in self.first}
 
@@ -76,6 +84,7 @@ class Seeker:
             examples=len(self.drawn),
             runs=len(self.maker.made),
             spreads=tuple(Spread(*key, *values) for key, values in self.spread.items()),
+            shifts=tuple(Spread(*key, *values) for key, values in self.shift.items()),
             unsteady=tuple(sorted(key for _, key in self.unsteady)),
             set_aside=len(self.reasons),
             reason=next(iter(self.reasons.values()), ""),
@@ -85,7 +94,13 @@ class Seeker:
 
     def lie(self, run: DrawnRun, key: Key) -> Lie | None:
         """What a run says of one key."""
-        return next((lie for lie in self.lies(run) if (lie.stage, lie.key) == key), None)
+        found = (lie for lie in self.lies(run) if (lie.stage, lie.key) == key)
+        return next((lie for lie in found if self._counts(lie)), None)
+
+    def _counts(self, lie: Lie) -> bool:
+        """The least value so far never grows, and the largest never shrinks."""
+        moved = self.grown if lie.true > lie.logged else self.shrunk
+        return not lie.carried or (lie.stage, lie.key) in moved
 
     def lies(self, run: DrawnRun) -> tuple[Lie, ...]:
         """What this run logged wrongly, as far as neither chance nor rounding explains it."""
@@ -95,6 +110,7 @@ class Seeker:
             self.reasons[run] = reason
             return ()
         self._remember(true)
+        self._remember_shifts(logged)
         found = self.oracle(run, logged, true, self.case)
         return tuple(lie for lie in found if self._is_steady(lie, run) and self._is_firm(lie, run))
 
@@ -103,7 +119,10 @@ class Seeker:
             return
         self.drawn.add(run)
         for lie in self.lies(run):
-            self.first.setdefault((lie.stage, lie.key), run)
+            if lie.carried:
+                self.carried.append((run, lie))
+            else:
+                self.first.setdefault((lie.stage, lie.key), run)
 
     @property
     def _is_hopeless(self) -> bool:
@@ -120,7 +139,7 @@ class Seeker:
             known = (run, 1) in self.maker.made
             if not known and (len(self.maker.made) >= room or time.monotonic() > self.deadline):
                 return
-            if any((lie.stage, lie.key) == key for lie in self.lies(run)):
+            if self.lie(run, key) is not None:
                 found.append(run)
                 raise _Lies
 
@@ -163,6 +182,20 @@ class Seeker:
                 name = epoch.stage, key
                 least, most = self.spread.get(name, (value, value))
                 self.spread[name] = min(least, value), max(most, value)
+
+    def _remember_shifts(self, made: Observation) -> None:
+        """How a key moves from one validation of an epoch to the next: what one leaves to the next
+        shows only where it does."""
+        for one, other in pairwise(made.epochs):
+            if (one.stage, one.epoch) != (other.stage, other.epoch):
+                continue
+            for name in one.values.keys() & other.values.keys():
+                key, before, after = (one.stage, name), one.values[name], other.values[name]
+                self.grown |= {key} if after > before else set()
+                self.shrunk |= {key} if after < before else set()
+                least, most = self.shift.get(key, (before, before))
+                if abs(after - before) > most - least:
+                    self.shift[key] = min(before, after), max(before, after)
 
 
 def _last(made: Observation, key: Key) -> str:
