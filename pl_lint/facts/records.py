@@ -70,13 +70,15 @@ class Outputs:
     """What a module says of some samples: predictions as numbers, or logged values, by name.
 
     ``stage`` is empty where it has no stage that says anything. ``state`` is what ``state_dict``
-    leaves out of the module, as text by name, after that.
+    leaves out of the module, as text by name, after that. ``seen`` is a fingerprint of the samples
+    that were served, where that was noted.
     """
 
     stage: str = ""
     values: Mapping[str, float] = field(default_factory=dict)
     error: RunError | None = None
     state: Mapping[str, str] = field(default_factory=dict)
+    seen: str = ""
 
 
 def unsaved(buffer: str) -> str:
@@ -94,8 +96,9 @@ class FitRecord(RunRecord):
     user's own epoch has. ``unpaired`` says which of the module's two checkpoint hooks stands alone.
     ``digests`` are those of the trained weights, ``unsaved`` those of buffers that no checkpoint
     has, at the ``start`` and the ``end``; ``outputs`` what the module of the last checkpoint
-    says, ``tested`` what ``trainer.test`` says of the last weights and of the best by each kept
-    monitor. ``initial`` are the digests before the first step, ``begun`` what each training batch
+    says, ``validated`` are the digests of the weights that the first validation after the sanity
+    check was made with; ``tested`` what ``trainer.test`` says of the last weights and of the best
+    by each kept monitor. ``initial`` are the digests before the first step, ``begun`` what each training batch
     began with. ``last_losses`` are the attributes that held the loss of each training batch of the
     last epoch, and of no other.
     """
@@ -112,6 +115,7 @@ class FitRecord(RunRecord):
     read_back: tuple[LoggerPoint, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
     unsaved: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    validated: Mapping[str, str] = field(default_factory=dict)
     estimated_steps: float | None = None
     epochs_planned: int = 0
     epochs_run: int = 0
@@ -193,7 +197,8 @@ class ReloadRecord(RunRecord):
     loaded without. ``refused_in`` are the entries of the checkpoint that are refused by themselves
     ("hyper_parameters", "optimizer_states"). ``first`` is what the first epoch's checkpoint scores
     on the validation data of the fit, with two seeds; ``first_restored`` the same with the
-    callbacks of that checkpoint."""
+    callbacks of that checkpoint, ``first_digests`` its weights. ``built`` is the state of a module
+    that was just built, as ``Outputs`` has it."""
 
     program = "reload"
     refused: RunError | None = None
@@ -206,6 +211,8 @@ class ReloadRecord(RunRecord):
     first: Outputs = field(default_factory=Outputs)
     first_again: Outputs = field(default_factory=Outputs)
     first_restored: Outputs = field(default_factory=Outputs)
+    first_digests: Mapping[str, str] = field(default_factory=dict)
+    built: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

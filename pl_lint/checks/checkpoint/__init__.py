@@ -41,7 +41,8 @@ def checkpoint(runs: Runs) -> Result:
     by steps, by time, or after one of several validations; if none does, it is a suspicion.
 
     What it finds:
-    Arguments that come back as their defaults or not at all (LTN306), hyper-parameters, rates and
+    Arguments that come back as their defaults or not at all, as those that are taken out of a dict
+    before it is saved (LTN306), hyper-parameters, rates and
     other state that `weights_only` loading refuses (LTN309, with the entry of the checkpoint that
     it is in; everything else is judged without it), counters,
     averages, tensors and buffers that are not in the checkpoint (LTN310), under private names and
@@ -53,7 +54,8 @@ def checkpoint(runs: Runs) -> Result:
     `logged-values`: that it is lost is a note. The wrong mode (LTN301), a key that is never logged
     (LTN302; the fit goes on without it), folders (LTN303) and zeros (LTN304) in file names, scores
     that belong to earlier weights (LTN305), a best file that another callback overwrites, a score
-    that the saved weights do not have. Where a script tests the last weights beside a monitored
+    that the saved weights do not have, because others were validated, or because validation by
+    itself is given other data than that of a fit. Where a script tests the last weights beside a monitored
     checkpoint (LTN317), what the best and the last weights score. Where one tests a module as it
     was built (LTN318), what these weights score, what those of another seed do, and trained ones.
 

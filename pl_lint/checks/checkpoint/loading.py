@@ -10,6 +10,7 @@ from pl_lint.checks.checkpoint.left_over import left_over_keys
 from pl_lint.checks.checkpoint.script import argument_lost, load_fails, other_output
 from pl_lint.checks.checkpoint.wording import (
     SAVE_ARGUMENTS,
+    SAVE_FIRST,
     SAVE_STATE,
     at_line,
     differing,
@@ -108,9 +109,11 @@ def _other_output(
         return [value is not None and same(value, true, tolerance(true)) for value in values]
 
     guilty = deciding(lost, (), are_right)
+    given = bool(guilty.lost) and all(_is_given(n, fit, runs.reloaded()) for n in guilty.lost)
+    equal = "equal weights" if given else "equal weights and arguments"
     said = (
         f"after load_from_checkpoint, {stage} gives {name!r} as {shown(value)}, before it "
-        f"was {shown(true)}, with equal weights and arguments"
+        f"was {shown(true)}, with {equal}"
     )
     how = f"{stage} with the loaded module; the truth is what the trained one gave"
     evidence = compared(name, value, true, how, cause="state that the checkpoint does not have")
@@ -119,8 +122,20 @@ def _other_output(
     text = f"{said}; {guilty.words}" if lost else said
     text += causes(names, fit)
     place = place_of(names, fit.places)
+    if given:
+        text += (
+            "; it comes with the module and training leaves it as it is: no state, but an argument"
+        )
+        return found(case, "LTN306", text, SAVE_FIRST, place, (evidence,), script=script)
     remedy = remedy_of(names, fit, only_logged=stage != "predict")
     return found(case, "LTN310", text, remedy, place, (evidence,), script=script)
+
+
+def _is_given(name: str, fit: FitRecord, record: ReloadRecord) -> bool:
+    """A plain value that a module is built with, and that training leaves as it is: an argument
+    that got lost on its way into the checkpoint, as by ``cfg.pop()``. Tensors may be drawn."""
+    text = fit.outputs.state.get(name, "#")
+    return name.startswith("self.") and "#" not in text and record.built.get(name) == text
 
 
 def _load_error(error: RunError, record: ReloadRecord, case: CaseFacts) -> Finding:

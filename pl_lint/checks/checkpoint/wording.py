@@ -11,6 +11,10 @@ from pl_lint.facts.events import CaseFacts, RunError
 from pl_lint.findings import Finding, Location
 
 SAVE_ARGUMENTS = "call self.save_hyperparameters() in __init__, or load with these arguments"
+SAVE_FIRST = (
+    "make it an argument of __init__, and call self.save_hyperparameters() before anything changes "
+    "the arguments: pop, del and update change a dict that the checkpoint would hold"
+)
 PLAIN_ARGUMENTS = (
     "save plain values only (str(path), enum.value), or leave the argument out: "
     "self.save_hyperparameters(ignore=[...])"

@@ -63,7 +63,7 @@ def logged_values(runs: Runs) -> Result:
     the same) or not at all (LTN133), or that still holds the sanity check's (LTN204; of a tracker
     of the best, also where that was not the best this time: a better one is planted). One key at
     two places of a step (LTN114). A monitor that sees the last batch of a training value, and a
-    loss, or a value of validation or test, that an attribute keeps of the last batch (LTN112); a
+    loss, or a number of validation or test, that an attribute keeps of the last batch (LTN112); a
     monitor that sees another stage's value (LTN113). Scores that are taken for logits in some
     batches only (LTN205). NaN or Inf (LTN728). Where samples of a batch see each other, which
     `training` proves, that is the cause of a value that moves with its batches. Notes, not

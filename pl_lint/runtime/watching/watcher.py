@@ -79,8 +79,11 @@ class _Evaluation(_Watching):
 
     def on_validation_batch_end(self, trainer: Any, pl_module: Any, *args: Any) -> None:
         self.recorder.training_submodules.update(_left_in_training(pl_module))
+        if not trainer.sanity_checking and not self.recorder.validated:
+            self.recorder.validated.update(self.digests(pl_module))
 
-    on_test_batch_end = on_validation_batch_end
+    def on_test_batch_end(self, trainer: Any, pl_module: Any, *args: Any) -> None:
+        self.recorder.training_submodules.update(_left_in_training(pl_module))
 
     def _note_sums(self, pl_module: Any) -> None:
         """Once a batch is over, with all hooks of the module's own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pl_lint.checks.checkpoint.wording import SAVE_STATE
 from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.checks.values.evidence import compared
@@ -52,7 +53,7 @@ def _judge_score(
         )
         into.notes.append(sentence(text))
     elif not _explained(runs, key, value, into):
-        into.findings.append(_other_score(watcher, chosen, value, case))
+        _tell(watcher, chosen, value, runs, case, into)
 
 
 def _explained(runs: Runs, key: str, value: float, into: Gathering) -> bool:
@@ -63,13 +64,43 @@ def _explained(runs: Runs, key: str, value: float, into: Gathering) -> bool:
     return same(values.get(key, value), value, tolerance(value))
 
 
-def _other_score(watcher: Watcher, chosen: float, value: float, case: CaseFacts) -> Finding:
+def _tell(
+    watcher: Watcher, chosen: float, value: float, runs: Runs, case: CaseFacts, into: Gathering
+) -> None:
+    """What the two validations did not have in common, weights or data, as it was seen."""
+    fit, record = runs.fit(), runs.reloaded()
+    names = set(fit.parameters) & fit.validated.keys() & record.first_digests.keys()
+    moved = sorted(n for n in names if fit.validated[n] != record.first_digests[n])
+    data = {epoch.seen for epoch in fit.epochs if epoch.stage == "validate"}
+    again = {record.first.seen, record.first_again.seen}
     text = (
         f"{watcher.name} judges a checkpoint by {watcher.key!r} = {shown(chosen)}; loaded again, "
-        f"it scores {shown(value)}: other weights were validated than were saved"
+        f"it scores {shown(value)}"
     )
+    if moved:
+        text += f": other weights were validated than were saved ({moved[0]})"
+        into.findings.append(_other_score(text, _SAVE_VALIDATED, watcher, chosen, value, case))
+    elif "" in data | again or max(len(data), len(again)) > 1:
+        into.undecided.append(sentence(f"{text}; its weights are equal, its data not comparable"))
+    elif data != again:
+        text += ": its weights are equal, and validate is given other data than fit validates on"
+        into.findings.append(_other_score(text, _SAME_SETUP, watcher, chosen, value, case))
+    else:
+        text += ", with equal weights and equal data; what else differs was not seen"
+        into.findings.append(_other_score(text, SAVE_STATE, watcher, chosen, value, case))
+
+
+def _other_score(
+    text: str, remedy: str, watcher: Watcher, chosen: float, value: float, case: CaseFacts
+) -> Finding:
     evidence = compared(str(watcher.key), chosen, value, how="the first epoch")
-    remedy = (
-        "save the weights that are validated (lightning.pytorch.callbacks.WeightAveraging does)"
-    )
     return found(case, "checkpoint", text, remedy, watcher.location, (evidence,))
+
+
+_SAVE_VALIDATED = (
+    "save the weights that are validated (lightning.pytorch.callbacks.WeightAveraging does)"
+)
+_SAME_SETUP = (
+    'let setup("validate") prepare what setup("fit") does: splits, statistics and vocabularies '
+    "that only fit makes are missing where a checkpoint is validated or tested by itself"
+)

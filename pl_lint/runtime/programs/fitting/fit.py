@@ -234,6 +234,7 @@ class Fit:
             handed_to_logger=tuple(self.points),
             read_back=read_points(self.directory / "events"),
             digests=digests_of(self.subject.module.state_dict()),
+            validated=dict(self.recorder.validated),
             unsaved={
                 "start": self.beginnings.unsaved,
                 "end": digests_of(unsaved_buffers(self.subject.module)),

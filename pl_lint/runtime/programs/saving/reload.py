@@ -25,12 +25,15 @@ from pl_lint.runtime.programs.fitting.checkpoints import can_trust, is_refusal
 from pl_lint.runtime.programs.fitting.fit import VALIDATION_BATCHES, shorten
 from pl_lint.runtime.programs.outputs import outputs_of
 from pl_lint.runtime.specs import RunSpec
+from pl_lint.runtime.watching.logged.served import Served
 from pl_lint.runtime.watching.saved.construction import Construction, watched_construction
+from pl_lint.runtime.watching.saved.states import module_state
 
 
 def run(spec: RunSpec, directory: Path, rank: int) -> ReloadRecord:
     """``inputs``: ``checkpoint``, and ``first`` where the first epoch's is to be validated."""
     trained = fresh(spec)
+    built_state = module_state(trained.module)
     kind, path = type(trained.module), spec.inputs["checkpoint"]
     with watched_construction(kind) as built:
         fresh(spec)
@@ -43,6 +46,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> ReloadRecord:
         refused=loaded.refused,
         refused_in=_refused_entries(path) if loaded.refused or _refuses(loaded.error) else (),
         ignored=tuple(sorted(left_out)),
+        built=built_state,
         arguments=_differing(built, loaded.rebuilt) if loaded.was_built else {},
     )
     if loaded.module is None:
@@ -68,6 +72,7 @@ def _with_first(
     first = _tried(kind, path, {**left_out, **trusting}).module
     return replace(
         record,
+        first_digests=digests_of(first.state_dict()) if first is not None else {},
         first=_validated(first, spec, directory, spec.seed),
         first_again=_validated(first, spec, directory, spec.seed + 1),
         # Last: a callback may put weights of its own into the module.
@@ -82,6 +87,8 @@ def _validated(
     has them, if one is named."""
     subject = with_module(spec, module)
     shorten(subject, "validate", VALIDATION_BATCHES)
+    served = Served()
+    subject.supply.change("validate", served.noting)
     errors: list[RunError] = []
     values: dict[str, float] = {}
     with caught(errors, "validate"):
@@ -91,7 +98,8 @@ def _validated(
             _restore_callbacks(trainer, restored)
         trainer.validate(module, **subject.supply.arguments("validate"), verbose=False)
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    return Outputs(stage="validate", values=values, error=errors[0] if errors else None)
+    error = errors[0] if errors else None
+    return Outputs(stage="validate", values=values, error=error, seen=served.taken())
 
 
 def _restore_callbacks(trainer: Any, path: str) -> None:

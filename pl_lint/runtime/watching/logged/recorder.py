@@ -57,6 +57,7 @@ class Recorder:
     follow: FollowNotFinite | None = None
     divisions: FollowNormalisers | None = None
     served: Served = field(default_factory=Served)
+    validated: dict[str, str] = field(default_factory=dict)
     not_finite: dict[tuple[str, str], NotFinite] = field(default_factory=dict)
     _turns: dict[str, int] = field(default_factory=dict)
     _line: Location | None = None
