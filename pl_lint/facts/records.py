@@ -98,9 +98,9 @@ class FitRecord(RunRecord):
     has, at the ``start`` and the ``end``; ``outputs`` what the module of the last checkpoint
     says, ``validated`` are the digests of the weights that the first validation after the sanity
     check was made with; ``tested`` what ``trainer.test`` says of the last weights and of the best
-    by each kept monitor. ``initial`` are the digests before the first step, ``begun`` what each training batch
-    began with. ``last_losses`` are the attributes that held the loss of each training batch of the
-    last epoch, and of no other.
+    by each kept monitor. ``initial`` are the digests before the first step, ``begun`` what each
+    training batch began with. ``last_losses`` are the attributes that held the loss of each
+    training batch of the last epoch, and of no other.
     """
 
     program = "fit"

@@ -55,9 +55,10 @@ def checkpoint(runs: Runs) -> Result:
     (LTN302; the fit goes on without it), folders (LTN303) and zeros (LTN304) in file names, scores
     that belong to earlier weights (LTN305), a best file that another callback overwrites, a score
     that the saved weights do not have, because others were validated, or because validation by
-    itself is given other data than that of a fit. Where a script tests the last weights beside a monitored
-    checkpoint (LTN317), what the best and the last weights score. Where one tests a module as it
-    was built (LTN318), what these weights score, what those of another seed do, and trained ones.
+    itself is given other data than that of a fit. Where a script tests the last weights beside a
+    monitored checkpoint (LTN317), what the best and the last weights score. Where one tests a
+    module as it was built (LTN318), what these weights score, what those of another seed do, and
+    trained ones.
 
     When it cannot say:
     A module that is not reproducible cannot be compared with itself: see `reproducible`. A key that

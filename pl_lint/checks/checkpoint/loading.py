@@ -116,7 +116,7 @@ def _other_output(
         f"was {shown(true)}, with {equal}"
     )
     how = f"{stage} with the loaded module; the truth is what the trained one gave"
-    evidence = compared(name, value, true, how, cause="state that the checkpoint does not have")
+    evidence = compared(name, value, true, how, cause="something that the checkpoint does not have")
     script = other_output(case.building, said, stage, name)
     names = list(guilty.lost) or list(never_cleared(fit))
     text = f"{said}; {guilty.words}" if lost else said
