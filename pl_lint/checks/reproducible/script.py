@@ -7,13 +7,13 @@ from pl_lint.facts.building import Building
 
 _NOTES = '''\
 class Notes(L.Callback):
-    """What weights and buffers become, step by step, in one number each{also}."""
+    """What the weights become, step by step, in one number each{also}."""
 
     def __init__(self):
         self.seen = {{}}
 
     def note(self, trainer, module, when):
-{key}        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+{key}        for name, tensor in {tensors}:
             norm = tensor.detach().double().norm().item()
             self.seen[f"norm of {{name}} {{when}}"] = repr(norm)
 
@@ -26,6 +26,8 @@ class Notes(L.Callback):
     def on_train_end(self, trainer, module):
         self.note(trainer, module, "at the end")
 '''
+_WEIGHTS = "module.named_parameters()"
+_ALL = "[*module.named_parameters(), *module.named_buffers()]"
 _KEY = """\
         logged = trainer.callback_metrics.get({key!r}, float("nan"))
         self.seen[f"{key} {{when}}"] = repr(float(logged))
@@ -117,5 +119,8 @@ def script_of(code: str, building: Building | None, said: str, key: str) -> str:
 
 
 def _notes(key: str) -> str:
-    also = f", and what is logged as {key}" if key else ""
-    return _NOTES.format(also=also, key=_KEY.format(key=key) if key else "")
+    """Where nothing is known to be logged otherwise, it may be a buffer."""
+    if not key:
+        return _NOTES.format(also=", and the buffers", key="", tensors=_ALL)
+    also = f", and what is logged as {key}"
+    return _NOTES.format(also=also, key=_KEY.format(key=key), tensors=_WEIGHTS)
