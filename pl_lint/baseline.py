@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pl_lint.config import ConfigError
 from pl_lint.findings import Finding
+from pl_lint.plain import frozen
 
 VERSION = 1
 Lines = Callable[[str], Sequence[str]]
@@ -23,7 +23,7 @@ Mark = tuple[str, str, str]
 """The path, the code and the line of a finding."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Baseline:
     """How many findings of each mark are known."""
 

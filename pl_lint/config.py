@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Applicability
+from pl_lint.plain import field, frozen, mutable, replace
 from pl_lint.trail import Trail
 
 EVERYTHING = "ALL"
@@ -38,7 +38,7 @@ class Selectable(Protocol):
     def migration(self) -> bool: ...
 
 
-@dataclass(eq=False)
+@mutable
 class ConfigError(Exception):
     """A setting that cannot be meant as it stands: where, what, and what to write instead."""
 
@@ -50,7 +50,7 @@ class ConfigError(Exception):
         return f"{self.where}: {self.problem}" + (f"; {self.remedy}" if self.remedy else "")
 
 
-@dataclass(frozen=True)
+@frozen
 class Config:
     """The settings of one run.
 
@@ -138,7 +138,7 @@ def matches(selector: str, code: str) -> bool:
 # --- reading settings -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@frozen
 class _Reader:
     """Turns the raw values of one place into settings; knows where it is for its messages."""
 

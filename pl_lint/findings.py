@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from pl_lint.fixes import Fix
 from pl_lint.places import Location
+from pl_lint.plain import field, frozen, replace
 
 __all__ = ["Evidence", "Finding", "Location", "Status"]
 
@@ -24,7 +24,7 @@ class Status(str, Enum):
     """A run in which this mistake would have shown logged the truth."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Evidence:
     """What a run saw: the numbers that prove or refute a finding.
 
@@ -49,7 +49,7 @@ class Evidence:
         return abs(self.logged - self.true)
 
 
-@dataclass(frozen=True)
+@frozen
 class Finding:
     """One thing that is wrong (or may be) at one place, in words that a stranger can act on.
 

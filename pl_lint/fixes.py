@@ -7,13 +7,13 @@ changes into edits, or drops the fix where one of them cannot be made safely.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from pl_lint.places import Location
+from pl_lint.plain import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Argument:
     """What a call is given for a parameter; ``position`` as in ``SetArgument``. With ``entry`` the
     value under this key, of a dict that is written out there."""
@@ -24,42 +24,42 @@ class Argument:
     entry: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Callee:
     """What is called: ``self.net`` of ``self.net(x)``."""
 
     call: Location
 
 
-@dataclass(frozen=True)
+@frozen
 class Command:
     """What is called by a statement that does nothing else: nobody uses what it returns."""
 
     call: Location
 
 
-@dataclass(frozen=True)
+@frozen
 class Receiver:
     """What a method is called on: ``batch`` of ``batch.cuda()``."""
 
     call: Location
 
 
-@dataclass(frozen=True)
+@frozen
 class Assigned:
     """What the statement that holds a place assigns to its one target."""
 
     place: Location
 
 
-@dataclass(frozen=True)
+@frozen
 class Statement:
     """The innermost statement that holds a place."""
 
     place: Location
 
 
-@dataclass(frozen=True)
+@frozen
 class Samples:
     """The number of samples in a batch, as the function around a place can count them: ``len(y)``
     where it says ``x, y = batch``. Something to be written, not a place."""
@@ -83,7 +83,7 @@ class Applicability(str, Enum):
     """The result is probably what was meant, and may do something else."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Replace:
     """Another text for what stands there."""
 
@@ -91,7 +91,7 @@ class Replace:
     text: Written
 
 
-@dataclass(frozen=True)
+@frozen
 class Reword:
     """Other words in a string, where it is written out and not a name or a computation.
 
@@ -103,7 +103,7 @@ class Reword:
     words: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class PutObject:
     """``target`` itself in the place of what calling it gave, or calling its ``method``.
 
@@ -116,7 +116,7 @@ class PutObject:
     method: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Wrap:
     """A list or dict that is written out becomes the one argument of a class, ``sequence`` or
     ``mapping``; a dict only where all its keys are texts and none is ``refused``."""
@@ -127,7 +127,7 @@ class Wrap:
     refused: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
+@frozen
 class SetArgument:
     """An argument of a call: changed where it is given, added as a keyword where it is not.
 
@@ -140,7 +140,7 @@ class SetArgument:
     position: int = -1
 
 
-@dataclass(frozen=True)
+@frozen
 class DropArgument:
     """A keyword argument of a call goes, if it is there."""
 
@@ -148,7 +148,7 @@ class DropArgument:
     name: str
 
 
-@dataclass(frozen=True)
+@frozen
 class RenameArgument:
     """A keyword argument of a call gets another name."""
 
@@ -157,7 +157,7 @@ class RenameArgument:
     new: str
 
 
-@dataclass(frozen=True)
+@frozen
 class DropParameters:
     """A method keeps its first parameters, ``self`` included, as many as ``keep``; ``definition``
     is the place of its ``def``."""
@@ -166,7 +166,7 @@ class DropParameters:
     keep: int = 1
 
 
-@dataclass(frozen=True)
+@frozen
 class Rename:
     """Another name for a function; ``definition`` is the place of its ``def``."""
 
@@ -174,7 +174,7 @@ class Rename:
     name: str
 
 
-@dataclass(frozen=True)
+@frozen
 class AddParameters:
     """More parameters for a function, after those without a default that it has."""
 
@@ -182,7 +182,7 @@ class AddParameters:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Insert:
     """A statement of its own before the one that holds a place, or after it."""
 
@@ -191,14 +191,14 @@ class Insert:
     after: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Delete:
     """The whole statement that holds a place goes."""
 
     place: Location
 
 
-@dataclass(frozen=True)
+@frozen
 class Rehome:
     """An import takes its names from another package: ``old``, or what lies below it, is ``new``.
 
@@ -210,7 +210,7 @@ class Rehome:
     new: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Import:
     """``name`` is imported as the file would (``import torch``), unless it is already.
 
@@ -241,7 +241,7 @@ Change = (
 )
 
 
-@dataclass(frozen=True, order=True)
+@frozen(order=True)
 class Edit:
     """What stands from ``start`` up to ``end`` becomes ``text``.
 
@@ -259,7 +259,7 @@ class Edit:
         return same_text and self.start <= other.end and other.start <= self.end
 
 
-@dataclass(frozen=True)
+@frozen
 class Fix:
     """A repair. ``title`` completes "pl-lint can"; ``edits`` are known once the source is read."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pl_lint.plain import frozen
 
 
-@dataclass(frozen=True, order=True)
+@frozen(order=True)
 class Location:
     """A place in a source file. Lines and columns count from 1; the end is exclusive.
 

@@ -7,7 +7,6 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from pl_lint.cli.memory import Memory
 from pl_lint.cli.options import mistaken
 from pl_lint.config import Config, ConfigError, load
 from pl_lint.findings import Finding
+from pl_lint.plain import field, frozen, replace
 from pl_lint.report.result import FOUND, Result, in_order
 from pl_lint.rules import registry
 from pl_lint.rules.registry import Rule
@@ -74,7 +74,7 @@ def _check(options: argparse.Namespace, answers: Answers | None) -> int:
 # --- what is to be done ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@frozen
 class Job:
     """What is read, with which settings; ``stdin`` is the file that comes by standard input."""
 

@@ -15,13 +15,13 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import astuple, replace
 from typing import Any
 
 from pl_lint.cli.answers import put
 from pl_lint.facts.sites import ProjectFacts
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Applicability, Edit, Fix
+from pl_lint.plain import replace, values
 from pl_lint.static.engine import Judge, Reading
 from pl_lint.static.parts import Part
 from pl_lint.static.schedule import Schedule
@@ -92,16 +92,16 @@ def _program(trail: Trail) -> Iterator[object]:
 def _data(reading: Reading) -> list[Any]:
     """All that is told of a part: sites are for rules, and changes for those who mend."""
     unreadable = [
-        [astuple(one.location), one.message, isinstance(one, Unfinished)]
+        [values(one.location), one.message, isinstance(one, Unfinished)]
         for one in reading.unreadable
     ]
     return [reading.relevant, unreadable, list(map(_of_finding, reading.findings))]
 
 
 def _of_finding(one: Finding) -> list[Any]:
-    fix = one.fix and [one.fix.title, one.fix.applicability, list(map(astuple, one.fix.edits))]
+    fix = one.fix and [one.fix.title, one.fix.applicability, list(map(values, one.fix.edits))]
     words = [one.code, one.message, one.status, one.remedy, one.subject, one.condition]
-    return [words, astuple(one.location), fix]
+    return [words, values(one.location), fix]
 
 
 def _reading(data: list[Any]) -> Reading:

@@ -8,13 +8,13 @@ nothing here imports Lightning, so the reader can ask it about a version that is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from pl_lint.facts.spelling import nearest
 from pl_lint.facts.tables import table
 from pl_lint.facts.values import UNKNOWN, Known, Value
+from pl_lint.plain import frozen
 
 Version = tuple[int, int]
 LATEST: Version = (2, 6)
@@ -30,7 +30,7 @@ SEED_EVERYTHING = "lightning.pytorch.seed_everything"
 HOOKED_KINDS = ("LightningModule", "LightningDataModule", "Callback")
 
 
-@dataclass(frozen=True)
+@frozen
 class Parameter:
     """One parameter of a hook or constructor.
 
@@ -47,7 +47,7 @@ class Parameter:
         return self.default is None and self.kind in ("positional", "keyword")
 
 
-@dataclass(frozen=True)
+@frozen
 class Hook:
     """A method that Lightning calls, and the versions in which it had these parameters.
 
@@ -68,7 +68,7 @@ class Hook:
         return sum(one.kind == "positional" for one in self.parameters)
 
 
-@dataclass(frozen=True)
+@frozen
 class Removed:
     """A hook that Lightning no longer calls.
 
@@ -83,7 +83,7 @@ class Removed:
     raises: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class LogFlags:
     """The on_step and on_epoch with which a value is logged."""
 
@@ -96,7 +96,7 @@ class LogFlags:
         return self.on_step and self.on_epoch
 
 
-@dataclass(frozen=True)
+@frozen
 class DerivedKeys:
     """Under which names a logged key can be read again.
 

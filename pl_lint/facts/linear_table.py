@@ -19,14 +19,15 @@ numbers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from pl_lint.plain import field, frozen
 
 OTHERS: Final = ("any value not named on the other side",)
 NONE: Final = ("none", None)
 
 
-@dataclass(frozen=True)
+@frozen
 class Choice:
     """The values of one argument with which a metric is linear, and with which it is not."""
 
@@ -34,7 +35,7 @@ class Choice:
     unlinear: tuple[object, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Row:
     """Why a metric is linear, and the arguments on which that depends.
 

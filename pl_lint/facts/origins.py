@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
 from functools import cached_property
 
 from pl_lint.facts.values import Value
+from pl_lint.plain import frozen, values
 
 Pairs = tuple[tuple[str, Value], ...]
 """Arguments of a call by name (``"0"``, ``"1"`` for positional ones), hashable."""
@@ -18,45 +18,45 @@ LISTINGS = ("os.listdir", "os.scandir", "glob.", "pathlib.Path.")
 """What lists files in the order of the file system."""
 
 
-@dataclass(frozen=True)
+@frozen
 class MetricObject:
     """The torchmetrics object itself: Lightning computes, synchronises and resets it."""
 
     metric: str
 
 
-@dataclass(frozen=True)
+@frozen
 class MetricForward:
     """What calling a metric returned: its value on this batch alone."""
 
     metric: str
 
 
-@dataclass(frozen=True)
+@frozen
 class MetricCompute:
     """What ``compute()`` of a metric returned: its value over everything since the last reset."""
 
     metric: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Number:
     """A constant of the program."""
 
 
-@dataclass(frozen=True)
+@frozen
 class BatchValue:
     """Computed from the batch by operations that nothing more is known of."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ListOfSteps:
     """A Python list attribute that the steps fill: it holds what this process saw."""
 
     attribute: str
 
 
-@dataclass(frozen=True)
+@frozen
 class UnknownOrigin:
     """Reading cannot tell."""
 
@@ -75,14 +75,13 @@ class Compound:
 
     @cached_property
     def _hash(self) -> int:
-        values = (getattr(self, one.name) for one in fields(self))  # type: ignore[arg-type]
-        return hash((type(self), *values))
+        return hash((type(self), *values(self)))
 
     def __hash__(self) -> int:
         return self._hash
 
 
-@dataclass(frozen=True)
+@frozen
 class Gathered(Compound):
     """Brought together from all processes by hand (``all_gather``, ``all_reduce``)."""
 
@@ -91,7 +90,7 @@ class Gathered(Compound):
     __hash__ = Compound.__hash__
 
 
-@dataclass(frozen=True)
+@frozen
 class FunctionCall(Compound):
     """The result of a function outside the project whose name is known."""
 
@@ -102,7 +101,7 @@ class FunctionCall(Compound):
     __hash__ = Compound.__hash__
 
 
-@dataclass(frozen=True)
+@frozen
 class Derived(Compound):
     """The result of an operation on other values: ``sqrt``, ``mean``, ``arithmetic``, ``call``."""
 
@@ -112,7 +111,7 @@ class Derived(Compound):
     __hash__ = Compound.__hash__
 
 
-@dataclass(frozen=True)
+@frozen
 class Either(Compound):
     """One of several, depending on how the code runs."""
 

@@ -7,17 +7,17 @@ the same releases as those of ``lightning.py``. Nothing is read before the first
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from pl_lint.facts.lightning import Version
 from pl_lint.facts.tables import table
+from pl_lint.plain import frozen
 
 OLD, NEW = "pytorch_lightning", "lightning.pytorch"
 
 
-@dataclass(frozen=True)
+@frozen
 class Gone:
     """A name that can no longer be had: the first version without it, and what to import instead,
     in the spelling of the code that asked; empty where nothing took its place."""

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from pl_lint.plain import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Known:
     """Exactly this Python constant."""
 
     value: object
 
 
-@dataclass(frozen=True)
+@frozen
 class OneOf:
     """One of a few constants (two branches of an ``if``)."""
 
     values: tuple[object, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Pattern:
     """A string with holes: ``f"{stage}/loss"`` is ``(None, "/loss")``; ``None`` is a hole."""
 
@@ -31,14 +32,14 @@ class Pattern:
         return re.fullmatch(body, text, re.DOTALL) is not None
 
 
-@dataclass(frozen=True)
+@frozen
 class Named:
     """Something by its name, nothing more is known of it: ``torch.median``, ``self.hparams.lr``."""
 
     name: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Made:
     """A new object of a class: ``DDPStrategy(find_unused_parameters=True)``.
 
@@ -54,14 +55,14 @@ class Made:
         return given.get(name, given.get(str(position)))
 
 
-@dataclass(frozen=True)
+@frozen
 class Several:
     """A list or tuple whose items are not all constants: ``[EarlyStopping("loss")]``."""
 
     items: tuple[Value, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Table:
     """A dict, all of whose keys are seen."""
 
@@ -72,7 +73,7 @@ class Table:
         return next((value for name, value in self.items if name == Known(key)), None)
 
 
-@dataclass(frozen=True)
+@frozen
 class Unknown:
     """Reading cannot tell."""
 

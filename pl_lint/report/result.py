@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from pl_lint.config import Config
 from pl_lint.findings import Finding
+from pl_lint.plain import field, frozen
 from pl_lint.static.sources import Unfinished, Unreadable
 
 CLEAN, FOUND, UNUSABLE = 0, 1, 2
 """The exit codes of ``pl-lint``."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Result:
     """One run of the reader.
 

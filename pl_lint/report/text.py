@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 
 from pl_lint.findings import Evidence, Finding, Location, Status
 from pl_lint.fixes import Applicability
+from pl_lint.plain import frozen
 from pl_lint.report.excerpt import excerpt, visible
 from pl_lint.report.numbers import comparison
 from pl_lint.report.result import Result
@@ -17,7 +17,7 @@ Lines = Callable[[str], Sequence[str]]
 """Gives the lines of the file at a path, none where it cannot be read."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Palette:
     """How the parts of a report look; every field is an ANSI sequence or nothing."""
 

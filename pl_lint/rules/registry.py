@@ -11,18 +11,18 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from pl_lint.facts.sites import ProjectFacts
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix
+from pl_lint.plain import frozen
 
 Check = Callable[["Rule", ProjectFacts], Iterator[Finding]]
 Subject = Literal["code", "comments"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Rule:
     """A short predicate over facts.
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from pl_lint.plain import frozen
 
 LOOK_ALIKES: dict[str, tuple[str, str]] = {
     **dict.fromkeys("“”„‟«»″", ("typographic quote", 'write "..."')),
@@ -29,7 +30,7 @@ LOOK_ALIKES: dict[str, tuple[str, str]] = {
 """Characters that word processors, web pages and chats put in the place of Python's own."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Situation:
     """A syntax error: what Python said, and of which line."""
 

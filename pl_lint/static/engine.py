@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +15,7 @@ from pl_lint.config import Config, Selectable
 from pl_lint.facts.sites import ProjectFacts
 from pl_lint.findings import Finding, Location
 from pl_lint.fixes import Fix
+from pl_lint.plain import frozen, replace
 from pl_lint.static.configs.files import ConfigFile, is_config, load
 from pl_lint.static.fixing.changes import Mender
 from pl_lint.static.imports import imported
@@ -54,7 +54,7 @@ class AnyRule(Selectable, Protocol):
     def __call__(self, facts: ProjectFacts) -> Iterator[Finding]: ...
 
 
-@dataclass(frozen=True)
+@frozen
 class Reading:
     """What reading found. ``files`` counts all files looked at, the unparsed ones included;
     in ``relevant`` of them there is something of Lightning's."""
@@ -91,7 +91,7 @@ def read(
     return _together(read_parts, found)
 
 
-@dataclass(frozen=True)
+@frozen
 class Judge:
     """Judges parts: what the rules find in files that have nothing to do with others."""
 
@@ -254,7 +254,7 @@ def _too_much(excess: Excess) -> Unfinished:
     return Unfinished(Location(excess.path, 1), message)
 
 
-@dataclass(frozen=True)
+@frozen
 class Found:
     """What is going to be read, what cannot be, and how many files that is."""
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import ast
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePath
 
 from pl_lint.facts import lightning, torchmetrics
+from pl_lint.plain import field, mutable
 from pl_lint.static.sources import SourceFile
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
@@ -22,7 +22,7 @@ MAX_ANCESTORS = 100
 """Classes that a class inherits from, itself included; people write a dozen."""
 
 
-@dataclass(eq=False)
+@mutable
 class ClassInfo:
     """A class statement: where it stands and what its body defines."""
 
@@ -47,7 +47,7 @@ class ClassInfo:
         return assignments(self.node.body)
 
 
-@dataclass(eq=False)
+@mutable
 class Module:
     """One file: what its top-level names stand for."""
 

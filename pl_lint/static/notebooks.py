@@ -12,11 +12,11 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pl_lint.places import Location
+from pl_lint.plain import field, frozen, replace
 from pl_lint.static.complaints import explain
 from pl_lint.static.sources import TOO_DEEP, SourceFile, Unreadable, shown, tree_of
 from pl_lint.static.suppressions import Directive, Suppressions
@@ -45,7 +45,7 @@ CANDIDATE = re.compile(
 NO_CELLS = "this JSON is no notebook, it has no list of cells; exclude the file"
 
 
-@dataclass(frozen=True)
+@frozen
 class Cells:
     """Where in the program each cell of code begins."""
 
@@ -70,7 +70,7 @@ class Cells:
         return replace(place, line=place.line + before, end_line=end, cell=0)
 
 
-@dataclass(frozen=True)
+@frozen
 class Notebook(SourceFile):
     """A notebook as a program. ``installs`` are its commands that install packages; ``sources`` the
     texts of its cells by number, of those that can be written back as they are."""
@@ -83,7 +83,7 @@ class Notebook(SourceFile):
         return self.cells.placed(super().location(node))
 
 
-@dataclass(frozen=True)
+@frozen
 class NotebookSuppressions(Suppressions):
     """The suppressions of a notebook: those of a line stand in its cell."""
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from pl_lint.plain import frozen
 from pl_lint.static.configs.files import ConfigFile
 from pl_lint.static.imports import roots_of_imports
 from pl_lint.static.sources import SourceFile, parse, shown
@@ -24,7 +24,7 @@ SOURCE_FOLDERS = ("", "src")
 """Where a project's packages stand."""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Material:
     """A Python file or notebook that is going to be read: not parsed yet."""
 
@@ -46,7 +46,7 @@ class Material:
         return notebook.text if isinstance(notebook, SourceFile) else ""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Part:
     """Files that may have to do with each other, in the order in which they were found."""
 

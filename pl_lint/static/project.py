@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
 from pathlib import Path
 
 from pl_lint.config import Config
@@ -35,6 +34,7 @@ from pl_lint.facts.sites import (
     TrainerCall,
     TrainerSite,
 )
+from pl_lint.plain import names, replace
 from pl_lint.static.configs.files import ConfigFile
 from pl_lint.static.configs.sites import gather_configs
 from pl_lint.static.interpreter.classes import LightningClass, classify, facts_of
@@ -120,8 +120,8 @@ def joined(projects: Iterable[ProjectFacts]) -> ProjectFacts:
         return every[0]
     return ProjectFacts(
         **{
-            field.name: tuple(site for one in every for site in getattr(one, field.name))
-            for field in fields(ProjectFacts)
+            name: tuple(site for one in every for site in getattr(one, name))
+            for name in names(ProjectFacts)
         }
     )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pl_lint.facts.sites import ProjectFacts
+from pl_lint.plain import replace
 from pl_lint.static.parts import Part
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ import stat
 import tokenize
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from pl_lint.findings import Location
+from pl_lint.plain import frozen
 from pl_lint.static.complaints import explain, is_notebook
 from pl_lint.static.suppressions import Suppressions
 from pl_lint.static.walk import find_sources
@@ -80,7 +80,7 @@ def mentions_lightning(data: bytes) -> bool:
     return any(word in data for word in WORDS)
 
 
-@dataclass(frozen=True)
+@frozen
 class Unreadable:
     """A file that cannot be read, and why."""
 
@@ -92,7 +92,7 @@ class Unreadable:
         return "cannot be read"
 
 
-@dataclass(frozen=True)
+@frozen
 class Unfinished(Unreadable):
     """A file with nothing wrong about it that is more work than reading it may be: it is told, but
     is no reason to stop a pipeline."""
@@ -102,7 +102,7 @@ class Unfinished(Unreadable):
         return "not read to its end"
 
 
-@dataclass(frozen=True)
+@frozen
 class SourceFile:
     """A parsed file. ``text`` has ``\\n`` line ends, whatever the file has."""
 

@@ -12,12 +12,12 @@ import io
 import re
 import tokenize
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 from pl_lint.facts.sites import SuppressionSite
 from pl_lint.findings import Finding
 from pl_lint.places import Location
+from pl_lint.plain import frozen
 
 _CANDIDATE = re.compile(r"#\s*(?:noqa|pl-lint\s*:)", re.IGNORECASE)
 _CODE = r"[A-Z]+[0-9]+\b"
@@ -31,7 +31,7 @@ OURS = "LTN"
 """How our codes begin. ``# noqa: E501`` is no business of ours."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Directive:
     """One comment. ``codes`` is empty where it hides every code; ``line`` 0 where it is for the
     whole file."""
@@ -48,7 +48,7 @@ class Directive:
         return here and (not self.codes or finding.code in self.codes)
 
 
-@dataclass(frozen=True)
+@frozen
 class Suppressions:
     """The suppressions of one source text.
 

@@ -6,11 +6,11 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pl_lint.config import Config
+from pl_lint.plain import field, frozen
 from pl_lint.trail import ABSENT, Trail
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def find_sources(
                 yield candidate
 
 
-@dataclass(frozen=True)
+@frozen
 class _Patterns:
     """Patterns in the syntax of ``.gitignore``, and the absolute folder they are relative to."""
 
@@ -69,7 +69,7 @@ class _Patterns:
         return self.spec.check_file(relative + "/" * path.endswith("/")).include
 
 
-@dataclass(frozen=True)
+@frozen
 class _Folder:
     """A folder on the way down: as the user would write it, and what holds in it.
 

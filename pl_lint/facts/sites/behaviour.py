@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from pl_lint.facts.origins import Origin
 from pl_lint.facts.values import Value
 from pl_lint.findings import Location
+from pl_lint.plain import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class ReturnSite:
     """One way to leave a hook.
 
@@ -27,7 +27,7 @@ class ReturnSite:
     guards: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class ContainerSite:
     """A list or dict that an attribute holds once the class is built.
 
@@ -43,7 +43,7 @@ class ContainerSite:
     handed_on: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class ReadSite:
     """``self.attribute`` where Lightning gives the value (``self.trainer``, ``self.device``), or
     where it is a list that the steps fill."""
@@ -55,7 +55,7 @@ class ReadSite:
     guards: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class ImportSite:
     """A name that a file imports from a package of Lightning, as it is spelled there.
 
@@ -72,7 +72,7 @@ class ImportSite:
     module: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class RemovedNameSite:
     """A name of Lightning that some version no longer has, read through a module that is imported:
     ``pl.plugins.DDPPlugin``, as ``pytorch_lightning.plugins.DDPPlugin``. ``package`` is what the
@@ -84,7 +84,7 @@ class RemovedNameSite:
     alias: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class MemberReadSite:
     """A Lightning class reads a member, of its Trainer or its own, that Lightning had once. ``of``
     is the class that lost it."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pl_lint.facts.origins import NO_ORIGIN, UNPACKED, Origin, Pairs
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import ABSENT, UNKNOWN, Value
 from pl_lint.findings import Location
+from pl_lint.plain import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class CallSite:
     """One way to reach one call that some rule asked for (``calls=`` of its decorator).
 
@@ -66,7 +65,7 @@ class CallSite:
         return given.get(name, given.get(str(position), NO_ORIGIN))
 
 
-@dataclass(frozen=True)
+@frozen
 class AssignmentSite:
     """``self.attribute = value`` in a Lightning class, or ``+=`` where ``augmented``. ``unread``:
     what ``__init__`` makes, and nothing that was read mentions again."""
@@ -83,7 +82,7 @@ class AssignmentSite:
     unread: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class ReachSite:
     """``owner.attribute = value`` on something that is not the class itself, in a class that
     Lightning calls: ``self.trainer.datamodule.dataset.level = 3``. ``receiver`` is the text before
@@ -97,7 +96,7 @@ class ReachSite:
     location: Location
 
 
-@dataclass(frozen=True)
+@frozen
 class GlobalSite:
     """A ``global`` statement in a method of a class that Lightning calls.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from pl_lint.facts.origins import Pairs
@@ -12,9 +11,10 @@ from pl_lint.facts.sites.logged import LogSite, MetricSite, MetricUse, within
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import UNKNOWN, Value
 from pl_lint.findings import Location
+from pl_lint.plain import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class MethodSite:
     """A method as the class body defines it.
 
@@ -34,7 +34,7 @@ class MethodSite:
     unused: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class ListSite:
     """Something done to a Python list attribute; ``methods`` are those that what is added ends
     with: ``("item",)`` of ``loss.item()``; ``added`` is what ``append`` was given, as it is
@@ -49,7 +49,7 @@ class ListSite:
     added: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class CheckpointKeySite:
     """A key of the checkpoint's own dict that ``on_save_checkpoint`` writes or
     ``on_load_checkpoint`` reads. ``named_again``: the project writes it as a text elsewhere too."""
@@ -60,7 +60,7 @@ class CheckpointKeySite:
     named_again: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class DeviceSite:
     """A device written into the code of a Lightning class."""
 
@@ -70,7 +70,7 @@ class DeviceSite:
     guards: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class SchedulerSite:
     """A learning-rate scheduler as ``configure_optimizers`` returns it.
 
@@ -90,7 +90,7 @@ class SchedulerSite:
     monitor: Value = UNKNOWN
 
 
-@dataclass(frozen=True)
+@frozen
 class ParameterSite:
     """A parameter of ``__init__``: its annotation as written, what it is left at, and the
     attributes that it is stored under as it is (``self.net = net``)."""
@@ -102,7 +102,7 @@ class ParameterSite:
     required: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class HyperparameterSite:
     """The parameters of ``__init__`` and whether they are saved."""
 
@@ -112,7 +112,7 @@ class HyperparameterSite:
     details: tuple[ParameterSite, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class ClassFacts:
     """A Lightning class with everything it inherits from the files read.
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from pl_lint.facts.origins import UNPACKED, Pairs
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import UNKNOWN, Known, Made, Several, Table, Value
 from pl_lint.findings import Location
+from pl_lint.plain import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class LoaderSite:
     """One way in which a DataLoader comes to feed a stage.
 
@@ -49,7 +49,7 @@ class LoaderSite:
         return name in given or str(position) in given
 
 
-@dataclass(frozen=True)
+@frozen
 class StreamSite:
     """A class of the project that is an IterableDataset.
 

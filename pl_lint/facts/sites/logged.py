@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from pl_lint.facts.origins import Origin, Pairs
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import ABSENT, NO, UNKNOWN, YES, Known, Value, may_be
 from pl_lint.findings import Location
+from pl_lint.plain import frozen
 
 MEAN = Known("mean")
 
 
-@dataclass(frozen=True)
+@frozen
 class LogSite:
     """One way to reach one ``self.log`` or ``self.log_dict`` call.
 
@@ -63,7 +63,7 @@ class LogSite:
         return False
 
 
-@dataclass(frozen=True)
+@frozen
 class StrayLog:
     """A key that reaches the monitors by another way than ``self.log`` in a class of ``classes``:
     a callback's ``pl_module.log``, an assignment to ``trainer.callback_metrics``."""
@@ -72,7 +72,7 @@ class StrayLog:
     location: Location
 
 
-@dataclass(frozen=True)
+@frozen
 class MetricSite:
     """A torchmetrics object that a class makes.
 
@@ -94,7 +94,7 @@ class MetricSite:
         return self.name.rpartition(".")[2]
 
 
-@dataclass(frozen=True)
+@frozen
 class MetricUse:
     """One thing done to a metric; ``certain`` unless it may be another metric that is meant.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 from pl_lint.facts.sites.behaviour import ImportSite, RemovedNameSite
@@ -13,9 +12,10 @@ from pl_lint.facts.sites.data import LoaderSite, StreamSite
 from pl_lint.facts.sites.logged import StrayLog
 from pl_lint.facts.sites.scripts import MonitorSite, SeedSite, SplitSite, TrainerCall, TrainerSite
 from pl_lint.findings import Location
+from pl_lint.plain import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class CaseSite:
     """A function marked with ``@pl_lint.case``, and the classes that its body builds."""
 
@@ -25,7 +25,7 @@ class CaseSite:
     builds: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class SuppressionSite:
     """A comment that hides findings with ``codes``, of which ``unused`` hide none.
 
@@ -38,7 +38,7 @@ class SuppressionSite:
     unused: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class ProjectFacts:
     """Everything that was read, over all files of the run.
 

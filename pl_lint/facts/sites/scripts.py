@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from pl_lint.facts.origins import UNPACKED, Pairs
 from pl_lint.facts.values import ABSENT, UNKNOWN, YES, Value
 from pl_lint.findings import Location
+from pl_lint.plain import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class MonitorSite:
     """Something that watches a logged key: a callback, or a scheduler's configuration.
 
@@ -42,7 +42,7 @@ class MonitorSite:
         return given.get(name, given.get(str(position), default))
 
 
-@dataclass(frozen=True)
+@frozen
 class TrainerSite:
     """A Trainer and what it is built with. ``places`` are the lines of settings, ``keywords`` the
     places of a call's keyword arguments. ``spread``: the keys that lead to the settings in
@@ -75,7 +75,7 @@ def _first_place(site: MonitorSite | TrainerSite, names: tuple[str, ...]) -> Loc
     return next((known[name] for name in names if name in known), site.location)
 
 
-@dataclass(frozen=True)
+@frozen
 class TrainerCall:
     """``trainer.fit(...)`` and its sisters, in the order of the scope they stand in.
 
@@ -107,7 +107,7 @@ class TrainerCall:
         return any(taken.get(place, number) != number for place, number in other.arms)
 
 
-@dataclass(frozen=True)
+@frozen
 class SeedSite:
     """A call of ``seed_everything``."""
 
@@ -115,7 +115,7 @@ class SeedSite:
     location: Location
 
 
-@dataclass(frozen=True)
+@frozen
 class SplitSite:
     """A random split of data; ``seeded`` where a generator or a random state is given."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from pl_lint.facts.origins import (
     BatchValue,
@@ -18,6 +17,7 @@ from pl_lint.facts.sites import LogSite, MonitorSite, ProjectFacts
 from pl_lint.facts.values import NO, Known, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix
+from pl_lint.plain import replace
 from pl_lint.rules.distributed.evidence import (
     for_one_count,
     for_one_rank,

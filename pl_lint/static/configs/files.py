@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from pl_lint.places import Location
+from pl_lint.plain import frozen
 from pl_lint.static.configs.comments import YamlSuppressions
 from pl_lint.static.configs.tree import Broken, Leaf, Listing, Node, Table, parse
 from pl_lint.static.sources import Contents, Unreadable, shown
@@ -35,7 +35,7 @@ HEAD = 2000
 """Characters in which Hydra's package header stands."""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class ConfigFile:
     """One YAML file; ``tree`` is its mapping."""
 

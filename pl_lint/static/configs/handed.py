@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from pl_lint.facts.sites import TrainerSite
 from pl_lint.facts.values import UNKNOWN
+from pl_lint.plain import field, mutable, replace
 from pl_lint.static.configs.commandline import is_trainer
 from pl_lint.static.configs.tree import Leaf, Listing, Table
 from pl_lint.static.configs.values import DEBUGGING, Reader, odd_on_purpose, places, target_of
@@ -24,7 +24,7 @@ CONFIG_NAME = re.compile(r"""config_name\s*=\s*["']([^"']+)["']""")
 """How a program says which config it wants, in ``hydra.main`` and in decorators around it."""
 
 
-@dataclass(eq=False)
+@mutable
 class Handed:
     """The Trainers of code, and what settings give to those that ask for some."""
 

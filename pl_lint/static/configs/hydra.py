@@ -8,9 +8,9 @@ another package) is marked ``open``: nobody knows what that adds.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from pl_lint.plain import field, frozen, mutable
 from pl_lint.static.configs.files import ConfigFile
 from pl_lint.static.configs.tree import Leaf, Listing, Node, Table
 
@@ -25,7 +25,7 @@ MOST = 150
 """Compositions of one folder."""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Root:
     """A folder that Hydra composes from; ``files`` by their path in it without suffix."""
 
@@ -42,7 +42,7 @@ class Root:
         )
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Composition:
     """What one program gets. ``open``: some part of it was not read. ``chosen``: it is what runs
     without an option, or what an experiment asks for; else it is a choice that nobody made here."""
@@ -55,7 +55,7 @@ class Composition:
     """The file that nothing else chooses."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Part:
     """One config of a composition and the package that it goes to."""
 
@@ -63,7 +63,7 @@ class _Part:
     package: str
 
 
-@dataclass
+@mutable
 class _Plan:
     """Which configs are composed, in which order."""
 
@@ -151,7 +151,7 @@ def _is_below(folder: str, other: str) -> bool:
 # --- entries of a list of defaults ----------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@frozen
 class _Entry:
     """``override /group@package: [options]``; without a group the option stands in the same one."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 
 from pl_lint.facts import lightning
 from pl_lint.facts.origins import UNPACKED, Pairs
@@ -20,6 +19,7 @@ from pl_lint.facts.sites import (
 )
 from pl_lint.facts.values import UNKNOWN, Known, Several, Value
 from pl_lint.places import Location
+from pl_lint.plain import field, frozen, mutable, replace
 from pl_lint.static.configs import hydra
 from pl_lint.static.configs.commandline import command_lines, is_read_by_cli
 from pl_lint.static.configs.files import ConfigFile, walk
@@ -50,7 +50,7 @@ PLATEAUS = (PLATEAU, "ReduceLROnPlateau", "lightning.pytorch.cli.ReduceLROnPlate
 PLATEAUS += ("pytorch_lightning.cli.ReduceLROnPlateau",)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Made:
     """An object that a config builds: the keys that lead to it, its table, its class."""
 
@@ -64,7 +64,7 @@ class _Made:
         return lightning.canonical(self.name)
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class _Whole:
     """One composed config, or one file that is a config by itself.
 
@@ -81,7 +81,7 @@ class _Whole:
     files: frozenset[str] = frozenset()
 
 
-@dataclass(eq=False)
+@mutable
 class Gathered:
     """What the settings of a project say; ``schedulers`` by the class that they are built for."""
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from pl_lint.places import Location
+from pl_lint.plain import field, frozen, mutable
 
 DEEPEST = 100
 """Levels of nesting; what people write has ten."""
@@ -39,7 +39,7 @@ class Opaque:
 OPAQUE = Opaque()
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Leaf:
     """A scalar: a Python constant, or OPAQUE."""
 
@@ -49,7 +49,7 @@ class Leaf:
     size = 1
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Listing:
     """A sequence."""
 
@@ -58,7 +58,7 @@ class Listing:
     size: int = 1
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Table:
     """A mapping. ``keys`` says where each key stands; ``open``: it holds more than is seen."""
 
@@ -107,7 +107,7 @@ def parse(text: str, path: str) -> Table | None:
         raise Broken(str(error).split("\n")[0], 1, 1) from error
 
 
-@dataclass
+@mutable
 class _Open:
     """A collection whose end has not come yet; ``anchor`` names it."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 from pl_lint.facts import lightning
 from pl_lint.facts.origins import UNPACKED, Pairs
 from pl_lint.facts.values import UNKNOWN, Known, Made, Pattern, Several, Value
 from pl_lint.facts.values import Table as KnownTable
 from pl_lint.places import Location
+from pl_lint.plain import replace
 from pl_lint.static.configs.hydra import MISSING
 from pl_lint.static.configs.tree import OPAQUE, Leaf, Listing, Node, Table
 

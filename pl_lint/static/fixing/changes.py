@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -32,6 +31,7 @@ from pl_lint.fixes import (
     Written,
 )
 from pl_lint.places import Location
+from pl_lint.plain import frozen, replace
 from pl_lint.static.fixing import spots
 from pl_lint.static.fixing.nodes import Position, Syntax
 from pl_lint.static.fixing.spots import CannotFix
@@ -58,7 +58,7 @@ def _apart(fixes: Sequence[Fix]) -> tuple[list[Fix], list[Fix]]:
     return chosen, left
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Mender:
     """Turns the fixes of one file's findings into edits."""
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 
 from pl_lint.config import Config
 from pl_lint.findings import Finding
 from pl_lint.fixes import Edit
+from pl_lint.plain import frozen
 from pl_lint.static.engine import AnyRule, Reading, read
 from pl_lint.static.fixing.opening import opened
 from pl_lint.static.fixing.text import Document
@@ -26,7 +26,7 @@ PASSES = 10
 """More than any chain of fixes; ends what would go back and forth."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Mended:
     """What fixing did. ``reading`` is of the mended files; ``before`` has what they were."""
 

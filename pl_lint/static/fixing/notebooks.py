@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from itertools import takewhile
 from json.decoder import scanstring
@@ -17,6 +16,7 @@ from typing import Any
 
 from pl_lint.fixes import Edit, Fix
 from pl_lint.places import Location
+from pl_lint.plain import frozen, is_plain, names, replace
 from pl_lint.static.fixing.changes import Mender
 from pl_lint.static.fixing.text import Document
 from pl_lint.static.notebooks import Notebook, code_cells, python_of
@@ -29,7 +29,7 @@ SPACE = " \t\r\n"
 # --- edits of cells -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class CellMender:
     """Turns the fixes of a notebook's findings into edits of its cells."""
 
@@ -70,8 +70,8 @@ def _moved(value: Any, move: Callable[[Location], Location]) -> Any:
         return move(value)
     if isinstance(value, tuple):
         return tuple(_moved(one, move) for one in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        parts = {field.name: _moved(getattr(value, field.name), move) for field in fields(value)}
+    if is_plain(value):
+        parts = {name: _moved(getattr(value, name), move) for name in names(value)}
         return replace(value, **parts)
     return value
 
@@ -79,7 +79,7 @@ def _moved(value: Any, move: Callable[[Location], Location]) -> Any:
 # --- the file -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@frozen
 class NotebookDocument(Document):
     """The JSON of a notebook, edited by cells."""
 

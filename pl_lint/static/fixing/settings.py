@@ -10,7 +10,6 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pl_lint.fixes import (
@@ -23,6 +22,7 @@ from pl_lint.fixes import (
     SetArgument,
 )
 from pl_lint.places import Location
+from pl_lint.plain import frozen, replace
 from pl_lint.static.configs.files import ConfigFile, walk
 from pl_lint.static.configs.tree import FALSE, TRUE, Broken, Leaf, Node, Table, parse
 from pl_lint.static.configs.values import target_of, target_place
@@ -34,7 +34,7 @@ BETWEEN = re.compile(r"[\"']?\s*:[ \t]+")
 ALONE = re.compile(r"[ \t]*")
 
 
-@dataclass(frozen=True)
+@frozen
 class SettingsDocument(Document):
     """A file of settings, edited by lines and columns as code is."""
 
@@ -48,7 +48,7 @@ class SettingsDocument(Document):
         return ""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Entry:
     """A key with its value in one line."""
 
@@ -56,7 +56,7 @@ class _Entry:
     value: Leaf
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class SettingsMender:
     """Turns the fixes of one file's findings into edits."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import tokenize
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pl_lint.fixes import Edit
+from pl_lint.plain import frozen, replace
 
 
 def place_of(edit: Edit) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -16,7 +16,7 @@ def place_of(edit: Edit) -> tuple[tuple[int, int], tuple[int, int]]:
     return edit.start, edit.end
 
 
-@dataclass(frozen=True)
+@frozen
 class Document:
     """A file's text with everything that has to be written back as it was."""
 

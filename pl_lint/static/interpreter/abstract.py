@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from pl_lint.facts.origins import (
@@ -36,6 +35,7 @@ from pl_lint.facts.values import (
     Table,
     Value,
 )
+from pl_lint.plain import field, frozen
 from pl_lint.static.names import ClassInfo, FunctionNode, Module
 
 MAX_OPTIONS = 6
@@ -46,21 +46,21 @@ MAX_SIZE = 5_000
 """A container of more values, those of its items counted, is no longer looked into."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Const:
     """A Python constant."""
 
     value: Any
 
 
-@dataclass(frozen=True)
+@frozen
 class Text:
     """A string with holes, as in ``Pattern``."""
 
     parts: tuple[str | None, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Sequence:
     """A tuple, list or set; ``complete`` unless it may hold more than these items. ``maker`` is
     the class from outside that holds them (``torch.nn.ModuleList``)."""
@@ -68,20 +68,20 @@ class Sequence:
     items: tuple[Abstract, ...] = ()
     complete: bool = True
     maker: str = ""
-    size: int = field(init=False, compare=False, repr=False)
+    size: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         _bound(self, self.items)
 
 
-@dataclass(frozen=True)
+@frozen
 class Mapping:
     """A dict, ModuleDict or the like; ``complete`` unless it may hold more than these items."""
 
     items: tuple[tuple[Abstract, Abstract], ...] = ()
     complete: bool = True
     maker: str = ""
-    size: int = field(init=False, compare=False, repr=False)
+    size: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         _bound(self, (part for pair in self.items for part in pair))
@@ -115,7 +115,7 @@ def _bound(container: Sequence | Mapping, values: Iterable[Abstract]) -> None:
     object.__setattr__(container, "size", size)
 
 
-@dataclass(frozen=True)
+@frozen
 class Metric:
     """A torchmetrics object. ``identity`` tells two objects of equal making apart."""
 
@@ -124,7 +124,7 @@ class Metric:
     arguments: Pairs = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Collection:
     """A MetricCollection; ``members`` by the key that they are logged under, affixes left out."""
 
@@ -135,7 +135,7 @@ class Collection:
     complete: bool = True
 
 
-@dataclass(frozen=True)
+@frozen
 class Instance:
     """An object of a class of the project, or of a class outside that is known by name."""
 
@@ -146,21 +146,21 @@ class Instance:
     """What the maker wants to remember of it (the site it made)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Reference:
     """A name from outside the project: a module, a class, a function."""
 
     name: str
 
 
-@dataclass(frozen=True)
+@frozen
 class LocalClass:
     """A class of the project."""
 
     info: ClassInfo
 
 
-@dataclass(frozen=True)
+@frozen
 class Function:
     """A function of the project that is no method, with the names it closes over."""
 
@@ -170,26 +170,26 @@ class Function:
     __hash__ = None  # type: ignore[assignment]
 
 
-@dataclass(frozen=True)
+@frozen
 class Self:
     """The object whose class is interpreted."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Holder:
     """An object of a class that Lightning does not call: an experiment that holds a Trainer."""
 
     info: ClassInfo
 
 
-@dataclass(frozen=True)
+@frozen
 class Super:
     """``super()`` in a method that ``after`` defines."""
 
     after: ClassInfo
 
 
-@dataclass(frozen=True)
+@frozen
 class Bound:
     """A method that was looked up and not called yet."""
 
@@ -197,14 +197,14 @@ class Bound:
     name: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Opaque:
     """Anything else, by its origin."""
 
     origin: Origin = NO_ORIGIN
 
 
-@dataclass(frozen=True)
+@frozen
 class Choice:
     """One of a few values, depending on a branch that reading cannot decide."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import (
@@ -26,6 +25,7 @@ from pl_lint.facts.sites import (
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import UNKNOWN, Known
 from pl_lint.findings import Location
+from pl_lint.plain import frozen, replace
 from pl_lint.static.interpreter import behaviour, loaders, members, metrics, saving, schedulers
 from pl_lint.static.interpreter.abstract import NOTHING, Const
 from pl_lint.static.interpreter.context import Hook
@@ -63,7 +63,7 @@ PLAIN_BASES = frozenset(
 """Bases outside the project that define no hook of Lightning."""
 
 
-@dataclass(frozen=True)
+@frozen
 class LightningClass:
     """A class that Lightning calls, with its ancestors in lookup order."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import string
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
+from pl_lint.plain import replace
 from pl_lint.static.interpreter import lookup
 from pl_lint.static.interpreter.abstract import (
     NOTHING,

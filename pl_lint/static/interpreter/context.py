@@ -6,11 +6,11 @@ import ast
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from pl_lint.facts.origins import Origin
 from pl_lint.facts.stages import Stage
 from pl_lint.findings import Location
+from pl_lint.plain import field, frozen, mutable
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -27,7 +27,7 @@ MAX_CONSTANTS = 16
 """Constants that are made of constants are followed so far."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Hook:
     """The method through which Lightning enters the code; empty for code it does not call."""
 
@@ -35,7 +35,7 @@ class Hook:
     stage: Stage | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """The evaluated arguments of a call; not ``complete`` where ``*`` or ``**`` hides some."""
 
@@ -52,7 +52,7 @@ class Arguments:
         return (*self.positional, *self.keywords.values())
 
 
-@dataclass(eq=False)
+@mutable
 class Frame:
     """One function in execution. ``defining`` is the class whose body holds the method."""
 

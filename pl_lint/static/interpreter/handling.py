@@ -10,7 +10,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from pl_lint.plain import frozen
 
 RUNNING = frozenset(["fit", "validate", "test", "predict"])
 HARMLESS = frozenset(["eval", "train", "to", "cuda", "cpu", "float", "double", "half", "freeze"])
@@ -45,7 +46,7 @@ def _model_of(call: ast.Call) -> ast.expr | None:
     return call.args[0] if call.args else next(named, None)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Scope:
     """A function, or a file outside of its functions; ``above`` is the parent of each node."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import replace
 
 from pl_lint.facts.origins import Gathered, parts
 from pl_lint.facts.sites import ListSite
+from pl_lint.plain import replace
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Const,

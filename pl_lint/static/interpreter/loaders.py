@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from collections.abc import Mapping as Table
-from dataclasses import dataclass
 
 from pl_lint.facts.sites import LoaderSite
 from pl_lint.facts.stages import Stage
 from pl_lint.findings import Location
+from pl_lint.plain import frozen
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Instance,
@@ -52,7 +52,7 @@ GIVEN: Table[str, tuple[tuple[Stage, int, tuple[str, ...]], ...]] = {
 MAX_ITEMS = 8
 
 
-@dataclass(frozen=True)
+@frozen
 class Loader:
     """What is remembered of a DataLoader: where it was made, and of what."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Mapping as Table
-from dataclasses import replace
 
 from pl_lint.facts.origins import ListOfSteps
 from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import Unknown, Value, may_be
+from pl_lint.plain import replace
 from pl_lint.static.interpreter.abstract import (
     CHANGED,
     NOTHING,

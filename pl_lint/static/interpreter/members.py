@@ -6,11 +6,11 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from pl_lint.facts import lightning, removed
 from pl_lint.facts.sites import AssignmentSite, MemberReadSite
 from pl_lint.facts.values import Made
+from pl_lint.plain import replace
 from pl_lint.static.names import ClassInfo, FunctionNode, dotted
 
 READ = re.compile(r"\btrainer\.(\w+)")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from pl_lint.facts import torchmetrics
 from pl_lint.facts.origins import NO_ORIGIN, UNPACKED, MetricCompute, MetricForward, Origin
 from pl_lint.facts.sites import MetricSite, MetricUse
 from pl_lint.facts.values import Known, Value
+from pl_lint.plain import replace
 from pl_lint.static.interpreter import lookup, outside
 from pl_lint.static.interpreter.abstract import (
     NOTHING,

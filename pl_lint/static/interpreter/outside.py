@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from collections.abc import Mapping as Table
-from dataclasses import replace
 
 from pl_lint.facts.origins import UNPACKED, Gathered, Pairs, is_listing, parts
 from pl_lint.facts.values import UNKNOWN
+from pl_lint.plain import replace
 from pl_lint.static.interpreter import lookup
 from pl_lint.static.interpreter.abstract import (
     NOTHING,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
 from pl_lint.findings import Location
+from pl_lint.plain import field, frozen, mutable
 
 Site = TypeVar("Site")
 
 
-@dataclass(frozen=True)
+@frozen
 class Watched:
     """The names of the calls that some rule looks at."""
 
@@ -43,7 +43,7 @@ def _in_text(name: str) -> str:
     return f".{last}(" if name.startswith((".", "self.", "super.")) else last
 
 
-@dataclass(eq=False)
+@mutable
 class Recorder:
     """Sites by kind, in the order in which they were first seen."""
 

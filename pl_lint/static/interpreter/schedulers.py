@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 from pl_lint.facts.sites import ABSENT, MonitorSite, SchedulerSite
 from pl_lint.facts.values import UNKNOWN, Known, Value
 from pl_lint.findings import Location
+from pl_lint.plain import frozen, replace
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Const,
@@ -24,7 +24,7 @@ from pl_lint.static.interpreter.outside import pairs
 from pl_lint.static.names import dotted
 
 
-@dataclass(frozen=True)
+@frozen
 class Built:
     """What is remembered of a scheduler: where it was made, and whether from a number of steps."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import (
@@ -19,6 +18,7 @@ from pl_lint.facts.sites import (
     TrainerSite,
 )
 from pl_lint.facts.values import UNKNOWN, Known, Value
+from pl_lint.plain import frozen, replace
 from pl_lint.static.interpreter import loaders, lookup
 from pl_lint.static.interpreter.abstract import (
     CHANGED,
@@ -36,7 +36,7 @@ from pl_lint.static.interpreter.outside import pairs
 from pl_lint.static.names import ClassInfo, dotted
 
 
-@dataclass(frozen=True)
+@frozen
 class Trainer:
     """What is remembered of a Trainer: where it was made and who watches."""
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from pl_lint.plain import frozen
 
 MOST = 400_000
 """Expressions and statements that are evaluated for one file, those of helpers and base classes
@@ -54,7 +55,7 @@ class Work:
             raise TooMuch
 
 
-@dataclass(frozen=True)
+@frozen
 class Excess:
     """A file that was left, and how many of its classes had been judged by then."""
 
