@@ -38,7 +38,7 @@ class MethodSite:
 class ListSite:
     """Something done to a Python list attribute; ``methods`` are those that what is added ends
     with: ``("item",)`` of ``loss.item()``; ``added`` is what ``append`` was given, as it is
-    written."""
+    written; ``guards`` are the names in the conditions around it."""
 
     attribute: str
     action: Literal["append", "clear"]
@@ -47,6 +47,7 @@ class ListSite:
     location: Location
     methods: tuple[str, ...] = ()
     added: str = ""
+    guards: tuple[str, ...] = ()
 
 
 @frozen

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts.sites import ABSENT, LoaderSite, ProjectFacts, made_of
 from pl_lint.facts.values import Known, Made, Unknown, must_be
-from pl_lint.findings import Finding, Status
+from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import DropArgument, Fix, SetArgument
 from pl_lint.rules.data.sharing import feeds
 from pl_lint.rules.judging import in_tests
@@ -77,9 +77,18 @@ def evaluation_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _drawn(facts: ProjectFacts, loader: LoaderSite) -> bool:
-    """Whether the hook that returns the loader draws the data itself."""
+    """Whether the hook that returns the loader draws the data itself, or the loader's own lines
+    do."""
     draws = facts.calls_of(*NUMBERS)
-    return any((one.owner, one.function) == (loader.owner, loader.by) for one in draws)
+    return any(
+        (one.owner, one.function) == (loader.owner, loader.by) or _stands_in(loader, one.location)
+        for one in draws
+    )
+
+
+def _stands_in(loader: LoaderSite, place: Location) -> bool:
+    same = place.source == loader.location.source
+    return same and loader.location.covers(place.line, place.column)
 
 
 def _unshuffled(facts: ProjectFacts, loader: LoaderSite) -> Fix | None:

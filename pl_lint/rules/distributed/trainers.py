@@ -18,6 +18,7 @@ NORMS = tuple(f"torch.nn.BatchNorm{dimensions}d" for dimensions in (1, 2, 3))
 ACCOUNTS = (
     *("world_size", "num_devices", "devices", "gpus", "num_gpus", "n_gpu", "n_gpus", "ngpu"),
     *("ngpus", "num_nodes", "num_processes", "estimated_stepping_batches", "device_count"),
+    *("device_ids", "parallel_devices"),
 )
 """Names of code that asks how many processes there are."""
 

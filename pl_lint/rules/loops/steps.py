@@ -159,7 +159,7 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds lists that a step appends to, that another hook uses and that nothing empties: no
     `clear()`, no new list in a hook, no `del`. Lists of plain numbers (`.item()`) are taken for a
-    history. A run compares what the lists and dicts of a module hold after the first and after the
+    history, and what is added only as long as a list is short enough is left alone. A run compares what the lists and dicts of a module hold after the first and after the
     second epoch; there, too, plain numbers and one value for each epoch are a history, and a list
     from which something takes values out, or puts others in their place (a queue, a pool of
     images), is suspected only.
@@ -206,7 +206,8 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     emptied_elsewhere |= {reach.attribute for reach in facts.reaches}
     for owner in facts.modules():
         emptied = _emptied(facts, owner) | emptied_elsewhere
-        grown = {site.attribute: site for site in reversed(owner.lists) if _grows(site)}
+        growing = (site for site in reversed(owner.lists) if _grows(site))
+        grown = {site.attribute: site for site in growing if not _is_bounded(owner, site)}
         for attribute, site in grown.items():
             used = any(_is_use(read, attribute) for read in owner.reads)
             if used and attribute not in emptied and not owner.open:
@@ -223,6 +224,13 @@ def _grows(site: ListSite) -> bool:
     plain = bool(site.methods) and site.methods[-1] in ("item", "tolist")
     in_loop = site.hook.endswith(("_step", "_batch_end")) and site.stage in ("train", "validate")
     return site.action == "append" and in_loop and not plain
+
+
+def _is_bounded(owner: ClassFacts, site: ListSite) -> bool:
+    """Whether something is added only as long as a list of the class is short enough: a metric for
+    each loader, the first pictures; lists that are filled side by side ask for one of them."""
+    lists = {one.attribute for one in owner.lists}
+    return "len" in site.guards and not lists.isdisjoint(site.guards)
 
 
 def _is_use(read: ReadSite, attribute: str) -> bool:

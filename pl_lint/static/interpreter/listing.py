@@ -112,8 +112,18 @@ def _record(
     methods = tuple(last_methods(added))
     appends = added is not None and getattr(getattr(node, "func", None), "attr", "") == "append"
     text = ast.unparse(added) if appends and added is not None else ""
-    site = ListSite(attr, action, hook.name, hook.stage, where, methods, text)  # type: ignore[arg-type]
-    context.recorder.add(site)
+    context.recorder.add(
+        ListSite(
+            attribute=attr,
+            action=action,  # type: ignore[arg-type]
+            hook=hook.name,
+            stage=hook.stage,
+            location=where,
+            methods=methods,
+            added=text,
+            guards=context.guards,
+        )
+    )
 
 
 def _grow(
