@@ -15,6 +15,7 @@ from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, key_text
 
 EVALUATION = ("validate", "test")
+READS = ("compute", "log")
 A_LOSS = re.compile(r"""(\w+\.)*\w*(loss)\w*(\[['"]?\w+['"]?\])?(\.(detach|item|cpu|mean)\(\))*""")
 IN_A_DICT = re.compile(r"""(\w+\.)*\w+\[['"]\w*loss\w*['"]\](\.(detach|item|cpu|mean)\(\))*""")
 
@@ -41,8 +42,9 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Reading finds losses that validation or test gives to a MeanMetric without `weight=`, and lists
     of them that are averaged at the end of the epoch; losses of single samples
-    (`reduction="none"`, `reduce=False`) are left alone. Running finds a value that is the plain
-    mean of the batches' means, where batches of equal size give another number.
+    (`reduction="none"`, `reduce=False`) and metrics that nothing logs or computes are left alone.
+    Running finds a value that is the plain mean of the batches' means, where batches of equal size
+    give another number.
 
     Why is this bad
     ---------------
@@ -126,7 +128,9 @@ def _feeds_mean(owner: ClassFacts, use: MetricUse) -> bool:
         return False
     evaluates = use.stage in EVALUATION and use.hook.endswith("_step")
     alone = len(use.given) == 1 and use.given[0][0] != UNPACKED
-    return evaluates and alone and use.certain and _is_loss(use.given[0][1])
+    if not evaluates or not alone or not use.certain or not _is_loss(use.given[0][1]):
+        return False
+    return any(one.use in READS for one in owner.uses_of(use.metric))
 
 
 def _averaged_list(owner: ClassFacts, log: LogSite) -> str | None:
