@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pl_lint.facts import lightning, torchmetrics
 from pl_lint.facts.lightning import LATEST, Version
@@ -112,20 +112,44 @@ def stage_on_several(facts: ProjectFacts, owner: ClassFacts, stage: str | None) 
 
 def trainers_of(facts: ProjectFacts, owner: ClassFacts) -> list[TrainerSite]:
     """The Trainers that are known to run a class, and those of the nearest folder that has any: a
-    repository may hold several programs. Tests speak for themselves alone."""
+    repository may hold several programs. Tests speak for themselves alone. Where some are known to
+    run it, others count only if they may: not if all that they run is known and something else."""
     tested = in_tests(owner.location)
     candidates = [one for one in facts.trainers if tested or not in_tests(one.location)]
+    run = _run_by(facts)
+    kin = {one.name for one in facts.classes if owner.name in (one.name, *one.ancestors)}
+    running = {place for place, models in run.items() if not kin.isdisjoint(models)}
     near = {one.location for one in _nearest(candidates, owner.location)}
-    meant = near | _running(facts, owner)
-    return [one for one in candidates if one.location in meant]
+    if running:
+        near = {place for place in near if "" in run.get(place, ("",))}
+    return [one for one in candidates if one.location in near | running]
 
 
-def _running(facts: ProjectFacts, owner: ClassFacts) -> set[Location | None]:
-    """The Trainers that are given an object of a class, or of one that inherits from it."""
-    given = {call.model for call in facts.trainer_calls}
-    models = [one for one in facts.classes if one.name in given]
-    kinds = {one.name for one in models if owner.name in (one.name, *one.ancestors)}
-    return {call.trainer for call in facts.trainer_calls if call.model in kinds}
+def _run_by(facts: ProjectFacts) -> dict[Location, set[str]]:
+    """The classes that each Trainer runs; an empty name is one that is not known."""
+    by_last: dict[str, list[str]] = {}
+    for one in facts.classes:
+        by_last.setdefault(one.short_name, []).append(one.name)
+    found: dict[Location, set[str]] = {}
+    for call in facts.trainer_calls:
+        if call.trainer is not None:
+            models = (_class_meant(one, by_last) for one in call.models)
+            found.setdefault(call.trainer, set()).update(models)
+    for site in facts.trainers:
+        if site.modules:
+            found.setdefault(site.location, set()).update(site.modules)
+    return found
+
+
+def _class_meant(name: str, by_last: Mapping[str, Sequence[str]]) -> str:
+    """The class of the project that a name means, which may lead over a package that hands the
+    class on (``models.Net`` for ``models.nets.Net``); empty for any other."""
+    package, _, last = name.rpartition(".")
+    known = by_last.get(last, ())
+    through = [one for one in known if package and one.startswith(f"{package}.")]
+    if name in known:
+        return name
+    return through[0] if len(through) == 1 else ""
 
 
 def _nearest(trainers: Sequence[TrainerSite], location: Location) -> list[TrainerSite]:

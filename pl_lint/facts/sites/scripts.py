@@ -47,7 +47,8 @@ class TrainerSite:
     """A Trainer and what it is built with. ``places`` are the lines of settings, ``keywords`` the
     places of a call's keyword arguments. ``spread``: the keys that lead to the settings in
     ``Trainer(**cfg.trainer)``; ``asked``: those that lead to one value, as in
-    ``Trainer(devices=cfg.trainer.devices)``, and what it is where settings do not say."""
+    ``Trainer(devices=cfg.trainer.devices)``, and what it is where settings do not say.
+    ``modules``: the classes that the settings which build it name as what it runs."""
 
     arguments: Pairs
     complete: bool
@@ -56,6 +57,7 @@ class TrainerSite:
     keywords: tuple[tuple[str, Location], ...] = ()
     spread: tuple[str, ...] = ()
     asked: tuple[tuple[str, tuple[str, ...], Value], ...] = ()
+    modules: tuple[str, ...] = ()
 
     def at(self, *names: str) -> Location:
         """Where the first of these arguments stands that has a place of its own."""
@@ -84,7 +86,8 @@ class TrainerCall:
     was given other weights before by ``load_state_dict`` or comes from ``load_from_checkpoint``
     (``from_checkpoint``). ``as_built``: what is tested is surely as its constructor left it, which
     was given nothing that looks like weights; asked of ``test`` only. ``arms``: the branches that
-    it stands in, each with the line of the first of them and its number.
+    it stands in, each with the line of the first of them and its number. ``models``: all classes
+    that the model may be of; an empty name is one that is not known.
     """
 
     method: Literal["fit", "validate", "test", "predict"]
@@ -99,6 +102,7 @@ class TrainerCall:
     from_checkpoint: bool = False
     as_built: bool = False
     arms: tuple[tuple[int, int], ...] = ()
+    models: tuple[str, ...] = ("",)
 
     def excludes(self, other: TrainerCall) -> bool:
         """Whether this and another call of the same function stand in two branches of one ``if``,

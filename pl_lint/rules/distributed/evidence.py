@@ -57,7 +57,9 @@ def may_use_several(trainer: TrainerSite, version: Version) -> bool:
     counts = [one for name in (*COUNTS, "num_nodes") for one in _options(trainer, name)]
     named = [one for name in NAMING for one in _options(trainer, name)]
     unsaid = all(must_be(trainer.argument(name), None) for name in COUNTS)
-    return unsaid or any(map(_may_count_several, counts)) or any(map(_names_several, named))
+    together = must_be(trainer.argument("sync_batchnorm"), True)
+    said = any(map(_may_count_several, counts)) or any(map(_names_several, named))
+    return unsaid or together or said
 
 
 def _options(trainer: TrainerSite, name: str) -> list[Value]:

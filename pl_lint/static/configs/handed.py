@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 
 from pl_lint.facts.sites import TrainerSite
 from pl_lint.facts.values import UNKNOWN
+from pl_lint.places import Location
 from pl_lint.plain import field, mutable, replace
 from pl_lint.static.configs.commandline import is_trainer
 from pl_lint.static.configs.tree import Leaf, Listing, Table
@@ -31,6 +32,9 @@ class Handed:
     trainers: tuple[TrainerSite, ...]
     project: Project
     given: dict[TrainerSite, dict[TrainerSite, None]] = field(default_factory=dict)
+    run: dict[Location, set[str]] = field(default_factory=dict)
+    """The classes that the settings of a Trainer name as what it runs; an empty name where one of
+    them names none."""
 
     def record(
         self,
@@ -70,7 +74,9 @@ class Handed:
     def completed(self, trainers: Iterable[TrainerSite]) -> Iterator[TrainerSite]:
         """The Trainers with what settings give them, once for each config."""
         for site in trainers:
-            yield from map(_with_defaults, self.given.get(site, (site,)))
+            for made in map(_with_defaults, self.given.get(site, (site,))):
+                names = self.run.get(made.location)
+                yield replace(made, modules=tuple(sorted(names))) if names else made
 
 
 def _with_table(site: TrainerSite, tree: Table, values: Reader) -> TrainerSite:

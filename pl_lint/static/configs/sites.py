@@ -226,13 +226,13 @@ class _Reading:
         Where it names none they may be any of the project, unless something that it builds is not
         known and may be the module, or a callback that logs.
         """
-        named = {one.info.qualified for one in self._made if one.info in self._modules}
+        named = self._named()
         unknown = [one for one in self._made if one.info is None and not _of_library(one)]
         hidden = any("callback" in word.lower() for one in unknown for word in one.path)
         if hidden or (unknown and not named) or not self._complete:
             return ()
         if named:
-            return tuple(sorted(named))
+            return named
         home = self._versions.project_of(self._whole.path)
         return tuple(
             sorted(
@@ -241,6 +241,11 @@ class _Reading:
                 if self._versions.project_of(info.module.path) == home
             )
         )
+
+    def _named(self) -> tuple[str, ...]:
+        """The modules of the project that this config builds."""
+        named = {one.info.qualified for one in self._made if one.info in self._modules}
+        return tuple(sorted(named))
 
     # --- sites ------------------------------------------------------------------------------------
 
@@ -267,6 +272,7 @@ class _Reading:
         if not self._whole.only or self._whole.only in {place.path, *(p.path for _, p in lines)}:
             site = TrainerSite(tuple(pairs.items()), False, place, lines)
             self._recorder.add(site)
+            self._gathered.handed.run.setdefault(place, set()).update(self._named() or ("",))
 
     def _callbacks(self) -> Value | None:
         """What Hydra's ``callbacks`` build, which code hands to the Trainer."""

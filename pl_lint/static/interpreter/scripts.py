@@ -74,6 +74,8 @@ STATE = {
     "sklearn.model_selection.KFold": "random_state",
     "sklearn.model_selection.StratifiedKFold": "random_state",
 }
+FROM_ARGUMENTS = ".from_argparse_args"
+"""The method of Lightning 1 that builds a Trainer of what a program was called with."""
 AS_DICT = frozenset({"to_container", "to_object", "dict", "vars"})
 """Functions that make plain dicts of settings."""
 OF_PROCESSES = frozenset("devices gpus num_nodes accelerator strategy".split())
@@ -93,6 +95,8 @@ def call(
         return _watcher(context, canonical, arguments, node, frame)
     if canonical == lightning.TRAINER:
         return _trainer(context, arguments, node, frame)
+    if name.endswith(FROM_ARGUMENTS) and lightning.canonical(_owner(name)) == lightning.TRAINER:
+        return _trainer(context, _overriding(arguments), node, frame)
     if canonical == lightning.SEED_EVERYTHING:
         workers = arguments.get(1, "workers")
         value = _value(workers, NO, arguments)
@@ -101,6 +105,16 @@ def call(
         return loaders.build(context, name, arguments, node, frame)
     _split(context, name, arguments, node, frame)
     return None
+
+
+def _owner(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _overriding(arguments: Arguments) -> Arguments:
+    """What the code itself gives to ``Trainer.from_argparse_args``; the rest says who calls it."""
+    own = {key: value for key, value in arguments.keywords.items() if key != "args"}
+    return Arguments(keywords=own, complete=False)
 
 
 def of_subclass(
@@ -317,6 +331,7 @@ def method(
             from_checkpoint=all(map(_is_loaded, given)),
             as_built=name == "test" and as_built(node, frame.module.source.above),
             arms=context.arms,
+            models=tuple(sorted(set(map(class_name, given)))),
         )
     )
     loaders.of_call(context, name, class_name(model), arguments)
