@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -143,7 +143,7 @@ class _Reader:
     """Turns the raw values of one place into settings; knows where it is for its messages."""
 
     where: str
-    known_codes: Collection[str]
+    known_codes: Iterable[str]
 
     def codes(self, key: str, value: object) -> tuple[str, ...]:
         return tuple(self._code(key, text) for text in self.texts(key, value))
@@ -264,7 +264,7 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
 def load(
     paths: Sequence[Path] = (),
     overrides: Mapping[str, Any] | None = None,
-    known_codes: Collection[str] = (),
+    known_codes: Iterable[str] = (),
     file: Path | None = None,
     trail: Trail | None = None,
 ) -> Config:
@@ -284,7 +284,7 @@ def load(
     return replace(base, **settings)
 
 
-def _discovered(paths: Sequence[Path], known_codes: Collection[str], trail: Trail) -> Config:
+def _discovered(paths: Sequence[Path], known_codes: Iterable[str], trail: Trail) -> Config:
     start = _common_folder(paths)
     for folder in (start, *start.parents):
         candidate = folder / "pyproject.toml"
@@ -306,7 +306,7 @@ def _common_folder(paths: Sequence[Path]) -> Path:
     return common if common.is_dir() else common.parent
 
 
-def _from_file(file: Path, known_codes: Collection[str], trail: Trail) -> Config:
+def _from_file(file: Path, known_codes: Iterable[str], trail: Trail) -> Config:
     trail.saw(os.path.abspath(file))
     if not file.is_file():
         raise ConfigError(str(file), "no such file", "name a TOML file with a [tool.pl-lint] table")
@@ -316,7 +316,7 @@ def _from_file(file: Path, known_codes: Collection[str], trail: Trail) -> Config
     return _configured(file, table, known_codes)
 
 
-def _configured(file: Path, table: Mapping[str, Any], known_codes: Collection[str]) -> Config:
+def _configured(file: Path, table: Mapping[str, Any], known_codes: Iterable[str]) -> Config:
     settings = _Reader(_shown(file), known_codes).settings(table)
     return Config(root=Path(os.path.abspath(file)).parent, **settings)
 

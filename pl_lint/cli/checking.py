@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pl_lint import baseline
 from pl_lint.cli.answers import Answers
@@ -19,12 +18,15 @@ from pl_lint.config import Config, ConfigError, load
 from pl_lint.findings import Finding
 from pl_lint.plain import field, frozen, replace
 from pl_lint.report.result import FOUND, Result, in_order
-from pl_lint.rules import registry
-from pl_lint.rules.registry import Rule
 from pl_lint.static.engine import Reading, read
 from pl_lint.static.schedule import Schedule, on_all_cores
 from pl_lint.static.sources import Contents, lines_of, read_bytes
 from pl_lint.trail import Trail
+
+if TYPE_CHECKING:
+    from pl_lint.rules.registry import Rule
+
+T = TypeVar("T")
 
 
 def check(options: argparse.Namespace, answers: Answers | None = None) -> int:
@@ -74,13 +76,30 @@ def _check(options: argparse.Namespace, answers: Answers | None) -> int:
 # --- what is to be done ---------------------------------------------------------------------------
 
 
+class Lazily(Iterable[T]):
+    """What is only worked out for those who look at it."""
+
+    def __init__(self, made: Callable[[], Iterable[T]]) -> None:
+        self._made = made
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._made())
+
+
+def _rules() -> Iterable[Rule]:
+    """Every rule. They are many modules, and a commit without Lightning code waits for none."""
+    from pl_lint.rules.registry import all_rules
+
+    return all_rules()
+
+
 @frozen
 class Job:
     """What is read, with which settings; ``stdin`` is the file that comes by standard input."""
 
     paths: tuple[Path, ...]
     config: Config
-    rules: tuple[Rule, ...]
+    rules: Iterable[Rule]
     contents: Contents = read_bytes
     stdin: Path | None = None
     each: Schedule = on_all_cores
@@ -103,11 +122,11 @@ class Job:
 
 
 def _job(options: argparse.Namespace) -> Job:
-    rules = tuple(registry.all_rules())
     stdin = options.stdin_filename
     named = [path for path in options.paths if stdin is None or str(path) != "-"]
     paths = tuple(named or [stdin or Path(".")])
-    codes, trail = [rule.code for rule in rules], Trail()
+    rules, trail = Lazily(_rules), Trail()
+    codes = Lazily(lambda: (rule.code for rule in rules))
     config = load(paths, _overrides(options), codes, options.config, trail)
     if stdin is None:
         return Job(paths, config, rules, trail=trail)
@@ -144,9 +163,7 @@ def _result(reading: Reading, job: Job) -> Result:
         files=reading.files,
         relevant=reading.relevant,
         config=job.config,
-        names={rule.code: rule.name for rule in job.rules},
-        summaries={rule.code: rule.summary for rule in job.rules},
-        decided_by_runs=frozenset(rule.code for rule in job.rules if rule.observers == "both"),
+        rules=job.rules,
     )
 
 
@@ -236,6 +253,8 @@ _FORMATS: Mapping[str, Callable[[Result], Iterable[str]]] = {
 
 def _print_statistics(result: Result) -> Iterator[str]:
     """Each code with its number of findings, the most frequent first."""
+    from collections import Counter
+
     counted: Sequence[tuple[str, int]] = Counter(one.code for one in result.findings).most_common()
     for code, count in sorted(counted, key=lambda pair: (-pair[1], pair[0])):
         yield f"{count:>5}  {code}  {result.names.get(code, '')}"

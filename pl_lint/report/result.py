@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from pl_lint.config import Config
 from pl_lint.findings import Finding
-from pl_lint.plain import field, frozen
+from pl_lint.plain import frozen
 from pl_lint.static.sources import Unfinished, Unreadable
+
+if TYPE_CHECKING:
+    from pl_lint.rules.registry import Rule
 
 CLEAN, FOUND, UNUSABLE = 0, 1, 2
 """The exit codes of ``pl-lint``."""
@@ -17,10 +22,9 @@ CLEAN, FOUND, UNUSABLE = 0, 1, 2
 class Result:
     """One run of the reader.
 
-    ``files`` were looked at, in ``relevant`` of them Lightning code was found. ``names`` gives each
-    code the name of its rule, ``summaries`` its first line; ``decided_by_runs`` are the codes that
-    a run proves or refutes. ``fixed`` were mended in this run, ``known`` is the number of findings
-    that stand in the baseline and are not told again.
+    ``files`` were looked at, in ``relevant`` of them Lightning code was found. ``rules`` are all
+    that there are. ``fixed`` were mended in this run, ``known`` is the number of findings that
+    stand in the baseline and are not told again.
     """
 
     findings: tuple[Finding, ...]
@@ -28,11 +32,24 @@ class Result:
     files: int
     relevant: int
     config: Config
-    names: Mapping[str, str] = field(default_factory=dict)
-    summaries: Mapping[str, str] = field(default_factory=dict)
-    decided_by_runs: frozenset[str] = frozenset()
+    rules: Iterable[Rule] = ()
     fixed: tuple[Finding, ...] = ()
     known: int = 0
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """The name of each code's rule."""
+        return {rule.code: rule.name for rule in self.rules}
+
+    @cached_property
+    def summaries(self) -> Mapping[str, str]:
+        """The first line of what each code's rule says of itself."""
+        return {rule.code: rule.summary for rule in self.rules}
+
+    @cached_property
+    def decided_by_runs(self) -> frozenset[str]:
+        """The codes that a run proves or refutes."""
+        return frozenset(rule.code for rule in self.rules if rule.observers == "both")
 
     @property
     def failing(self) -> tuple[Finding, ...]:

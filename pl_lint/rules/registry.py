@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-import inspect
-import pkgutil
+import os
 from collections.abc import Callable, Iterator
 from typing import Literal
 
@@ -52,7 +51,9 @@ class Rule:
 
     @property
     def documentation(self) -> str:
-        return inspect.cleandoc(self.check.__doc__ or "")
+        from inspect import cleandoc  # which imports much, for who explains rules alone
+
+        return cleandoc(self.check.__doc__ or "")
 
     @property
     def summary(self) -> str:
@@ -121,8 +122,18 @@ def rule(
 @functools.cache
 def all_rules() -> tuple[Rule, ...]:
     """The rules of every module of this package and of the packages in it, by code."""
-    package = importlib.import_module("pl_lint.rules")
-    names = [module.name for module in pkgutil.walk_packages(package.__path__, "pl_lint.rules.")]
-    modules = map(importlib.import_module, names)
+    modules = map(importlib.import_module, sorted(_modules()))
     found = {id(v): v for module in modules for v in vars(module).values() if isinstance(v, Rule)}
     return tuple(sorted(found.values(), key=lambda rule: rule.code))
+
+
+def _modules() -> Iterator[str]:
+    """By their files: ``pkgutil`` imports ``inspect``, and looks at each folder several times."""
+    here = os.path.dirname(__file__)
+    above = os.path.dirname(os.path.dirname(here))
+    for folder, _, files in os.walk(here):
+        package = os.path.relpath(folder, above).replace(os.sep, ".")
+        for file in files:
+            name, suffix = os.path.splitext(file)
+            if suffix == ".py":
+                yield package if name == "__init__" else f"{package}.{name}"

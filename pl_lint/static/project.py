@@ -34,7 +34,7 @@ from pl_lint.facts.sites import (
     TrainerCall,
     TrainerSite,
 )
-from pl_lint.plain import names, replace
+from pl_lint.plain import replace
 from pl_lint.static.configs.files import ConfigFile
 from pl_lint.static.configs.sites import gather_configs
 from pl_lint.static.interpreter.classes import LightningClass, classify, facts_of
@@ -110,19 +110,6 @@ def gather(
         ),
         loaders=shared.all(LoaderSite),
         streams=tuple(streams(project)),
-    )
-
-
-def joined(projects: Iterable[ProjectFacts]) -> ProjectFacts:
-    """The facts of several projects as if they were one."""
-    every = tuple(projects)
-    if len(every) == 1:
-        return every[0]
-    return ProjectFacts(
-        **{
-            name: tuple(site for one in every for site in getattr(one, name))
-            for name in names(ProjectFacts)
-        }
     )
 
 

@@ -455,6 +455,18 @@ def test_reading_imports_nothing_heavy() -> None:
     assert not imported(".") & set(HEAVY)
 
 
+def test_reading_imports_no_module_that_writes_code() -> None:
+    """``dataclasses`` compiles the methods of each class, which was a third of a small reading."""
+    projects.plant(Path(), model=projects.SICK)
+    assert not imported("--no-cache", ".") & {"dataclasses", "inspect"}
+
+
+def test_files_without_lightning_wait_for_no_rule() -> None:
+    projects.plant(Path(), other="x = 1\n")
+    above = ("pl_lint.rules", "pl_lint.static.interpreter", "pl_lint.static.judgement")
+    assert not [name for name in imported("--no-cache", ".") if name.startswith(above)]
+
+
 def test_help_imports_next_to_nothing() -> None:
     modules = imported("--help")
     assert not modules & {*HEAVY, "pathspec", "pl_lint.static.engine", "pl_lint.config", "json"}

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -46,6 +47,9 @@ EVIDENCE = Evidence(
 
 def lines(path: str) -> Sequence[str]:
     return SOURCE if path == "a.py" else ()
+
+
+NAMED = SimpleNamespace(code="LTN101", name="compute-in-step", summary="", observers="reading")
 
 
 def result(*findings: Finding, unreadable: tuple[Unreadable, ...] = (), **fields: Any) -> Result:
@@ -261,7 +265,7 @@ def test_the_documented_fields_are_the_fields() -> None:
 
 
 def test_json_carries_everything() -> None:
-    of = result(SUSPECTED.judged(Status.SUSPECTED, EVIDENCE), names={"LTN101": "compute-in-step"})
+    of = result(SUSPECTED.judged(Status.SUSPECTED, EVIDENCE), rules=[NAMED])
     document = json.loads(json_report.render(of))
     assert document["version"] == json_report.VERSION
     (finding,) = document["findings"]
@@ -351,7 +355,7 @@ UNREADABLE = Unreadable(Location("b c.py", 3, 4), "no, it cannot: 100 %\nreally"
 
 
 def sarif(*findings: Finding, **fields: Any) -> dict[str, Any]:
-    found = result(*findings, names={"LTN101": "compute-in-step"}, **fields)
+    found = result(*findings, rules=[NAMED], **fields)
     return sarif_report.document(found)
 
 

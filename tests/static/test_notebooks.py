@@ -51,8 +51,7 @@ def reading(select: Sequence[str] = ("LTN301",)) -> Reading:
 
 def result(found: Reading) -> Result:
     config = Config(root=Path.cwd())
-    names = {rule.code: rule.name for rule in all_rules()}
-    return Result(found.findings, found.unreadable, found.files, 1, config, names)
+    return Result(found.findings, found.unreadable, found.files, 1, config, all_rules())
 
 
 # --- places ---------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from nesting import FORMS
 from pl_lint.cli import main
 from pl_lint.config import Config
 from pl_lint.rules.registry import all_rules
-from pl_lint.static import engine, project
+from pl_lint.static import judgement, project
 from pl_lint.static.engine import Reading, read
 from pl_lint.static.fixing.loop import mend
 from pl_lint.static.interpreter.work import Works
@@ -89,7 +89,7 @@ def test_many_deep_files_are_left_out_at_once(
         readings.append(len(sources))
         return project.gather(sources, *rest)
 
-    monkeypatch.setattr(engine, "gather", counted)
+    monkeypatch.setattr(judgement, "gather", counted)
     found = read([tmp_path], Config(root=tmp_path, select=("ALL",)), all_rules())
     assert len(found.unreadable) == 20
     assert {Path(one.location.path).name for one in found.project.classes} == {"sound.py"}
@@ -148,7 +148,7 @@ def test_a_file_that_is_too_much_is_told_and_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What was read of it until then is judged, and everything beside it."""
-    monkeypatch.setattr(engine, "Works", lambda: Works(1000))
+    monkeypatch.setattr(judgement, "Works", lambda: Works(1000))
     first, second = SICK.format(name="First"), SICK.format(name="Second") + SUMS
     script = "trainer = pl.Trainer(precision=16)\n"
     (tmp_path / "large.py").write_text(HEAD + first + second + SICK.format(name="Third") + script)
@@ -168,7 +168,7 @@ def test_a_file_that_is_too_much_is_not_broken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is told each time, from the cache too, and does not fail a pipeline."""
-    monkeypatch.setattr(engine, "Works", lambda: Works(1000))
+    monkeypatch.setattr(judgement, "Works", lambda: Works(1000))
     (tmp_path / "large.py").write_text(HEAD + SICK.format(name="Only") + SUMS)
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
@@ -191,7 +191,7 @@ def test_helpers_that_each_test_puts_through_everything_are_read(
     )
     (left,) = work_on(f"{HEAD}{helpers}{tests}", most=10_000)
     assert 0 < left < 5_000
-    monkeypatch.setattr(engine, "Works", lambda: Works(10_000))
+    monkeypatch.setattr(judgement, "Works", lambda: Works(10_000))
     (tmp_path / "test_all.py").write_text(f"{HEAD}{helpers}{tests}")
     reading = read([tmp_path], Config(root=tmp_path), ())
     assert not reading.unreadable
@@ -279,6 +279,7 @@ import json, os, sys
 from pathlib import Path
 from pl_lint.cli import main
 from pl_lint.rules.registry import all_rules
+from pl_lint.static import judgement
 
 all_rules()
 project = Path(sys.argv[1]).resolve()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import unified_diff
 from pathlib import Path
 
@@ -58,7 +58,7 @@ class Mended:
 def mend(
     paths: Sequence[Path],
     config: Config,
-    rules: Collection[AnyRule],
+    rules: Iterable[AnyRule],
     contents: Contents = read_bytes,
     only: Path | None = None,
 ) -> Mended:

@@ -1,0 +1,164 @@
+"""What the rules find in the files of one part.
+
+Two passes: all files are indexed first, then the classes are interpreted with their ancestors
+resolved across files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+from pl_lint.config import Config
+from pl_lint.facts.sites import ProjectFacts
+from pl_lint.findings import Finding, Location
+from pl_lint.fixes import Fix
+from pl_lint.plain import replace
+from pl_lint.static.configs.files import ConfigFile
+from pl_lint.static.interpreter.work import Excess, TooDeep, Works
+from pl_lint.static.parts import Part
+from pl_lint.static.project import gather
+from pl_lint.static.reading import AnyRule, Reading
+from pl_lint.static.sources import TOO_DEEP, SourceFile, Unfinished, Unreadable, parse
+from pl_lint.static.surroundings import Surroundings
+
+DEEP = 60
+"""Nested syntax in a file that may exhaust Python's stack. Code that people write stays below."""
+
+
+def judged(part: Part, config: Config, rules: Sequence[AnyRule], around: Surroundings) -> Reading:
+    """What the rules find in a part, as the settings have it told."""
+    loaded = [(one, parse(one.file, one.data)) for one in part.sources]
+    sources = [source for _, source in loaded if isinstance(source, SourceFile)]
+    unreadable = [
+        reason for one, reason in loaded if one.asked_for and isinstance(reason, Unreadable)
+    ]
+    watched = frozenset(name for rule in rules for name in rule.calls)
+    sources, left, project = _gather(sources, config, watched, part.configs, around)
+    files = (*sources, *part.configs)
+    mended = tuple(_mended(_told(project, rules, files, config), files))
+    relevant = relevant_files(project)
+    return Reading(project, mended, (*unreadable, *left), relevant=relevant)
+
+
+def relevant_files(project: ProjectFacts) -> int:
+    """In how many files something of Lightning's was found: a class, a Trainer, a monitor."""
+    sites = (*project.classes, *project.monitors, *project.trainers, *project.trainer_calls)
+    return len({site.location.path for site in (*sites, *project.stray_logs)})
+
+
+def _told(
+    project: ProjectFacts,
+    rules: Sequence[AnyRule],
+    sources: Sequence[SourceFile | ConfigFile],
+    config: Config,
+) -> list[Finding]:
+    """What the rules find and no comment hides; then what they find wrong with the comments."""
+    about_code = [rule for rule in rules if rule.subject == "code"]
+    findings = _distinct(finding for rule in about_code for finding in rule(project))
+    suppressions = {source.path: source.suppressions for source in sources}
+    by_file: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_file.setdefault(finding.location.path, []).append(finding)
+    codes = frozenset(rule.code for rule in about_code)
+    comments = tuple(
+        site
+        for path, one in suppressions.items()
+        for site in one.sites(by_file.get(path, ()), codes)
+    )
+    project = replace(project, suppressions=comments)
+    findings += [
+        finding for rule in rules if rule.subject == "comments" for finding in rule(project)
+    ]
+    return [
+        one
+        for one in findings
+        if not suppressions[one.location.path].hides(one) and not config.hides(one)
+    ]
+
+
+def _gather(
+    sources: list[SourceFile],
+    config: Config,
+    watched: frozenset[str],
+    configs: Sequence[ConfigFile],
+    around: Surroundings,
+) -> tuple[list[SourceFile], list[Unreadable], ProjectFacts]:
+    """Interprets the sources. Those too deeply nested for that are left out: all that are so by
+    themselves, and else the deepest, so that the project is not read once for each of them. What
+    cannot be read, or not to its end, comes second."""
+
+    def readable(source: SourceFile) -> bool:
+        try:
+            gather([source], config, watched, (), around)
+        except RecursionError:
+            return False
+        return True
+
+    left, too_deep = list(sources), []
+    while True:
+        works = Works()
+        try:
+            project = gather(left, config, watched, configs, around, works)
+            return left, [*too_deep, *map(_too_much, works.excesses())], project
+        except RecursionError as error:
+            deep = [source for source in left if source.depth >= DEEP]
+            if not deep and isinstance(error, TooDeep):
+                deep = [source for source in left if source.path == error.path]
+            if not deep:  # no file's fault
+                raise
+            deepest = max(deep, key=lambda source: source.depth)
+            guilty = [one for one in deep if not readable(one)] or [deepest]
+            left = [one for one in left if one not in guilty]
+            too_deep += [Unreadable(Location(one.path, 1), TOO_DEEP) for one in guilty]
+
+
+def _too_much(excess: Excess) -> Unfinished:
+    told = f": {excess.judged} of {excess.classes} classes judged" * bool(excess.classes)
+    message = f"too much to read{told}; split the file or exclude it"
+    return Unfinished(Location(excess.path, 1), message)
+
+
+def _distinct(findings: Iterable[Finding]) -> list[Finding]:
+    """One finding for each code and place: a helper that two classes inherit is one mistake."""
+    kept: dict[tuple[object, ...], Finding] = {}
+    for finding in findings:
+        kept.setdefault((finding.code, finding.location), finding)
+    return list(kept.values())
+
+
+class AnyMender(Protocol):
+    """Turns the fixes of one file's findings into edits."""
+
+    def resolved(self, fixes: Sequence[Fix | None]) -> list[Fix | None]: ...
+
+
+def _mended(
+    findings: Sequence[Finding], files: Sequence[SourceFile | ConfigFile]
+) -> Iterator[Finding]:
+    """The findings with the edits of their fixes."""
+    by_path = {file.path: file for file in files}
+    by_file: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_file.setdefault(finding.location.path, []).append(finding)
+    for path, found in by_file.items():
+        fixes: Sequence[Fix | None] = [finding.fix for finding in found]
+        known = any(fixes) and path in by_path
+        fixes = _mender(by_path[path]).resolved(fixes) if known else [None] * len(found)
+        for finding, fix in zip(found, fixes, strict=True):
+            yield replace(finding, fix=fix)
+
+
+def _mender(file: SourceFile | ConfigFile) -> AnyMender:
+    """What mends a kind of files is imported where one of them can be mended."""
+    if isinstance(file, ConfigFile):
+        from pl_lint.static.fixing.settings import SettingsMender
+
+        return SettingsMender(file)
+    if file.path.endswith(".ipynb"):
+        from pl_lint.static.fixing.notebooks import CellMender
+
+        return CellMender(file)
+    from pl_lint.static.fixing.changes import Mender
+
+    return Mender(file)

@@ -1,0 +1,49 @@
+"""What reading says in the end, and what it asks of a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from pl_lint.config import Selectable
+from pl_lint.facts.sites import ProjectFacts
+from pl_lint.findings import Finding
+from pl_lint.plain import frozen, names
+from pl_lint.static.sources import Unreadable
+
+
+class AnyRule(Selectable, Protocol):
+    """What is asked of a rule. The rules themselves stand above this layer."""
+
+    @property
+    def calls(self) -> tuple[str, ...]: ...
+
+    @property
+    def subject(self) -> str: ...
+
+    def __call__(self, facts: ProjectFacts) -> Iterator[Finding]: ...
+
+
+@frozen
+class Reading:
+    """What reading found. ``files`` counts all files looked at, the unparsed ones included;
+    in ``relevant`` of them there is something of Lightning's."""
+
+    project: ProjectFacts
+    findings: tuple[Finding, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    files: int = 0
+    relevant: int = 0
+
+
+def joined(projects: Iterable[ProjectFacts]) -> ProjectFacts:
+    """The facts of several projects as if they were one."""
+    every = tuple(projects)
+    if len(every) < 2:
+        return every[0] if every else ProjectFacts()
+    return ProjectFacts(
+        **{
+            name: tuple(site for one in every for site in getattr(one, name))
+            for name in names(ProjectFacts)
+        }
+    )
