@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from pl_lint.facts.devices import Stranger, WrittenDevice
 from pl_lint.facts.events import (
     Accumulator,
     CaseFacts,
@@ -55,6 +56,22 @@ class SmokeRecord(RunRecord):
     program = "smoke"
     ran: tuple[str, ...] = ()
     errors: Mapping[str, RunError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceRecord(RunRecord):
+    """The Trainer methods that were tried on an emulated GPU, and what each of them raised there.
+
+    ``strangers`` are the tensors that CUDA would have refused, ``written`` the devices that the
+    code names, ``made`` the user's lines that made CPU tensors.
+    """
+
+    program = "on-device"
+    ran: tuple[str, ...] = ()
+    errors: Mapping[str, RunError] = field(default_factory=dict)
+    strangers: tuple[Stranger, ...] = ()
+    written: tuple[WrittenDevice, ...] = ()
+    made: tuple[Location, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ ASKED = frozenset({"is_available", "on_gpu", "'cuda'", "'gpu'", "use_cuda", "use
 """Words of a condition that asks for the device before it is used."""
 
 
-@rule("LTN651", "device-written-into-module", rows=("DEV01",), default=False)
+@rule("LTN651", "device-written-into-module", rows=("DEV01",), default=False, observers="both")
 def device_in_module(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A Lightning class moves tensors to a device that is written into the code.
 
@@ -89,6 +89,7 @@ MOVED = frozenset(word.lstrip(".") for word in MOVING) | {"item", "tolist", "num
     status=Status.SUSPECTED,
     condition="on a GPU, if the tensor meets one of the batch",
     default=False,
+    observers="both",
     calls=(*FACTORIES, *MOVING),
 )
 def made_on_cpu(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -196,6 +197,7 @@ def asked_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     status=Status.SUSPECTED,
     condition="if the tensor takes part in what the module computes",
     default=False,
+    observers="both",
 )
 def no_buffer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A tensor is a plain attribute of a LightningModule.

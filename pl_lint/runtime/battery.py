@@ -11,6 +11,7 @@ from pl_lint.facts.codec import to_json
 from pl_lint.facts.events import CaseFacts, RunError
 from pl_lint.facts.ranks import Listing
 from pl_lint.facts.records import (
+    DeviceRecord,
     EvaluationRecord,
     FitRecord,
     PlantedRecord,
@@ -37,7 +38,7 @@ from pl_lint.runtime.kinds import Kind, Record
 from pl_lint.runtime.made import Made
 from pl_lint.runtime.passes import RANKS
 from pl_lint.runtime.specs import CaseRef
-from pl_lint.runtime.worlds import World
+from pl_lint.runtime.worlds import EMULATED, World
 
 OTHER_HASH_SEED = "13"
 """Of the first 260 the one that gives most sets of two or three class names ("yes", "no") another
@@ -84,6 +85,10 @@ class Battery:
 
     def smoke(self) -> SmokeRecord:
         return self._one(kinds.SMOKE)
+
+    def on_device(self) -> DeviceRecord:
+        """Every stage on an emulated GPU."""
+        return self._one(kinds.ON_DEVICE, world=World(device=EMULATED))
 
     def suspected(self, code: str) -> Sequence[Finding]:
         return [finding for finding in self.suspicions if finding.code == code]

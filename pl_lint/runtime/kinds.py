@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from pl_lint.facts.events import TIME_LIMIT, CaseFacts, Note, RunError
 from pl_lint.facts.records import (
+    DeviceRecord,
     EvaluationRecord,
     FitRecord,
     PlainFitRecord,
@@ -76,6 +77,8 @@ class Kind(Generic[Record]):
 
 
 SMOKE = Kind(SmokeRecord, "fast-dev-run")
+ON_DEVICE = Kind(DeviceRecord, "device", excused=RunFailed, instead=an_error("device"))
+"""The emulation may crash or be slow; what it is then not able to say is no fault of the module."""
 FIT = Kind(FitRecord, "logged-values")
 PLAIN_FIT = Kind(PlainFitRecord, "logged-values")
 EVALUATION = Kind(EvaluationRecord, "logged-values")

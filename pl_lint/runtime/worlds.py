@@ -8,21 +8,23 @@ from typing import Any
 
 from pl_lint.runtime.namespace import Namespace
 
+CPU, EMULATED = "CPU", "emulated GPU"
 EVALUATED = "evaluated-{rank}.json"
 """In a run's directory: a rank's record before its fit."""
 
 
 @dataclass(frozen=True)
 class World:
-    """How many processes, and in which precision (Lightning's spelling)."""
+    """How many processes, in which precision (Lightning's spelling), and on which device."""
 
     ranks: int = 1
     precision: str = "32-true"
+    device: str = CPU
 
     def __str__(self) -> str:
         processes = "1 process" if self.ranks == 1 else f"{self.ranks} gloo ranks"
         precision = "fp32" if self.precision == "32-true" else self.precision
-        return f"{processes}, CPU, {precision}"
+        return f"{processes}, {self.device}, {precision}"
 
     def join(self, patience: float) -> None:
         """Meet the other ranks, before Lightning does (it keeps a group that it finds): what the
@@ -37,13 +39,19 @@ class World:
         """The Trainer arguments of this world. Several ranks must have been launched already; one
         that waits for the others longer than ``patience`` seconds raises, and so can tell why."""
         return {
-            "accelerator": "cpu",
-            "devices": self.ranks,
             "num_nodes": 1,
-            "strategy": _strategy(self.ranks, namespace, patience),
+            **self._placement(namespace, patience),
             "use_distributed_sampler": False,  # the kit shards, so that it can count
             **_precision(self.precision, namespace),
         }
+
+    def _placement(self, namespace: Namespace, patience: float) -> dict[str, Any]:
+        if self.device == EMULATED:
+            from pl_lint.runtime.emulated import emulated_strategy
+
+            return {"strategy": emulated_strategy(namespace)}
+        strategy = _strategy(self.ranks, namespace, patience)
+        return {"accelerator": "cpu", "devices": self.ranks, "strategy": strategy}
 
 
 def _strategy(ranks: int, namespace: Namespace, patience: float) -> Any:

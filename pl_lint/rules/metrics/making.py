@@ -28,6 +28,7 @@ OLD_HOME = ("pytorch_lightning.metrics", "lightning.pytorch.metrics")
     calls=(*REGISTERING, *MOVING),
     condition="on a GPU, or if they are logged",
     default=False,
+    observers="both",
 )
 def plain_container(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Metrics are kept in a plain list or dict, where Lightning and torch do not see them.

@@ -15,6 +15,8 @@ from typing import Any
 
 from pl_lint.findings import Location
 
+UNKNOWN = "<unknown>"
+"""The path of what no line of the user's has asked for."""
 _LIBRARIES = (
     "torch",
     "lightning",
@@ -34,7 +36,7 @@ def caller() -> Location:
     while frame is not None and is_library(frame.f_code.co_filename):
         frame = frame.f_back
     if frame is None:
-        return Location("<unknown>", 1)
+        return Location(UNKNOWN, 1)
     return _position(frame.f_code, frame.f_lasti, frame.f_lineno)
 
 

@@ -1,0 +1,99 @@
+"""Each stage on an emulated GPU: what stays on the CPU meets what was moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pl_lint.facts.devices import Stranger, WrittenDevice
+from pl_lint.facts.events import RunError
+from pl_lint.facts.records import DeviceRecord
+from pl_lint.findings import Location
+from pl_lint.runtime import emulated
+from pl_lint.runtime.programs.common import Subject, caught, fresh, make_trainer
+from pl_lint.runtime.programs.smoke import METHODS
+from pl_lint.runtime.specs import RunSpec
+from pl_lint.runtime.watching.callsite import UNKNOWN, caller
+from pl_lint.runtime.watching.placed.holders import held_by
+from pl_lint.runtime.watching.placed.origins import Origins
+from pl_lint.runtime.watching.placed.written import WrittenDevices, cuda_there
+
+BATCHES = 2
+
+
+@dataclass
+class Seen:
+    """What all stages showed."""
+
+    errors: dict[str, RunError] = field(default_factory=dict)
+    strangers: dict[Stranger, None] = field(default_factory=dict)
+    written: dict[WrittenDevice, None] = field(default_factory=dict)
+    made: dict[Location, None] = field(default_factory=dict)
+
+
+def run(spec: RunSpec, directory: Path, rank: int) -> DeviceRecord:
+    seen = Seen()
+    facts = fresh(spec).facts()
+    for stage in facts.stages:
+        errors: list[RunError] = []
+        with caught(errors, METHODS[stage]), emulation(seen) as watch:
+            subject = watch.subject = fresh(spec)
+            _tried(subject, METHODS[stage], directory)
+        seen.errors.update(dict.fromkeys([METHODS[stage]], *errors) if errors else {})
+    return DeviceRecord(
+        rank=rank,
+        case=facts,
+        ran=tuple(METHODS[stage] for stage in facts.stages),
+        errors=seen.errors,
+        strangers=tuple(seen.strangers),
+        written=tuple(seen.written),
+        made=tuple(seen.made),
+    )
+
+
+def _tried(subject: Subject, method: str, directory: Path) -> None:
+    """A few batches of a Trainer method, with the hooks at the end of an epoch."""
+    limits = {f"limit_{name}_batches": BATCHES for name in ("train", "val", "test", "predict")}
+    trainer = make_trainer(subject, directory, max_epochs=1, num_sanity_val_steps=0, **limits)
+    quiet = {} if method in ("fit", "predict") else {"verbose": False}
+    getattr(trainer, method)(subject.module, **subject.supply.arguments(method), **quiet)
+
+
+@dataclass
+class Watch:
+    """Turns what the emulation refuses into what there is to say of it."""
+
+    origins: Origins
+    seen: Seen
+    subject: Subject | None = None
+
+    def refused(self, operation: Any, tensors: Sequence[torch.Tensor]) -> None:
+        place = caller()
+        if place.path == UNKNOWN:  # Lightning's own business
+            return
+        for tensor in tensors:
+            held = held_by(self.subject.module, tensor) if self.subject else None
+            name = operation.overloadpacket.__name__
+            found = (*held,) if held else ("", "")
+            made = self.origins.of(tensor)
+            self.seen.strangers[Stranger(name, tuple(tensor.shape), place, made, *found)] = None
+
+
+@contextmanager
+def emulation(seen: Seen) -> Iterator[Watch]:
+    """A GPU that is not there: also the one that the code asks for by name."""
+    emulated.install()
+    origins = Origins()
+    watch = Watch(origins, seen)
+    written = WrittenDevices(torch.device(emulated.NAME, 0))
+    with cuda_there(), emulated.Emulation(watch.refused), origins, written:
+        try:
+            yield watch
+        finally:
+            seen.written.update(written.found)
+            seen.made.update(dict.fromkeys(origins.seen()))

@@ -1,0 +1,1 @@
+"""What of a module is on which device, and whose lines put it there."""
