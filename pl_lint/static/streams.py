@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pl_lint.facts.sites import StreamSite
 from pl_lint.static.names import ClassInfo, Project
@@ -60,9 +60,17 @@ def _words(ancestors: tuple[ClassInfo | str, ...]) -> frozenset[str]:
             for name in own & info.module.functions.keys():
                 words.update(identifiers(info.module.functions[name]))
             words.update(info.module.imports.get(name, "") for name in own)
+            words |= _of_workers(info.module.functions.values())
         else:
             words.add(info)
     return frozenset(word for text in words for word in text.split(".") if word)
+
+
+def _of_workers(functions: Iterable[ast.AST]) -> set[str]:
+    """What functions say that each worker runs for itself (``worker_init_fn``): they reach into the
+    worker's own copy of the data set."""
+    said = (set(identifiers(one)) for one in functions)
+    return {word for words in said if {"get_worker_info", "dataset"} <= words for word in words}
 
 
 def identifiers(tree: ast.AST) -> Iterator[str]:

@@ -35,6 +35,8 @@ PIN_OF_METRICS = re.compile(
     PIN.pattern.replace("pytorch[-_]lightning|lightning", "torchmetrics"), re.VERBOSE
 )
 LOCKED_METRICS = re.compile(LOCKED.pattern.replace("pytorch-lightning|lightning", "torchmetrics"))
+FROM_GIT = re.compile(r"""(?:pytorch[-_]lightning|lightning)(?:\.git)?@v?(?P<spec>\d+(?:\.\d+)+)""")
+"""A tag in the address of a repository: ``git+https://.../pytorch-lightning.git@1.5.10``."""
 ONE = re.compile(r"(?P<op>[=<>!~^]*)\s*(?<![\w.])(?P<version>\d+(?:\.\d+)*)(?P<star>\.\*)?")
 """One bound; not the 0 of ``2.5.0.post0``."""
 
@@ -215,7 +217,7 @@ def _pins(text: str) -> Iterator[tuple[bool, str | None]]:
     """Whether each mention of Lightning is of the package ``lightning``, and the newest version
     that it admits; None for no limit."""
     text = re.sub(r"(?m)^\s*#.*$", "", text)
-    for pattern in (LOCKED, PIN):
+    for pattern in (LOCKED, PIN, FROM_GIT):
         for match in pattern.finditer(text):
             yield "pytorch" not in match[0], newest_admitted(match["spec"])
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from pl_lint.facts.sites import ABSENT, NO, CallSite, LoaderSite, ProjectFacts
-from pl_lint.facts.values import Known, Made, Value
+from pl_lint.facts import lightning
+from pl_lint.facts.sites import ABSENT, NO, CallSite, LoaderSite, ProjectFacts, TrainerSite
+from pl_lint.facts.values import Known, Made, Several, Value
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import in_tests
 from pl_lint.rules.registry import Rule, rule
@@ -32,6 +33,8 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     Finds a test loader over the data set of the validation loader: the same attribute or variable,
     or the same part of the same torchvision data set. And a validation loader over the test part
     of a torchvision data set, where a ModelCheckpoint or EarlyStopping chooses by what is logged.
+    A project whose Trainers are all in sight, and none of which has anything that chooses, is left
+    alone.
 
     Why is this bad
     ---------------
@@ -62,7 +65,7 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     ----------
     - https://lightning.ai/docs/pytorch/stable/common/evaluation_basic.html
     """
-    for test in facts.loaders:
+    for test in () if _chooses_nothing(facts) else facts.loaders:
         if test.by not in TESTING or in_tests(test.location) or _of_training(facts, test):
             continue
         shared = _validated_with(facts, test)
@@ -85,6 +88,25 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                 "kept is chosen by it",
                 remedy=HOLD_OUT,
             )
+
+
+def _chooses_nothing(facts: ProjectFacts) -> bool:
+    """Whether all Trainers are seen whole, and neither a checkpoint nor an end nor a learning rate
+    goes by what validation logs."""
+    trainers = [one for one in facts.trainers if not in_tests(one.location)]
+    seen = all(one.complete and _shows_its_callbacks(one) for one in trainers)
+    watched = any(one.key != ABSENT for one in facts.monitors)
+    return bool(trainers) and seen and not watched
+
+
+def _shows_its_callbacks(trainer: TrainerSite) -> bool:
+    """Whether a Trainer has none but callbacks of Lightning."""
+    match trainer.argument("callbacks"):
+        case Several(items):
+            made = [one.name for one in items if isinstance(one, Made)]
+            return len(made) == len(items) and all(map(lightning.canonical, made))
+        case callbacks:
+            return callbacks == ABSENT
 
 
 def _chosen_by(facts: ProjectFacts, loader: LoaderSite) -> bool:

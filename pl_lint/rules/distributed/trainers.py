@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import strategies
-from pl_lint.facts.sites import ABSENT, NO, CallSite, ClassFacts, ProjectFacts, TrainerSite
-from pl_lint.facts.values import Known, must_be
+from pl_lint.facts.sites import (
+    ABSENT,
+    NO,
+    CallSite,
+    ClassFacts,
+    LoaderSite,
+    ProjectFacts,
+    TrainerSite,
+)
+from pl_lint.facts.values import Known, Made, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Change, Fix, RenameArgument, SetArgument
 from pl_lint.rules.distributed.evidence import several_devices, uses_several
@@ -153,7 +161,8 @@ def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds calls of `train_dataloader()` in `configure_optimizers` and what it calls, where nothing
-    asks for the number of devices. A project whose Trainers all use one device is left alone.
+    asks for the number of devices. A project whose Trainers all use one device is left alone, and
+    so are training loaders with a sampler that may share the data out already.
 
     Why is this bad
     ---------------
@@ -187,7 +196,7 @@ def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/Lightning-AI/pytorch-lightning/issues/3205
     - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html
     """
-    if single_device(facts):
+    if single_device(facts) or any(map(_shares_out, facts.loaders)):
         return
     for owner in facts.modules():
         told = set[str]()  # once for each function: what counts again is often a line of a log
@@ -202,6 +211,22 @@ def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="use self.trainer.estimated_stepping_batches",
                     subject=owner.short_name,
                 )
+
+
+OF_ONE_PROCESS = ("RandomSampler", "SequentialSampler", "BatchSampler")
+"""Samplers that know of no other process, ``WeightedRandomSampler`` among them."""
+
+
+def _shares_out(loader: LoaderSite) -> bool:
+    """Whether a training loader has a sampler that may be a distributed one: it is as long as what
+    its process reads."""
+    given = (loader.argument(name) for name in ("sampler", "batch_sampler") if loader.gives(name))
+    return loader.by == "train_dataloader" and not all(map(_of_one_process, given))
+
+
+def _of_one_process(sampler: Value) -> bool:
+    own = isinstance(sampler, Made) and sampler.name.startswith("torch.utils.data.")
+    return sampler == ABSENT or (own and sampler.name.endswith(OF_ONE_PROCESS))  # type: ignore[union-attr]
 
 
 def _counts_for_one(facts: ProjectFacts, owner: ClassFacts, call: CallSite) -> bool:

@@ -40,6 +40,8 @@ STEP_WORDS = frozenset(
     }
 )
 """Names in the arguments of a scheduler that are numbers of optimizer steps."""
+CYCLES = ("step_size_up", "step_size_down")
+"""The arguments of a CyclicLR that say how long a cycle is."""
 FAMILIES = ("torch.optim.lr_scheduler.", "transformers.")
 
 
@@ -53,7 +55,8 @@ def build(
     context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
 ) -> Instance:
     """A scheduler, remembered until ``configure_optimizers`` returns it."""
-    built = Built(context.location(node, frame), _mentions_steps(node), _counts_epochs(node))
+    epochs = _counts_epochs(node) or _made_of_epochs(node, frame)
+    built = Built(context.location(node, frame), _mentions_steps(node), epochs)
     return Instance(name, pairs(arguments), arguments.complete, built)
 
 
@@ -84,6 +87,26 @@ def _counts_epochs(node: ast.Call) -> bool:
     lengths = [keyword.value for keyword in node.keywords if keyword.arg in STEP_WORDS]
     names = (dotted(length) or "" for length in lengths)
     return any("epoch" in name.rpartition(".")[2] for name in names)
+
+
+def _made_of_epochs(node: ast.Call, frame: Frame) -> bool:
+    """Whether the length of a cycle is worked out from a number of epochs alone: what multiplies
+    it, or asks for a length, may be the batches of one."""
+    owner = frame.defining
+    function = owner.methods.get(frame.function) if owner is not None else None
+    assigned = (
+        [one for one in ast.walk(function) if isinstance(one, ast.Assign)] if function else []
+    )
+    lengths = [keyword.value for keyword in node.keywords if keyword.arg in CYCLES]
+    names = {word for length in lengths for word in _words(length)}
+    parts = lengths + [one.value for one in assigned if not names.isdisjoint(_targets(one))]
+    grown = any(isinstance(one, ast.Mult) for part in parts for one in ast.walk(part))
+    words = {word for part in parts for word in _words(part)}
+    return not grown and "len" not in words and any("epochs" in word for word in words)
+
+
+def _targets(node: ast.Assign) -> set[str]:
+    return {one.id for one in node.targets if isinstance(one, ast.Name)}
 
 
 def record(context: Context, returned: Abstract) -> None:
