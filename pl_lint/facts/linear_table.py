@@ -226,6 +226,9 @@ SKLEARN_LINEAR: Mapping[str, Row] = {
         ["f1_score", "precision_score", "recall_score", "jaccard_score"],
         Row(_RATIO, {"average": Choice((), ("binary", "macro", None))}, {"average": "binary"}),
     ),
+    "precision_recall_fscore_support": Row(
+        _RATIO, {"average": Choice((), ("binary", "macro"))}, {"average": None}
+    ),
 }
 SKLEARN_UNLINEAR: Mapping[str, str] = {
     **dict.fromkeys(["balanced_accuracy_score", "r2_score", "explained_variance_score"], _RATIO),
@@ -240,3 +243,18 @@ SCIPY_UNLINEAR: Mapping[str, str] = dict.fromkeys(
     ["pearsonr", "spearmanr", "kendalltau", "weightedtau", "somersd"], _ASSOCIATION
 )
 """Of ``scipy.stats``. For one sample of many values they may be averaged; that the caller knows."""
+SEGMENTATION: Mapping[str, Row] = dict.fromkeys(
+    ["iou_score", "f1_score", "fbeta_score", "precision", "recall", "sensitivity", "specificity"],
+    Row(
+        "means over images where each is scored by itself; else counts are added up before",
+        {
+            "reduction": Choice(
+                ("micro-imagewise", "macro-imagewise"), ("micro", "macro", "weighted")
+            )
+        },
+        {"reduction": None},
+    ),
+)
+"""segmentation_models_pytorch, by definition: its functions are given counts for each image."""
+BOXES = frozenset({"MeanAveragePrecision"})
+"""Not measured, for it needs a library of its own; it ranks the boxes of the whole set."""

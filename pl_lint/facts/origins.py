@@ -51,9 +51,11 @@ class BatchValue:
 
 @frozen
 class ListOfSteps:
-    """A Python list attribute that the steps fill: it holds what this process saw."""
+    """A Python list attribute that the steps fill: it holds what this process saw. ``key``: where
+    each step leaves a dict, the item that is meant."""
 
     attribute: str
+    key: str = ""
 
 
 @frozen

@@ -13,9 +13,11 @@ from functools import cache
 from typing import Any
 
 from pl_lint.facts.linear_table import (
+    BOXES,
     LINEAR,
     OTHERS,
     SCIPY_UNLINEAR,
+    SEGMENTATION,
     SKLEARN_LINEAR,
     SKLEARN_UNLINEAR,
     UNLINEAR,
@@ -169,8 +171,8 @@ def is_linear(class_name: str, arguments: Mapping[str, object]) -> bool | None:
 
 
 def functional_linearity(name: str, arguments: Mapping[str, object]) -> bool | None:
-    """The same for functions of torchmetrics.functional, sklearn.metrics and scipy.stats, by dotted
-    name.
+    """The same for functions of torchmetrics.functional, sklearn.metrics, scipy.stats and
+    segmentation_models_pytorch, by dotted name.
 
     A function has its own defaults, which are not always its class's.
     """
@@ -179,6 +181,8 @@ def functional_linearity(name: str, arguments: Mapping[str, object]) -> bool | N
         return _judge(SKLEARN_LINEAR.get(simple), simple in SKLEARN_UNLINEAR, arguments)
     if name.startswith("scipy."):
         return False if simple in SCIPY_UNLINEAR else None
+    if name.startswith("segmentation_models_pytorch."):
+        return _judge(SEGMENTATION.get(simple), False, arguments)
     return _agreed(
         _verdict(_class_of(variant), given) for variant, given in _variants(name, arguments)
     )
@@ -238,7 +242,7 @@ def _class_of(function: str) -> str:
 
 
 def _verdict(class_name: str, given: Mapping[str, object]) -> bool | None:
-    return _judge(LINEAR.get(class_name), class_name in UNLINEAR, given)
+    return _judge(LINEAR.get(class_name), class_name in UNLINEAR or class_name in BOXES, given)
 
 
 def _judge(row: Row | None, never: bool, given: Mapping[str, object]) -> bool | None:

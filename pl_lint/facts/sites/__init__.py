@@ -25,7 +25,14 @@ from pl_lint.facts.sites.classes import (
     SchedulerSite,
 )
 from pl_lint.facts.sites.data import LoaderSite, StreamSite, made_of
-from pl_lint.facts.sites.logged import LogSite, MetricSite, MetricUse, StrayLog, within
+from pl_lint.facts.sites.logged import (
+    HeldSite,
+    LogSite,
+    MetricSite,
+    MetricUse,
+    StrayLog,
+    within,
+)
 from pl_lint.facts.sites.project import CaseSite, ProjectFacts, SuppressionSite
 from pl_lint.facts.sites.scripts import MonitorSite, SeedSite, SplitSite, TrainerCall, TrainerSite
 from pl_lint.facts.values import ABSENT, NO, YES
@@ -42,6 +49,7 @@ __all__ = [
     "ContainerSite",
     "DeviceSite",
     "GlobalSite",
+    "HeldSite",
     "HyperparameterSite",
     "ImportSite",
     "ListSite",

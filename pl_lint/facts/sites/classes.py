@@ -7,7 +7,7 @@ from typing import Literal
 from pl_lint.facts.origins import Pairs
 from pl_lint.facts.sites.behaviour import ContainerSite, MemberReadSite, ReadSite, ReturnSite
 from pl_lint.facts.sites.calls import AssignmentSite
-from pl_lint.facts.sites.logged import LogSite, MetricSite, MetricUse, within
+from pl_lint.facts.sites.logged import HeldSite, LogSite, MetricSite, MetricUse, within
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import UNKNOWN, Value
 from pl_lint.findings import Location
@@ -134,6 +134,7 @@ class ClassFacts:
     metrics: tuple[MetricSite, ...] = ()
     uses: tuple[MetricUse, ...] = ()
     lists: tuple[ListSite, ...] = ()
+    held: tuple[HeldSite, ...] = ()
     assignments: tuple[AssignmentSite, ...] = ()
     devices: tuple[DeviceSite, ...] = ()
     checkpoint_keys: tuple[CheckpointKeySite, ...] = ()

@@ -64,6 +64,20 @@ class LogSite:
 
 
 @frozen
+class HeldSite:
+    """What one step leaves for the end of the epoch: it appends to the list ``attribute``, or
+    returns it (then ``attribute`` is empty). ``key``: the item, where it is a dict; ``looped``: it
+    may be one of several of its step, as inside a loop over the samples of a batch."""
+
+    attribute: str
+    key: str
+    origin: Origin
+    hook: str
+    location: Location
+    looped: bool = False
+
+
+@frozen
 class StrayLog:
     """A key that reaches the monitors by another way than ``self.log`` in a class of ``classes``:
     a callback's ``pl_module.log``, an assignment to ``trainer.callback_metrics``."""

@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import torchmetrics
-from pl_lint.facts.origins import (
-    BatchValue,
-    Derived,
-    FunctionCall,
-    MetricCompute,
-    MetricForward,
-    Origin,
-    parts,
-    sure_part,
-)
+from pl_lint.facts.origins import MetricCompute, MetricForward, Origin, sure_part
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts
-from pl_lint.findings import Finding, Status
+from pl_lint.findings import Finding
 from pl_lint.fixes import Fix
-from pl_lint.rules.judging import averaged, is_linear, linearity_of_call, logged_again
+from pl_lint.rules.judging import averaged, is_linear, logged_again
+from pl_lint.rules.logging.averages import averaged_value
 from pl_lint.rules.logging.mending import log_object
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, key_text
@@ -108,8 +100,9 @@ def batch_metric_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `score = self.metric(preds, target)` whose result is logged in a step and reduced over
-    the epoch, for metrics that are not linear with the arguments they are built with: F1,
-    precision, recall, AUROC, macro accuracy, R2 and others. Metrics for which the weighted mean of
+    the epoch, or kept by the steps and averaged at its end, for metrics that are not linear with
+    the arguments they are built with: F1, precision, recall, AUROC, macro accuracy, R2 and others.
+    Metrics for which the weighted mean of
     the batches is exact (micro accuracy, MSE, MAE) are left alone.
 
     Why is this bad
@@ -196,7 +189,7 @@ def _batch_metrics(self: Rule, facts: ProjectFacts, members: bool) -> Iterator[F
     """Values of single batches that are averaged, of single metrics or of members."""
     for owner in facts.modules():
         for log in owner.logs:
-            metric = _unlinear_metric(owner, log) if averaged(log) else None
+            metric = unlinear_metric(owner, log, averaged_value(owner, log))
             if metric is None or _in_collection(owner, metric) is not members:
                 continue
             whole = metric.container if members else metric.path
@@ -223,11 +216,12 @@ def _logged(facts: ProjectFacts, owner: ClassFacts, log: LogSite, path: str) -> 
     """The object with this path is logged; a member's value in a dict is left to people."""
     found = owner.metric(path)
     alone = found is not None and (log.call == "log") is not torchmetrics.is_collection(found.name)
-    return log_object(facts, owner, log, found) if found is not None and alone else None
+    fits = alone and log.in_step
+    return log_object(facts, owner, log, found) if found is not None and fits else None
 
 
-def _unlinear_metric(owner: ClassFacts, log: LogSite) -> MetricSite | None:
-    """A metric whose value on the batch a log call surely logs, if means do not suit it."""
+def unlinear_metric(owner: ClassFacts, log: LogSite, value: Origin) -> MetricSite | None:
+    """A metric whose value on the batch is surely averaged, if means do not suit it."""
 
     def is_unlinear(part: Origin) -> bool:
         if not isinstance(part, (MetricForward, MetricCompute)):
@@ -237,7 +231,7 @@ def _unlinear_metric(owner: ClassFacts, log: LogSite) -> MetricSite | None:
         metric = owner.metric(part.metric)
         return metric is not None and is_linear(metric) is False
 
-    found = sure_part(log.origin, is_unlinear)
+    found = sure_part(value, is_unlinear)
     return owner.metric(found.metric) if isinstance(found, (MetricForward, MetricCompute)) else None
 
 
@@ -256,125 +250,3 @@ def _keep_object(metric: MetricSite) -> str:
     return (
         f"make the {metric.class_name} once in __init__, update it in the step and log the object"
     )
-
-
-@rule(
-    "LTN103",
-    "batch-function-averaged",
-    rows=("LOG03",),
-    status=Status.SUSPECTED,
-    observers="both",
-    condition="if an epoch has batches that differ, which they do unless it is one batch",
-)
-def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """A function of a whole data set is computed on each batch and averaged.
-
-    What it does
-    ------------
-    Finds values of `torchmetrics.functional`, `sklearn.metrics` and correlations of `scipy.stats`
-    that are not linear, and square roots and exponentials of batch means, logged in a step and
-    reduced over the epoch.
-
-    Why is this bad
-    ---------------
-    The mean of batch values is another number than the value over the data. In one run R2 was
-    logged as -17.5 where 0.889 was true, the Pearson correlation as 0.493 where 0.963 was true,
-    RMSE as 2.93 where 3.50 was true.
-
-    Example
-    -------
-        def validation_step(self, batch, batch_idx):
-            x, y = batch
-            mse = torch.nn.functional.mse_loss(self(x), y)
-            self.log("val/rmse", torch.sqrt(mse))
-
-    Use instead
-    -----------
-        def validation_step(self, batch, batch_idx):
-            x, y = batch
-            self.val_rmse.update(self(x), y)  # torchmetrics.MeanSquaredError(squared=False)
-            self.log("val/rmse", self.val_rmse)
-
-    When to ignore
-    --------------
-    Where the mean over batches is the quantity that you define: a contrastive loss compares the
-    samples of a batch. Say so in the case, and a run leaves that key alone:
-
-        @pl_lint.case(batch_dependent={"val/rmse": "the mean over batches is what we report"})
-        def forecaster():
-            return LitForecaster(), WeatherData()
-
-    References
-    ----------
-    - https://lightning.ai/docs/torchmetrics/stable/pages/overview.html#functional-metrics
-    - https://github.com/Lightning-AI/pytorch-lightning/issues/2265
-    """
-    for owner in facts.modules():
-        for log in owner.logs:
-            what = _unlinear_function(log) if averaged(log) else None
-            if what is not None:
-                yield self.finding(
-                    log.location,
-                    f"{key_text(log)} is {what} of each batch, averaged over the epoch: that is "
-                    "not its value over the data",
-                    remedy="update a torchmetrics object in the step and log the object, or "
-                    "compute the value once from sums over the epoch",
-                    subject=owner.short_name,
-                )
-
-
-WORDS = {"sqrt": "the square root", "exp": "the exponential"}
-
-
-def _unlinear_function(log: LogSite) -> str | None:
-    per_sample = _averaged_operations(log.origin)
-
-    def is_unlinear(part: Origin) -> bool:
-        if isinstance(part, FunctionCall):
-            of_sample = part.name.startswith("scipy.") and not _is_itself(log.origin, part)
-            return linearity_of_call(part) is False and not of_sample
-        of_all = isinstance(part, Derived) and part.operation in WORDS and part not in per_sample
-        return of_all and _is_of_batch(part)
-
-    match sure_part(log.origin, is_unlinear):
-        case FunctionCall(name):
-            return name.rpartition(".")[2]
-        case Derived(operation):
-            return WORDS[operation]
-    return None
-
-
-def _is_itself(origin: Origin, part: Origin) -> bool:
-    """Whether a value is what a function gives, or an item of it: what is summed or averaged may
-    have been computed for one sample after another."""
-    while isinstance(origin, Derived) and origin.operation == "call" and len(origin.sources) == 1:
-        origin = origin.sources[0]
-    return origin == part
-
-
-def _averaged_operations(origin: Origin) -> frozenset[Origin]:
-    """What goes on to be averaged, or into a function that nothing is known of: a root for each
-    sample is no root of a mean, a metric of probabilities no exponential."""
-    later = (one for one in parts(origin) if _hides(one))
-    return frozenset(inner for one in later for inner in parts(one) if inner is not one)
-
-
-def _hides(part: Origin) -> bool:
-    if isinstance(part, Derived) and part.operation == "call":
-        return len(part.sources) > 1  # with others: a method of its own may be a plain sum
-    averages = isinstance(part, Derived) and part.operation in ("mean", "decided")
-    return averages or isinstance(part, FunctionCall)
-
-
-def _is_of_batch(operation: Derived) -> bool:
-    """Whether an operation is done to what the batch gave: not to a parameter, which is the same
-    for every batch, and not to a metric, which is judged as one."""
-    if any(isinstance(source, MetricForward) for source in operation.sources):
-        return False
-    return any(isinstance(part, (BatchValue, FunctionCall)) for part in parts(operation))
-
-
-def means_do_not_suit(owner: ClassFacts, log: LogSite) -> bool:
-    """Whether the value is reported as one that no mean is right for: over ranks neither."""
-    unlinear = _unlinear_metric(owner, log) or _unlinear_function(log)
-    return averaged(log) and unlinear is not None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pl_lint.facts.origins import UNPACKED, Derived, ListOfSteps, Origin, parts
+from pl_lint.facts.origins import UNPACKED, ListOfSteps, UnknownOrigin
 from pl_lint.facts.sites import ClassFacts, ListSite, LogSite, MetricUse, ProjectFacts
 from pl_lint.facts.values import Known
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, Samples, SetArgument
+from pl_lint.rules.logging.averages import mean_of_list, what_steps_left
 from pl_lint.rules.metrics.judging import FILLS
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, key_text
@@ -100,7 +101,7 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             if attribute is not None:
                 yield self.finding(
                     log.location,
-                    f"{key_text(log)} is the mean of self.{attribute}, in which each batch has the "
+                    f"{key_text(log)} is the mean of {attribute}, in which each batch has the "
                     "same weight",
                     remedy="log the loss in the step: Lightning weights it by the batch size",
                     subject=owner.short_name,
@@ -137,22 +138,27 @@ def _averaged_list(owner: ClassFacts, log: LogSite) -> str | None:
     """The list of batch means whose plain mean is logged at the end of an epoch."""
     if not log.hook.endswith("_epoch_end") or log.stage not in EVALUATION:
         return None
-    held = _mean_of_list(log.origin)
+    held = mean_of_list(log.origin)
     if held is None:
         return None
-    fills = [one for one in owner.lists if one.attribute == held and one.action == "append"]
-    return held if fills and all(map(_of_batch, fills)) else None
+    if held.key:
+        return f"{held.attribute}[{held.key!r}]" if _keeps_losses(owner, log, held) else None
+    fills = [one for one in owner.lists if one.attribute == held.attribute]
+    appends = [one for one in fills if one.action == "append"]
+    return held.attribute if appends and all(map(_of_batch, appends)) else None
+
+
+def _keeps_losses(owner: ClassFacts, log: LogSite, held: ListOfSteps) -> bool:
+    """Whether each step of an evaluation leaves one number for its batch under the name of a
+    loss."""
+    left = what_steps_left(owner, log, held)
+    singles = all(not one.looped and not isinstance(one.origin, UnknownOrigin) for one in left)
+    steps = all(one.hook in ("validation_step", "test_step") for one in left)
+    return bool(left) and singles and steps and _is_loss(held.key)
 
 
 def _of_batch(site: ListSite) -> bool:
     return site.hook.endswith("_step") and _is_loss(site.added)
-
-
-def _mean_of_list(origin: Origin) -> str | None:
-    if not isinstance(origin, Derived) or origin.operation != "mean":
-        return None
-    lists = {part.attribute for part in parts(origin) if isinstance(part, ListOfSteps)}
-    return lists.pop() if len(lists) == 1 else None
 
 
 ADDING = ("MeanMetric", "SumMetric", "MeanSquaredError", "MeanAbsoluteError", "PearsonCorrCoef")

@@ -344,9 +344,10 @@ class PathOf:
 # --- origins --------------------------------------------------------------------------------------
 
 PLAIN = (BatchValue, Number, UnknownOrigin)
-TELLING = frozenset({"sqrt", "exp", "log", "decided"})
+TELLING = frozenset({"sqrt", "exp", "log", "decided", "sum", "ratio"})
 """Operations that do not commute with means: they matter even on values not known further. What is
-``decided`` is a class, no longer a score: ``argmax``, ``round``, a comparison."""
+``decided`` is a class, no longer a score: ``argmax``, ``round``, a comparison; a ``ratio`` is one
+of sums over the batch."""
 
 
 def either(origins: Iterable[Origin]) -> Origin:

@@ -9,7 +9,7 @@ from typing import Literal
 from pl_lint.facts.sites import ABSENT, AssignmentSite, ContainerSite, ReadSite, ReturnSite
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Location
-from pl_lint.static.interpreter import lookup
+from pl_lint.static.interpreter import held, lookup
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Bound,
@@ -38,6 +38,7 @@ def note_return(context: Context, value: Abstract, node: ast.Return, frame: Fram
     if frame.depth or not context.hook.name or not context.owner:
         return
     where = context.location(node, frame)
+    held.note_returned(context, value, where)
     context.recorder.add(
         ReturnSite(
             hook=context.hook.name,

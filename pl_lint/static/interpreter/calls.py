@@ -10,6 +10,8 @@ from pl_lint.facts.sites import DeviceSite, StrayLog
 from pl_lint.facts.values import UNKNOWN
 from pl_lint.static.interpreter import (
     containers,
+    counting,
+    held,
     listing,
     logs,
     lookup,
@@ -82,6 +84,7 @@ def evaluate_call(context: Context, node: ast.Call, frame: Frame) -> Abstract:
         if function.attr == "sort" and outside.in_listed_order(context, receiver):
             lookup.rebind(context, function.value, NOTHING, frame)
             return Const(None)
+        held.note_append(context, function, arguments, frame)
         if listing.changes_list(context, function, receiver, arguments, node, frame):
             return Const(None)
         return call_method(context, receiver, function.attr, arguments, node, frame)
@@ -188,9 +191,9 @@ def call_method(
     frame: Frame,
 ) -> Abstract:
     """Call a method of a value, or a member of a collection by its name."""
-    held = lookup.member(receiver, name)
-    if held is not None:
-        return call(context, held, arguments, node, frame)
+    inside = lookup.member(receiver, name)
+    if inside is not None:
+        return call(context, inside, arguments, node, frame)
     match receiver:
         case Self():
             return _own_method(context, name, arguments, node, frame)
@@ -258,6 +261,8 @@ def _opaque_method(
         return Opaque(called(f"pathlib.Path.{name}", outside.pairs(arguments), origins))
     if outside.gathers(name) and not outside.picks(name, arguments):
         return Opaque(Gathered(tuple(dict.fromkeys(origins))))
+    if counting.is_total(name, node):
+        return Opaque(counting.total(origins))
     return Opaque(derived(TELLING.get(name, "call"), origins))
 
 

@@ -99,6 +99,7 @@ class Context(ABC):
         self.batch_index = ""
         self.uncertain = 0
         self.turns = 1
+        self.loops = 0
         self.built: list[str] = []
         self._identities = 0
         self._running: list[int] = []

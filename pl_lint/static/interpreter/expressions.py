@@ -7,9 +7,10 @@ import operator
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Mapping as Table
 
+from pl_lint.facts.origins import ListOfSteps
 from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import UNKNOWN, Named
-from pl_lint.static.interpreter import behaviour, calls, lookup
+from pl_lint.static.interpreter import behaviour, calls, counting, lookup
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -106,6 +107,8 @@ def _binary(context: Context, node: ast.BinOp, frame: Frame) -> Abstract:
     if isinstance(node.op, ast.Div) and "accum" in (divisor := dotted(node.right) or ""):
         given = (("0", UNKNOWN), ("1", Named(divisor)))
         return Opaque(called("operator.truediv", given, (context.origin(left),)))
+    if isinstance(node.op, ast.Div) and counting.sums_over_length(node.left, node.right):
+        return Opaque(derived("mean", (context.origin(left),)))
     return binary(context, node.op, left, right)
 
 
@@ -127,7 +130,9 @@ def binary(context: Context, op: ast.operator, left: Abstract, right: Abstract) 
             return Const(False)  # ``due * (stage == "train")`` is a condition
         case ast.Pow(), _, Const(0.5):
             return Opaque(derived("sqrt", (context.origin(left),)))
-    return Opaque(derived("arithmetic", (context.origin(left), context.origin(right))))
+        case ast.Pow(), Const(), Opaque():
+            return Opaque(derived("exp", (context.origin(right),)))
+    return Opaque(counting.computed(op, context.origin(left), context.origin(right)))
 
 
 def _is_text(value: Abstract) -> bool:
@@ -286,6 +291,10 @@ def item(context: Context, receiver: Abstract, index: Abstract) -> Abstract:
             return items[position]
         case Sequence(items), Opaque() if items:
             return join(*items)
+        case Opaque(ListOfSteps(held, "")), Const(str(key)):
+            return Opaque(ListOfSteps(held, key))
+        case Opaque(ListOfSteps()), Opaque():
+            return receiver
     return Opaque(derived("call", (context.origin(receiver),)))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping as Table
 from pl_lint.facts.origins import UNPACKED, Gathered, Pairs, is_listing, parts
 from pl_lint.facts.values import UNKNOWN
 from pl_lint.plain import replace
-from pl_lint.static.interpreter import lookup
+from pl_lint.static.interpreter import counting, lookup
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -39,6 +39,7 @@ NAMED_FUNCTIONS = (
     "torchmetrics.",
     "sklearn.metrics.",
     "scipy.stats.",
+    "segmentation_models_pytorch.metrics.",
     "pytorch_lightning.metrics.",
     "torch.load",
     "os.listdir",
@@ -147,6 +148,8 @@ def call(
         return _same(context, arguments.positional[0])
     if gathers(name) and not picks(name, arguments):
         return _gathered(context, arguments, node, frame)
+    if counting.is_total_of(name, node):
+        return Opaque(counting.total(map(context.origin, arguments.all())))
     return _other(context, name, arguments)
 
 

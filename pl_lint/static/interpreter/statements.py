@@ -237,7 +237,7 @@ def _for(context: Context, node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
     known = elements(context, iterable)
     if known is None:
         lookup.assign(context, node.target, an_element(context, iterable), frame)
-        branches(context, frame, (node.body, []))
+        _loop(context, node.body, frame)
     else:
         _unrolled(context, node, known, frame)
     block(context, node.orelse, frame)
@@ -255,8 +255,15 @@ def _unrolled(
 
 def _while(context: Context, node: ast.While, frame: Frame) -> bool:
     context.evaluate(node.test, frame)
-    branches(context, frame, (node.body, []))
+    _loop(context, node.body, frame)
     return True
+
+
+def _loop(context: Context, body: list[ast.stmt], frame: Frame) -> None:
+    """A loop of which nobody knows how often it turns."""
+    context.loops += 1
+    branches(context, frame, (body, []))
+    context.loops -= 1
 
 
 def _with(context: Context, node: ast.With | ast.AsyncWith, frame: Frame) -> bool:

@@ -1,0 +1,168 @@
+"""Functions of a whole data set that are computed batch by batch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pl_lint.facts.origins import (
+    BatchValue,
+    Derived,
+    FunctionCall,
+    MetricForward,
+    Origin,
+    parts,
+    sure_part,
+)
+from pl_lint.facts.sites import ClassFacts, LogSite, ProjectFacts
+from pl_lint.facts.values import Known, Pattern
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.judging import averaged, linearity_of_call
+from pl_lint.rules.logging.averages import averaged_value
+from pl_lint.rules.logging.values import unlinear_metric
+from pl_lint.rules.registry import Rule, rule
+from pl_lint.rules.wording import key_text
+
+
+@rule(
+    "LTN103",
+    "batch-function-averaged",
+    rows=("LOG03",),
+    status=Status.SUSPECTED,
+    observers="both",
+    condition="if an epoch has batches that differ, which they do unless it is one batch",
+)
+def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A function of a whole data set is computed on each batch and averaged.
+
+    What it does
+    ------------
+    Finds values of `torchmetrics.functional`, `sklearn.metrics` and correlations of `scipy.stats`
+    that are not linear, square roots and exponentials of batch means, and ratios of sums over the
+    batch under the name of a score (dice, IoU, F1, precision, recall), which are logged in a step
+    and reduced over the epoch, or kept by the steps and averaged at its end.
+
+    Why is this bad
+    ---------------
+    The mean of batch values is another number than the value over the data. In one run R2 was
+    logged as -17.5 where 0.889 was true, the Pearson correlation as 0.493 where 0.963 was true,
+    RMSE as 2.93 where 3.50 was true.
+
+    Example
+    -------
+        def validation_step(self, batch, batch_idx):
+            x, y = batch
+            mse = torch.nn.functional.mse_loss(self(x), y)
+            self.log("val/rmse", torch.sqrt(mse))
+
+    Use instead
+    -----------
+        def validation_step(self, batch, batch_idx):
+            x, y = batch
+            self.val_rmse.update(self(x), y)  # torchmetrics.MeanSquaredError(squared=False)
+            self.log("val/rmse", self.val_rmse)
+
+    When to ignore
+    --------------
+    Where the mean over batches is the quantity that you define: a contrastive loss compares the
+    samples of a batch. Say so in the case, and a run leaves that key alone:
+
+        @pl_lint.case(batch_dependent={"val/rmse": "the mean over batches is what we report"})
+        def forecaster():
+            return LitForecaster(), WeatherData()
+
+    References
+    ----------
+    - https://lightning.ai/docs/torchmetrics/stable/pages/overview.html#functional-metrics
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/2265
+    """
+    for owner in facts.modules():
+        for log in owner.logs:
+            what = _unlinear_function(log, averaged_value(owner, log))
+            if what is not None:
+                yield self.finding(
+                    log.location,
+                    f"{key_text(log)} is {what} of each batch, averaged over the epoch: that is "
+                    "not its value over the data",
+                    remedy="update a torchmetrics object in the step and log the object, or "
+                    "compute the value once from sums over the epoch",
+                    subject=owner.short_name,
+                )
+
+
+WORDS = {"sqrt": "the square root", "exp": "the exponential", "ratio": "a ratio of the sums"}
+SCORE = re.compile(
+    r"(dice|dsc|iou|miou|jaccard|f1|f1score|fscore|prec|precision|rec|recall|sensitivity|"
+    r"specificity|ppv|npv|tpr|fpr)\d*"
+)
+"""What a ratio of counts is called, where its denominator is no number of samples."""
+
+
+def _unlinear_function(log: LogSite, value: Origin) -> str | None:
+    per_sample = _averaged_operations(value)
+    scores = _is_score(log)
+
+    def is_unlinear(part: Origin) -> bool:
+        if isinstance(part, FunctionCall):
+            whole = log.in_step and not part.name.startswith("scipy.")
+            return linearity_of_call(part) is False and (whole or _is_itself(value, part))
+        if not isinstance(part, Derived) or part.operation not in WORDS or part in per_sample:
+            return False
+        return _is_of_batch(part) and (part.operation != "ratio" or scores)
+
+    match sure_part(value, is_unlinear):
+        case FunctionCall(name):
+            return name.rpartition(".")[2]
+        case Derived(operation):
+            return WORDS[operation]
+    return None
+
+
+def _is_score(log: LogSite) -> bool:
+    """Whether a value is called after a ratio of counts: a loss may be one of its own kind."""
+    match log.key:
+        case Known(str(text)):
+            words = re.split(r"[^a-z0-9]+", text.lower())
+        case Pattern(pieces):
+            words = re.split(r"[^a-z0-9]+", " ".join(piece or " " for piece in pieces).lower())
+        case _:
+            return False
+    return "loss" not in words and any(map(SCORE.fullmatch, words))
+
+
+def _is_itself(origin: Origin, part: Origin) -> bool:
+    """Whether a value is what a function gives, or an item of it: what is summed or averaged may
+    have been computed for one sample after another."""
+    while isinstance(origin, Derived) and origin.operation == "call" and len(origin.sources) == 1:
+        origin = origin.sources[0]
+    return origin == part
+
+
+def _averaged_operations(origin: Origin) -> frozenset[Origin]:
+    """What goes on to be averaged, or into a function that nothing is known of: a root for each
+    sample is no root of a mean, a metric of probabilities no exponential."""
+    later = (one for one in parts(origin) if _hides(one))
+    return frozenset(inner for one in later for inner in parts(one) if inner is not one)
+
+
+def _hides(part: Origin) -> bool:
+    if isinstance(part, Derived) and part.operation == "call":
+        return len(part.sources) > 1  # with others: a method of its own may be a plain sum
+    averages = isinstance(part, Derived) and part.operation in ("mean", "decided")
+    return averages or isinstance(part, FunctionCall)
+
+
+def _is_of_batch(operation: Derived) -> bool:
+    """Whether an operation is done to what the batch gave: not to a parameter, which is the same
+    for every batch, and not to a metric, which is judged as one."""
+    if any(isinstance(source, MetricForward) for source in operation.sources):
+        return False
+    return any(isinstance(part, (BatchValue, FunctionCall)) for part in parts(operation))
+
+
+def means_do_not_suit(owner: ClassFacts, log: LogSite) -> bool:
+    """Whether the value is reported as one that no mean is right for: over ranks neither."""
+    if not averaged(log):
+        return False
+    metric = unlinear_metric(owner, log, log.origin)
+    return metric is not None or _unlinear_function(log, log.origin) is not None

@@ -1,0 +1,74 @@
+"""Sums over a whole batch and ratios of them, as scores are written by hand."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+
+from pl_lint.facts.origins import BatchValue, Derived, Number, Origin, UnknownOrigin, parts
+from pl_lint.static.interpreter.abstract import derived
+
+PLAIN = (BatchValue, Number, UnknownOrigin)
+COMMON = frozenset({"call", "arithmetic", "decided", "sequence", "sum", "ratio"})
+"""Operations that leave a number which nothing more is known of."""
+TOTALS = frozenset({"sum", "count_nonzero"})
+FUNCTIONS = frozenset({"torch.sum", "numpy.sum", "torch.count_nonzero", "numpy.count_nonzero"})
+
+
+def is_total(name: str, node: ast.Call) -> bool:
+    """``x.sum()``: over everything, the batch as well; ``x.sum(1)`` is for each sample."""
+    return name in TOTALS and not node.args and not node.keywords
+
+
+def is_total_of(name: str, node: ast.Call) -> bool:
+    """``torch.sum(x)``."""
+    return name in FUNCTIONS and len(node.args) == 1 and not node.keywords
+
+
+def total(sources: Iterable[Origin]) -> Origin:
+    """The sum of something; of what operations made that a rule may ask for, as before."""
+    origins = tuple(sources)
+    if any(map(_is_plain, origins)):
+        return derived("sum", tuple(map(_leaf, origins)))
+    return derived("call", origins)
+
+
+def computed(op: ast.operator, left: Origin, right: Origin) -> Origin:
+    """Arithmetic. A quotient of two sums is a ratio, and what is computed of ratios is one; what
+    is computed of sums is a sum. Neither grows deeper by that."""
+    sides = (left, right)
+    ratio = any(_is(side, "ratio") for side in sides)
+    sums = [_is(side, "sum") for side in sides]
+    if not all(map(_is_plain, sides)) or not (ratio or any(sums)):
+        return derived("arithmetic", sides)
+    if ratio or (all(sums) and isinstance(op, ast.Div)):
+        return derived("ratio", tuple(map(_leaf, sides)))
+    divided = isinstance(op, (ast.Div, ast.FloorDiv, ast.Mod))
+    return derived("arithmetic" if divided else "sum", tuple(map(_leaf, sides)))
+
+
+def sums_over_length(left: ast.expr, right: ast.expr) -> bool:
+    """``sum(values) / len(values)``, which is a mean."""
+    match left, right:
+        case ast.Call(ast.Name("sum"), [added]), ast.Call(ast.Name("len"), [counted]):
+            same = ast.dump(added) == ast.dump(counted)
+            loops = getattr(added, "generators", [])
+            return same or (len(loops) == 1 and ast.dump(loops[0].iter) == ast.dump(counted))
+    return False
+
+
+def _is(origin: Origin, operation: str) -> bool:
+    return isinstance(origin, Derived) and origin.operation == operation
+
+
+def _is_plain(origin: Origin) -> bool:
+    """Whether a number is made of the batch by operations that no rule asks for."""
+    made = (part.operation in COMMON for part in parts(origin) if isinstance(part, Derived))
+    leaves = (part for part in parts(origin) if not isinstance(part, Derived))
+    return all(made) and all(isinstance(leaf, PLAIN) for leaf in leaves)
+
+
+def _leaf(origin: Origin) -> Origin:
+    """What such a number was made of in the end."""
+    found = [part for part in parts(origin) if isinstance(part, PLAIN)]
+    return next((one for one in found if isinstance(one, BatchValue)), found[0])
