@@ -22,6 +22,7 @@ class LogSite:
     out they are the defaults of ``hook``. ``hook`` is empty where no hook was seen to reach the
     call. ``sampled``: a condition on the batch index stands before the call. ``guards`` are the
     names in the conditions and decorators around it, ``function`` is the one it stands in.
+    ``repeats``: another line has logged the very same value under this key.
     """
 
     owner: str
@@ -45,6 +46,7 @@ class LogSite:
     function: str = ""
     prog_bar: Value = NO
     enable_graph: Value = NO
+    repeats: bool = False
 
     @property
     def in_step(self) -> bool:

@@ -205,8 +205,9 @@ def key_logged_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Reading finds two calls at different lines of a hook that log the same key, both under no
-    condition. Running finds two that log another number for the same batch. One line that is
-    reached several times, as in a loop over optimizer steps, means their mean and is left alone.
+    condition, unless they log the very same value. Running finds two that log another number for
+    the same batch. One line that is reached several times, as in a loop over optimizer steps, means
+    their mean and is left alone.
 
     Why is this bad
     ---------------
@@ -239,7 +240,7 @@ def key_logged_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             if log.guards or not log.hook or not isinstance(log.key, Known):
                 continue
             other = first.setdefault((log.hook, str(log.key.value)), log)
-            if other.location != log.location:
+            if other.location != log.location and not log.repeats:
                 yield self.finding(
                     log.location,
                     f"{shown(log.key)} is logged a second time in {log.hook}, after "

@@ -100,7 +100,8 @@ def loaders_given_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `trainer.fit` with loaders, or with a DataModule, where the class of the model has a
-    `train_dataloader` or `val_dataloader` of its own for the same stage.
+    `train_dataloader` or `val_dataloader` of its own for the same stage. What it inherits from
+    another class of the project is a default, and is left alone.
 
     Why is this bad
     ---------------
@@ -137,7 +138,8 @@ def loaders_given_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         for which, hook in ((1, "train_dataloader"), (2, "val_dataloader")):
             passed = is_loader(loaders_given(site, which))
             both = module is not None and defines(facts, module, hook)
-            if (passed or both) and defines(facts, owner, hook) and not _may_have_none(owner, hook):
+            own = any(one.name == hook for one in owner.own_methods)
+            if (passed or both) and own and not _may_have_none(owner, hook):
                 source = f"what {module.short_name} makes" if both and module else "a loader"
                 yield self.finding(
                     site.location,

@@ -27,13 +27,22 @@ from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import UNKNOWN, Known
 from pl_lint.findings import Location
 from pl_lint.plain import frozen, replace
-from pl_lint.static.interpreter import behaviour, loaders, members, metrics, saving, schedulers
+from pl_lint.static.interpreter import (
+    behaviour,
+    loaders,
+    members,
+    metrics,
+    repeats,
+    saving,
+    schedulers,
+)
 from pl_lint.static.interpreter.abstract import NOTHING, Const
 from pl_lint.static.interpreter.context import Hook
 from pl_lint.static.interpreter.machine import Machine
 from pl_lint.static.interpreter.recorder import Recorder
 from pl_lint.static.interpreter.work import Work
 from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
+from pl_lint.static.sources import SourceFile
 from pl_lint.static.streams import identifiers
 
 STEPS = ("training_step", "validation_step", "test_step", "predict_step")
@@ -213,7 +222,7 @@ def facts_of(
         open=found.open,
         lightning=newest,
         own_methods=tuple(_method_sites(found, project, recorder)),
-        logs=recorder.all(LogSite),
+        logs=tuple(repeats.marked(recorder.all(LogSite), _sources(found))),
         metrics=tuple(metrics.sites(machine)),
         uses=recorder.all(MetricUse),
         lists=recorder.all(ListSite),
@@ -229,6 +238,11 @@ def facts_of(
         reads=recorder.all(ReadSite),
         member_reads=tuple(_member_reads(found)),
     )
+
+
+def _sources(found: LightningClass) -> Iterator[SourceFile]:
+    """The files that the class and those that it inherits from stand in."""
+    return (one.module.source for one in found.ancestors if isinstance(one, ClassInfo))
 
 
 def _member_reads(found: LightningClass) -> Iterator[MemberReadSite]:

@@ -1,0 +1,96 @@
+"""Is what two lines log under one key the same value?
+
+This is asked of the text, and only where a key is logged twice: values do not say whether the name
+that holds them was given another one in between.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+
+from pl_lint.facts.sites import LogSite
+from pl_lint.facts.values import Known
+from pl_lint.plain import replace
+from pl_lint.static.names import FunctionNode
+from pl_lint.static.sources import SourceFile
+
+
+def marked(logs: Iterable[LogSite], sources: Iterable[SourceFile]) -> Iterator[LogSite]:
+    """The calls of a class, with those marked that repeat what another line has logged."""
+    by_path = {one.path: one for one in sources}
+    first: dict[tuple[str, str], LogSite] = {}
+    for log in logs:
+        if log.hook and not log.guards and isinstance(log.key, Known):
+            other = first.setdefault((log.hook, str(log.key.value)), log)
+            if other.location != log.location and _same(other, log, by_path):
+                log = replace(log, repeats=True)
+        yield log
+
+
+def _same(one: LogSite, other: LogSite, sources: Mapping[str, SourceFile]) -> bool:
+    """Whether both are written alike, and nothing that they are made of changed in between."""
+    found = {_as_written(log, sources.get(log.location.path)) for log in (one, other)}
+    return len(found) == 1 and None not in found
+
+
+def _as_written(
+    log: LogSite, source: SourceFile | None
+) -> tuple[str, tuple[tuple[str, str, int], ...]] | None:
+    """What is logged, and where the names in it were last given a value."""
+    call = _call_at(log, source) if source is not None else None
+    value = _value(call) if call is not None else None
+    if source is None or call is None or value is None:
+        return None
+    return ast.dump(value), tuple(sorted(_last_given(call, value, source)))
+
+
+def _call_at(log: LogSite, source: SourceFile) -> ast.Call | None:
+    calls = (node for node in ast.walk(source.tree) if isinstance(node, ast.Call))
+    here = (node for node in calls if node.lineno == log.location.line)
+    return next((node for node in here if source.location(node) == log.location), None)
+
+
+def _value(call: ast.Call) -> ast.expr | None:
+    """What ``self.log(key, value)`` is given; nothing of ``log_dict``."""
+    if not isinstance(call.func, ast.Attribute) or call.func.attr != "log":
+        return None
+    named = (keyword.value for keyword in call.keywords if keyword.arg == "value")
+    return call.args[1] if len(call.args) > 1 else next(named, None)
+
+
+def _last_given(
+    call: ast.Call, value: ast.expr, source: SourceFile
+) -> Iterator[tuple[str, str, int]]:
+    """In which line above the call its function last gave a value to what the logged one is made
+    of; nothing of what comes from outside."""
+    function = _function_around(call, source.above)
+    named = set(_named(value, ast.Load))
+    lines: dict[str, int] = {}
+    for node in ast.walk(function) if function is not None else ():
+        for name in _named_here(node, ast.Store):
+            if name in named and node.lineno < call.lineno:  # type: ignore[attr-defined]
+                lines[name] = max(node.lineno, lines.get(name, 0))  # type: ignore[attr-defined]
+    return ((source.path, name, line) for name, line in lines.items())
+
+
+def _named(tree: ast.AST, context: type[ast.expr_context]) -> Iterator[str]:
+    for node in ast.walk(tree):
+        yield from _named_here(node, context)
+
+
+def _named_here(node: ast.AST, context: type[ast.expr_context]) -> Iterator[str]:
+    """The name, parameter or attribute of ``self`` that a node is."""
+    match node:
+        case ast.Name(name, kind) if isinstance(kind, context) and name != "self":
+            yield name
+        case ast.arg(name) if context is ast.Store:
+            yield name
+        case ast.Attribute(ast.Name("self"), name, kind) if isinstance(kind, context):
+            yield f"self.{name}"
+
+
+def _function_around(node: ast.AST | None, above: Mapping[ast.AST, ast.AST]) -> FunctionNode | None:
+    while node is not None and not isinstance(node, FunctionNode):
+        node = above.get(node)
+    return node
