@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pl_lint.facts.origins import NO_ORIGIN, Derived, Either, ListOfSteps, Origin, parts
+from pl_lint.facts.origins import NO_ORIGIN, Derived, Either, ListOfSteps, Number, Origin, parts
 from pl_lint.facts.sites import ClassFacts, HeldSite, LogSite
 from pl_lint.rules.judging import averaged
 
@@ -22,6 +22,9 @@ def averaged_value(owner: ClassFacts, log: LogSite) -> Origin:
 
 def mean_of_list(origin: Origin) -> ListOfSteps | None:
     """The list, or the items of its dicts, that a value is the plain mean of."""
+    if isinstance(origin, Either):  # ``mean(scores) if scores else 0``
+        means = [one for one in origin.options if not isinstance(one, Number)]
+        return mean_of_list(means[0]) if len(means) == 1 else None
     if not isinstance(origin, Derived) or origin.operation != "mean":
         return None
     lists = {part for part in parts(origin) if isinstance(part, ListOfSteps)}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pl_lint.facts.origins import (
     BatchValue,
     Derived,
+    Either,
     FunctionCall,
     MetricForward,
+    Number,
     Origin,
     parts,
+    parts_below,
     sure_part,
 )
 from pl_lint.facts.sites import ClassFacts, LogSite, ProjectFacts
@@ -90,7 +93,12 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
                 )
 
 
-WORDS = {"sqrt": "the square root", "exp": "the exponential", "ratio": "a ratio of the sums"}
+WORDS = {
+    "sqrt": "the square root",
+    "exp": "the exponential",
+    "ratio": "a ratio of the sums",
+    "macro": "a mean of ratios",
+}
 SCORE = re.compile(
     r"(dice|dsc|iou|miou|jaccard|f1|f1score|fscore|prec|precision|rec|recall|sensitivity|"
     r"specificity|ppv|npv|tpr|fpr)\d*"
@@ -106,16 +114,32 @@ def _unlinear_function(log: LogSite, value: Origin) -> str | None:
         if isinstance(part, FunctionCall):
             whole = log.in_step and not part.name.startswith("scipy.")
             return linearity_of_call(part) is False and (whole or _is_itself(value, part))
-        if not isinstance(part, Derived) or part.operation not in WORDS or part in per_sample:
+        if not isinstance(part, Derived) or part.operation not in WORDS:
             return False
-        return _is_of_batch(part) and (part.operation != "ratio" or scores)
+        if part in per_sample and part.operation != "macro":
+            return False
+        return _is_of_batch(part) and (part.operation not in ("ratio", "macro") or scores)
 
-    match sure_part(value, is_unlinear):
+    match _sure_part(value, is_unlinear):
         case FunctionCall(name):
             return name.rpartition(".")[2]
         case Derived(operation):
             return WORDS[operation]
     return None
+
+
+def _sure_part(value: Origin, fits: Callable[[Origin], bool]) -> Origin | None:
+    """As ``sure_part``, but what is put where there is nothing to compute counts for nothing:
+    ``... if union else 0.0``."""
+    if fits(value):
+        return value
+    if isinstance(value, Derived) and value.operation not in ("mean", "call", "sequence"):
+        return sure_part(value, fits)
+    if not isinstance(value, Either):
+        found = (_sure_part(source, fits) for source in parts_below(value))
+        return next((part for part in found if part is not None), None)
+    options = [_sure_part(one, fits) for one in value.options if not isinstance(one, Number)]
+    return options[0] if options and None not in options else None
 
 
 def _is_score(log: LogSite) -> bool:

@@ -308,7 +308,7 @@ def to_value(abstract: Abstract) -> Value:
 def to_origin(abstract: Abstract, path_of: PathOf) -> Origin:
     """What a value was made of; ``path_of`` names metrics as the class reaches them."""
     match abstract:
-        case Const() | Text():
+        case Const() | Text() | Sequence((), True):
             return Number()
         case Opaque(origin):
             return origin
@@ -344,10 +344,10 @@ class PathOf:
 # --- origins --------------------------------------------------------------------------------------
 
 PLAIN = (BatchValue, Number, UnknownOrigin)
-TELLING = frozenset({"sqrt", "exp", "log", "decided", "sum", "ratio"})
+TELLING = frozenset({"sqrt", "exp", "log", "decided", "sum", "ratio", "macro"})
 """Operations that do not commute with means: they matter even on values not known further. What is
 ``decided`` is a class, no longer a score: ``argmax``, ``round``, a comparison; a ``ratio`` is one
-of sums over the batch."""
+of sums over the batch, ``macro`` one for each class."""
 
 
 def either(origins: Iterable[Origin]) -> Origin:
@@ -369,9 +369,18 @@ def derived(operation: str, sources: Iterable[Origin]) -> Origin:
         return UnknownOrigin()
     if operation not in TELLING and all(isinstance(source, PLAIN) for source in telling):
         return telling[0]
+    if operation == "call" and len(telling) == 1 and _is_shape(telling[0]):
+        return telling[0]
     if max(map(depth_of, telling)) >= MAX_DEPTH:
         telling = _leaves(telling)[:MAX_OPTIONS]
     return Derived(operation, telling)
+
+
+def _is_shape(origin: Origin) -> bool:
+    """Whether calling something with a value says no more of it: ``torch.stack([...])``."""
+    if isinstance(origin, Either):
+        return all(isinstance(one, Number) or _is_shape(one) for one in origin.options)
+    return isinstance(origin, Derived) and origin.operation in ("call", "sequence")
 
 
 def called(name: str, arguments: Pairs, sources: Iterable[Origin]) -> Origin:

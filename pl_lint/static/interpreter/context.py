@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project
 
 MAX_CONSTANTS = 16
 """Constants that are made of constants are followed so far."""
+CLASSES = re.compile("class|n_?cls|categor")
+"""What a loop goes over that has a turn for each class."""
 
 
 @frozen
@@ -100,6 +103,7 @@ class Context(ABC):
         self.uncertain = 0
         self.turns = 1
         self.loops = 0
+        self.class_loops = 0
         self.built: list[str] = []
         self._identities = 0
         self._running: list[int] = []
@@ -167,6 +171,19 @@ class Context(ABC):
             yield
         finally:
             self.turns = outer
+
+    @contextmanager
+    def looping(self, over: ast.expr, known: bool) -> Iterator[None]:
+        """Within a loop: over the classes of a data set, or over what may be a batch's samples."""
+        of_classes = bool(CLASSES.search(ast.unparse(over).lower()))
+        sampled = not known and not of_classes
+        self.loops += sampled
+        self.class_loops += of_classes
+        try:
+            yield
+        finally:
+            self.loops -= sampled
+            self.class_loops -= of_classes
 
     @contextmanager
     def constant_lookup(self, module: Module, name: str) -> Iterator[bool]:

@@ -9,7 +9,7 @@ from pl_lint.facts.origins import BatchValue, Derived, Number, Origin, UnknownOr
 from pl_lint.static.interpreter.abstract import derived
 
 PLAIN = (BatchValue, Number, UnknownOrigin)
-COMMON = frozenset({"call", "arithmetic", "decided", "sequence", "sum", "ratio"})
+COMMON = frozenset({"call", "arithmetic", "decided", "sequence", "sum", "ratio", "macro"})
 """Operations that leave a number which nothing more is known of."""
 TOTALS = frozenset({"sum", "count_nonzero"})
 FUNCTIONS = frozenset({"torch.sum", "numpy.sum", "torch.count_nonzero", "numpy.count_nonzero"})
@@ -33,16 +33,16 @@ def total(sources: Iterable[Origin]) -> Origin:
     return derived("call", origins)
 
 
-def computed(op: ast.operator, left: Origin, right: Origin) -> Origin:
-    """Arithmetic. A quotient of two sums is a ratio, and what is computed of ratios is one; what
-    is computed of sums is a sum. Neither grows deeper by that."""
+def computed(op: ast.operator, left: Origin, right: Origin, quotient: str) -> Origin:
+    """Arithmetic. A quotient of two sums is a ratio (``macro``: one for each class), and what is
+    computed of ratios is one; what is computed of sums is a sum. Neither grows deeper by that."""
     sides = (left, right)
-    ratio = any(_is(side, "ratio") for side in sides)
+    ratios = [side.operation for side in sides if _is(side, "ratio") or _is(side, "macro")]
     sums = [_is(side, "sum") for side in sides]
-    if not all(map(_is_plain, sides)) or not (ratio or any(sums)):
+    if not all(map(_is_plain, sides)) or not (ratios or any(sums)):
         return derived("arithmetic", sides)
-    if ratio or (all(sums) and isinstance(op, ast.Div)):
-        return derived("ratio", tuple(map(_leaf, sides)))
+    if ratios or (all(sums) and isinstance(op, ast.Div)):
+        return derived(ratios[0] if ratios else quotient, tuple(map(_leaf, sides)))
     divided = isinstance(op, (ast.Div, ast.FloorDiv, ast.Mod))
     return derived("arithmetic" if divided else "sum", tuple(map(_leaf, sides)))
 

@@ -132,7 +132,9 @@ def binary(context: Context, op: ast.operator, left: Abstract, right: Abstract) 
             return Opaque(derived("sqrt", (context.origin(left),)))
         case ast.Pow(), Const(), Opaque():
             return Opaque(derived("exp", (context.origin(right),)))
-    return Opaque(counting.computed(op, context.origin(left), context.origin(right)))
+    of_batch = "macro" if context.class_loops else "ratio"
+    quotient = "arithmetic" if context.loops else of_batch  # a loop may be over samples
+    return Opaque(counting.computed(op, context.origin(left), context.origin(right), quotient))
 
 
 def _is_text(value: Abstract) -> bool:
@@ -336,7 +338,7 @@ def _passes(
     iterable = evaluate(context, head.iter, frame)
     known = elements(context, iterable)
     items = (an_element(context, iterable),) if known is None else known
-    with context.turning(len(items)):
+    with context.turning(len(items)), context.looping(head.iter, known is not None):
         for value in items:
             inner = _copied(frame)
             lookup.assign(context, head.target, value, inner)

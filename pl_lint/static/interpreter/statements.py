@@ -235,11 +235,12 @@ def _for(context: Context, node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
     listing.emptied_in_turn(context, node, frame)
     iterable = context.evaluate(node.iter, frame)
     known = elements(context, iterable)
-    if known is None:
-        lookup.assign(context, node.target, an_element(context, iterable), frame)
-        _loop(context, node.body, frame)
-    else:
-        _unrolled(context, node, known, frame)
+    with context.looping(node.iter, known is not None):
+        if known is None:
+            lookup.assign(context, node.target, an_element(context, iterable), frame)
+            branches(context, frame, (node.body, []))
+        else:
+            _unrolled(context, node, known, frame)
     block(context, node.orelse, frame)
     return True
 
@@ -255,15 +256,9 @@ def _unrolled(
 
 def _while(context: Context, node: ast.While, frame: Frame) -> bool:
     context.evaluate(node.test, frame)
-    _loop(context, node.body, frame)
+    with context.looping(node.test, False):
+        branches(context, frame, (node.body, []))
     return True
-
-
-def _loop(context: Context, body: list[ast.stmt], frame: Frame) -> None:
-    """A loop of which nobody knows how often it turns."""
-    context.loops += 1
-    branches(context, frame, (body, []))
-    context.loops -= 1
 
 
 def _with(context: Context, node: ast.With | ast.AsyncWith, frame: Frame) -> bool:
