@@ -22,8 +22,8 @@ from pl_lint.facts.sites import ProjectFacts
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Applicability, Edit, Fix
 from pl_lint.plain import replace, values
-from pl_lint.static.engine import Judge, Reading
 from pl_lint.static.parts import Part
+from pl_lint.static.reading import Reading
 from pl_lint.static.schedule import Schedule
 from pl_lint.static.sources import Unfinished, Unreadable
 from pl_lint.static.versions import package_folders
@@ -41,6 +41,8 @@ class Memory:
         self._trail = trail
 
     def __call__(self, judge: Callable[[Part], Reading], parts: Sequence[Part]) -> list[Reading]:
+        from pl_lint.static.judgement import Judge  # who has parts has imported it
+
         if len(parts) < 2 or not isinstance(judge, Judge):  # what is asked for again has changed
             return self._each(judge, parts)
         program = tuple(_program(self._trail))

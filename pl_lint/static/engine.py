@@ -6,9 +6,7 @@ is read is imported or executed.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pl_lint.config import Config
@@ -16,7 +14,7 @@ from pl_lint.findings import Finding
 from pl_lint.plain import frozen
 from pl_lint.static.configs.files import ConfigFile, is_config, load
 from pl_lint.static.imports import imported
-from pl_lint.static.parts import Material, Part, split
+from pl_lint.static.parts import Material, split
 from pl_lint.static.reading import AnyRule, Reading, joined
 from pl_lint.static.schedule import Schedule, one_by_one
 from pl_lint.static.sources import (
@@ -27,10 +25,9 @@ from pl_lint.static.sources import (
     read_bytes,
 )
 from pl_lint.static.surroundings import Surroundings
-from pl_lint.static.versions import installed, package_folders
 from pl_lint.trail import Trail
 
-__all__ = ["AnyRule", "Judge", "Reading", "read"]
+__all__ = ["AnyRule", "Reading", "read"]
 
 
 def read(
@@ -48,44 +45,15 @@ def read(
     trail = trail or Trail()
     around = Surroundings(trail)
     found = _load(paths, config, contents, trail)
-    judge = Judge(config, rules, around)
     parts = split(found.sources, found.configs, around)
+    if not parts:
+        return _together((), found)
+    from pl_lint.static.judgement import Judge  # most commits of most projects wait for none
+
     for source in (*found.sources, *found.configs):
         around.look_around(source.path)  # before a process of its own does it
-    read_parts = each(judge, parts)
-    return _together(read_parts, found)
-
-
-@frozen
-class Judge:
-    """Judges parts: what the rules find in files that have nothing to do with others.
-
-    The rules and all that interprets code are imported for the first part: most commits of most
-    projects hold none.
-    """
-
-    config: Config
-    rules: Iterable[AnyRule]
-    around: Surroundings
-
-    @cached_property
-    def selected(self) -> tuple[AnyRule, ...]:
-        return tuple(rule for rule in self.rules if self.config.selects(rule))
-
-    def __call__(self, part: Part) -> Reading:
-        from pl_lint.static.judgement import judged
-
-        return judged(part, self.config, self.selected, self.around)
-
-    def question(self, part: Part) -> Iterator[object]:
-        """All that the judgement depends on, this program itself aside."""
-        yield os.getcwd(), self.config, [rule.code for rule in self.selected]
-        yield [(one.path, one.asked_for, one.data) for one in part.sources]
-        yield [(one.path, one.text) for one in part.configs]
-        paths = [one.path for one in (*part.sources, *part.configs)]
-        folders = dict.fromkeys(folder for path in paths for folder in self.around.folders(path))
-        yield [(one, self.around.names(one), self.around.pin_texts(one)) for one in folders]
-        yield installed(self.around, package_folders())
+    judge = Judge(config, tuple(rule for rule in rules if config.selects(rule)), around)
+    return _together(each(judge, parts), found)
 
 
 def _together(parts: Sequence[Reading], found: Found) -> Reading:

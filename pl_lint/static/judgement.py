@@ -6,6 +6,7 @@ resolved across files.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from pl_lint.config import Config
 from pl_lint.facts.sites import ProjectFacts
 from pl_lint.findings import Finding, Location
 from pl_lint.fixes import Fix
-from pl_lint.plain import replace
+from pl_lint.plain import frozen, replace
 from pl_lint.static.configs.files import ConfigFile
 from pl_lint.static.interpreter.work import Excess, TooDeep, Works
 from pl_lint.static.parts import Part
@@ -21,12 +22,35 @@ from pl_lint.static.project import gather
 from pl_lint.static.reading import AnyRule, Reading
 from pl_lint.static.sources import TOO_DEEP, SourceFile, Unfinished, Unreadable, parse
 from pl_lint.static.surroundings import Surroundings
+from pl_lint.static.versions import installed, package_folders
 
 DEEP = 60
 """Nested syntax in a file that may exhaust Python's stack. Code that people write stays below."""
 
 
-def judged(part: Part, config: Config, rules: Sequence[AnyRule], around: Surroundings) -> Reading:
+@frozen
+class Judge:
+    """Judges parts: what the rules find in files that have nothing to do with others."""
+
+    config: Config
+    rules: tuple[AnyRule, ...]
+    around: Surroundings
+
+    def __call__(self, part: Part) -> Reading:
+        return _judged(part, self.config, self.rules, self.around)
+
+    def question(self, part: Part) -> Iterator[object]:
+        """All that the judgement depends on, this program itself aside."""
+        yield os.getcwd(), self.config, [rule.code for rule in self.rules]
+        yield [(one.path, one.asked_for, one.data) for one in part.sources]
+        yield [(one.path, one.text) for one in part.configs]
+        paths = [one.path for one in (*part.sources, *part.configs)]
+        folders = dict.fromkeys(folder for path in paths for folder in self.around.folders(path))
+        yield [(one, self.around.names(one), self.around.pin_texts(one)) for one in folders]
+        yield installed(self.around, package_folders())
+
+
+def _judged(part: Part, config: Config, rules: Sequence[AnyRule], around: Surroundings) -> Reading:
     """What the rules find in a part, as the settings have it told."""
     loaded = [(one, parse(one.file, one.data)) for one in part.sources]
     sources = [source for _, source in loaded if isinstance(source, SourceFile)]

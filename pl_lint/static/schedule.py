@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pl_lint.facts.sites import ProjectFacts
 from pl_lint.plain import replace
 from pl_lint.static.parts import Part
+from pl_lint.static.reading import Reading
 
-if TYPE_CHECKING:
-    from pl_lint.static.engine import Reading
-
-Judge = Callable[[Part], "Reading"]
-Schedule = Callable[[Judge, Sequence[Part]], "list[Reading]"]
+Judge = Callable[[Part], Reading]
+Schedule = Callable[[Judge, Sequence[Part]], list[Reading]]
 
 ENOUGH = 400_000
 """Bytes of code from which a second process saves more time than it takes."""

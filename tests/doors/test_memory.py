@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pl_lint.cli import main
 from pl_lint.cli.answers import FOLDER, VARIABLE
-from pl_lint.static import engine
+from pl_lint.static import judgement
 
 Captured = pytest.CaptureFixture[str]
 SETTLED = 0.03
@@ -49,13 +49,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def judged(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The files of each part that is judged."""
     kept: list[list[str]] = []
-    judge = engine.Judge.__call__
+    judge = judgement.Judge.__call__
 
-    def counted(self: engine.Judge, part: engine.Part) -> engine.Reading:
+    def counted(self: judgement.Judge, part: judgement.Part) -> judgement.Reading:
         kept.append([one.path for one in part.sources])
         return judge(self, part)
 
-    monkeypatch.setattr(engine.Judge, "__call__", counted)
+    monkeypatch.setattr(judgement.Judge, "__call__", counted)
     return kept
 
 
