@@ -62,17 +62,22 @@ def _names(text: str) -> Iterator[tuple[int, Parts]]:
     """The modules that imports may mean, with their dots: in ``from a import b`` also ``a.b``.
 
     A class says nothing here unless one of the file inherits it: networks and data sets do not log.
+    A loader of the project's own says whether the processes share the data.
     """
     bases = set(re.findall(r"\w+", " ".join(BASES.findall(text))))
     for match in IMPORT.finditer(text):
         level = len(match["dots"] or "")
         origin = tuple(filter(None, (match["origin"] or match["module"] or "").split(".")))
         names = re.findall(r"\w+", match["names"] or "")
-        telling = [name for name in names if name in bases or not CLASS_NAME.fullmatch(name)]
+        telling = [name for name in names if name in bases or _tells(name)]
         if telling or not names:
             yield level, origin
         for name in telling:
             yield level, (*origin, name)
+
+
+def _tells(name: str) -> bool:
+    return not CLASS_NAME.fullmatch(name) or (name.endswith("Loader") and name != "DataLoader")
 
 
 def _module_parts(path: Path) -> Parts:

@@ -33,6 +33,7 @@ from pl_lint.facts.sites import (
     StrayLog,
     TrainerCall,
     TrainerSite,
+    UnsharedSite,
 )
 from pl_lint.plain import replace
 from pl_lint.static.configs.files import ConfigFile
@@ -110,6 +111,7 @@ def gather(
         ),
         loaders=shared.all(LoaderSite),
         streams=tuple(streams(project)),
+        unshared=shared.all(UnsharedSite),
     )
 
 

@@ -24,7 +24,7 @@ from pl_lint.facts.sites.classes import (
     ParameterSite,
     SchedulerSite,
 )
-from pl_lint.facts.sites.data import LoaderSite, StreamSite, made_of
+from pl_lint.facts.sites.data import LoaderSite, StreamSite, UnsharedSite, made_of
 from pl_lint.facts.sites.logged import (
     HeldSite,
     LogSite,
@@ -74,6 +74,7 @@ __all__ = [
     "SuppressionSite",
     "TrainerCall",
     "TrainerSite",
+    "UnsharedSite",
     "made_of",
     "within",
 ]

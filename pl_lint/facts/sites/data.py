@@ -50,6 +50,18 @@ class LoaderSite:
 
 
 @frozen
+class UnsharedSite:
+    """A stage is fed with an object that is no DataLoader, and whose class asks for no rank: a
+    loader of the project's own, a data set. Lightning shares nothing out of it, so that every
+    process sees all of it."""
+
+    stage: Stage
+    owner: str
+    name: str
+    by: str = ""
+
+
+@frozen
 class StreamSite:
     """A class of the project that is an IterableDataset.
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pl_lint.facts.sites.behaviour import ImportSite, RemovedNameSite
 from pl_lint.facts.sites.calls import CallSite, GlobalSite, ReachSite
 from pl_lint.facts.sites.classes import ClassFacts
-from pl_lint.facts.sites.data import LoaderSite, StreamSite
+from pl_lint.facts.sites.data import LoaderSite, StreamSite, UnsharedSite
 from pl_lint.facts.sites.logged import StrayLog
 from pl_lint.facts.sites.scripts import MonitorSite, SeedSite, SplitSite, TrainerCall, TrainerSite
 from pl_lint.findings import Location
@@ -63,6 +63,7 @@ class ProjectFacts:
     without_task: frozenset[str] = frozenset()
     loaders: tuple[LoaderSite, ...] = ()
     streams: tuple[StreamSite, ...] = ()
+    unshared: tuple[UnsharedSite, ...] = ()
 
     def lightning_at(self, location: Location) -> str:
         """The newest Lightning that the code around a place admits; empty without a limit."""

@@ -24,6 +24,7 @@ from pl_lint.rules.distributed.evidence import (
     several_devices,
     uses_several,
 )
+from pl_lint.rules.distributed.shares import ASKED, is_shared_out
 from pl_lint.rules.judging import (
     beyond_one_device,
     linearity_of_call,
@@ -44,6 +45,7 @@ from pl_lint.rules.wording import key_text, shown
     status=Status.SUSPECTED,
     observers="both",
     condition="on two or more devices",
+    calls=ASKED,
 )
 def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A validation or test value is logged without sync_dist=True.
@@ -58,7 +60,9 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Silent unless a Trainer that may run the stage can have several devices by what is written: a
     number, a list, `"auto"` or -1, a strategy of several processes, or no number at all, by which
     Lightning 2 takes all devices. A number that only a setting or the command line knows does not
-    count. Where no Trainer is in sight, anybody's may run the code.
+    count. Where no Trainer is in sight, anybody's may run the code. Silent as well where every
+    process sees all data: with `use_distributed_sampler=False` and no sampler of its own, or where
+    what feeds the stage is no DataLoader.
 
     Why is this bad
     ---------------
@@ -88,7 +92,8 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         for log in owner.logs:
             if not _of_one_process(log) or means_do_not_suit(owner, log):
                 continue
-            if stage_on_several(facts, owner, log.stage):
+            shared = is_shared_out(facts, owner, log.stage)
+            if shared and stage_on_several(facts, owner, log.stage):
                 yield self.finding(
                     log.location,
                     f"{key_text(log)} is {_reduced(log)} over this process's share of the data "

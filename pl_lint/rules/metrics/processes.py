@@ -9,6 +9,7 @@ from pl_lint.facts.sites import ABSENT, LogSite, MetricSite, MetricUse, ProjectF
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.distributed.evidence import for_one_count
+from pl_lint.rules.distributed.shares import ASKED, is_shared_out
 from pl_lint.rules.judging import beyond_one_device, stage_on_several
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, key_text
@@ -21,6 +22,7 @@ from pl_lint.rules.wording import attribute_text, key_text
     status=Status.SUSPECTED,
     observers="both",
     condition="on two or more devices",
+    calls=ASKED,
 )
 def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """An epoch's value is computed from a Python list, which holds one process's share only.
@@ -29,7 +31,8 @@ def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Find
     ------------
     Finds a value that is logged at the end of an epoch and made from a list that the steps fill,
     without `all_gather` and without `sync_dist=True`. Silent, like LTN106, where a Trainer is in
-    sight and none that may run the stage can have several devices by what is written.
+    sight and none that may run the stage can have several devices by what is written, and where
+    every process sees all data.
 
     Why is this bad
     ---------------
@@ -67,7 +70,8 @@ def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Find
     for owner in beyond_one_device(facts, facts.modules()):
         for log in owner.logs:
             attribute = _list_behind(log)
-            if attribute is not None and stage_on_several(facts, owner, log.stage):
+            shared = attribute is not None and is_shared_out(facts, owner, log.stage)
+            if shared and stage_on_several(facts, owner, log.stage):
                 yield self.finding(
                     log.location,
                     f"{key_text(log)} is made from `{attribute}`, which holds only what this "

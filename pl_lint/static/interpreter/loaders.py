@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from collections.abc import Mapping as Table
 
-from pl_lint.facts.sites import LoaderSite
+from pl_lint.facts.sites import LoaderSite, UnsharedSite
 from pl_lint.facts.stages import Stage
 from pl_lint.findings import Location
 from pl_lint.plain import frozen
@@ -19,7 +19,8 @@ from pl_lint.static.interpreter.abstract import (
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.outside import pairs
-from pl_lint.static.names import dotted
+from pl_lint.static.names import ClassInfo, dotted
+from pl_lint.static.streams import identifiers
 
 LOADERS = frozenset(
     [
@@ -49,6 +50,14 @@ GIVEN: Table[str, tuple[tuple[Stage, int, tuple[str, ...]], ...]] = {
     "predict": (("predict", 1, ("dataloaders",)),),
 }
 """Where the calls of a Trainer take loaders, by today's names and those of 1.x."""
+DATA_SETS = ("torch_geometric.datasets.", "torchvision.datasets.")
+"""What may be given where a loader is meant: it is gone over sample by sample."""
+RANKS = frozenset(
+    "rank local_rank global_rank get_rank world_size get_world_size num_replicas n_replicas "
+    "distributed is_distributed DistributedSampler trainer".split()
+)
+"""What a loader asks for that gives each process a part of its own."""
+PLAIN = frozenset({"object", "builtins.object", "abc.ABC"})
 MAX_ITEMS = 8
 
 
@@ -98,6 +107,8 @@ def of_call(context: Context, method: str, model: str, arguments: Arguments) -> 
 
 def _record(context: Context, stage: Stage, owner: str, value: Abstract, by: str) -> None:
     for loader in _within(value):
+        if _is_unshared(context, loader):
+            context.recorder.add(UnsharedSite(stage, owner, loader.name, by))
         if isinstance(loader.label, Loader):
             context.recorder.add(
                 LoaderSite(
@@ -123,3 +134,19 @@ def _within(value: Abstract) -> Iterator[Instance]:
             case Mapping(items):
                 for _, item in items[:MAX_ITEMS]:
                     yield from _within(item)
+
+
+def _is_unshared(context: Context, given: Instance) -> bool:
+    """Whether an object is surely no DataLoader, by all that its class inherits, and leaves the
+    processes alone."""
+    if given.name.startswith(DATA_SETS):
+        return True
+    if given.label is not None:
+        return False
+    classes = (info for module in context.project.modules for info in module.classes.values())
+    info = next((one for one in classes if one.qualified == given.name), None)
+    ancestors = context.project.ancestors(info) if info is not None else ("",)
+    own = [one for one in ancestors if isinstance(one, ClassInfo)]
+    outside = {one for one in ancestors if isinstance(one, str)}
+    asked = {word for one in own for word in identifiers(one.node)}
+    return outside <= PLAIN and RANKS.isdisjoint(asked)

@@ -1,0 +1,60 @@
+"""Whether each process sees a share of the data, or all of them."""
+
+from __future__ import annotations
+
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, TrainerSite
+from pl_lint.facts.stages import Stage
+from pl_lint.facts.values import Table, must_be
+from pl_lint.rules.distributed.evidence import may_use_several
+from pl_lint.rules.judging import CLI, trainers_of, version_at
+
+SAMPLER = ("use_distributed_sampler", "replace_sampler_ddp")
+"""The argument of a Trainer that keeps Lightning's sampler out, today and in 1.x."""
+OWN = ("torch.utils.data.DistributedSampler", "torch.utils.data.distributed.DistributedSampler")
+ASKED = (CLI, *OWN)
+"""The calls that a rule has to list that asks whether data are shared out."""
+HOOKS = ("val_dataloader", "test_dataloader")
+RANKS = frozenset("rank global_rank world_size num_replicas distributed DistributedSampler".split())
+
+
+def is_shared_out(facts: ProjectFacts, owner: ClassFacts, stage: Stage | None) -> bool:
+    """Whether each process may see a share of a stage's data.
+
+    Lightning shares out what a DataLoader has, by a sampler of its own
+    (``_process_dataloader`` of ``data_connector.py``). Where a Trainer keeps that out and the code
+    brings none, and where no loader of the stage is a DataLoader, every process sees everything and
+    comes to the same value.
+    """
+    if _is_fed_whole(facts, stage):
+        return False
+    known = [(one, version_at(facts, one.location)) for one in trainers_of(facts, owner)]
+    several = [one for one, version in known if may_use_several(one, version)]
+    if not several or not all(_keeps_whole(facts, one) for one in several):
+        return True
+    return bool(facts.calls_of(*OWN)) or any(
+        method.name in HOOKS and not RANKS.isdisjoint(method.words)
+        for one in facts.classes
+        for method in one.own_methods
+    )
+
+
+def _is_fed_whole(facts: ProjectFacts, stage: Stage | None) -> bool:
+    whole = any(one.stage == stage for one in facts.unshared)
+    return whole and not any(one.stage == stage for one in facts.loaders)
+
+
+def _keeps_whole(facts: ProjectFacts, trainer: TrainerSite) -> bool:
+    """Whether a Trainer surely leaves loaders as they are: by its own arguments, or by what a
+    LightningCLI gives to all of them that settings do not say."""
+    said = [trainer.argument(name) for name in SAMPLER]
+    if any(must_be(value, False) for value in said):
+        return True
+    return not trainer.complete and any(map(_is_default, facts.calls_of(CLI)))
+
+
+def _is_default(call: CallSite) -> bool:
+    defaults = call.argument("trainer_defaults", 4)
+    if not isinstance(defaults, Table):
+        return False
+    said = (defaults.get(name) for name in SAMPLER)
+    return any(value is not None and must_be(value, False) for value in said)
