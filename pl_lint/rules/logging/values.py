@@ -102,8 +102,8 @@ def batch_metric_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds `score = self.metric(preds, target)` whose result is logged in a step and reduced over
     the epoch, or kept by the steps and averaged at its end, for metrics that are not linear with
     the arguments they are built with: F1, precision, recall, AUROC, macro accuracy, R2 and others.
-    Metrics for which the weighted mean of
-    the batches is exact (micro accuracy, MSE, MAE) are left alone.
+    Metrics for which the weighted mean of the batches is exact (micro accuracy, MSE, MAE) are left
+    alone, and so are those that are made in one of several ways, of which one is linear.
 
     Why is this bad
     ---------------
@@ -192,6 +192,8 @@ def _batch_metrics(self: Rule, facts: ProjectFacts, members: bool) -> Iterator[F
             metric = unlinear_metric(owner, log, averaged_value(owner, log))
             if metric is None or _in_collection(owner, metric) is not members:
                 continue
+            if not all(_is_unlinear(owner, other) for other in _other_ways(owner, log)):
+                continue
             whole = metric.container if members else metric.path
             known = not whole.startswith("<")
             yield self.finding(
@@ -228,11 +230,24 @@ def unlinear_metric(owner: ClassFacts, log: LogSite, value: Origin) -> MetricSit
             return False
         if isinstance(part, MetricCompute) and not _of_this_batch(owner, log, part.metric):
             return False
-        metric = owner.metric(part.metric)
-        return metric is not None and is_linear(metric) is False
+        made = [one for one in owner.metrics if one.path == part.metric]
+        return bool(made) and all(is_linear(one) is False for one in made)
 
     found = sure_part(value, is_unlinear)
     return owner.metric(found.metric) if isinstance(found, (MetricForward, MetricCompute)) else None
+
+
+def _other_ways(owner: ClassFacts, log: LogSite) -> Iterator[LogSite]:
+    """The same call with the same key, where a metric may be one of several: it is made with other
+    arguments in each branch of ``__init__``."""
+    for other in owner.logs:
+        same = (other.location, other.key, other.hook) == (log.location, log.key, log.hook)
+        if same and other.origin != log.origin:
+            yield other
+
+
+def _is_unlinear(owner: ClassFacts, log: LogSite) -> bool:
+    return unlinear_metric(owner, log, averaged_value(owner, log)) is not None
 
 
 def _in_collection(owner: ClassFacts, metric: MetricSite) -> bool:
