@@ -19,7 +19,7 @@ from pl_lint.facts.sites import (
 )
 from pl_lint.facts.values import UNKNOWN, Known, Value
 from pl_lint.plain import frozen, replace
-from pl_lint.static.interpreter import loaders, lookup
+from pl_lint.static.interpreter import asked, loaders, lookup
 from pl_lint.static.interpreter.abstract import (
     CHANGED,
     RELOADED,
@@ -33,7 +33,7 @@ from pl_lint.static.interpreter.abstract import (
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.handling import as_built
 from pl_lint.static.interpreter.outside import pairs
-from pl_lint.static.names import ClassInfo, dotted
+from pl_lint.static.names import ClassInfo
 
 
 @frozen
@@ -76,12 +76,6 @@ STATE = {
 }
 FROM_ARGUMENTS = ".from_argparse_args"
 """The method of Lightning 1 that builds a Trainer of what a program was called with."""
-AS_DICT = frozenset({"to_container", "to_object", "dict", "vars"})
-"""Functions that make plain dicts of settings."""
-OF_PROCESSES = frozenset("devices gpus num_nodes accelerator strategy".split())
-"""The arguments of a Trainer that settings are asked for one by one."""
-COMMAND_LINE = re.compile(r"(self\.)?\w*(args?|opts?|options|namespace|flags)\.", re.IGNORECASE)
-"""What a program was called with: no settings in files."""
 CKPT_PATH = {"fit": 4, "validate": 2, "test": 2, "predict": 4}
 """The calls of a Trainer that run a model, and where they take a checkpoint."""
 
@@ -212,70 +206,18 @@ def _trainer(context: Context, arguments: Arguments, node: ast.Call, frame: Fram
     )
     place = context.location(node, frame)
     site = TrainerSite(
-        pairs(arguments),
+        pairs(arguments) + tuple(asked.put_in_before(node, arguments, frame)),
         arguments.complete,
         place,
         keywords=keywords,
-        spread=_spread(node),
-        asked=tuple(_asked(node)),
+        spread=asked.spread(node),
+        asked=tuple(asked.one_by_one(node)),
     )
     context.recorder.add(site)
     callbacks = tuple(_callbacks(arguments))
     watchers = tuple(filter(None, map(_watcher_of, callbacks)))
     label = Trainer(site, watchers, any(_may_log(context, one) for one in callbacks))
     return Instance(lightning.TRAINER, site.arguments, arguments.complete, label)
-
-
-def _spread(node: ast.Call) -> tuple[str, ...]:
-    """The keys that lead to the settings that a call is given: of ``**cfg.trainer``, and of
-    ``**OmegaConf.to_container(self.cfg["trainer"])``, they are ``trainer``."""
-    given = [_path(one.value) for one in node.keywords if one.arg is None]
-    return next(filter(None, given), ())
-
-
-def _asked(node: ast.Call) -> Iterator[tuple[str, tuple[str, ...], Value]]:
-    """What settings say of processes: of ``devices=cfg.trainer.devices``, and of
-    ``devices=getattr(cfg.trainer, "devices", 1)``, the keys are ``trainer``, ``devices``."""
-    for keyword in node.keywords:
-        if keyword.arg in OF_PROCESSES:
-            keys = _path(keyword.value)
-            if len(keys) > 1 or (keys and not COMMAND_LINE.match(dotted(keyword.value) or "")):
-                yield keyword.arg, keys, _otherwise(keyword.value)
-
-
-def _otherwise(node: ast.expr) -> Value:
-    """What stands for a setting that is not given."""
-    match node:
-        case ast.Call(ast.Name("getattr"), [_, _, ast.Constant(value)]):
-            return Known(value)
-        case ast.Call(ast.Attribute(_, "get"), [_, ast.Constant(value)]):
-            return Known(value)
-    return UNKNOWN
-
-
-def _path(node: ast.expr) -> tuple[str, ...]:
-    """The keys behind the name of settings."""
-    keys = _keys(node) or ()
-    return keys[2:] if keys[:1] == ("self",) else keys[1:]
-
-
-def _keys(node: ast.expr) -> tuple[str, ...] | None:
-    """A name and the attributes and keys behind it; None for anything else."""
-    match node:
-        case ast.Name(name):
-            return (name,)
-        case ast.Attribute(value, key) | ast.Subscript(value, ast.Constant(str(key))):
-            inner = _keys(value)
-            return (*inner, key) if inner is not None else None
-        case ast.Call(ast.Name("getattr"), [value, ast.Constant(str(key)), *_]) | ast.Call(
-            ast.Attribute(value, "get"), [ast.Constant(str(key)), *_]
-        ):
-            inner = _keys(value)
-            return (*inner, key) if inner is not None else None
-        case ast.Call(args=[given, *_]):
-            name = dotted(node.func) or ""
-            return _keys(given) if name.rpartition(".")[2] in AS_DICT else None
-    return None
 
 
 def _callbacks(arguments: Arguments) -> Iterator[Abstract]:

@@ -1,0 +1,97 @@
+"""What the call that builds a Trainer asks of settings, and of dicts that it is given."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from pl_lint.facts.values import UNKNOWN, Known, OneOf, Value
+from pl_lint.static.interpreter.context import Arguments, Frame
+from pl_lint.static.names import dotted
+
+AS_DICT = frozenset({"to_container", "to_object", "dict", "vars"})
+"""Functions that make plain dicts of settings."""
+OF_PROCESSES = frozenset("devices gpus num_nodes accelerator strategy".split())
+"""The arguments of a Trainer that settings are asked for one by one."""
+COMMAND_LINE = re.compile(r"(self\.)?\w*(args?|opts?|options|namespace|flags)\.", re.IGNORECASE)
+"""What a program was called with: no settings in files."""
+
+
+def spread(node: ast.Call) -> tuple[str, ...]:
+    """The keys that lead to the settings that a call is given: of ``**cfg.trainer``, and of
+    ``**OmegaConf.to_container(self.cfg["trainer"])``, they are ``trainer``."""
+    given = [_path(one.value) for one in node.keywords if one.arg is None]
+    return next(filter(None, given), ())
+
+
+def one_by_one(node: ast.Call) -> Iterator[tuple[str, tuple[str, ...], Value]]:
+    """What settings say of processes: of ``devices=cfg.trainer.devices``, and of
+    ``devices=getattr(cfg.trainer, "devices", 1)``, the keys are ``trainer``, ``devices``."""
+    for keyword in node.keywords:
+        if keyword.arg in OF_PROCESSES:
+            keys = _path(keyword.value)
+            if len(keys) > 1 or (keys and not COMMAND_LINE.match(dotted(keyword.value) or "")):
+                yield keyword.arg, keys, _otherwise(keyword.value)
+
+
+def _otherwise(node: ast.expr) -> Value:
+    """What stands for a setting that is not given."""
+    match node:
+        case ast.Call(ast.Name("getattr"), [_, _, ast.Constant(value)]):
+            return Known(value)
+        case ast.Call(ast.Attribute(_, "get"), [_, ast.Constant(value)]):
+            return Known(value)
+    return UNKNOWN
+
+
+def _path(node: ast.expr) -> tuple[str, ...]:
+    """The keys behind the name of settings."""
+    keys = _keys(node) or ()
+    return keys[2:] if keys[:1] == ("self",) else keys[1:]
+
+
+def _keys(node: ast.expr) -> tuple[str, ...] | None:
+    """A name and the attributes and keys behind it; None for anything else."""
+    match node:
+        case ast.Name(name):
+            return (name,)
+        case ast.Attribute(value, key) | ast.Subscript(value, ast.Constant(str(key))):
+            inner = _keys(value)
+            return (*inner, key) if inner is not None else None
+        case ast.Call(ast.Name("getattr"), [value, ast.Constant(str(key)), *_]) | ast.Call(
+            ast.Attribute(value, "get"), [ast.Constant(str(key)), *_]
+        ):
+            inner = _keys(value)
+            return (*inner, key) if inner is not None else None
+        case ast.Call(args=[given, *_]):
+            name = dotted(node.func) or ""
+            return _keys(given) if name.rpartition(".")[2] in AS_DICT else None
+    return None
+
+
+def put_in_before(
+    node: ast.Call, arguments: Arguments, frame: Frame
+) -> Iterator[tuple[str, Value]]:
+    """What the function itself puts into a dict that it hands on and that is not known otherwise:
+    ``options["strategy"] = "ddp"`` before ``Trainer(**options)``. It may stand in a branch."""
+    handed = {one.value.id for one in node.keywords if one.arg is None and _is_name(one.value)}  # type: ignore[attr-defined]
+    function = _function_of(frame) if handed and not arguments.complete else None
+    for part in ast.walk(function) if function is not None else ():
+        match part:
+            case ast.Assign([ast.Subscript(ast.Name(name), ast.Constant(str(key)))], value):
+                if name in handed and key in OF_PROCESSES and key not in arguments.keywords:
+                    yield key, _or_nothing(value)
+
+
+def _is_name(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name)
+
+
+def _or_nothing(node: ast.expr) -> Value:
+    return OneOf((None, node.value)) if isinstance(node, ast.Constant) else UNKNOWN
+
+
+def _function_of(frame: Frame) -> ast.AST | None:
+    functions = frame.module.functions if frame.defining is None else frame.defining.methods
+    return functions.get(frame.function)
