@@ -86,7 +86,7 @@ def values(one: Any) -> tuple[Any, ...]:
     return tuple(getattr(one, name) for name in one.__fields__)
 
 
-def replace(one: T, **changes: Any) -> T:
+def replace(one: T, /, **changes: Any) -> T:
     """Another object that differs in what is named."""
     kept = {name: getattr(one, name) for name in one.__fields__ if name not in changes}
     return type(one)(**kept, **changes)
