@@ -110,6 +110,12 @@ def stage_on_several(facts: ProjectFacts, owner: ClassFacts, stage: str | None) 
     return not known or any(several)
 
 
+def run_on_several(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """The same for all that a class does, in whatever stage."""
+    known = [(one, version_at(facts, one.location)) for one in trainers_of(facts, owner)]
+    return not known or any(may_use_several(one, version) for one, version in known)
+
+
 def trainers_of(facts: ProjectFacts, owner: ClassFacts) -> list[TrainerSite]:
     """The Trainers that are known to run a class, and those of the nearest folder that has any: a
     repository may hold several programs. Tests speak for themselves alone. Where some are known to

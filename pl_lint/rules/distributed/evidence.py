@@ -17,6 +17,9 @@ COUNT_WORDS = frozenset(
 STRATEGIES = ("ddp", "fsdp", "deepspeed")
 NAMING = ("strategy", "accelerator", "distributed_backend")
 """The arguments of a Trainer that name a strategy; the last two in Lightning 1."""
+COUNTED_TEXTS: Version = (1, 5)
+"""Since then ``gpus="3"`` is three of them; before it was the one with this number. Code without a
+date is judged by this version, and says neither."""
 STRATEGY_CLASSES = ("DDPStrategy", "FSDPStrategy", "DeepSpeedStrategy", "DDPPlugin")
 
 
@@ -55,11 +58,17 @@ def may_use_several(trainer: TrainerSite, version: Version) -> bool:
     if uses_one_device(trainer, version):
         return False
     counts = [one for name in (*COUNTS, "num_nodes") for one in _options(trainer, name)]
+    if version <= COUNTED_TEXTS:
+        counts = [one for one in counts if not _is_number_in_text(one)]
     named = [one for name in NAMING for one in _options(trainer, name)]
     unsaid = all(must_be(trainer.argument(name), None) for name in COUNTS)
     together = must_be(trainer.argument("sync_batchnorm"), True)
     said = any(map(_may_count_several, counts)) or any(map(_names_several, named))
     return unsaid or together or said
+
+
+def _is_number_in_text(value: Value) -> bool:
+    return isinstance(value, Known) and isinstance(value.value, str) and value.value.isdigit()
 
 
 def _options(trainer: TrainerSite, name: str) -> list[Value]:

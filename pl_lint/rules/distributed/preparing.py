@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts
-from pl_lint.facts.values import Known, must_be
+from pl_lint.facts.values import Known, Made, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.distributed.evidence import for_one_rank
-from pl_lint.rules.judging import beyond_one_device, in_tests
+from pl_lint.rules.judging import beyond_one_device, in_tests, run_on_several
 from pl_lint.rules.registry import Rule, rule
 
 KINDS = ("module", "datamodule")
@@ -20,6 +20,7 @@ EVERYWHERE = frozenset(
 )
 """Hooks that every process runs."""
 PREPARE = ".prepare_data"
+RUNS = tuple(f"lightning.pytorch.Trainer.{name}" for name in ("fit", "validate", "test", "predict"))
 LOADING = EVERYWHERE | {"__init__"}
 
 
@@ -154,7 +155,7 @@ def _reached(words: Mapping[str, frozenset[str]], roots: set[str]) -> set[str]:
     rows=("DDP03",),
     status=Status.SUSPECTED,
     observers="both",
-    calls=("download=",),
+    calls=("download=", ".setup", *RUNS),
     condition="if several processes start on a machine that lacks the data",
 )
 def data_written_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -163,9 +164,11 @@ def data_written_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Find
     What it does
     ------------
     Reading finds `download=True` in `__init__`, `setup` and the dataloader hooks. Where
-    `prepare_data` downloads the same, and where all Trainers use one device, it is silent.
-    Running notes files that more than one rank opens for writing in `setup` or a dataloader hook.
-    Those that are added to, or made after asking whether there is one, are suspected only.
+    `prepare_data` downloads the same, where no Trainer in sight can have several devices by what is
+    written, and where a script calls `setup` by itself and gives Trainers the loaders, it is
+    silent. Running notes files that more than one rank opens for writing in `setup` or a
+    dataloader hook. Those that are added to, or made after asking whether there is one, are
+    suspected only.
 
     Why is this bad
     ---------------
@@ -197,7 +200,10 @@ def data_written_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Find
     - https://lightning.ai/docs/pytorch/stable/data/datamodule.html#prepare-data
     """
     for owner in beyond_one_device(facts, facts.classes):
-        calls = facts.calls_in(owner, "download=") if owner.kind in KINDS else ()
+        judged = owner.kind in KINDS and run_on_several(facts, owner)
+        if not judged or _is_set_up_by_hand(facts, owner):
+            continue
+        calls = facts.calls_in(owner, "download=")
         prepared = {one.name for one in calls if one.hook == "prepare_data"}
         for call in calls:
             if _downloads(call) and call.hook in LOADING and call.name not in prepared:
@@ -208,6 +214,23 @@ def data_written_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Find
                     remedy="download in prepare_data, which one process runs",
                     subject=owner.short_name,
                 )
+
+
+def _is_set_up_by_hand(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether a script sets data up itself, before there are processes, and no Trainer gets the
+    object."""
+    by_hand = [call for call in facts.calls_of(f"{owner.name}.setup") if not call.hook]
+    return bool(by_hand) and not any(map(_may_get_data, facts.calls_of(*RUNS)))
+
+
+def _may_get_data(call: CallSite) -> bool:
+    """Whether a Trainer may be given an object of a LightningDataModule, which may stand in the
+    place of the first loader."""
+    if not call.complete or call.gives("datamodule", 3):
+        return True
+    first = call.argument("", 1)
+    loader = isinstance(first, Made) and first.name.endswith("Loader")
+    return call.gives("", 1) and not loader and not call.gives("val_dataloaders", 2)
 
 
 def _downloads(call: CallSite) -> bool:
