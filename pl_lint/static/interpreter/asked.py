@@ -73,19 +73,20 @@ def _keys(node: ast.expr) -> tuple[str, ...] | None:
 def put_in_before(
     node: ast.Call, arguments: Arguments, frame: Frame
 ) -> Iterator[tuple[str, Value]]:
-    """What the function itself puts into a dict that it hands on and that is not known otherwise:
-    ``options["strategy"] = "ddp"`` before ``Trainer(**options)``. It may stand in a branch."""
-    handed = {one.value.id for one in node.keywords if one.arg is None and _is_name(one.value)}  # type: ignore[attr-defined]
+    """What the function itself puts into what it hands on, where that is not known otherwise:
+    ``options["strategy"] = "ddp"`` before ``Trainer(**options)``, ``args.strategy = "ddp"`` before
+    ``Trainer.from_argparse_args(args)``. It may stand in a branch."""
+    given = [one.value for one in node.keywords if one.arg in (None, "args")]
+    handed = {one.id for one in (*node.args[:1], *given) if isinstance(one, ast.Name)}
     function = _function_of(frame) if handed and not arguments.complete else None
     for part in ast.walk(function) if function is not None else ():
         match part:
-            case ast.Assign([ast.Subscript(ast.Name(name), ast.Constant(str(key)))], value):
-                if name in handed and key in OF_PROCESSES and key not in arguments.keywords:
-                    yield key, _or_nothing(value)
-
-
-def _is_name(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name)
+            case ast.Assign(
+                [ast.Subscript(ast.Name(name), ast.Constant(str(key)))], value
+            ) | ast.Assign([ast.Attribute(ast.Name(name), key)], value) if (
+                name in handed and key in OF_PROCESSES and key not in arguments.keywords
+            ):
+                yield key, _or_nothing(value)
 
 
 def _or_nothing(node: ast.expr) -> Value:
