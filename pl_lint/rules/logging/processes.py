@@ -127,7 +127,8 @@ def _of_one_process(log: LogSite) -> bool:
     found = tuple(local_parts(log.origin))
     if any(isinstance(part, (MetricObject, MetricCompute)) for part in found):
         return False
-    return any(isinstance(part, (BatchValue, MetricForward, FunctionCall)) for part in found)
+    of_batch = (BatchValue, MetricForward, FunctionCall, ListOfSteps)
+    return any(isinstance(part, of_batch) for part in found)
 
 
 @rule(

@@ -15,6 +15,7 @@ from pl_lint.static.interpreter import (
     listing,
     logs,
     lookup,
+    meters,
     metrics,
     noting,
     outside,
@@ -85,6 +86,7 @@ def evaluate_call(context: Context, node: ast.Call, frame: Frame) -> Abstract:
             lookup.rebind(context, function.value, NOTHING, frame)
             return Const(None)
         held.note_append(context, function, arguments, frame)
+        meters.fed(context, function, receiver, arguments, node, frame)
         if listing.changes_list(context, function, receiver, arguments, node, frame):
             return Const(None)
         return call_method(context, receiver, function.attr, arguments, node, frame)

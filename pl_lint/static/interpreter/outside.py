@@ -9,7 +9,7 @@ from collections.abc import Mapping as Table
 from pl_lint.facts.origins import UNPACKED, Gathered, Pairs, is_listing, parts
 from pl_lint.facts.values import UNKNOWN
 from pl_lint.plain import replace
-from pl_lint.static.interpreter import counting, lookup
+from pl_lint.static.interpreter import counting, everything, lookup
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -50,6 +50,7 @@ NAMED_FUNCTIONS = (
 GATHERING = ("gather", "all_reduce", "allreduce", "reduce_tensor", "sync_across")
 SPREADING = ("torch.distributed.broadcast", "torch.distributed.reduce")
 """What leaves one number in several processes, or brings theirs to one: done by hand."""
+BY_STRATEGY = ("strategy.reduce", "training_type_plugin.reduce", "accelerator_backend.reduce")
 TELLING = {
     **dict.fromkeys(("argmax", "round", "gt", "ge", "lt", "le"), "decided"),
     "sqrt": "sqrt",
@@ -112,7 +113,8 @@ def is_collection(name: str) -> bool:
 
 def gathers(name: str) -> bool:
     """Whether a function by its name brings values together from all processes."""
-    return name in SPREADING or any(word in name.lower() for word in GATHERING)
+    by_hand = name in SPREADING or name.endswith(BY_STRATEGY)
+    return by_hand or any(word in name.lower() for word in GATHERING)
 
 
 def picks(name: str, arguments: Arguments) -> bool:
@@ -235,6 +237,8 @@ def _sequence(context: Context, arguments: Arguments) -> Abstract:
     if len(arguments.positional) > 1:  # Sequential(a, b)
         return Sequence(arguments.positional, arguments.complete)
     given = arguments.positional[0]
+    if given == everything.ALL:
+        return given
     if isinstance(given, Choice) and all(isinstance(one, Sequence) for one in given.options):
         return given
     known = elements(context, given)
@@ -285,7 +289,15 @@ def _setattr(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
     return Const(None)
 
 
+def _largest(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
+    if everything.are_meant(arguments.positional):
+        return everything.ALL
+    return Opaque(derived("call", map(context.origin, arguments.all())))
+
+
 def _range(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
+    if everything.are_meant(arguments.positional):
+        return everything.ALL
     bounds = [value.value for value in arguments.positional if isinstance(value, Const)]
     known = len(bounds) == len(arguments.positional) and all(type(b) is int for b in bounds)
     if not known or not 1 <= len(bounds) <= 3 or (bounds[-1:] == [0] and len(bounds) == 3):
@@ -348,6 +360,8 @@ def _isinstance(context: Context, arguments: Arguments, frame: Frame) -> Abstrac
 
 Handler = Callable[[Context, Arguments, Frame], Abstract]
 HANDLERS: Table[str, Handler] = {
+    "torch.cuda.device_count": everything.counted,
+    "builtins.max": _largest,
     "builtins.super": _super,
     "builtins.getattr": _getattr,
     "builtins.setattr": _setattr,

@@ -19,7 +19,7 @@ from pl_lint.facts.sites import (
 )
 from pl_lint.facts.values import UNKNOWN, Known, Value
 from pl_lint.plain import frozen, replace
-from pl_lint.static.interpreter import asked, loaders, lookup
+from pl_lint.static.interpreter import asked, everything, loaders, lookup
 from pl_lint.static.interpreter.abstract import (
     CHANGED,
     RELOADED,
@@ -205,6 +205,7 @@ def _trainer(context: Context, arguments: Arguments, node: ast.Call, frame: Fram
         (one.arg, context.location(one, frame)) for one in node.keywords if one.arg is not None
     )
     place = context.location(node, frame)
+    arguments = everything.as_a_trainer_says(arguments)
     site = TrainerSite(
         pairs(arguments) + tuple(asked.put_in_before(node, arguments, frame)),
         arguments.complete,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Table
 
-from pl_lint.static.interpreter import behaviour, listing, lookup, noting
+from pl_lint.static.interpreter import behaviour, listing, lookup, meters, noting
 from pl_lint.static.interpreter.abstract import NOTHING, Abstract, Const, Function, Sequence, join
 from pl_lint.static.interpreter.context import Context, Frame, Snapshot
 from pl_lint.static.interpreter.expressions import binary, compared
@@ -70,6 +70,7 @@ def _augmented(context: Context, node: ast.AugAssign, frame: Frame) -> bool:
     before = context.evaluate(node.target, frame)
     after = binary(context, node.op, before, value)
     lookup.assign(context, node.target, after, frame)
+    meters.counts(context, node.target, value, frame)
     noting.note_assignment(context, node.target, after, True, frame)
     return True
 
