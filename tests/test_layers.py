@@ -147,6 +147,15 @@ def test_nothing_heavy_comes_in_indirectly(module: str) -> None:
     assert not loaded_by(module) & set(HEAVY)
 
 
+@pytest.mark.parametrize("room", ["static", "rules", "cli", "report", "config", "baseline"])
+def test_data_classes_of_the_reader_are_quick_to_make(room: str) -> None:
+    """``pl_lint.plain``: what ``dataclasses`` compiles on import, each commit would wait for."""
+    for path in modules():
+        if room_of(name_of(path)) == room:
+            tops = {name.split(".")[0] for name in imported(path)}
+            assert "dataclasses" not in tops, f"{path}: from pl_lint.plain import frozen"
+
+
 def test_the_reader_knows_nothing_of_the_runner() -> None:
     loaded = loaded_by("pl_lint.cli, pl_lint.static.engine, pl_lint.rules.registry")
     above = ("runtime", "plugin", "checks")
