@@ -22,6 +22,7 @@ class LogSite:
     out they are the defaults of ``hook``. ``hook`` is empty where no hook was seen to reach the
     call. ``sampled``: a condition on the batch index stands before the call. ``guards`` are the
     names in the conditions and decorators around it, ``function`` is the one it stands in.
+    ``kind``: ``list``, ``dict`` or ``str`` where the value is surely no number.
     ``repeats``: another line has logged the very same value under this key.
     """
 
@@ -47,6 +48,7 @@ class LogSite:
     prog_bar: Value = NO
     enable_graph: Value = NO
     repeats: bool = False
+    kind: str = ""
 
     @property
     def in_step(self) -> bool:

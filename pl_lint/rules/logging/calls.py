@@ -11,7 +11,7 @@ from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts
 from pl_lint.facts.values import Known, Named, must_be
 from pl_lint.findings import Finding
 from pl_lint.fixes import Applicability, Fix
-from pl_lint.rules.judging import by_name, defines
+from pl_lint.rules.judging import by_name, defines, target_version
 from pl_lint.rules.logging.mending import always, drop_flags
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, key_text
@@ -202,6 +202,11 @@ OF_SEVERAL = frozenset({"MeanAveragePrecision", "ROUGEScore", "ClasswiseWrapper"
 TASK = re.compile("^(Binary|Multiclass|Multilabel)")
 
 
+SINCE = {"str": (1, 5), "list": (2, 0), "dict": (2, 0)}
+"""The version that refuses to log a value of a type (``LightningModule.log``)."""
+WORDS = {"str": "text", "list": "a list or tuple", "dict": "a dict"}
+
+
 @rule("LTN124", "no-single-number-logged", rows=("LOG24",))
 def no_single_number(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """What is given to self.log is not one number.
@@ -209,7 +214,7 @@ def no_single_number(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds metrics whose value is a matrix, a curve or a value for each class (`average="none"`),
-    MetricCollections given to `self.log` instead of `self.log_dict`, and `None` and text.
+    MetricCollections given to `self.log` instead of `self.log_dict`, and lists, dicts and text.
 
     Why is this bad
     ---------------
@@ -250,6 +255,13 @@ def no_single_number(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.modules():
         for log in owner.logs:
+            if log.kind and target_version(owner) >= SINCE[log.kind]:
+                yield self.finding(
+                    log.location,
+                    f"{key_text(log)} is {WORDS[log.kind]}, no single number: Lightning raises",
+                    remedy="log each number under a key of its own",
+                    subject=owner.short_name,
+                )
             metric = _metric_itself(owner, log)
             problem = metric and _not_one_number(log, metric)
             if metric and problem:

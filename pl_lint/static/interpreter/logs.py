@@ -17,6 +17,8 @@ from pl_lint.static.interpreter.abstract import (
     Mapping,
     Metric,
     Reference,
+    Sequence,
+    Text,
     options,
     to_value,
 )
@@ -60,10 +62,23 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             sampled=bool(context.sampled),
             guards=context.guards,
             function=frame.function,
+            kind=_kind(value),
             **flags,
             **settings,
         )
         context.recorder.add(site)
+
+
+def _kind(value: Abstract) -> str:
+    """The type of a value that is surely no number."""
+    match value:
+        case Const(str()) | Text():
+            return "str"
+        case Sequence(_, maker=""):
+            return "list"
+        case Mapping(_, maker=""):
+            return "dict"
+    return ""
 
 
 def _settings(arguments: Arguments) -> dict[str, Value]:

@@ -6,7 +6,14 @@ import ast
 from collections.abc import Callable
 from collections.abc import Mapping as Table
 
-from pl_lint.facts.origins import UNPACKED, Gathered, Pairs, is_listing, parts
+from pl_lint.facts.origins import (
+    UNPACKED,
+    Gathered,
+    ListOfSteps,
+    Pairs,
+    is_listing,
+    parts,
+)
 from pl_lint.facts.values import UNKNOWN
 from pl_lint.plain import replace
 from pl_lint.static.interpreter import counting, everything, lookup
@@ -59,6 +66,8 @@ TELLING = {
     "mean": "mean",
     "nanmean": "mean",
 }
+JOINING = ("cat", "concat", "concatenate", "hstack")
+"""Functions that take vectors: what steps left, one number for each sample."""
 SAME_VALUE = frozenset(
     [
         "builtins.float",
@@ -164,6 +173,8 @@ def _other(context: Context, name: str, arguments: Arguments) -> Abstract:
         return Instance(MAKERS[name], pairs(arguments), arguments.complete)
     if last[:1].isupper():
         return Instance(name, pairs(arguments), arguments.complete)
+    if last in JOINING and any(isinstance(one, ListOfSteps) for o in origins for one in parts(o)):
+        return Opaque(derived("joined", origins))
     return Opaque(derived(TELLING.get(last, "call"), origins))
 
 
@@ -171,7 +182,12 @@ def _same(context: Context, value: Abstract) -> Abstract:
     """A function that gives its argument back in another shape or type."""
     if isinstance(value, (Metric, Collection)):
         return lookup.duplicate(context, value)
-    return value if isinstance(value, (Const, Opaque)) else Opaque(context.origin(value))
+    kept = isinstance(value, Opaque) or (isinstance(value, Const) and not _is_text(value))
+    return value if kept else Opaque(context.origin(value))
+
+
+def _is_text(value: Const) -> bool:
+    return isinstance(value.value, str)  # ``float("inf")``
 
 
 def _gathered(context: Context, arguments: Arguments, node: ast.Call, frame: Frame) -> Abstract:
