@@ -21,11 +21,14 @@ def averaged_value(owner: ClassFacts, log: LogSite) -> Origin:
 
 
 def mean_of_list(origin: Origin) -> ListOfSteps | None:
-    """The list, or the items of its dicts, that a value is the plain mean of."""
+    """The list, or the items of its dicts, that a value is the plain mean of; not where it is the
+    mean of all that ``torch.cat`` makes of it, in which each sample has the same weight."""
     if isinstance(origin, Either):  # ``mean(scores) if scores else 0``
         means = [one for one in origin.options if not isinstance(one, Number)]
         return mean_of_list(means[0]) if len(means) == 1 else None
     if not isinstance(origin, Derived) or origin.operation != "mean":
+        return None
+    if any(isinstance(part, Derived) and part.operation == "joined" for part in parts(origin)):
         return None
     lists = {part for part in parts(origin) if isinstance(part, ListOfSteps)}
     return lists.pop() if len(lists) == 1 else None
