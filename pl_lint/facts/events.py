@@ -264,7 +264,8 @@ class RunError:
 class CaseFacts:
     """What the case turned out to be when it was built, and what its author declared about it.
 
-    ``building`` is how a script builds it; None where nobody has asked."""
+    ``building`` is how a script builds it; None where nobody has asked. ``precision`` is that of
+    its Trainer arguments."""
 
     module: str
     path: str
@@ -275,6 +276,7 @@ class CaseFacts:
     batch_dependent: Mapping[str, str] = field(default_factory=dict)
     tolerances: Mapping[str, float] = field(default_factory=dict)
     building: Building | None = None
+    precision: str = ""
 
     @property
     def home(self) -> Location:

@@ -301,11 +301,29 @@ class Overflow:
     location: Location
 
 
+@dataclass(frozen=True)
+class ScaledClip:
+    """Gradients whose norm was ``norm``, ``scale`` times what it is. ``by_hand``: by a module that
+    makes its steps itself."""
+
+    location: Location
+    norm: float
+    scale: float
+    by_hand: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class PrecisionRecord(RunRecord):
-    """A short fit and an evaluation in half precision; ``half_states`` are those of metrics."""
+    """A short fit and an evaluation in half precision; ``half_states`` are those of metrics.
+
+    ``lost`` counts the training batches whose loss was not finite, of ``batches``; ``clipped`` are
+    gradients that were clipped while a GradScaler had them scaled.
+    """
 
     program = "precision"
+    batches: int = 0
+    lost: int = 0
+    clipped: tuple[ScaledClip, ...] = ()
     events: tuple[LogEvent, ...] = ()
     epochs: tuple[EpochValues, ...] = ()
     overflow: Overflow | None = None

@@ -220,7 +220,9 @@ class Battery:
         return self._one(kinds.SHAKEN, options=options, inputs=self._weights())
 
     def in_precision(self, precision: str) -> PrecisionRecord:
-        options = {"stage": next(iter(self._evaluated_stages()), None)}
+        evaluated = self._evaluated_stages()[:1]
+        # fp64 is there to compare with: what training does in it concerns nobody.
+        options = {"stages": [*([] if precision == "64-true" else ["train"]), *evaluated]}
         world, inputs = World(1, precision), self._weights()
         return self._one(kinds.PRECISION, world=world, options=options, inputs=inputs)
 

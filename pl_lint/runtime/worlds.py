@@ -65,6 +65,10 @@ def _strategy(ranks: int, namespace: Namespace, patience: float) -> Any:
 def _precision(precision: str, namespace: Namespace) -> dict[str, Any]:
     """fp16-mixed on a CPU needs the plugin given explicitly: Lightning replaces '16-mixed' there by
     bf16 with a warning (``trainer/connectors/accelerator_connector.py``, 2.6.6)."""
+    if precision.endswith("-mixed"):
+        from pl_lint.runtime import cuda_autocast
+
+        cuda_autocast.install()
     if precision != "16-mixed":
         return {"precision": precision}
     import torch

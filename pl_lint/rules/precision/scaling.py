@@ -39,6 +39,8 @@ def clipped_while_scaled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ---------------
     Under `16-mixed` the gradients are multiplied by 65536 until the optimizer steps. Clipped to a
     norm of 1 before that, the update was -1.55e-6 instead of -0.05: next to nothing is learned.
+    `scaler.unscale_` by hand does not help: Lightning calls it again in `optimizer.step()`, which
+    torch refuses (`plugins/precision/amp.py`, 2.6.6).
 
     Example
     -------
@@ -63,9 +65,10 @@ def clipped_while_scaled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 optimizer = self.optimizers()
                 optimizer.zero_grad()
                 self.manual_backward(self.loss(batch))
-                self.trainer.precision_plugin.scaler.unscale_(optimizer.optimizer)
-                self.clip_gradients(optimizer, gradient_clip_val=1.0)
                 optimizer.step()
+
+            def on_before_optimizer_step(self, optimizer):
+                self.clip_gradients(optimizer, gradient_clip_val=1.0)
 
         Trainer(precision="16-mixed")
 
@@ -87,7 +90,8 @@ def clipped_while_scaled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     site.location,
                     "with precision 16 the gradients are still multiplied by the scale here: "
                     "clipping leaves next to nothing of them",
-                    remedy="call scaler.unscale_(optimizer) before, or train with bf16-mixed",
+                    remedy="clip in on_before_optimizer_step(self, optimizer): Lightning has unscaled "
+                    "the gradients there",
                     subject=owner.short_name,
                 )
 

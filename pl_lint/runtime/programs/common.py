@@ -108,6 +108,7 @@ class Subject:
             batch_dependent=dict(self.options.batch_dependent),
             tolerances=dict(self.options.tolerances),
             building=self.building,
+            precision=str(self.arguments.get("precision", "")),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +29,30 @@ from pl_lint.runtime.programs.fitting.fit import (
     shorten,
 )
 from pl_lint.runtime.specs import RunSpec
+from pl_lint.runtime.watching.arguments import is_finite
 from pl_lint.runtime.watching.logged.metrics import MetricTap
 from pl_lint.runtime.watching.logged.recorder import Recorder
 from pl_lint.runtime.watching.overflow import FindOverflow
+from pl_lint.runtime.watching.scaled import ScaledClips
 from pl_lint.runtime.watching.watcher import watcher
 
 HALF = (torch.float16, torch.bfloat16)
 
 
 def run(spec: RunSpec, directory: Path, rank: int) -> PrecisionRecord:
-    """``options``: ``stage`` to evaluate, or none. ``inputs``: ``weights``."""
+    """``options``: the ``stages`` to run, training and one to evaluate. ``inputs``: ``weights``."""
     subject = fresh(spec)
     facts = subject.facts()
-    stage = spec.options.get("stage")
+    stages = spec.options["stages"]
     recorder = Recorder(subject.namespace, MetricTap())
     errors: list[RunError] = []
     finder = FindOverflow()
     half: list[str] = []
-    with caught(errors, "fit"), recorder.watching(), finder:
-        half += _train(subject, recorder, directory)
-    if stage and not errors:
+    looks = _TrainingLooks()
+    if "train" in stages:
+        with caught(errors, "fit"), recorder.watching(), finder, looks.clips.watching():
+            half += _train(subject, recorder, looks, directory)
+    for stage in [] if errors else [each for each in stages if each != "train"]:
         subject = fresh(spec)
         seed_all(spec.seed)  # as for the evaluation in fp32
         with caught(errors, stage), recorder.watching(), finder:
@@ -60,10 +65,15 @@ def run(spec: RunSpec, directory: Path, rank: int) -> PrecisionRecord:
         epochs=tuple(recorder.epochs),
         overflow=finder.first,
         half_states=tuple(sorted(set(half))),
+        batches=looks.batches,
+        lost=looks.lost,
+        clipped=tuple(looks.clips.found),
     )
 
 
-def _train(subject: Subject, recorder: Recorder, directory: Path) -> list[str]:
+def _train(
+    subject: Subject, recorder: Recorder, looks: _TrainingLooks, directory: Path
+) -> list[str]:
     if "train" not in subject.stages:
         return []
     shorten(subject, "train", TRAINING_BATCHES)
@@ -71,6 +81,7 @@ def _train(subject: Subject, recorder: Recorder, directory: Path) -> list[str]:
         shorten(subject, "validate", VALIDATION_BATCHES)
     half = _HalfStates()
     callbacks = [_looks(subject, recorder), half.callback(subject.namespace)]
+    callbacks.append(looks.callback(subject.namespace))
     limits = {"limit_train_batches": TRAINING_BATCHES, "limit_val_batches": VALIDATION_BATCHES}
     trainer = make_trainer(
         subject, directory, callbacks, max_epochs=1, num_sanity_val_steps=0, **limits
@@ -92,6 +103,31 @@ def _evaluate(subject: Subject, stage: str, recorder: Recorder, directory: Path)
 
 def _looks(subject: Subject, recorder: Recorder) -> Any:
     return watcher(subject.namespace, recorder, lambda module: {}, [])
+
+
+@dataclass
+class _TrainingLooks:
+    """Which losses were lost, and which gradients were clipped too early."""
+
+    batches: int = 0
+    lost: int = 0
+    clips: ScaledClips = field(default_factory=ScaledClips)
+
+    def callback(self, namespace: Namespace) -> Any:
+        looks = self
+
+        class TrainingLooks(namespace.Callback):  # type: ignore[misc, name-defined]
+            def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+                looks.clips.trainer = trainer
+
+            def on_train_batch_end(
+                self, trainer: Any, pl_module: Any, outputs: Any, *args: Any
+            ) -> None:
+                loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+                looks.batches += 1
+                looks.lost += isinstance(loss, torch.Tensor) and not is_finite(loss)
+
+        return TrainingLooks()
 
 
 class _HalfStates:
