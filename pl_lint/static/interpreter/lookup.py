@@ -140,7 +140,8 @@ def own_attribute(context: Context, attr: str, frame: Frame) -> Abstract:
     if method is not None:
         info, node = method
         if is_property(node):
-            return context.run(node, Frame(info.module, {}, info), Arguments(), Self())
+            inner = Frame(info.module, {}, info, depth=frame.depth + 1)  # it returns, not the hook
+            return context.run(node, inner, Arguments(), Self())
         return Bound(Self(), attr)
     for info in context.ancestors:
         if isinstance(info, ClassInfo) and attr in info.constants:
