@@ -95,10 +95,18 @@ def _with_single_values(site: TrainerSite, tree: Table, values: Reader) -> Train
     for name, (*above, key), _ in site.asked:
         table = _below(tree, tuple(above))
         node = table.get(key) if table is not None else None
+        node = node or (None if above else _of_a_group(tree, key))
         plain = isinstance(node, Leaf | Listing) and DEBUGGING not in node.place.path.lower()
         if node is not None and plain and pairs.get(name) == UNKNOWN:
             pairs[name] = values.value(node, (*above, key))
     return replace(site, arguments=tuple(pairs.items()))
+
+
+def _of_a_group(tree: Table, key: str) -> Leaf | Listing | Table | None:
+    """A setting of the one group that has it: Hydra 1.0 put what a group's file says at the top."""
+    groups = (one for one in tree.entries.values() if isinstance(one, Table))
+    found = [node for one in groups if (node := one.get(key)) is not None]
+    return found[0] if len(found) == 1 else None
 
 
 def _with_defaults(site: TrainerSite) -> TrainerSite:
