@@ -21,9 +21,12 @@ from pl_lint.static.interpreter.abstract import (
     Instance,
     LocalClass,
     Metric,
+    Opaque,
     Reference,
     Self,
+    Sequence,
     Super,
+    derived,
     options,
     to_value,
 )
@@ -174,6 +177,9 @@ def note_assignment(
     context: Context, target: ast.expr, value: Abstract, augmented: bool, frame: Frame
 ) -> None:
     """``self.x = value``, or ``+=`` where ``augmented``, in a class that Lightning calls."""
+    if context.owner and isinstance(target, (ast.Tuple, ast.List)):
+        for inner, item in zip(target.elts, _items(context, value, len(target.elts)), strict=True):
+            note_assignment(context, inner, item, augmented, frame)
     if not context.owner or not isinstance(target, ast.Attribute):
         return
     if not isinstance(context.evaluate(target.value, frame), Self):
@@ -192,6 +198,13 @@ def note_assignment(
             location=context.location(target, frame),
         )
     )
+
+
+def _items(context: Context, value: Abstract, count: int) -> tuple[Abstract, ...]:
+    """What each target of ``self.a, self.b = value`` is given."""
+    if isinstance(value, Sequence) and value.complete and len(value.items) == count:
+        return value.items
+    return (Opaque(derived("call", (context.origin(value),))),) * count
 
 
 def _note_reach(context: Context, target: ast.Attribute, frame: Frame) -> None:

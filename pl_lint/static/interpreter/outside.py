@@ -156,7 +156,7 @@ def call(
     if name in SEQUENCES:
         return _made_by(name, _sequence(context, arguments))
     if name in SAME_VALUE and arguments.positional:
-        return _same(context, arguments.positional[0])
+        return _same(context, name, arguments.positional[0])
     if gathers(name) and not picks(name, arguments):
         return _gathered(context, arguments, node, frame)
     if counting.is_total_of(name, node):
@@ -178,16 +178,14 @@ def _other(context: Context, name: str, arguments: Arguments) -> Abstract:
     return Opaque(derived(TELLING.get(last, "call"), origins))
 
 
-def _same(context: Context, value: Abstract) -> Abstract:
+def _same(context: Context, name: str, value: Abstract) -> Abstract:
     """A function that gives its argument back in another shape or type."""
     if isinstance(value, (Metric, Collection)):
         return lookup.duplicate(context, value)
-    kept = isinstance(value, Opaque) or (isinstance(value, Const) and not _is_text(value))
+    text = isinstance(value, Const) and isinstance(value.value, str)
+    number = text and name == "builtins.float"  # ``float("inf")``
+    kept = isinstance(value, (Const, Opaque)) and not number
     return value if kept else Opaque(context.origin(value))
-
-
-def _is_text(value: Const) -> bool:
-    return isinstance(value.value, str)  # ``float("inf")``
 
 
 def _gathered(context: Context, arguments: Arguments, node: ast.Call, frame: Frame) -> Abstract:

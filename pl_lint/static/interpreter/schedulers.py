@@ -42,6 +42,8 @@ STEP_WORDS = frozenset(
 """Names in the arguments of a scheduler that are numbers of optimizer steps."""
 CYCLES = ("step_size_up", "step_size_down")
 """The arguments of a CyclicLR that say how long a cycle is."""
+LENGTHS = ("T_max", "total_iters", "num_training_steps")
+"""The arguments that say how long a schedule is; in most it is the second one."""
 FAMILIES = ("torch.optim.lr_scheduler.", "transformers.")
 
 
@@ -56,7 +58,8 @@ def build(
 ) -> Instance:
     """A scheduler, remembered until ``configure_optimizers`` returns it."""
     epochs = _counts_epochs(node) or _made_of_epochs(node, frame)
-    built = Built(context.location(node, frame), _mentions_steps(node), epochs)
+    steps = _mentions_steps(node) or _made_of_batches(node, frame)
+    built = Built(context.location(node, frame), steps, epochs)
     return Instance(name, pairs(arguments), arguments.complete, built)
 
 
@@ -89,14 +92,38 @@ def _counts_epochs(node: ast.Call) -> bool:
     return any("epoch" in name.rpartition(".")[2] for name in names)
 
 
+def _made_of_batches(node: ast.Call, frame: Frame) -> bool:
+    """Whether the length of a schedule is the batches of an epoch times the epochs:
+    ``T_max=len(self.train_dataloader()) * self.trainer.max_epochs``."""
+    lengths = [one.value for one in node.keywords if one.arg in LENGTHS] + node.args[1:2]
+    names = {one.id for one in lengths if isinstance(one, ast.Name)}
+    given = [one.value for one in _assignments(frame) if not names.isdisjoint(_targets(one))]
+    products = [one for one in lengths + given if _is_product(one)]
+    counted = (part for one in products for part in ast.walk(one) if isinstance(part, ast.Call))
+    return any(
+        dotted(part.func) == "len" and any("loader" in word for word in _words(part))
+        for part in counted
+    )
+
+
+def _is_product(node: ast.expr) -> bool:
+    """Whether something is multiplied, and by nothing divided."""
+    grown = any(isinstance(one, ast.Mult) for one in ast.walk(node))
+    return grown and not any(isinstance(one, (ast.Div, ast.FloorDiv)) for one in ast.walk(node))
+
+
+def _assignments(frame: Frame) -> list[ast.Assign]:
+    """The assignments of the method that is run."""
+    owner = frame.defining
+    function = owner.methods.get(frame.function) if owner is not None else None
+    walked = ast.walk(function) if function is not None else ()
+    return [one for one in walked if isinstance(one, ast.Assign)]
+
+
 def _made_of_epochs(node: ast.Call, frame: Frame) -> bool:
     """Whether the length of a cycle is worked out from a number of epochs alone: what multiplies
     it, or asks for a length, may be the batches of one."""
-    owner = frame.defining
-    function = owner.methods.get(frame.function) if owner is not None else None
-    assigned = (
-        [one for one in ast.walk(function) if isinstance(one, ast.Assign)] if function else []
-    )
+    assigned = _assignments(frame)
     lengths = [keyword.value for keyword in node.keywords if keyword.arg in CYCLES]
     names = {word for length in lengths for word in _words(length)}
     parts = lengths + [one.value for one in assigned if not names.isdisjoint(_targets(one))]
