@@ -25,15 +25,20 @@ def judge_error(spelling: Spelling, error: RunError, into: Gathering) -> None:
     """The error that a run in half precision ended with."""
     if error.kind == TIME_LIMIT:
         text = f"too slow on this CPU; fp32 took less ({error.message})"
-        into.undecided.append(Note(spelling.name, text))
+        _left_open(spelling, into).append(Note(spelling.name, text))
         return
     reason = "" if _is_known(error) else _undecidable(error)
     if reason:
-        into.undecided.append(Note(spelling.name, f"{reason} ({error.message})"))
+        _left_open(spelling, into).append(Note(spelling.name, f"{reason} ({error.message})"))
         return
     text = f"runs in fp32, and under {spelling} raises {error.kind}: {error.message}"
     code, remedy = _mistake(error)
     into.findings.append(spelling.found(code, text, remedy, error.location))
+
+
+def _left_open(spelling: Spelling, into: Gathering) -> list[Note]:
+    """What nobody has asked for leaves nothing open."""
+    return into.undecided if spelling.concerns else into.notes
 
 
 def _is_known(error: RunError) -> bool:

@@ -51,6 +51,11 @@ class Spelling:
         condition = "" if matters else f"with Trainer(precision={self.name!r})"
         return found(self.case, code, text, remedy, at, evidence, status, condition, script)
 
+    @property
+    def concerns(self) -> bool:
+        """Whether this case is trained so, or might as well be."""
+        return self.name in MIXED or self.case.precision == self.name
+
     def _is_for_all(self, code: str) -> bool:
         return self.name in MIXED and code not in HARMLESS_IN_FP32
 

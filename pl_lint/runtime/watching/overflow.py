@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pl_lint.facts.records import Overflow
@@ -23,18 +24,30 @@ class FindOverflow(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.first: Overflow | None = None
+        self._widened: set[StorageWeakRef] = set()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten._to_copy.default and args[0].dtype in HALF:
+            self._widened.add(_storage(result))
         if self.first is None and torch._C._current_graph_task_id() == -1:
             operation, given = func.overloadpacket.__name__, (args, kwargs or {})
             made = [t for t in _floats(result) if not is_finite(t)]
-            if made and _computed(operation, given) and _in_half([*_floats(given), *made]):
+            if made and _computed(operation, given) and self._in_half([*_floats(given), *made]):
                 dtype = str(made[0].dtype).removeprefix("torch.")
                 self.first = Overflow(operation, dtype, caller())
         return result
+
+    def _in_half(self, tensors: list[torch.Tensor]) -> bool:
+        """Also what autocast has just made wider for an operation: a zero that was an epsilon."""
+        return any(each.dtype in HALF or _storage(each) in self._widened for each in tensors)
+
+
+def _storage(tensor: torch.Tensor) -> StorageWeakRef:
+    """Not the tensor: something that refers to it weakly would keep a module from being moved."""
+    return StorageWeakRef(tensor.untyped_storage())
 
 
 def _computed(operation: str, given: Any) -> bool:
@@ -44,10 +57,6 @@ def _computed(operation: str, given: Any) -> bool:
     if operation.startswith(("empty", "new_empty")) or not all(map(math.isfinite, numbers(given))):
         return False
     return bool(floats) and all(map(is_finite, floats))
-
-
-def _in_half(tensors: list[torch.Tensor]) -> bool:
-    return any(tensor.dtype in HALF for tensor in tensors)
 
 
 def _floats(value: Any) -> Iterator[torch.Tensor]:
