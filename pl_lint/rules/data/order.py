@@ -112,6 +112,7 @@ def _serves_others(facts: ProjectFacts, loader: LoaderSite) -> bool:
     "training-not-shuffled",
     rows=("DAT02",),
     status=Status.SUSPECTED,
+    default=False,
     calls=(*NUMBERS, LOAD),
     condition="if it matters that each epoch has the same batches, as it does with sorted data",
 )
