@@ -13,6 +13,8 @@ from pl_lint.static.names import ClassInfo
 
 TOGETHER = re.compile("gather|reduce|distributed|sync|world_size")
 """What a meter that knows of several processes has in its text."""
+LIBRARIES = ("torchmetrics", "torcheval", "ignite", "monai", "accelerate", "evaluate")
+"""What brings processes together inside."""
 
 
 def counts(context: Context, target: ast.expr, added: Abstract, frame: Frame) -> None:
@@ -60,7 +62,14 @@ def _is_meter(context: Context, made: Instance, method: str, frame: Frame) -> bo
     bases = context.project.ancestors(info)
     plain = all(isinstance(one, ClassInfo) or one in ("object", "builtins.object") for one in bases)
     own = [one for one in bases if isinstance(one, ClassInfo)]
-    return plain and not any(TOGETHER.search(ast.unparse(one.node)) for one in own)
+    return plain and not any(_knows_of_others(one) for one in own)
+
+
+def _knows_of_others(info: ClassInfo) -> bool:
+    """Whether a class may bring processes together: by hand, or by the metrics that it holds."""
+    imported = info.module.imports.values()
+    holds_metrics = any(one.partition(".")[0] in LIBRARIES for one in imported)
+    return holds_metrics or bool(TOGETHER.search(ast.unparse(info.node)))
 
 
 def _class_of(context: Context, made: Instance, frame: Frame) -> ClassInfo | None:
