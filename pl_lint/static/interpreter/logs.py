@@ -62,7 +62,7 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             sampled=bool(context.sampled),
             guards=context.guards,
             function=frame.function,
-            kind=_kind(value),
+            kind=_kind(value) if isinstance(key, Const) else "",
             **flags,
             **settings,
         )
