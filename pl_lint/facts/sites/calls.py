@@ -68,7 +68,8 @@ class CallSite:
 @frozen
 class AssignmentSite:
     """``self.attribute = value`` in a Lightning class, or ``+=`` where ``augmented``. ``unread``:
-    what ``__init__`` makes, and nothing that was read mentions again."""
+    what ``__init__`` makes, and nothing that was read mentions again. ``carried``: the value is
+    worked out from what the attribute held (``self.x = 0.9 * self.x + y``)."""
 
     attribute: str
     value: Value
@@ -80,6 +81,7 @@ class AssignmentSite:
     function: str = ""
     guards: tuple[str, ...] = ()
     unread: bool = False
+    carried: bool = False
 
 
 @frozen

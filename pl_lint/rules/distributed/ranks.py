@@ -97,8 +97,8 @@ def statistic_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Findin
 
     What it does
     ------------
-    Reading finds a registered buffer that training adds parts of the batch to, in place or with
-    `+=`, without gathering them. Running compares the buffers of the module's own classes, and its
+    Reading finds a registered buffer that training adds parts of the batch to, in place, with
+    `+=` or as `self.mean = 0.9 * self.mean + 0.1 * x`, without gathering them. Running compares the buffers of the module's own classes, and its
     parameters, on all ranks after some steps. The running statistics of torch's batch norm are
     left alone.
 
@@ -159,7 +159,7 @@ def _updates(
 ) -> Iterator[tuple[str, Location]]:
     """Where training changes a buffer by what stands in the batch."""
     for site in owner.assignments:
-        trains = site.augmented and site.stage == "train"
+        trains = (site.augmented or site.carried) and site.stage == "train"
         if trains and site.attribute in buffers and _of_batch(site.origin):
             yield f"self.{site.attribute}", site.location
     for call in facts.calls_in(owner, *IN_PLACE) if buffers else ():

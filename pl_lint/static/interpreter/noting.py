@@ -174,7 +174,12 @@ def _origins(context: Context, arguments: Arguments) -> Iterator[tuple[str, obje
 
 
 def note_assignment(
-    context: Context, target: ast.expr, value: Abstract, augmented: bool, frame: Frame
+    context: Context,
+    target: ast.expr,
+    value: Abstract,
+    augmented: bool,
+    frame: Frame,
+    written: ast.expr | None = None,
 ) -> None:
     """``self.x = value``, or ``+=`` where ``augmented``, in a class that Lightning calls."""
     if context.owner and isinstance(target, (ast.Tuple, ast.List)):
@@ -196,8 +201,15 @@ def note_assignment(
             function=frame.function,
             guards=context.guards,
             location=context.location(target, frame),
+            carried=written is not None and _mentions(written, target.attr),
         )
     )
+
+
+def _mentions(node: ast.expr, attribute: str) -> bool:
+    """Whether an expression reads ``self.<attribute>``."""
+    read = (one for one in ast.walk(node) if isinstance(one, ast.Attribute))
+    return any(dotted(one) == f"self.{attribute}" for one in read)
 
 
 def _items(context: Context, value: Abstract, count: int) -> tuple[Abstract, ...]:

@@ -42,7 +42,7 @@ def _assign(context: Context, node: ast.Assign, frame: Frame) -> bool:
     for target in node.targets:
         listing.emptied(context, target, value, frame)
         lookup.assign(context, target, value, frame)
-        noting.note_assignment(context, target, value, False, frame)
+        noting.note_assignment(context, target, value, False, frame, node.value)
     return True
 
 
