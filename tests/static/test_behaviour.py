@@ -169,3 +169,36 @@ def test_a_dict_that_a_branch_completed_keeps_both_of_its_states():
         (Known("val_loss"), Known("epoch")),
         (Known(None), Known("step")),
     }
+
+
+def test_what_steps_leave_for_the_end_of_the_epoch():
+    owner = model("""
+        def validation_step(self, batch, batch_idx):
+            self.kept.append({"loss": self(batch)})
+            for one in batch:
+                self.single.append(self(one))
+            return {"loss": self(batch)}
+    """)
+    left = {(site.attribute, site.key, site.looped) for site in owner.held}
+    assert left == {("kept", "loss", False), ("single", "", True), ("", "loss", False)}
+
+
+def test_a_value_that_is_worked_out_from_what_the_attribute_held():
+    owner = model("""
+        def training_step(self, batch, batch_idx):
+            self.mean = 0.9 * self.mean + batch
+            self.first, self.second = batch
+    """)
+    carried = {site.attribute: site.carried for site in owner.assignments}
+    assert carried == {"mean": True, "first": False, "second": False}
+
+
+def test_all_devices_there_are_are_spelled_as_a_trainer_does():
+    found = facts("""
+        def trainer(self):
+            count = max(1, torch.cuda.device_count())
+            return pl.Trainer(devices=count, max_epochs=torch.cuda.device_count())
+    """)
+    (trainer,) = found.trainers
+    assert trainer.argument("devices") == Known(-1)
+    assert trainer.argument("max_epochs") != Known(-1)

@@ -29,10 +29,11 @@ def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Find
 
     What it does
     ------------
-    Finds a value that is logged at the end of an epoch and made from a list that the steps fill,
-    without `all_gather` and without `sync_dist=True`. Silent, like LTN106, where a Trainer is in
-    sight and none that may run the stage can have several devices by what is written, and where
-    every process sees all data.
+    Finds a value that is logged at the end of an epoch and made from what the steps have put by (a
+    list, a counter as in `self.correct += ...`, a meter of the project's own class), without
+    `all_gather` and without `sync_dist=True`. Silent, like LTN106, where a Trainer is in sight and
+    none that may run the stage can have several devices by what is written, and where every process
+    sees all data.
 
     Why is this bad
     ---------------
