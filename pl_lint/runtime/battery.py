@@ -221,8 +221,8 @@ class Battery:
 
     def in_precision(self, precision: str) -> PrecisionRecord:
         evaluated = self._evaluated_stages()[:1]
-        # fp64 is there to compare with: what training does in it concerns nobody.
-        options = {"stages": [*([] if precision == "64-true" else ["train"]), *evaluated]}
+        # Where nothing is scaled, what training does is what an evaluation shows.
+        options = {"stages": ["train", *evaluated] if "mixed" in precision else evaluated}
         world, inputs = World(1, precision), self._weights()
         return self._one(kinds.PRECISION, world=world, options=options, inputs=inputs)
 
