@@ -127,9 +127,9 @@ def hook_never_called(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds methods that carry the name of a hook that Lightning has removed, or that another kind of
-    class has (`on_exception` is one of callbacks), or a hook's name with a spelling mistake. A
-    method that the project calls itself is no hook; neither is one of a class with a base that was
-    not read.
+    class has (`on_exception` is one of callbacks), a hook's name with a spelling mistake, or the
+    shape of one (`on_epoch_begin`). A method that the project calls itself is no hook; neither is
+    one of a class with a base that was not read.
 
     Why is this bad
     ---------------
@@ -195,6 +195,12 @@ def _hook_of_another(family: str, name: str, version: lightning.Version) -> str 
     return next((kind for kind in kinds if lightning.hook_exists(kind, name, version)), None)
 
 
+def _shaped(family: str, name: str) -> bool:
+    """Whether a method that is no hook of any version has the shape of one."""
+    known = lightning.hook_exists(family, name) or lightning.removed_hook(family, name) is not None
+    return name.startswith("on_") and not known and not lightning.is_member(family, name)
+
+
 def _dead(owner: ClassFacts, method: MethodSite) -> tuple[str, str] | None:
     family, version = FAMILIES[owner.kind], target_version(owner)
     removed = lightning.removed_hook(family, method.name, version)
@@ -207,6 +213,8 @@ def _dead(owner: ClassFacts, method: MethodSite) -> tuple[str, str] | None:
         text = f"{method.name} is a hook of a {other}: of a {family} it is never called"
         return text, f"move it to a {other}"
     near = lightning.nearest_hook(family, method.name, version)
+    if near is None and _shaped(family, method.name):
+        return f"Lightning has no hook {method.name}: it is never called", "move it to a hook"
     if near is None:
         return None
     return f"Lightning has no hook {method.name}: it is never called", f"did you mean {near}?"
