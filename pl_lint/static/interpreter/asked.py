@@ -80,6 +80,9 @@ def put_in_before(
     handed = {one.id for one in (*node.args[:1], *given) if isinstance(one, ast.Name)}
     function = _function_of(frame) if handed and not arguments.complete else None
     for part in ast.walk(function) if function is not None else ():
+        for key, value in _made_in_a_branch(part, handed):
+            if key in (*OF_PROCESSES, "distributed_backend") and key not in arguments.keywords:
+                yield key, _or_nothing(value)
         match part:
             case ast.Assign(
                 [ast.Subscript(ast.Name(name), ast.Constant(str(key)))], value
@@ -87,6 +90,17 @@ def put_in_before(
                 name in handed and key in OF_PROCESSES and key not in arguments.keywords
             ):
                 yield key, _or_nothing(value)
+
+
+def _made_in_a_branch(part: ast.AST, handed: set[str]) -> Iterator[tuple[str, ast.expr]]:
+    """``options = dict(strategy="ddp")``, under ``if args.gpus > 1``."""
+    match part:
+        case ast.Assign([ast.Name(name)], ast.Call(ast.Name("dict"), [], given)) if name in handed:
+            yield from ((one.arg, one.value) for one in given if one.arg is not None)
+        case ast.Assign([ast.Name(name)], ast.Dict(keys, values)) if name in handed:
+            for key, value in zip(keys, values, strict=True):
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    yield key.value, value
 
 
 def _or_nothing(node: ast.expr) -> Value:
