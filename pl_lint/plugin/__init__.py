@@ -87,15 +87,17 @@ def pytest_configure(config: pytest.Config) -> None:
         names = ", ".join(missing)
         raise pytest.UsageError(f"--pl-check needs {names}: pip install 'pl-lint[check]'")
 
-    from pl_lint.plugin.running import Running
+    from pl_lint.plugin.running import Running, is_beside_rank_zero
 
     running = Running(config)
     config.add_cleanup(running.close)
     running.start()
 
     from pl_lint.plugin.session import PlCheck
+    from pl_lint.plugin.standing import StandingBy
 
-    config.pluginmanager.register(PlCheck(config, running), "pl-check")
+    kind = StandingBy if is_beside_rank_zero() else PlCheck
+    config.pluginmanager.register(kind(config, running), "pl-check")
 
 
 def _is_installed(name: str) -> bool:

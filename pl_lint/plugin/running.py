@@ -4,8 +4,10 @@ Lightning is being loaded in the background while pytest imports the checks and 
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +15,16 @@ from pathlib import Path
 import pytest
 
 from pl_lint.runtime.isolation.runs import Runner
+
+
+def is_beside_rank_zero(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether torchrun has started this process beside one of rank 0.
+
+    Only torchrun is believed: a RANK that is left over in somebody's shell promises no other
+    process, and then nobody would judge.
+    """
+    launched = "TORCHELASTIC_RUN_ID" in environment
+    return launched and environment.get("RANK", "0") != "0"
 
 
 @dataclass
@@ -23,7 +35,8 @@ class Running:
 
     def start(self) -> None:
         """Have Lightning loaded, where this process is one that runs."""
-        if not self.config.option.collectonly and not self._distributes:
+        left_to_others = self._distributes or is_beside_rank_zero()
+        if not self.config.option.collectonly and not left_to_others:
             self.runner.start()
 
     @cached_property

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from pl_lint.runtime.isolation import process, reaper
+from pl_lint.runtime.isolation.client import ServerSettings
 from pl_lint.runtime.isolation.outcome import RunOutcome
 from pl_lint.runtime.isolation.request import Request
 from pl_lint.runtime.isolation.runs import Limits, Runner, RunnerError
@@ -132,6 +133,16 @@ def test_the_users_own_job_is_not_taken_for_ours(monkeypatch: pytest.MonkeyPatch
     assert os.environ["HOME"] == "/home/me"
 
 
+def test_lightning_is_not_loaded_as_a_rank_of_the_users_job(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """``rank_zero_only`` takes its rank while it is imported, in the server."""
+    monkeypatch.setattr(os, "environ", {"RANK": "1", "TORCHELASTIC_RUN_ID": "7", "HOME": "/me"})
+    found = ServerSettings().environment()
+    assert found.keys().isdisjoint({"RANK", "TORCHELASTIC_RUN_ID"})
+    assert found["HOME"] == "/me"
+
+
 def test_ranks_get_the_environment_of_torchrun(run: Run, tmp_path: Path) -> None:
     outcome = run(program="tell", ranks=2, log=str(tmp_path / "log"))
     assert [record["environment"]["RANK"] for record in outcome.records] == ["0", "1"]
@@ -162,6 +173,7 @@ def test_a_specification_is_named_by_what_it_says(tmp_path: Path) -> None:
 CLIENT = """
 import json, sys
 from pathlib import Path
+from pl_lint.runtime.isolation.client import ServerSettings
 from pl_lint.runtime.isolation.runs import Runner
 base, root, spec = json.loads(sys.argv[1])
 sys.path.insert(0, {here!r})

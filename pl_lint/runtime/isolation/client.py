@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pl_lint.runtime.isolation.outcome import Observed
+from pl_lint.runtime.isolation.process import without_launchers
 from pl_lint.runtime.isolation.wire import (
     Channel,
     Closed,
@@ -64,7 +65,8 @@ class ServerSettings:
 
     def environment(self) -> dict[str, str]:
         return {
-            **os.environ,
+            # Lightning reads its rank while it is imported, and so does a case file.
+            **without_launchers(os.environ),
             **dict.fromkeys(ONE_THREAD, "1"),
             "PYTHONHASHSEED": self.hash_seed,
             # Asks the driver without starting CUDA, which no fork survives.

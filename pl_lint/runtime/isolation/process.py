@@ -12,7 +12,7 @@ import sys
 import sysconfig
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -42,6 +42,8 @@ def quiet_environment(directory: str) -> dict[str, str]:
         "WANDB_CONSOLE": "off",
         "WANDB_DIR": directory,
         "MLFLOW_TRACKING_URI": Path(directory, "mlruns").as_uri(),
+        "MLFLOW_ALLOW_FILE_STORE": "true",  # MLflow 3.17 refuses it otherwise
+        "MLFLOW_DISABLE_TELEMETRY": "true",
         "COMET_START_ONLINE": "0",
         "COMET_OFFLINE_DIRECTORY": directory,
         "NEPTUNE_MODE": "offline",
@@ -86,10 +88,18 @@ def rank_environment(rank: int, ranks: int, port: int) -> dict[str, str]:
     }
 
 
+def without_launchers(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment without the user's own job: pytest itself may be one of torchrun's ranks."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in LAUNCHED and not name.startswith(LAUNCHERS)
+    }
+
+
 def set_environment(additions: dict[str, str]) -> None:
-    for name in list(os.environ):
-        if name in LAUNCHED or name.startswith(LAUNCHERS):
-            del os.environ[name]
+    for name in os.environ.keys() - without_launchers(os.environ).keys():
+        del os.environ[name]
     os.environ.update(additions)
 
 
