@@ -90,8 +90,8 @@ def clipped_while_scaled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     site.location,
                     "with precision 16 the gradients are still multiplied by the scale here: "
                     "clipping leaves next to nothing of them",
-                    remedy="clip in on_before_optimizer_step(self, optimizer): Lightning has unscaled "
-                    "the gradients there",
+                    remedy="clip in on_before_optimizer_step(self, optimizer): there Lightning has "
+                    "unscaled the gradients",
                     subject=owner.short_name,
                 )
 
