@@ -265,7 +265,8 @@ class CaseFacts:
     """What the case turned out to be when it was built, and what its author declared about it.
 
     ``building`` is how a script builds it; None where nobody has asked. ``precision`` is that of
-    its Trainer arguments."""
+    its Trainer arguments, and ``loggers`` the classes of its loggers there; None where it names
+    none."""
 
     module: str
     path: str
@@ -277,6 +278,8 @@ class CaseFacts:
     tolerances: Mapping[str, float] = field(default_factory=dict)
     building: Building | None = None
     precision: str = ""
+    loggers: tuple[str, ...] | None = None
+    recorded: tuple[str, ...] = ()
 
     @property
     def home(self) -> Location:

@@ -22,6 +22,7 @@ from pl_lint.facts.events import (
     RunError,
     SchedulerState,
 )
+from pl_lint.facts.loggers import LoggedRun
 from pl_lint.facts.ranks import RankFit, SharedPass
 from pl_lint.facts.repetition import ActiveDropout, Leftover, Source, TrainingBatch, WorkerDraws
 from pl_lint.facts.searches import Recipe, Searched
@@ -72,6 +73,23 @@ class DeviceRecord(RunRecord):
     strangers: tuple[Stranger, ...] = ()
     written: tuple[WrittenDevice, ...] = ()
     made: tuple[Location, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggersRecord(RunRecord):
+    """The same few batches under several loggers, the first run being the one that is read back.
+
+    ``asked``: a line of the user's asks for its logger. ``broken``: the first run failed, and so it
+    does with a logger that takes anything. ``missing`` are packages that are not installed, and
+    ``origins`` what a record of the origin of this run would say.
+    """
+
+    program = "loggers"
+    runs: tuple[LoggedRun, ...] = ()
+    asked: bool = False
+    broken: bool = False
+    missing: tuple[str, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

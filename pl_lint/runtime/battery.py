@@ -9,11 +9,13 @@ from typing import Any
 
 from pl_lint.facts.codec import to_json
 from pl_lint.facts.events import CaseFacts, RunError
+from pl_lint.facts.loggers import CSV, TENSORBOARD
 from pl_lint.facts.ranks import Listing
 from pl_lint.facts.records import (
     DeviceRecord,
     EvaluationRecord,
     FitRecord,
+    LoggersRecord,
     PlantedRecord,
     PrecisionRecord,
     RanksRecord,
@@ -54,6 +56,8 @@ class Battery:
     what reading suspects of this module, as far as it knows. ``examples`` is how many runs a search
     draws of each kind. ``plain_ddp`` is a Trainer of those scripts that fits this module by DDP as
     it is by default. ``planned`` is for how many epochs those scripts train it, and where.
+    ``loggers`` are the classes of loggers that the project builds, ``more_loggers`` those that were
+    asked for as well.
     """
 
     runner: Runner
@@ -64,6 +68,8 @@ class Battery:
     examples: int = EXAMPLES
     plain_ddp: Location | None = None
     planned: tuple[int, str] | None = None
+    loggers: tuple[str, ...] = ()
+    more_loggers: tuple[str, ...] = ()
     _made: Made = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -89,6 +95,19 @@ class Battery:
     def on_device(self) -> DeviceRecord:
         """Every stage on an emulated GPU."""
         return self._one(kinds.ON_DEVICE, world=World(device=EMULATED))
+
+    def logged_to(self, *loggers: str) -> LoggersRecord:
+        """A few batches under these loggers; by default under those that cost next to nothing, and
+        where the code asks for its logger, under one that is not TensorBoard's, and under none."""
+        others = [] if loggers else [[CSV], []]
+        options = {"loggers": list(loggers or (TENSORBOARD, CSV)), "others": others}
+        return self._one(kinds.LOGGERS, options=options)
+
+    def loggers_asked_for(self) -> Sequence[str]:
+        return self.more_loggers
+
+    def loggers_built(self) -> Sequence[str]:
+        return self.loggers
 
     def suspected(self, code: str) -> Sequence[Finding]:
         return [finding for finding in self.suspicions if finding.code == code]

@@ -10,7 +10,7 @@ import difflib
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -26,12 +26,15 @@ class CaseOptions:
     ``expected_failures`` maps a check's name to the reason why it fails (strict: a check that
     passes in spite of it fails the item). ``batch_dependent`` maps a logged key to the reason why
     its value may depend on how the data are cut into batches. ``tolerances`` maps a logged key to
-    the relative difference that is allowed for it.
+    the relative difference that is allowed for it. ``recorded`` names what must be among the
+    hyper-parameters that loggers hold: ``seed``, ``versions`` (of torch and Lightning),
+    ``revision`` (of git).
     """
 
     expected_failures: Mapping[str, str] = field(default_factory=dict)
     batch_dependent: Mapping[str, str] = field(default_factory=dict)
     tolerances: Mapping[str, float] = field(default_factory=dict)
+    recorded: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ def case(
     expected_failures: Mapping[str, str] | None = None,
     batch_dependent: Mapping[str, str] | None = None,
     tolerances: Mapping[str, float] | None = None,
+    recorded: Sequence[str] | None = None,
 ) -> Callable[[Factory], Factory]: ...
 def case(factory: Any = None, **options: Any) -> Any:
     """Mark a function as a case for ``pytest --pl-check``.

@@ -15,6 +15,7 @@ from pl_lint.facts.records import (
     DeviceRecord,
     EvaluationRecord,
     FitRecord,
+    LoggersRecord,
     PlainFitRecord,
     PlantedRecord,
     PrecisionRecord,
@@ -79,6 +80,8 @@ class Kind(Generic[Record]):
 SMOKE = Kind(SmokeRecord, "fast-dev-run")
 ON_DEVICE = Kind(DeviceRecord, "device", excused=RunFailed, instead=an_error("device"))
 """The emulation may crash or be slow; what it is then not able to say is no fault of the module."""
+LOGGERS = Kind(LoggersRecord, "loggers", excused=RunFailed, instead=an_error("fit"))
+"""Several fits in one process, and packages that take seconds to import."""
 FIT = Kind(FitRecord, "logged-values")
 PLAIN_FIT = Kind(PlainFitRecord, "logged-values")
 EVALUATION = Kind(EvaluationRecord, "logged-values")

@@ -15,11 +15,13 @@ from pl_lint.runtime.programs.one_batch import training
 from pl_lint.runtime.programs.ranked import ranks
 from pl_lint.runtime.programs.repeating import beside_workers, repeat, trace
 from pl_lint.runtime.programs.saving import planted, reload, restored, resume, untrained
+from pl_lint.runtime.programs.tracked import run as tracked
 from pl_lint.runtime.specs import RunSpec
 
 PROGRAMS = {
     "smoke": smoke.run,
     "on-device": on_device.run,
+    "loggers": tracked.run,
     "fit": fit.run,
     "plain-fit": plain.run,
     "evaluate": evaluate.run,

@@ -109,7 +109,23 @@ class Subject:
             tolerances=dict(self.options.tolerances),
             building=self.building,
             precision=str(self.arguments.get("precision", "")),
+            loggers=_loggers(self.arguments.get("logger")),
+            recorded=tuple(self.options.recorded),
         )
+
+
+def _loggers(given: Any) -> tuple[str, ...] | None:
+    """The classes of a case's loggers, by the names of Lightning's own where they extend those."""
+    if given is None or given is True:
+        return None
+    if given is False:
+        return ()
+    return tuple(map(_lightnings_name, given if isinstance(given, (list, tuple)) else [given]))
+
+
+def _lightnings_name(logger: Any) -> str:
+    known = (kind.__name__ for kind in type(logger).__mro__ if ".loggers." in kind.__module__)
+    return next(known, type(logger).__name__)
 
 
 def _first_line(kind: type) -> int:

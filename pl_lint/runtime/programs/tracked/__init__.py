@@ -1,0 +1,1 @@
+"""Small runs under real loggers, whose stores are read back through their own readers."""
