@@ -108,14 +108,14 @@ class RandomStates:
         original = kind.setup_data
 
         def setup_data(loop: Any) -> None:
-            with self._while_iterating():
+            with self._while_iterating(loop):
                 original(loop)
 
         with patch.object(kind, "setup_data", setup_data):
             yield
 
     @contextmanager
-    def _while_iterating(self) -> Iterator[None]:
+    def _while_iterating(self, loop: Any) -> Iterator[None]:
         if self._pending is None:
             yield
             return
@@ -124,8 +124,15 @@ class RandomStates:
         try:
             yield
         finally:
-            self._pending = random_state()
+            if not iterates_again(loop):
+                self._pending = random_state()
             set_random_state(self._fresh)
+
+
+def iterates_again(loop: Any) -> bool:
+    """Whether a resumed epoch makes a second iterator of the training data when it starts, and
+    never uses the first: so before 2.5.3 (``_TrainingEpochLoop.on_run_start``)."""
+    return not loop.restarting and not hasattr(loop, "is_resuming")
 
 
 def random_state() -> dict[str, Any]:
