@@ -16,6 +16,7 @@ from typing import Any
 
 from pl_lint.checks.registry import Check, Result, Verdict, all_checks
 from pl_lint.config import nearest
+from pl_lint.facts.loggers import classes_of
 from pl_lint.findings import Finding, Location
 from pl_lint.judging import Ahead, judged
 from pl_lint.report.text import render_finding
@@ -77,10 +78,17 @@ class Checker:
     timeout: float = 60.0
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
-    def __call__(self, factory: Callable[[], Any], checks: Sequence[str] | None = None) -> Report:
-        """Run ``factory`` (see ``pl_lint.case``) and judge it by the checks named, or by all.
+    def __call__(
+        self,
+        factory: Callable[[], Any],
+        checks: Sequence[str] | None = None,
+        *,
+        loggers: Sequence[str] = (),
+    ) -> Report:
+        """Run ``factory`` (see ``pl_lint.case``) and judge it by the checks named, or by all, with
+        ``loggers`` (``wandb``, ``mlflow``) beside those that are always tried.
 
-        Raises ValueError for a name that is no check, TypeError for what is no function.
+        Raises ValueError for a name that is no check or logger, TypeError for what is no function.
         """
         if not callable(factory) or hasattr(factory, "training_step"):
             raise TypeError(
@@ -88,7 +96,9 @@ class Checker:
                 f"{type(factory).__name__}: it is called afresh for every run"
             )
         case, chosen = self._case(factory), _chosen(checks)
-        battery, place = Battery(self.runner, case, self.timeout), Location(case.file, 1)
+        more = classes_of([loggers] if isinstance(loggers, str) else loggers)
+        battery = Battery(self.runner, case, self.timeout, more_loggers=more)
+        place = Location(case.file, 1)
         name = getattr(factory, "__name__", case.name)
         questions = {c.name: functools.partial(judged, c, battery, place, name) for c in chosen}
         ahead = Ahead(self.runner.lanes)
@@ -127,12 +137,17 @@ def checker(timeout: float = 60.0) -> Iterator[Checker]:
 
 
 def check(
-    factory: Callable[[], Any], checks: Sequence[str] | None = None, *, timeout: float = 60.0
+    factory: Callable[[], Any],
+    checks: Sequence[str] | None = None,
+    *,
+    timeout: float = 60.0,
+    loggers: Sequence[str] = (),
 ) -> Report:
     """Check one case: what a factory marked with ``pl_lint.case`` would be checked for.
 
     ``factory`` returns a module, ``(module, data)`` or ``(module, data, trainer_arguments)``.
     ``checks`` are names of checks, by default all. ``timeout`` is in seconds, for each run.
+    ``loggers`` are ``wandb`` or ``mlflow``, to be tried although the case does not use them.
     """
     with checker(timeout) as check_one:
-        return check_one(factory, checks)
+        return check_one(factory, checks, loggers=loggers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pl_lint.facts.events import LoggerPoint, RunError
@@ -12,6 +12,17 @@ TENSORBOARD, CSV, WANDB, MLFLOW = "TensorBoardLogger", "CSVLogger", "WandbLogger
 NONE = "logger=False"
 OPTIONAL: Mapping[str, str] = {WANDB: "wandb", MLFLOW: "mlflow"}
 """Loggers whose runs are made only where they are used or asked for, and their packages."""
+
+
+def classes_of(packages: Sequence[str]) -> tuple[str, ...]:
+    """The loggers that write with these packages. Raises ValueError for one that is not known."""
+    known = {package: logger for logger, package in OPTIONAL.items()}
+    for package in packages:
+        if package not in known:
+            raise ValueError(f"{package!r} is none of {', '.join(known)}")
+    return tuple(known[package] for package in packages)
+
+
 HYPERPARAMETER = "hyper-parameter"
 """The kind of what is written by hand as one."""
 ORIGINS = ("seed", "versions", "revision")

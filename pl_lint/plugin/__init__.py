@@ -49,6 +49,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="runs that the search draws of each kind; the same ones each time (default: 12)",
     )
     group.addoption(
+        "--pl-loggers",
+        type=_loggers,
+        default=(),
+        metavar="NAMES",
+        help="also log to wandb, mlflow or both (with a comma), although the project does not",
+    )
+    group.addoption(
         "--pl-report",
         metavar="FILE",
         help="write what was found, proved and refuted to FILE, as JSON",
@@ -66,6 +73,15 @@ def _number(text: str) -> int:
     if text.isdecimal() and int(text) > 0:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+
+
+def _loggers(text: str) -> tuple[str, ...]:
+    from pl_lint.facts.loggers import classes_of
+
+    try:
+        return classes_of(text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 @pytest.fixture(scope="session")

@@ -8,15 +8,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from pl_lint.checks.registry import all_checks
 from pl_lint.config import nearest
 from pl_lint.facts.events import CaseFacts
+from pl_lint.facts.loggers import ORIGINS
 from pl_lint.runtime.battery import Battery
 from pl_lint.runtime.failures import RunFailed
 
 
 def mistakes_in(case: CaseFacts) -> list[str]:
     """Declarations that would mean nothing, in silence: expected failures of checks that do not
-    exist, or without the reason that excuses them, and tolerances that are no numbers."""
+    exist, or without the reason that excuses them, tolerances that are no numbers, origins that
+    nobody can look for."""
     names = [check.name for check in all_checks()]
     return [
+        *(
+            f"recorded names {name!r}, which is no origin; {_hint(name, ORIGINS)}"
+            for name in case.recorded
+            if name not in ORIGINS
+        ),
         *(
             f"expected_failures names {name!r}, which is no check; {_hint(name, names)}"
             for name in case.expected_failures

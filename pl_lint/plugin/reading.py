@@ -11,6 +11,7 @@ from pl_lint.config import Config
 from pl_lint.facts.sites import ABSENT, CaseSite, ClassFacts, TrainerSite
 from pl_lint.facts.values import UNKNOWN, Known, must_be
 from pl_lint.findings import Finding, Location
+from pl_lint.rules.loggers.choice import made
 from pl_lint.rules.registry import all_rules
 from pl_lint.static.engine import Reading, read
 from pl_lint.static.sources import Unfinished, Unreadable
@@ -148,6 +149,11 @@ class ProjectReading:
             return None
         place = sites[0].keyword("max_epochs")
         return epochs, f"{Path(place.path).name}:{place.line}"
+
+    @cached_property
+    def loggers(self) -> tuple[str, ...]:
+        """The classes of the loggers that the project builds."""
+        return tuple(sorted(name.rpartition(".")[2] for name in made(self.reading.project)))
 
     def _fitting(self, target: Target) -> Iterator[TrainerSite]:
         """The Trainers that fit one of these modules, as far as they are known."""

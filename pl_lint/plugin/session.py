@@ -140,6 +140,8 @@ class PlCheck:
                 self.config.getoption("--pl-examples"),
                 self.project.plain_ddp_of(target),
                 self.project.planned_for(target),
+                self.project.loggers,
+                self.config.getoption("--pl-loggers"),
             )
         return self._batteries[target.key]
 

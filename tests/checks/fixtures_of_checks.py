@@ -5,7 +5,7 @@ The expectation stands in the fixture's head: ``# expect: CHECK CODE key=KEY cas
 name of another check where that one proves the cause; a healthy
 file says ``# expect: passed``, or ``not triggered`` or ``not decided`` where its check has to say
 that. The check is the one whose folder the file is in; ``# also: CHECK`` names another one, from
-which the same is expected.
+which the same is expected. ``# loggers: CLASS`` is a logger that the file's project builds.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ HEALTHY = re.compile(
     re.MULTILINE,
 )
 LIMIT = re.compile(r"^# limit: (?P<seconds>\d+) s$", re.MULTILINE)
+BUILT = re.compile(r"^# loggers: (\S+)$", re.MULTILINE)
 ALSO = re.compile(r"^# also: (\S+)$", re.MULTILINE)
 TIMEOUT = 30.0
 """Seconds for a run; a fixture that needs no more than a moment before it hangs says less."""
@@ -61,6 +62,7 @@ class Fixture:
     expected: tuple[Expected, ...]
     verdict: Verdict
     limit: float = TIMEOUT
+    loggers: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.check}/{self.target.path.stem}/{self.target.name}"
@@ -84,13 +86,14 @@ def _fixtures_in(path: Path, check: str) -> Iterator[Fixture]:
     found = [match.groupdict() for match in HEADER.finditer(text)]
     limit = LIMIT.search(text)
     seconds = float(limit["seconds"]) if limit else TIMEOUT
+    built = tuple(BUILT.findall(text))
     targets = ProjectReading([path], Config(root=FIXTURES)).targets
     assert targets, f"{path} has no case"
     for target in targets:
         mine = [row for row in found if row["case"] in (None, target.name)]
         codes = (check if row["code"] == "fail" else row["code"] for row in mine)
         expected = tuple(map(Expected, codes, (row["key"] for row in mine)))
-        yield Fixture(check, target, expected, verdict_of(path, target), seconds)
+        yield Fixture(check, target, expected, verdict_of(path, target), seconds, built)
 
 
 def verdict_of(path: Path, target: Target) -> Verdict:
@@ -105,7 +108,8 @@ def judge(fixture: Fixture, runner: Runner) -> Result:
     """The check's answer, as the plugin would give it."""
     check = next(each for each in all_checks() if each.name == fixture.check)
     target = fixture.target
-    battery = Battery(runner, CaseRef(str(target.path), target.name), fixture.limit)
+    ref = CaseRef(str(target.path), target.name)
+    battery = Battery(runner, ref, fixture.limit, loggers=fixture.loggers)
     try:
         return check(battery)
     except RunFailed as failure:

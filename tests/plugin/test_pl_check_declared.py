@@ -153,6 +153,7 @@ def declaring(**declared: Mapping[str, Any]) -> CaseFacts:
         (declaring(expected_failures={"training": None}), "no reason for 'training'; say why"),
         (declaring(batch_dependent={"loss": " "}), "batch_dependent gives no reason for 'loss'"),
         (declaring(tolerances={"loss": "5%"}), "tolerances gives 'loss' '5%'; write how far"),
+        (declaring(recorded=("seeds",)), "recorded names 'seeds', which is no origin; did"),
         (declaring(tolerances={"loss": -0.1}), "tolerances gives 'loss' -0.1; write how far"),
     ],
 )
