@@ -54,7 +54,12 @@ class WandbStore:
             yield
 
     def close(self) -> None:
+        """A run that is finished may still be on its way to the log: another process writes it, and
+        has done so when it has ended."""
+        import wandb
+
         self.logger.experiment.finish()
+        wandb.teardown()
 
     def points(self) -> Iterator[LoggerPoint]:
         for row in self._rows:
@@ -93,7 +98,10 @@ class WandbStore:
     def _records(self) -> list[Any]:
         from wandb.proto.wandb_internal_pb2 import Record
 
-        return [Record.FromString(each) for each in records_of(self._file.read_bytes())]
+        records = [Record.FromString(each) for each in records_of(self._file.read_bytes())]
+        if not any(record.WhichOneof("record_type") == "exit" for record in records):
+            raise RuntimeError("W&B's log has no end: its service has not written all of it")
+        return records
 
 
 def records_of(log: bytes) -> Iterator[bytes]:
