@@ -10,6 +10,8 @@ from pl_lint.findings import Location
 
 TENSORBOARD, CSV, WANDB, MLFLOW = "TensorBoardLogger", "CSVLogger", "WandbLogger", "MLFlowLogger"
 NONE = "logger=False"
+TOGETHER = " and "
+"""Between the names of loggers that are there at once."""
 OPTIONAL: Mapping[str, str] = {WANDB: "wandb", MLFLOW: "mlflow"}
 """Loggers whose runs are made only where they are used or asked for, and their packages."""
 
@@ -69,7 +71,7 @@ class Held:
 @dataclass(frozen=True)
 class LoggedRun:
     """A fit, and a test where there is one, under some loggers. ``first`` is what ``self.logger``
-    is; ``stage`` is the Trainer method that raised ``error``."""
+    is, or all of them where only together they fail."""
 
     first: str
     error: RunError | None = None

@@ -93,7 +93,7 @@ def _judge(record: LoggersRecord, use: Use, runs: Runs, into: Gathering) -> None
         return
     into.findings += _refusals(record.runs, use, case)
     into.passed += sum(run.error is None for run in record.runs) if record.asked else 0
-    _note_what_has_no_line(record.runs, into)
+    _note_what_has_no_line(record.runs, use, into)
     for held in record.runs[0].held:
         _judge_contents(held, record.runs[0].lines, use, case, into)
     _judge_origins(record, case, into)
@@ -134,11 +134,13 @@ def _code(run: LoggedRun) -> str:
     return "LTN901" if run.first != TENSORBOARD and writes_tensorboard else "LTN904"
 
 
-def _note_what_has_no_line(tried: Sequence[LoggedRun], into: Gathering) -> None:
+def _note_what_has_no_line(tried: Sequence[LoggedRun], use: Use, into: Gathering) -> None:
     """A callback of Lightning's that needs a logger says so itself."""
     for run in tried:
         if run.error is not None and run.error.location is None:
-            into.undecided.append(Note(run.first, f"{run.error.kind}: {_first_line(run.error)}"))
+            note = Note(run.first, f"{run.error.kind}: {_first_line(run.error)}")
+            used = use.when_first(run.first) is Status.PROVED
+            (into.undecided if used else into.notes).append(note)
 
 
 def _first_line(error: RunError) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pl_lint.checks.registry import Runs
-from pl_lint.facts.loggers import NONE
+from pl_lint.facts.loggers import NONE, TOGETHER
 from pl_lint.findings import Status
 
 
@@ -26,8 +26,13 @@ class Use:
         return cls(built[0] if len(built) == 1 else "", frozenset(built))
 
     def when_first(self, *firsts: str) -> Status:
-        """What is wrong where one of these is ``self.logger``."""
-        return Status.PROVED if self.first in firsts else Status.SUSPECTED
+        """What is wrong where one of these is ``self.logger``, or where several are there."""
+        return Status.PROVED if any(map(self._has, firsts)) else Status.SUSPECTED
+
+    def _has(self, first: str) -> bool:
+        """Of several that a project builds nobody knows whether they are there together."""
+        there = bool(self.first) and TOGETHER in first and {*first.split(TOGETHER)} <= self.names
+        return first == self.first or there
 
     def when_there(self, logger: str) -> Status:
         """What is wrong in what a logger holds. Where nobody says which there are, code that wrote

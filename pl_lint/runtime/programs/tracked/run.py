@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -18,7 +19,16 @@ from unittest.mock import patch
 import torch
 
 from pl_lint.facts.events import RunError
-from pl_lint.facts.loggers import CSV, MLFLOW, NONE, OPTIONAL, TENSORBOARD, WANDB, LoggedRun
+from pl_lint.facts.loggers import (
+    CSV,
+    MLFLOW,
+    NONE,
+    OPTIONAL,
+    TENSORBOARD,
+    TOGETHER,
+    WANDB,
+    LoggedRun,
+)
 from pl_lint.facts.records import LoggersRecord
 from pl_lint.findings import Location
 from pl_lint.runtime.programs.common import Subject, caught, fresh, make_trainer
@@ -49,7 +59,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> LoggersRecord:
     asked: list[bool] = []
     subject = fresh(spec)
     facts = subject.facts()
-    runs = [_under(names, subject, directory, asked)]
+    runs = list(_together(names, subject, directory, asked))
     if asked:
         runs += [_under(each, fresh(spec), directory, asked) for each in spec.options["others"]]
     broken = runs[0].error is not None and not _runs_at_all(spec, directory)
@@ -65,6 +75,21 @@ def run(spec: RunSpec, directory: Path, rank: int) -> LoggersRecord:
 
 def _there(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
+
+
+def _together(
+    names: Sequence[str], subject: Subject, directory: Path, asked: list[bool]
+) -> Iterator[LoggedRun]:
+    """A run with all of them at once. Where that fails, one with the first alone comes before it:
+    code that writes images to each of its loggers is right with one."""
+    run = _under(names, subject, directory, asked)
+    if run.error is None or len(names) == 1:
+        yield run
+        return
+    alone = _under(names[:1], fresh(subject.spec), directory, asked)
+    yield alone
+    if alone.error is None:
+        yield replace(run, first=TOGETHER.join(names))
 
 
 def _under(names: Sequence[str], subject: Subject, directory: Path, asked: list[bool]) -> LoggedRun:
