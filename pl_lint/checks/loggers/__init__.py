@@ -127,9 +127,9 @@ def _line(run: LoggedRun) -> tuple[str, int] | None:
 
 
 def _code(run: LoggedRun) -> str:
-    if run.first == NONE:
-        return "LTN912"
     message = run.error.message if run.error is not None else ""
+    if run.first == NONE:
+        return "LTN901" if "'experiment'" in message else "loggers"
     writes_tensorboard = any(word in message for word in TENSORBOARDS)
     return "LTN901" if run.first != TENSORBOARD and writes_tensorboard else "LTN904"
 

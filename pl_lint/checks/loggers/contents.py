@@ -143,12 +143,7 @@ def _tag(written: Written) -> tuple[str, str]:
 def _lost(held: Held, kind: str, tag: str, written: Sequence[Written]) -> Iterator[Problem]:
     there = [each for each in held.media if (each.kind, each.tag) == (kind, tag)]
     if held.logger == WANDB:
-        missing = len(written) - len(there)
-        if missing > 0 and tag not in {point.tag for point in held.handed}:
-            own = any(each.step is not None for each in written)
-            text = f"{missing} of {len(written)} values of {tag!r} are not in W&B's log"
-            why = ": their step is smaller than W&B's own count" if own else ""
-            yield Problem("LTN905" if own else "loggers", text + why, NO_STEP, written[0].location)
+        yield from _dropped(held, tag, written, len(there))
         return
     steps = {each.step for each in there}
     for each in written:
@@ -158,6 +153,22 @@ def _lost(held: Held, kind: str, tag: str, written: Sequence[Written]) -> Iterat
             )
             yield Problem("loggers", text, ONE_WAY, each.location)
             return
+
+
+def _dropped(held: Held, tag: str, written: Sequence[Written], there: int) -> Iterator[Problem]:
+    """Here Lightning logs every batch. With its default, every fiftieth, W&B's count stays behind
+    the number of steps, and a step of that number is not dropped."""
+    missing = len(written) - there
+    if missing <= 0 or tag in {point.tag for point in held.handed}:
+        return
+    text = f"{missing} of {len(written)} values of {tag!r} are not in W&B's log"
+    if all(each.step is None for each in written):
+        yield Problem("loggers", text, ONE_WAY, written[0].location)
+        return
+    often = all(each.step in (None, each.at) for each in written)
+    text += ": their step is smaller than W&B's own count"
+    text += ", if every batch is logged" if often else ""
+    yield Problem("LTN905", text, NO_STEP, written[0].location, certain=not often)
 
 
 def _of_the_sanity_check(kind: str, tag: str, written: Sequence[Written]) -> Iterator[Problem]:

@@ -21,6 +21,7 @@ EPOCHS = ("self.current_epoch", "self.trainer.current_epoch")
     "own-step-for-wandb",
     rows=("LGR05",),
     status=Status.SUSPECTED,
+    observers="both",
     calls=("wandb.log", ".log", choice.WANDB),
     condition="if WandbLogger has logged more often than that step",
 )
@@ -31,7 +32,8 @@ def own_step_for_wandb(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds `wandb.log(..., step=...)` and `experiment.log(..., step=...)` in the Lightning classes
     of a project that uses WandbLogger. A step that is the number of optimizer steps is found only
-    where a Trainer has `log_every_n_steps=1`: otherwise W&B's count stays behind it.
+    where a Trainer has `log_every_n_steps=1`: otherwise W&B's count stays behind it. Running
+    reads W&B's log back.
 
     Why is this bad
     ---------------
@@ -95,7 +97,8 @@ def curve_goes_backwards(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Reading finds `experiment.add_scalar(tag, value, batch_idx)` and its sisters in the hooks of
     batches, and points that every batch writes at the number of the epoch. Running reads the event
-    file back and compares the steps of consecutive points of each tag.
+    file back and compares the steps of consecutive points of each tag, and of consecutive images,
+    histograms and texts; those of the sanity check must not stand where later ones do.
 
     Why is this bad
     ---------------

@@ -28,6 +28,7 @@ TEXT_ARGUMENTS = frozenset({"key", "columns", "data", "dataframe", "step"})
     rows=("LGR01",),
     status=Status.SUSPECTED,
     default=False,
+    observers="both",
     calls=(*TENSORBOARD_ONLY, *choice.KNOWN),
     condition="if the run has another logger, or none",
 )
@@ -38,7 +39,8 @@ def tied_to_tensorboard(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds `logger.experiment.add_scalar(...)` and its sisters in Lightning classes without a
     condition that asks for the logger. A project that builds a TensorBoardLogger and no other is
-    left alone.
+    left alone. Running trains with CSV files and with `logger=False`, where the code asks for its
+    logger; it fails where the case or the project has no other.
 
     Why is this bad
     ---------------
@@ -179,7 +181,13 @@ def logger_that_does_not_exist(self: Rule, facts: ProjectFacts) -> Iterator[Find
             )
 
 
-@rule("LTN904", "method-of-another-logger", rows=("LGR04",), calls=(*WANDB_ONLY, *choice.KNOWN))
+@rule(
+    "LTN904",
+    "method-of-another-logger",
+    rows=("LGR04",),
+    observers="both",
+    calls=(*WANDB_ONLY, *choice.KNOWN),
+)
 def method_of_another_logger(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A logger is called as another one would be.
 
@@ -187,7 +195,7 @@ def method_of_another_logger(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     ------------
     Finds `logger.log_text`, `log_image` and `log_table` in Lightning classes of a project whose
     loggers are all TensorBoard's or CSV files, and `log_text` with arguments that WandbLogger's
-    does not take.
+    does not take. Running finds what the logger of the case or the project raises.
 
     Why is this bad
     ---------------

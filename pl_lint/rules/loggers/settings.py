@@ -91,14 +91,21 @@ def _literal(value: object) -> bool:
     return isinstance(value, Known) and isinstance(value.value, str)
 
 
-@rule("LTN907", "key-changed-by-mlflow", rows=("LGR07",), calls=(choice.MLFLOW,))
+@rule(
+    "LTN907",
+    "key-changed-by-mlflow",
+    rows=("LGR07",),
+    observers="both",
+    calls=(choice.MLFLOW,),
+)
 def key_changed_by_mlflow(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A key holds characters that MLFlowLogger deletes.
 
     What it does
     ------------
     Finds keys of `self.log` with other characters than letters, digits, `_`, `/`, `.`, `-` and
-    space in a project that uses MLFlowLogger.
+    space in a project that uses MLFlowLogger. Running reads the keys in MLflow's store, and finds
+    those that W&B has a value of its own for (`_step`, `_runtime`, `_timestamp`).
 
     Why is this bad
     ---------------

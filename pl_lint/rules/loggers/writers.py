@@ -14,13 +14,14 @@ from pl_lint.rules.registry import Rule, rule
 GRAPHS = (".add_graph", ".log_graph")
 
 
-@rule("LTN913", "graph-again-and-again", rows=("LGR13",), calls=GRAPHS)
+@rule("LTN913", "graph-again-and-again", rows=("LGR13",), observers="both", calls=GRAPHS)
 def graph_again_and_again(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """The graph of the network is drawn in every epoch, or for every batch.
 
     What it does
     ------------
-    Finds `add_graph` and `log_graph` in hooks that come again, under no condition.
+    Finds `add_graph` and `log_graph` in hooks that come again, under no condition. Running counts
+    how often `add_graph` is called in two epochs.
 
     Why is this bad
     ---------------
