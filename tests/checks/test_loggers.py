@@ -12,7 +12,7 @@ from pl_lint.checks.loggers import loggers
 from pl_lint.checks.loggers.origins import unrecorded
 from pl_lint.checks.registry import Result, Runs, Verdict
 from pl_lint.facts.events import CaseFacts, LoggerPoint, RunError
-from pl_lint.facts.loggers import CSV, TENSORBOARD, WANDB, Held, LoggedRun
+from pl_lint.facts.loggers import CSV, MLFLOW, TENSORBOARD, WANDB, Held, LoggedRun, classes_of
 from pl_lint.facts.records import LoggersRecord, SmokeRecord
 from pl_lint.findings import Location
 
@@ -117,3 +117,9 @@ def test_seeds_have_a_name_and_versions_a_value() -> None:
     given = {"data/seed": "3", "made with": "torch 2.13.0", "pl": "2.6.6"}
     assert not list(unrecorded(["seed", "versions"], given, origins))
     assert len(list(unrecorded(["seed", "versions"], {"rate": "0.1"}, origins))) == 3
+
+
+def test_loggers_are_asked_for_by_their_packages() -> None:
+    assert classes_of(["wandb", "mlflow"]) == (WANDB, MLFLOW)
+    with pytest.raises(ValueError, match="'wandbb' is none of wandb, mlflow"):
+        classes_of(["wandbb"])
