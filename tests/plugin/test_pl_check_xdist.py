@@ -40,6 +40,13 @@ MODELS = with_head("""
         def __init__(self, width):
             super().__init__()
     """)
+ROOT = Path(__file__).parents[2]
+READ = {
+    "notebook.ipynb": ROOT / "fixtures/rules/LTN402/sick_notebook.ipynb",
+    "settings/fit.yaml": ROOT / "fixtures/rules/LTN712/sick_settings/fit.yaml",
+    "settings/model.py": ROOT / "fixtures/rules/LTN712/sick_settings/model.py",
+}
+"""What is only read: a notebook and settings have an item each, and fail it."""
 CHECKS = "reading or fast-dev-run or logged-values or checkpoint or event-file"
 
 
@@ -48,7 +55,8 @@ def fits(folder: Path) -> int:
 
 
 def run(folder: Path, *options: str) -> Session:
-    plant(folder / "project", {"models.py": MODELS})
+    texts = {name: path.read_text("utf-8") for name, path in READ.items()}
+    plant(folder / "project", {"models.py": MODELS, **texts})
     variables = {"FITS": str(folder / "fits")}
     return pytest_in(folder / "project", *NO_CACHE, "-k", CHECKS, *options, **variables)
 
@@ -66,12 +74,10 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[Session, int]:
 
 
 def normalised(report: dict[str, Any]) -> dict[str, Any]:
-    """Without what may differ: in which worker's order items were run, and the project's own place,
-    which stands in the scripts."""
+    """Without the project's own place, which stands in the scripts."""
     report = copy.deepcopy(report)
     for finding in (found for row in report["run"] for found in row["findings"]):
         finding["script"] = re.sub(r"sys\.path\.insert\(.*?\)\n", "", finding["script"], flags=re.S)
-    report["run"].sort(key=lambda row: row["nodeid"])
     return report
 
 
@@ -80,6 +86,8 @@ def test_the_data_file_is_the_same(
 ) -> None:
     assert normalised(together[0].report) == normalised(alone[0].report)
     assert set(alone[0].states.values()) >= {"passed", "expected failure", "not run"}
+    read = [alone[0].states[f"{name}::reading"] for name in READ if not name.endswith(".py")]
+    assert read == ["failed", "failed"]
 
 
 def test_the_closing_words_are_the_same(
