@@ -21,8 +21,9 @@ from pl_lint.findings import Finding, Location
 from pl_lint.judging import Ahead, judged
 from pl_lint.report.text import render_finding
 from pl_lint.runtime.battery import Battery
-from pl_lint.runtime.isolation.runs import Runner
+from pl_lint.runtime.isolation.runs import Runner, RunnerError
 from pl_lint.runtime.specs import CaseRef
+from pl_lint.runtime.versions import too_old
 from pl_lint.static.sources import lines_of
 
 # A factory that cannot be imported by name (a closure, a notebook's function) travels by value.
@@ -132,6 +133,8 @@ def _chosen(names: Sequence[str] | None) -> list[Check]:
 @contextmanager
 def checker(timeout: float = 60.0) -> Iterator[Checker]:
     """A checker whose processes and files end with the block. ``timeout``: seconds for each run."""
+    if found := "; ".join(too_old()):
+        raise RunnerError(f"{found} that pl-lint was tried with")
     with tempfile.TemporaryDirectory(prefix="pl-lint-") as folder, Runner(Path(folder)) as runner:
         yield Checker(runner, timeout)
 

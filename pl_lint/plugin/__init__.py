@@ -102,6 +102,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if missing:
         names = ", ".join(missing)
         raise pytest.UsageError(f"--pl-check needs {names}: pip install 'pl-lint[check]'")
+    _refuse_what_is_too_old()
 
     from pl_lint.plugin.running import Running, is_beside_rank_zero
 
@@ -114,6 +115,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
     kind = StandingBy if is_beside_rank_zero() else PlCheck
     config.pluginmanager.register(kind(config, running), "pl-check")
+
+
+def _refuse_what_is_too_old() -> None:
+    from pl_lint.runtime.versions import too_old
+
+    found = "; ".join(too_old())
+    if found:
+        raise pytest.UsageError(
+            f"--pl-check cannot judge with this: {found} that it was tried with"
+        )
 
 
 def _is_installed(name: str) -> bool:

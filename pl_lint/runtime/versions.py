@@ -1,0 +1,37 @@
+"""The oldest releases whose verdicts are known to be right; older ones are refused, not tried.
+
+With an older one a run may fail for reasons of its own, and that would be told as a mistake of the
+user's. `make versions` runs the demo and the fixtures with exactly these beside torch 2.13.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from importlib import metadata
+
+OLDEST = {
+    # 2.0 to 2.3 need a setuptools that still has pkg_resources; beside that, 2.1 was seen to resume
+    # otherwise, and to have no MixedPrecision of that name.
+    "lightning": (2, 4),
+    "pytorch-lightning": (2, 4),
+    "torchmetrics": (1, 4),
+    "tensorboard": (2, 18),  # the first that knows NumPy 2
+    "hypothesis": (6, 131),  # has what keeps the draws equal from session to session
+}
+
+
+def too_old(installed: Callable[[str], str] = metadata.version) -> Iterator[str]:
+    """What is installed here and older than what was tried, in words."""
+    for name, oldest in OLDEST.items():
+        try:
+            found = installed(name)
+        except metadata.PackageNotFoundError:
+            continue
+        if numbers(found) < oldest:
+            yield f"{name} {found} is installed, and {'.'.join(map(str, oldest))} is the oldest"
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """``(2, 4)`` of ``2.4.0.post0``."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
