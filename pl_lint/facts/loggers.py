@@ -27,6 +27,8 @@ def classes_of(packages: Sequence[str]) -> tuple[str, ...]:
 
 HYPERPARAMETER = "hyper-parameter"
 """The kind of what is written by hand as one."""
+UNREAD = "<an object>"
+"""A hyper-parameter that is there, but not as plain text."""
 ORIGINS = ("seed", "versions", "revision")
 """What a case may ask to be recorded among the hyper-parameters."""
 

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch
 import pytest
 import torch
 
@@ -13,7 +14,7 @@ from pl_lint.facts.events import LoggerPoint
 from pl_lint.facts.loggers import CSV, MLFLOW, TENSORBOARD, WANDB, Medium
 from pl_lint.runtime.isolation.process import quiet_environment
 from pl_lint.runtime.namespace import Namespace
-from pl_lint.runtime.programs.tracked.run import STORES
+from pl_lint.runtime.programs.tracked.run import STORES, changed
 from pl_lint.runtime.programs.tracked.stores import Ledger
 from pl_lint.runtime.programs.tracked.wandb_runs import BLOCK
 
@@ -65,3 +66,15 @@ def test_what_was_written_is_read_back(
     assert held.given == KEPT
     assert held.kept["net/kind"] == "a = b" and float(held.kept["rate"]) == 1e-05
     assert set(held.media) >= MEDIA[name]
+
+
+def test_hyperparameters_that_change_after_they_are_saved() -> None:
+    class Tuned(lightning.pytorch.LightningModule):
+        def __init__(self, rate: float = 0.1, width: int = 3) -> None:
+            super().__init__()
+            self.save_hyperparameters()
+
+    tuned = Tuned()
+    assert changed(tuned) == {}
+    tuned.hparams.rate = 0.5
+    assert changed(tuned) == {"rate": ("0.1", "0.5")}

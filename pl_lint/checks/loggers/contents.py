@@ -16,6 +16,7 @@ from pl_lint.facts.loggers import (
     HYPERPARAMETER,
     MLFLOW,
     TENSORBOARD,
+    UNREAD,
     WANDB,
     Held,
     Written,
@@ -232,7 +233,7 @@ def _hyperparameters(held: Held) -> Iterator[Problem]:
 
 
 def _same(given: str, kept: str) -> bool:
-    if given == kept or (len(given) > LONGEST and given[:LONGEST] == kept):
+    if kept in (given, UNREAD) or (len(given) > LONGEST and given[:LONGEST] == kept):
         return True
     given, kept = TRUTHS.get(given, given), TRUTHS.get(kept, kept)
     try:

@@ -112,7 +112,7 @@ def _under(names: Sequence[str], subject: Subject, directory: Path, asked: list[
         error=errors[0] if errors else None,
         held=() if errors else tuple(ledger.held() for ledger in ledgers),
         lines=lines,
-        changed=_changed(subject.module),
+        changed=changed(subject.module),
     )
 
 
@@ -142,7 +142,7 @@ def _runs_at_all(spec: RunSpec, directory: Path) -> bool:
     return not errors
 
 
-def _changed(module: Any) -> dict[str, tuple[str, str]]:
+def changed(module: Any) -> dict[str, tuple[str, str]]:
     """Hyper-parameters that are not any more what the loggers were told. Those that a tuner sets
     before training are: Lightning copies them when they are saved (``core/mixins/
     hparams_mixin.py``, 2.6.6)."""

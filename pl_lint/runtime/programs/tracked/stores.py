@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
 
 from pl_lint.facts.events import LoggerPoint
-from pl_lint.facts.loggers import HYPERPARAMETER, Held, Medium, Written
+from pl_lint.facts.loggers import HYPERPARAMETER, UNREAD, Held, Medium, Written
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.watching.callsite import UNKNOWN, caller
 
@@ -88,13 +89,14 @@ class Ledger:
 
 def flat(params: Any, prefix: str = "") -> dict[str, str]:
     """Plain values by name, ``net/width`` for those of a dict in a dict. What is no number, text or
-    truth is left out: each logger has its own idea of how to write it down."""
+    truth is left out, and so is one of an enumeration: each logger has its own idea of how to write
+    that down."""
     pairs = params if isinstance(params, Mapping) else getattr(params, "__dict__", {})
     found: dict[str, str] = {}
     for key, value in pairs.items():
         if isinstance(value, Mapping):
             found |= flat(value, f"{prefix}{key}/")
-        elif isinstance(value, (bool, int, float, str)):
+        elif isinstance(value, (bool, int, float, str)) and not isinstance(value, Enum):
             found[f"{prefix}{key}"] = str(value)
     return found
 
@@ -106,19 +108,11 @@ def read_hparams(file: Path) -> Mapping[str, Any]:
         return {}
 
     class Loader(yaml.SafeLoader):
-        """Takes of an object its first plain part, which is all of the text that it extends."""
+        """Builds no objects."""
 
-    Loader.add_multi_constructor("tag:yaml.org,2002:python/", lambda *told: _first_scalar(told[-1]))
+    Loader.add_multi_constructor("tag:yaml.org,2002:python/", lambda *node: UNREAD)
     with file.open(encoding="utf-8") as text:
         return yaml.load(text, Loader) or {}
-
-
-def _first_scalar(node: yaml.Node) -> Any:
-    if isinstance(node, yaml.ScalarNode):
-        return node.value
-    children = node.value if isinstance(node.value, list) else []
-    parts = (part for each in children for part in (each if isinstance(each, tuple) else (each,)))
-    return next((told for part in parts if (told := _first_scalar(part)) is not None), None)
 
 
 def _number(value: Any) -> bool:
