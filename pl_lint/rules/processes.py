@@ -22,7 +22,7 @@ def uses_one_device(trainer: TrainerSite, version: Version) -> bool:
     Where nothing is said, Lightning 1 takes one process on the CPU, and Lightning 2 all that the
     accelerator has.
     """
-    if any(_is_one(trainer.argument(name)) for name in ("devices", "gpus")):
+    if trainer.one_gpu or any(_is_one(trainer.argument(name)) for name in ("devices", "gpus")):
         return True
     if splits_batches(trainer):
         return True

@@ -42,6 +42,7 @@ CANDIDATE = re.compile(
     r"^\s*(?:pip3?|conda|mamba|apt|git|ls|cd|pwd|cat|mkdir|rm|mv|cp|wget|unzip)\b",
     re.MULTILINE,
 )
+COLAB = "colab"
 NO_CELLS = "this JSON is no notebook, it has no list of cells; exclude the file"
 
 
@@ -73,11 +74,17 @@ class Cells:
 @frozen
 class Notebook(SourceFile):
     """A notebook as a program. ``installs`` are its commands that install packages; ``sources`` the
-    texts of its cells by number, of those that can be written back as they are."""
+    texts of its cells by number, of those that can be written back as they are. ``service`` is what
+    the metadata say of a service that runs it."""
 
     cells: Cells = field(default_factory=Cells)
     installs: str = ""
     sources: Mapping[int, str] = field(default_factory=dict)
+    service: str = ""
+
+    @property
+    def has_one_gpu(self) -> bool:
+        return self.service == COLAB
 
     def location(self, node: ast.expr | ast.stmt) -> Location:
         return self.cells.placed(super().location(node))
@@ -123,7 +130,8 @@ def parse_notebook(path: Path, text: str) -> SourceFile | Unreadable:
     suppressions = NotebookSuppressions(program, shown(path), cells)
     installs = "\n".join(INSTALL.findall("\n".join(sources.values())))
     plain = dict(_plain_sources(document, sources))
-    return Notebook(shown(path), program, tree, suppressions, cells, installs, plain)
+    service = _service(document.get("metadata"))
+    return Notebook(shown(path), program, tree, suppressions, cells, installs, plain, service)
 
 
 def cell_lines(text: str, number: int) -> tuple[str, ...]:
@@ -180,6 +188,12 @@ def _plain_sources(
         given = document["cells"][number - 1].get("source")
         if given in (text, list(io.StringIO(text, newline=""))):
             yield number, text
+
+
+def _service(metadata: Any) -> str:
+    """Google Colab leaves its name in what it saves, and gives a notebook one GPU, or a TPU."""
+    known = metadata if isinstance(metadata, dict) else {}
+    return COLAB if COLAB in known and known.get("accelerator") != "TPU" else ""
 
 
 def _is_python(metadata: Any) -> bool:

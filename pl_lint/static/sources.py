@@ -111,6 +111,11 @@ class SourceFile:
     tree: ast.Module
     suppressions: Suppressions
 
+    @property
+    def has_one_gpu(self) -> bool:
+        """Whether the file says that it runs on a machine with one."""
+        return False
+
     @cached_property
     def lines(self) -> tuple[str, ...]:
         """The lines as Python counts them (``str.splitlines`` would also cut at form feeds)."""

@@ -45,6 +45,7 @@ class Surroundings:
         self._names: dict[str, tuple[str, ...]] = {}
         self._roots: dict[str, Path | None] = {}
         self._texts: dict[str, tuple[str, ...]] = {}
+        self._readmes: dict[str, tuple[str, ...]] = {}
         self._is_one: dict[str, bool] = {}
         self._above: dict[str, tuple[str, ...]] = {}
 
@@ -67,6 +68,7 @@ class Surroundings:
         """List what will be asked for about a file, so that the trail has it."""
         for folder in self.folders(path):
             self.pin_texts(folder)
+            self.readmes(folder)
 
     def project(self, path: str) -> Path | None:
         """Where the project of a file begins: at the first folder that says what it needs."""
@@ -127,6 +129,13 @@ class Surroundings:
             names = filter(PINS.match, self.names(folder))
             self._texts[folder] = tuple(self._read(os.path.join(folder, name)) for name in names)
         return self._texts[folder]
+
+    def readmes(self, folder: str) -> tuple[str, ...]:
+        """The texts of a folder that tell people about the project."""
+        if folder not in self._readmes:
+            names = (name for name in self.names(folder) if name.startswith(README))
+            self._readmes[folder] = tuple(self._read(os.path.join(folder, name)) for name in names)
+        return self._readmes[folder]
 
     def _read(self, path: str) -> str:
         self._trail.saw(path)

@@ -35,6 +35,10 @@ PIN_OF_METRICS = re.compile(
     PIN.pattern.replace("pytorch[-_]lightning|lightning", "torchmetrics"), re.VERBOSE
 )
 LOCKED_METRICS = re.compile(LOCKED.pattern.replace("pytorch-lightning|lightning", "torchmetrics"))
+TOLD = re.compile(
+    r"""pytorch[-_ ]lightning[\s|:=@*`]{1,12}v?(?P<version>\d+\.\d+\.\d+)(?![\w+])""", re.IGNORECASE
+)
+"""What a README says of its environment: ``pytorch-lightning       1.7.0``, no ``1.7+``."""
 FROM_GIT = re.compile(r"""(?:pytorch[-_]lightning|lightning)(?:\.git)?@v?(?P<spec>\d+(?:\.\d+)+)""")
 """A tag in the address of a repository: ``git+https://.../pytorch-lightning.git@1.5.10``."""
 ONE = re.compile(r"(?P<op>[=<>!~^]*)\s*(?<![\w.])(?P<version>\d+(?:\.\d+)*)(?P<star>\.\*)?")
@@ -111,8 +115,19 @@ class Versions:
             pinned = self._newest_pinned(folder, path in self._new)
             if pinned is not None:
                 return pinned
+        if path not in self._new and (told := self._told(path)):
+            return told
         old = self.project_of(path) in self._old and path not in self._new
         return self._old_installed or (UNDATED_OLD if old else "")
+
+    def _told(self, path: str) -> str:
+        """The version that the nearest README names, where no file pins one."""
+        for folder in self._around.folders(path):
+            texts = self._around.readmes(folder)
+            told = [match["version"] for text in texts for match in TOLD.finditer(text)]
+            if told:
+                return ".".join(min(told, key=_numbers).split(".")[:2])
+        return ""
 
     def keeps_metrics_below(self, path: str, version: Version) -> bool:
         """Whether the nearest pin of torchmetrics around a file is below a version."""

@@ -8,7 +8,7 @@ from pl_lint.facts.origins import FunctionCall, parts
 from pl_lint.facts.sites import CallSite, ProjectFacts
 from pl_lint.facts.values import Made, Several, Table, Value
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import target_version
+from pl_lint.rules.judging import defines, target_version
 from pl_lint.rules.loops.stepping import (
     BACKWARD,
     STEPS,
@@ -159,12 +159,14 @@ def backward_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds `.backward()` in a `training_step` that also returns a loss under automatic optimization.
     Steps that ask for gradients of their inputs (`requires_grad_`), or that step an optimizer of
-    their own, are left alone.
+    their own, and classes with a `backward` hook of their own are left alone.
 
     Why is this bad
     ---------------
-    The second backward raises "Trying to backward through the graph a second time"; with
-    `retain_graph=True` it does not, and the gradients are twice as large.
+    Lightning's own backward raises "Trying to backward through the graph a second time". With
+    `retain_graph=True` it does not: Lightning throws the first gradients away (`zero_grad` comes
+    between the step and its backward), at the price of a second backward, and counts them twice
+    where batches are accumulated.
 
     Example
     -------
@@ -190,6 +192,8 @@ def backward_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         if owner.optimization != "automatic" or not returns_a_loss(owner):
             continue
+        if defines(facts, owner, "backward"):
+            continue
         asks_for_inputs = facts.calls_in(owner, ".requires_grad_")
         steps_its_own = any(map(_of_its_own, facts.calls_in(owner, ".step")))
         for site in facts.calls_in(owner, ".backward"):
@@ -197,11 +201,18 @@ def backward_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             if site.hook == "training_step" and not by_choice and site.receiver != "super()":
                 yield self.finding(
                     site.location,
-                    "Lightning calls backward on the returned loss: the graph is gone by then, or "
-                    "the gradients count twice",
+                    _HARM[site.gives("retain_graph")],
                     remedy="return the loss only, or set self.automatic_optimization = False",
                     subject=owner.short_name,
                 )
+
+
+_HARM = {
+    False: "Lightning calls backward on the returned loss, and the graph is gone by then: it raises",
+    True: "Lightning throws these gradients away before its own backward on the returned loss, or "
+    "counts them twice where batches are accumulated",
+}
+"""By whether the graph is retained."""
 
 
 def _of_its_own(site: CallSite) -> bool:

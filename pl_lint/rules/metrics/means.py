@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts.origins import UNPACKED, ListOfSteps, UnknownOrigin
 from pl_lint.facts.sites import ClassFacts, ListSite, LogSite, MetricUse, ProjectFacts
+from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import Known
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, Samples, SetArgument
@@ -43,7 +44,8 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Reading finds losses that validation or test gives to a MeanMetric without `weight=`, and lists
     of them that are averaged at the end of the epoch; losses of single samples
-    (`reduction="none"`, `reduce=False`) and metrics that nothing logs or computes are left alone.
+    (`reduction="none"`, `reduce=False`) and metrics that nothing logs or computes are left alone,
+    and so are stages all of whose loaders drop a short last batch.
     Running finds a value that is the plain mean of the batches' means, where batches of equal size
     give another number.
 
@@ -87,7 +89,7 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         if _of_single_samples(facts, owner):
             continue
         for use in owner.uses:
-            if _feeds_mean(owner, use):
+            if _feeds_mean(owner, use) and not _all_full(facts, use.stage):
                 yield self.finding(
                     use.location,
                     f"{attribute_text(use.metric)} gives each batch the same weight",
@@ -98,7 +100,7 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
         for log in owner.logs:
             attribute = _averaged_list(owner, log)
-            if attribute is not None:
+            if attribute is not None and not _all_full(facts, log.stage):
                 yield self.finding(
                     log.location,
                     f"{key_text(log)} is the mean of {attribute}, in which each batch has the "
@@ -121,6 +123,12 @@ def _of_single_samples(facts: ProjectFacts, owner: ClassFacts) -> bool:
     given = (call.argument("reduction") for call in facts.calls_in(owner, "reduction="))
     older = (call.argument("reduce") for call in facts.calls_in(owner, "reduce="))
     return any(one != Known("mean") for one in given) or any(one == Known(False) for one in older)
+
+
+def _all_full(facts: ProjectFacts, stage: Stage | None) -> bool:
+    """Whether every loader of a stage that is in sight drops a short last batch."""
+    loaders = [one for one in facts.loaders if one.stage == stage]
+    return bool(loaders) and all(one.argument("drop_last", 7) == Known(True) for one in loaders)
 
 
 def _feeds_mean(owner: ClassFacts, use: MetricUse) -> bool:

@@ -213,6 +213,7 @@ def _trainer(context: Context, arguments: Arguments, node: ast.Call, frame: Fram
         keywords=keywords,
         spread=asked.spread(node),
         asked=tuple(asked.one_by_one(node)),
+        one_gpu=frame.module.source.has_one_gpu,
     )
     context.recorder.add(site)
     callbacks = tuple(_callbacks(arguments))
