@@ -1,6 +1,7 @@
 # make demo   the main job: read and run a small project, and report what is wrong with it
 # make test   the whole test suite
 # make bench  what reading and running cost, and who notices silent bugs, as tables
+# make versions  the demo and the fixtures with the oldest and the newest Lightning; 20 minutes
 # make clean  remove the virtual environment
 #
 # Each makes the virtual environment itself. PYTHON names the interpreter for it (3.10 or newer),
@@ -28,7 +29,7 @@ BENCH := $(VENV)/bench
 SEEN = import sys; print(*(path for path in sys.path if path.endswith("site-packages")), sep="\n")
 SITE = import sysconfig; print(sysconfig.get_path("purelib"))
 
-.PHONY: help demo test bench clean
+.PHONY: help demo test bench versions clean
 # Both commands install into one environment: never at the same time.
 .NOTPARALLEL:
 
@@ -46,6 +47,9 @@ bench: $(VENV)/.dev-installed $(VENV)/.bench-installed
 	@$(BIN)/python benchmarks/running.py
 	@$(BIN)/python benchmarks/threads.py --tools $(BENCH)/bin/python
 	@$(BENCH)/bin/python -m pytest -q -p no:cacheprovider tests/facts/test_scikit_learn.py
+
+versions:
+	@.ci/versions "$(PYTHON)"
 
 clean:
 	@$(NOTHING_ELSE)
