@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import CallSite, ProjectFacts
+from pl_lint.facts.sites import CallSite, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import DropArgument, Fix
-from pl_lint.rules.judging import in_tests
 from pl_lint.rules.registry import Rule, rule
 
 SHORT = 1000

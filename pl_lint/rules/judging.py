@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pl_lint.facts import lightning, torchmetrics
 from pl_lint.facts.lightning import LATEST, Version
@@ -72,13 +72,6 @@ def uses_cli(facts: ProjectFacts) -> bool:
     return bool(facts.calls_of(CLI))
 
 
-def in_tests(location: Location) -> bool:
-    """Whether a place is in a file of tests, where odd settings are the point."""
-    *folders, name = location.path.replace("\\", "/").split("/")
-    file_of_tests = name.startswith("test_") or name.endswith("_test.py") or name == "conftest.py"
-    return file_of_tests or not {"test", "tests", "testing"}.isdisjoint(folders)
-
-
 def single_device(facts: ProjectFacts) -> bool:
     """Whether every Trainer of the project surely uses one device."""
     return _all_use_one(facts, facts.trainers)
@@ -89,7 +82,9 @@ def beyond_one_device(facts: ProjectFacts, owners: Iterable[ClassFacts]) -> Iter
     if not any(_uses_one(facts, trainer) for trainer in facts.trainers):
         yield from owners
     elif not single_device(facts):
-        yield from (one for one in owners if not _all_use_one(facts, trainers_of(facts, one)))
+        yield from (
+            one for one in owners if not _all_use_one(facts, facts.programs.trainers_of(one))
+        )
 
 
 RUN_BY = {"train": ("fit",), "validate": ("fit", "validate"), "test": ("test",)}
@@ -100,10 +95,9 @@ def stage_on_several(facts: ProjectFacts, owner: ClassFacts, stage: str | None) 
     """Whether a Trainer that may run a stage may have several devices by what is written: many a
     script trains on several and tests on one. One that is not seen to run anything may run all,
     and where no Trainer is in sight, somebody else's runs it."""
-    methods = RUN_BY.get(stage or "", ())
-    places = {call.trainer for call in facts.trainer_calls if call.method in methods}
-    others = {call.trainer for call in facts.trainer_calls} - places
-    known = trainers_of(facts, owner)
+    places = facts.programs.places_of(RUN_BY.get(stage or "", ()))
+    others = facts.programs.called - places
+    known = facts.programs.trainers_of(owner)
     running = [one for one in known if one.location not in others]
     meant = known if None in places else running or known
     several = (may_use_several(one, version_at(facts, one.location)) for one in meant)
@@ -112,61 +106,8 @@ def stage_on_several(facts: ProjectFacts, owner: ClassFacts, stage: str | None) 
 
 def run_on_several(facts: ProjectFacts, owner: ClassFacts) -> bool:
     """The same for all that a class does, in whatever stage."""
-    known = [(one, version_at(facts, one.location)) for one in trainers_of(facts, owner)]
+    known = [(one, version_at(facts, one.location)) for one in facts.programs.trainers_of(owner)]
     return not known or any(may_use_several(one, version) for one, version in known)
-
-
-def trainers_of(facts: ProjectFacts, owner: ClassFacts) -> list[TrainerSite]:
-    """The Trainers that are known to run a class, and those of the nearest folder that has any: a
-    repository may hold several programs. Tests speak for themselves alone. Where some are known to
-    run it, others count only if they may: not if all that they run is known and something else."""
-    tested = in_tests(owner.location)
-    candidates = [one for one in facts.trainers if tested or not in_tests(one.location)]
-    run = _run_by(facts)
-    kin = {one.name for one in facts.classes if owner.name in (one.name, *one.ancestors)}
-    running = {place for place, models in run.items() if not kin.isdisjoint(models)}
-    near = {one.location for one in _nearest(candidates, owner.location)}
-    if running:
-        near = {place for place in near if "" in run.get(place, ("",))}
-    return [one for one in candidates if one.location in near | running]
-
-
-def _run_by(facts: ProjectFacts) -> dict[Location, set[str]]:
-    """The classes that each Trainer runs; an empty name is one that is not known."""
-    by_last: dict[str, list[str]] = {}
-    for one in facts.classes:
-        by_last.setdefault(one.short_name, []).append(one.name)
-    found: dict[Location, set[str]] = {}
-    for call in facts.trainer_calls:
-        if call.trainer is not None:
-            models = (_class_meant(one, by_last) for one in call.models)
-            found.setdefault(call.trainer, set()).update(models)
-    for site in facts.trainers:
-        if site.modules:
-            found.setdefault(site.location, set()).update(site.modules)
-    return found
-
-
-def _class_meant(name: str, by_last: Mapping[str, Sequence[str]]) -> str:
-    """The class of the project that a name means, which may lead over a package that hands the
-    class on (``models.Net`` for ``models.nets.Net``); empty for any other."""
-    package, _, last = name.rpartition(".")
-    known = by_last.get(last, ())
-    through = [one for one in known if package and one.startswith(f"{package}.")]
-    if name in known:
-        return name
-    return through[0] if len(through) == 1 else ""
-
-
-def _nearest(trainers: Sequence[TrainerSite], location: Location) -> list[TrainerSite]:
-    """Those in the file's own folder or below it, or else below the folders around it."""
-    folders = location.path.replace("\\", "/").split("/")[:-1]
-    for depth in range(len(folders), 0, -1):
-        around = "/".join(folders[:depth]) + "/"
-        near = [one for one in trainers if one.location.path.replace("\\", "/").startswith(around)]
-        if near:
-            return near
-    return list(trainers)
 
 
 def _all_use_one(facts: ProjectFacts, trainers: Sequence[TrainerSite]) -> bool:

@@ -33,6 +33,7 @@ from pl_lint.facts.sites.logged import (
     StrayLog,
     within,
 )
+from pl_lint.facts.sites.programs import in_tests
 from pl_lint.facts.sites.project import CaseSite, ProjectFacts, SuppressionSite
 from pl_lint.facts.sites.scripts import MonitorSite, SeedSite, SplitSite, TrainerCall, TrainerSite
 from pl_lint.facts.values import ABSENT, NO, YES
@@ -75,6 +76,7 @@ __all__ = [
     "TrainerCall",
     "TrainerSite",
     "UnsharedSite",
+    "in_tests",
     "made_of",
     "within",
 ]

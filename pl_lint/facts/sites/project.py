@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from pl_lint.facts.sites.behaviour import ImportSite, RemovedNameSite
@@ -10,6 +10,7 @@ from pl_lint.facts.sites.calls import CallSite, GlobalSite, ReachSite
 from pl_lint.facts.sites.classes import ClassFacts
 from pl_lint.facts.sites.data import LoaderSite, StreamSite, UnsharedSite
 from pl_lint.facts.sites.logged import StrayLog
+from pl_lint.facts.sites.programs import Programs
 from pl_lint.facts.sites.scripts import MonitorSite, SeedSite, SplitSite, TrainerCall, TrainerSite
 from pl_lint.findings import Location
 from pl_lint.plain import frozen
@@ -76,23 +77,29 @@ class ProjectFacts:
     def modules(self) -> tuple[ClassFacts, ...]:
         return tuple(found for found in self.classes if found.kind == "module")
 
+    @cached_property
+    def programs(self) -> Programs:
+        return Programs(self.classes, self.trainers, self.trainer_calls)
+
     def calls_of(self, *names: str) -> tuple[CallSite, ...]:
         """The calls of these names, ``.x`` of a method whatever its object is."""
         return tuple(site for name in names for site in self._calls_by_name.get(name, ()))
 
     def calls_in(self, owner: ClassFacts, *names: str) -> tuple[CallSite, ...]:
         """The same, of one Lightning class with what it inherits."""
-        return tuple(site for site in self.calls_of(*names) if site.owner == owner.name)
+        own = self._calls_by_owner.get(owner.name, {})
+        return tuple(site for name in names for site in own.get(name, ()))
 
     @cached_property
     def _calls_by_name(self) -> Mapping[str, list[CallSite]]:
-        found: dict[str, list[CallSite]] = {}
+        return _by_name(self.calls)
+
+    @cached_property
+    def _calls_by_owner(self) -> Mapping[str, Mapping[str, list[CallSite]]]:
+        owned: dict[str, list[CallSite]] = {}
         for site in self.calls:
-            found.setdefault(site.name, []).append(site)
-            found.setdefault(f".{site.name.rpartition('.')[2]}", []).append(site)
-            for keyword, _ in site.arguments:
-                found.setdefault(f"{keyword}=", []).append(site)
-        return found
+            owned.setdefault(site.owner, []).append(site)
+        return {owner: _by_name(sites) for owner, sites in owned.items()}
 
     def trained_with(self, monitor: MonitorSite) -> tuple[ClassFacts, ...]:
         """The modules whose values a monitor sees, with what inherits from them.
@@ -105,3 +112,14 @@ class ProjectFacts:
             for found in self.modules()
             if found.name in names or not names.isdisjoint(found.ancestors)
         )
+
+
+def _by_name(calls: Iterable[CallSite]) -> dict[str, list[CallSite]]:
+    """By their names, by that of the method alone, and by those of the keywords that they give."""
+    found: dict[str, list[CallSite]] = {}
+    for site in calls:
+        found.setdefault(site.name, []).append(site)
+        found.setdefault(f".{site.name.rpartition('.')[2]}", []).append(site)
+        for keyword, _ in site.arguments:
+            found.setdefault(f"{keyword}=", []).append(site)
+    return found

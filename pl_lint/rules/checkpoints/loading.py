@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.origins import FunctionCall, Origin
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, Made, Pattern, Several, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Callee, Command, DropArgument, Fix, Replace
-from pl_lint.rules.judging import defines, in_tests, target_version
+from pl_lint.rules.judging import defines, target_version
 from pl_lint.rules.registry import Rule, rule
 
 LOAD = ".load_from_checkpoint"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ABSENT, MonitorSite, ProjectFacts
+from pl_lint.facts.sites import ABSENT, MonitorSite, ProjectFacts, in_tests
 from pl_lint.facts.values import Known
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import in_tests
 from pl_lint.rules.registry import Rule, rule
 
 STATEFUL = "torchdata.stateful_dataloader.StatefulDataLoader"

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.origins import Number
-from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, Made, Several, Table, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Assigned, Fix, Import, Replace, SetArgument, Statement
-from pl_lint.rules.judging import in_tests
 from pl_lint.rules.registry import Rule, rule
 
 OWN_KEYS = frozenset(

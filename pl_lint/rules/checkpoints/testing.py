@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import ProjectFacts, TrainerCall, TrainerSite
+from pl_lint.facts.sites import ProjectFacts, TrainerCall, TrainerSite, in_tests
 from pl_lint.facts.values import Known, Made, Several, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, SetArgument
-from pl_lint.rules.judging import in_tests
 from pl_lint.rules.registry import Rule, rule
 
 LOADING = ("torch.load", ".load_from_checkpoint", ".load_state_dict", ".from_pretrained")

@@ -6,10 +6,17 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import ABSENT, NO, CallSite, LoaderSite, ProjectFacts, TrainerSite
+from pl_lint.facts.sites import (
+    ABSENT,
+    NO,
+    CallSite,
+    LoaderSite,
+    ProjectFacts,
+    TrainerSite,
+    in_tests,
+)
 from pl_lint.facts.values import Known, Made, Several, Value
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import in_tests
 from pl_lint.rules.registry import Rule, rule
 
 SELECTING = ("val_dataloader", "fit")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ABSENT, LoaderSite, ProjectFacts, made_of
+from pl_lint.facts.sites import ABSENT, LoaderSite, ProjectFacts, in_tests, made_of
 from pl_lint.facts.values import Known, Made, Unknown, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import DropArgument, Fix, SetArgument
 from pl_lint.rules.data.sharing import feeds
-from pl_lint.rules.judging import in_tests
 from pl_lint.rules.registry import Rule, rule
 
 ORDERED = ("Iterable", "Stream", "Web", "Chain", "Pipe", "Shuffle")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, Made, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.distributed.evidence import for_one_rank
-from pl_lint.rules.judging import beyond_one_device, in_tests, run_on_several
+from pl_lint.rules.judging import beyond_one_device, run_on_several
 from pl_lint.rules.registry import Rule, rule
 
 KINDS = ("module", "datamodule")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.origins import BatchValue, Origin, local_parts
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.distributed.evidence import for_one_rank, several_devices
-from pl_lint.rules.judging import beyond_one_device, in_tests
+from pl_lint.rules.judging import beyond_one_device
 from pl_lint.rules.registry import Rule, rule
 
 

@@ -6,7 +6,7 @@ from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, TrainerSite
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import Table, must_be
 from pl_lint.rules.distributed.evidence import may_use_several
-from pl_lint.rules.judging import CLI, trainers_of, version_at
+from pl_lint.rules.judging import CLI, version_at
 
 SAMPLER = ("use_distributed_sampler", "replace_sampler_ddp")
 """The argument of a Trainer that keeps Lightning's sampler out, today and in 1.x."""
@@ -27,7 +27,7 @@ def is_shared_out(facts: ProjectFacts, owner: ClassFacts, stage: Stage | None) -
     """
     if _is_fed_whole(facts, stage):
         return False
-    known = [(one, version_at(facts, one.location)) for one in trainers_of(facts, owner)]
+    known = [(one, version_at(facts, one.location)) for one in facts.programs.trainers_of(owner)]
     several = [one for one, version in known if may_use_several(one, version)]
     if not several or not all(_keeps_whole(facts, one) for one in several):
         return True

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import LoaderSite, ProjectFacts, StreamSite
+from pl_lint.facts.sites import LoaderSite, ProjectFacts, StreamSite, in_tests
 from pl_lint.facts.values import Known, Made
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import in_tests, single_device
+from pl_lint.rules.judging import single_device
 from pl_lint.rules.registry import Rule, rule
 
 STREAMS = ("dataset", "stream", "source", "loader", "reader", "iter", "pipe")

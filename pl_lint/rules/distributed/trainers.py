@@ -13,12 +13,13 @@ from pl_lint.facts.sites import (
     LoaderSite,
     ProjectFacts,
     TrainerSite,
+    in_tests,
 )
 from pl_lint.facts.values import Known, Made, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Change, Fix, RenameArgument, SetArgument
 from pl_lint.rules.distributed.evidence import several_devices, uses_several
-from pl_lint.rules.judging import in_tests, single_device, version_at
+from pl_lint.rules.judging import single_device, version_at
 from pl_lint.rules.registry import Rule, rule
 
 SAMPLER = ("use_distributed_sampler", "replace_sampler_ddp")

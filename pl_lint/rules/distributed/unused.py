@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import AssignmentSite, ClassFacts, ProjectFacts
+from pl_lint.facts.sites import AssignmentSite, ClassFacts, ProjectFacts, in_tests
 from pl_lint.facts.values import Made
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import defines, in_tests
+from pl_lint.rules.judging import defines
 from pl_lint.rules.registry import Rule, rule
 
 LAYERS = re.compile(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import CallSite, ProjectFacts
+from pl_lint.facts.sites import CallSite, ProjectFacts, in_tests
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import in_tests
 from pl_lint.rules.loggers import choice
 from pl_lint.rules.registry import Rule, rule
 

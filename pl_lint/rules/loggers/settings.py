@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ABSENT, CallSite, ProjectFacts
+from pl_lint.facts.sites import ABSENT, CallSite, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import DropArgument, Fix, SetArgument
-from pl_lint.rules.judging import in_tests
 from pl_lint.rules.loggers import choice
 from pl_lint.rules.registry import Rule, rule
 

@@ -208,7 +208,7 @@ def backward_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 _HARM = {
-    False: "Lightning calls backward on the returned loss, and the graph is gone by then: it raises",
+    False: "Lightning calls backward on the returned loss, and raises: the graph is gone by then",
     True: "Lightning throws these gradients away before its own backward on the returned loss, or "
     "counts them twice where batches are accumulated",
 }

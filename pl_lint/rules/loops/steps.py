@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ClassFacts, ListSite, ProjectFacts, ReadSite, ReturnSite
+from pl_lint.facts.sites import ClassFacts, ListSite, ProjectFacts, ReadSite, ReturnSite, in_tests
 from pl_lint.facts.values import Known, Several, Table, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import defines, in_tests, is_whole, target_version
+from pl_lint.rules.judging import defines, is_whole, target_version
 from pl_lint.rules.registry import Rule, rule
 
 STEP = ".training_step"

@@ -1,0 +1,118 @@
+"""Who runs what: the Trainers that may run a class, in a project that may hold several programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from pl_lint.facts.sites.classes import ClassFacts
+from pl_lint.facts.sites.scripts import TrainerCall, TrainerSite
+from pl_lint.findings import Location
+
+
+def in_tests(location: Location) -> bool:
+    """Whether a place is in a file of tests, where odd settings are the point."""
+    *folders, name = _parts(location)
+    file_of_tests = name.startswith("test_") or name.endswith("_test.py") or name == "conftest.py"
+    return file_of_tests or not {"test", "tests", "testing"}.isdisjoint(folders)
+
+
+class Programs:
+    """Which Trainers may run which classes. Each answer is worked out once: many rules ask, for
+    many a place of one class."""
+
+    def __init__(
+        self,
+        classes: Sequence[ClassFacts],
+        trainers: Sequence[TrainerSite],
+        calls: Sequence[TrainerCall],
+    ) -> None:
+        self._classes = classes
+        self._trainers = trainers
+        self._calls = calls
+        self._answers: dict[str, tuple[TrainerSite, ...]] = {}
+        self._places: dict[tuple[str, ...], frozenset[Location | None]] = {}
+
+    def trainers_of(self, owner: ClassFacts) -> tuple[TrainerSite, ...]:
+        """The Trainers that are known to run a class, and those of the nearest folder that has any:
+        a repository may hold several programs. Tests speak for themselves alone. Where some are
+        known to run it, others count only if they may: not if all that they run is known and
+        something else."""
+        if owner.name not in self._answers:
+            self._answers[owner.name] = self._trainers_of(owner)
+        return self._answers[owner.name]
+
+    def _trainers_of(self, owner: ClassFacts) -> tuple[TrainerSite, ...]:
+        candidates = self._trainers if in_tests(owner.location) else self._outside_tests
+        kin = {owner.name, *self._heirs.get(owner.name, ())}
+        running = {place for place, models in self._run_by.items() if not kin.isdisjoint(models)}
+        near = {one.location for one in _nearest(candidates, owner.location)}
+        if running:
+            near = {place for place in near if "" in self._run_by.get(place, ("",))}
+        return tuple(one for one in candidates if one.location in near | running)
+
+    def places_of(self, methods: tuple[str, ...]) -> frozenset[Location | None]:
+        """The Trainers of which one of these methods is called; None where one is not known."""
+        if methods not in self._places:
+            found = (call.trainer for call in self._calls if call.method in methods)
+            self._places[methods] = frozenset(found)
+        return self._places[methods]
+
+    @cached_property
+    def called(self) -> frozenset[Location | None]:
+        """Those of which any method is called."""
+        return frozenset(call.trainer for call in self._calls)
+
+    @cached_property
+    def _outside_tests(self) -> tuple[TrainerSite, ...]:
+        return tuple(one for one in self._trainers if not in_tests(one.location))
+
+    @cached_property
+    def _heirs(self) -> Mapping[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for one in self._classes:
+            for ancestor in one.ancestors:
+                found.setdefault(ancestor, []).append(one.name)
+        return found
+
+    @cached_property
+    def _run_by(self) -> Mapping[Location, set[str]]:
+        """The classes that each Trainer runs; an empty name is one that is not known."""
+        by_last: dict[str, list[str]] = {}
+        for one in self._classes:
+            by_last.setdefault(one.short_name, []).append(one.name)
+        found: dict[Location, set[str]] = {}
+        for call in self._calls:
+            if call.trainer is not None:
+                models = (_class_meant(one, by_last) for one in call.models)
+                found.setdefault(call.trainer, set()).update(models)
+        for site in self._trainers:
+            if site.modules:
+                found.setdefault(site.location, set()).update(site.modules)
+        return found
+
+
+def _class_meant(name: str, by_last: Mapping[str, Sequence[str]]) -> str:
+    """The class of the project that a name means, which may lead over a package that hands the
+    class on (``models.Net`` for ``models.nets.Net``); empty for any other."""
+    package, _, last = name.rpartition(".")
+    known = by_last.get(last, ())
+    through = [one for one in known if package and one.startswith(f"{package}.")]
+    if name in known:
+        return name
+    return through[0] if len(through) == 1 else ""
+
+
+def _nearest(trainers: Sequence[TrainerSite], location: Location) -> Sequence[TrainerSite]:
+    """Those in the file's own folder or below it, or else below the folders around it."""
+    *folders, _ = _parts(location)
+    for depth in range(len(folders), 0, -1):
+        around = "/".join(folders[:depth]) + "/"
+        near = [one for one in trainers if "/".join(_parts(one.location)).startswith(around)]
+        if near:
+            return near
+    return trainers
+
+
+def _parts(location: Location) -> list[str]:
+    return location.path.replace("\\", "/").split("/")
