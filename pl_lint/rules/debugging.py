@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import CallSite, ProjectFacts, in_tests
@@ -17,6 +19,7 @@ FEW = 100
 """So many steps train nothing."""
 TRYING = ("debug", "dev", "test", "smoke", "dry", "quick", "sanity", "overfit", "profil", "tune")
 """Words of functions and conditions that are there for trying things out."""
+SETTINGS = (".yaml", ".yml")
 LOGGING_CALLBACKS = ("LearningRateMonitor", "DeviceStatsMonitor")
 
 
@@ -24,8 +27,17 @@ def trainers(facts: ProjectFacts) -> Iterator[CallSite]:
     """The Trainers that a script makes for good: not in tests, not where something is tried out."""
     for call in facts.calls_of(lightning.TRAINER):
         words = " ".join((call.function, *call.guards)).lower()
-        if not in_tests(call.location) and not any(word in words for word in TRYING):
+        tried = any(word in words for word in TRYING) or _settings_to_try(call)
+        if not in_tests(call.location) and not tried:
             yield call
+
+
+def _settings_to_try(call: CallSite) -> bool:
+    """Whether a Trainer stands in settings whose names say so: `debug.yaml`, `smoke/cpu.yaml`."""
+    path = PurePosixPath(call.location.path)
+    names = (path.parent.name, path.stem) if path.suffix in SETTINGS else ()
+    words = (word for name in names for word in re.split(r"[^a-z]+", name.lower()))
+    return any(word.startswith(TRYING) for word in words)
 
 
 def _without(call: CallSite, name: str) -> Fix:
@@ -45,9 +57,10 @@ def fast_dev_run(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `Trainer(fast_dev_run=True)`, or 1, written into the code, outside tests and functions
-    for trying out, in files whose other Trainers do not train for good. Who writes another number
-    chose how many batches to run, as examples do, and is left alone.
+    Finds `Trainer(fast_dev_run=True)`, or 1, written into the code or into settings, in files whose
+    other Trainers do not train for good. Tests, functions for trying out and settings that are
+    named for it (`debug.yaml`) are left alone. Who writes another number chose how many batches to
+    run, as examples do, and is left alone too.
 
     Why is this bad
     ---------------

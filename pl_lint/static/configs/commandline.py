@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pl_lint.facts import lightning
 from pl_lint.static.configs.files import ConfigFile, walk
 from pl_lint.static.configs.tree import Table
+from pl_lint.static.names import ClassInfo, Project
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
 
@@ -25,6 +26,21 @@ def command_lines(tree: Table) -> Iterator[tuple[tuple[str, ...], Table]]:
 def is_read_by_cli(file: ConfigFile) -> bool:
     """Whether some part of a file is settings of LightningCLI."""
     return next(command_lines(file.tree), None) is not None
+
+
+def configures_itself(project: Project) -> bool:
+    """Whether a class of the project that builds on LightningCLI says how optimizers and
+    schedulers are set up (``configure_optimizers``, ``add_lr_scheduler_args(link_to=...)``)."""
+    classes = (info for module in project.modules for info in module.classes.values())
+    return any(
+        any(isinstance(base, str) and base.endswith("CLI") for base in project.ancestors(info))
+        and _sets_up(info)
+        for info in classes
+    )
+
+
+def _sets_up(info: ClassInfo) -> bool:
+    return "configure_optimizers" in info.methods or "lr_scheduler" in info.module.source.text
 
 
 def _is_command_line(table: Table) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Sequence
 
 from pl_lint.facts import lightning
@@ -12,6 +11,7 @@ from pl_lint.facts.sites import (
     YES,
     CallSite,
     ClassFacts,
+    ImportSite,
     MonitorSite,
     SchedulerSite,
     SeedSite,
@@ -21,23 +21,26 @@ from pl_lint.facts.values import UNKNOWN, Known, Several, Value
 from pl_lint.places import Location
 from pl_lint.plain import field, frozen, mutable, replace
 from pl_lint.static.configs import hydra
-from pl_lint.static.configs.commandline import command_lines, is_read_by_cli
+from pl_lint.static.configs.commandline import (
+    command_lines,
+    configures_itself,
+    is_read_by_cli,
+)
 from pl_lint.static.configs.files import ConfigFile, walk
 from pl_lint.static.configs.handed import Handed
+from pl_lint.static.configs.located import Located
 from pl_lint.static.configs.tree import Leaf, Listing, Table
 from pl_lint.static.configs.values import (
-    CALLBACKS,
     Reader,
     odd_on_purpose,
     places,
     target_of,
     target_place,
 )
+from pl_lint.static.interpreter.files import PACKAGES
 from pl_lint.static.interpreter.recorder import Recorder
 from pl_lint.static.interpreter.scripts import WATCHERS, defaults_of_watcher
-from pl_lint.static.names import ClassInfo, Module, Project, index_module
-from pl_lint.static.sources import SourceFile
-from pl_lint.static.suppressions import Suppressions
+from pl_lint.static.names import ClassInfo, Project
 from pl_lint.static.versions import Versions
 
 LIBRARIES = (
@@ -164,7 +167,7 @@ class _Reading:
         self._recorder = recorder
         self._gathered = gathered
         self._values = Reader(whole.tree)
-        self._near = _standing_at(whole.path)
+        self._classes = Located(project, modules, whole.path)
         self._made = tuple(self._all_made())
         says_what = any(one.info in modules for one in self._made)
         self._complete = whole.complete or (whole.alone and says_what)
@@ -175,7 +178,7 @@ class _Reading:
         found: list[tuple[tuple[str, ...], MonitorSite]] = []
         complete = self._complete and chosen
         for one in self._made:
-            self._call(one)
+            self._named(one)
             if one.canonical == lightning.TRAINER:
                 self._trainer(one.table, one.path, target_place(one.table))
             watcher = self._watcher(one)
@@ -202,23 +205,7 @@ class _Reading:
                 continue
             name = self._values.target(table, path)
             if name is not None:
-                name = _spelled_out(name, path)
-                found = self._located(name)
-                yield _Made(path, table, name, found)
-
-    def _located(self, name: str) -> ClassInfo | None:
-        """The class of the project that a dotted name means."""
-        found = self._project.locate(name, self._near)
-        if isinstance(found, ClassInfo):
-            return found
-        owner, _, last = name.rpartition(".")
-        folders = owner.split(".")
-        named = [
-            info
-            for info in self._modules
-            if info.name == last and _leads_through(info.module.parts, folders)
-        ]
-        return named[0] if len(named) == 1 and not lightning.canonical(name) else None
+                yield _Made(path, table, name, self._classes.find(name))
 
     def _linked(self) -> tuple[str, ...]:
         """The modules that this config trains; none where that is not known.
@@ -226,7 +213,7 @@ class _Reading:
         Where it names none they may be any of the project, unless something that it builds is not
         known and may be the module, or a callback that logs.
         """
-        named = self._named()
+        named = self._trained()
         unknown = [one for one in self._made if one.info is None and not _of_library(one)]
         hidden = any("callback" in word.lower() for one in unknown for word in one.path)
         if hidden or (unknown and not named) or not self._complete:
@@ -242,21 +229,26 @@ class _Reading:
             )
         )
 
-    def _named(self) -> tuple[str, ...]:
+    def _trained(self) -> tuple[str, ...]:
         """The modules of the project that this config builds."""
         named = {one.info.qualified for one in self._made if one.info in self._modules}
         return tuple(sorted(named))
 
     # --- sites ------------------------------------------------------------------------------------
 
-    def _call(self, one: _Made) -> None:
-        name = one.canonical or one.name
+    def _named(self, one: _Made) -> None:
+        """A class path is imported and, where it is watched for, called."""
+        place = target_place(one.table)
+        if one.name.startswith(PACKAGES):
+            self._recorder.add(ImportSite(one.name, place, alias=one.name))
+        self._call(one.canonical or one.name, one.table, one.path, place)
+
+    def _call(self, name: str, table: Table, path: tuple[str, ...], place: Location) -> None:
         if name in self._recorder.watched.names:
-            pairs = dict(self._values.pairs(one.table, one.path, hidden=True))
-            place = target_place(one.table)
-            elsewhere = (name for name, at in places(one.table) if at.path != place.path)
+            pairs = dict(self._values.pairs(table, path, hidden=True))
+            elsewhere = (name for name, at in places(table) if at.path != place.path)
             pairs |= dict.fromkeys(elsewhere, UNKNOWN)  # a call has one place to be told at
-            pairs |= odd_on_purpose(one.table)
+            pairs |= odd_on_purpose(table)
             self._recorder.add(CallSite(name, place, arguments=tuple(pairs.items())))
 
     def _trainer(
@@ -272,7 +264,7 @@ class _Reading:
         if not self._whole.only or self._whole.only in {place.path, *(p.path for _, p in lines)}:
             site = TrainerSite(tuple(pairs.items()), False, place, lines)
             self._recorder.add(site)
-            self._gathered.handed.run.setdefault(place, set()).update(self._named() or ("",))
+            self._gathered.handed.run.setdefault(place, set()).update(self._trained() or ("",))
 
     def _callbacks(self) -> Value | None:
         """What Hydra's ``callbacks`` build, which code hands to the Trainer."""
@@ -333,6 +325,7 @@ class _Reading:
         if trainer is not None and target_of(trainer) is None:
             place = table.keys.get("trainer", trainer.place)
             self._trainer(trainer, (*path, "trainer"), place)
+            self._call(lightning.TRAINER, trainer, (*path, "trainer"), place)
         seed = table.get("seed_everything")
         if isinstance(seed, Leaf) and seed.value not in (None, False):
             self._recorder.add(SeedSite(YES, seed.place))
@@ -340,6 +333,17 @@ class _Reading:
         name = target_of(scheduler) if scheduler is not None else None
         if scheduler is not None and name in PLATEAUS:
             yield from self._plateau((*path, "lr_scheduler"), scheduler, linked)
+        elif scheduler is not None and name is not None:
+            self._scheduler(name, (*path, "lr_scheduler"), scheduler, linked)
+
+    def _scheduler(
+        self, name: str, path: tuple[str, ...], table: Table, linked: tuple[str, ...]
+    ) -> None:
+        """Any other scheduler: LightningCLI returns it in a list, so that it steps per epoch."""
+        pairs = self._values.pairs(table, path, hidden=False)
+        site = SchedulerSite(name, pairs, ABSENT, "list", False, target_place(table))
+        if len(linked) == 1 and not configures_itself(self._project):
+            self._gathered.schedulers.setdefault(linked[0], []).append(site)
 
     def _plateau(
         self, path: tuple[str, ...], table: Table, linked: tuple[str, ...]
@@ -370,22 +374,5 @@ class _Reading:
 # --- small questions ------------------------------------------------------------------------------
 
 
-def _standing_at(path: str) -> Module:
-    """A file without any code at the place of a config: names are looked up from there."""
-    return index_module(SourceFile(path, "", ast.parse(""), Suppressions("")))
-
-
-def _leads_through(parts: Sequence[str], folders: Sequence[str]) -> bool:
-    """Whether a module lies in a package, or is it, wherever the path to it begins."""
-    size = len(folders)
-    return any(list(parts[i : i + size]) == list(folders) for i in range(len(parts)))
-
-
 def _of_library(one: _Made) -> bool:
     return one.canonical is not None or one.name.startswith(LIBRARIES)
-
-
-def _spelled_out(name: str, path: tuple[str, ...]) -> str:
-    """LightningCLI knows Lightning's callbacks by their bare names."""
-    bare = "." not in name and "callbacks" in path
-    return f"{CALLBACKS}{name}" if bare and lightning.canonical(f"{CALLBACKS}{name}") else name

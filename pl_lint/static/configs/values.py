@@ -63,7 +63,8 @@ class Reader:
         """The class that a table names; None where a reference hides it."""
         given = target_of(node)
         found = self._scalar(given, within, HOPS) if given is not None else UNKNOWN
-        return found.value if isinstance(found, Known) and isinstance(found.value, str) else None
+        known = isinstance(found, Known) and isinstance(found.value, str)
+        return _spelled_out(found.value, within) if known else None  # type: ignore[union-attr]
 
     def pairs(self, node: Table, within: tuple[str, ...], hidden: bool, hops: int = HOPS) -> Pairs:
         """The arguments that a table gives; ``hidden``: there may be more."""
@@ -111,6 +112,12 @@ class Reader:
         if node is None or hops == 0:
             return UNKNOWN
         return self.value(node, (*base, *keys), hops - 1)
+
+
+def _spelled_out(name: str, path: tuple[str, ...]) -> str:
+    """LightningCLI knows Lightning's callbacks by their bare names."""
+    bare = "." not in name and "callbacks" in path
+    return f"{CALLBACKS}{name}" if bare and lightning.canonical(f"{CALLBACKS}{name}") else name
 
 
 def target_of(node: Node) -> str | None:

@@ -121,6 +121,9 @@ class SettingsMender:
             if target_of(table) is not None and target_place(table) == call:
                 holder = table if table.get("_target_") else table.table("init_args")
                 return self._in(holder, name) if holder is not None else None
+            trainer = table.table("trainer")  # LightningCLI's has no class path
+            if trainer is not None and table.keys.get("trainer") == call:
+                return self._in(trainer, name)
         return None
 
     def _in(self, holder: Table, name: str) -> _Entry | None:
