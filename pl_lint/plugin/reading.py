@@ -138,6 +138,11 @@ class ProjectReading:
         places = (site.location for site in self._fitting(target) if _is_plain_ddp(site))
         return next(places, None)
 
+    def precisions_of(self, target: Target) -> frozenset[str]:
+        """The precisions in which Trainers of the project fit these modules."""
+        given = (site.argument("precision") for site in self._fitting(target))
+        return frozenset(str(value.value) for value in given if isinstance(value, Known))
+
     def planned_for(self, target: Target) -> tuple[int, str] | None:
         """For how many epochs the Trainers of the project fit these modules, and where the first of
         them stands; None where that is not known, or several are told."""

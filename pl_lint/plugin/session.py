@@ -142,6 +142,7 @@ class PlCheck:
                 self.project.planned_for(target),
                 self.project.loggers,
                 self.config.getoption("--pl-loggers"),
+                self.project.precisions_of(target),
             )
         return self._batteries[target.key]
 

@@ -57,7 +57,7 @@ class Battery:
     draws of each kind. ``plain_ddp`` is a Trainer of those scripts that fits this module by DDP as
     it is by default. ``planned`` is for how many epochs those scripts train it, and where.
     ``loggers`` are the classes of loggers that the project builds, ``more_loggers`` those that were
-    asked for as well.
+    asked for as well. ``precisions`` are those in which the scripts train this module.
     """
 
     runner: Runner
@@ -70,6 +70,7 @@ class Battery:
     planned: tuple[int, str] | None = None
     loggers: tuple[str, ...] = ()
     more_loggers: tuple[str, ...] = ()
+    precisions: frozenset[str] = frozenset()
     _made: Made = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -114,6 +115,9 @@ class Battery:
 
     def trained_by_ddp(self) -> Location | None:
         return self.plain_ddp
+
+    def trained_in(self) -> frozenset[str]:
+        return self.precisions | {self.case().precision}
 
     # --- fits -------------------------------------------------------------------------------------
 

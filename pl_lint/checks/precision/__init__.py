@@ -31,11 +31,11 @@ def precision(runs: Runs) -> Result:
 
     What it promises:
     A few training steps and an evaluation with fp32-trained weights run in both mixed precisions,
-    the evaluation in bf16-true as well; every logged value and every loss that is finite in fp32
-    stays finite; no metric keeps its state in half precision; no gradients are clipped while a
-    GradScaler has them scaled; and evaluation values stay within 16 roundings of the format: 6 %
-    with bf16, 0.8 %
-    with fp16, of the value, of the largest of the batches that it was averaged from, or of its
+    and in bf16-true where the case or a Trainer of the project trains so; every logged value and
+    every loss that is finite in fp32 stays finite; no metric keeps its state in half precision; no
+    gradients are clipped while a GradScaler has them scaled; and evaluation values stay within 16
+    roundings of the format: 6 % with bf16, 0.8 % with fp16, of the value, of the largest of the
+    batches that it was averaged from, or of its
     distance to the value of half the samples, whichever is larger. A small value may move by one
     rounding of a number of the order of one (4e-3 and 5e-4) as long as half of it is left, and a
     squared error be as large as rounded predictions make it (2.4e-4 and 4e-6). A count such as an
@@ -73,8 +73,9 @@ def precision(runs: Runs) -> Result:
         return gathering.result("")
     reference = _reference(runs, stage, case, gathering)
     judge_fp32(reference, gathering)
-    for name in EPSILON:
-        _judge(Spelling(name, runs, case), reference, gathering)
+    for spelling in (Spelling(name, runs, case) for name in EPSILON):
+        if spelling.concerns:
+            _judge(spelling, reference, gathering)
     return gathering.result("nothing is logged that fp32 could be compared with")
 
 

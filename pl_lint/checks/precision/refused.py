@@ -25,20 +25,18 @@ def judge_error(spelling: Spelling, error: RunError, into: Gathering) -> None:
     """The error that a run in half precision ended with."""
     if error.kind == TIME_LIMIT:
         text = f"too slow on this CPU; fp32 took less ({error.message})"
-        _left_open(spelling, into).append(Note(spelling.name, text))
+        into.undecided.append(Note(spelling.name, text))
         return
     reason = "" if _is_known(error) else _undecidable(error)
     if reason:
-        _left_open(spelling, into).append(Note(spelling.name, f"{reason} ({error.message})"))
+        into.undecided.append(Note(spelling.name, f"{reason} ({error.message})"))
         return
     text = f"runs in fp32, and under {spelling} raises {error.kind}: {error.message}"
     code, remedy = _mistake(error)
-    into.findings.append(spelling.found(code, text, remedy, error.location))
-
-
-def _left_open(spelling: Spelling, into: Gathering) -> list[Note]:
-    """What nobody has asked for leaves nothing open."""
-    return into.undecided if spelling.concerns else into.notes
+    finding = spelling.found(code, text, remedy, error.location)
+    into.findings.append(finding)
+    if not finding.counts_for_runner:
+        into.undecided.append(Note(spelling.name, "the run ends there, and nothing else is judged"))
 
 
 def _is_known(error: RunError) -> bool:

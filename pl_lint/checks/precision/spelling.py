@@ -46,21 +46,19 @@ class Spelling:
         script: str = "",
     ) -> Finding:
         """Proved, or suspected where it matters to others only."""
-        matters = self._is_for_all(code) or self._is_trained_so(code)
+        matters = self._matters(code)
         status = Status.PROVED if matters else Status.SUSPECTED
         condition = "" if matters else f"with Trainer(precision={self.name!r})"
         return found(self.case, code, text, remedy, at, evidence, status, condition, script)
 
     @property
     def concerns(self) -> bool:
-        """Whether this case is trained so, or might as well be."""
-        return self.name in MIXED or self.case.precision == self.name
+        """Whether this case is trained so, or might as well be: nobody has to write a module for
+        bf16 alone who trains in nothing of the kind."""
+        return self.name in MIXED or self.name in self.runs.trained_in()
 
-    def _is_for_all(self, code: str) -> bool:
-        return self.name in MIXED and code not in HARMLESS_IN_FP32
-
-    def _is_trained_so(self, code: str) -> bool:
-        """The case's Trainer arguments say so, or a Trainer for which reading suspects it."""
-        asked = self.case.precision
-        same = asked == self.name if self.name not in MIXED else asked.startswith(("16", "bf16"))
-        return same or bool(self.runs.suspected(code))
+    def _matters(self, code: str) -> bool:
+        """Whether the case or a Trainer of the project trains in half precision, or reading
+        suspects this very mistake, of which it knows a Trainer then."""
+        trained_so = any(one.startswith(("16", "bf16")) for one in self.runs.trained_in())
+        return code not in HARMLESS_IN_FP32 or trained_so or bool(self.runs.suspected(code))
