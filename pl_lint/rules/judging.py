@@ -19,7 +19,7 @@ CLI = "lightning.pytorch.cli.LightningCLI"
 def averaged(log: LogSite) -> bool:
     """Whether Lightning surely averages what each batch logs over the epoch."""
     whole_epoch = must_be(log.on_epoch, True) and must_be(log.reduce_fx, "mean")
-    return log.in_step and whole_epoch and not log.sampled
+    return log.per_batch and whole_epoch and not log.sampled
 
 
 def logged_again(owner: ClassFacts, log: LogSite) -> bool:

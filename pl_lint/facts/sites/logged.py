@@ -51,6 +51,12 @@ class LogSite:
     kind: str = ""
 
     @property
+    def per_batch(self) -> bool:
+        """Whether a run reaches the call once per batch: in a step, or in a hook around it."""
+        around = self.hook.endswith(("_batch_end", "_batch_start")) and self.stage is not None
+        return self.in_step or around
+
+    @property
     def in_step(self) -> bool:
         """Whether Lightning calls the hook once per batch with the batch."""
         return self.hook.endswith("_step") and self.stage is not None

@@ -77,6 +77,11 @@ class ProjectFacts:
     def modules(self) -> tuple[ClassFacts, ...]:
         return tuple(found for found in self.classes if found.kind == "module")
 
+    def logging_classes(self) -> tuple[ClassFacts, ...]:
+        """What logs: modules, and callbacks, whose ``self.log`` and ``pl_module.log`` follow the
+        rules of the callback's own hook."""
+        return tuple(found for found in self.classes if found.kind != "datamodule")
+
     @cached_property
     def programs(self) -> Programs:
         return Programs(self.classes, self.trainers, self.trainer_calls)

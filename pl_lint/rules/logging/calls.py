@@ -84,7 +84,8 @@ def logged_where_refused(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds `self.log` and `self.log_dict` in `setup`, `configure_optimizers`, `on_fit_start`,
     `on_train_end`, `on_validation_end`, `predict_step` and the other hooks for which Lightning has
-    no place to keep values, directly or in a helper that such a hook calls under no condition.
+    no place to keep values, directly or in a helper that such a hook calls under no condition. What
+    a callback logs through the module (`pl_module.log`) follows the callback's own hook.
 
     Why is this bad
     ---------------
@@ -139,7 +140,7 @@ def flags_refused(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `on_step=True` or `on_epoch=False` in the hooks of an epoch's start and end, and calls
-    with both flags off.
+    with both flags off, in callbacks as well as in modules.
 
     Why is this bad
     ---------------
@@ -253,7 +254,7 @@ def no_single_number(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/torchmetrics/stable/pages/lightning.html
     - https://github.com/Lightning-AI/pytorch-lightning/issues/8175
     """
-    for owner in facts.modules():
+    for owner in facts.logging_classes():
         for log in owner.logs:
             if log.kind and target_version(owner) >= SINCE[log.kind]:
                 yield self.finding(
@@ -262,7 +263,7 @@ def no_single_number(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="log each number under a key of its own",
                     subject=owner.short_name,
                 )
-            metric = _metric_itself(owner, log)
+            metric = _metric_itself(owner, log) if owner.kind == "module" else None
             problem = metric and _not_one_number(log, metric)
             if metric and problem:
                 yield self.finding(

@@ -157,7 +157,7 @@ def key_that_is_an_axis(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://github.com/Lightning-AI/pytorch-lightning/issues/17671
     """
-    for owner in facts.modules():
+    for owner in facts.logging_classes():
         for log in owner.logs:
             if log.key in (Known("step"), Known("epoch")):
                 yield self.finding(

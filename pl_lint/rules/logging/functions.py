@@ -79,7 +79,7 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     - https://lightning.ai/docs/torchmetrics/stable/pages/overview.html#functional-metrics
     - https://github.com/Lightning-AI/pytorch-lightning/issues/2265
     """
-    for owner in facts.modules():
+    for owner in facts.logging_classes():
         for log in owner.logs:
             what = _unlinear_function(log, averaged_value(owner, log))
             if what is not None:
@@ -112,7 +112,7 @@ def _unlinear_function(log: LogSite, value: Origin) -> str | None:
 
     def is_unlinear(part: Origin) -> bool:
         if isinstance(part, FunctionCall):
-            whole = log.in_step and not part.name.startswith("scipy.")
+            whole = log.per_batch and not part.name.startswith("scipy.")
             return linearity_of_call(part) is False and (whole or _is_itself(value, part))
         if not isinstance(part, Derived) or part.operation not in WORDS:
             return False

@@ -52,6 +52,8 @@ def log_object(
     method = "compute" if isinstance(log.origin, MetricCompute) else ""
     if not isinstance(log.origin, (MetricCompute, MetricForward)) or (log.via and metric.container):
         return None
+    if owner.kind != "module":
+        return None  # Lightning looks for the metric among the attributes of the module
     if not _can_be_logged(owner, log, metric):
         return None
     target = attribute_text(metric.path)

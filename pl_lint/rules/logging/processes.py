@@ -88,7 +88,7 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
     - https://github.com/Lightning-AI/pytorch-lightning/issues/20492
     """
-    for owner in beyond_one_device(facts, facts.modules()):
+    for owner in beyond_one_device(facts, facts.logging_classes()):
         for log in owner.logs:
             if not _of_one_process(log) or means_do_not_suit(owner, log):
                 continue
@@ -120,7 +120,7 @@ def _synchronised(log: LogSite) -> Fix | None:
 
 
 def _of_one_process(log: LogSite) -> bool:
-    judged = log.stage in ("validate", "test") and log.in_step and must_be(log.on_epoch, True)
+    judged = log.stage in ("validate", "test") and log.per_batch and must_be(log.on_epoch, True)
     local = must_be(log.sync_dist, False) and must_be(log.rank_zero_only, False)
     if not judged or not local or for_one_count(log.guards):
         return False

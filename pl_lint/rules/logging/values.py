@@ -23,7 +23,8 @@ def computed_in_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `self.log(key, self.metric.compute())` in a step whose value is reduced over the epoch,
-    directly or through a variable or helper.
+    directly or through a variable or helper. The same in a hook around a batch, where a callback
+    may log through the module: `pl_module.log(...)`.
 
     Why is this bad
     ---------------
@@ -60,7 +61,7 @@ def computed_in_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/torchmetrics/stable/pages/lightning.html
     - https://github.com/Lightning-AI/pytorch-lightning/issues/19816
     """
-    for owner in facts.modules():
+    for owner in facts.logging_classes():
         for log in owner.logs:
             metric = _computed_metric(log)
             if metric is None or not averaged(log) or _of_this_batch(owner, log, metric):
@@ -72,7 +73,7 @@ def computed_in_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 log.location,
                 f"the running value of `{metric}` is averaged over the batches as "
                 f"{key_text(log)}, and the metric is never reset by Lightning",
-                remedy=_log_object(log, metric),
+                remedy=_instead(owner, log, metric),
                 subject=owner.short_name,
                 fix=log_object(facts, owner, log, made) if made is not None else None,
             )
@@ -187,7 +188,7 @@ def batch_collection_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Findi
 
 def _batch_metrics(self: Rule, facts: ProjectFacts, members: bool) -> Iterator[Finding]:
     """Values of single batches that are averaged, of single metrics or of members."""
-    for owner in facts.modules():
+    for owner in facts.logging_classes():
         for log in owner.logs:
             metric = unlinear_metric(owner, log, averaged_value(owner, log))
             if metric is None or _in_collection(owner, metric) is not members:
@@ -201,7 +202,7 @@ def _batch_metrics(self: Rule, facts: ProjectFacts, members: bool) -> Iterator[F
                 f"{key_text(log)} is the mean of {metric.class_name} over batches, which is not "
                 f"the {metric.class_name} of the data and changes with the batch size"
                 f"{_where(facts, owner, log)}",
-                remedy=_log_object(log, whole) if known else _keep_object(metric),
+                remedy=_instead(owner, log, whole) if known else _keep_object(metric),
                 subject=owner.short_name,
                 fix=_logged(facts, owner, log, whole),
             )
@@ -255,7 +256,12 @@ def _in_collection(owner: ClassFacts, metric: MetricSite) -> bool:
     return container is not None and torchmetrics.is_collection(container.name)
 
 
-def _log_object(log: LogSite, path: str) -> str:
+def _instead(owner: ClassFacts, log: LogSite, path: str) -> str:
+    """What to log. A callback's metric is no attribute of the module, which is why Lightning would
+    refuse the object (``LightningModule.log``)."""
+    if owner.kind == "callback":
+        hook = f"{log.hook.partition('_batch_')[0]}_epoch_end"
+        return f"log {attribute_text(path)}.compute() once in {hook}, and reset the metric there"
     if log.call == "log_dict":
         return f"log the metrics themselves: self.log_dict({attribute_text(path)})"
     return f"log the metric itself: self.log({key_text(log)}, {attribute_text(path)})"

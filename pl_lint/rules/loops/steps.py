@@ -159,7 +159,8 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds lists that a step appends to, that another hook uses and that nothing empties: no
     `clear()`, no new list in a hook, no `del`. Lists of plain numbers (`.item()`) are taken for a
-    history, and what is added only as long as a list is short enough is left alone. A run compares
+    history, so are those of a callback that no end of an epoch uses, and what is added only as long
+    as a list is short enough is left alone. A run compares
     what the lists and dicts of a module hold after the first and after the second epoch; there,
     too, plain numbers and one value for each epoch are a history, and a list from which something
     takes values out, or puts others in their place (a queue, a pool of images), is suspected only.
@@ -204,12 +205,12 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     emptied_elsewhere = {site.receiver.rpartition(".")[2] for site in facts.calls_of(".clear")}
     emptied_elsewhere |= {reach.attribute for reach in facts.reaches}
-    for owner in facts.modules():
+    for owner in facts.logging_classes():
         emptied = _emptied(facts, owner) | emptied_elsewhere
         growing = (site for site in reversed(owner.lists) if _grows(site))
         grown = {site.attribute: site for site in growing if not _is_bounded(owner, site)}
         for attribute, site in grown.items():
-            used = any(_is_use(read, attribute) for read in owner.reads)
+            used = any(_is_use(owner, read, attribute) for read in owner.reads)
             if used and attribute not in emptied and not owner.open:
                 yield self.finding(
                     site.location,
@@ -233,9 +234,12 @@ def _is_bounded(owner: ClassFacts, site: ListSite) -> bool:
     return "len" in site.guards and not lists.isdisjoint(site.guards)
 
 
-def _is_use(read: ReadSite, attribute: str) -> bool:
-    """Whether something is made of the list outside of the steps that fill it."""
-    return read.attribute == attribute and not read.hook.endswith(("_step", "_batch_end"))
+def _is_use(owner: ClassFacts, read: ReadSite, attribute: str) -> bool:
+    """Whether something is made of the list outside of the steps that fill it. Many a callback is
+    there to keep a history: what it makes when all is over is about all epochs."""
+    of_epochs = owner.kind == "module" or read.hook.endswith("_epoch_end")
+    inside = read.hook.endswith(("_step", "_batch_end"))
+    return read.attribute == attribute and of_epochs and not inside
 
 
 def _emptied(facts: ProjectFacts, owner: ClassFacts) -> set[str]:

@@ -64,7 +64,7 @@ def never_reset(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/Lightning-AI/torchmetrics/issues/269
     - https://lightning.ai/docs/torchmetrics/stable/pages/lightning.html
     """
-    for owner in facts.modules():
+    for owner in facts.logging_classes():
         for metric in owner.metrics if not owner.open else ():
             place = _computed_without_reset(owner, metric)
             if place is not None and (place.stage not in ONCE or _tested_again(facts)):

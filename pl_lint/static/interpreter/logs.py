@@ -131,22 +131,35 @@ def _entries(call: str, arguments: Arguments) -> Iterator[tuple[Abstract, Abstra
 def note_foreign(
     context: Context, node: ast.Call, name: str, arguments: Arguments, frame: Frame
 ) -> None:
-    """``pl_module.log("key", ...)`` in a callback or a helper: the key exists, whoever made it."""
+    """``pl_module.log("key", ...)`` in a callback or a helper: the key exists, whoever made it.
+    In a callback it is a log of the callback's class, too."""
     if name not in ("log", "log_dict") or not isinstance(node.func, ast.Attribute):
         return
     if not _is_module(node.func.value, arguments):
         return
+    if _last_word(node.func.value) in MODULE_NAMES and _in_callback(context):
+        record(context, name, arguments, node, frame)
     for key, _ in _entries(name, arguments):
         context.recorder.add(StrayLog(to_value(key), context.location(node, frame)))
 
 
 def _is_module(receiver: ast.expr, arguments: Arguments) -> bool:
     """Whether the object that is logged through can be a LightningModule, by its name or use."""
-    last = receiver.attr if isinstance(receiver, ast.Attribute) else getattr(receiver, "id", "")
     key = arguments.get(0, "name")
-    return last in MODULE_NAMES or (
+    return _last_word(receiver) in MODULE_NAMES or (
         isinstance(key, Const) and isinstance(key.value, str) and len(arguments.all()) > 1
     )
+
+
+def _last_word(receiver: ast.expr) -> str:
+    return receiver.attr if isinstance(receiver, ast.Attribute) else getattr(receiver, "id", "")
+
+
+def _in_callback(context: Context) -> bool:
+    """Whether a callback is interpreted: what it logs through its module is judged by the
+    callback's own hook (``_call_callback_hooks`` in trainer/call.py sets ``_current_fx_name``)."""
+    outside = (base for base in context.ancestors if isinstance(base, str))
+    return any(lightning.kind_of(base) == "Callback" for base in outside)
 
 
 def note_metrics_update(
