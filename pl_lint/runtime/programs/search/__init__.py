@@ -29,7 +29,7 @@ from pl_lint.runtime.programs.common import fresh
 from pl_lint.runtime.programs.search.making import Maker, watched
 from pl_lint.runtime.programs.search.ranks import on_ranks
 from pl_lint.runtime.programs.search.seeking import Oracle, Seeker
-from pl_lint.runtime.programs.search.space import drawn
+from pl_lint.runtime.programs.search.space import certain, drawn
 from pl_lint.runtime.programs.search.training import train
 from pl_lint.runtime.specs import RunSpec
 
@@ -75,6 +75,7 @@ def _seekers(
             oracle=_named(spec.options["oracle"]),
             case=facts,
             strategy=drawn(program, accumulates),
+            certain=certain(program),
             seconds=(until - time.monotonic()) * share,
             examples=max(1, round(spec.options["examples"] * SHARES[program])),
         )

@@ -38,7 +38,8 @@ class _Lies(Exception):
 
 @dataclass
 class Seeker:
-    """The search of one program. ``seconds`` is the most that it may take, for slow modules."""
+    """The search of one program. ``certain`` runs are made
+    first; ``seconds`` is the most that it may take, for slow modules."""
 
     program: str
     maker: Maker
@@ -46,6 +47,7 @@ class Seeker:
     case: CaseFacts
     strategy: SearchStrategy[DrawnRun]
     examples: int
+    certain: tuple[DrawnRun, ...] = ()
     seconds: float = math.inf
     drawn: set[DrawnRun] = field(default_factory=set)
     reasons: dict[DrawnRun, str] = field(default_factory=dict)
@@ -64,6 +66,8 @@ class Seeker:
         """The smallest run that lies, by stage and key."""
         self.begun = time.monotonic()
         self.deadline = self.begun + self.seconds
+        for run in self.certain:
+            self._visit(run)
         hypothesis_draws(self.strategy, self.examples, self._visit, (Phase.generate,))
         for run, lie in self.carried:
             if self._counts(lie):

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun
 
+MOST = 9
+"""Samples of a run that is drawn."""
 SANITY_STEPS = (0, 1, 2, -1)
 ONCE = 0
 """The ``interval`` of a fit that validates once, after everything that it trains on."""
@@ -26,17 +28,26 @@ def drawn(program: str, accumulates: bool) -> st.SearchStrategy[DrawnRun]:
         return st.builds(
             DrawnRun,
             st.just(program),
-            samples=st.integers(1, 9),
+            samples=st.integers(1, MOST),
             batch_size=st.integers(1, 4),
             accumulate=st.integers(2, 4),
         )
     return st.builds(
         DrawnRun,
         st.just(program),
-        samples=st.integers(1, 9),
+        samples=st.integers(1, MOST),
         batch_size=st.integers(1, 5),
         shuffled=st.booleans(),
     )
+
+
+def certain(program: str) -> tuple[DrawnRun, ...]:
+    """The evaluations that are made whatever is drawn: most samples, alone and with a short last
+    batch. A model that is seldom wrong is right on all of a few samples, and then every wrong mean
+    is right."""
+    if program in (FIT, ACCUMULATE):
+        return ()
+    return tuple(DrawnRun(program, samples=MOST, batch_size=size) for size in (1, 4))
 
 
 def _fits(accumulate: st.SearchStrategy[int]) -> st.SearchStrategy[DrawnRun]:
