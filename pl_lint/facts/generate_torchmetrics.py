@@ -66,7 +66,26 @@ def class_facts(release: Release, found: Found) -> dict[str, Any]:
     return {
         "parameters": _constructor(release, found),
         "higher_is_better": _attribute(release, found, "higher_is_better"),
+        "gives_dict": _gives_dict(release, found),
     }
+
+
+def _gives_dict(release: Release, found: Found) -> bool | None:
+    """What ``compute`` says that it returns; None where that may be a dict or not."""
+    for ancestor in release.ancestry(found):
+        assert isinstance(ancestor.node, ast.ClassDef)
+        if "compute" in (own := methods(ancestor.node)):
+            stated = own["compute"].returns
+            return is_dict(ast.unparse(stated)) if stated is not None else None
+    return None
+
+
+def is_dict(annotation: str) -> bool | None:
+    """``dict[str, Tensor]`` is one, ``Union[Tensor, dict]`` may be, ``Tensor`` is none."""
+    name = annotation.partition("[")[0].rpartition(".")[2].lower()
+    if name == "dict" and "|" not in annotation:
+        return True
+    return None if any(word in annotation.lower() for word in ("dict", "any")) else False
 
 
 def _constructor(release: Release, found: Found) -> list[list[Any]]:

@@ -96,18 +96,6 @@ class LogFlags:
         return self.on_step and self.on_epoch
 
 
-@frozen
-class DerivedKeys:
-    """Under which names a logged key can be read again.
-
-    ``callback`` is what a monitor or ``trainer.callback_metrics`` can name, ``logged`` what the
-    logger receives.
-    """
-
-    callback: frozenset[str]
-    logged: frozenset[str]
-
-
 # What Lightning's migration guides (docs, upgrade/from_1_*) tell people to write instead.
 _REPLACEMENTS: Mapping[str, str] = {
     "training_epoch_end": "on_train_epoch_end",
@@ -265,11 +253,6 @@ def log_defaults(hook: str) -> LogFlags | None:
     return None if row is None else LogFlags(row[2], row[3])
 
 
-def logging_hooks() -> frozenset[str]:
-    """The hooks in which ``self.log`` is allowed at all."""
-    return frozenset(name for name, row in _data()["log"].items() if row is not None)
-
-
 def resolve_log_flags(hook: str, on_step: bool | None, on_epoch: bool | None) -> LogFlags | None:
     """The on_step and on_epoch that ``self.log`` uses in a hook; a flag not passed is None.
 
@@ -285,29 +268,6 @@ def resolve_log_flags(hook: str, on_step: bool | None, on_epoch: bool | None) ->
     epoch = default_epoch if on_epoch is None else on_epoch
     allowed = step in steps and epoch in epochs and (step or epoch)
     return LogFlags(step, epoch) if allowed else None
-
-
-def derived_keys(
-    key: str, on_step: bool, on_epoch: bool, dataloaders: int = 1, stage: str = "train"
-) -> DerivedKeys:
-    """The names that one logged key takes (``_ResultCollection.metrics`` in result.py, 2.6).
-
-    ``stage`` is ``train``, ``validate`` or ``test``. Several evaluation loaders add a suffix each;
-    several training loaders are one combined loader and add none. In evaluation a value logged
-    only per step never reaches the callbacks.
-    """
-    training = stage == "train"
-    forked = on_step and on_epoch
-    names = [f"{key}_step"] * on_step + [f"{key}_epoch"] * on_epoch if forked else [key]
-    readable = [key, *names] if training else [key, *([f"{key}_epoch"] if forked else [])]
-    suffixes = [""]
-    if dataloaders > 1 and not training:
-        suffixes = [f"/dataloader_idx_{index}" for index in range(dataloaders)]
-    callback = readable if training or on_epoch else []
-    return DerivedKeys(
-        frozenset(name + suffix for name in callback for suffix in suffixes),
-        frozenset(name + suffix for name in names for suffix in suffixes),
-    )
 
 
 def free_monitors(dotted: str) -> frozenset[str]:
@@ -350,11 +310,6 @@ def kind_of(dotted: str) -> str | None:
     """
     name = canonical(dotted)
     return None if name is None else _data()["kinds"][name]
-
-
-def built_in(kind: str) -> frozenset[str]:
-    """The canonical names of all classes of a kind that Lightning brings along."""
-    return frozenset(name for name, one in _data()["kinds"].items() if one == kind)
 
 
 def signature(dotted: str, version: Version = LATEST) -> tuple[Parameter, ...] | None:

@@ -33,13 +33,6 @@ AGGREGATORS = frozenset(
 )
 TRACKERS = frozenset({"MaxMetric", "MinMetric", "MetricTracker", "MinMaxMetric"})
 """Metrics that are meant to remember the best so far, over epochs."""
-WRAPPERS = frozenset(
-    {
-        *("BinaryTargetTransformer", "BootStrapper", "ClasswiseWrapper", "FeatureShare"),
-        *("LambdaInputTransformer", "MetricInputTransformer", "MetricTracker", "MinMaxMetric"),
-        *("MultioutputWrapper", "MultitaskWrapper", "Running"),
-    }
-)
 COLLECTION = "torchmetrics.MetricCollection"
 TASKS = ("binary", "multiclass", "multilabel")
 """In a mapping of arguments: ``**options`` was passed too, so an absent argument is unknown."""
@@ -106,11 +99,6 @@ def needs_task(name: str) -> bool:
     return new_home and bool(_variant_names(simple_name(name)))
 
 
-def is_wrapper(name: str) -> bool:
-    """Whether the class wraps another metric, on which its behaviour depends."""
-    return simple_name(name) in WRAPPERS
-
-
 def is_aggregator(name: str) -> bool:
     """Whether the class aggregates numbers that it is given (aggregation.py)."""
     return simple_name(name) in AGGREGATORS
@@ -129,6 +117,16 @@ def higher_is_better(name: str) -> bool | None:
     stated = {_data()["classes"][table[one]]["higher_is_better"] for one in classes if one in table}
     stated.discard(None)
     return stated.pop() if len(stated) == 1 else None
+
+
+def gives_dict(name: str) -> bool | None:
+    """Whether a metric's value is a dict, whose keys a MetricCollection takes in place of the
+    member's own (``_compute_and_reduce`` in collections.py); None where it may be."""
+    old_home, _, simple = name.rpartition(".")
+    if old_home.startswith("pytorch_lightning.metrics"):
+        name = _by_simple_name("classes").get(simple, "")
+    row = _data()["classes"].get(canonical(name) or "")
+    return row["gives_dict"] if row is not None else None
 
 
 # ---------------------------------------------------------------- arguments
@@ -186,19 +184,6 @@ def functional_linearity(name: str, arguments: Mapping[str, object]) -> bool | N
     return _agreed(
         _verdict(_class_of(variant), given) for variant, given in _variants(name, arguments)
     )
-
-
-def linearity_reason(name: str, arguments: Mapping[str, object]) -> str:
-    """Why the table says what it says, for messages; empty where it says nothing."""
-    simple = simple_name(name)
-    if name.startswith("sklearn."):
-        row = SKLEARN_LINEAR.get(simple)
-        return row.reason if row else SKLEARN_UNLINEAR.get(simple, "")
-    if name.startswith("scipy."):
-        return SCIPY_UNLINEAR.get(simple, "")
-    variant = next(_variants(name, arguments))[0]
-    known = _class_of(variant) if simple in _by_simple_name("functions") else variant
-    return LINEAR[known].reason if known in LINEAR else UNLINEAR.get(known, "")
 
 
 def _agreed(verdicts: Iterator[bool | None]) -> bool | None:

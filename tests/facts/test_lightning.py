@@ -15,8 +15,11 @@ from lightning.fabric.loggers import Logger as FabricLogger
 from lightning.pytorch.trainer.connectors.logger_connector.fx_validator import _FxValidator
 
 from pl_lint.facts import generate, lightning
+from pl_lint.facts.origins import NO_ORIGIN
 from pl_lint.facts.releases import Release, read_release, spans
+from pl_lint.facts.sites import LogSite
 from pl_lint.facts.values import UNKNOWN, Known
+from pl_lint.findings import Location
 
 CLASSES = {
     "LightningModule": pl.LightningModule,
@@ -89,7 +92,8 @@ class TestAgainstTheInstalledLightning:
         # LitLogger extends Fabric's Logger, and so do Lightning's own.
         root = {**CLASSES, "Logger": FabricLogger}[kind]
         # Some are of the past and some need packages that are not installed.
-        found = {dotted: _imported(dotted) for dotted in lightning.built_in(kind)}
+        named = [name for name, one in lightning._data()["kinds"].items() if one == kind]
+        found = {dotted: _imported(dotted) for dotted in named}
         present = {dotted: one for dotted, one in found.items() if one is not None}
         assert len(present) >= 5
         for dotted, one in present.items():
@@ -106,7 +110,6 @@ class TestAgainstTheInstalledLightning:
         for hook, options in _FxValidator.functions.items():
             defaults = lightning.log_defaults(hook)
             assert (defaults is None) == (options is None), hook
-        assert lightning.logging_hooks() <= set(_FxValidator.functions)
 
     @pytest.mark.parametrize("on_step", [None, True, False])
     @pytest.mark.parametrize("on_epoch", [None, True, False])
@@ -348,41 +351,29 @@ class TestNames:
         assert lightning.kind_of(dotted) is None
 
 
-class TestDerivedKeys:
-    def test_a_forked_key_in_training(self) -> None:
-        keys = lightning.derived_keys("loss", True, True)
-        assert keys.logged == {"loss_step", "loss_epoch"}
-        assert keys.callback == {"loss", "loss_step", "loss_epoch"}
-
-    def test_a_forked_key_in_validation_hides_its_steps_from_monitors(self) -> None:
-        keys = lightning.derived_keys("loss", True, True, stage="validate")
-        assert keys.callback == {"loss", "loss_epoch"}
-        assert keys.logged == {"loss_step", "loss_epoch"}
-
-    def test_a_step_value_of_validation_reaches_no_monitor(self) -> None:
-        assert not lightning.derived_keys("loss", True, False, stage="validate").callback
-
-    def test_loaders_of_an_evaluation_add_suffixes(self) -> None:
-        keys = lightning.derived_keys("f1", False, True, dataloaders=2, stage="test")
-        assert keys.callback == {"f1/dataloader_idx_0", "f1/dataloader_idx_1"}
-        assert lightning.derived_keys("f1", False, True, dataloaders=2).callback == {"f1"}
-
+class TestKeys:
     def test_only_checkpoints_may_monitor_what_nobody_logged(self) -> None:
         dotted = "pytorch_lightning.callbacks.ModelCheckpoint"
         assert lightning.free_monitors(dotted) == {"epoch", "step"}
         assert lightning.free_monitors(lightning.EARLY_STOPPING) == frozenset()
 
-    def test_keys_are_those_of_a_real_run(self, tmp_path: Path) -> None:
-        logged, callback = _run(tmp_path)
-        train = lightning.derived_keys("t", True, True)
-        both = lightning.derived_keys("v", True, True, dataloaders=2, stage="validate")
-        assert callback == train.callback | both.callback
-        assert {key for key in logged if key[0] in "tv"} >= train.logged | {
-            key for key in both.logged if "_epoch" in key
-        }
+    def test_a_log_feeds_the_keys_of_a_real_run(self, tmp_path: Path) -> None:
+        callback = _run(tmp_path)
+        forked = {"on_step": Known(True), "on_epoch": Known(True)}
+        place = Location("model.py", 1)
+        sites = [
+            LogSite("Logs", "log", Known(key), NO_ORIGIN, hook, stage, place, **forked)
+            for key, hook, stage in (
+                ("t", "training_step", "train"),
+                ("v", "validation_step", "validate"),
+            )
+        ]
+        assert {"t", "t_step", "v/dataloader_idx_1", "v_epoch/dataloader_idx_0"} <= callback
+        for key in callback:
+            assert [site.key.value for site in sites if site.feeds(key)] == [key[0]], key
 
 
-def _run(directory: Path) -> tuple[set[str], set[str]]:
+def _run(directory: Path) -> set[str]:
     """Keys after one epoch that logs ``t`` in training and ``v`` over two validation loaders."""
     from lightning.pytorch.demos.boring_classes import BoringModel
 
@@ -412,7 +403,7 @@ def _run(directory: Path) -> tuple[set[str], set[str]]:
         logger=False,
     )
     trainer.fit(Logs())
-    return set(trainer.logged_metrics), set(trainer.callback_metrics)
+    return set(trainer.callback_metrics)
 
 
 def test_importing_the_tables_imports_nothing_heavy_and_reads_nothing() -> None:

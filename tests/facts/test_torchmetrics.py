@@ -101,10 +101,9 @@ def test_roles() -> None:
     assert facts.is_tracker("torchmetrics.MaxMetric")
     assert not facts.is_tracker("torchmetrics.MeanMetric")
     assert facts.is_aggregator("torchmetrics.aggregation.MeanMetric")
-    assert facts.is_wrapper("torchmetrics.wrappers.ClasswiseWrapper")
     assert facts.is_collection("torchmetrics.MetricCollection")
     known = facts._by_simple_name("classes")
-    assert known.keys() >= facts.TRACKERS | facts.AGGREGATORS | facts.WRAPPERS
+    assert known.keys() >= facts.TRACKERS | facts.AGGREGATORS
 
 
 @pytest.mark.parametrize(
@@ -115,12 +114,62 @@ def test_directions_of_task_wrappers(name: str, direction: bool | None) -> None:
     assert facts.higher_is_better(name) is direction
 
 
-def test_wrappers_are_all_that_the_package_wraps(installed: Release) -> None:
-    package = installed.modules["torchmetrics.wrappers"]
-    wrapped = {
-        name for name, origin in package.imports.items() if "torchmetrics.wrappers" in origin
-    }
-    assert wrapped == facts.WRAPPERS
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        ("dict", True),
+        ("dict[str, Tensor]", True),
+        ("Dict[str, Union[Tensor, str]]", True),
+        ("dict[str, Tensor] | Tensor", None),
+        ("Union[Tensor, dict[str, Tensor]]", None),
+        ("Any", None),
+        ("tuple[Tensor, Tensor]", False),
+        ("Tensor", False),
+    ],
+)
+def test_annotations_of_dicts(annotation: str, expected: bool | None) -> None:
+    assert generator.is_dict(annotation) is expected
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_values_are_dicts_where_the_table_says_so() -> None:
+    """Every metric that can be built and computed without arguments or with a task's."""
+    told: dict[bool, int] = {True: 0, False: 0}
+    for dotted, one in METRICS.items():
+        gives = facts.gives_dict(dotted)
+        value = _value_of(one) if gives is not None else None
+        if gives is not None and value is not None:
+            told[gives] += 1
+            assert isinstance(value, dict) is gives, dotted
+    assert told[True] >= 4 and told[False] >= 50
+
+
+def _value_of(metric: type) -> object:
+    """What an empty metric computes; None where it needs more than a guess to be built."""
+    inner = torchmetrics.MeanMetric()
+    wrapped = ({"base_metric": inner}, {"metric": inner}, {"task_metrics": {"a": inner}})
+    for given in ({}, {"num_classes": 3}, {"num_labels": 3}, *wrapped):
+        try:
+            return metric(**given).compute()
+        except Exception:
+            continue
+    return None
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("torchmetrics.wrappers.ClasswiseWrapper", True),
+        ("torchmetrics.MinMaxMetric", True),
+        ("torchmetrics.Accuracy", False),
+        ("pytorch_lightning.metrics.classification.Accuracy", False),
+        ("torchmetrics.MetricTracker", None),
+        ("torchmetrics.OfTomorrow", None),
+        ("project.Accuracy", None),
+    ],
+)
+def test_what_gives_a_dict(name: str, expected: bool | None) -> None:
+    assert facts.gives_dict(name) is expected
 
 
 def test_the_generator_reads_the_installed_sources_to_the_same_table(installed: Release) -> None:

@@ -35,7 +35,14 @@ from pl_lint.facts.sites.logged import (
 )
 from pl_lint.facts.sites.programs import in_tests
 from pl_lint.facts.sites.project import CaseSite, ProjectFacts, SuppressionSite
-from pl_lint.facts.sites.scripts import MonitorSite, SeedSite, SplitSite, TrainerCall, TrainerSite
+from pl_lint.facts.sites.scripts import (
+    MonitorSite,
+    SeedSite,
+    SliceSite,
+    SplitSite,
+    TrainerCall,
+    TrainerSite,
+)
 from pl_lint.facts.values import ABSENT, NO, YES
 
 __all__ = [
@@ -69,6 +76,7 @@ __all__ = [
     "ReturnSite",
     "SchedulerSite",
     "SeedSite",
+    "SliceSite",
     "SplitSite",
     "StrayLog",
     "StreamSite",

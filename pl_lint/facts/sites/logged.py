@@ -23,7 +23,8 @@ class LogSite:
     call. ``sampled``: a condition on the batch index stands before the call. ``guards`` are the
     names in the conditions and decorators around it, ``function`` is the one it stands in.
     ``kind``: ``list``, ``dict`` or ``str`` where the value is surely no number.
-    ``repeats``: another line has logged the very same value under this key.
+    ``repeats``: another line has logged the very same value under this key. ``chosen_by``: the
+    identifiers that a key hangs on which is not written out (``names[dataloader_idx]``).
     """
 
     owner: str
@@ -48,6 +49,7 @@ class LogSite:
     prog_bar: Value = NO
     enable_graph: Value = NO
     repeats: bool = False
+    chosen_by: frozenset[str] = frozenset()
     kind: str = ""
 
     @property

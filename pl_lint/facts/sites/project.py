@@ -11,7 +11,14 @@ from pl_lint.facts.sites.classes import ClassFacts
 from pl_lint.facts.sites.data import LoaderSite, StreamSite, UnsharedSite
 from pl_lint.facts.sites.logged import StrayLog
 from pl_lint.facts.sites.programs import Programs
-from pl_lint.facts.sites.scripts import MonitorSite, SeedSite, SplitSite, TrainerCall, TrainerSite
+from pl_lint.facts.sites.scripts import (
+    MonitorSite,
+    SeedSite,
+    SliceSite,
+    SplitSite,
+    TrainerCall,
+    TrainerSite,
+)
 from pl_lint.findings import Location
 from pl_lint.plain import frozen
 
@@ -54,6 +61,7 @@ class ProjectFacts:
     calls: tuple[CallSite, ...] = ()
     seeds: tuple[SeedSite, ...] = ()
     splits: tuple[SplitSite, ...] = ()
+    slices: tuple[SliceSite, ...] = ()
     reaches: tuple[ReachSite, ...] = ()
     globals: tuple[GlobalSite, ...] = ()
     cases: tuple[CaseSite, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pl_lint.facts.origins import UNPACKED, Pairs
+from pl_lint.facts.origins import UNPACKED, Origin, Pairs
 from pl_lint.facts.values import ABSENT, UNKNOWN, YES, Value
 from pl_lint.findings import Location
 from pl_lint.plain import frozen
@@ -127,4 +127,16 @@ class SplitSite:
 
     function: str
     seeded: bool
+    location: Location
+
+
+@frozen
+class SliceSite:
+    """A part of a list of files: ``of[lower:upper]``, each as it is written, in one function."""
+
+    of: str
+    lower: str
+    upper: str
+    function: str
+    origin: Origin
     location: Location

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.sites import ClassFacts, LogSite, ProjectFacts
-from pl_lint.facts.values import Several, must_be
+from pl_lint.facts.values import Several, Table, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.logging.keys import only_sites
 from pl_lint.rules.logging.objects import all_uses, logged_object
 from pl_lint.rules.metrics.judging import FILLS
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, shown
+
+NUMBER = "dataloader_idx"
+LOADERS = {"validation_step": "val_dataloader", "test_step": "test_dataloader"}
+"""The steps that get the number of a dataloader, with the hook that gives the loaders."""
 
 
 @rule(
@@ -27,8 +31,10 @@ def shared_by_dataloaders(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Reading finds a `validation_step` or `test_step` that takes `dataloader_idx` and logs one
-    metric object whatever its value. Running finds a value of a dataloader that is the metric with
+    Reading finds a `validation_step` or `test_step` that takes `dataloader_idx` and fills one
+    metric object whatever its value, to log it for each dataloader: with Lightning's suffix, or
+    under keys that `dataloader_idx` chooses. With `dataloader_idx=0` it looks at whether the
+    project's dataloaders are several. Running finds a value of a dataloader that is the metric with
     the batches of another one still in it.
 
     Why is this bad
@@ -60,7 +66,7 @@ def shared_by_dataloaders(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     When to ignore
     --------------
-    With one dataloader, or where all are to be counted together: then say so by
+    With one dataloader, or where all are to be counted together: then say so by one key and
     `add_dataloader_idx=False`.
 
     References
@@ -68,12 +74,13 @@ def shared_by_dataloaders(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/Lightning-AI/pytorch-lightning/issues/18282
     """
     for owner in facts.modules():
-        hooks = _for_several(owner)
+        hooks = _steps_with_a_number(owner)
         for log in owner.logs if hooks else ():
             path = logged_object(log)
-            if path is None or log.hook not in hooks or not must_be(log.add_dataloader_idx, True):
+            if path is None or log.hook not in hooks or not _fills_for_all(owner, path, log):
                 continue
-            if _fills_for_all(owner, path, log):
+            suffixed = must_be(log.add_dataloader_idx, True) and NUMBER not in log.guards
+            if _told_apart(owner, path, log) or (suffixed and _for_several(facts, owner, log.hook)):
                 yield self.finding(
                     log.location,
                     f"{attribute_text(path)} counts the batches of all dataloaders together",
@@ -82,21 +89,41 @@ def shared_by_dataloaders(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-def _for_several(owner: ClassFacts) -> set[str]:
-    """The steps that cannot be called without the number of a dataloader."""
-    steps = ("validation_step", "test_step")
+def _steps_with_a_number(owner: ClassFacts) -> set[str]:
+    """The steps that take the number of a dataloader."""
     return {
         method.name
         for method in owner.own_methods
-        if method.name in steps and "dataloader_idx" in method.required
+        if method.name in LOADERS and NUMBER in method.parameters
     }
 
 
+def _for_several(facts: ProjectFacts, owner: ClassFacts, step: str) -> bool:
+    """Whether a step cannot be called without that number, or its loaders are seen to be several:
+    those of the module, and where it has none all that the project has."""
+    if any(method.name == step and NUMBER in method.required for method in owner.own_methods):
+        return True
+    own = any(leaving.hook == LOADERS[step] for leaving in owner.returns)
+    return _several_loaders((owner,) if own else facts.classes, LOADERS[step])
+
+
 def _fills_for_all(owner: ClassFacts, path: str, log: LogSite) -> bool:
-    """Whether the step fills this metric for every dataloader, whose values are told apart."""
-    uses = [use for use in all_uses(owner, path) if use.hook == log.hook and use.use in FILLS]
-    chosen = any("dataloader_idx" in use.guards for use in uses) or "dataloader_idx" in log.guards
-    return bool(uses) and all(use.certain for use in uses) and not chosen
+    """Whether the step fills this metric for every dataloader, and never empties it between."""
+    uses = [use for use in all_uses(owner, path) if use.hook == log.hook]
+    fills = [use for use in uses if use.use in FILLS]
+    chosen = any(NUMBER in use.guards for use in fills)
+    emptied = any(use.use == "reset" for use in uses)
+    return bool(fills) and all(use.certain for use in fills) and not chosen and not emptied
+
+
+def _told_apart(owner: ClassFacts, path: str, log: LogSite) -> bool:
+    """Whether the number of the dataloader chooses the key that the metric is logged under."""
+    keys = {
+        other.key
+        for other in owner.logs
+        if other.hook == log.hook and logged_object(other) == path and NUMBER in other.guards
+    }
+    return NUMBER in log.chosen_by or (NUMBER in log.guards and len(keys) > 1)
 
 
 @rule(
@@ -151,7 +178,8 @@ def key_without_loader(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://github.com/Lightning-AI/pytorch-lightning/issues/18282
     """
-    for monitor in facts.monitors if _several_loaders(facts) else ():
+    several = _several_loaders(facts.classes, "val_dataloader")
+    for monitor in facts.monitors if several else ():
         sites = only_sites(facts, monitor)
         if sites and all(map(_gets_suffix, sites)) and "/dataloader_idx_" not in shown(monitor.key):
             key = shown(monitor.key)
@@ -164,16 +192,23 @@ def key_without_loader(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             )
 
 
-def _several_loaders(facts: ProjectFacts) -> bool:
+def _several_loaders(owners: tuple[ClassFacts, ...], hook: str) -> bool:
+    """Whether every such hook of these classes returns several loaders."""
     returned = [
         leaving.value
-        for owner in facts.classes
+        for owner in owners
         for leaving in owner.returns
-        if leaving.hook == "val_dataloader" and leaving.written
+        if leaving.hook == hook and leaving.written
     ]
-    return bool(returned) and all(
-        isinstance(value, Several) and len(value.items) > 1 for value in returned
-    )
+    return bool(returned) and all(_count(value) > 1 for value in returned)
+
+
+def _count(value: Value) -> int:
+    """How many loaders are surely among what is returned: a list or a dict of them."""
+    match value:
+        case Several(items) | Table(items):
+            return len(items)
+    return 0
 
 
 def _gets_suffix(log: LogSite) -> bool:

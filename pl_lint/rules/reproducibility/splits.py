@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.origins import is_listing, sure_parts
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, SplitSite
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, SliceSite, SplitSite
 from pl_lint.facts.values import must_be
-from pl_lint.findings import Finding, Status
+from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix, Import, SetArgument
 from pl_lint.rules.judging import CLI, uses_cli
 from pl_lint.rules.registry import Rule, rule
@@ -117,8 +117,9 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `random_split` and `train_test_split` of what `os.listdir`, `glob` or `Path.iterdir`
-    gave, where no branch sorts. A run fits the module in processes with two values of
-    PYTHONHASHSEED: fits with the same value are equal, those with different ones are not.
+    gave, and two parts of it that meet (`files[:n]` and `files[n:]`), where no branch sorts. A run
+    fits the module in processes with two values of PYTHONHASHSEED: fits with the same value are
+    equal, those with different ones are not.
 
     Why is this bad
     ---------------
@@ -149,11 +150,25 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://docs.python.org/3/library/os.html#os.listdir
     - https://docs.python.org/3/using/cmdline.html#envvar-PYTHONHASHSEED
     """
-    for call in facts.calls_of(*SPLITTING):
-        if any(is_listing(part) for _, origin in call.origins for part in sure_parts(origin)):
-            yield self.finding(
-                call.location,
-                "the order in which the file system lists files decides the split, and it differs "
-                "between machines",
-                remedy="sort the files first",
-            )
+    listed = [
+        call.location
+        for call in facts.calls_of(*SPLITTING)
+        if any(is_listing(part) for _, origin in call.origins for part in sure_parts(origin))
+    ]
+    for location in dict.fromkeys((*listed, *_cut_in_two(facts.slices))):
+        yield self.finding(
+            location,
+            "the order in which the file system lists files decides the split, and it differs "
+            "between machines",
+            remedy="sort the files first",
+        )
+
+
+def _cut_in_two(slices: tuple[SliceSite, ...]) -> Iterator[Location]:
+    """Where the first of two parts stands: one ends where the other begins."""
+    begins = {(*_list(one), one.lower) for one in slices if one.lower}
+    return (one.location for one in slices if (*_list(one), one.upper) in begins)
+
+
+def _list(site: SliceSite) -> tuple[str, str, str]:
+    return site.location.path, site.function, site.of

@@ -117,11 +117,13 @@ def _bound(container: Sequence | Mapping, values: Iterable[Abstract]) -> None:
 
 @frozen
 class Metric:
-    """A torchmetrics object. ``identity`` tells two objects of equal making apart."""
+    """A torchmetrics object. ``identity`` tells two objects of equal making apart; ``gives_dict``:
+    whether its value is a dict, None where it may be."""
 
     identity: int
     name: str
     arguments: Pairs = ()
+    gives_dict: bool | None = False
 
 
 @frozen

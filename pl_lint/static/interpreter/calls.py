@@ -243,6 +243,7 @@ def _of_reference(
     if (receiver.name, name) == ("self.hparams", "update"):  # what they hold is saved
         context.recorder.saves_hyperparameters = True
     logs.note_foreign(context, node, name, arguments, frame)
+    logs.note_metrics_update(context, receiver, name, arguments, node, frame)
     return _outside(context, found.name, arguments, node, frame)
 
 
@@ -440,7 +441,7 @@ def _instance(
     """An object of a class of the project: of a metric's class, a metric."""
     for base in context.project.ancestors(info):
         if isinstance(base, str) and outside.is_metric(base):
-            return metrics.make(context, info.qualified, arguments, node, frame)
+            return metrics.make(context, info, arguments, node, frame)
     if context.project.method(info, "__init__") is None:
         known = scripts.of_subclass(context, info, arguments, node, frame)
         if known is not None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping as Table
 from pl_lint.facts.origins import ListOfSteps
 from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import UNKNOWN, Named
-from pl_lint.static.interpreter import behaviour, calls, counting, lookup
+from pl_lint.static.interpreter import behaviour, calls, counting, lookup, slices
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -277,6 +277,7 @@ def _dict(context: Context, node: ast.Dict, frame: Frame) -> Abstract:
 def _subscript(context: Context, node: ast.Subscript, frame: Frame) -> Abstract:
     receiver = evaluate(context, node.value, frame)
     index = evaluate(context, node.slice, frame)
+    slices.note(context, node, receiver, frame)
     return join(*(item(context, option, index) for option in options(receiver)))
 
 

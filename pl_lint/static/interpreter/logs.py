@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from collections.abc import Mapping as Table
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import LogSite, StrayLog
 from pl_lint.facts.values import UNKNOWN, Known, Value
-from pl_lint.static.interpreter import metrics
+from pl_lint.static.interpreter import lookup, metrics
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -16,13 +17,13 @@ from pl_lint.static.interpreter.abstract import (
     Const,
     Mapping,
     Metric,
-    Reference,
     Sequence,
     Text,
     options,
     to_value,
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.streams import identifiers
 
 POSITIONAL = ("prog_bar", "logger", "on_step", "on_epoch", "reduce_fx", "enable_graph", "sync_dist")
 DEFAULTS: dict[str, Value] = {
@@ -63,10 +64,45 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             guards=context.guards,
             function=frame.function,
             kind=_kind(value) if isinstance(key, Const) else "",
+            chosen_by=frozenset() if isinstance(key, Const) else _chosen_by(node, frame),
             **flags,
             **settings,
         )
         context.recorder.add(site)
+
+
+def _chosen_by(node: ast.Call, frame: Frame) -> frozenset[str]:
+    """The identifiers that a key is made of, those included which its local names are made of, and
+    those in the conditions around these assignments."""
+    named = [one.value for one in node.keywords if one.arg in ("name", "dictionary")]
+    words = {word for one in (*node.args[:1], *named) for word in identifiers(one)}
+    above = frame.module.source.above
+    around = _function_around(node, above)
+    for one in ast.walk(around) if around is not None else ():
+        if isinstance(one, ast.Assign) and not words.isdisjoint(_names(one.targets)):
+            words.update(identifiers(one.value))
+            words.update(word for test in _conditions(one, above) for word in identifiers(test))
+    return frozenset(words)
+
+
+def _names(targets: list[ast.expr]) -> Iterator[str]:
+    return (one.id for one in targets if isinstance(one, ast.Name))
+
+
+def _function_around(node: ast.AST, above: Table[ast.AST, ast.AST]) -> ast.AST | None:
+    around = above.get(node)
+    while around is not None and not isinstance(around, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        around = above.get(around)
+    return around
+
+
+def _conditions(node: ast.AST, above: Table[ast.AST, ast.AST]) -> Iterator[ast.expr]:
+    """The tests of the branches that a statement stands in."""
+    around: ast.AST | None = node
+    while around is not None and not isinstance(around, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        if isinstance(around, ast.If):
+            yield around.test
+        around = above.get(around)
 
 
 def _kind(value: Abstract) -> str:
@@ -163,14 +199,27 @@ def _in_callback(context: Context) -> bool:
 
 
 def note_metrics_update(
-    context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
+    context: Context,
+    receiver: Abstract,
+    name: str,
+    arguments: Arguments,
+    node: ast.Call,
+    frame: Frame,
 ) -> None:
     """``trainer.callback_metrics.update(...)``: keys that no ``self.log`` made."""
+    if name not in ("update", "setdefault") or not lookup.is_metrics_dict(receiver):
+        return
     given = arguments.get(0, "")
-    keys = [key for key, _ in given.items] if isinstance(given, Mapping) else [NOTHING]
+    keys: list[Abstract] = [Const(key) for key in arguments.keywords]
+    if name == "setdefault":
+        keys = [given or NOTHING]
+    elif isinstance(given, Mapping):
+        keys += [key for key, _ in given.items]
+    if not arguments.complete or (name == "update" and _may_bring_more(given)):
+        keys.append(NOTHING)
     for key in keys:
         context.recorder.add(StrayLog(to_value(key), context.location(node, frame)))
 
 
-def is_metrics_dict(receiver: Abstract) -> bool:
-    return isinstance(receiver, Reference) and receiver.name.endswith("callback_metrics")
+def _may_bring_more(given: Abstract | None) -> bool:
+    return given is not None and not (isinstance(given, Mapping) and given.complete)

@@ -47,6 +47,9 @@ TRAINER_FLAGS: Table[str, str] = {
 """What ``self.trainer`` says of the stage. In validation the last two are left open: either may
 hold."""
 
+METRIC_DICTS = ("callback_metrics", "logged_metrics")
+"""What a Trainer keeps of the values that were logged."""
+
 
 # --- names ----------------------------------------------------------------------------------------
 
@@ -101,9 +104,18 @@ def attribute(context: Context, receiver: Abstract, attr: str, frame: Frame) -> 
             return located(context, found, frame.module)
         case LocalClass(info):
             return _of_class(context, info, attr)
+        case Instance() if attr in METRIC_DICTS:
+            return Reference(f"trainer.{attr}")
         case Metric() | Collection() | Super() | Mapping() | Sequence() | Const() | Instance():
             return member(receiver, attr) or Bound(receiver, attr)
+    if attr in METRIC_DICTS:
+        return Reference(f"trainer.{attr}")
     return Opaque(derived("call", (context.origin(receiver),)))
+
+
+def is_metrics_dict(value: Abstract) -> bool:
+    """Whether it is a dict of a Trainer in which the monitors look for their keys."""
+    return isinstance(value, Reference) and value.name.rpartition(".")[2] in METRIC_DICTS
 
 
 def member(receiver: Abstract, attr: str) -> Abstract | None:
@@ -231,12 +243,9 @@ def assign_item(context: Context, target: ast.Subscript, value: Abstract, frame:
         case Sequence():
             grown = replace(owner, items=(*owner.items, value), complete=False)
             rebind(context, target.value, grown, frame)
-        case Reference(text) if text.endswith("callback_metrics"):
+        case Reference() if is_metrics_dict(owner):
             context.recorder.add(StrayLog(to_value(key), context.location(target, frame)))
-        case Opaque() if isinstance(target.value, ast.Attribute):
-            if target.value.attr in ("callback_metrics", "logged_metrics"):
-                context.recorder.add(StrayLog(to_value(key), context.location(target, frame)))
-        case Opaque():
+        case Opaque() if not isinstance(target.value, ast.Attribute):
             # A container that nothing is known of now also holds what this value came from.
             origins = (context.origin(owner), context.origin(value))
             rebind(context, target.value, Opaque(derived("call", origins)), frame)

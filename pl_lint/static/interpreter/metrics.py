@@ -10,7 +10,7 @@ from pl_lint.facts.origins import NO_ORIGIN, UNPACKED, MetricCompute, MetricForw
 from pl_lint.facts.sites import MetricSite, MetricUse
 from pl_lint.facts.values import Known, Value
 from pl_lint.plain import replace
-from pl_lint.static.interpreter import lookup, outside
+from pl_lint.static.interpreter import dicts, lookup, outside
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -24,6 +24,7 @@ from pl_lint.static.interpreter.abstract import (
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.strings import concatenated
+from pl_lint.static.names import ClassInfo
 
 MadeOf = Metric | Collection
 STATE_USES = {"update": "update", "compute": "compute", "reset": "reset", "forward": "forward"}
@@ -32,9 +33,17 @@ SAME_OBJECT = frozenset(
 )
 
 
-def make(context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame) -> Metric:
-    """A fresh metric object."""
-    metric = Metric(context.identity(), name, outside.pairs(arguments))
+def make(
+    context: Context,
+    made_of: str | ClassInfo,
+    arguments: Arguments,
+    node: ast.Call,
+    frame: Frame,
+) -> Metric:
+    """A fresh metric object, of a class from outside or of one of the project."""
+    name = made_of if isinstance(made_of, str) else made_of.qualified
+    known = dicts.of_class(context.project, made_of)
+    metric = Metric(context.identity(), name, outside.pairs(arguments), known)
     context.made[metric.identity] = (metric, context.location(node, frame), context.hook.name)
     return metric
 
@@ -133,7 +142,9 @@ def _result(context: Context, metric: MadeOf, name: str) -> Abstract:
     kind = MetricForward if name == "forward" else MetricCompute
     if isinstance(metric, Metric):
         return Opaque(kind(context.path_of(metric.identity)))
-    values = tuple((key, Opaque(kind(context.path_of(one.identity)))) for key, one in keyed(metric))
+    values = tuple(
+        (key, Opaque(kind(context.path_of(one.identity)))) for key, one in valued(metric)
+    )
     if not values or not metric.complete:
         rest = (Opaque(), Opaque(kind(context.path_of(metric.identity))))
         return Mapping((*values, rest))
@@ -145,6 +156,17 @@ def keyed(collection: Collection) -> Iterable[tuple[Abstract, Metric]]:
     for name, metric in collection.members:
         pieces = (_piece(collection.prefix), Const(name), _piece(collection.postfix))
         yield concatenated(pieces), metric
+
+
+def valued(collection: Collection) -> Iterator[tuple[Abstract, Metric]]:
+    """The same of their values: the keys of a dict take the place of the member's own, with the
+    affixes of the collection (``_compute_and_reduce`` in torchmetrics/collections.py)."""
+    any_key = concatenated((_piece(collection.prefix), NOTHING, _piece(collection.postfix)))
+    for key, metric in keyed(collection):
+        if metric.gives_dict is not True:
+            yield key, metric
+        if metric.gives_dict is not False:
+            yield any_key, metric
 
 
 def _piece(affix: Value) -> Abstract:

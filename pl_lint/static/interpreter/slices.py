@@ -1,0 +1,53 @@
+"""Lists of files that are cut into parts."""
+
+from __future__ import annotations
+
+import ast
+
+from pl_lint.facts.origins import is_listing, sure_parts
+from pl_lint.facts.sites import SliceSite
+from pl_lint.static.interpreter.abstract import Abstract, Opaque, Sequence, options
+from pl_lint.static.interpreter.context import Context, Frame
+
+
+def note(context: Context, node: ast.Subscript, receiver: Abstract, frame: Frame) -> None:
+    """``files[:n]``, if it is surely files in the order in which the file system gave them.
+
+    A ``while`` loop takes them part by part, and leaves none out.
+    """
+    if not isinstance(node.slice, ast.Slice) or _in_while(node, frame):
+        return
+    if not all(_lists_files(context, option) for option in options(receiver)):
+        return
+    context.recorder.add(
+        SliceSite(
+            of=ast.unparse(node.value),
+            lower=_text(node.slice.lower),
+            upper=_text(node.slice.upper),
+            function=frame.function,
+            origin=context.origin(receiver),
+            location=context.location(node, frame),
+        )
+    )
+
+
+def _lists_files(context: Context, value: Abstract) -> bool:
+    """Whether a value is the list, and not the name of one file in it."""
+    match value:
+        case Opaque(origin):
+            return is_listing(origin)
+        case Sequence(_, complete=False):
+            return any(map(is_listing, sure_parts(context.origin(value))))
+    return False
+
+
+def _text(bound: ast.expr | None) -> str:
+    return ast.unparse(bound) if bound is not None else ""
+
+
+def _in_while(node: ast.AST, frame: Frame) -> bool:
+    above = frame.module.source.above
+    around = above.get(node)
+    while around is not None and not isinstance(around, ast.While):
+        around = above.get(around)
+    return around is not None
