@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from typing import Literal
 
 from pl_lint.facts.values import Value
 from pl_lint.plain import frozen, values
@@ -16,6 +17,17 @@ UNPACKED = "**"
 
 LISTINGS = ("os.listdir", "os.scandir", "glob.", "pathlib.Path.")
 """What lists files in the order of the file system."""
+
+
+Extent = Literal["", "mean", "other"]
+"""What a number that is made of a batch stands for: the mean over it, something else (one number
+for each sample, a sum, one of several), or what reading cannot tell."""
+
+
+def joined_extent(extents: Iterable[Extent]) -> Extent:
+    """The extent of what may be any of these."""
+    found = set(extents)
+    return "other" if "other" in found else "mean" if found == {"mean"} else ""
 
 
 @frozen

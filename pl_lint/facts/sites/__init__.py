@@ -26,6 +26,7 @@ from pl_lint.facts.sites.classes import (
 )
 from pl_lint.facts.sites.data import LoaderSite, StreamSite, UnsharedSite, made_of
 from pl_lint.facts.sites.logged import (
+    ADDED,
     HeldSite,
     LogSite,
     MetricSite,
@@ -47,6 +48,7 @@ from pl_lint.facts.values import ABSENT, NO, YES
 
 __all__ = [
     "ABSENT",
+    "ADDED",
     "NO",
     "YES",
     "AssignmentSite",

@@ -14,10 +14,12 @@ class CallSite:
     """One way to reach one call that some rule asked for (``calls=`` of its decorator).
 
     ``name`` is spelled as the library spells it, Lightning's things by their canonical name;
-    ``self.x`` is a method of the class, ``.x`` one of an object that nothing is known of.
+    ``self.x`` is a method of the class, ``.x`` one of an object that nothing is known of, ``X()``
+    the call of an object of the class ``X``.
     ``receiver`` is the text before the last dot (``""`` where it is no plain name). ``guards``: the
     identifiers in the conditions that the call stands under, in the decorators of its functions,
-    and in conditions that left the function before. ``within``: the context managers around it.
+    and in conditions that left the function before. ``within``: the context managers around
+    it, and ``enabled=`` where one of them may be switched off by its argument.
     ``assigned`` is what the result is assigned to (``self.x``), ``then`` the methods that are
     called on it, or on what it is an argument of, in the same expression. ``bound``: the receiver
     is surely an object, no class. ``dropped``: nothing is done with what the call returns.

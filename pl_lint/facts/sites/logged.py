@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pl_lint.facts.origins import Origin, Pairs
+from pl_lint.facts.origins import Extent, Origin, Pairs
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import ABSENT, NO, UNKNOWN, YES, Known, Value, may_be
 from pl_lint.findings import Location
@@ -23,6 +23,7 @@ class LogSite:
     call. ``sampled``: a condition on the batch index stands before the call. ``guards`` are the
     names in the conditions and decorators around it, ``function`` is the one it stands in.
     ``kind``: ``list``, ``dict`` or ``str`` where the value is surely no number.
+    ``reduce_fx_given``: the call says ``reduce_fx`` itself.
     ``repeats``: another line has logged the very same value under this key. ``chosen_by``: the
     identifiers that a key hangs on which is not written out (``names[dataloader_idx]``).
     """
@@ -51,6 +52,7 @@ class LogSite:
     repeats: bool = False
     chosen_by: frozenset[str] = frozenset()
     kind: str = ""
+    reduce_fx_given: bool = False
 
     @property
     def per_batch(self) -> bool:
@@ -75,11 +77,16 @@ class LogSite:
         return False
 
 
+ADDED = "+="
+"""The key of a ``HeldSite`` that is added to what is there."""
+
+
 @frozen
 class HeldSite:
-    """What one step leaves for the end of the epoch: it appends to the list ``attribute``, or
-    returns it (then ``attribute`` is empty). ``key``: the item, where it is a dict; ``looped``: it
-    may be one of several of its step, as inside a loop over the samples of a batch."""
+    """What one step leaves for the end of the epoch: it appends to the list ``attribute``, adds it
+    to what is there, or returns it (then ``attribute`` is empty). ``key``: the item, where it is a
+    dict; ``looped``: it may be one of several of its step, as inside a loop over the samples of a
+    batch; ``extent``: what it stands for."""
 
     attribute: str
     key: str
@@ -87,6 +94,7 @@ class HeldSite:
     hook: str
     location: Location
     looped: bool = False
+    extent: Extent = ""
 
 
 @frozen
@@ -125,7 +133,8 @@ class MetricUse:
     """One thing done to a metric; ``certain`` unless it may be another metric that is meant.
 
     ``given`` are the arguments by name or position, as they are written and by what they are made
-    of; ``guards`` the names in the conditions and decorators around it.
+    of; ``guards`` the names in the conditions and decorators around it; ``extent`` what the first
+    argument stands for.
     """
 
     metric: str
@@ -136,6 +145,7 @@ class MetricUse:
     certain: bool = True
     given: tuple[tuple[str, str, Origin], ...] = ()
     guards: tuple[str, ...] = ()
+    extent: Extent = ""
 
 
 def within(path: str, container: str) -> bool:

@@ -35,7 +35,8 @@ def flag_ignored(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `sync_dist=True` and another `reduce_fx` than the mean beside a metric object.
+    Finds `sync_dist=True` and another `reduce_fx` than the mean beside a metric object. The fix
+    leaves out both, `reduce_fx="mean"` too.
 
     Why is this bad
     ---------------
@@ -76,21 +77,23 @@ def flag_ignored(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             synced = must_be(log.sync_dist, True)
             reduced = any(must_be(log.reduce_fx, word) for word in ("sum", "min", "max"))
             if logged_object(log) and (synced or reduced):
-                flag = "sync_dist" if synced else "reduce_fx"
+                flags = ("sync_dist",) if synced else ()
+                flags += ("reduce_fx",) if log.reduce_fx_given else ()
+                has = "has" if len(flags) == 1 else "have"
                 yield self.finding(
                     log.location,
-                    f"{flag} has no effect on a metric object",
-                    remedy=f"leave {flag} out",
+                    f"{' and '.join(flags)} {has} no effect on a metric object",
+                    remedy=f"leave {' and '.join(flags)} out",
                     subject=owner.short_name,
-                    fix=_without(facts, log, flag),
+                    fix=_without(facts, log, flags),
                 )
 
 
-def _without(facts: ProjectFacts, log: LogSite, flag: str) -> Fix | None:
-    """The call without a flag, where nothing but metric objects is logged by it."""
+def _without(facts: ProjectFacts, log: LogSite, flags: tuple[str, ...]) -> Fix | None:
+    """The call without what it ignores, where nothing but metric objects is logged by it."""
     if not always(facts, log, lambda other: logged_object(other) is not None):
         return None
-    return Fix(f"leave {flag} out", drop_flags(log, flag), Applicability.SAFE)
+    return Fix(f"leave {' and '.join(flags)} out", drop_flags(log, *flags), Applicability.SAFE)
 
 
 @rule("LTN132", "step-value-never-made", rows=("LOG32",))

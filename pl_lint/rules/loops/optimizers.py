@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pl_lint.facts.lightning import TRAINER
 from pl_lint.facts.origins import FunctionCall, parts
 from pl_lint.facts.sites import CallSite, ProjectFacts
-from pl_lint.facts.values import Made, Several, Table, Value
+from pl_lint.facts.values import Known, Made, Named, Several, Table, Value
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import defines, target_version
 from pl_lint.rules.loops.stepping import (
@@ -19,6 +20,7 @@ from pl_lint.rules.loops.stepping import (
 from pl_lint.rules.registry import Rule, rule
 
 HOOK = "configure_optimizers"
+ACCUMULATED = "accumulate_grad_batches"
 
 
 # --- automatic optimization -----------------------------------------------------------------------
@@ -231,15 +233,17 @@ def _of_its_own(site: CallSite) -> bool:
     observers="both",
     status=Status.SUSPECTED,
     condition="if the Trainer accumulates as many batches",
+    calls=(TRAINER,),
 )
 def divided_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """The loss is divided by `accumulate_grad_batches` by hand.
 
     What it does
     ------------
-    Finds losses that `training_step` divides by a number of accumulated batches. A run compares a
-    training epoch with and without accumulation, on the same batches and with the weights held: the
-    logged value is the true one divided by that number.
+    Finds losses that `training_step` divides by `accumulate_grad_batches`, by what a Trainer is
+    given for it under another name, or by a name of accumulation that is the same number. A run
+    compares a training epoch with and without accumulation, on the same batches and with the
+    weights held: the logged value is the true one divided by that number.
 
     Why is this bad
     ---------------
@@ -267,7 +271,8 @@ def divided_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.modules():
         for site in owner.returns if owner.optimization == "automatic" else ():
-            if site.hook == "training_step" and any(map(_is_divided, parts(site.origin))):
+            divided = any(_is_divided(facts, part) for part in parts(site.origin))
+            if site.hook == "training_step" and divided:
                 yield self.finding(
                     site.location,
                     "Lightning divides the loss by accumulate_grad_batches, too: gradients come "
@@ -277,8 +282,19 @@ def divided_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-def _is_divided(part: object) -> bool:
-    return isinstance(part, FunctionCall) and part.name == "operator.truediv"
+def _is_divided(facts: ProjectFacts, part: object) -> bool:
+    """Whether something is divided by the Trainer's own argument: by its name, by the name of what
+    a Trainer is given for it, or by the same number. Others may be called alike:
+    ``accum_norm``."""
+    if not isinstance(part, FunctionCall) or part.name != "operator.truediv":
+        return False
+    given = dict(part.arguments)
+    divisor = given["1"].name.rpartition(".")[2] if isinstance(given["1"], Named) else ""
+    written = (dict(call.written).get(ACCUMULATED, "") for call in facts.calls_of(TRAINER))
+    values = [trainer.argument(ACCUMULATED) for trainer in facts.trainers]
+    named = divisor in (ACCUMULATED, *(text.rpartition(".")[2] for text in written))
+    same = isinstance(given["2"], Known) and given["2"].value is not None and given["2"] in values
+    return bool(divisor) and (named or same)
 
 
 PARAMETERS = (".parameters", ".named_parameters", ".children", ".modules", ".requires_grad_")

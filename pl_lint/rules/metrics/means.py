@@ -5,11 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pl_lint.facts.origins import UNPACKED, ListOfSteps, UnknownOrigin
-from pl_lint.facts.sites import ClassFacts, ListSite, LogSite, MetricUse, ProjectFacts
+from pl_lint.facts.origins import (
+    UNPACKED,
+    BatchValue,
+    Derived,
+    Either,
+    Extent,
+    ListOfSteps,
+    Number,
+    Origin,
+    UnknownOrigin,
+    parts,
+)
+from pl_lint.facts.sites import (
+    ADDED,
+    ClassFacts,
+    ListSite,
+    LoaderSite,
+    LogSite,
+    MetricUse,
+    ProjectFacts,
+)
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import Known
-from pl_lint.findings import Finding, Status
+from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix, Samples, SetArgument
 from pl_lint.rules.logging.averages import mean_of_list, what_steps_left
 from pl_lint.rules.metrics.judging import FILLS
@@ -21,11 +40,13 @@ READS = ("compute", "log")
 A_LOSS = re.compile(r"""(\w+\.)*\w*(loss)\w*(\[['"]?\w+['"]?\])?(\.(detach|item|cpu|mean)\(\))*""")
 IN_A_DICT = re.compile(r"""(\w+\.)*\w+\[['"]\w*loss\w*['"]\](\.(detach|item|cpu|mean)\(\))*""")
 
+SAMPLES = re.compile(r"losses\b(?!\[)|sampl|(^|_)(per|each|all|none|single|individual|vector)(_|$)")
+"""What is called after the samples, or is several."""
+
 
 def _is_loss(text: str) -> bool:
     """Whether what is written is one number for the batch, by its name: a loss."""
-    plural = re.search(r"losses\b(?!\[)", text)
-    return bool(A_LOSS.fullmatch(text) or IN_A_DICT.fullmatch(text)) and not plural
+    return bool(A_LOSS.fullmatch(text) or IN_A_DICT.fullmatch(text)) and not SAMPLES.search(text)
 
 
 @rule(
@@ -42,10 +63,13 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Reading finds losses that validation or test gives to a MeanMetric without `weight=`, and lists
-    of them that are averaged at the end of the epoch; losses of single samples
-    (`reduction="none"`, `reduce=False`) and metrics that nothing logs or computes are left alone,
-    and so are stages all of whose loaders drop a short last batch.
+    Reading finds means over a batch that validation or test gives to a MeanMetric without
+    `weight=`, lists of them that are averaged at the end of the epoch, and sums of them that are
+    divided there: `.mean()`, a loss of torch that takes the mean, or what is called a loss where
+    reading cannot tell how it is made. One number for each sample (`reduction="none"`,
+    `reduce=False`, `.mean(1)`), sums, what is worked out in a loop over the samples and metrics
+    that nothing logs or computes are left alone, and so are stages all of whose loaders drop a
+    short last batch, or have batches of one sample.
     Running finds a value that is the plain mean of the batches' means, where batches of equal size
     give another number.
 
@@ -86,10 +110,9 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/ashleve/lightning-hydra-template
     """
     for owner in facts.modules():
-        if _of_single_samples(facts, owner):
-            continue
+        by_name = not _of_single_samples(facts, owner)
         for use in owner.uses:
-            if _feeds_mean(owner, use) and not _all_full(facts, use.stage):
+            if _feeds_mean(owner, use, by_name) and not _all_full(facts, use.stage):
                 yield self.finding(
                     use.location,
                     f"{attribute_text(use.metric)} gives each batch the same weight",
@@ -99,13 +122,13 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     fix=_weighted(owner, use),
                 )
         for log in owner.logs:
-            attribute = _averaged_list(owner, log)
+            attribute = _averaged_list(owner, log, by_name)
             if attribute is not None and not _all_full(facts, log.stage):
                 yield self.finding(
                     log.location,
                     f"{key_text(log)} is the mean of {attribute}, in which each batch has the "
                     "same weight",
-                    remedy="log the loss in the step: Lightning weights it by the batch size",
+                    remedy="log the value in the step: Lightning weights it by the batch size",
                     subject=owner.short_name,
                 )
 
@@ -126,47 +149,93 @@ def _of_single_samples(facts: ProjectFacts, owner: ClassFacts) -> bool:
 
 
 def _all_full(facts: ProjectFacts, stage: Stage | None) -> bool:
-    """Whether every loader of a stage that is in sight drops a short last batch."""
+    """Whether no loader of a stage that is in sight has a shorter last batch."""
     loaders = [one for one in facts.loaders if one.stage == stage]
-    return bool(loaders) and all(one.argument("drop_last", 7) == Known(True) for one in loaders)
+    return bool(loaders) and all(map(_is_full, loaders))
 
 
-def _feeds_mean(owner: ClassFacts, use: MetricUse) -> bool:
+def _is_full(loader: LoaderSite) -> bool:
+    single = loader.argument("batch_size", 1) == Known(1)
+    return single or loader.argument("drop_last", 7) == Known(True)
+
+
+def _is_mean(extent: Extent, origin: Origin, text: str, by_name: bool) -> bool:
+    """Whether a value is the mean over its batch: by what it is made of, or else by its name."""
+    if extent:
+        return extent == "mean" and any(isinstance(one, BatchValue) for one in parts(origin))
+    return by_name and _is_loss(text)
+
+
+def _feeds_mean(owner: ClassFacts, use: MetricUse, by_name: bool) -> bool:
     metric = owner.metric(use.metric)
     if metric is None or metric.class_name != "MeanMetric" or use.use not in FILLS:
         return False
     evaluates = use.stage in EVALUATION and use.hook.endswith("_step")
     alone = len(use.given) == 1 and use.given[0][0] != UNPACKED
-    if not evaluates or not alone or not use.certain or not _is_loss(use.given[0][1]):
+    if not evaluates or not alone or not use.certain:
         return False
-    return any(one.use in READS for one in owner.uses_of(use.metric))
+    _, text, origin = use.given[0]
+    read = any(one.use in READS for one in owner.uses_of(use.metric))
+    return read and _is_mean(use.extent, origin, text, by_name)
 
 
-def _averaged_list(owner: ClassFacts, log: LogSite) -> str | None:
-    """The list of batch means whose plain mean is logged at the end of an epoch."""
+def _averaged_list(owner: ClassFacts, log: LogSite, by_name: bool) -> str | None:
+    """What holds the batch means whose plain mean is logged at the end of an epoch."""
     if not log.hook.endswith("_epoch_end") or log.stage not in EVALUATION:
         return None
+    total = _running_total(log.origin)
+    if total is not None:
+        return f"self.{total}" if _adds_means(owner, log, total) else None
     held = mean_of_list(log.origin)
     if held is None:
         return None
     if held.key:
-        return f"{held.attribute}[{held.key!r}]" if _keeps_losses(owner, log, held) else None
+        means = _keeps_means(owner, log, held, by_name)
+        return f"{held.attribute}[{held.key!r}]" if means else None
     fills = [one for one in owner.lists if one.attribute == held.attribute]
     appends = [one for one in fills if one.action == "append"]
-    return held.attribute if appends and all(map(_of_batch, appends)) else None
+    means = appends and all(_of_batch(owner, one, by_name) for one in appends)
+    return held.attribute if means else None
 
 
-def _keeps_losses(owner: ClassFacts, log: LogSite, held: ListOfSteps) -> bool:
-    """Whether each step of an evaluation leaves one number for its batch under the name of a
-    loss."""
+def _running_total(origin: Origin) -> str | None:
+    """What ``self.total / self.n`` divides."""
+    match origin:
+        case Derived("quotient", (ListOfSteps(attribute),)):
+            return attribute
+        case Either(options):  # ``self.total / self.n if self.n else 0``
+            means = [one for one in options if not isinstance(one, Number)]
+            return _running_total(means[0]) if len(means) == 1 else None
+    return None
+
+
+def _adds_means(owner: ClassFacts, log: LogSite, attribute: str) -> bool:
+    """Whether all that a step adds to an attribute are surely means over the batch."""
+    added = [one for one in owner.held if (one.attribute, one.key) == (attribute, ADDED)]
+    steps = any(one.hook == log.hook[3:].replace("_epoch_end", "_step") for one in added)
+    return steps and all(_is_mean(one.extent, one.origin, "", by_name=False) for one in added)
+
+
+def _keeps_means(owner: ClassFacts, log: LogSite, held: ListOfSteps, by_name: bool) -> bool:
+    """Whether each step of an evaluation leaves one mean over its batch under a key."""
     left = what_steps_left(owner, log, held)
     singles = all(not one.looped and not isinstance(one.origin, UnknownOrigin) for one in left)
     steps = all(one.hook in ("validation_step", "test_step") for one in left)
-    return bool(left) and singles and steps and _is_loss(held.key)
+    means = all(_is_mean(one.extent, one.origin, held.key, by_name) for one in left)
+    return bool(left) and singles and steps and means
 
 
-def _of_batch(site: ListSite) -> bool:
-    return site.hook.endswith("_step") and _is_loss(site.added)
+def _of_batch(owner: ClassFacts, site: ListSite, by_name: bool) -> bool:
+    """Whether what a step appends is the mean over its batch."""
+    held = [one for one in owner.held if one.attribute == site.attribute and one.hook == site.hook]
+    here = [one for one in held if _start(one.location) == _start(site.location)]
+    told = all(_is_mean(one.extent, one.origin, site.added, by_name) for one in here)
+    named = bool(here) or (by_name and _is_loss(site.added))
+    return site.hook.endswith("_step") and told and named
+
+
+def _start(place: Location) -> tuple[str, int, int, int]:
+    return place.path, place.cell, place.line, place.column
 
 
 ADDING = ("MeanMetric", "SumMetric", "MeanSquaredError", "MeanAbsoluteError", "PearsonCorrCoef")

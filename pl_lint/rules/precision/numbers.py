@@ -24,7 +24,7 @@ BCE = (
     rows=("PRE03",),
     status=Status.SUSPECTED,
     condition="on a GPU",
-    calls=BCE,
+    calls=(*BCE, *(f"{name}()" for name in BCE)),
 )
 def bce_under_autocast(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """BCELoss is used in a project that trains with half precision.
@@ -32,7 +32,8 @@ def bce_under_autocast(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `BCELoss` and `binary_cross_entropy` in LightningModules, in projects with a Trainer of
-    precision 16-mixed or bf16-mixed.
+    precision 16-mixed or bf16-mixed. What is only called in a block, or a function, that may
+    switch autocast off is left alone.
 
     Why is this bad
     ---------------
@@ -67,13 +68,20 @@ def bce_under_autocast(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.modules():
         for site in facts.calls_in(owner, *BCE) if surely(facts, owner, AUTOCAST) else ():
-            if "autocast" not in site.within:
+            used = facts.calls_in(owner, f"{site.name}()") or (site,)
+            if not all(map(_without_autocast, used)):
                 yield self.finding(
                     site.location,
                     f"autocast on a GPU refuses {site.name.rpartition('.')[2]}",
                     remedy="use the form with logits, without the sigmoid before it",
                     subject=owner.short_name,
                 )
+
+
+def _without_autocast(site: CallSite) -> bool:
+    """Whether a call stands where autocast may have been switched off."""
+    around = "autocast" in site.within and "enabled=" in site.within
+    return around or any("autocast" in word for word in site.guards)
 
 
 CLAMPS = ("torch.clamp", "torch.clamp_min", ".clamp", ".clamp_min", ".clamp_", ".clip")

@@ -11,6 +11,7 @@ from pl_lint.facts.origins import (
     Compound,
     Derived,
     Either,
+    Extent,
     FunctionCall,
     Gathered,
     ListOfSteps,
@@ -21,6 +22,7 @@ from pl_lint.facts.origins import (
     UnknownOrigin,
     depth_of,
     gathers_in_a_branch,
+    joined_extent,
     parts_below,
 )
 from pl_lint.facts.sites import ABSENT
@@ -204,6 +206,7 @@ class Opaque:
     """Anything else, by its origin."""
 
     origin: Origin = NO_ORIGIN
+    extent: Extent = ""
 
 
 @frozen
@@ -271,7 +274,8 @@ def join(*values: Abstract) -> Abstract:
     if not distinct or len(distinct) > MAX_OPTIONS:
         return NOTHING
     if all(isinstance(option, Opaque) for option in distinct):
-        return Opaque(either(option.origin for option in distinct))  # type: ignore[union-attr]
+        extent = joined_extent(option.extent for option in distinct)  # type: ignore[union-attr]
+        return Opaque(either(option.origin for option in distinct), extent)  # type: ignore[union-attr]
     return Choice(tuple(distinct))
 
 

@@ -11,6 +11,7 @@ from pl_lint.facts.values import UNKNOWN
 from pl_lint.static.interpreter import (
     containers,
     counting,
+    extents,
     held,
     listing,
     logs,
@@ -150,9 +151,11 @@ def call(
             return metrics.use(context, callee, "forward", arguments, node, frame)
         case Choice(choices):
             return _each(context, choices, lambda one: call(context, one, arguments, node, frame))
+        case Instance():
+            noting.note_object(context, callee, arguments, node, frame)
     _note_handed_on(context, arguments, node, frame)
     origins = [context.origin(value) for value in (callee, *arguments.all())]
-    return Opaque(derived("call", origins))
+    return Opaque(derived("call", origins), extents.of_object(callee))
 
 
 def _note_handed_on(context: Context, arguments: Arguments, node: ast.Call, frame: Frame) -> None:
@@ -258,15 +261,17 @@ def _opaque_method(
     note_device(context, name, arguments, node, frame)
     logs.note_foreign(context, node, name, arguments, frame)
     origins = [context.origin(receiver), *map(context.origin, arguments.all())]
-    if name in TRANSPARENT:
-        return Opaque(origins[0])
+    same = name in TRANSPARENT
+    extent = extents.of_method(name, receiver, outside.pairs(arguments), same)
+    if same:
+        return Opaque(origins[0], extent)
     if name in LISTING:
         return Opaque(called(f"pathlib.Path.{name}", outside.pairs(arguments), origins))
     if outside.gathers(name) and not outside.picks(name, arguments):
         return Opaque(Gathered(tuple(dict.fromkeys(origins))))
     if counting.is_total(name, node):
-        return Opaque(counting.total(origins))
-    return Opaque(derived(TELLING.get(name, "call"), origins))
+        return Opaque(counting.total(origins), extent)
+    return Opaque(derived(TELLING.get(name, "call"), origins), extent)
 
 
 def note_device(

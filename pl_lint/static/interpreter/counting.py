@@ -5,8 +5,16 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from pl_lint.facts.origins import BatchValue, Derived, Number, Origin, UnknownOrigin, parts
-from pl_lint.static.interpreter.abstract import derived
+from pl_lint.facts.origins import (
+    BatchValue,
+    Derived,
+    ListOfSteps,
+    Number,
+    Origin,
+    UnknownOrigin,
+    parts,
+)
+from pl_lint.static.interpreter.abstract import Abstract, Opaque, derived
 
 PLAIN = (BatchValue, Number, UnknownOrigin)
 COMMON = frozenset({"call", "arithmetic", "decided", "sequence", "sum", "ratio", "macro"})
@@ -55,6 +63,13 @@ def sums_over_length(left: ast.expr, right: ast.expr) -> bool:
             loops = getattr(added, "generators", [])
             return same or (len(loops) == 1 and ast.dump(loops[0].iter) == ast.dump(counted))
     return False
+
+
+def is_running_mean(left: Abstract, divisor: Origin) -> bool:
+    """``self.total / self.n``, of what the steps have added up and a number of batches: sizes that
+    the steps add up are held as well."""
+    summed = isinstance(left, Opaque) and isinstance(left.origin, ListOfSteps)
+    return summed and not any(isinstance(one, ListOfSteps | BatchValue) for one in parts(divisor))
 
 
 def _is(origin: Origin, operation: str) -> bool:

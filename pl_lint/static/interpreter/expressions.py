@@ -10,7 +10,7 @@ from collections.abc import Mapping as Table
 from pl_lint.facts.origins import ListOfSteps
 from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import UNKNOWN, Named
-from pl_lint.static.interpreter import behaviour, calls, counting, lookup, slices
+from pl_lint.static.interpreter import behaviour, calls, counting, extents, lookup, slices
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -29,6 +29,7 @@ from pl_lint.static.interpreter.abstract import (
     join,
     options,
     same_constant,
+    to_value,
 )
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.interpreter.iteration import an_element, elements
@@ -104,11 +105,14 @@ OPERATORS: Table[type[ast.operator], Callable[[float, float], float]] = {
 
 def _binary(context: Context, node: ast.BinOp, frame: Frame) -> Abstract:
     left, right = evaluate(context, node.left, frame), evaluate(context, node.right, frame)
-    if isinstance(node.op, ast.Div) and "accum" in (divisor := dotted(node.right) or ""):
-        given = (("0", UNKNOWN), ("1", Named(divisor)))
+    divisor = dotted(node.right) or "" if isinstance(node.op, ast.Div) else ""
+    if "accum" in divisor.lower():
+        given = (("0", UNKNOWN), ("1", Named(divisor)), ("2", to_value(right)))
         return Opaque(called("operator.truediv", given, (context.origin(left),)))
     if isinstance(node.op, ast.Div) and counting.sums_over_length(node.left, node.right):
         return Opaque(derived("mean", (context.origin(left),)))
+    if isinstance(node.op, ast.Div) and counting.is_running_mean(left, context.origin(right)):
+        return Opaque(derived("quotient", (context.origin(left),)))
     return binary(context, node.op, left, right)
 
 
@@ -134,7 +138,8 @@ def binary(context: Context, op: ast.operator, left: Abstract, right: Abstract) 
             return Opaque(derived("exp", (context.origin(right),)))
     of_batch = "macro" if context.class_loops else "ratio"
     quotient = "arithmetic" if context.loops else of_batch  # a loop may be over samples
-    return Opaque(counting.computed(op, context.origin(left), context.origin(right), quotient))
+    origin = counting.computed(op, context.origin(left), context.origin(right), quotient)
+    return Opaque(origin, extents.of_arithmetic(context, op, left, right))
 
 
 def _is_text(value: Abstract) -> bool:
@@ -177,7 +182,8 @@ def _unary(context: Context, node: ast.UnaryOp, frame: Frame) -> Abstract:
             return NOTHING if known is None else Const(not known)
         case ast.USub(), Const(int() | float() as number):
             return Const(-number)
-    return Opaque(derived("arithmetic", (context.origin(value),)))
+    extent = extents.of(value) if isinstance(node.op, ast.USub) else ""
+    return Opaque(derived("arithmetic", (context.origin(value),)), extent)
 
 
 def _compare(context: Context, node: ast.Compare, frame: Frame) -> Abstract:

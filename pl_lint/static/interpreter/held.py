@@ -5,23 +5,39 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import HeldSite
+from pl_lint.facts.sites import ADDED, HeldSite
 from pl_lint.findings import Location
+from pl_lint.static.interpreter import extents
 from pl_lint.static.interpreter.abstract import Abstract, Const, Mapping, options
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.listing import own_attribute_of
+
+STEPS = ("_step", "_batch_end")
 
 
 def note_append(
     context: Context, function: ast.Attribute, arguments: Arguments, frame: Frame
 ) -> None:
     """``self.scores.append(score)`` in a step."""
-    if function.attr != "append" or not context.hook.name.endswith(("_step", "_batch_end")):
+    if function.attr != "append" or not context.hook.name.endswith(STEPS):
         return
     attribute = own_attribute_of(context, function.value, frame)
     if attribute is not None and len(arguments.positional) == 1:
         where = context.location(function, frame)
         _note(context, attribute, arguments.positional[0], where)
+
+
+def note_added(context: Context, node: ast.AugAssign, value: Abstract, frame: Frame) -> None:
+    """``self.total += loss.item()`` in a step; by another operator it is no sum of them."""
+    plain = isinstance(node.target, ast.Attribute) and context.hook.name.endswith(STEPS)
+    attribute = own_attribute_of(context, node.target, frame) if plain else None
+    if attribute is None:
+        return
+    extent = extents.left_by_step(context, value) if isinstance(node.op, ast.Add) else "other"
+    where, origin = context.location(node, frame), context.origin(value)
+    looped = context.loops > 0
+    site = HeldSite(attribute, ADDED, origin, context.hook.name, where, looped, extent)
+    context.recorder.add(site)
 
 
 def note_returned(context: Context, value: Abstract, where: Location) -> None:
@@ -33,8 +49,8 @@ def note_returned(context: Context, value: Abstract, where: Location) -> None:
 def _note(context: Context, attribute: str, value: Abstract, where: Location) -> None:
     for key, item in _items(value):
         origin = context.origin(item)
-        looped = context.loops > 0
-        site = HeldSite(attribute, key, origin, context.hook.name, where, looped)
+        looped, extent = context.loops > 0, extents.left_by_step(context, item)
+        site = HeldSite(attribute, key, origin, context.hook.name, where, looped, extent)
         context.recorder.add(site)
 
 

@@ -65,6 +65,7 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             function=frame.function,
             kind=_kind(value) if isinstance(key, Const) else "",
             chosen_by=frozenset() if isinstance(key, Const) else _chosen_by(node, frame),
+            reduce_fx_given=_given(arguments, "reduce_fx") is not None,
             **flags,
             **settings,
         )
@@ -123,11 +124,14 @@ def _settings(arguments: Arguments) -> dict[str, Value]:
 
 
 def _setting(arguments: Arguments, name: str, default: Value) -> Value:
-    index = POSITIONAL.index(name) + 2 if name in POSITIONAL else -1
-    given = arguments.get(index, name)
+    given = _given(arguments, name)
     if given is not None:
         return to_value(given)
     return default if arguments.complete else UNKNOWN
+
+
+def _given(arguments: Arguments, name: str) -> Abstract | None:
+    return arguments.get(POSITIONAL.index(name) + 2 if name in POSITIONAL else -1, name)
 
 
 def _flags(context: Context, arguments: Arguments) -> dict[str, Value]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 
 from pl_lint.facts.origins import BatchValue, Gathered, Origin, parts
 from pl_lint.static.interpreter.abstract import Abstract, Instance
@@ -66,10 +67,23 @@ def _is_meter(context: Context, made: Instance, method: str, frame: Frame) -> bo
 
 
 def _knows_of_others(info: ClassInfo) -> bool:
-    """Whether a class may bring processes together: by hand, or by the metrics that it holds."""
-    imported = info.module.imports.values()
-    holds_metrics = any(one.partition(".")[0] in LIBRARIES for one in imported)
-    return holds_metrics or bool(TOGETHER.search(ast.unparse(info.node)))
+    """Whether a class may bring processes together: by hand, or by the metrics that it names. What
+    else its file imports is for others: a meter often stands beside the module that has metrics."""
+    named = any(one.partition(".")[0] in LIBRARIES for one in _from_libraries(info))
+    return named or bool(TOGETHER.search(ast.unparse(info.node)))
+
+
+def _from_libraries(info: ClassInfo) -> Iterator[str]:
+    """What a class may have from outside: by the names in it, its own imports and star imports."""
+    yield from info.module.stars
+    for part in ast.walk(info.node):
+        match part:
+            case ast.Name(name):
+                yield info.module.imports.get(name, "")
+            case ast.ImportFrom(module):
+                yield module or ""
+            case ast.Import(names):
+                yield from (one.name for one in names)
 
 
 def _class_of(context: Context, made: Instance, frame: Frame) -> ClassInfo | None:

@@ -6,11 +6,18 @@ import ast
 from collections.abc import Iterable, Iterator
 
 from pl_lint.facts import torchmetrics
-from pl_lint.facts.origins import NO_ORIGIN, UNPACKED, MetricCompute, MetricForward, Origin
+from pl_lint.facts.origins import (
+    NO_ORIGIN,
+    UNPACKED,
+    Extent,
+    MetricCompute,
+    MetricForward,
+    Origin,
+)
 from pl_lint.facts.sites import MetricSite, MetricUse
 from pl_lint.facts.values import Known, Value
 from pl_lint.plain import replace
-from pl_lint.static.interpreter import dicts, lookup, outside
+from pl_lint.static.interpreter import dicts, extents, lookup, outside
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -217,8 +224,14 @@ def note(
             certain=not context.uncertain,
             given=tuple(_given(context, node, arguments)) if arguments else (),
             guards=context.guards,
+            extent=_extent(context, arguments),
         )
     )
+
+
+def _extent(context: Context, arguments: Arguments | None) -> Extent:
+    given = arguments.all() if arguments else ()
+    return extents.left_by_step(context, given[0]) if given else ""
 
 
 def _given(

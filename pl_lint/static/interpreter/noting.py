@@ -72,6 +72,15 @@ def note_function(
             _add(context, name, None, arguments, node, frame)
 
 
+def note_object(
+    context: Context, callee: Instance, arguments: Arguments, node: ast.Call, frame: Frame
+) -> None:
+    """``self.criterion(...)``, an object of ``torch.nn.BCELoss``: ``torch.nn.BCELoss()``."""
+    name = f"{_spelled(callee.name)}()"
+    if name in context.recorder.watched.names:
+        _add(context, name, callee, arguments, node, frame)
+
+
 def note_making(
     context: Context,
     callee: LocalClass,

@@ -16,7 +16,7 @@ from pl_lint.facts.origins import (
 )
 from pl_lint.facts.values import UNKNOWN
 from pl_lint.plain import replace
-from pl_lint.static.interpreter import counting, everything, lookup
+from pl_lint.static.interpreter import counting, everything, extents, lookup
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -160,7 +160,7 @@ def call(
     if gathers(name) and not picks(name, arguments):
         return _gathered(context, arguments, node, frame)
     if counting.is_total_of(name, node):
-        return Opaque(counting.total(map(context.origin, arguments.all())))
+        return Opaque(counting.total(map(context.origin, arguments.all())), "other")
     return _other(context, name, arguments)
 
 
@@ -175,7 +175,8 @@ def _other(context: Context, name: str, arguments: Arguments) -> Abstract:
         return Instance(name, pairs(arguments), arguments.complete)
     if last in JOINING and any(isinstance(one, ListOfSteps) for o in origins for one in parts(o)):
         return Opaque(derived("joined", origins))
-    return Opaque(derived(TELLING.get(last, "call"), origins))
+    extent = extents.of_function(name, pairs(arguments))
+    return Opaque(derived(TELLING.get(last, "call"), origins), extent)
 
 
 def _same(context: Context, name: str, value: Abstract) -> Abstract:

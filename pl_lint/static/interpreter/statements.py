@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Table
 
-from pl_lint.static.interpreter import behaviour, listing, lookup, meters, noting
+from pl_lint.static.interpreter import behaviour, held, listing, lookup, meters, noting
 from pl_lint.static.interpreter.abstract import NOTHING, Abstract, Const, Function, Sequence, join
 from pl_lint.static.interpreter.context import Context, Frame, Snapshot
 from pl_lint.static.interpreter.expressions import binary, compared
@@ -71,6 +71,7 @@ def _augmented(context: Context, node: ast.AugAssign, frame: Frame) -> bool:
     after = binary(context, node.op, before, value)
     lookup.assign(context, node.target, after, frame)
     meters.counts(context, node.target, value, frame)
+    held.note_added(context, node, value, frame)
     noting.note_assignment(context, node.target, after, True, frame)
     return True
 
@@ -273,9 +274,19 @@ def _with(context: Context, node: ast.With | ast.AsyncWith, frame: Frame) -> boo
         manager = item.context_expr
         text = dotted(manager.func if isinstance(manager, ast.Call) else manager)
         context.within += (text.rpartition(".")[2],) if text else ()
+        context.within += ("enabled=",) if _may_be_disabled(manager) else ()
     reaches = block(context, node.body, frame)
     context.within = outer
     return reaches
+
+
+def _may_be_disabled(manager: ast.expr) -> bool:
+    """``autocast(..., enabled=self.amp)``; ``torch.cuda.amp.autocast(False)``."""
+    if not isinstance(manager, ast.Call):
+        return False
+    named = [one.value for one in manager.keywords if one.arg == "enabled"]
+    off = any(isinstance(one, ast.Constant) and one.value is False for one in manager.args)
+    return off or not all(isinstance(one, ast.Constant) and one.value is True for one in named)
 
 
 def _delete(context: Context, node: ast.Delete, frame: Frame) -> bool:

@@ -1,0 +1,109 @@
+"""What a number that is made of a batch stands for: the mean over it, or something else."""
+
+from __future__ import annotations
+
+import ast
+
+from pl_lint.facts.origins import UNPACKED, BatchValue, Extent, Pairs, joined_extent, parts
+from pl_lint.facts.values import Known
+from pl_lint.static.interpreter.abstract import Abstract, Const, Instance, Opaque, options
+from pl_lint.static.interpreter.context import Context
+
+FUNCTIONS = "torch.nn.functional"
+PACKAGES = ("torch.nn", "torch.nn.modules.loss")
+LOSSES = frozenset(
+    (
+        "cross_entropy nll_loss mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy "
+        "binary_cross_entropy_with_logits kl_div poisson_nll_loss gaussian_nll_loss ctc_loss "
+        "hinge_embedding_loss margin_ranking_loss soft_margin_loss multi_margin_loss "
+        "multilabel_margin_loss multilabel_soft_margin_loss triplet_margin_loss "
+        "triplet_margin_with_distance_loss cosine_embedding_loss"
+    ).split()
+)
+"""Functions of torch that take the mean unless ``reduction`` says something else; their modules
+are called alike (``torch.nn.CrossEntropyLoss``)."""
+MODULES = frozenset(
+    (
+        "CrossEntropyLoss NLLLoss MSELoss L1Loss SmoothL1Loss HuberLoss BCELoss BCEWithLogitsLoss "
+        "KLDivLoss PoissonNLLLoss GaussianNLLLoss CTCLoss HingeEmbeddingLoss MarginRankingLoss "
+        "SoftMarginLoss MultiMarginLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss "
+        "TripletMarginLoss TripletMarginWithDistanceLoss CosineEmbeddingLoss"
+    ).split()
+)
+OF_MEANS = ("mean", "batchmean")
+
+
+def of(value: Abstract) -> Extent:
+    """The extent of a value; a constant that it may be as well (``loss = 0``) says nothing."""
+    told = [one for one in options(value) if not isinstance(one, Const)]
+    return joined_extent(one.extent if isinstance(one, Opaque) else "" for one in told)
+
+
+def left_by_step(context: Context, value: Abstract) -> Extent:
+    """The same of what a step keeps: in a loop it is one of several."""
+    return "other" if context.loops else of(value)
+
+
+def of_loss(name: str, given: Pairs) -> Extent:
+    """What a loss of torch gives: a function, or an object of a class."""
+    package, _, last = name.rpartition(".")
+    function = package == FUNCTIONS and last in LOSSES
+    if not function and not (package in PACKAGES and last in MODULES):
+        return ""
+    named = dict(given)
+    if not {UNPACKED, "reduce", "size_average"}.isdisjoint(named):
+        return ""
+    reduction = named.get("reduction", Known("mean"))
+    if not isinstance(reduction, Known):
+        return ""
+    return "mean" if reduction.value in OF_MEANS else "other"
+
+
+def of_object(callee: Abstract) -> Extent:
+    """What the call of an object gives: ``self.criterion(x, y)``."""
+    if not isinstance(callee, Instance) or not callee.complete:
+        return ""
+    return of_loss(callee.name, callee.arguments)
+
+
+def of_function(name: str, given: Pairs) -> Extent:
+    """``torch.mean(x)``, ``F.mse_loss(x, y)``."""
+    package, _, last = name.rpartition(".")
+    if last in ("mean", "nanmean") and package in ("torch", "numpy", "statistics"):
+        return "mean" if len(given) == 1 and UNPACKED not in dict(given) else "other"
+    return of_loss(name, given)
+
+
+def of_method(name: str, receiver: Abstract, given: Pairs, same: bool) -> Extent:
+    """``x.mean()``, ``x.mean(1)``, ``x.sum()``; ``same``: it gives the receiver back."""
+    match name:
+        case "mean" | "nanmean":
+            return "other" if given else "mean"
+        case "sum" | "nansum":
+            return "other"
+    return of(receiver) if same else ""
+
+
+def of_arithmetic(
+    context: Context, operator: ast.operator, left: Abstract, right: Abstract
+) -> Extent:
+    """A mean plus a mean, or times a constant, is one; what is multiplied by something of the
+    batch, as its size, has a weight."""
+    told = [one for one in (left, right) if not isinstance(one, Const)]
+    extents = [of(one) for one in told]
+    match operator:
+        case ast.Add() | ast.Sub():
+            return joined_extent(extents)
+        case ast.Mult() | ast.Div() if len(told) == 1 and told[0] is left:
+            return extents[0]
+        case ast.Mult() if len(told) == 1:
+            return extents[0]
+        case ast.Mult() if "mean" in extents:
+            rest = [one for one, extent in zip(told, extents, strict=True) if extent != "mean"]
+            weighted = any(_is_of_batch(context, one) for one in rest)
+            return "other" if weighted else ""
+    return ""
+
+
+def _is_of_batch(context: Context, value: Abstract) -> bool:
+    return any(isinstance(part, BatchValue) for part in parts(context.origin(value)))
