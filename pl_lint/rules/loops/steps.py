@@ -239,7 +239,14 @@ def _is_use(owner: ClassFacts, read: ReadSite, attribute: str) -> bool:
     there to keep a history: what it makes when all is over is about all epochs."""
     of_epochs = owner.kind == "module" or read.hook.endswith("_epoch_end")
     inside = read.hook.endswith(("_step", "_batch_end"))
-    return read.attribute == attribute and of_epochs and not inside
+    added = any(_holds(one, read) for one in owner.lists if one.attribute == attribute)
+    return read.attribute == attribute and of_epochs and not inside and not added
+
+
+def _holds(site: ListSite, read: ReadSite) -> bool:
+    """Whether a list is read for nothing but to add to it."""
+    same = site.location.path == read.location.path and site.action == "append"
+    return same and site.location.line <= read.location.line <= site.location.end_line
 
 
 def _emptied(facts: ProjectFacts, owner: ClassFacts) -> set[str]:

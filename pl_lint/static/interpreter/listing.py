@@ -101,6 +101,9 @@ def emptied_in_turn(context: Context, node: ast.For | ast.AsyncFor, frame: Frame
 
 
 def _is_empty(value: Abstract) -> bool:
+    """``[]``, ``{}`` and a dict of such: ``{name: [] for name in names}``."""
+    if isinstance(value, Mapping) and value.items:
+        return all(_is_empty(one) for _, one in value.items)
     return isinstance(value, (Sequence, Mapping)) and value.complete and not value.items
 
 
