@@ -84,6 +84,15 @@ def test_a_line_goes_where_nothing_else_stands_in_it() -> None:
     assert path.read_text("utf-8") == f"{TRAINER}\nmax_epochs: 3\n"
 
 
+def test_the_trainer_of_a_command_line_has_no_class_path() -> None:
+    path = Path("fit.yaml")
+    path.write_text(
+        "seed_everything: 1\ntrainer:\n  fast_dev_run: true\n  max_epochs: 3\n", "utf-8"
+    )
+    assert [one.code for one in mended("LTN951").fixed] == ["LTN951"]
+    assert path.read_text("utf-8") == "seed_everything: 1\ntrainer:\n  max_epochs: 3\n"
+
+
 @pytest.mark.parametrize(
     ("code", "text"),
     [
