@@ -8,7 +8,7 @@ from pl_lint.facts import lightning, torchmetrics
 from pl_lint.facts.lightning import LATEST, Version
 from pl_lint.facts.origins import FunctionCall, Pairs
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts, TrainerSite
-from pl_lint.facts.values import Value, must_be
+from pl_lint.facts.values import Known, Value, must_be
 from pl_lint.findings import Location
 from pl_lint.rules.distributed.evidence import may_use_several
 from pl_lint.rules.processes import uses_one_device
@@ -65,6 +65,15 @@ def defines(facts: ProjectFacts, owner: ClassFacts, method: str) -> bool:
     names = {owner.name, *owner.ancestors}
     found = (one for known in facts.classes if known.name in names for one in known.own_methods)
     return any(one.name == method for one in found)
+
+
+def in_batches_of_one(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> bool:
+    """Whether the loaders that a class itself returns for a stage, or else those of the project,
+    are seen to give one sample at a time: a mean over batches is one over samples then."""
+    loaders = [one for one in facts.loaders if one.stage == stage]
+    own = [one for one in loaders if one.owner == owner.name]
+    meant = own or loaders
+    return bool(meant) and all(one.argument("batch_size", 1) == Known(1) for one in meant)
 
 
 def uses_cli(facts: ProjectFacts) -> bool:

@@ -20,7 +20,7 @@ from pl_lint.facts.origins import (
 from pl_lint.facts.sites import ClassFacts, LogSite, ProjectFacts
 from pl_lint.facts.values import Known, Pattern
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import averaged, linearity_of_call
+from pl_lint.rules.judging import averaged, in_batches_of_one, linearity_of_call
 from pl_lint.rules.logging.averages import averaged_value
 from pl_lint.rules.logging.values import unlinear_metric
 from pl_lint.rules.registry import Rule, rule
@@ -43,7 +43,8 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     Finds values of `torchmetrics.functional`, `sklearn.metrics` and correlations of `scipy.stats`
     that are not linear, square roots and exponentials of batch means, and ratios of sums over the
     batch under the name of a score (dice, IoU, F1, precision, recall), which are logged in a step
-    and reduced over the epoch, or kept by the steps and averaged at its end.
+    and reduced over the epoch, or kept by the steps and averaged at its end. Loaders that are seen
+    to give one sample at a time are left alone.
 
     Why is this bad
     ---------------
@@ -82,7 +83,7 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     for owner in facts.logging_classes():
         for log in owner.logs:
             what = _unlinear_function(log, averaged_value(owner, log))
-            if what is not None:
+            if what is not None and not in_batches_of_one(facts, owner, log.stage):
                 yield self.finding(
                     log.location,
                     f"{key_text(log)} is {what} of each batch, averaged over the epoch: that is "
