@@ -51,11 +51,13 @@ def test_rows_hold_for_the_installed_release(name: str) -> None:
     assert (max(finite) < EXACT) is verdict
 
 
+SEVERAL = "precision_recall_fscore_support"
+"""Gives precision, recall, F and counts at once; each of the three will do."""
 _LABELLED = (
     *("accuracy_score", "zero_one_loss", "log_loss", "hamming_loss", "brier_score_loss"),
     *("top_k_accuracy_score", "f1_score", "precision_score", "recall_score", "jaccard_score"),
     *("balanced_accuracy_score", "roc_auc_score", "average_precision_score"),
-    *("matthews_corrcoef", "cohen_kappa_score"),
+    *("matthews_corrcoef", "cohen_kappa_score", SEVERAL),
 )
 SKLEARN_DATA: Mapping[str, Maker] = dict.fromkeys(_LABELLED, data.binary)
 _SCORED = ("log_loss", "brier_score_loss", "roc_auc_score", "average_precision_score")
@@ -68,6 +70,8 @@ def _sklearn_value(name: str, function: Any) -> Value:
             preds = preds > 0.5
         labels = {"labels": [0, 1]} if name in ("log_loss", "top_k_accuracy_score") else {}
         extra = {"k": 1} if name == "top_k_accuracy_score" else {}
+        if name == SEVERAL:
+            return torch.tensor(float(function(target, preds, average="binary")[2]))
         return torch.tensor(float(function(target, preds, **labels, **extra)))
 
     return data.nan_if_impossible(value)
