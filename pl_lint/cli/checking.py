@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pl_lint import baseline
 from pl_lint.cli.answers import Answers
-from pl_lint.cli.exits import refuse
+from pl_lint.cli.exits import USAGE_ERROR, refuse
 from pl_lint.cli.memory import Memory
 from pl_lint.cli.options import mistaken
 from pl_lint.config import Config, ConfigError, load
@@ -20,7 +20,7 @@ from pl_lint.plain import field, frozen, replace
 from pl_lint.report.result import FOUND, Result, in_order
 from pl_lint.static.engine import Reading, read
 from pl_lint.static.schedule import Schedule, on_all_cores
-from pl_lint.static.sources import Contents, lines_of, read_bytes
+from pl_lint.static.sources import Contents, Unfinished, lines_of, read_bytes
 from pl_lint.trail import Trail
 
 if TYPE_CHECKING:
@@ -204,7 +204,10 @@ def _write_baseline(file: Path, reading: Reading) -> int:
     replace_file(file, text.encode("utf-8"))
     count = len(reading.findings)
     print(f"{count} finding{'s' * (count != 1)} written to {file}")
-    return 0
+    broken = [one for one in reading.unreadable if not isinstance(one, Unfinished)]
+    for one in broken:  # of these nothing is in the file, and the next run would stop at them
+        print(f"{one.location}: {one.verdict}: {one.message}", file=sys.stderr)
+    return USAGE_ERROR if broken else 0
 
 
 # --- what is told ---------------------------------------------------------------------------------

@@ -227,7 +227,7 @@ SKLEARN_LINEAR: Mapping[str, Row] = {
         Row(_RATIO, {"average": Choice((), ("binary", "macro", None))}, {"average": "binary"}),
     ),
     "precision_recall_fscore_support": Row(
-        _RATIO, {"average": Choice((), ("binary", "macro"))}, {"average": None}
+        _RATIO, {"average": Choice((), ("binary", "macro", None))}, {"average": "binary"}
     ),
 }
 SKLEARN_UNLINEAR: Mapping[str, str] = {

@@ -28,8 +28,8 @@ def command(path: Path, *names: str) -> str:
 def with_scripts(result: Result, battery: Battery, place: Location, subject: str) -> Result:
     """Findings about logged values with the scripts of the search: it knows the smallest run in
     which the same key lies by the same mistake. Only a failure asks for it."""
-    search = next(check for check in all_checks() if check.name == SEARCH)
-    found = judged(search, battery, place, subject).findings
+    searches = [check for check in all_checks() if check.name == SEARCH]
+    found = [one for each in searches for one in judged(each, battery, place, subject).findings]
     scripts = {_mistake(each): each.script for each in reversed(found) if each.script}
     findings = [
         replace(each, script=each.script or scripts.get(_mistake(each), ""))

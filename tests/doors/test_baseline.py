@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pl_lint import baseline
+from pl_lint.cli import main
 from pl_lint.config import ConfigError
 from pl_lint.findings import Finding, Location
 
@@ -69,3 +70,14 @@ def test_the_file_merges_well():
     known = baseline.of([finding("LTN102", 2), finding("LTN101", 1)], lambda path: ["a", "b"])
     rows = json.loads(baseline.dumps(known))["findings"]
     assert [row["code"] for row in rows] == ["LTN101", "LTN102"]
+
+
+def test_what_cannot_be_read_is_told_when_a_baseline_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    broken = tmp_path / "broken.py"
+    broken.write_text("import lightning\nx = = 1\n", "utf-8")
+    file = tmp_path / "known.json"
+    assert main(["check", "--write-baseline", str(file), str(broken)]) == 2
+    assert file.exists()
+    assert "broken.py:2:5: cannot be read" in capsys.readouterr().err

@@ -11,7 +11,6 @@ from pl_lint.checks.logged_values.cause import DECLARE
 from pl_lint.checks.logged_values.causes import UNKNOWN
 from pl_lint.checks.logged_values.rebatching import judge_rebatching
 from pl_lint.checks.registry import Runs
-from pl_lint.checks.training.batch import APART, MASKED
 from pl_lint.facts.training import Company
 from pl_lint.findings import Finding
 from pl_lint.join import same_place
@@ -24,6 +23,13 @@ trace in a run."""
 _CODE = "training"
 """The check that proves that samples see each other; the catalogue has no row for it."""
 _PADDING = "LTN810"
+
+APART = (
+    "look for an operation over dimension 0: softmax(dim=0), a mean over the batch, "
+    "batch_first=False"
+)
+MASKED = "pack_padded_sequence(), a mask, or the last valid step: o[arange(len(o)), lengths - 1]"
+"""What to do where samples of one batch see each other, and where padding is seen."""
 
 
 def attributed(findings: Iterable[Finding], stage: str, runs: Runs) -> list[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from pl_lint.checks.logged_values.mixing import APART, MASKED
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.training import script
 from pl_lint.checks.training.view import View
@@ -22,11 +23,6 @@ ROUNDING = (
     "other company agree to about 1e-6"
 )
 """Why a tolerance is as large as it is."""
-APART = (
-    "look for an operation over dimension 0: softmax(dim=0), a mean over the batch, "
-    "batch_first=False"
-)
-MASKED = "pack_padded_sequence(), a mask, or the last valid step: o[arange(len(o)), lengths - 1]"
 _PREDICTION = "what predict_step returns"
 
 
