@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 
 from pl_lint.facts import strategies
 from pl_lint.facts.sites import ABSENT, ProjectFacts, TrainerSite
-from pl_lint.facts.values import Known
+from pl_lint.facts.values import UNKNOWN, Known, Value
 from pl_lint.fixes import Change, DropArgument, RenameArgument, SetArgument
 from pl_lint.places import Location
 
@@ -78,7 +78,7 @@ def today(trainer: TrainerSite, name: str, taken: Collection[str]) -> tuple[Chan
 
     ``taken`` are the arguments that the Trainer of the project's Lightning has.
     """
-    value = trainer.argument(name)
+    value = _written(trainer, name)
     if not isinstance(value, Known):
         renamed = RENAMED.get(name)
         return _renamed(trainer.location, name, renamed) if renamed in taken and renamed else ()
@@ -93,6 +93,12 @@ def today(trainer: TrainerSite, name: str, taken: Collection[str]) -> tuple[Chan
         return _renamed(trainer.location, name, "strategy") if plain else ()
     new, text = _said(SAID, name, value)
     return _with_another(trainer, name, new, text) if new in taken else ()
+
+
+def _written(trainer: TrainerSite, name: str) -> Value:
+    """What the call says itself: what a setting says today is for the setting to change."""
+    asked = any(name == one for one, *_ in trainer.asked)
+    return UNKNOWN if asked else trainer.argument(name)
 
 
 def _said(
@@ -111,7 +117,7 @@ def _with_another(trainer: TrainerSite, name: str, new: str, text: str) -> tuple
 def probably(facts: ProjectFacts, trainer: TrainerSite, name: str) -> tuple[Change, ...]:
     """The changes that are probably meant, for values that the reading does not know, and where
     what there is today does more."""
-    value = trainer.argument(name)
+    value = _written(trainer, name)
     if name in DEVICES and not isinstance(value, Known):
         return _on_devices(trainer, name)  # where it is 0, Lightning says so
     if name == "resume_from_checkpoint":
