@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from pl_lint.runtime.isolation.runs import Runner
 
@@ -17,6 +18,9 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Workers that all compute with all cores wait for each other: four times the processor time.
     os.environ["OMP_NUM_THREADS"] = "1"
+    # How long an example takes is no business of a test: a busy machine is no failure.
+    settings.register_profile("anywhere", settings.default, deadline=None)
+    settings.load_profile("anywhere")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
