@@ -2,12 +2,14 @@
 
 A finding is recognised by its file, its code and the text of its line, not by its number, so that
 lines may move. Where a file has the same line several times, as many findings are known as were
-written down. The file is JSON in the order of paths, so that it merges well.
+written down. The file is JSON in the order of paths, so that it merges well. Its paths are relative
+to the folder that it lies in, so that it means the same wherever it is used from.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -17,7 +19,8 @@ from pl_lint.config import ConfigError
 from pl_lint.findings import Finding
 from pl_lint.plain import frozen
 
-VERSION = 1
+VERSION = 2
+"""In 1 paths were relative to wherever the file was written from."""
 Lines = Callable[[str], Sequence[str]]
 Mark = tuple[str, str, str]
 """The path, the code and the line of a finding."""
@@ -25,8 +28,9 @@ Mark = tuple[str, str, str]
 
 @frozen
 class Baseline:
-    """How many findings of each mark are known."""
+    """How many findings of each mark are known; paths are relative to ``folder``."""
 
+    folder: Path
     known: Counter[Mark]
 
     def new(self, findings: Iterable[Finding], lines: Lines) -> tuple[Finding, ...]:
@@ -34,7 +38,7 @@ class Baseline:
         left = self.known.copy()
         found: list[Finding] = []
         for finding in findings:
-            mark = mark_of(finding, lines)
+            mark = mark_of(finding, lines, self.folder)
             if left[mark] > 0:
                 left[mark] -= 1
             else:
@@ -42,15 +46,24 @@ class Baseline:
         return tuple(found)
 
 
-def mark_of(finding: Finding, lines: Lines) -> Mark:
+def mark_of(finding: Finding, lines: Lines, folder: Path) -> Mark:
     place = finding.location
     text = lines(place.source)
     line = " ".join(text[place.line - 1].split()) if 0 < place.line <= len(text) else ""
-    return Path(place.path).as_posix(), finding.code, line
+    return _from(folder, place.path), finding.code, line
 
 
-def of(findings: Iterable[Finding], lines: Lines) -> Baseline:
-    return Baseline(Counter(mark_of(finding, lines) for finding in findings))
+def _from(folder: Path, path: str) -> str:
+    """A path as one says it in a folder, whatever links lead to either."""
+    real = os.path.realpath(path)
+    try:
+        return Path(os.path.relpath(real, os.path.realpath(folder))).as_posix()
+    except ValueError:  # different drives
+        return Path(real).as_posix()
+
+
+def of(findings: Iterable[Finding], lines: Lines, folder: Path) -> Baseline:
+    return Baseline(folder, Counter(mark_of(finding, lines, folder) for finding in findings))
 
 
 def dumps(baseline: Baseline) -> str:
@@ -67,18 +80,23 @@ def load(file: Path) -> Baseline:
     Raises:
         ConfigError: There is no such file, or it holds something else.
     """
+    anew = f"write it anew: --write-baseline {file}"
     try:
         document = json.loads(file.read_text("utf-8"))
     except FileNotFoundError as error:
         remedy = f"make it with --write-baseline {file}"
         raise ConfigError(str(file), "no such file", remedy) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(str(file), f"cannot be read as a baseline: {error}") from error
+    except OSError as error:
+        raise ConfigError(str(file), f"cannot be read: {error.strerror or error}") from error
+    except json.JSONDecodeError as error:
+        problem = f"is no baseline: line {error.lineno} is no JSON"
+        raise ConfigError(str(file), problem, anew) from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(str(file), "is no baseline: it is no JSON in UTF-8", anew) from error
     try:
-        return Baseline(_counted(document))
-    except (KeyError, TypeError, AttributeError) as error:
-        problem = "is no baseline of this version of pl-lint"
-        raise ConfigError(str(file), problem, f"write it anew: --write-baseline {file}") from error
+        return Baseline(file.parent, _counted(document))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigError(str(file), "is no baseline of this version of pl-lint", anew) from error
 
 
 def _counted(document: Any) -> Counter[Mark]:

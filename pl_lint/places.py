@@ -7,7 +7,8 @@ from pl_lint.plain import frozen
 
 @frozen(order=True)
 class Location:
-    """A place in a source file. Lines and columns count from 1; the end is exclusive.
+    """A place in a source file. Lines and columns count from 1; the end is exclusive. Line 0 is the
+    file as a whole.
 
     ``path`` is as the user gave it (relative to the working directory where possible). ``cell`` is
     the 1-based index of a notebook's cell, 0 in a plain file.
@@ -21,7 +22,7 @@ class Location:
     cell: int = 0
 
     def __str__(self) -> str:
-        return f"{self.source}:{self.line}:{self.column}"
+        return f"{self.source}:{self.line}:{self.column}" if self.line else self.source
 
     @property
     def source(self) -> str:

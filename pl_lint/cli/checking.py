@@ -200,7 +200,7 @@ def _write_baseline(file: Path, reading: Reading) -> int:
     folder = file.resolve().parent
     if not folder.is_dir():
         return refuse(f"{folder}: no such folder to write {file.name} into; make it first")
-    text = baseline.dumps(baseline.of(reading.findings, lines_of))
+    text = baseline.dumps(baseline.of(reading.findings, lines_of, folder))
     replace_file(file, text.encode("utf-8"))
     count = len(reading.findings)
     print(f"{count} finding{'s' * (count != 1)} written to {file}")

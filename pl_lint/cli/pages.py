@@ -7,6 +7,10 @@ from collections.abc import Iterable
 
 from pl_lint.cli.exits import refuse
 
+SHOWN = 12
+"""Names that an incomplete one is answered with."""
+LISTED = "`pl-lint rules` lists them"
+
 
 def explain(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
@@ -29,10 +33,13 @@ def explain(arguments: list[str]) -> int:
 def _unknown(word: str, names: Iterable[str]) -> str:
     from pl_lint.config import nearest
 
-    spelled = {name.casefold(): name for name in names}
+    spelled = {name.casefold(): name for name in sorted(names)}
+    begun = [name for folded, name in spelled.items() if folded.startswith(word.casefold())]
     near = nearest(word.casefold(), spelled)
-    hint = f"did you mean {spelled[near]}?" if near else "`pl-lint rules` lists them"
-    return f"no rule and no check is called {word!r}; {hint}"
+    meant = begun or ([spelled[near]] if near else [])
+    more = ", ..." * (len(meant) > SHOWN)
+    hint = f"did you mean {', '.join(meant[:SHOWN])}{more}?"
+    return f"no rule and no check is called {word!r}; {hint if meant else LISTED}"
 
 
 def rules(arguments: list[str]) -> int:

@@ -40,7 +40,7 @@ def document(results: Results) -> dict[str, Any]:
             for target, reason in results.not_run
         ],
         "unreadable": [
-            {"path": one.location.path, "line": one.location.line, "message": one.message}
+            {"path": one.location.path, "line": one.location.line or 1, "message": one.message}
             for one in results.project.reading.unreadable
         ],
     }

@@ -29,9 +29,9 @@ def _command(level: str, place: Location, title: str, message: str) -> str:
         place = Location(place.path, 1)
     fields = {
         "file": place.path,
-        "line": place.line,
+        "line": place.line or 1,
         "col": place.column,
-        "endLine": place.end_line or place.line,
+        "endLine": place.end_line or place.line or 1,
         "endColumn": place.end_column or place.column,
         "title": title,
     }

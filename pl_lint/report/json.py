@@ -12,6 +12,7 @@ from typing import Any
 
 from pl_lint import __version__
 from pl_lint.findings import Evidence, Finding, Location
+from pl_lint.fixes import Edit, Fix
 from pl_lint.report.result import Result
 from pl_lint.static.sources import Unreadable
 
@@ -48,6 +49,27 @@ def describe(finding: Finding, names: Mapping[str, str]) -> dict[str, Any]:
         "condition": finding.condition,
         "evidence": [_evidence(evidence) for evidence in finding.evidence],
         "script": finding.script,
+        "fix": _fix(finding.fix) if finding.fix else None,
+    }
+
+
+def _fix(fix: Fix) -> dict[str, Any]:
+    return {
+        "title": fix.title,
+        "applicability": fix.applicability.value,
+        "edits": [*map(_edit, fix.edits)],
+    }
+
+
+def _edit(edit: Edit) -> dict[str, Any]:
+    (line, column), (end_line, end_column) = edit.start, edit.end
+    return {
+        "line": line,
+        "column": column,
+        "end_line": end_line,
+        "end_column": end_column,
+        "cell": edit.cell or None,
+        "text": edit.text,
     }
 
 
@@ -55,7 +77,7 @@ def _place(location: Location) -> dict[str, Any]:
     """``null`` where the end, or a notebook's cell, is not known or does not apply."""
     return {
         "path": location.path,
-        "line": location.line,
+        "line": location.line or 1,
         "column": location.column,
         "end_line": location.end_line or None,
         "end_column": location.end_column or None,
@@ -86,7 +108,7 @@ def _unreadable(unreadable: Unreadable) -> dict[str, Any]:
     place = unreadable.location
     return {
         "path": place.path,
-        "line": place.line,
+        "line": place.line or 1,
         "column": place.column,
         "cell": place.cell or None,
         "verdict": unreadable.verdict,

@@ -66,6 +66,8 @@ def _camel(name: str) -> str:
 
 
 def _result(finding: Finding, result: Result, codes: list[str]) -> dict[str, Any]:
+    """SARIF has no word for a fix that may change what the code does, and a viewer may offer every
+    one of ``fixes``. So these hold what ``--fix`` would do; others are properties of ours."""
     remedy = f"\n{finding.remedy}" if finding.remedy else ""
     condition = f" (a mistake {finding.condition})" if finding.condition else ""
     described: dict[str, Any] = {
@@ -77,7 +79,9 @@ def _result(finding: Finding, result: Result, codes: list[str]) -> dict[str, Any
     if finding.code in result.names:
         described["ruleIndex"] = codes.index(finding.code)
     if finding.fix and finding.fix.edits and not finding.location.cell:
-        described["fixes"] = [_fix(finding.fix, finding.location.path)]
+        fix = _fix(finding.fix, finding.location.path)
+        wanted = result.config.may_fix(finding)
+        described |= {"fixes": [fix]} if wanted else {"properties": {"unsafeFixes": [fix]}}
     return described
 
 
@@ -87,6 +91,8 @@ def _cell(place: Location) -> str:
 
 
 def _location(place: Location) -> dict[str, Any]:
+    if not place.line:
+        return {"physicalLocation": {"artifactLocation": {"uri": _uri(place.path)}}}
     if place.cell:
         cell = {"name": f"cell {place.cell}", "fullyQualifiedName": str(place)}
         physical = {"artifactLocation": {"uri": _uri(place.path)}}
@@ -111,7 +117,11 @@ def _fix(fix: Fix, path: str) -> dict[str, Any]:
         "artifactLocation": {"uri": _uri(path)},
         "replacements": [*map(_replacement, fix.edits)],
     }
-    return {"description": {"text": fix.title}, "artifactChanges": [change]}
+    return {
+        "description": {"text": fix.title},
+        "artifactChanges": [change],
+        "properties": {"applicability": fix.applicability.value},
+    }
 
 
 def _replacement(edit: Edit) -> dict[str, Any]:

@@ -90,15 +90,15 @@ def _told(
         for path, one in suppressions.items()
         for site in one.sites(by_file.get(path, ()), codes)
     )
-    project = replace(project, suppressions=comments)
-    findings += [
-        finding for rule in rules if rule.subject == "comments" for finding in rule(project)
+    slips = tuple(slip for one in suppressions.values() for slip in one.slips())
+    project = replace(project, suppressions=comments, slips=slips)
+    about_comments = [rule for rule in rules if rule.subject == "comments"]
+    remarks = [finding for rule in about_comments for finding in rule(project)]
+    told = [
+        *(one for one in findings if not suppressions[one.location.path].hides(one)),
+        *(one for one in remarks if not suppressions[one.location.path].hides_remark(one)),
     ]
-    return [
-        one
-        for one in findings
-        if not suppressions[one.location.path].hides(one) and not config.hides(one)
-    ]
+    return [one for one in told if not config.hides(one)]
 
 
 def _gather(
@@ -134,13 +134,13 @@ def _gather(
             deepest = max(deep, key=lambda source: source.depth)
             guilty = [one for one in deep if not readable(one)] or [deepest]
             left = [one for one in left if one not in guilty]
-            too_deep += [Unreadable(Location(one.path, 1), TOO_DEEP) for one in guilty]
+            too_deep += [Unreadable(Location(one.path, 0), TOO_DEEP) for one in guilty]
 
 
 def _too_much(excess: Excess) -> Unfinished:
     told = f": {excess.judged} of {excess.classes} classes judged" * bool(excess.classes)
     message = f"too much to read{told}; split the file or exclude it"
-    return Unfinished(Location(excess.path, 1), message)
+    return Unfinished(Location(excess.path, 0), message)
 
 
 def _distinct(findings: Iterable[Finding]) -> list[Finding]:

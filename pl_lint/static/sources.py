@@ -52,16 +52,16 @@ WORDS = (
     b"lightning",
     b"torchmetrics",
     b"pl_lint",
-    b"training_step",
-    b"validation_step",
     b"test_step(",
-    b"predict_step",
     b"configure_optimizers",
     b"self.log(",
     b"self.log_dict(",
     b"_epoch_end(",
+    b"_step_end(",
     b"IterableDataset",
 )
+HOOKS = (b"training_step", b"validation_step", b"predict_step")
+"""Words that end here: ``validation_steps`` is an argument of Keras."""
 
 
 def mentions_lightning(data: bytes) -> bool:
@@ -70,14 +70,26 @@ def mentions_lightning(data: bytes) -> bool:
     ``lightning`` alone misses the files whose base class comes from another file of the project
     (11 % of those that define hooks); the five hooks find all of these. ``torchmetrics`` finds
     the project's own metric classes, ``self.log`` the mixins and helpers that log without naming
-    Lightning, ``_epoch_end(`` classes that add no more to a base in another file than what 2.0
-    removed. Tests are called ``test_step_size`` and the like, so that hook is looked for with its
-    bracket: without it, four fifths of what was read of installed packages were such tests and
-    what they import. A few substring searches run at memory speed, a regular expression does not.
+    Lightning, ``_epoch_end(`` and ``_step_end(`` classes that add no more to a base in another file
+    than what 2.0 removed. Tests are called ``test_step_size`` and the like, so that hook is looked
+    for with its bracket: without it, four fifths of what was read of installed packages were such
+    tests and what they import. A few substring searches run at memory speed, a regular expression
+    does not.
     """
     if b"\0" in data:  # UTF-16, perhaps: parsing will say so
         data = data.replace(b"\0", b"")
-    return any(word in data for word in WORDS)
+    return any(word in data for word in WORDS) or any(_ends(hook, data) for hook in HOOKS)
+
+
+def _ends(word: bytes, data: bytes) -> bool:
+    """Whether a word occurs that does not go on."""
+    end = data.find(word) + len(word)
+    while end >= len(word):
+        following = data[end : end + 1]
+        if not following.isalnum() and following != b"_":
+            return True
+        end = data.find(word, end) + len(word)
+    return False
 
 
 @frozen
@@ -171,7 +183,8 @@ def shown(path: Path) -> str:
         return path.as_posix()
 
 
-def _unreadable(path: Path, message: str, line: int = 1, column: int = 1) -> Unreadable:
+def _unreadable(path: Path, message: str, line: int = 0, column: int = 1) -> Unreadable:
+    """Without a line it is the file as a whole."""
     return Unreadable(Location(shown(path), line, column), message)
 
 
@@ -192,7 +205,7 @@ def read_bytes(path: Path) -> bytes | Unreadable:
             return _unreadable(path, _absence(path))
         return _unreadable(path, f"cannot be read: {error.strerror or error}")
     except ValueError:  # a NUL in the path itself
-        return Unreadable(Location(str(path), 1), "no such file")
+        return Unreadable(Location(str(path), 0), "no such file")
 
 
 def _absence(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import projects
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +32,7 @@ def test_moved_lines_are_known_and_one_more_is_new(
 ):
     codes = [data.draw(CODES) for _ in lines]
     before = [finding(code, number) for number, code in enumerate(codes, 1)]
-    known = baseline.of(before, lambda path: lines)
+    known = baseline.of(before, lambda path: lines, Path())
     text = list(zip(lines, codes, strict=True))
     for place in moved:
         text.insert(min(place, len(text)), ("blank", ""))
@@ -45,20 +46,49 @@ def test_moved_lines_are_known_and_one_more_is_new(
 
 def test_what_is_written_is_what_is_read(tmp_path: Path):
     lines = ["self.log('ä',  x)"]
-    known = baseline.of([finding("LTN101", 1)], lambda path: lines)
+    known = baseline.of([finding("LTN101", 1)], lambda path: lines, tmp_path)
     file = tmp_path / "known.json"
     file.write_text(baseline.dumps(known), "utf-8")
     assert baseline.load(file) == known
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"version": 99, "findings": []}', '{"version": 1, "findings": [1]}']
+    ("text", "problem"),
+    [
+        ("", "line 1 is no JSON"),
+        ('{"version": 2,\n', "line 2 is no JSON"),
+        ("[]", "of this version"),
+        ("{}", "of this version"),
+        ('{"version": 1, "findings": []}', "of this version"),
+        ('{"version": 2, "findings": [1]}', "of this version"),
+    ],
 )
-def test_anything_else_is_an_error_with_a_remedy(text: str, tmp_path: Path):
+def test_anything_else_is_an_error_with_a_remedy(text: str, problem: str, tmp_path: Path):
     file = tmp_path / "known.json"
     file.write_text(text, "utf-8")
-    with pytest.raises(ConfigError, match=r"known\.json"):
+    with pytest.raises(ConfigError) as error:
         baseline.load(file)
+    assert "known.json: is no baseline" in str(error.value)
+    assert problem in str(error.value)
+    assert str(error.value).endswith(f"; write it anew: --write-baseline {file}")
+
+
+def test_it_holds_wherever_it_is_used_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    package = projects.plant(tmp_path / "src" / "package", model=projects.SICK)
+    (tmp_path / "ci").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(["--write-baseline", "ci/known.json", "."]) == 0
+    for folder, file, path in (
+        (tmp_path, "ci/known.json", "src"),
+        (package, "../../ci/known.json", "model.py"),
+        (tmp_path / "ci", "known.json", "../src"),
+        (Path("/"), str(tmp_path / "ci" / "known.json"), str(package)),
+    ):
+        monkeypatch.chdir(folder)
+        assert main(["--no-cache", "--baseline", file, path]) == 0
+        assert "1 finding of the baseline not told again" in capsys.readouterr().out
 
 
 def test_no_file_says_how_to_make_one(tmp_path: Path):
@@ -67,7 +97,9 @@ def test_no_file_says_how_to_make_one(tmp_path: Path):
 
 
 def test_the_file_merges_well():
-    known = baseline.of([finding("LTN102", 2), finding("LTN101", 1)], lambda path: ["a", "b"])
+    known = baseline.of(
+        [finding("LTN102", 2), finding("LTN101", 1)], lambda path: ["a", "b"], Path()
+    )
     rows = json.loads(baseline.dumps(known))["findings"]
     assert [row["code"] for row in rows] == ["LTN101", "LTN102"]
 

@@ -43,7 +43,7 @@ def suspicion(monkeypatch: pytest.MonkeyPatch) -> Rule:
             yield self.finding(Location(found.location.path, 1), "it may be", remedy="look")
 
     rule = registry.rule(
-        "LTN998",
+        "LTN000",
         "everything-suspected",
         rows=("LGR98",),
         status=Status.SUSPECTED,
@@ -135,6 +135,27 @@ def test_what_cannot_be_read_never_ends_the_run(content: bytes, capsys: Captured
     assert captured.err == ""
 
 
+KERAS = "model.fit(data, epochs=3, validation_steps=10)\nprint 'done'\n"
+
+
+def test_a_broken_file_of_another_framework_is_nobodys_business(capsys: Captured) -> None:
+    """``validation_steps`` is an argument of Keras, and no hook of Lightning."""
+    projects.plant(Path(), keras=KERAS, sick=projects.SICK)
+    assert main(["."]) == 1
+    assert "keras.py" not in capsys.readouterr().out
+    projects.plant(Path(), keras=KERAS + "def validation_step(")
+    assert main(["."]) == 2
+
+
+def test_a_tab_in_yaml_is_called_one(capsys: Captured) -> None:
+    Path("config.yaml").write_text("trainer:\n  class_path: lightning.Trainer\n\tdevices: 1\n")
+    assert main(["config.yaml"]) == 2
+    out = capsys.readouterr().out
+    assert out.startswith(
+        "config.yaml:3:1: cannot be read: broken YAML: this line is indented with"
+    )
+
+
 NESTINGS = {
     "attributes": "x = a" + ".b" * 900,
     "calls": "x = a" + "()" * 900,
@@ -161,7 +182,7 @@ def test_deep_code_that_python_can_still_parse_is_survived(nesting: str, capsys:
 
 def test_a_path_that_does_not_exist(capsys: Captured) -> None:
     assert main(["nowhere"]) == 2
-    assert "nowhere:1:1: cannot be read: no such file" in capsys.readouterr().out
+    assert "nowhere: cannot be read: no such file\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -243,7 +264,7 @@ def test_suspected_findings_are_notes(suspicion: Rule, capsys: Captured) -> None
     projects.plant(Path(), a=projects.HEALTHY)
     assert main([]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("a.py:1:1: LTN998 (suspected) it may be\n")
+    assert out.startswith("a.py:1:1: LTN000 (suspected) it may be\n")
     assert "  note: a mistake on a rainy day; `pytest --pl-check` decides by running it\n" in out
     assert "0 findings, 1 note (suspected, not counted); 1 file read" in out
 
@@ -420,6 +441,8 @@ def test_an_unknown_code_names_the_nearest(capsys: Captured) -> None:
     assert (
         "no rule and no check is called 'LTN1O1'; did you mean LTN101?" in capsys.readouterr().err
     )
+    assert main(["explain", "LTN13"]) == 2
+    assert "did you mean LTN130, LTN131, LTN132, LTN133, " in capsys.readouterr().err
     assert main(["explain", "zzzz"]) == 2
     assert "`pl-lint rules` lists them" in capsys.readouterr().err
 

@@ -383,6 +383,31 @@ def test_sarif_tells_levels_places_and_fixes() -> None:
     assert "on two devices" in suspected["message"]["text"]
 
 
+UNSAFE = replace(FIX, applicability=Applicability.UNSAFE)
+
+
+def test_programs_are_told_whether_a_fix_is_safe() -> None:
+    of = result(replace(FINDING, fix=FIX), replace(FINDING, fix=UNSAFE), FINDING)
+    fixes = [one["fix"] for one in json_report.document(of)["findings"]]
+    assert [one and one["applicability"] for one in fixes] == ["safe", "unsafe", None]
+    (edit,) = fixes[0]["edits"]
+    place = {"line": 2, "column": 15, "end_line": 2, "end_column": 29, "cell": None}
+    assert edit == {**place, "text": "x\n"}
+
+
+def test_a_viewer_of_sarif_applies_no_unsafe_fix() -> None:
+    schema = json.loads((Path(__file__).parent / "sarif-schema-2.1.0.json").read_text("utf-8"))
+    finding = replace(FINDING, fix=UNSAFE)
+    document = sarif(finding)
+    assert not list(Draft4Validator(schema).iter_errors(document))
+    (told,) = document["runs"][0]["results"]
+    assert "fixes" not in told
+    (fix,) = told["properties"]["unsafeFixes"]
+    assert fix["properties"] == {"applicability": "unsafe"}
+    (wanted,) = sarif(finding, config=Config(unsafe_fixes=True))["runs"][0]["results"]
+    assert wanted["fixes"] == [fix]
+
+
 def test_github_annotations() -> None:
     told = github_report.render(result(FINDING, SUSPECTED, unreadable=(UNREADABLE,)))
     broken, certain, suspected = told

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pl_lint.cli import main
 from pl_lint.findings import Finding, Location
 from pl_lint.static.suppressions import Suppressions
 
@@ -146,3 +149,37 @@ def test_hides_in_the_whole_file(comment: str) -> None:
 )
 def test_hides_nothing_elsewhere_in_the_file(text: str) -> None:
     assert not hidden(text, line=5)
+
+
+@pytest.mark.parametrize(
+    ("comment", "said"),
+    [
+        ("# pl-lint: ignore[LTN106", "a bracket is missing in this comment: it hides LTN106"),
+        ("# noqa LTN106", "hides LTN106 for pl-lint, and for ruff and flake8 everything"),
+        ("# noqa: LTN1061", "no rule has the code LTN1061: this hides nothing"),
+        ("# pl-lint: ignore[LTN1O6]", "did you mean LTN106?"),
+        ("# pl-lint: ignore[value-of-one-process-logged]", "did you mean LTN106?"),
+        ("# pl-lint: ignroe[LTN106]", "no such comment as `# pl-lint: ignroe[LTN106]`"),
+        ("# noqa: LNT106", "no rule has the code LNT106"),
+        ("# noqa - LTN106", "hides everything in its line"),
+    ],
+)
+def test_a_mistyped_comment_is_told(
+    comment: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "model.py"
+    file.write_text(
+        f"import lightning as L\n\n\nclass A(L.LightningModule):\n    x = 1  {comment}\n"
+    )
+    assert main(["--no-cache", str(file)]) == 1
+    out = capsys.readouterr().out
+    assert "model.py:5:" in out and "LTN998" in out
+    assert said in out
+
+
+def test_a_missing_bracket_is_written_by_fix(tmp_path: Path) -> None:
+    file = tmp_path / "model.py"
+    text = "import lightning as L\n\n\nclass A(L.LightningModule):\n    x = 1  # {}\n"
+    file.write_text(text.format("pl-lint: ignore[LTN106 one device"))
+    main(["--fix", str(file)])
+    assert file.read_text() == text.format("pl-lint: ignore[LTN106] one device")

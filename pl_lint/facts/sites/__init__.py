@@ -35,7 +35,13 @@ from pl_lint.facts.sites.logged import (
     within,
 )
 from pl_lint.facts.sites.programs import in_tests
-from pl_lint.facts.sites.project import CaseSite, ProjectFacts, SuppressionSite
+from pl_lint.facts.sites.project import (
+    CaseSite,
+    CommentSlip,
+    ProjectFacts,
+    SlipKind,
+    SuppressionSite,
+)
 from pl_lint.facts.sites.scripts import (
     MonitorSite,
     SeedSite,
@@ -56,6 +62,7 @@ __all__ = [
     "CaseSite",
     "CheckpointKeySite",
     "ClassFacts",
+    "CommentSlip",
     "ContainerSite",
     "DeviceSite",
     "GlobalSite",
@@ -79,6 +86,7 @@ __all__ = [
     "SchedulerSite",
     "SeedSite",
     "SliceSite",
+    "SlipKind",
     "SplitSite",
     "StrayLog",
     "StreamSite",

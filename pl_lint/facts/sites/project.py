@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from typing import Literal
 
 from pl_lint.facts.sites.behaviour import ImportSite, RemovedNameSite
 from pl_lint.facts.sites.calls import CallSite, GlobalSite, ReachSite
@@ -38,12 +39,37 @@ class SuppressionSite:
     """A comment that hides findings with ``codes``, of which ``unused`` hide none.
 
     ``location`` is the whole comment with the blanks before it, ``named`` where its codes stand.
+    ``own``: it is pl-lint's own, so that every code in it should be one of ours.
     """
 
     location: Location
     named: Location
     codes: tuple[str, ...]
     unused: tuple[str, ...] = ()
+    own: bool = False
+
+
+SlipKind = Literal["open", "blanket", "list", "wide", "empty", "rest", "word", "place", "tool"]
+
+
+@frozen
+class CommentSlip:
+    """A comment that was meant to hide findings, and is not what it looks like.
+
+    ``kind``: a bracket is missing; other tools take it for a comment that hides everything, or that
+    is none; it does hide everything; it names no code; a part of its codes is not read; no comment
+    is called so; it stands behind code where that does not count; it is another tool's. ``written``
+    is its text, ``codes`` are those that it hides all the same, ``word`` stands where a code
+    should; ``span`` and ``meant``, where that is clear, say what to write where.
+    """
+
+    location: Location
+    kind: SlipKind
+    written: str
+    codes: tuple[str, ...] = ()
+    word: str = ""
+    span: Location | None = None
+    meant: str = ""
 
 
 @frozen
@@ -69,6 +95,7 @@ class ProjectFacts:
     imports: tuple[ImportSite, ...] = ()
     removed_names: tuple[RemovedNameSite, ...] = ()
     lightning: tuple[tuple[str, str], ...] = ()
+    slips: tuple[CommentSlip, ...] = ()
     without_task: frozenset[str] = frozenset()
     loaders: tuple[LoaderSite, ...] = ()
     streams: tuple[StreamSite, ...] = ()

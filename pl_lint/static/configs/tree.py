@@ -100,11 +100,19 @@ def parse(text: str, path: str) -> Table | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise Broken(str(error.problem or error.context), line, column) from error
+        problem = _tab(text, line) or str(error.problem or error.context)
+        raise Broken(problem, line, column) from error
     except yaml.YAMLError as error:
         raise Broken(str(error).split("\n")[0], 1, 1) from error
     except ValueError as error:  # a character that the C parser cannot encode
         raise Broken(str(error).split("\n")[0], 1, 1) from error
+
+
+def _tab(text: str, line: int) -> str:
+    """What to say where the parser stumbled over a tab, which it calls a character."""
+    lines = text.split("\n")
+    indented = re.match(r" *\t", lines[line - 1]) if line <= len(lines) else None
+    return "this line is indented with a tab, and YAML takes spaces only" if indented else ""
 
 
 @mutable
