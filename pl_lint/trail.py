@@ -14,7 +14,7 @@ import time
 ABSENT, PRESENT = "-", "+"
 NAMES = "="
 TELLING = (
-    *("README", "requirements", "environment", "conda", "pyproject.toml", "setup."),
+    *("README", "req", "environment", "conda", "pyproject.toml", "setup."),
     *("poetry.lock", "uv.lock", "Pipfile", "docker", "lightning-", "pytorch_lightning-"),
 )
 """How the names begin by which a folder says that a project is there, and what it needs; in a

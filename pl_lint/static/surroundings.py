@@ -20,6 +20,11 @@ PIN_FILES = (
     "requirements*.txt",
     "requirements/*.txt",
     "docker/requirements*.txt",
+    "req*/requirements*.txt",
+    "req*/environment*.y*ml",
+    "environment*/requirements*.txt",
+    "environment*/environment.y*ml",
+    "conda/*.y*ml",
     "pyproject.toml",
     "setup.cfg",
     "setup.py",
@@ -29,7 +34,7 @@ PIN_FILES = (
 )
 """Where projects write what they need; an exact lock comes before a range."""
 PINS = re.compile("|".join(map(fnmatch.translate, PIN_FILES)))
-NESTED = ("requirements", "docker")
+NESTED = ("requirements", "req", "reqs", "docker", "environment", "environments", "conda")
 """Folders of pin files."""
 README = "README"
 MAX_FOLDERS = 8
