@@ -11,7 +11,10 @@ from pl_lint.facts.origins import (
     Derived,
     Either,
     Extent,
+    FunctionCall,
     ListOfSteps,
+    MetricCompute,
+    MetricForward,
     Number,
     Origin,
     UnknownOrigin,
@@ -27,9 +30,10 @@ from pl_lint.facts.sites import (
     ProjectFacts,
 )
 from pl_lint.facts.stages import Stage
-from pl_lint.facts.values import Known
+from pl_lint.facts.values import Known, Made
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix, Samples, SetArgument
+from pl_lint.rules.judging import linearity_of_call
 from pl_lint.rules.logging.averages import mean_of_list, what_steps_left
 from pl_lint.rules.metrics.judging import FILLS
 from pl_lint.rules.registry import Rule, rule
@@ -67,9 +71,10 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     `weight=`, lists of them that are averaged at the end of the epoch, and sums of them that are
     divided there: `.mean()`, a loss of torch that takes the mean, or what is called a loss where
     reading cannot tell how it is made. One number for each sample (`reduction="none"`,
-    `reduce=False`, `.mean(1)`), sums, what is worked out in a loop over the samples and metrics
-    that nothing logs or computes are left alone, and so are stages all of whose loaders drop a
-    short last batch, or have batches of one sample.
+    `reduce=False`, `.mean(1)`), sums, values of metrics, what is worked out in a loop over the
+    samples and metrics that nothing logs or computes are left alone, and so are stages all of whose
+    loaders drop a short last batch, themselves or by their batch sampler, or have batches of one
+    sample.
     Running finds a value that is the plain mean of the batches' means, where batches of equal size
     give another number.
 
@@ -156,14 +161,32 @@ def _all_full(facts: ProjectFacts, stage: Stage | None) -> bool:
 
 def _is_full(loader: LoaderSite) -> bool:
     single = loader.argument("batch_size", 1) == Known(1)
-    return single or loader.argument("drop_last", 7) == Known(True)
+    return single or loader.argument("drop_last", 7) == Known(True) or _deals_full(loader)
+
+
+def _deals_full(loader: LoaderSite) -> bool:
+    """Whether a sampler deals out the batches and drops a short last one. What a sampler of single
+    samples drops (``DistributedSampler(drop_last=True)``) is for the ranks to have equal parts."""
+    whole = dict(loader.arguments).get("batch_size") == Known(None)
+    batches = loader.argument("batch_sampler", 4)
+    sampler = loader.argument("sampler", 3) if whole else batches
+    dealing = [one for one in (batches, sampler) if isinstance(one, Made)]
+    return any(one.argument("drop_last", 2) == Known(True) for one in dealing)
 
 
 def _is_mean(extent: Extent, origin: Origin, text: str, by_name: bool) -> bool:
     """Whether a value is the mean over its batch: by what it is made of, or else by its name."""
     if extent:
         return extent == "mean" and any(isinstance(one, BatchValue) for one in parts(origin))
-    return by_name and _is_loss(text)
+    return by_name and _is_loss(text) and not any(map(_is_score, parts(origin)))
+
+
+def _is_score(origin: Origin) -> bool:
+    """Whether a value is that of a metric, or of a function whose value over all data is no mean
+    over batches, whatever its name: no weight makes the mean of correlations right."""
+    if isinstance(origin, FunctionCall):
+        return linearity_of_call(origin) is False
+    return isinstance(origin, (MetricForward, MetricCompute))
 
 
 def _feeds_mean(owner: ClassFacts, use: MetricUse, by_name: bool) -> bool:
