@@ -109,7 +109,7 @@ def _splits_data(owner: ClassFacts, call: CallSite) -> bool:
     status=Status.SUSPECTED,
     observers="both",
     condition="on another machine, or when files come and go",
-    calls=SPLITTING,
+    calls=(*SPLITTING, *SEEDING, CLI),
 )
 def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Training depends on the order of a set, on the hash of a text, or on the file system.
@@ -117,7 +117,8 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `random_split` and `train_test_split` of what `os.listdir`, `glob` or `Path.iterdir`
-    gave, and two parts of it that meet (`files[:n]` and `files[n:]`), where no branch sorts. A run
+    gave, and two parts of it that meet (`files[:n]` and `files[n:]`), where no branch sorts. A
+    split that nothing seeds is left alone: chance decides it, whatever the order (LTN406). A run
     fits the module in processes with two values of PYTHONHASHSEED: fits with the same value are
     equal, those with different ones are not.
 
@@ -150,10 +151,12 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://docs.python.org/3/library/os.html#os.listdir
     - https://docs.python.org/3/using/cmdline.html#envvar-PYTHONHASHSEED
     """
+    free = _left_to_chance(facts)
     listed = [
         call.location
         for call in facts.calls_of(*SPLITTING)
-        if any(is_listing(part) for _, origin in call.origins for part in sure_parts(origin))
+        if call.location not in free
+        and any(is_listing(part) for _, origin in call.origins for part in sure_parts(origin))
     ]
     for location in dict.fromkeys((*listed, *_cut_in_two(facts.slices))):
         yield self.finding(
@@ -162,6 +165,13 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             "between machines",
             remedy="sort the files first",
         )
+
+
+def _left_to_chance(facts: ProjectFacts) -> frozenset[Location]:
+    """The splits that nothing seeds: each run has another one, however the files are sorted."""
+    if seeds(facts) or uses_cli(facts):
+        return frozenset()
+    return frozenset(split.location for split in facts.splits if not split.seeded)
 
 
 def _cut_in_two(slices: tuple[SliceSite, ...]) -> Iterator[Location]:
