@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from pl_lint.facts.sites.classes import ClassFacts
@@ -63,6 +63,14 @@ class Programs:
         """Those of which any method is called."""
         return frozenset(call.trainer for call in self._calls)
 
+    def calls_with(self, owner: ClassFacts) -> tuple[TrainerCall, ...]:
+        """The calls that are seen to be given a model of a class, or of one that inherits it."""
+        kin = {owner.name, *self._heirs.get(owner.name, ())}
+        return tuple(one for one in self._calls if not kin.isdisjoint(self._meant(one)))
+
+    def _meant(self, call: TrainerCall) -> Iterator[str]:
+        return (_class_meant(one, self._by_last) for one in call.models)
+
     @cached_property
     def _outside_tests(self) -> tuple[TrainerSite, ...]:
         return tuple(one for one in self._trainers if not in_tests(one.location))
@@ -76,16 +84,19 @@ class Programs:
         return found
 
     @cached_property
+    def _by_last(self) -> Mapping[str, Sequence[str]]:
+        found: dict[str, list[str]] = {}
+        for one in self._classes:
+            found.setdefault(one.short_name, []).append(one.name)
+        return found
+
+    @cached_property
     def _run_by(self) -> Mapping[Location, set[str]]:
         """The classes that each Trainer runs; an empty name is one that is not known."""
-        by_last: dict[str, list[str]] = {}
-        for one in self._classes:
-            by_last.setdefault(one.short_name, []).append(one.name)
         found: dict[Location, set[str]] = {}
         for call in self._calls:
             if call.trainer is not None:
-                models = (_class_meant(one, by_last) for one in call.models)
-                found.setdefault(call.trainer, set()).update(models)
+                found.setdefault(call.trainer, set()).update(self._meant(call))
         for site in self._trainers:
             if site.modules:
                 found.setdefault(site.location, set()).update(site.modules)

@@ -160,7 +160,8 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds lists that a step appends to, that another hook uses and that nothing empties: no
     `clear()`, no new list in a hook, no `del`. Lists of plain numbers (`.item()`) are taken for a
     history, so are those of a callback that no end of an epoch uses, and what is added only as long
-    as a list is short enough is left alone. A run compares
+    as a list is short enough is left alone; so are modules that scripts are seen to validate once
+    and never to train. A run compares
     what the lists and dicts of a module hold after the first and after the second epoch; there,
     too, plain numbers and one value for each epoch are a history, and a list from which something
     takes values out, or puts others in their place (a queue, a pool of images), is suspected only.
@@ -206,6 +207,8 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     emptied_elsewhere = {site.receiver.rpartition(".")[2] for site in facts.calls_of(".clear")}
     emptied_elsewhere |= {reach.attribute for reach in facts.reaches}
     for owner in facts.logging_classes():
+        if _validated_once(facts, owner):
+            continue
         emptied = _emptied(facts, owner) | emptied_elsewhere
         growing = (site for site in reversed(owner.lists) if _grows(site))
         grown = {site.attribute: site for site in growing if not _is_bounded(owner, site)}
@@ -219,6 +222,14 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy=f"call self.{attribute}.clear() when the epoch is over",
                     subject=owner.short_name,
                 )
+
+
+def _validated_once(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether scripts are seen to run a module, and no list of it lives for two epochs: they
+    validate it in one place and never train it."""
+    calls = facts.programs.calls_with(owner)
+    validated = {one.location for one in calls if one.method == "validate"}
+    return len(validated) == 1 and all(one.method != "fit" for one in calls)
 
 
 def _grows(site: ListSite) -> bool:
