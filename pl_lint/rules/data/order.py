@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ABSENT, LoaderSite, ProjectFacts, in_tests, made_of
+from pl_lint.facts.sites import (
+    ABSENT,
+    LoaderSite,
+    ProjectFacts,
+    TrainerSite,
+    in_tests,
+    made_of,
+)
 from pl_lint.facts.values import Known, Made, Unknown, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import DropArgument, Fix, SetArgument
@@ -35,7 +42,9 @@ def evaluation_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `shuffle=True` in loaders that a validation, test or predict hook returns, or that a
-    script hands to `validate`, `test`, `predict` or as validation data to `fit`.
+    script hands to `validate`, `test`, `predict` or as validation data to `fit`. Prediction is left
+    alone where every Trainer that predicts takes a few batches (`limit_predict_batches=1`): samples
+    to look at.
 
     Why is this bad
     ---------------
@@ -65,7 +74,7 @@ def evaluation_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for loader in facts.loaders:
         shuffled = must_be(loader.argument("shuffle", 2), True)
         counts = loader.stage in STAGES and not in_tests(loader.location)
-        if counts and shuffled and not feeds(facts, loader, "train"):
+        if counts and shuffled and not (feeds(facts, loader, "train") or _looked_at(facts, loader)):
             yield self.finding(
                 loader.location,
                 f"{STAGES[loader.stage]} data are shuffled: outputs no longer stand in the order "
@@ -73,6 +82,25 @@ def evaluation_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy="leave shuffle out",
                 fix=_unshuffled(facts, loader),
             )
+
+
+def _looked_at(facts: ProjectFacts, loader: LoaderSite) -> bool:
+    """Whether all that predicts takes a part of the data, in which order counts for nothing."""
+    predicting = facts.programs.places_of(("predict",))
+    limited = {one.location for one in facts.trainers if _takes_part(one)}
+    return loader.stage == "predict" and bool(predicting) and predicting <= limited
+
+
+def _takes_part(trainer: TrainerSite) -> bool:
+    """Whether a Trainer predicts on so many batches (``1``), or on a share of them (``0.1``)."""
+    match trainer.argument("limit_predict_batches"):
+        case Known(bool()):
+            return False
+        case Known(int()):
+            return True
+        case Known(float(share)):
+            return share < 1
+    return False
 
 
 def _drawn(facts: ProjectFacts, loader: LoaderSite) -> bool:
