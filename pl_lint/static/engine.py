@@ -6,16 +6,18 @@ is read is imported or executed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pl_lint.config import Config
 from pl_lint.findings import Finding
-from pl_lint.plain import frozen
+from pl_lint.plain import frozen, replace
 from pl_lint.static.configs.files import ConfigFile, is_config, load
 from pl_lint.static.imports import imported
 from pl_lint.static.parts import Material, split
-from pl_lint.static.reading import AnyRule, Reading, joined
+from pl_lint.static.reading import AnyRule, JudgedAs, Reading, joined
 from pl_lint.static.schedule import Schedule, one_by_one
 from pl_lint.static.sources import (
     Contents,
@@ -45,15 +47,18 @@ def read(
     trail = trail or Trail()
     around = Surroundings(trail)
     found = _load(paths, config, contents, trail)
-    parts = split(found.sources, found.configs, around)
+    parts = split(found.sources, found.configs, around, paths)
     if not parts:
         return _together((), found)
     from pl_lint.static.judgement import Judge  # most commits of most projects wait for none
+    from pl_lint.static.versions import doubts
 
     for source in (*found.sources, *found.configs):
         around.look_around(source.path)  # before a process of its own does it
     judge = Judge(config, tuple(rule for rule in rules if config.selects(rule)), around)
-    return _together(each(judge, parts), found)
+    return replace(
+        _together(each(judge, parts), found), warnings=(*found.warnings, *doubts(config))
+    )
 
 
 def _together(parts: Sequence[Reading], found: Found) -> Reading:
@@ -65,7 +70,18 @@ def _together(parts: Sequence[Reading], found: Found) -> Reading:
         (*found.unreadable, *unreadable),
         found.files,
         sum(part.relevant for part in parts),
+        tuple(_versions(parts)),
+        found.warnings,
     )
+
+
+def _versions(parts: Sequence[Reading]) -> Iterator[JudgedAs]:
+    """The versions of all parts, the most frequent first."""
+    files = Counter[tuple[str, str]]()
+    for one in (one for part in parts for one in part.judged):
+        files[one.version, one.because] += one.files
+    for (version, because), count in sorted(files.items(), key=lambda one: (-one[1], one[0])):
+        yield JudgedAs(version, because, count)
 
 
 @frozen
@@ -76,6 +92,7 @@ class Found:
     configs: tuple[ConfigFile, ...]
     unreadable: tuple[Unreadable, ...]
     files: int
+    warnings: tuple[str, ...]
 
 
 def _load(paths: Sequence[Path], config: Config, contents: Contents, trail: Trail) -> Found:
@@ -88,7 +105,8 @@ def _load(paths: Sequence[Path], config: Config, contents: Contents, trail: Trai
     passed_over: list[Path] = []
     settings: list[Path] = []
     files = 0
-    for path in find_sources(paths, config, trail):
+    everything = tuple(find_sources(paths, config, trail))
+    for path in everything:
         if is_config(path):
             settings.append(path)
             continue
@@ -100,12 +118,30 @@ def _load(paths: Sequence[Path], config: Config, contents: Contents, trail: Trai
             sources.append(Material(path, data))
         elif path.suffix != ".ipynb":  # which nothing can import
             passed_over.append(path)
-    for path in imported(sources, passed_over):
-        if isinstance(data := contents(path), bytes):
-            sources.append(Material(path, data, asked_for=False))
+    for path, data in imported(tuple(sources), passed_over, contents):
+        sources.append(Material(path, data, asked_for=False))
     configs, broken = load(settings, contents, frozenset(paths))
     count = files + len(configs) + len(broken)
-    return Found(tuple(sources), tuple(configs), (*unreadable, *broken), count)
+    warnings = (*_empty(paths, everything), *_idle(paths, everything, config))
+    return Found(tuple(sources), tuple(configs), (*unreadable, *broken), count, warnings)
+
+
+def _empty(paths: Sequence[Path], found: Sequence[Path]) -> Iterator[str]:
+    """The folders that were named for nothing. Of the one that everybody is in something else is
+    said."""
+    files = [os.path.abspath(one) for one in found]
+    for path in (one for one in paths if one != Path()):
+        folder = os.path.join(os.path.abspath(path), "")
+        if os.path.isdir(path) and not any(one.startswith(folder) for one in files):
+            yield f"{path}: there is no file to read in this folder"
+
+
+def _idle(paths: Sequence[Path], found: Sequence[Path], config: Config) -> Iterator[str]:
+    """Patterns that match nothing, where everything was looked at that they may match."""
+    root = config.root
+    whole = any(root.is_relative_to(os.path.abspath(path)) for path in paths)
+    for pattern in config.idle_patterns(found) if whole else ():
+        yield f"`per-file-ignores`: {pattern!r} matches no file that is read"
 
 
 def _order(finding: Finding) -> tuple[object, ...]:

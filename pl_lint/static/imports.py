@@ -2,13 +2,14 @@
 
 A key may stand in ``settings.py``, a helper that computes an F1 in ``scores.py``, a dead hook in a
 mixin. They are few, so the rest of a large tree still goes unparsed. What they import in turn is
-left out.
+left out. Files from which classes alone are imported are many, and matter only for what a search of
+their text can find.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,13 @@ IMPORT = re.compile(
 )
 BASES = re.compile(r"^[ \t]*class[ \t]+\w+[ \t]*\(([^)]*)", re.MULTILINE)
 CLASS_NAME = re.compile(r"_*[A-Z][A-Z\d]*[a-z]\w*")
+OF_CLASSES = re.compile(
+    rb"^[ \t]*class[ \t]+\w+[ \t]*\([^)]*\b(?:Enum|IntEnum|StrEnum|Flag|IntFlag)\b|"
+    rb"^[ \t]*@(?:dataclasses\.)?dataclass\b|"
+    rb"^[ \t]+def[ \t]+__len__\b[^\n]*\n(?:[^\n]*\n){0,6}?[ \t]+return 1[ \t]*$",
+    re.MULTILINE,
+)
+"""What makes a file of classes matter: objects that checkpoints cannot hold, data of one item."""
 
 Parts = tuple[str, ...]
 
@@ -33,22 +41,42 @@ class Readable(Protocol):
     def text(self) -> str: ...
 
 
-def imported(sources: Sequence[Readable], others: Iterable[Path]) -> Iterator[Path]:
-    """Those of the other files that the sources import."""
-    places: set[Parts] = set()
-    tails: set[Parts] = set()
+def imported(
+    sources: Sequence[Readable], others: Iterable[Path], contents: Callable[[Path], object]
+) -> Iterator[tuple[Path, bytes]]:
+    """Those of the other files that the sources import, with what stands in them."""
+    telling, of_classes = _Wanted(), _Wanted()
     for source in sources:
         folder = Path(source.path).parent.parts
-        for level, name in _names(source.text):
-            base = folder[: len(folder) - max(level - 1, 0)]
-            places.add((*base, *name))
-            if not level and len(name) > 1:
-                tails.add(name)
-    lasts = {parts[-1] for parts in places | tails if parts}
+        for level, name, tells in _names(source.text):
+            (telling if tells else of_classes).add(folder, level, name)
     for path in others:
         parts = _module_parts(path)
-        if parts and parts[-1] in lasts and (parts in places or _ends(parts, tails)):
-            yield path
+        tells = telling.holds(parts)
+        if tells or of_classes.holds(parts):
+            data = contents(path)
+            if isinstance(data, bytes) and (tells or OF_CLASSES.search(data)):
+                yield path, data
+
+
+class _Wanted:
+    """Modules that are imported, by where they may stand."""
+
+    def __init__(self) -> None:
+        self._places: set[Parts] = set()
+        self._tails: set[Parts] = set()
+        self._lasts: set[str] = set()
+
+    def add(self, folder: Parts, level: int, name: Parts) -> None:
+        place = (*folder[: len(folder) - max(level - 1, 0)], *name)
+        self._places.add(place)
+        if not level and len(name) > 1:
+            self._tails.add(name)
+        self._lasts.update(place[-1:])
+
+    def holds(self, parts: Parts) -> bool:
+        known = bool(parts) and parts[-1] in self._lasts
+        return known and (parts in self._places or _ends(parts, self._tails))
 
 
 def roots_of_imports(text: str) -> frozenset[str]:
@@ -58,8 +86,9 @@ def roots_of_imports(text: str) -> frozenset[str]:
     return frozenset(filter(None, names))
 
 
-def _names(text: str) -> Iterator[tuple[int, Parts]]:
-    """The modules that imports may mean, with their dots: in ``from a import b`` also ``a.b``.
+def _names(text: str) -> Iterator[tuple[int, Parts, bool]]:
+    """The modules that imports may mean, with their dots, and whether they tell something by
+    themselves: in ``from a import b`` also ``a.b``.
 
     A class says nothing here unless one of the file inherits it: networks and data sets do not log.
     A loader of the project's own says whether the processes share the data.
@@ -70,10 +99,9 @@ def _names(text: str) -> Iterator[tuple[int, Parts]]:
         origin = tuple(filter(None, (match["origin"] or match["module"] or "").split(".")))
         names = re.findall(r"\w+", match["names"] or "")
         telling = [name for name in names if name in bases or _tells(name)]
-        if telling or not names:
-            yield level, origin
+        yield level, origin, bool(telling or not names)
         for name in telling:
-            yield level, (*origin, name)
+            yield level, (*origin, name), True
 
 
 def _tells(name: str) -> bool:

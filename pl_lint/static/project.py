@@ -39,13 +39,14 @@ from pl_lint.facts.sites import (
 from pl_lint.plain import replace
 from pl_lint.static.configs.files import ConfigFile
 from pl_lint.static.configs.sites import gather_configs
+from pl_lint.static.copies import copies
 from pl_lint.static.interpreter.classes import LightningClass, classify, facts_of
 from pl_lint.static.interpreter.files import interpret_file
 from pl_lint.static.interpreter.recorder import Recorder, Watched
 from pl_lint.static.interpreter.work import TooMuch, Works, blamed
 from pl_lint.static.names import ClassInfo, Module, Project, index_module
 from pl_lint.static.sources import SourceFile
-from pl_lint.static.streams import streams
+from pl_lint.static.streams import classes_of_one_item, streams
 from pl_lint.static.surroundings import Surroundings
 from pl_lint.static.versions import Versions
 
@@ -108,12 +109,15 @@ def gather(
         imports=shared.all(ImportSite),
         removed_names=shared.all(RemovedNameSite),
         lightning=tuple((one.path, versions.newest(one.path)) for one in (*sources, *configs)),
+        because=tuple((one.path, versions.says(one.path)) for one in (*sources, *configs)),
         without_task=frozenset(
             one.path for one in sources if versions.keeps_metrics_below(one.path, TASKS)
         ),
         loaders=shared.all(LoaderSite),
         streams=tuple(streams(project)),
         unshared=shared.all(UnsharedSite),
+        copies=tuple(copies(project, versions)),
+        of_one_item=frozenset(classes_of_one_item(project)),
     )
 
 

@@ -1,4 +1,4 @@
-"""The data sets of a project that have no length and no index: streams."""
+"""The data sets of a project by their length: streams, which have none, and those of one item."""
 
 from __future__ import annotations
 
@@ -28,6 +28,26 @@ def streams(project: Project) -> Iterator[StreamSite]:
                 where = module.source.location(node)
                 words, over = _words(ancestors), tuple(_gone_over(node))
                 yield StreamSite(info.qualified, words, _loops(node), where, over)
+
+
+def classes_of_one_item(project: Project) -> Iterator[str]:
+    """The classes whose objects hold one item, by the ``__len__`` that counts for them."""
+    classes = [info for module in project.modules for info in module.classes.values()]
+    if not any(_says_one(info) for info in classes):
+        return
+    for info in classes:
+        found = project.method(info, "__len__")
+        if found is not None and _says_one(found[0]):
+            yield info.qualified
+
+
+def _says_one(info: ClassInfo) -> bool:
+    """Whether a class has a ``__len__`` that only returns 1."""
+    node = info.methods.get("__len__")
+    returned = [one.value for one in ast.walk(node) if isinstance(one, ast.Return)] if node else []
+    return bool(returned) and all(
+        isinstance(one, ast.Constant) and one.value == 1 for one in returned
+    )
 
 
 def _loops(node: ast.AST) -> bool:

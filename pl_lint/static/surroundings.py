@@ -49,7 +49,7 @@ class Surroundings:
         self._trail = trail
         self._names: dict[str, tuple[str, ...]] = {}
         self._roots: dict[str, Path | None] = {}
-        self._texts: dict[str, tuple[str, ...]] = {}
+        self._pins: dict[str, tuple[tuple[str, str], ...]] = {}
         self._readmes: dict[str, tuple[str, ...]] = {}
         self._is_one: dict[str, bool] = {}
         self._above: dict[str, tuple[str, ...]] = {}
@@ -65,7 +65,7 @@ class Surroundings:
         for _ in range(MAX_FOLDERS):
             yield folder
             above = os.path.dirname(folder)
-            if above == folder or self._trail.looked_for(os.path.join(folder, ".git")):
+            if above == folder or self._is_repository(folder):
                 return
             folder = above
 
@@ -85,8 +85,26 @@ class Surroundings:
         return self._roots[home]
 
     def outermost(self, path: str) -> str:
-        """Where the outermost project around a file begins; empty where there is none."""
-        return next((one for one in reversed(self.folders(path)) if self._is_project(one)), "")
+        """Where the outermost project around a file begins, or else its repository; empty where
+        there is neither."""
+        folders = self.folders(path)
+        says = next((one for one in reversed(folders) if self._is_project(one)), "")
+        return says or (folders[-1] if self._is_repository(folders[-1]) else "")
+
+    def stands_alone(self, folder: str) -> bool:
+        """Whether a folder is a repository, or says what it needs. A README alone is not enough:
+        many folders of a project have one."""
+        return self._is_repository(folder) or any(map(PINS.match, self.names(folder)))
+
+    def _is_repository(self, folder: str) -> bool:
+        return self._trail.looked_for(os.path.join(folder, ".git"))
+
+    def inner(self, path: str) -> str:
+        """The outermost folder around a file, but for the root, that says what it needs to be
+        installed; empty where there is none. A README alone says no such thing."""
+        root = self.outermost(path)
+        above = (one for one in reversed(self.folders(path)) if one != root)
+        return next((one for one in above if any(map(PINS.match, self.names(one)))), "")
 
     def _is_project(self, folder: str) -> bool:
         if folder not in self._is_one:
@@ -130,10 +148,15 @@ class Surroundings:
 
     def pin_texts(self, folder: str) -> tuple[str, ...]:
         """The texts of the files of a folder that say what the project needs."""
-        if folder not in self._texts:
+        return tuple(text for _, text in self.pins(folder))
+
+    def pins(self, folder: str) -> tuple[tuple[str, str], ...]:
+        """These files, with their names."""
+        if folder not in self._pins:
             names = filter(PINS.match, self.names(folder))
-            self._texts[folder] = tuple(self._read(os.path.join(folder, name)) for name in names)
-        return self._texts[folder]
+            read = ((name, self._read(os.path.join(folder, name))) for name in names)
+            self._pins[folder] = tuple(read)
+        return self._pins[folder]
 
     def readmes(self, folder: str) -> tuple[str, ...]:
         """The texts of a folder that tell people about the project."""

@@ -19,6 +19,7 @@ from typing import Protocol
 
 from pl_lint.config import Config
 from pl_lint.facts import lightning
+from pl_lint.plain import frozen
 from pl_lint.static.surroundings import Surroundings
 from pl_lint.trail import Trail
 
@@ -72,6 +73,15 @@ say goodbye to them."""
 Version = tuple[int, ...]
 
 
+@frozen
+class Judged:
+    """By which Lightning a file is judged: ``version`` is empty where there is no limit, and
+    ``because`` where nothing says so."""
+
+    version: str = ""
+    because: str = ""
+
+
 class ReadFile(Protocol):
     """What is asked of a file: Python or settings."""
 
@@ -89,7 +99,7 @@ class Versions:
         self, sources: Sequence[ReadFile], config: Config, around: Surroundings | None = None
     ) -> None:
         self._around = around or Surroundings(Trail())
-        self._pinned: dict[tuple[str, bool], str | None] = {}
+        self._pinned: dict[tuple[str, bool], Judged | None] = {}
         self._configured = asked_for(config)
         self._common = _common_folder(sources)
         self._old = {self.project_of(source.path) for source in sources if _is_old(source)}
@@ -100,34 +110,45 @@ class Versions:
         }
         self._new = {source.path for source in sources if _is_new(source)}
         self._environments = {
-            os.path.dirname(os.path.abspath(source.path)): source.text
+            os.path.dirname(os.path.abspath(source.path)): source
             for source in sources
             if _is_environment(source)
         }
 
     def newest(self, path: str) -> str:
         """As text (``1.7``); empty where there is no limit."""
+        return self.judged(path).version
+
+    def says(self, path: str) -> str:
+        """What says so; empty where nothing does."""
+        return self.judged(path).because
+
+    def judged(self, path: str) -> Judged:
+        """The newest version, and what says so."""
         if self._configured is not None:
             return self._configured
         if path in self._own:
-            return self._own[path]
+            return Judged(self._own[path], "what the notebook installs")
         for folder in self._around.folders(path):
             pinned = self._newest_pinned(folder, path in self._new)
             if pinned is not None:
                 return pinned
         if path not in self._new and (told := self._told(path)):
             return told
+        if self._old_installed:
+            return Judged(self._old_installed, "installed beside pl-lint")
         old = self.project_of(path) in self._old and path not in self._new
-        return self._old_installed or (UNDATED_OLD if old else "")
+        return Judged(UNDATED_OLD, "signs of 1.x in the code") if old else Judged()
 
-    def _told(self, path: str) -> str:
+    def _told(self, path: str) -> Judged | None:
         """The version that the nearest README names, where no file pins one."""
         for folder in self._around.folders(path):
             texts = self._around.readmes(folder)
             told = [match["version"] for text in texts for match in TOLD.finditer(text)]
             if told:
-                return ".".join(min(told, key=_numbers).split(".")[:2])
-        return ""
+                version = ".".join(min(told, key=_numbers).split(".")[:2])
+                return Judged(version, _shown(os.path.join(folder, "README")))
+        return None
 
     def keeps_metrics_below(self, path: str, version: Version) -> bool:
         """Whether the nearest pin of torchmetrics around a file is below a version."""
@@ -142,6 +163,10 @@ class Versions:
         """Where the project of a file begins; without any sign, where the reading begins."""
         return self._around.project(path) or self._common
 
+    def inner(self, path: str) -> str:
+        """The project inside the project that a file stands in; empty where there is none."""
+        return self._around.inner(path)
+
     @cached_property
     def _old_installed(self) -> str:
         """The Lightning 1.x that is installed where pl-lint runs; empty where there is none.
@@ -153,28 +178,63 @@ class Versions:
         present = installed(self._around, package_folders())
         return present if present is not None and _numbers(present) < (2,) else ""
 
-    def _newest_pinned(self, folder: str, new: bool) -> str | None:
+    def _newest_pinned(self, folder: str, new: bool) -> Judged | None:
         """The newest version that the files of a folder admit; None where they do not say.
 
         Where both packages are pinned, that one counts which a file imports: the pin of the other
         was left behind. ``new``: it imports ``lightning``.
         """
         if (folder, new) not in self._pinned:
-            texts = list(self._around.pin_texts(folder))
-            pins = [pin for text in texts for pin in _pins(text)]
-            pins = pins or list(_pins(self._environments.get(folder, "")))
-            found = [limit for is_new, limit in pins if is_new is new] or [one for _, one in pins]
-            limits = [limit for limit in found if limit is not None]
-            newest = min(limits, key=_numbers, default="")
-            self._pinned[folder, new] = newest if found else None
+            files = [(os.path.join(folder, name), t) for name, t in self._around.pins(folder)]
+            pins = [(file, *pin) for file, text in files for pin in _pins(text)]
+            if not pins and (beside := self._environments.get(folder)):
+                pins = [(beside.path, *pin) for pin in _pins(beside.text)]
+            pins = [one for one in pins if one[1] is new] or pins
+            limits = [(limit, file) for file, _, limit in pins if limit is not None]
+            limits = limits or [("", file) for file, *_ in pins]
+            newest = min(limits, key=lambda one: _numbers(one[0]), default=None)
+            self._pinned[folder, new] = newest and Judged(newest[0], _shown(newest[1]))
         return self._pinned[folder, new]
 
 
-def asked_for(config: Config) -> str | None:
-    """The version that the user names; ``2`` is the newest 2.x that is known."""
-    if config.target == "2":
+def asked_for(config: Config) -> Judged | None:
+    """The version that the user names, as far as it is known: ``2`` is the newest 2.x, and so is
+    what is newer."""
+    if config.target:
+        return Judged(_known(config.target), f"target {config.target}")
+    named = config.lightning_version
+    return Judged(_known(named), f"lightning-version {named}") if named else None
+
+
+def _known(version: str) -> str:
+    numbers = _numbers(version)
+    if numbers[:2] > lightning.LATEST:
         return _text(lightning.LATEST)
-    return config.target or config.lightning_version
+    if len(numbers) > 1:
+        return version
+    same = [one for one in lightning.versions() if one[:1] == numbers]
+    return _text(max(same)) if same else version
+
+
+def doubts(config: Config) -> Iterator[str]:
+    """What is said of versions that the user names and nobody knows."""
+    newest = _text(lightning.LATEST)
+    for key, given in (("target", config.target), ("lightning-version", config.lightning_version)):
+        version = _numbers(given)[:2] if given else ()
+        if version > lightning.LATEST:
+            yield (
+                f"`{key}`: Lightning {given} is newer than what this pl-lint knows: code is judged"
+                f" as code for {newest}"
+            )
+        elif len(version) > 1 and version not in lightning.versions():
+            known = ", ".join(map(_text, lightning.versions()))
+            yield f"`{key}`: there was no Lightning {given}; known: {known}"
+
+
+def _shown(path: str) -> str:
+    """A path as it is told: from the working directory where it lies below."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative.replace(os.sep, "/")
 
 
 def package_folders() -> list[str]:
@@ -300,7 +360,7 @@ def _below(bound: Version) -> str | None:
 
 
 def _numbers(text: str) -> Version:
-    return tuple(int(part) for part in text.split("."))
+    return tuple(int(part) for part in text.split(".") if part)
 
 
 def _text(version: Version) -> str:

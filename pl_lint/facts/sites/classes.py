@@ -94,13 +94,23 @@ class SchedulerSite:
 @frozen
 class ParameterSite:
     """A parameter of ``__init__``: its annotation as written, what it is left at, and the
-    attributes that it is stored under as it is (``self.net = net``)."""
+    attributes that it is stored under as it is (``self.net = net``).
+
+    ``holds`` is what it surely holds, by an annotation that names a class of the project, or by its
+    default: an Enum member, an object, a class or a function; ``of`` is the class of the project
+    that the annotation names, ``told`` what says so (``mode: Mode``, ``act=nn.ReLU``).
+    ``rebound``: ``__init__`` gives its name to something else.
+    """
 
     name: str
     annotation: str = ""
     default: Value = UNKNOWN
     attributes: tuple[str, ...] = ()
     required: bool = False
+    holds: Literal["", "enum", "object", "class", "function"] = ""
+    of: str = ""
+    told: str = ""
+    rebound: bool = False
 
 
 @frozen

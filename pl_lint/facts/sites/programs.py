@@ -26,29 +26,36 @@ class Programs:
         classes: Sequence[ClassFacts],
         trainers: Sequence[TrainerSite],
         calls: Sequence[TrainerCall],
+        copies: Mapping[str, str],
     ) -> None:
         self._classes = classes
         self._trainers = trainers
         self._calls = calls
+        self._copies = copies
         self._answers: dict[str, tuple[TrainerSite, ...]] = {}
         self._places: dict[tuple[str, ...], frozenset[Location | None]] = {}
 
     def trainers_of(self, owner: ClassFacts) -> tuple[TrainerSite, ...]:
         """The Trainers that are known to run a class, and those of the nearest folder that has any:
-        a repository may hold several programs. Tests speak for themselves alone. Where some are
-        known to run it, others count only if they may: not if all that they run is known and
-        something else."""
+        a repository may hold several programs. Tests speak for themselves alone. Where some run it
+        or may, others do not count of which all that they run is known and something else. A copy
+        of another program in the repository speaks for itself alone, where the class has Trainers
+        of its own program."""
         if owner.name not in self._answers:
             self._answers[owner.name] = self._trainers_of(owner)
         return self._answers[owner.name]
 
     def _trainers_of(self, owner: ClassFacts) -> tuple[TrainerSite, ...]:
-        candidates = self._trainers if in_tests(owner.location) else self._outside_tests
+        trainers = self._trainers if in_tests(owner.location) else self._outside_tests
+        program = self._copies.get(owner.location.path)
+        own = [one for one in trainers if self._copies.get(one.location.path) == program]
+        candidates = own or trainers
         kin = {owner.name, *self._heirs.get(owner.name, ())}
         running = {place for place, models in self._run_by.items() if not kin.isdisjoint(models)}
         near = {one.location for one in _nearest(candidates, owner.location)}
-        if running:
-            near = {place for place in near if "" in self._run_by.get(place, ("",))}
+        free = {place for place in near if "" in self._run_by.get(place, ("",))}
+        if running or free:
+            near = free
         return tuple(one for one in candidates if one.location in near | running)
 
     def places_of(self, methods: tuple[str, ...]) -> frozenset[Location | None]:

@@ -76,7 +76,11 @@ class CommentSlip:
 class ProjectFacts:
     """Everything that was read, over all files of the run.
 
+    ``lightning`` is the version that each file is judged by, ``because`` what says so.
     ``without_task``: the files whose project is pinned to a torchmetrics that knows no tasks.
+    ``copies``: the files that stand in a program of its own inside the project, with its folder.
+    ``of_one_item``: the classes of the project whose ``__len__`` says 1: a data set that is one
+    graph.
     """
 
     classes: tuple[ClassFacts, ...] = ()
@@ -92,14 +96,17 @@ class ProjectFacts:
     globals: tuple[GlobalSite, ...] = ()
     cases: tuple[CaseSite, ...] = ()
     suppressions: tuple[SuppressionSite, ...] = ()
+    slips: tuple[CommentSlip, ...] = ()
     imports: tuple[ImportSite, ...] = ()
     removed_names: tuple[RemovedNameSite, ...] = ()
     lightning: tuple[tuple[str, str], ...] = ()
-    slips: tuple[CommentSlip, ...] = ()
+    because: tuple[tuple[str, str], ...] = ()
     without_task: frozenset[str] = frozenset()
     loaders: tuple[LoaderSite, ...] = ()
     streams: tuple[StreamSite, ...] = ()
     unshared: tuple[UnsharedSite, ...] = ()
+    copies: tuple[tuple[str, str], ...] = ()
+    of_one_item: frozenset[str] = frozenset()
 
     def lightning_at(self, location: Location) -> str:
         """The newest Lightning that the code around a place admits; empty without a limit."""
@@ -119,7 +126,7 @@ class ProjectFacts:
 
     @cached_property
     def programs(self) -> Programs:
-        return Programs(self.classes, self.trainers, self.trainer_calls)
+        return Programs(self.classes, self.trainers, self.trainer_calls, dict(self.copies))
 
     def calls_of(self, *names: str) -> tuple[CallSite, ...]:
         """The calls of these names, ``.x`` of a method whatever its object is."""

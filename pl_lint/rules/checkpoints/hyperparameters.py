@@ -86,14 +86,21 @@ def hyperparameters_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Findi
 
 
 def _saved(facts: ProjectFacts, owner: ClassFacts) -> Fix | None:
-    """Arguments are saved after ``super().__init__()``, without the networks among them."""
+    """Arguments are saved after ``super().__init__()``, without the networks among them: those of
+    the classes that inherit are saved by the same call (``collect_init_args`` of parsing.py)."""
     begun = [
         call.location
         for call in facts.calls_in(owner, "super.__init__")
         if call.hook == "__init__" and call.location.path == owner.location.path
     ]
     own = [place for place in begun if place > owner.location]
-    networks = [one.name for one in parameters_of(owner) if _is_network(facts, owner, one)]
+    heirs = (one for one in facts.modules() if owner.name in one.ancestors)
+    networks = dict.fromkeys(
+        parameter.name
+        for one in (owner, *heirs)
+        for parameter in parameters_of(one)
+        if _is_network(facts, one, parameter)
+    )
     ignored = f"ignore={_quoted(networks)}" if networks else ""
     text = f"self.save_hyperparameters({ignored})"
     return Fix(f"call {text}", (Insert(own[0], text, after=True),)) if len(own) == 1 else None
@@ -282,9 +289,10 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `save_hyperparameters()` in a module whose `__init__` takes a `Path`, a `Namespace`, a
-    `DictConfig`, a numpy array or a function by its annotation, in projects that nowhere load with
-    `weights_only=False`. A run loads the checkpoint as Lightning and torch do by default, with
-    `weights_only=True`.
+    `DictConfig`, a numpy array or a function by its annotation, an Enum member or an object of a
+    class of the project by its annotation or its default, or has a class or a function for a
+    default, in projects that nowhere load with `weights_only=False`. A run loads the checkpoint as
+    Lightning and torch do by default, with `weights_only=True`.
 
     Why is this bad
     ---------------
@@ -320,9 +328,9 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             continue
         for call in facts.calls_in(owner, *SAVING):
             found = [
-                f"{one.name}: {one.annotation}"
+                _refused(one)
                 for one in parameters_of(owner)
-                if surely_saved(call, one.name) and REFUSED.fullmatch(one.annotation)
+                if surely_saved(call, one.name) and not one.rebound and _refused(one)
             ]
             if found and saves_here(owner, call) and not uses_cli(facts):
                 yield self.finding(
@@ -331,6 +339,13 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="save what it says as text or numbers, or leave it out with ignore=",
                     subject=owner.short_name,
                 )
+
+
+def _refused(parameter: ParameterSite) -> str:
+    """What says that torch refuses to unpickle a parameter; empty where nothing does."""
+    if REFUSED.fullmatch(parameter.annotation):
+        return f"{parameter.name}: {parameter.annotation}"
+    return parameter.told
 
 
 # --- what is saved --------------------------------------------------------------------------------

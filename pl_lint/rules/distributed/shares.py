@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, TrainerSite
+from pl_lint.facts.sites import CallSite, ClassFacts, LoaderSite, ProjectFacts, TrainerSite
 from pl_lint.facts.stages import Stage
-from pl_lint.facts.values import Table, must_be
+from pl_lint.facts.values import Made, Table, must_be
 from pl_lint.rules.distributed.evidence import may_use_several
 from pl_lint.rules.judging import CLI, version_at
 
@@ -22,10 +22,11 @@ def is_shared_out(facts: ProjectFacts, owner: ClassFacts, stage: Stage | None) -
 
     Lightning shares out what a DataLoader has, by a sampler of its own
     (``_process_dataloader`` of ``data_connector.py``). Where a Trainer keeps that out and the code
-    brings none, and where no loader of the stage is a DataLoader, every process sees everything and
-    comes to the same value.
+    brings none, where no loader of the stage is a DataLoader, and where the data set is one item
+    (which the sampler repeats for each process), every process sees everything and comes to the
+    same value.
     """
-    if _is_fed_whole(facts, stage):
+    if _is_fed_whole(facts, stage) or _is_fed_one_item(facts, owner, stage):
         return False
     known = [(one, version_at(facts, one.location)) for one in facts.programs.trainers_of(owner)]
     several = [one for one, version in known if may_use_several(one, version)]
@@ -41,6 +42,26 @@ def is_shared_out(facts: ProjectFacts, owner: ClassFacts, stage: Stage | None) -
 def _is_fed_whole(facts: ProjectFacts, stage: Stage | None) -> bool:
     whole = any(one.stage == stage for one in facts.unshared)
     return whole and not any(one.stage == stage for one in facts.loaders)
+
+
+def _is_fed_one_item(facts: ProjectFacts, owner: ClassFacts, stage: Stage | None) -> bool:
+    """Whether all data sets that are seen to feed the class are one item: by its own loaders, by
+    those that a script hands over with it, or else by all of the project."""
+    loaders = [one for one in facts.loaders if one.stage == stage] if facts.of_one_item else []
+    own = [one for one in loaders if one.owner in (owner.name, *owner.ancestors)]
+    meant = own or loaders
+    return bool(meant) and all(_is_of_one_item(facts, one) for one in meant)
+
+
+def _is_of_one_item(facts: ProjectFacts, loader: LoaderSite) -> bool:
+    """The data set itself, or what ``__init__`` was given and keeps as ``self.dataset``."""
+    if isinstance(loader.dataset, Made):
+        return loader.dataset.name in facts.of_one_item
+    kept = loader.source.removeprefix("self.")
+    holders = (one for one in facts.classes if one.name == loader.owner)
+    sites = (one.hyperparameters for one in holders if kept != loader.source)
+    details = (one for site in sites if site is not None for one in site.details)
+    return any(kept in one.attributes and one.of in facts.of_one_item for one in details)
 
 
 def _keeps_whole(facts: ProjectFacts, trainer: TrainerSite) -> bool:

@@ -18,13 +18,11 @@ from pl_lint.facts.sites import (
     MemberReadSite,
     MethodSite,
     MetricUse,
-    ParameterSite,
     ReadSite,
     ReturnSite,
     SchedulerSite,
 )
 from pl_lint.facts.stages import Stage
-from pl_lint.facts.values import UNKNOWN, Known
 from pl_lint.findings import Location
 from pl_lint.plain import frozen, replace
 from pl_lint.static.interpreter import (
@@ -32,6 +30,7 @@ from pl_lint.static.interpreter import (
     loaders,
     members,
     metrics,
+    parameters,
     repeats,
     saving,
     schedulers,
@@ -231,7 +230,7 @@ def facts_of(
         devices=recorder.all(DeviceSite),
         checkpoint_keys=tuple(saving.checkpoint_keys(found.methods())),
         schedulers=recorder.all(SchedulerSite),
-        hyperparameters=_hyperparameters(found, recorder),
+        hyperparameters=_hyperparameters(found, project, recorder),
         optimization=behaviour.optimization(machine, found.open),
         returns=recorder.all(ReturnSite),
         containers=tuple(behaviour.containers(machine)),
@@ -295,7 +294,9 @@ def _signature(info: ClassInfo, node: FunctionNode) -> Location:
     return replace(where, end_line=where.line, end_column=where.column + width)
 
 
-def _hyperparameters(found: LightningClass, recorder: Recorder) -> HyperparameterSite | None:
+def _hyperparameters(
+    found: LightningClass, project: Project, recorder: Recorder
+) -> HyperparameterSite | None:
     node = found.info.methods.get("__init__")
     if node is None:
         return None
@@ -304,40 +305,5 @@ def _hyperparameters(found: LightningClass, recorder: Recorder) -> Hyperparamete
         tuple(names),
         recorder.saves_hyperparameters,
         _signature(found.info, node),
-        tuple(_parameters(node)),
+        tuple(parameters.of_method(node, found.info.module, project)),
     )
-
-
-def _parameters(node: FunctionNode) -> Iterator[ParameterSite]:
-    """The parameters after ``self`` with what is written about them."""
-    positional = [*node.args.posonlyargs, *node.args.args]
-    left_out = [None] * (len(positional) - len(node.args.defaults))
-    defaults = [*left_out, *node.args.defaults, *node.args.kw_defaults]
-    stored = dict(_stored(node))
-    pairs = zip((*positional, *node.args.kwonlyargs), defaults, strict=True)
-    for parameter, default in tuple(pairs)[1:]:
-        constant = isinstance(default, ast.Constant)
-        yield ParameterSite(
-            name=parameter.arg,
-            annotation=_written(parameter.annotation),
-            default=Known(default.value) if constant else UNKNOWN,  # type: ignore[union-attr]
-            attributes=tuple(a for a, name in stored.items() if name == parameter.arg),
-            required=default is None,
-        )
-
-
-def _written(annotation: ast.expr | None) -> str:
-    """An annotation as it is written, without the quotes of one that is looked up later."""
-    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-        return annotation.value
-    return ast.unparse(annotation) if annotation is not None else ""
-
-
-def _stored(node: FunctionNode) -> Iterator[tuple[str, str]]:
-    """``self.attribute = parameter``, wherever it stands in ``__init__``."""
-    for part in ast.walk(node):
-        if isinstance(part, (ast.Assign, ast.AnnAssign)) and isinstance(part.value, ast.Name):
-            for target in part.targets if isinstance(part, ast.Assign) else (part.target,):
-                text = dotted(target) or ""
-                if text.startswith("self.") and text.count(".") == 1:
-                    yield text.removeprefix("self."), part.value.id

@@ -1,0 +1,159 @@
+"""What is written about the parameters of ``__init__``: annotations, defaults, where they are kept.
+
+Which objects they hold is asked of names alone, and answered only where nothing else can be meant:
+``mode: Mode`` of an Enum of the project, ``act=nn.ReLU``.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import Literal
+
+from pl_lint.facts.sites import ParameterSite
+from pl_lint.facts.values import UNKNOWN, Known
+from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project, dotted
+
+Holds = Literal["", "enum", "object", "class", "function"]
+ENUMS = frozenset(f"enum.{name}" for name in ("Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"))
+OPEN = frozenset(
+    f"{home}.{name}"
+    for home in ("typing", "typing_extensions")
+    for name in ("Protocol", "TypedDict", "NewType")
+)
+"""Bases of classes that plain values may pass for."""
+CLASSES = ("torch.nn.", "torch.optim.")
+FUNCTIONS = ("torch.nn.functional.", "torch.nn.init.")
+"""Where a library's classes and functions stand that people give as defaults."""
+
+
+def of_method(node: FunctionNode, module: Module, project: Project) -> Iterator[ParameterSite]:
+    """The parameters after ``self`` with what is written about them."""
+    positional = [*node.args.posonlyargs, *node.args.args]
+    left_out = [None] * (len(positional) - len(node.args.defaults))
+    defaults = [*left_out, *node.args.defaults, *node.args.kw_defaults]
+    stored, rebound = dict(_stored(node)), set(_rebound(node))
+    pairs = zip((*positional, *node.args.kwonlyargs), defaults, strict=True)
+    for parameter, default in tuple(pairs)[1:]:
+        constant = isinstance(default, ast.Constant)
+        named = _class_named(parameter.annotation, module, project)
+        holds, told = _held(parameter, default, named, module, project)
+        yield ParameterSite(
+            name=parameter.arg,
+            annotation=_written(parameter.annotation),
+            default=Known(default.value) if constant else UNKNOWN,  # type: ignore[union-attr]
+            attributes=tuple(a for a, name in stored.items() if name == parameter.arg),
+            required=default is None,
+            holds=holds,
+            of=named.qualified if named is not None else "",
+            told=told,
+            rebound=parameter.arg in rebound,
+        )
+
+
+def _written(annotation: ast.expr | None) -> str:
+    """An annotation as it is written, without the quotes of one that is looked up later."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return annotation.value
+    return ast.unparse(annotation) if annotation is not None else ""
+
+
+def _stored(node: FunctionNode) -> Iterator[tuple[str, str]]:
+    """``self.attribute = parameter``, wherever it stands in ``__init__``."""
+    for part in ast.walk(node):
+        if isinstance(part, (ast.Assign, ast.AnnAssign)) and isinstance(part.value, ast.Name):
+            for target in part.targets if isinstance(part, ast.Assign) else (part.target,):
+                text = dotted(target) or ""
+                if text.startswith("self.") and text.count(".") == 1:
+                    yield text.removeprefix("self."), part.value.id
+
+
+def _rebound(node: FunctionNode) -> Iterator[str]:
+    """The names that the body assigns."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+            yield part.id
+
+
+# --- objects --------------------------------------------------------------------------------------
+
+
+def _held(
+    parameter: ast.arg,
+    default: ast.expr | None,
+    named: ClassInfo | None,
+    module: Module,
+    project: Project,
+) -> tuple[Holds, str]:
+    """What a parameter surely holds, and the words that say so. One that is None unless somebody
+    gives it may never be given."""
+    optional = isinstance(default, ast.Constant) and default.value is None
+    if named is not None and not optional:
+        kind = _kind(named, project)
+        if kind:
+            return kind, f"{parameter.arg}: {_written(parameter.annotation)}"
+    if default is not None:
+        kind = _of_default(default, module, project)
+        if kind:
+            return kind, f"{parameter.arg}={ast.unparse(default)}"
+    return "", ""
+
+
+def _class_named(annotation: ast.expr | None, module: Module, project: Project) -> ClassInfo | None:
+    """The class of the project that an annotation names; ``X | None`` is X."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        try:
+            annotation = ast.parse(annotation.value, mode="eval").body
+        except (SyntaxError, ValueError):
+            return None
+    match annotation:
+        case ast.BinOp(left, ast.BitOr(), ast.Constant(None)):
+            return _class_named(left, module, project)
+        case ast.BinOp(ast.Constant(None), ast.BitOr(), right):
+            return _class_named(right, module, project)
+        case ast.Subscript(ast.Name("Optional") | ast.Attribute(_, "Optional"), inner):
+            return _class_named(inner, module, project)
+        case ast.Name() | ast.Attribute():
+            return _class(annotation, module, project)
+    return None
+
+
+def _class(node: ast.expr, module: Module, project: Project) -> ClassInfo | None:
+    text = dotted(node) if isinstance(node, (ast.Name, ast.Attribute)) else None
+    found = project.resolve(text, module) if text is not None else None
+    return found if isinstance(found, ClassInfo) else None
+
+
+def _kind(info: ClassInfo, project: Project) -> Holds:
+    """What the objects of a class are."""
+    outside = {base for base in project.ancestors(info) if isinstance(base, str)}
+    if not outside.isdisjoint(ENUMS):
+        return "enum"
+    return "" if any(base.partition("[")[0] in OPEN for base in outside) else "object"
+
+
+def _of_default(default: ast.expr, module: Module, project: Project) -> Holds:
+    """What a default is: ``Mode.FAST``, ``Config()``, a class, a function."""
+    match default:
+        case ast.Call(function):
+            made = _class(function, module, project)
+            return _kind(made, project) if made is not None else ""
+        case ast.Attribute(owner, member):
+            holder = _class(owner, module, project)
+            if holder is not None:
+                is_member = member in holder.constants and _kind(holder, project) == "enum"
+                return "enum" if is_member else ""
+    text = dotted(default) if isinstance(default, (ast.Name, ast.Attribute)) else None
+    if text is None:
+        return ""
+    found = project.resolve(text, module)
+    if isinstance(found, ClassInfo):
+        return "class"
+    return _of_library(found) if isinstance(found, str) else "function"
+
+
+def _of_library(name: str) -> Holds:
+    last = name.rpartition(".")[2]
+    if name.startswith(FUNCTIONS):
+        return "function"
+    return "class" if name.startswith(CLASSES) and last[:1].isupper() else ""
