@@ -71,7 +71,9 @@ class CallSite:
 class AssignmentSite:
     """``self.attribute = value`` in a Lightning class, or ``+=`` where ``augmented``. ``unread``:
     what ``__init__`` makes, and nothing that was read mentions again. ``carried``: the value is
-    worked out from what the attribute held (``self.x = 0.9 * self.x + y``)."""
+    worked out from what the attribute held (``self.x = 0.9 * self.x + y``). ``arms``: the branches
+    that it stands in, each with the line of the first of them and its number: 0 is where the
+    condition holds."""
 
     attribute: str
     value: Value
@@ -84,6 +86,7 @@ class AssignmentSite:
     guards: tuple[str, ...] = ()
     unread: bool = False
     carried: bool = False
+    arms: tuple[tuple[int, int], ...] = ()
 
 
 @frozen

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import CallSite, ClassFacts, ImportSite, ProjectFacts
-from pl_lint.facts.values import Known, Made, Several, Value
+from pl_lint.facts.sites import (
+    AssignmentSite,
+    CallSite,
+    ClassFacts,
+    ImportSite,
+    ProjectFacts,
+)
+from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix, Rehome
 from pl_lint.rules.judging import defines, is_whole
@@ -249,12 +255,12 @@ def _package(site: ImportSite) -> str | None:
     condition="if trainer.validate runs where no fit ran before",
 )
 def for_fit_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """A DataModule makes its validation data for fit only, and the project calls validate.
+    """A DataModule makes its validation data for fit only.
 
     What it does
     ------------
-    Finds attributes with "val" in their name that `setup` assigns under `stage == "fit"`, in
-    projects that call `trainer.validate` in a function that fits nothing.
+    Finds attributes that `val_dataloader` uses and that `setup` assigns under `stage == "fit"`
+    alone. Silent in projects that call `trainer.validate` only in functions that fit before.
 
     Why is this bad
     ---------------
@@ -295,15 +301,14 @@ def for_fit_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://lightning.ai/docs/pytorch/stable/data/datamodule.html#setup
     """
-    fitting = {call.scope for call in facts.trainer_calls if call.method == "fit"}
-    alone = any(
-        call.method == "validate" and call.scope not in fitting for call in facts.trainer_calls
-    )
-    for owner in facts.classes if alone else ():
+    if _validates_after_fit(facts):
+        return
+    for owner in facts.classes:
+        used = _used_for_validation(owner) if owner.kind == "datamodule" else frozenset()
+        others = (site for site in owner.assignments if not _for_fit_alone(site))
+        made = {site.attribute for site in others if not must_be(site.value, None)}
         for site in owner.assignments:
-            only_fit = "'fit'" in site.guards and "'validate'" not in site.guards
-            in_setup = owner.kind == "datamodule" and site.hook == "setup"
-            if in_setup and only_fit and "val" in site.attribute.lower():
+            if _for_fit_alone(site) and site.attribute in used - made:
                 yield self.finding(
                     site.location,
                     f"setup makes self.{site.attribute} for fit only: trainer.validate does not "
@@ -311,3 +316,22 @@ def for_fit_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy='write if stage in ("fit", "validate"):',
                     subject=owner.short_name,
                 )
+
+
+def _validates_after_fit(facts: ProjectFacts) -> bool:
+    """Whether all that validates in sight has fitted before, in the same function."""
+    fitting = {call.scope for call in facts.trainer_calls if call.method == "fit"}
+    validating = [call.scope for call in facts.trainer_calls if call.method == "validate"]
+    return bool(validating) and fitting.issuperset(validating)
+
+
+def _used_for_validation(owner: ClassFacts) -> frozenset[str]:
+    loader = next((one for one in owner.own_methods if one.name == "val_dataloader"), None)
+    return loader.words if loader is not None else frozenset()
+
+
+def _for_fit_alone(site: AssignmentSite) -> bool:
+    """Whether what ``setup`` assigns is there for fit and for no stage else."""
+    others = {"'validate'", "'test'", "'predict'"}
+    asked = "'fit'" in site.guards and others.isdisjoint(site.guards)
+    return site.hook == "setup" and asked and all(number == 0 for _, number in site.arms)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 from pl_lint.facts.origins import is_listing, sure_parts
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, SliceSite, SplitSite
-from pl_lint.facts.values import must_be
+from pl_lint.facts.values import Known, Pattern, Value, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix, Import, SetArgument
 from pl_lint.rules.judging import CLI, uses_cli
@@ -19,6 +20,16 @@ SPLITTING = (
     "torch.utils.data.dataset.random_split",
     "sklearn.model_selection.train_test_split",
 )
+WRITING = (
+    *(".to_csv", ".to_json", ".to_pickle", ".to_parquet", ".to_feather", ".to_hdf", ".to_file"),
+    *("numpy.save", "numpy.savez", "numpy.savetxt", "torch.save", "joblib.dump"),
+    *("json.dump", "pickle.dump", "yaml.dump"),
+)
+"""What keeps values in a file."""
+PART = re.compile(
+    r"(?<![a-z])(?:train|training|val|valid|validation|splits?|folds?|idx|indices)(?![a-z])"
+)
+"""What the parts of a data set are called; ``test`` alone is what predictions are written for."""
 
 
 @rule(
@@ -28,7 +39,7 @@ SPLITTING = (
     status=Status.SUSPECTED,
     observers="both",
     condition="if the split is made more than once: by several ranks, at resume, by a later test",
-    calls=(*SEEDING, *SHUFFLING, CLI),
+    calls=(*SEEDING, *SHUFFLING, *SPLITTING, *WRITING, CLI),
 )
 def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Data is split at random, and nothing in the project seeds.
@@ -37,6 +48,8 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     ------------
     Finds `random_split` without `generator=`, scikit-learn's splits without `random_state=`, and
     indices that a data module shuffles, in projects that call no `seed_everything` or the like.
+    Silent where the same hook or function then writes the parts to files, by what it calls them
+    (`train.to_csv(...)`, `torch.save(indices, "split.pt")`).
 
     Why is this bad
     ---------------
@@ -64,8 +77,9 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     """
     if seeds(facts) or uses_cli(facts):
         return
+    writes = [call for call in facts.calls_of(*WRITING) if _names_a_part(call)]
     for split in facts.splits:
-        if not split.seeded:
+        if not split.seeded and not _is_written_down(facts, split, writes):
             argument = "generator" if split.function == "random_split" else "random_state"
             yield self.finding(
                 split.location,
@@ -76,7 +90,7 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
             )
     for owner in facts.classes:
         for call in facts.calls_in(owner, *SHUFFLING):
-            if _splits_data(owner, call):
+            if _splits_data(owner, call) and not any(_follows(one, call) for one in writes):
                 yield self.finding(
                     call.location,
                     f"{call.name} draws from a global state that nothing seeds: each run and each "
@@ -84,6 +98,35 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
                     remedy="shuffle with a generator that has a fixed seed",
                     subject=owner.short_name,
                 )
+
+
+def _is_written_down(facts: ProjectFacts, split: SplitSite, writes: Sequence[CallSite]) -> bool:
+    """Whether what a split gives is kept in a file, to be read again."""
+    drawing = (call for call in facts.calls_of(*SPLITTING) if call.location == split.location)
+    return any(_follows(one, call) for call in drawing for one in writes)
+
+
+def _follows(write: CallSite, draw: CallSite) -> bool:
+    """Whether something is written where it was drawn: in the same hook of a class, or else in the
+    same function."""
+    if draw.hook:
+        return (write.owner, write.hook) == (draw.owner, draw.hook)
+    same = write.location.path == draw.location.path and write.function == draw.function
+    return same and write.location > draw.location
+
+
+def _names_a_part(write: CallSite) -> bool:
+    """Whether what is written is a part of the data, by its own name or that of the file."""
+    texts = [write.receiver, *(text for _, value in write.arguments for text in _texts(value))]
+    return any(PART.search(text.lower()) for text in texts)
+
+
+def _texts(value: Value) -> Iterator[str]:
+    match value:
+        case Known(str(text)):
+            yield text
+        case Pattern(parts):
+            yield from filter(None, parts)
 
 
 def _seeded(split: SplitSite, argument: str) -> Fix:

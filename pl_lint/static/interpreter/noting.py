@@ -209,6 +209,7 @@ def note_assignment(
             stage=context.hook.stage,
             function=frame.function,
             guards=context.guards,
+            arms=context.arms,
             location=context.location(target, frame),
             carried=written is not None and _mentions(written, target.attr),
         )

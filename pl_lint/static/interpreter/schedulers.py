@@ -21,7 +21,7 @@ from pl_lint.static.interpreter.abstract import (
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.outside import pairs
-from pl_lint.static.names import dotted
+from pl_lint.static.names import FunctionNode, dotted
 
 
 @frozen
@@ -44,6 +44,10 @@ CYCLES = ("step_size_up", "step_size_down")
 """The arguments of a CyclicLR that say how long a cycle is."""
 LENGTHS = ("T_max", "total_iters", "num_training_steps")
 """The arguments that say how long a schedule is; in most it is the second one."""
+COUNTERS = frozenset({"step", "steps", "iter", "iters", "iteration", "iterations", "batch"})
+"""Words in the name of a parameter that say it counts optimizer steps."""
+MANY = 500
+"""Fewer of something may be epochs, whatever they are called."""
 FAMILIES = ("torch.optim.lr_scheduler.", "transformers.")
 
 
@@ -59,6 +63,7 @@ def build(
     """A scheduler, remembered until ``configure_optimizers`` returns it."""
     epochs = _counts_epochs(node) or _made_of_epochs(node, frame)
     steps = _mentions_steps(node) or _made_of_batches(node, frame)
+    steps = steps or _falls_over_steps(context, node, frame)
     built = Built(context.location(node, frame), steps, epochs)
     return Instance(name, pairs(arguments), arguments.complete, built)
 
@@ -104,6 +109,66 @@ def _made_of_batches(node: ast.Call, frame: Frame) -> bool:
         dotted(part.func) == "len" and any("loader" in word for word in _words(part))
         for part in counted
     )
+
+
+def _falls_over_steps(context: Context, node: ast.Call, frame: Frame) -> bool:
+    """Whether the factor of a LambdaLR is a function of the number of steps, by the name of its
+    parameter, that goes on for more of them than there are epochs:
+    ``lambda step: min(1, step / 1000)``."""
+    given = [one.value for one in node.keywords if one.arg == "lr_lambda"] + node.args[1:2]
+    for one in given:
+        for part in one.elts if isinstance(one, (ast.List, ast.Tuple)) else (one,):
+            function = _function_meant(part, frame)
+            name = _counted_by(function) if function is not None else ""
+            if function is not None and name and _horizon(context, function, name, frame) >= MANY:
+                return True
+    return False
+
+
+def _function_meant(node: ast.expr, frame: Frame) -> ast.Lambda | FunctionNode | None:
+    """A lambda, or a function of the method, of its class or of the file by name."""
+    if isinstance(node, ast.Lambda):
+        return node
+    owner = frame.defining
+    around = owner.methods.get(frame.function) if owner is not None else None
+    if isinstance(node, ast.Name):
+        inner = (one for one in ast.walk(around) if isinstance(one, FunctionNode)) if around else ()
+        found = next((one for one in inner if one.name == node.id), None)
+        return found or frame.module.functions.get(node.id)
+    own = isinstance(node, ast.Attribute) and dotted(node.value) == "self" and owner is not None
+    return owner.methods.get(node.attr) if own else None  # type: ignore[union-attr]
+
+
+def _counted_by(function: ast.Lambda | FunctionNode) -> str:
+    """The first parameter, where its name says that it counts steps."""
+    names = [one.arg for one in function.args.args if one.arg != "self"]
+    words = set(names[0].lower().split("_")) if names else set()
+    return names[0] if words & COUNTERS and not words & {"epoch", "epochs"} else ""
+
+
+def _horizon(
+    context: Context, function: ast.Lambda | FunctionNode, name: str, frame: Frame
+) -> float:
+    """The largest number that a parameter is divided by or compared with."""
+    found = [0.0]
+    for part in ast.walk(function):
+        sides: tuple[ast.expr, ...] = ()
+        if isinstance(part, ast.Compare):
+            sides = (part.left, *part.comparators)
+        elif isinstance(part, ast.BinOp) and isinstance(part.op, (ast.Div, ast.FloorDiv)):
+            sides = (part.left, part.right)
+        if any(name in _words(side) for side in sides):
+            found += (_number(context, side, frame) for side in sides if name not in _words(side))
+    return max(found)
+
+
+def _number(context: Context, node: ast.expr, frame: Frame) -> float:
+    """A number that is written, or that a name of the code stands for; 0 for anything else."""
+    if any(isinstance(one, ast.Call) for one in ast.walk(node)):
+        return 0.0
+    value = context.evaluate(node, frame)
+    known = value.value if isinstance(value, Const) else None
+    return float(known) if type(known) in (int, float) else 0.0
 
 
 def _is_product(node: ast.expr) -> bool:
