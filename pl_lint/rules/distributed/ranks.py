@@ -9,7 +9,8 @@ from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.distributed.evidence import for_one_rank, several_devices
-from pl_lint.rules.judging import beyond_one_device
+from pl_lint.rules.judging import beyond_one_device, stage_on_several
+from pl_lint.rules.loggers import choice
 from pl_lint.rules.registry import Rule, rule
 
 
@@ -259,7 +260,7 @@ def _writes(call: CallSite) -> bool:
     return True
 
 
-INIT = "wandb.init"
+INIT, LOG = "wandb.init", "wandb.log"
 ASKS_FOR_UPDATE = frozenset({"hasattr", "'update'"})
 """``if hasattr(experiment.config, "update")`` is false where there is none."""
 
@@ -270,7 +271,7 @@ ASKS_FOR_UPDATE = frozenset({"hasattr", "'update'"})
     rows=("DDP12",),
     status=Status.SUSPECTED,
     observers="both",
-    calls=(INIT, ".update"),
+    calls=(INIT, ".update", LOG, choice.WANDB),
     condition="if several processes train",
 )
 def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -279,14 +280,16 @@ def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     What it does
     ------------
     Reading finds `experiment.config.update(...)` and `wandb.init(...)` in Lightning classes under
-    no condition on the rank. Running answers on rank 1 as Lightning does: there every attribute of
+    no condition on the rank, and `wandb.log(...)` where the run is WandbLogger's, in classes that
+    several processes may run by what is written. Running answers on rank 1 as Lightning does: there every attribute of
     the experiment is a function that does nothing.
 
     Why is this bad
     ---------------
     `experiment.add_scalar(...)` does nothing on rank 1, as it should.
     `experiment.config.update(...)` raises AttributeError, since a function has no `update`.
-    `wandb.init` starts one more run for each process.
+    `wandb.init` starts one more run for each process. WandbLogger begins its run on rank zero only:
+    `wandb.log` raises on the others, "You must call wandb.init() before wandb.log()".
 
     Example
     -------
@@ -310,8 +313,8 @@ def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     - https://github.com/Lightning-AI/pytorch-lightning/issues/13166
     """
     for owner in beyond_one_device(facts, facts.classes):
-        for call in facts.calls_in(owner, INIT, ".update"):
-            problem = _off_rank_zero(call)
+        for call in facts.calls_in(owner, INIT, ".update", LOG):
+            problem = _off_rank_zero(call) or _without_a_run(facts, owner, call)
             asks = for_one_rank(call.guards) or ASKS_FOR_UPDATE.issubset(call.guards)
             if problem and not asks and not in_tests(call.location):
                 yield self.finding(call.location, problem, remedy=GUARD, subject=owner.short_name)
@@ -321,3 +324,13 @@ def _off_rank_zero(call: CallSite) -> str:
     if call.receiver.endswith("experiment.config"):
         return "on other processes than the first, experiment.config has no update: AttributeError"
     return "every process starts a run of its own" if call.name == INIT else ""
+
+
+def _without_a_run(facts: ProjectFacts, owner: ClassFacts, call: CallSite) -> str:
+    """Only WandbLogger begins runs, and nobody asks whether there is one."""
+    of_logger = bool(facts.calls_of(choice.WANDB)) and not facts.calls_of(INIT)
+    known = call.name == LOG and call.stage in ("train", "validate", "test")
+    in_hook = known and "run" not in call.guards
+    if not of_logger or not in_hook or not stage_on_several(facts, owner, call.stage):
+        return ""
+    return "on other processes than the first there is no run of W&B's: wandb.log raises there"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
-from pl_lint.facts.values import Known, Named, Value, must_be
+from pl_lint.facts.values import Known, Named, Table, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import DropArgument, Fix, SetArgument
+from pl_lint.rules.distributed.evidence import for_one_rank
 from pl_lint.rules.loggers import choice
 from pl_lint.rules.registry import Rule, rule
 
@@ -22,23 +23,28 @@ EPOCHS = ("self.current_epoch", "self.trainer.current_epoch")
     rows=("LGR05",),
     status=Status.SUSPECTED,
     observers="both",
-    calls=("wandb.log", ".log", choice.WANDB),
-    condition="if WandbLogger has logged more often than that step",
+    calls=("wandb.log", ".log", "wandb.define_metric", ".define_metric", choice.WANDB),
+    condition="if WandbLogger logs in the same run",
 )
 def own_step_for_wandb(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """W&B gets a step of the user's own beside WandbLogger's.
+    """W&B gets a step of the user's own beside WandbLogger's, or none in every batch.
 
     What it does
     ------------
     Finds `wandb.log(..., step=...)` and `experiment.log(..., step=...)` in the Lightning classes
     of a project that uses WandbLogger. A step that is the number of optimizer steps is found only
-    where a Trainer has `log_every_n_steps=1`: otherwise W&B's count stays behind it. Running
-    reads W&B's log back.
+    where a Trainer has `log_every_n_steps=1`: otherwise W&B's count stays behind it. Finds as well
+    calls without a step that every batch of training or validation makes, unless they bring
+    `"trainer/global_step"`, the project defines axes of its own, or every step is logged anyway.
+    Running reads W&B's log back.
 
     Why is this bad
     ---------------
     WandbLogger gives no step to W&B, which counts its own with each call. A step that is smaller
-    than that count, as an epoch soon is, is dropped with a warning in the console.
+    than that count, as an epoch soon is, is dropped with a warning in the console. What comes
+    without `"trainer/global_step"` is drawn at the last one that WandbLogger wrote: with
+    `log_every_n_steps=5`, five points of training stood at each fifth step, and all batches of a
+    validation stand at one.
 
     Example
     -------
@@ -68,13 +74,22 @@ def own_step_for_wandb(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     if not facts.calls_of(choice.WANDB):
         return
+    own_axes = facts.calls_of(".define_metric")
     often = any(must_be(one.argument("log_every_n_steps"), 1) for one in facts.trainers)
     for owner in facts.classes:
         for call in facts.calls_in(owner, ".log"):
-            if _counts_steps(call) and not often:
+            if call.name != "wandb.log" and not call.receiver.endswith("logger.experiment"):
                 continue
-            to_wandb = call.name == "wandb.log" or call.receiver.endswith("logger.experiment")
-            if to_wandb and call.gives("step") and not must_be(call.argument("step"), None):
+            given = call.gives("step") and not must_be(call.argument("step"), None)
+            if not call.gives("step", 1) and not often and not own_axes and _per_batch_alone(call):
+                yield self.finding(
+                    call.location,
+                    f"what every {call.hook} logs here is drawn at the last step that WandbLogger "
+                    "wrote: many points at one place",
+                    remedy='self.log, or "trainer/global_step" beside the value',
+                    subject=owner.short_name,
+                )
+            elif given and (often or not _counts_steps(call)):
                 yield self.finding(
                     call.location,
                     "W&B drops what comes with a smaller step than its own count, which "
@@ -83,6 +98,19 @@ def own_step_for_wandb(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     subject=owner.short_name,
                     fix=Fix("leave step out", (DropArgument(call.location, "step"),)),
                 )
+
+
+def _per_batch_alone(call: CallSite) -> bool:
+    """Whether all batches surely log what is seen whole and has no axis of its own: training counts
+    its steps on meanwhile, validation does not."""
+    data = call.argument("data", 0)
+    known = isinstance(data, Table) and data.get("trainer/global_step") is None
+    stage = call.stage in ("train", "validate") and _per_batch(call)
+    return known and stage and all(map(_asks_for_a_process, call.guards))
+
+
+def _asks_for_a_process(guard: str) -> bool:
+    return guard in ("self", "trainer") or for_one_rank((guard,))
 
 
 def _counts_steps(call: CallSite) -> bool:

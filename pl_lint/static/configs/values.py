@@ -20,7 +20,13 @@ HOPS = 8
 """References to references; also ends circles."""
 META = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_", "class_path", "init_args")
 META += ("dict_kwargs",)
-CALLBACKS = "lightning.pytorch.callbacks."
+BARE = {
+    "callbacks": "lightning.pytorch.callbacks.",
+    "logger": "lightning.pytorch.loggers.",
+    "profiler": "lightning.pytorch.profilers.",
+    "strategy": "lightning.pytorch.strategies.",
+}
+"""Where the classes stand that LightningCLI knows by their bare names under these keys."""
 DEBUGGING = "debug"
 """In the name of a file: it is odd on purpose, so that only its names of arguments are judged."""
 
@@ -63,8 +69,10 @@ class Reader:
         """The class that a table names; None where a reference hides it."""
         given = target_of(node)
         found = self._scalar(given, within, HOPS) if given is not None else UNKNOWN
-        known = isinstance(found, Known) and isinstance(found.value, str)
-        return _spelled_out(found.value, within) if known else None  # type: ignore[union-attr]
+        if not isinstance(found, Known) or not isinstance(found.value, str):
+            return None
+        by_path = node.get("_target_") is None  # Hydra knows no bare names
+        return _spelled_out(found.value, within) if by_path else found.value
 
     def pairs(self, node: Table, within: tuple[str, ...], hidden: bool, hops: int = HOPS) -> Pairs:
         """The arguments that a table gives; ``hidden``: there may be more."""
@@ -115,9 +123,10 @@ class Reader:
 
 
 def _spelled_out(name: str, path: tuple[str, ...]) -> str:
-    """LightningCLI knows Lightning's callbacks by their bare names."""
-    bare = "." not in name and "callbacks" in path
-    return f"{CALLBACKS}{name}" if bare and lightning.canonical(f"{CALLBACKS}{name}") else name
+    """LightningCLI knows subclasses of what a key takes by their bare names
+    (``resolve_class_path_by_name`` of jsonargparse)."""
+    homes = (BARE[key] for key in path if key in BARE) if "." not in name else ()
+    return next((f"{home}{name}" for home in homes if lightning.canonical(f"{home}{name}")), name)
 
 
 def target_of(node: Node) -> str | None:
