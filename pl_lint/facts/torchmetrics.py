@@ -159,6 +159,13 @@ def _defaults(simple: str) -> Mapping[str, object]:
 # ---------------------------------------------------------------- linearity
 
 
+def is_measured(class_name: str) -> bool:
+    """Whether the class has a row in the table of linearity, whatever task it is given: then its
+    value is one number, unless its arguments ask for one for each class or sample."""
+    names = _variant_names(simple_name(class_name)) or [simple_name(class_name)]
+    return all(name in LINEAR or name in UNLINEAR for name in names)
+
+
 def is_linear(class_name: str, arguments: Mapping[str, object]) -> bool | None:
     """Whether averaging a metric's per-batch values, weighted by samples, gives its true value.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pl_lint.facts.sites import LogSite
-from pl_lint.facts.values import Known, OneOf, Pattern, Value
+from pl_lint.facts.values import Known, OneOf, Pattern, Unknown, Value
 
 
 def shown(value: Value) -> str:
@@ -20,8 +20,8 @@ def shown(value: Value) -> str:
 
 
 def key_text(log: LogSite) -> str:
-    """The key of a log call in words."""
-    return shown(log.key)
+    """The key of a log call in words, as the subject of a sentence."""
+    return "this value" if isinstance(log.key, Unknown) else shown(log.key)
 
 
 def attribute_text(path: str) -> str:

@@ -112,7 +112,8 @@ class MetricSite:
 
     ``path`` is how the class reaches it: ``val_f1``, ``metrics[val]``; ``name`` its class as
     imported, ``arguments`` what it is built with, ``hook`` where it is made (``""``: it is not
-    known to be a hook). ``members`` are the paths of what a collection holds.
+    known to be a hook). ``members`` are the paths of what a collection holds, ``whole`` says that
+    there is nothing else in it.
     """
 
     path: str
@@ -122,6 +123,7 @@ class MetricSite:
     container: str = ""
     hook: str = ""
     members: tuple[str, ...] = ()
+    whole: bool = True
 
     @property
     def class_name(self) -> str:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning, torchmetrics
 from pl_lint.facts.origins import MetricObject
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts
-from pl_lint.facts.values import Known, Named, must_be
+from pl_lint.facts.values import Known, Named
 from pl_lint.findings import Finding
 from pl_lint.fixes import Applicability, Fix
-from pl_lint.rules.judging import by_name, defines, target_version
+from pl_lint.rules.judging import defines, target_version
 from pl_lint.rules.logging.mending import always, drop_flags
+from pl_lint.rules.metrics.judging import has_value_per_class, is_of_several, is_shaped
 from pl_lint.rules.registry import Rule, rule
-from pl_lint.rules.wording import attribute_text, key_text
+from pl_lint.rules.wording import attribute_text, key_text, shown
 
 REDUCTIONS = frozenset({"min", "max", "mean", "sum", "avg"})
 REDUCING = frozenset(f"{home}.{name}" for home in ("torch", "builtins") for name in REDUCTIONS)
@@ -196,13 +196,6 @@ def _refused_flags(log: LogSite) -> str:
     return ""
 
 
-SHAPED = frozenset({"ConfusionMatrix", "ROC", "PrecisionRecallCurve", "CatMetric"})
-"""Metrics whose value is no single number; also with the task before the name."""
-OF_SEVERAL = frozenset({"MeanAveragePrecision", "ROUGEScore", "ClasswiseWrapper"})
-"""Metrics whose value is a dict, which ``self.log_dict`` takes."""
-TASK = re.compile("^(Binary|Multiclass|Multilabel)")
-
-
 SINCE = {"str": (1, 5), "list": (2, 0), "dict": (2, 0)}
 """The version that refuses to log a value of a type (``LightningModule.log``)."""
 WORDS = {"str": "text", "list": "a list or tuple", "dict": "a dict"}
@@ -288,21 +281,12 @@ def _not_one_number(log: LogSite, metric: MetricSite) -> str:
         return "is a collection of metrics" if log.call == "log" else ""
     if not torchmetrics.is_metric_class(metric.name):
         return ""
-    kind = TASK.sub("", metric.class_name)
-    if kind in SHAPED or (kind in OF_SEVERAL and log.call == "log"):
+    if is_shaped(metric) or (is_of_several(metric) and log.call == "log"):
         return f"is a {metric.class_name}, whose value is not one number"
-    average = by_name(metric.name, metric.arguments).get("average")
-    for_each_class = average == Known("none") or average == Known(None)
-    return "has a value for each class" if for_each_class and _has_classes(metric) else ""
-
-
-def _has_classes(metric: MetricSite) -> bool:
-    task = by_name(metric.name, metric.arguments).get("task")
-    several = must_be(task, "multiclass") or must_be(task, "multilabel") if task else False  # type: ignore[arg-type]
-    return several or metric.class_name.startswith(("Multiclass", "Multilabel"))
+    return "has a value for each class" if has_value_per_class(metric) else ""
 
 
 def _remedy(log: LogSite, metric: MetricSite) -> str:
     if torchmetrics.is_collection(metric.name):
         return f"self.log_dict({attribute_text(metric.path)})"
-    return f"log single numbers of it, each under a key like {key_text(log)}"
+    return f"log single numbers of it, each under a key like {shown(log.key)}"

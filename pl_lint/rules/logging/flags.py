@@ -52,9 +52,9 @@ def key_in_two_parts(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://lightning.ai/docs/pytorch/stable/extensions/logging.html#automatic-logging
     """
-    for owner in facts.modules():
+    for owner in facts.logging_classes():
         for log in owner.logs:
-            if log.in_step and must_be(log.on_step, True) and must_be(log.on_epoch, True):
+            if log.per_batch and must_be(log.on_step, True) and must_be(log.on_epoch, True):
                 yield self.finding(
                     log.location,
                     f"loggers get {key_text(log)} with _step and with _epoch at its end only",
@@ -94,9 +94,9 @@ def step_values_of_evaluation(self: Rule, facts: ProjectFacts) -> Iterator[Findi
     ----------
     - https://github.com/Lightning-AI/pytorch-lightning/issues/4488
     """
-    for owner in facts.modules():
+    for owner in facts.logging_classes():
         for log in owner.logs:
-            if log.in_step and log.stage in EVALUATION and must_be(log.on_step, True):
+            if log.per_batch and log.stage in EVALUATION and must_be(log.on_step, True):
                 yield self.finding(
                     log.location,
                     f"{key_text(log)} is drawn over a count of evaluation batches",
@@ -209,9 +209,9 @@ def means_summed(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://lightning.ai/docs/pytorch/stable/extensions/logging.html#automatic-logging
     """
-    for owner in facts.modules():
+    for owner in facts.logging_classes():
         for log in owner.logs:
-            over_epoch = log.in_step and must_be(log.on_epoch, True)
+            over_epoch = log.per_batch and must_be(log.on_epoch, True)
             if over_epoch and "loss" in shown(log.key).lower() and _reduction(log):
                 yield self.finding(
                     log.location,
@@ -312,7 +312,7 @@ def progress_bar_of_everything(self: Rule, facts: ProjectFacts) -> Iterator[Find
     ----------
     - https://lightning.ai/docs/pytorch/stable/common/progress_bar.html
     """
-    for owner in facts.modules():
+    for owner in facts.logging_classes():
         shown_by: dict[str, list[LogSite]] = {}
         for log in owner.logs:
             if must_be(log.prog_bar, True) and log.hook:

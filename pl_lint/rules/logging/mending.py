@@ -9,7 +9,7 @@ from pl_lint.facts.origins import MetricCompute, MetricForward
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts
 from pl_lint.facts.values import Known, must_be
 from pl_lint.fixes import Applicability, Argument, DropArgument, Fix, PutObject, SetArgument
-from pl_lint.rules.metrics.judging import FILLS
+from pl_lint.rules.metrics.judging import FILLS, is_single_number
 from pl_lint.rules.wording import attribute_text
 
 POSITIONS = {"on_step": 4, "on_epoch": 5, "reduce_fx": 6, "sync_dist": 8}
@@ -87,13 +87,27 @@ def _can_be_logged(owner: ClassFacts, log: LogSite, metric: MetricSite) -> bool:
     shared = "train" in stages and len(stages) > 1  # LTN201 speaks of that
     ways = {use.use for use in uses if use.use in FILLS}
     no_value = ways == {"update"} and not must_be(log.on_step, False)  # LTN132 would
+    if False in _single_numbers(owner, metric):
+        return False  # LTN124 would speak of it
     hook = next((one for one in owner.own_methods if one.name == log.hook), None)
     several = hook is not None and "dataloader_idx" in hook.parameters
     return not (emptied or shared or no_value or several) and must_be(log.rank_zero_only, False)
 
 
+def _single_numbers(owner: ClassFacts, metric: MetricSite) -> list[bool | None]:
+    """Whether the value, or each that a collection holds, is one number."""
+    if not torchmetrics.is_collection(metric.name):
+        return [is_single_number(metric)]
+    held = [owner.metric(path) for path in metric.members]
+    known = [is_single_number(one) if one is not None else None for one in held]
+    return known if metric.whole else [*known, None]
+
+
 def _is_plain(facts: ProjectFacts, owner: ClassFacts, log: LogSite, metric: MetricSite) -> bool:
-    """Whether no condition and no other class decides what is logged there."""
+    """Whether no condition and no other class decides what is logged there, and all of it is single
+    numbers."""
+    if not all(_single_numbers(owner, metric)):
+        return False
     filled = any(use.use in FILLS for use in owner.uses_of(metric.path))
     same = always(facts, log, lambda other: other.origin == log.origin or other.key != log.key)
     return filled and same and not log.guards and not log.via and not owner.open

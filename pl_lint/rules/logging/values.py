@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from pl_lint.facts import torchmetrics
 from pl_lint.facts.origins import MetricCompute, MetricForward, Origin, sure_part
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts
+from pl_lint.facts.values import Known, Unknown
 from pl_lint.findings import Finding
 from pl_lint.fixes import Fix
+from pl_lint.plain import replace
 from pl_lint.rules.judging import averaged, is_linear, logged_again
 from pl_lint.rules.logging.averages import averaged_value
 from pl_lint.rules.logging.mending import log_object
 from pl_lint.rules.registry import Rule, rule
-from pl_lint.rules.wording import attribute_text, key_text
+from pl_lint.rules.wording import attribute_text, key_text, shown
 
 
 @rule("LTN101", "computed-metric-logged-in-step", rows=("LOG01",), observers="both")
@@ -71,12 +73,16 @@ def computed_in_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             made = owner.metric(metric)
             yield self.finding(
                 log.location,
-                f"the running value of `{metric}` is averaged over the batches as "
-                f"{key_text(log)}, and the metric is never reset by Lightning",
+                f"the running value of `{metric}` is averaged over the batches{_as(log)}, and the "
+                "metric is never reset by Lightning",
                 remedy=_instead(owner, log, metric),
                 subject=owner.short_name,
                 fix=log_object(facts, owner, log, made) if made is not None else None,
             )
+
+
+def _as(log: LogSite) -> str:
+    return "" if isinstance(log.key, Unknown) else f" as {shown(log.key)}"
 
 
 def _computed_metric(log: LogSite) -> str | None:
@@ -199,13 +205,27 @@ def _batch_metrics(self: Rule, facts: ProjectFacts, members: bool) -> Iterator[F
             known = not whole.startswith("<")
             yield self.finding(
                 log.location,
-                f"{key_text(log)} is the mean of {metric.class_name} over batches, which is not "
-                f"the {metric.class_name} of the data and changes with the batch size"
+                f"{key_text(log)} is the mean of {_named(metric)} over batches, which is not "
+                f"the {_named(metric)} of the data and changes with the batch size"
                 f"{_where(facts, owner, log)}",
                 remedy=_instead(owner, log, whole) if known else _keep_object(metric),
                 subject=owner.short_name,
                 fix=_logged(facts, owner, log, whole),
             )
+
+
+def _named(metric: MetricSite) -> str:
+    """The class, with the arguments that make its mean over batches another value: the mean of
+    MeanSquaredError is right, that of MeanSquaredError(squared=False) is not."""
+    guilty = [pair for pair in metric.arguments if _is_right_without(metric, pair[0])]
+    told = (f"{name}={shown(value)}" for name, value in guilty if isinstance(value, Known))
+    words = ", ".join(told)
+    return f"{metric.class_name}({words})" if words else metric.class_name
+
+
+def _is_right_without(metric: MetricSite, name: str) -> bool:
+    left = tuple(pair for pair in metric.arguments if pair[0] != name)
+    return not name.isdigit() and is_linear(replace(metric, arguments=left)) is True
 
 
 def _where(facts: ProjectFacts, owner: ClassFacts, log: LogSite) -> str:
@@ -264,7 +284,7 @@ def _instead(owner: ClassFacts, log: LogSite, path: str) -> str:
         return f"log {attribute_text(path)}.compute() once in {hook}, and reset the metric there"
     if log.call == "log_dict":
         return f"log the metrics themselves: self.log_dict({attribute_text(path)})"
-    return f"log the metric itself: self.log({key_text(log)}, {attribute_text(path)})"
+    return f"log the metric itself: self.log({shown(log.key)}, {attribute_text(path)})"
 
 
 def _keep_object(metric: MetricSite) -> str:

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import re
+
 from pl_lint.facts import torchmetrics
-from pl_lint.facts.origins import Derived, Origin
+from pl_lint.facts.origins import UNPACKED, Derived, Origin
 from pl_lint.facts.sites import MetricSite, MetricUse
+from pl_lint.facts.values import Known
+from pl_lint.rules.judging import by_name
 
 FILLS = frozenset({"forward", "update"})
+SHAPED = frozenset({"ConfusionMatrix", "ROC", "PrecisionRecallCurve", "CatMetric"})
+"""Metrics whose value is no single number; also with the task before the name."""
+OF_SEVERAL = frozenset({"MeanAveragePrecision", "ROUGEScore", "ClasswiseWrapper"})
+"""Metrics whose value is a dict, which ``self.log_dict`` takes."""
+TASK = re.compile("^(Binary|Multiclass|Multilabel)")
+OF_ONE = {
+    "average": ("micro", "macro", "weighted"),
+    "multidim_average": ("global",),
+    "num_outputs": (1,),
+    "multioutput": ("uniform_average", "variance_weighted"),
+    "reduction": ("elementwise_mean", "mean", "sum"),
+}
+"""The arguments that may ask for several numbers, with what asks for one."""
 
 
 def follows_common_rules(metric: MetricSite) -> bool:
@@ -14,6 +31,38 @@ def follows_common_rules(metric: MetricSite) -> bool:
     training and test data apart, a tracker is meant to remember."""
     known = torchmetrics.is_metric_class(metric.name) or torchmetrics.is_collection(metric.name)
     return known and not torchmetrics.is_tracker(metric.name) and not metric.path.startswith("<")
+
+
+def is_shaped(metric: MetricSite) -> bool:
+    """Whether the value is a matrix, a curve or the like."""
+    return TASK.sub("", metric.class_name) in SHAPED
+
+
+def is_of_several(metric: MetricSite) -> bool:
+    """Whether the value is a dict."""
+    return TASK.sub("", metric.class_name) in OF_SEVERAL
+
+
+def has_value_per_class(metric: MetricSite) -> bool:
+    """Whether the value is one number for each class (``average="none"``)."""
+    given = by_name(metric.name, metric.arguments)
+    task = given.get("task")
+    several = task in (Known("multiclass"), Known("multilabel"))
+    several = several or metric.class_name.startswith(("Multiclass", "Multilabel"))
+    return several and given.get("average") in (Known("none"), Known(None))
+
+
+def is_single_number(metric: MetricSite) -> bool | None:
+    """Whether the value surely is one number, which is what a log call takes; None where it may
+    not be: a class of the project, an average that is not known."""
+    if is_shaped(metric) or is_of_several(metric) or has_value_per_class(metric):
+        return False
+    if not torchmetrics.is_metric_class(metric.name) or UNPACKED in dict(metric.arguments):
+        return None
+    given = by_name(metric.name, metric.arguments)
+    asked = (given[name] in map(Known, usual) for name, usual in OF_ONE.items() if name in given)
+    known = torchmetrics.is_aggregator(metric.name) or torchmetrics.is_measured(metric.name)
+    return True if known and all(asked) else None
 
 
 def predictions(use: MetricUse) -> Origin | None:

@@ -260,4 +260,4 @@ def sites(context: Context) -> Iterable[MetricSite]:
         else:
             held = tuple(context.path_of(one.identity) for _, one in made.members)
             name = "torchmetrics.MetricCollection"
-            yield MetricSite(path, name, (), where, container, hook, held)
+            yield MetricSite(path, name, (), where, container, hook, held, made.complete)
