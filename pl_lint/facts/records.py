@@ -61,7 +61,7 @@ class SmokeRecord(RunRecord):
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceRecord(RunRecord):
-    """The Trainer methods that were tried on an emulated GPU, and what each of them raised there.
+    """The Trainer methods that were tried on a GPU, emulated or real, and what each raised there.
 
     ``strangers`` are the tensors that CUDA would have refused, ``written`` the devices that the
     code names, ``made`` the user's lines that made CPU tensors.
@@ -73,6 +73,15 @@ class DeviceRecord(RunRecord):
     strangers: tuple[Stranger, ...] = ()
     written: tuple[WrittenDevice, ...] = ()
     made: tuple[Location, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpusRecord(RunRecord):
+    """The names of the GPUs that torch sees, and its version, which tells whether it could."""
+
+    program = "gpus"
+    names: tuple[str, ...] = ()
+    torch: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,6 +56,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="also log to wandb, mlflow or both (with a comma), although the project does not",
     )
     group.addoption(
+        "--pl-gpus",
+        type=_number,
+        default=0,
+        metavar="N",
+        help="run on up to N real GPUs too; without it a GPU is emulated (default: 0)",
+    )
+    group.addoption(
         "--pl-report",
         metavar="FILE",
         help="write what was found, proved and refuted to FILE, as JSON",

@@ -143,6 +143,7 @@ class PlCheck:
                 self.project.loggers,
                 self.config.getoption("--pl-loggers"),
                 self.project.precisions_of(target),
+                self.config.getoption("--pl-gpus"),
             )
         return self._batteries[target.key]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from pl_lint.facts.records import (
     DeviceRecord,
     EvaluationRecord,
     FitRecord,
+    GpusRecord,
     LoggersRecord,
     PlantedRecord,
     PrecisionRecord,
@@ -40,12 +41,14 @@ from pl_lint.runtime.kinds import Kind, Record
 from pl_lint.runtime.made import Made
 from pl_lint.runtime.passes import RANKS
 from pl_lint.runtime.specs import CaseRef
-from pl_lint.runtime.worlds import EMULATED, World
+from pl_lint.runtime.worlds import CPU, CUDA, EMULATED, World
 
 OTHER_HASH_SEED = "13"
 """Of the first 260 the one that gives most sets of two or three class names ("yes", "no") another
 order than 0, the usual one, does: 24 of 29 (measured; with 1 it is 14)."""
 EXAMPLES = 12
+DOUBLE = "64-true"
+"""The reference of others, on whatever device they are."""
 
 
 @dataclass
@@ -57,7 +60,8 @@ class Battery:
     draws of each kind. ``plain_ddp`` is a Trainer of those scripts that fits this module by DDP as
     it is by default. ``planned`` is for how many epochs those scripts train it, and where.
     ``loggers`` are the classes of loggers that the project builds, ``more_loggers`` those that were
-    asked for as well. ``precisions`` are those in which the scripts train this module.
+    asked for as well. ``precisions`` are those in which the scripts train this module. ``cuda`` is
+    how many GPUs may be used.
     """
 
     runner: Runner
@@ -71,6 +75,7 @@ class Battery:
     loggers: tuple[str, ...] = ()
     more_loggers: tuple[str, ...] = ()
     precisions: frozenset[str] = frozenset()
+    cuda: int = 0
     _made: Made = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -96,6 +101,20 @@ class Battery:
     def on_device(self) -> DeviceRecord:
         """Every stage on an emulated GPU."""
         return self._one(kinds.ON_DEVICE, world=World(device=EMULATED))
+
+    def gpus(self) -> GpusRecord:
+        """Those that may be used: as many as were asked for, if torch sees them."""
+        if not self.cuda:
+            return GpusRecord()
+        record = self._one(kinds.GPUS, world=World(device=CUDA))
+        return replace(record, names=record.names[: self.cuda])
+
+    def gpus_asked_for(self) -> int:
+        return self.cuda
+
+    def on_gpu(self) -> DeviceRecord:
+        """Every stage on a real one."""
+        return self._one(kinds.ON_DEVICE, world=World(device=CUDA))
 
     def logged_to(self, *loggers: str) -> LoggersRecord:
         """A few batches under these loggers; by default under those that cost next to nothing, and
@@ -246,7 +265,8 @@ class Battery:
         evaluated = self._evaluated_stages()[:1]
         # Where nothing is scaled, what training does is what an evaluation shows.
         options = {"stages": ["train", *evaluated] if "mixed" in precision else evaluated}
-        world, inputs = World(1, precision), self._weights()
+        device = CUDA if self.gpus().names and precision != DOUBLE else CPU
+        world, inputs = World(1, precision, device), self._weights()
         return self._one(kinds.PRECISION, world=world, options=options, inputs=inputs)
 
     # --- searches ---------------------------------------------------------------------------------
@@ -294,6 +314,12 @@ class Battery:
             if evaluated_before(failure, ranks):
                 raise
             raise failure.of(kinds.EVALUATED_ON_RANKS.owner) from None  # it did not come to the fit
+
+    def fit_on_gpus(self) -> Sequence[RanksRecord]:
+        """The fit on two ranks with a GPU each, which NCCL connects."""
+        parts = self._shared(RANKS) | {"world": World(RANKS, device=CUDA)}
+        parts["options"]["fit"] = self._fit_options()
+        return self._made.records(kinds.FITTED_ON_GPUS, **parts)
 
     def offered_alone(self) -> Sequence[Listing]:
         """What the loaders of a fit offer one process."""

@@ -15,6 +15,7 @@ from pl_lint.facts.records import (
     DeviceRecord,
     EvaluationRecord,
     FitRecord,
+    GpusRecord,
     LoggersRecord,
     PlainFitRecord,
     PlantedRecord,
@@ -80,6 +81,7 @@ class Kind(Generic[Record]):
 SMOKE = Kind(SmokeRecord, "fast-dev-run")
 ON_DEVICE = Kind(DeviceRecord, "device", excused=RunFailed, instead=an_error("device"))
 """The emulation may crash or be slow; what it is then not able to say is no fault of the module."""
+GPUS = Kind(GpusRecord, "device")
 LOGGERS = Kind(LoggersRecord, "loggers", excused=RunFailed, instead=an_error("fit"))
 """Several fits in one process, and packages that take seconds to import."""
 FIT = Kind(FitRecord, "logged-values")
@@ -121,5 +123,6 @@ SEARCHED_ON_RANKS = Kind(SearchRecord, "search", excused=RunFailed, instead=an_e
 
 EVALUATED_ON_RANKS = Kind(RanksRecord, "sync-dist")
 FITTED_ON_RANKS = Kind(RanksRecord, "distributed")
+FITTED_ON_GPUS = Kind(RanksRecord, "distributed")
 OFFERED_ALONE = Kind(RanksRecord, "distributed", excused=RunFailed)
 """Where loaders fail in one process, other checks tell of it."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pl_lint.facts.codec import from_json, to_json
-from pl_lint.runtime.worlds import World
+from pl_lint.runtime.worlds import CUDA, World
 
 CASE_FILE = "case.json"
 """In a run's directory: what the case is, told before anything of it is run."""
@@ -50,6 +50,7 @@ class RunSpec:
         isolation = {
             "case_file": None if self.program in IMPORTING else self.case.file,
             "ranks": self.world.ranks,
+            "cuda": self.world.device == CUDA,
             "fresh_import": self.repeat > 0,
         }
         return {**to_json(self), **isolation}

@@ -1,14 +1,16 @@
-"""Worlds: where a module is run. One process, several gloo ranks, another precision."""
+"""Worlds: where a module is run. One process, several ranks, another precision, another device."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from pl_lint.runtime.namespace import Namespace
 
-CPU, EMULATED = "CPU", "emulated GPU"
+CPU, EMULATED, CUDA = "CPU", "emulated GPU", "CUDA"
+BACKENDS = {CPU: "gloo", CUDA: "nccl"}
 EVALUATED = "evaluated-{rank}.json"
 """In a run's directory: a rank's record before its fit."""
 
@@ -22,7 +24,7 @@ class World:
     device: str = CPU
 
     def __str__(self) -> str:
-        processes = "1 process" if self.ranks == 1 else f"{self.ranks} gloo ranks"
+        processes = f"{self.ranks} {BACKENDS[self.device]} ranks" if self.ranks > 1 else "1 process"
         precision = "fp32" if self.precision == "32-true" else self.precision
         return f"{processes}, {self.device}, {precision}"
 
@@ -33,7 +35,17 @@ class World:
         from torch import distributed
 
         if self.ranks > 1 and not distributed.is_initialized():
-            distributed.init_process_group("gloo", timeout=timedelta(seconds=patience))
+            self._take_device()
+            backend = BACKENDS[self.device]
+            distributed.init_process_group(backend, timeout=timedelta(seconds=patience))
+
+    def _take_device(self) -> None:
+        """Each rank has a GPU of its own, and NCCL uses the current one."""
+        if self.device != CUDA:
+            return
+        import torch
+
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
 
     def trainer_arguments(self, namespace: Namespace, patience: float) -> dict[str, Any]:
         """The Trainer arguments of this world. Several ranks must have been launched already; one
@@ -42,7 +54,7 @@ class World:
             "num_nodes": 1,
             **self._placement(namespace, patience),
             "use_distributed_sampler": False,  # the kit shards, so that it can count
-            **_precision(self.precision, namespace),
+            **self._precision(namespace),
         }
 
     def _placement(self, namespace: Namespace, patience: float) -> dict[str, Any]:
@@ -50,8 +62,15 @@ class World:
             from pl_lint.runtime.emulated import emulated_strategy
 
             return {"strategy": emulated_strategy(namespace)}
+        self._take_device()
         strategy = _strategy(self.ranks, namespace, patience)
-        return {"accelerator": "cpu", "devices": self.ranks, "strategy": strategy}
+        accelerator = "cuda" if self.device == CUDA else "cpu"
+        return {"accelerator": accelerator, "devices": self.ranks, "strategy": strategy}
+
+    def _precision(self, namespace: Namespace) -> dict[str, Any]:
+        if self.device == CUDA:
+            return {"precision": self.precision}
+        return _as_on_cuda(self.precision, namespace)
 
 
 def _strategy(ranks: int, namespace: Namespace, patience: float) -> Any:
@@ -62,7 +81,7 @@ def _strategy(ranks: int, namespace: Namespace, patience: float) -> Any:
     return ddp(find_unused_parameters=True, timeout=timedelta(seconds=patience))
 
 
-def _precision(precision: str, namespace: Namespace) -> dict[str, Any]:
+def _as_on_cuda(precision: str, namespace: Namespace) -> dict[str, Any]:
     """fp16-mixed on a CPU needs the plugin given explicitly: Lightning replaces '16-mixed' there by
     bf16 with a warning (``trainer/connectors/accelerator_connector.py``, 2.6.6)."""
     if precision.endswith("-mixed"):

@@ -104,12 +104,12 @@ def verdict_of(path: Path, target: Target) -> Verdict:
     return Verdict(healthy[0]["verdict"]) if healthy else Verdict.FAILED
 
 
-def judge(fixture: Fixture, runner: Runner) -> Result:
+def judge(fixture: Fixture, runner: Runner, gpus: int = 0) -> Result:
     """The check's answer, as the plugin would give it."""
     check = next(each for each in all_checks() if each.name == fixture.check)
     target = fixture.target
     ref = CaseRef(str(target.path), target.name)
-    battery = Battery(runner, ref, fixture.limit, loggers=fixture.loggers)
+    battery = Battery(runner, ref, fixture.limit, loggers=fixture.loggers, cuda=gpus)
     try:
         return check(battery)
     except RunFailed as failure:

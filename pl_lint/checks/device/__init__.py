@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from pl_lint.checks.device.gpu import judge_gpu
 from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.facts.devices import METRIC, MODULE, PARAMETER, TENSOR, Stranger, WrittenDevice
@@ -25,7 +26,7 @@ REMEDIES: Mapping[str, str] = {
 
 @check("device", place=95)
 def device(runs: Runs) -> Result:
-    """Each stage would run on a GPU: nothing that it computes with stays on the CPU.
+    """Each stage runs on a GPU: nothing that it computes with stays on the CPU.
 
     What it promises:
     `fit`, `validate`, `test` and `predict` run on an emulated GPU under Lightning's real Trainer:
@@ -40,7 +41,8 @@ def device(runs: Runs) -> Result:
     The device is torch's spare backend; its tensors are computed on the CPU. A CPU tensor without
     dimensions is taken as a number, as CUDA does, unless it is written into; indices, lengths and
     batch sizes may be on the CPU. What is refused is noted and then done all the same, so that one
-    run finds all of it.
+    run finds all of it. With `--pl-gpus 1` the same stages run on a real GPU as well, and what it
+    refuses counts; this has not been tried on a GPU yet.
 
     When it cannot say:
     A stage that fails on the CPU already, and one that needs what the emulation has not: an
@@ -60,6 +62,7 @@ def device(runs: Runs) -> Result:
     gathering.findings += _written(record, failing, case)
     for method in record.ran:
         _judge(method, record, failing, case, gathering)
+    judge_gpu(runs, gathering)
     _clear(record, gathering)
     return gathering.result("the module has no stage that can be run: no step with data for it")
 

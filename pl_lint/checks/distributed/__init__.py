@@ -11,7 +11,10 @@ from pl_lint.checks.distributed.values import judge_values
 from pl_lint.checks.registry import Gathering, Result, Runs, check
 from pl_lint.checks.sync_dist.crashed_ranks import in_words
 from pl_lint.checks.sync_dist.sharing import WORLDS
-from pl_lint.facts.events import sentence
+from pl_lint.facts.events import CaseFacts, sentence
+
+NCCL = 2
+"""As many ranks, with a GPU each."""
 
 
 @check("distributed", place=50)
@@ -27,7 +30,8 @@ def distributed(runs: Runs) -> Result:
     file is written by two ranks.
 
     How it is judged:
-    Two epochs of a few batches on two real gloo ranks that were seeded alike, the training samples
+    Two epochs of a few batches on two real gloo ranks (and, with `--pl-gpus 2`, on two GPUs over
+    NCCL) that were seeded alike, the training samples
     dealt out in turn; then one epoch with as many samples on three, which shows what holds for two
     ranks only. What both show is said once, and a fit that fails on two is not made on three. Each
     rank writes down what it logged and by which line, its parameters and buffers as fingerprints,
@@ -92,10 +96,12 @@ def distributed(runs: Runs) -> Result:
             gathering.undecided.append(sentence(failing))
             break
         seen = Gathering()
-        ended = _judge_world(Fits(fits, case, runs), seen)
+        ended = _judge_world(Fits(fits, case, runs, f"{ranks} gloo ranks, CPU, fp32"), seen)
         _add(seen, gathering)
         if not ended:
             break  # more ranks would wait for each other once more
+    else:
+        _judge_gpus(runs, case, gathering)
     return gathering.result("the ranks saw nothing that could differ")
 
 
@@ -108,6 +114,16 @@ def _judge_world(fits: Fits, into: Gathering) -> bool:
     judge_values(fits, into)
     judge_state(fits, into)
     return True
+
+
+def _judge_gpus(runs: Runs, case: CaseFacts, into: Gathering) -> None:
+    """Where there are two, the same fit over NCCL, which takes no tensor of a CPU."""
+    if len(runs.gpus().names) < NCCL:
+        return
+    fits = [record.fit for record in runs.fit_on_gpus() if record.fit is not None]
+    seen = Gathering()
+    _judge_world(Fits(fits, case, runs, "2 nccl ranks, CUDA, fp32"), seen)
+    _add(seen, into)
 
 
 def _add(seen: Gathering, into: Gathering) -> None:

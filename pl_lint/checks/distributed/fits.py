@@ -24,10 +24,7 @@ class Fits:
     ranks: Sequence[RankFit]
     case: CaseFacts
     runs: Runs
-
-    @property
-    def world(self) -> str:
-        return f"{len(self.ranks)} gloo ranks, CPU, fp32"
+    world: str
 
     @property
     def monitors(self) -> set[str]:

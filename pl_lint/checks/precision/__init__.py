@@ -51,7 +51,10 @@ def precision(runs: Runs) -> Result:
     probabilities is refused. The first operation in half precision that makes NaN or Inf out of
     finite inputs is named, with its line; constants such as the -inf of a mask are none. What only
     matters to those who train so (binary cross entropy, clipping, bf16-true) fails where the case's
-    Trainer arguments or a Trainer of the project say so, and is a note elsewhere.
+    Trainer arguments or a Trainer of the project say so, and is a note elsewhere. With
+    `--pl-gpus 1` all of this runs on a real GPU, as Lightning runs it there, and so does fp32, of
+    which 16 roundings of TF32 (0.8 %) are allowed: many GPUs multiply in that. This has not been
+    tried on a GPU yet.
 
     When it cannot say:
     An operation that has no half-precision kernel on the CPU, and a module that is too slow on this

@@ -39,13 +39,15 @@ class Reference:
 
 @dataclass(frozen=True)
 class Compared:
-    """A value, and what a wider format says; ``names`` are those of the two formats."""
+    """A value, and what a wider format says; ``names`` are those of the two formats, ``world`` is
+    where the narrower one was computed."""
 
     name: str
     value: float
     truth: Truth
     epsilon: float
     names: tuple[str, str]
+    world: str
 
     @property
     def off(self) -> float:
@@ -72,13 +74,8 @@ def judge_values(
     values = evaluated(record, reference.stage)
     for name in sorted(values.keys() & reference.truths.keys() - lost):
         truth, names = reference.truths[name], (spelling.name, "fp32")
-        _judge(
-            Compared(name, values[name], truth, spelling.epsilon, names),
-            record,
-            spelling,
-            reference,
-            into,
-        )
+        one = Compared(name, values[name], truth, spelling.epsilon, names, spelling.world)
+        _judge(one, record, spelling, reference, into)
     logged = {e.name for e in record.events if e.value is not None} | values.keys()
     into.passed += len(logged - reference.not_finite - lost)
 
@@ -120,9 +117,8 @@ def judge_fp32(reference: Reference, into: Gathering) -> None:
         truth = reference.truths.get(name)
         if truth is not None:
             double = Truth(value, truth.scale, truth.jump, truth.declared)
-            _judge_digits(
-                Compared(name, truth.value, double, FP32, ("fp32", "fp64")), reference, into
-            )
+            names, world = ("fp32", "fp64"), "1 process, CPU, fp32"
+            _judge_digits(Compared(name, truth.value, double, FP32, names, world), reference, into)
 
 
 def _judge_digits(one: Compared, reference: Reference, into: Gathering) -> None:
@@ -143,7 +139,7 @@ def _farther(one: Compared, moves: float) -> Evidence:
         true=one.truth.value,
         tolerance=max(one.bound, moves),
         because=f"{STEPS} roundings of the format, or what {SHAKEN} roundings of the weights move",
-        world=f"1 process, CPU, {one.names[0]}",
+        world=one.world,
         how=f"the same weights and samples; {STEPS} roundings of the format are allowed"
         + (", and two samples" if one.truth.jump else "")
         + f"; in fp32, weights that are {SHAKEN} roundings off move it by {shown(moves)}",

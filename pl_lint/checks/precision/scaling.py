@@ -30,7 +30,7 @@ def _norms(spelling: Spelling, clip: ScaledClip) -> Evidence:
         true=clip.norm / clip.scale,
         tolerance=1e-3 * clip.norm / clip.scale,
         because="rounding of a norm in half precision",
-        world=f"1 process, CPU, {spelling}",
+        world=spelling.world,
         how="as the call sees them, and divided by the scale of the GradScaler",
         words=("seen", "true"),
     )

@@ -14,8 +14,11 @@ EPSILON: Mapping[str, float] = {
     "bf16-mixed": 2**-8,
     "16-mixed": 2**-11,
     "bf16-true": 2**-8,
+    "32-true": 2**-11,
 }
-"""The distance from 1 to the next number of each format that is run."""
+"""The distance from 1 to the next number of each format that is run; of TF32, in which a GPU
+multiplies numbers of fp32 (``torch.backends.cudnn.allow_tf32``)."""
+FULL = "32-true"
 MIXED = ("bf16-mixed", "16-mixed")
 HARMLESS_IN_FP32 = ("LTN601", "LTN602", "LTN603", "LTN608")
 """Mistakes only of who trains so: the same lines are right in fp32."""
@@ -32,6 +35,14 @@ class Spelling:
     @property
     def epsilon(self) -> float:
         return EPSILON[self.name]
+
+    @property
+    def device(self) -> str:
+        return next(iter(self.runs.gpus().names), "CPU")
+
+    @property
+    def world(self) -> str:
+        return f"1 process, {self.device}, {self}"
 
     def __str__(self) -> str:
         return self.name
@@ -54,7 +65,10 @@ class Spelling:
     @property
     def concerns(self) -> bool:
         """Whether this case is trained so, or might as well be: nobody has to write a module for
-        bf16 alone who trains in nothing of the kind."""
+        bf16 alone who trains in nothing of the kind, and fp32 on the CPU is what all else is
+        held against."""
+        if self.name == FULL:
+            return bool(self.runs.gpus().names)
         return self.name in MIXED or self.name in self.runs.trained_in()
 
     def _matters(self, code: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pl_lint.facts.codec import to_json
 from pl_lint.facts.records import RunRecord
-from pl_lint.runtime.programs import evaluate, on_device, precision, search, smoke
+from pl_lint.runtime.programs import evaluate, gpus, on_device, precision, search, smoke
 from pl_lint.runtime.programs.external import asked_once
 from pl_lint.runtime.programs.fitting import fit, plain
 from pl_lint.runtime.programs.one_batch import training
@@ -21,6 +21,7 @@ from pl_lint.runtime.specs import RunSpec
 PROGRAMS = {
     "smoke": smoke.run,
     "on-device": on_device.run,
+    "gpus": gpus.run,
     "loggers": tracked.run,
     "fit": fit.run,
     "plain-fit": plain.run,

@@ -180,8 +180,8 @@ def with_module(spec: RunSpec, module: Any) -> Subject:
 def seed_all(seed: int) -> None:
     """Seed everything that a seeded script of the user's would seed.
 
-    Runs are on the CPU. ``torch.manual_seed`` also leaves a call, with the text of its whole stack,
-    for each accelerator that may be started later, which takes a millisecond.
+    ``torch.manual_seed`` also leaves a call, with the text of its whole stack, for each accelerator
+    that may be started later, which takes a millisecond: only CUDA is seeded, where a run has it.
     """
     import random
 
@@ -190,6 +190,8 @@ def seed_all(seed: int) -> None:
     random.seed(seed)
     numpy.random.seed(seed)
     torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(seed)
 
 
 def make_trainer(

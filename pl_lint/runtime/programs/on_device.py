@@ -1,9 +1,9 @@
-"""Each stage on an emulated GPU: what stays on the CPU meets what was moved."""
+"""Each stage on a GPU, emulated or real: what stays on the CPU meets what was moved."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from pl_lint.runtime.watching.callsite import UNKNOWN, caller
 from pl_lint.runtime.watching.placed.holders import held_by
 from pl_lint.runtime.watching.placed.origins import Origins
 from pl_lint.runtime.watching.placed.written import WrittenDevices, cuda_there
+from pl_lint.runtime.worlds import EMULATED
 
 BATCHES = 2
 
@@ -41,9 +42,9 @@ def run(spec: RunSpec, directory: Path, rank: int) -> DeviceRecord:
     facts = fresh(spec).facts()
     for stage in facts.stages:
         errors: list[RunError] = []
-        with caught(errors, METHODS[stage]), emulation(seen) as watch:
-            subject = watch.subject = fresh(spec)
-            _tried(subject, METHODS[stage], directory)
+        with caught(errors, METHODS[stage]), _watched(spec, seen) as watch:
+            watch.subject = fresh(spec)
+            _tried(watch.subject, METHODS[stage], directory)
         seen.errors.update(dict.fromkeys([METHODS[stage]], *errors) if errors else {})
     return DeviceRecord(
         rank=rank,
@@ -62,6 +63,12 @@ def _tried(subject: Subject, method: str, directory: Path) -> None:
     trainer = make_trainer(subject, directory, max_epochs=1, num_sanity_val_steps=0, **limits)
     quiet = {} if method in ("fit", "predict") else {"verbose": False}
     getattr(trainer, method)(subject.module, **subject.supply.arguments(method), **quiet)
+
+
+def _watched(spec: RunSpec, seen: Seen) -> AbstractContextManager[Watch]:
+    """A real GPU refuses by itself, and stops at the first fault."""
+    emulate = spec.world.device == EMULATED
+    return emulation(seen) if emulate else nullcontext(Watch(Origins(), seen))
 
 
 @dataclass
