@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pl_lint.facts.sites import LogSite
-from pl_lint.facts.values import Known, OneOf, Pattern, Unknown, Value
+from pl_lint.facts.values import Known, OneOf, Pattern, Value
 
 
 def shown(value: Value) -> str:
@@ -21,7 +21,12 @@ def shown(value: Value) -> str:
 
 def key_text(log: LogSite) -> str:
     """The key of a log call in words, as the subject of a sentence."""
-    return "this value" if isinstance(log.key, Unknown) else shown(log.key)
+    return shown(log.key) if is_told(log.key) else "this value"
+
+
+def is_told(value: Value) -> bool:
+    """Whether anything of a value is known that can be shown."""
+    return isinstance(value, (Known, OneOf, Pattern))
 
 
 def attribute_text(path: str) -> str:

@@ -281,8 +281,8 @@ def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     ------------
     Reading finds `experiment.config.update(...)` and `wandb.init(...)` in Lightning classes under
     no condition on the rank, and `wandb.log(...)` where the run is WandbLogger's, in classes that
-    several processes may run by what is written. Running answers on rank 1 as Lightning does: there every attribute of
-    the experiment is a function that does nothing.
+    several processes may run by what is written. Running answers on rank 1 as Lightning does: there
+    every attribute of the experiment is a function that does nothing.
 
     Why is this bad
     ---------------

@@ -96,11 +96,16 @@ def _can_be_logged(owner: ClassFacts, log: LogSite, metric: MetricSite) -> bool:
 
 def _single_numbers(owner: ClassFacts, metric: MetricSite) -> list[bool | None]:
     """Whether the value, or each that a collection holds, is one number."""
-    if not torchmetrics.is_collection(metric.name):
-        return [is_single_number(metric)]
-    held = [owner.metric(path) for path in metric.members]
-    known = [is_single_number(one) if one is not None else None for one in held]
+    known = [is_single_number(one) for one in held_by(owner, metric)]
     return known if metric.whole else [*known, None]
+
+
+def held_by(owner: ClassFacts, metric: MetricSite) -> list[MetricSite]:
+    """The metrics in a collection, as far as they are seen; else the metric itself."""
+    if not torchmetrics.is_collection(metric.name):
+        return [metric]
+    held = (owner.metric(path) for path in metric.members)
+    return [one for one in held if one is not None]
 
 
 def _is_plain(facts: ProjectFacts, owner: ClassFacts, log: LogSite, metric: MetricSite) -> bool:

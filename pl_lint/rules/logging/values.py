@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from pl_lint.facts import torchmetrics
 from pl_lint.facts.origins import MetricCompute, MetricForward, Origin, sure_part
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts
-from pl_lint.facts.values import Known, Unknown
+from pl_lint.facts.values import Known
 from pl_lint.findings import Finding
 from pl_lint.fixes import Fix
 from pl_lint.plain import replace
 from pl_lint.rules.judging import averaged, is_linear, logged_again
 from pl_lint.rules.logging.averages import averaged_value
-from pl_lint.rules.logging.mending import log_object
+from pl_lint.rules.logging.mending import held_by, log_object
+from pl_lint.rules.metrics.judging import is_single_number
 from pl_lint.rules.registry import Rule, rule
-from pl_lint.rules.wording import attribute_text, key_text, shown
+from pl_lint.rules.wording import attribute_text, is_told, key_text, shown
 
 
 @rule("LTN101", "computed-metric-logged-in-step", rows=("LOG01",), observers="both")
@@ -71,6 +72,8 @@ def computed_in_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             if logged_again(owner, log):
                 continue
             made = owner.metric(metric)
+            if made is not None and log.call == "log_dict" and _in_collection(owner, made):
+                metric, made = made.container, owner.metric(made.container)
             yield self.finding(
                 log.location,
                 f"the running value of `{metric}` is averaged over the batches{_as(log)}, and the "
@@ -82,7 +85,7 @@ def computed_in_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _as(log: LogSite) -> str:
-    return "" if isinstance(log.key, Unknown) else f" as {shown(log.key)}"
+    return f" as {shown(log.key)}" if is_told(log.key) else ""
 
 
 def _computed_metric(log: LogSite) -> str | None:
@@ -282,6 +285,13 @@ def _instead(owner: ClassFacts, log: LogSite, path: str) -> str:
     if owner.kind == "callback":
         hook = f"{log.hook.partition('_batch_')[0]}_epoch_end"
         return f"log {attribute_text(path)}.compute() once in {hook}, and reset the metric there"
+    found = owner.metric(path)
+    shaped = (
+        [one for one in held_by(owner, found) if is_single_number(one) is False] if found else []
+    )
+    if shaped:
+        names = " and ".join(dict.fromkeys(one.class_name for one in shaped))
+        return f"log objects that give one number each; {names} once, when the epoch ends"
     if log.call == "log_dict":
         return f"log the metrics themselves: self.log_dict({attribute_text(path)})"
     return f"log the metric itself: self.log({shown(log.key)}, {attribute_text(path)})"
