@@ -91,6 +91,16 @@ class Config:
         ignored = _ignored_in(self, finding.location.path)
         return any(matches(selector, finding.code) for selector in ignored)
 
+    def idle_patterns(self, files: Iterable[Path]) -> tuple[str, ...]:
+        """The patterns of ``per_file_ignores`` that none of the files matches."""
+        if not self.per_file_ignores:
+            return ()
+        from pathspec import GitIgnoreSpec
+
+        relative = [_relative(self, str(file)) for file in files]
+        specs = {one: GitIgnoreSpec.from_lines([one]) for one, _ in self.per_file_ignores}
+        return tuple(one for one, spec in specs.items() if not any(map(spec.match_file, relative)))
+
     def may_fix(self, finding: Finding) -> bool:
         """Whether ``--fix`` would mend it as the settings are."""
         return finding.fix is not None and finding.fix.applicability in self.fixes
@@ -115,13 +125,18 @@ def _ignored_in(config: Config, path: str) -> tuple[str, ...]:
         return ()
     from pathspec import GitIgnoreSpec
 
-    relative = os.path.relpath(os.path.abspath(path), config.root).replace(os.sep, "/")
+    relative = _relative(config, path)
     return tuple(
         selector
         for pattern, selectors in config.per_file_ignores
         if GitIgnoreSpec.from_lines([pattern]).match_file(relative)
         for selector in selectors
     )
+
+
+def _relative(config: Config, path: str) -> str:
+    """A path as patterns see it."""
+    return os.path.relpath(os.path.abspath(path), config.root).replace(os.sep, "/")
 
 
 def _strength(selectors: Iterable[str], code: str) -> int:
@@ -285,13 +300,20 @@ def load(
 
 
 def _discovered(paths: Sequence[Path], known_codes: Iterable[str], trail: Trail) -> Config:
+    found = nearest_file(paths, trail)
+    table = _table(found) if found else None
+    return Config() if found is None or table is None else _configured(found, table, known_codes)
+
+
+def nearest_file(paths: Sequence[Path], trail: Trail) -> Path | None:
+    """The pyproject.toml with settings of ours that is nearest to what is read."""
     start = _common_folder(paths)
     for folder in (start, *start.parents):
         candidate = folder / "pyproject.toml"
         trail.saw(str(candidate))
-        if candidate.is_file() and (table := _table(candidate)) is not None:
-            return _configured(candidate, table, known_codes)
-    return Config()
+        if candidate.is_file() and _table(candidate) is not None:
+            return candidate
+    return None
 
 
 def _common_folder(paths: Sequence[Path]) -> Path:

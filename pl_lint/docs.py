@@ -21,6 +21,8 @@ MADE = "<!-- Made by `python -m pl_lint.docs` from the docstring; change it ther
 MADE_OF_DATA = "<!-- Made by `python -m pl_lint.docs` from pl_lint/facts/catalogue.toml. -->\n"
 
 
+PREVIEWS = "Those in preview are off until `--preview` asks for them.\n"
+NO_PREVIEWS = "No rule is in preview at present: `--preview` adds none.\n"
 OBSERVERS = {
     "reading": "reading",
     "running": "running",
@@ -165,19 +167,21 @@ def _body(documented: Documented) -> str:
 
 
 def rule_index(rules: Iterable[Coded]) -> str:
+    every = tuple(rules)
+    previews = [rule.code for rule in every if getattr(rule, "preview", False)]
     rows = (
         (
             f"[{rule.code}]({rule.code}.md)",
             rule.name,
             rule.summary,
             rule.status.value,
-            "on" if rule.default else "off",
+            "preview" if rule.code in previews else "on" if rule.default else "off",
             OBSERVERS[rule.observers],
         )
-        for rule in rules
+        for rule in every
     )
     heads = ("code", "name", "what it finds", "status", "default", "found by")
-    return "# Rules\n\n" + table(heads, rows)
+    return f"# Rules\n\n{PREVIEWS if previews else NO_PREVIEWS}\n{table(heads, rows)}"
 
 
 def check_index(checks: Iterable[Documented]) -> str:

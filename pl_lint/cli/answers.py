@@ -25,8 +25,11 @@ ANSWER, PARTS = "answer-", "parts-"
 """How the names of the cache's files begin."""
 MOST = 64
 """Answers that are kept; the oldest go."""
-UNKEPT = ("--no-cache", "--fix", "--diff", "--write-baseline", "--stdin-filename")
-"""Options with which files are written, or something else than files is read."""
+UNKEPT = (
+    *("--no-cache", "--fix", "--diff", "--write-baseline", "--stdin-filename"),
+    "--show-settings",
+)
+"""Options with which files are written, or something else than files is read or told."""
 TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n# This folder is pl-lint's cache; delete it at"
     " will. See https://bford.info/cachedir/\n"

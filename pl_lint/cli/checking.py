@@ -14,7 +14,7 @@ from pl_lint.cli.answers import Answers
 from pl_lint.cli.exits import USAGE_ERROR, refuse
 from pl_lint.cli.memory import Memory
 from pl_lint.cli.options import mistaken
-from pl_lint.config import Config, ConfigError, load
+from pl_lint.config import Config, ConfigError, load, nearest_file
 from pl_lint.findings import Finding
 from pl_lint.plain import field, frozen, replace
 from pl_lint.report.result import FOUND, Result, in_order
@@ -50,6 +50,8 @@ def _check(options: argparse.Namespace, answers: Answers | None) -> int:
     job = _job(options)
     if answers:
         job = replace(job, each=Memory(answers.parts, on_all_cores, job.trail))
+    if options.show_settings:
+        return _show_settings(job, options.config)
     if options.diff:
         return _show_diff(job)
     reading, fixed = _fixed(job) if options.fix else (job.read(), ())
@@ -162,6 +164,8 @@ def _result(reading: Reading, job: Job) -> Result:
         unreadable=tuple(sorted(reading.unreadable, key=lambda one: one.location)),
         files=reading.files,
         relevant=reading.relevant,
+        judged=reading.judged,
+        warnings=reading.warnings,
         config=job.config,
         rules=job.rules,
     )
@@ -183,6 +187,14 @@ def _fixed(job: Job) -> tuple[Reading, tuple[Finding, ...]]:
         data = next(after, job.contents(job.stdin))
         sys.stdout.buffer.write(data if isinstance(data, bytes) else b"")
     return mended.reading, mended.fixed
+
+
+def _show_settings(job: Job, file: Path | None) -> int:
+    from pl_lint.cli.settings import render
+
+    file = file or nearest_file(job.paths, job.trail)
+    print("\n".join(render(_result(job.read(), job), file)))
+    return 0
 
 
 def _show_diff(job: Job) -> int:
@@ -262,3 +274,6 @@ def _print_statistics(result: Result) -> Iterator[str]:
     for code, count in sorted(counted, key=lambda pair: (-pair[1], pair[0])):
         yield f"{count:>5}  {code}  {result.names.get(code, '')}"
     yield from (f"{one.verdict}: {one.location}" for one in result.unreadable)
+    yield from (f"warning: {one}" for one in result.warnings)
+    if not result.files:
+        yield "no Python file found"

@@ -23,7 +23,7 @@ from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Applicability, Edit, Fix
 from pl_lint.plain import replace, values
 from pl_lint.static.parts import Part
-from pl_lint.static.reading import Reading
+from pl_lint.static.reading import JudgedAs, Reading
 from pl_lint.static.schedule import Schedule
 from pl_lint.static.sources import Unfinished, Unreadable
 from pl_lint.static.versions import package_folders
@@ -97,7 +97,8 @@ def _data(reading: Reading) -> list[Any]:
         [values(one.location), one.message, isinstance(one, Unfinished)]
         for one in reading.unreadable
     ]
-    return [reading.relevant, unreadable, list(map(_of_finding, reading.findings))]
+    findings = list(map(_of_finding, reading.findings))
+    return [reading.relevant, list(map(values, reading.judged)), unreadable, findings]
 
 
 def _of_finding(one: Finding) -> list[Any]:
@@ -107,12 +108,13 @@ def _of_finding(one: Finding) -> list[Any]:
 
 
 def _reading(data: list[Any]) -> Reading:
-    relevant, unreadable, findings = data
+    relevant, judged, unreadable, findings = data
     return Reading(
         ProjectFacts(),
         tuple(map(_finding, findings)),
         tuple(map(_unreadable, unreadable)),
         relevant=relevant,
+        judged=tuple(JudgedAs(*one) for one in judged),
     )
 
 

@@ -85,7 +85,12 @@ def _selection(add: Callable[..., Any]) -> None:
         metavar="VERSION",
         help="judge 1.x code as code for Lightning 2: what has to change, and with --fix change it",
     )
-    add("--preview", action="store_const", const=True, help="rules that are being tried out, too")
+    add(
+        "--preview",
+        action="store_const",
+        const=True,
+        help="rules that are being tried out, too (at present there are none)",
+    )
 
 
 def _fixing(add: Callable[..., Any]) -> None:
@@ -101,6 +106,11 @@ def _fixing(add: Callable[..., Any]) -> None:
 
 def _reporting(add: Callable[..., Any]) -> None:
     add("--output-format", choices=FORMATS, default="text", help="default: text")
+    add(
+        "--show-settings",
+        action="store_true",
+        help="the settings, the rules that are on, and by which Lightning code is judged",
+    )
     add("--statistics", action="store_true", help="how often each rule found something")
     add(
         "--fail-on",

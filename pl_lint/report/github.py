@@ -16,6 +16,9 @@ def render(result: Result) -> Iterator[str]:
     for unreadable in result.unreadable:
         level = "error" if unreadable in result.broken else "warning"
         yield _command(level, unreadable.location, "pl-lint", unreadable.message)
+    if not result.files:
+        yield "::error title=pl-lint::no Python file found"
+    yield from (f"::warning title=pl-lint::{_data(one)}" for one in result.warnings)
     for finding in result.findings:
         level = "error" if result.config.counts(finding) else "notice"
         title = f"{finding.code} {result.names.get(finding.code, '')}".strip()

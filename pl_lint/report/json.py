@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from pl_lint import __version__
+from pl_lint.facts.lightning import LATEST
 from pl_lint.findings import Evidence, Finding, Location
 from pl_lint.fixes import Edit, Fix
 from pl_lint.report.result import Result
+from pl_lint.static.reading import JudgedAs
 from pl_lint.static.sources import Unreadable
 
 VERSION = 1
@@ -32,6 +34,8 @@ def document(result: Result) -> dict[str, Any]:
             for finding in result.findings
         ],
         "unreadable": [_unreadable(one) for one in result.unreadable],
+        "lightning": [*map(_version, result.judged)],
+        "warnings": [*result.warnings],
         "summary": _summary(result),
     }
 
@@ -113,6 +117,15 @@ def _unreadable(unreadable: Unreadable) -> dict[str, Any]:
         "cell": place.cell or None,
         "verdict": unreadable.verdict,
         "message": unreadable.message,
+    }
+
+
+def _version(judged: JudgedAs) -> dict[str, Any]:
+    newest = ".".join(map(str, LATEST))
+    return {
+        "version": judged.version or newest,
+        "because": judged.because,
+        "files": judged.files,
     }
 
 

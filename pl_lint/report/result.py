@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pl_lint.config import Config
 from pl_lint.findings import Finding
 from pl_lint.plain import frozen
+from pl_lint.static.reading import JudgedAs
 from pl_lint.static.sources import Unfinished, Unreadable
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ class Result:
 
     ``files`` were looked at, in ``relevant`` of them Lightning code was found. ``rules`` are all
     that there are. ``fixed`` were mended in this run, ``known`` is the number of findings that
-    stand in the baseline and are not told again.
+    stand in the baseline and are not told again. ``judged`` says by which Lightning, ``warnings``
+    are about paths and settings.
     """
 
     findings: tuple[Finding, ...]
@@ -35,6 +37,8 @@ class Result:
     rules: Iterable[Rule] = ()
     fixed: tuple[Finding, ...] = ()
     known: int = 0
+    judged: tuple[JudgedAs, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @cached_property
     def names(self) -> Mapping[str, str]:

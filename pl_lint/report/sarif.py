@@ -40,6 +40,10 @@ def document(result: Result) -> dict[str, Any]:
                         "executionSuccessful": not result.broken,
                         "exitCode": result.exit_code,
                         "toolExecutionNotifications": [*map(_notification, result.unreadable)],
+                        "toolConfigurationNotifications": [
+                            {"level": "warning", "message": {"text": one}}
+                            for one in result.warnings
+                        ],
                     }
                 ],
                 "results": [_result(finding, result, codes) for finding in result.findings],

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
+from pl_lint.facts.lightning import LATEST
 from pl_lint.findings import Evidence, Finding, Location, Status
 from pl_lint.fixes import Applicability
 from pl_lint.plain import frozen
 from pl_lint.report.excerpt import excerpt, visible
 from pl_lint.report.numbers import comparison
 from pl_lint.report.result import Result
+from pl_lint.static.reading import JudgedAs
 from pl_lint.static.sources import Unreadable
 
 Lines = Callable[[str], Sequence[str]]
@@ -31,6 +33,9 @@ class Palette:
         return f"{style}{text}{self.plain}" if style else text
 
 
+MOST_VERSIONS = 3
+MIGRATE = "; what Lightning 2 wants changed: --target 2"
+NEWEST = ".".join(map(str, LATEST))
 RUNNING = "`pytest --pl-check` decides by running it"
 LOOKING = "only you can decide that"
 PLAIN = Palette()
@@ -122,7 +127,27 @@ def _indented(text: str) -> str:
 
 def summary(result: Result) -> str:
     """What there is altogether, in one line or a few."""
-    return "\n".join([_counts(result), *_about_fixes(result)])
+    warnings = (f"warning: {visible(one)}" for one in result.warnings)
+    return "\n".join([*warnings, _counts(result), *_about_versions(result), *_about_fixes(result)])
+
+
+def _about_versions(result: Result) -> Iterator[str]:
+    """Which Lightning code was judged by, where it is not all the newest."""
+    if not any(one.version for one in result.judged):
+        return
+    alone = len(result.judged) == 1
+    files = [f", {_count(one.files, 'file')}" * (not alone) for one in result.judged]
+    told = [version_of(one) + count for one, count in zip(result.judged, files, strict=True)]
+    if len(told) > MOST_VERSIONS:
+        told[MOST_VERSIONS:] = [f"{len(told) - MOST_VERSIONS} more (--show-settings)"]
+    old = any(one.version.startswith(("0.", "1.")) for one in result.judged)
+    yield f"judged as code for Lightning {'; '.join(told)}{MIGRATE * old}"
+
+
+def version_of(judged: JudgedAs) -> str:
+    """A version, and what says so."""
+    because = visible(judged.because) or "the newest that is known"
+    return f"{judged.version or NEWEST} ({because})"
 
 
 def _about_fixes(result: Result) -> Iterator[str]:

@@ -7,6 +7,7 @@ resolved across files.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
@@ -19,7 +20,7 @@ from pl_lint.static.configs.files import ConfigFile
 from pl_lint.static.interpreter.work import Excess, TooDeep, Works
 from pl_lint.static.parts import Part
 from pl_lint.static.project import gather
-from pl_lint.static.reading import AnyRule, Reading
+from pl_lint.static.reading import AnyRule, JudgedAs, Reading
 from pl_lint.static.sources import TOO_DEEP, SourceFile, Unfinished, Unreadable, parse
 from pl_lint.static.surroundings import Surroundings
 from pl_lint.static.versions import installed, package_folders
@@ -61,14 +62,24 @@ def _judged(part: Part, config: Config, rules: Sequence[AnyRule], around: Surrou
     sources, left, project = _gather(sources, config, watched, part.configs, around)
     files = (*sources, *part.configs)
     mended = tuple(_mended(_told(project, rules, files, config), files))
-    relevant = relevant_files(project)
-    return Reading(project, mended, (*unreadable, *left), relevant=relevant)
+    relevant = _relevant_files(project)
+    judged = tuple(_judged_as(project, relevant))
+    unread = (*unreadable, *left)
+    return Reading(project, mended, unread, relevant=len(relevant), judged=judged)
 
 
-def relevant_files(project: ProjectFacts) -> int:
-    """In how many files something of Lightning's was found: a class, a Trainer, a monitor."""
+def _relevant_files(project: ProjectFacts) -> frozenset[str]:
+    """The files in which something of Lightning's was found: a class, a Trainer, a monitor."""
     sites = (*project.classes, *project.monitors, *project.trainers, *project.trainer_calls)
-    return len({site.location.path for site in (*sites, *project.stray_logs)})
+    return frozenset(site.location.path for site in (*sites, *project.stray_logs))
+
+
+def _judged_as(project: ProjectFacts, files: frozenset[str]) -> Iterator[JudgedAs]:
+    """The versions that files are judged by, and what says so."""
+    because = dict(project.because)
+    told = Counter((version, because[path]) for path, version in project.lightning if path in files)
+    for (version, reason), count in sorted(told.items()):
+        yield JudgedAs(version, reason, count)
 
 
 def _told(
@@ -134,13 +145,13 @@ def _gather(
             deepest = max(deep, key=lambda source: source.depth)
             guilty = [one for one in deep if not readable(one)] or [deepest]
             left = [one for one in left if one not in guilty]
-            too_deep += [Unreadable(Location(one.path, 0), TOO_DEEP) for one in guilty]
+            too_deep += [Unreadable(Location(one.path, 1), TOO_DEEP) for one in guilty]
 
 
 def _too_much(excess: Excess) -> Unfinished:
     told = f": {excess.judged} of {excess.classes} classes judged" * bool(excess.classes)
     message = f"too much to read{told}; split the file or exclude it"
-    return Unfinished(Location(excess.path, 0), message)
+    return Unfinished(Location(excess.path, 1), message)
 
 
 def _distinct(findings: Iterable[Finding]) -> list[Finding]:

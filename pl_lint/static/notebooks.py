@@ -120,10 +120,10 @@ def parse_notebook(path: Path, text: str) -> SourceFile | Unreadable:
         where = Location(shown(path), max(error.lineno or 1, 1), max(error.offset or 1, 1))
         return Unreadable(cells.placed(where), explain(error, program))
     except (RecursionError, MemoryError):
-        return Unreadable(Location(shown(path), 0), TOO_DEEP)
+        return Unreadable(Location(shown(path), 1), TOO_DEEP)
     except (ValueError, OverflowError) as error:
         message = f"cannot be parsed: {error}; exclude the file"
-        return Unreadable(Location(shown(path), 0), message)
+        return Unreadable(Location(shown(path), 1), message)
     suppressions = NotebookSuppressions(program, shown(path), cells)
     installs = "\n".join(INSTALL.findall("\n".join(sources.values())))
     plain = dict(_plain_sources(document, sources))
@@ -148,11 +148,11 @@ def _document(path: Path, text: str) -> dict[str, Any] | Unreadable:
         message = f"broken JSON: {error.msg}; save the notebook again or exclude it"
         return Unreadable(Location(shown(path), error.lineno, error.colno), message)
     except RecursionError:
-        return Unreadable(Location(shown(path), 0), TOO_DEEP)
+        return Unreadable(Location(shown(path), 1), TOO_DEEP)
     except ValueError as error:
-        return Unreadable(Location(shown(path), 0), f"broken JSON: {error}; exclude the file")
+        return Unreadable(Location(shown(path), 1), f"broken JSON: {error}; exclude the file")
     known = isinstance(document, dict) and isinstance(_cells(document), list)
-    return document if known else Unreadable(Location(shown(path), 0), NO_CELLS)
+    return document if known else Unreadable(Location(shown(path), 1), NO_CELLS)
 
 
 def _cells(document: dict[str, Any]) -> Any:

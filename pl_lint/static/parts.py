@@ -1,10 +1,11 @@
 """The parts of what is read that share nothing: one project says nothing about another beside it.
 
-A part is a project with everything below it, as far as its repository reaches, and the projects
-whose modules it imports by the names that they have at their own roots (the packages of one
-repository, mostly). What belongs to no project is one part, too. Parts are judged alone: that is
-more right, because a Trainer in one project is no evidence about another, and each can be judged
-on a core of its own, or not at all where its files are as they were.
+A part is a project with everything below it, as far as its repository reaches (a folder that is
+named beside others, and is a project, ends there), and the projects whose modules it imports by the
+names that they have at their own roots (the packages of one repository, mostly). What belongs to no
+project is one part, too. Parts are judged alone: that is more right, because a Trainer in one
+project is no evidence about another, and each can be judged on a core of its own, or not at all
+where its files are as they were.
 """
 
 from __future__ import annotations
@@ -59,10 +60,14 @@ class Part:
 
 
 def split(
-    sources: Sequence[Material], configs: Sequence[ConfigFile], around: Surroundings
+    sources: Sequence[Material],
+    configs: Sequence[ConfigFile],
+    around: Surroundings,
+    named: Sequence[Path] = (),
 ) -> tuple[Part, ...]:
     """The parts, in the order of their first files."""
-    homes = {one.path: around.outermost(one.path) for one in (*sources, *configs)}
+    apart = tuple(_apart(named, around))
+    homes = {one.path: _home(one.path, apart, around) for one in (*sources, *configs)}
     groups = _Groups()
     for one in sources:
         for other in _used(one, homes[one.path], set(homes.values()), around):
@@ -75,6 +80,21 @@ def split(
         )
         for head in dict.fromkeys(found.values())
     )
+
+
+def _apart(named: Sequence[Path], around: Surroundings) -> Iterator[str]:
+    """Of several folders that are named those that are projects, the outer ones first."""
+    folders = [os.path.abspath(path) for path in named] if len(named) > 1 else []
+    for folder in sorted(folders, key=len):
+        if os.path.isdir(folder) and around.stands_alone(folder):
+            yield folder
+
+
+def _home(path: str, apart: Sequence[str], around: Surroundings) -> str:
+    """Where the project of a file begins."""
+    file = Path(os.path.abspath(path))
+    own = (folder for folder in apart if file.is_relative_to(folder))
+    return next(own, None) or around.outermost(path)
 
 
 def _used(source: Material, home: str, homes: set[str], around: Surroundings) -> Iterator[str]:

@@ -25,15 +25,28 @@ class AnyRule(Selectable, Protocol):
 
 
 @frozen
+class JudgedAs:
+    """By which Lightning so many ``files`` with something of Lightning's were judged: ``version``
+    is empty for the newest that is known, ``because`` where nothing says so."""
+
+    version: str
+    because: str
+    files: int
+
+
+@frozen
 class Reading:
     """What reading found. ``files`` counts all files looked at, the unparsed ones included;
-    in ``relevant`` of them there is something of Lightning's."""
+    in ``relevant`` of them there is something of Lightning's. ``warnings`` are about what was asked
+    for: paths and settings."""
 
     project: ProjectFacts
     findings: tuple[Finding, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
     files: int = 0
     relevant: int = 0
+    judged: tuple[JudgedAs, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def joined(projects: Iterable[ProjectFacts]) -> ProjectFacts:

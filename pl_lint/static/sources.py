@@ -183,9 +183,13 @@ def shown(path: Path) -> str:
         return path.as_posix()
 
 
-def _unreadable(path: Path, message: str, line: int = 0, column: int = 1) -> Unreadable:
-    """Without a line it is the file as a whole."""
+def _unreadable(path: Path, message: str, line: int = 1, column: int = 1) -> Unreadable:
     return Unreadable(Location(shown(path), line, column), message)
+
+
+def _unopened(path: Path, message: str) -> Unreadable:
+    """A file in which nothing has a place."""
+    return Unreadable(Location(shown(path), 0), message)
 
 
 def read_bytes(path: Path) -> bytes | Unreadable:
@@ -193,17 +197,17 @@ def read_bytes(path: Path) -> bytes | Unreadable:
     try:
         found = os.stat(path)
         if stat.S_ISDIR(found.st_mode):
-            return _unreadable(path, "this folder cannot be listed; check its permissions")
+            return _unopened(path, "this folder cannot be listed; check its permissions")
         if not stat.S_ISREG(found.st_mode):
-            return _unreadable(path, _absence(path))
+            return _unopened(path, _absence(path))
         if found.st_size > (LARGEST_NOTEBOOK if path.suffix == ".ipynb" else LARGEST):
             megabytes = found.st_size / 2**20
-            return _unreadable(path, f"{megabytes:.0f} MiB is too large to read; exclude it")
+            return _unopened(path, f"{megabytes:.0f} MiB is too large to read; exclude it")
         return path.read_bytes()
     except OSError as error:
         if not path.exists():
-            return _unreadable(path, _absence(path))
-        return _unreadable(path, f"cannot be read: {error.strerror or error}")
+            return _unopened(path, _absence(path))
+        return _unopened(path, f"cannot be read: {error.strerror or error}")
     except ValueError:  # a NUL in the path itself
         return Unreadable(Location(str(path), 0), "no such file")
 

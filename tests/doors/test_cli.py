@@ -421,6 +421,81 @@ def test_version(capsys: Captured) -> None:
     assert capsys.readouterr().out == f"pl-lint {pl_lint.__version__}\n"
 
 
+# --- what is said of settings and paths -----------------------------------------------------------
+
+
+def told(capsys: Captured, *arguments: str) -> list[str]:
+    main(["--no-cache", *arguments])
+    return capsys.readouterr().out.splitlines()
+
+
+def test_it_is_said_by_which_lightning_code_was_judged(capsys: Captured) -> None:
+    for name in ("old", "new"):
+        projects.plant(Path(name), model=projects.HEALTHY)
+    assert not [line for line in told(capsys) if line.startswith("judged")]
+    Path("old/requirements.txt").write_text("lightning==1.9.5\n", encoding="utf-8")
+    migrate = "; what Lightning 2 wants changed: --target 2"
+    line = "judged as code for Lightning 1.9 (old/requirements.txt)"
+    assert line + migrate in told(capsys, "old")
+    both = "2.6 (the newest that is known), 1 file; 1.9 (old/requirements.txt), 1 file"
+    assert f"judged as code for Lightning {both}{migrate}" in told(capsys)
+    assert "judged as code for Lightning 2.6 (target 2)" in told(capsys, "--target", "2", "old")
+    assert f"{line}: 1" in told(capsys, "--show-settings", "old")
+    document = json.loads("\n".join(told(capsys, "--output-format", "json", "old")))
+    because = {"version": "1.9", "because": "old/requirements.txt", "files": 1}
+    assert document["lightning"] == [because]
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ('lightning-version = "9.9"', "Lightning 9.9 is newer than what this pl-lint knows"),
+        ('lightning-version = "1.25"', "there was no Lightning 1.25; known: 0.7, "),
+        ('target = "2.50"', "`target`: Lightning 2.50 is newer"),
+        ('[tool.pl-lint.per-file-ignores]\n"tets/**" = ["LTN1"]', "'tets/**' matches no file"),
+    ],
+)
+@pytest.mark.parametrize("form", ["text", "concise", "json", "sarif", "github"])
+def test_settings_without_effect_are_told(
+    setting: str, said: str, form: str, capsys: Captured
+) -> None:
+    projects.plant(Path("tests"), model=projects.HEALTHY)
+    Path("pyproject.toml").write_text(f"[tool.pl-lint]\n{setting}\n", encoding="utf-8")
+    assert said in "\n".join(told(capsys, "--output-format", form))
+
+
+def test_of_a_part_of_the_project_no_pattern_is_called_idle(capsys: Captured) -> None:
+    for name in ("src", "tests"):
+        projects.plant(Path(name), model=projects.HEALTHY)
+    table = '[tool.pl-lint.per-file-ignores]\n"tests/**" = ["LTN1"]\n'
+    Path("pyproject.toml").write_text(table, encoding="utf-8")
+    assert not [
+        line for arguments in ([], ["src"]) for line in told(capsys, *arguments) if "'" in line
+    ]
+
+
+@pytest.mark.parametrize("form", ["text", "concise", "github"])
+def test_an_empty_folder_is_named(form: str, capsys: Captured) -> None:
+    Path("empty").mkdir()
+    projects.plant(Path("src"), model=projects.HEALTHY)
+    said = "empty: there is no file to read in this folder"
+    assert said in "\n".join(told(capsys, "--output-format", form, "src", "empty"))
+    assert "no Python file found" in "\n".join(told(capsys, "--output-format", form, "empty"))
+
+
+def test_it_is_said_which_rules_are_in_preview(capsys: Captured) -> None:
+    previews = [rule.code for rule in registry.all_rules() if rule.preview]
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    words = " ".join(capsys.readouterr().out.split())
+    assert ("(at present there are none)" in words) is not previews
+    main(["rules"])
+    listed = capsys.readouterr()
+    assert ("--preview adds none" in listed.err) is not previews
+    assert [line.split()[0] for line in listed.out.splitlines() if "(preview)" in line] == previews
+    assert f"in preview: {', '.join(previews) or 'none'}" in told(capsys, "--show-settings")
+
+
 # --- explain and rules ----------------------------------------------------------------------------
 
 

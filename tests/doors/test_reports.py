@@ -27,6 +27,7 @@ from pl_lint.report.excerpt import excerpt, visible, width
 from pl_lint.report.numbers import comparison
 from pl_lint.report.result import Result, in_order
 from pl_lint.report.text import COLOURED, render, render_finding
+from pl_lint.static.reading import JudgedAs
 from pl_lint.static.sources import Unreadable
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -256,11 +257,16 @@ def documented(heading: str) -> set[str]:
 
 def test_the_documented_fields_are_the_fields() -> None:
     finding = FINDING.judged(Status.PROVED, EVIDENCE)
-    document = json_report.document(result(finding, unreadable=(Unreadable(PLACE, "m"),)))
+    unreadable, judged = (Unreadable(PLACE, "m"),), (JudgedAs("1.9", "setup.py", 1),)
+    document = json_report.document(
+        result(replace(finding, fix=FIX), unreadable=unreadable, judged=judged)
+    )
     assert documented("The format") == document.keys()
     assert documented("A finding") == document["findings"][0].keys()
     assert documented("A piece of evidence") == document["findings"][0]["evidence"][0].keys()
     assert documented("An unreadable file") == document["unreadable"][0].keys()
+    assert documented("A fix") == document["findings"][0]["fix"].keys()
+    assert documented("A Lightning") == document["lightning"][0].keys()
     assert documented("The summary") == document["summary"].keys()
 
 
@@ -365,7 +371,9 @@ def test_sarif_is_what_the_official_schema_says() -> None:
         replace(FINDING, fix=FIX), SUSPECTED, Finding("LTN999", "m", Location("/a b.py", 1))
     )
     validator = Draft4Validator(schema)
-    for document in (report, sarif(), sarif(unreadable=(UNREADABLE,))):
+    whole = Unreadable(Location("gone.py", 0), "no such file")
+    odd = sarif(unreadable=(UNREADABLE, whole), warnings=("`target`: unknown",))
+    for document in (report, sarif(), odd):
         assert not list(validator.iter_errors(document))
     broken = {**report, "version": 3}
     assert list(validator.iter_errors(broken))  # the schema can say no

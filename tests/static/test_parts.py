@@ -72,6 +72,29 @@ def test_a_project_in_a_project_belongs_to_it() -> None:
     assert len(parts()) == 1
 
 
+def test_a_repository_is_a_project() -> None:
+    for name in ("a", "b"):
+        Path(name, ".git").mkdir(parents=True)
+        Path(name, "model.py").write_text(SICK)
+    assert parts() == [{"a/model.py"}, {"b/model.py"}]
+
+
+SEEDED = "import lightning as L\nL.seed_everything(1)\n"
+FITTED = "import lightning as L\nfrom model import Lit\nL.Trainer().fit(Lit())\n"
+
+
+def test_projects_that_are_named_are_apart_whatever_lies_around_them() -> None:
+    Path("README.md").write_text("a folder of clones")
+    plant(a__train=SEEDED, b__model=SICK, b__train=FITTED)
+    for name in ("a", "b"):
+        Path(name, "requirements.txt").write_text("lightning")
+    unseeded = [one.code for one in judged(one_by_one, "a", "b").findings if one.code == "LTN401"]
+    assert unseeded == ["LTN401"]
+    for name in ("a", "b"):  # a README alone is that of a folder
+        Path(name, "requirements.txt").unlink()
+    assert not [one for one in judged(one_by_one, "a", "b").findings if one.code == "LTN401"]
+
+
 def test_what_belongs_to_no_project_is_one_part() -> None:
     for name in ("a", "b"):
         Path(name).mkdir()

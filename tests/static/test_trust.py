@@ -174,7 +174,7 @@ def test_a_file_that_is_too_much_is_not_broken(
     for _ in range(2):
         assert main(["--select", "LTN7", "--output-format", "concise", "."]) == 0
         told = capsys.readouterr().out
-        assert "large.py: not read to its end: too much to read: 0 of 1 classes" in told
+        assert "large.py:1:1: not read to its end: too much to read: 0 of 1 classes" in told
         assert "1 file not read to the end" in told
         (tmp_path / "other.py").write_text("")  # the answer is gone, what was read is kept
 
