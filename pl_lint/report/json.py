@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from pl_lint import __version__
-from pl_lint.facts.lightning import LATEST
 from pl_lint.findings import Evidence, Finding, Location
 from pl_lint.fixes import Edit, Fix
 from pl_lint.report.result import Result
@@ -121,12 +120,7 @@ def _unreadable(unreadable: Unreadable) -> dict[str, Any]:
 
 
 def _version(judged: JudgedAs) -> dict[str, Any]:
-    newest = ".".join(map(str, LATEST))
-    return {
-        "version": judged.version or newest,
-        "because": judged.because,
-        "files": judged.files,
-    }
+    return {"version": judged.known, "because": judged.because, "files": judged.files}
 
 
 def _summary(result: Result) -> dict[str, int]:

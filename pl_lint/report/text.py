@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
-from pl_lint.facts.lightning import LATEST
 from pl_lint.findings import Evidence, Finding, Location, Status
 from pl_lint.fixes import Applicability
 from pl_lint.plain import frozen
@@ -35,7 +34,6 @@ class Palette:
 
 MOST_VERSIONS = 3
 MIGRATE = "; what Lightning 2 wants changed: --target 2"
-NEWEST = ".".join(map(str, LATEST))
 RUNNING = "`pytest --pl-check` decides by running it"
 LOOKING = "only you can decide that"
 PLAIN = Palette()
@@ -147,7 +145,7 @@ def _about_versions(result: Result) -> Iterator[str]:
 def version_of(judged: JudgedAs) -> str:
     """A version, and what says so."""
     because = visible(judged.because) or "the newest that is known"
-    return f"{judged.version or NEWEST} ({because})"
+    return f"{judged.known} ({because})"
 
 
 def _about_fixes(result: Result) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from difflib import SequenceMatcher
 
 from pl_lint.config import nearest
 from pl_lint.facts.sites import CommentSlip, ProjectFacts, SuppressionSite
@@ -162,6 +161,8 @@ def _code_for(word: str) -> str:
     if not word:
         return ""
     codes = {name: one.code for one in all_rules() for name in (one.code, one.name.upper())}
+    from difflib import SequenceMatcher
+
     near = nearest(word.upper(), codes)
     if near is None or SequenceMatcher(None, word.upper(), near).ratio() < LIKE:
         return ""

@@ -33,6 +33,13 @@ class JudgedAs:
     because: str
     files: int
 
+    @property
+    def known(self) -> str:
+        """The version with a name."""
+        from pl_lint.facts.lightning import LATEST  # without Lightning code there is nothing to say
+
+        return self.version or ".".join(map(str, LATEST))
+
 
 @frozen
 class Reading:

@@ -14,17 +14,8 @@ from collections.abc import Iterator
 from pl_lint.facts.sites import CommentSlip, SlipKind
 from pl_lint.places import Location
 from pl_lint.plain import frozen, replace
+from pl_lint.static.suppressions import CODE, DIRECTIVE, OURS
 
-OURS = "LTN"
-"""How our codes begin. ``# noqa: E501`` is no business of ours."""
-CODE = r"[A-Z]+[0-9]+\b"
-DIRECTIVE = re.compile(
-    r"#\s*(?:(?P<noqa>noqa)|pl-lint\s*:\s*ignore(?P<file>-file)?)\b(?!-)"
-    rf"(?P<list>\s*[:\[(]|\s+(?={CODE}))?"
-    rf"\s*(?P<codes>{CODE}(?:[\s,]+{CODE})*)?(?P<closing>\s*[\])])?",
-    re.IGNORECASE,
-)
-"""A comment as it should be, and some that are meant so."""
 A_CODE = re.compile(rf"\b{OURS}[-_ ]?\d+", re.IGNORECASE)
 JOINED = re.compile(rf"\s*(?:[-;,.=/|&+]|and\b)\s*(?={OURS}[-_ ]?\d)", re.IGNORECASE)
 """Between codes, or before the first one, where something else should stand."""

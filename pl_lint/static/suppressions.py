@@ -18,8 +18,17 @@ from pl_lint.facts.sites import CommentSlip, SuppressionSite
 from pl_lint.findings import Finding
 from pl_lint.places import Location
 from pl_lint.plain import frozen, replace
-from pl_lint.static.slips import CODE, DIRECTIVE, OURS, slips
 
+OURS = "LTN"
+"""How our codes begin. ``# noqa: E501`` is no business of ours."""
+CODE = r"[A-Z]+[0-9]+\b"
+DIRECTIVE = re.compile(
+    r"#\s*(?:(?P<noqa>noqa)|pl-lint\s*:\s*ignore(?P<file>-file)?)\b(?!-)"
+    rf"(?P<list>\s*[:\[(]|\s+(?={CODE}))?"
+    rf"\s*(?P<codes>{CODE}(?:[\s,]+{CODE})*)?(?P<closing>\s*[\])])?",
+    re.IGNORECASE,
+)
+"""A comment as it should be, and some that are meant so."""
 _CANDIDATE = re.compile(rf"#\s*(?:noqa|pl[-_ ]?lint)|{OURS}[-_ ]?\d", re.IGNORECASE)
 """Where there may be something to say. Our codes stand in mistyped comments, too."""
 
@@ -80,6 +89,10 @@ class Suppressions:
 
     def slips(self) -> Iterator[CommentSlip]:
         """The comments that are not what they look like."""
+        if not self._candidates:
+            return
+        from pl_lint.static.slips import slips  # most files have none
+
         for token in self._candidates:
             for slip in slips(token, self.path):
                 span = slip.span and self._seen(slip.span)
