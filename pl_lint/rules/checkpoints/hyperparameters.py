@@ -99,7 +99,7 @@ def _saved(facts: ProjectFacts, owner: ClassFacts) -> Fix | None:
         parameter.name
         for one in (owner, *heirs)
         for parameter in parameters_of(one)
-        if _is_network(facts, one, parameter)
+        if _is_whole(facts, one, parameter)
     )
     ignored = f"ignore={_quoted(networks)}" if networks else ""
     text = f"self.save_hyperparameters({ignored})"
@@ -117,19 +117,20 @@ def _quoted(names: Iterable[str]) -> str:
     calls=(*SAVING, ".parameters", CLI, *(f"self.{name}" for name in NETWORK_NAMES)),
 )
 def module_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """A network given to __init__ is saved among the hyper-parameters too.
+    """A network or the Trainer given to __init__ is saved among the hyper-parameters too.
 
     What it does
     ------------
     Finds `save_hyperparameters()` without `ignore` in a module whose `__init__` takes a network and
     keeps it. It is one by its annotation, because its `.parameters()` are used, or because it is
-    called and kept as `self.net`, `self.backbone` or the like.
+    called and kept as `self.net`, `self.backbone` or the like; what is kept as `self.trainer` is
+    the Trainer.
 
     Why is this bad
     ---------------
     The network is in the checkpoint twice, the second time pickled whole: the file is twice as
     large, bound to the module path of the class, and Lightning 2.6 with torch 2.6 or newer refuses
-    to load it (`weights_only=True`).
+    to load it (`weights_only=True`). A Trainer brings its loaders and their data with it.
 
     Example
     -------
@@ -160,13 +161,12 @@ def module_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             names = [
                 one.name
                 for one in parameters_of(owner)
-                if surely_saved(call, one.name) and _is_network(facts, owner, one)
+                if surely_saved(call, one.name) and _is_whole(facts, owner, one)
             ]
             if names and saves_here(owner, call) and not uses_cli(facts):
                 yield self.finding(
                     call.location,
-                    f"the checkpoint pickles {' and '.join(map(repr, names))} as an object, not "
-                    "only its weights",
+                    f"the checkpoint pickles {' and '.join(map(repr, names))} as an object",
                     remedy=f"save_hyperparameters(ignore={names!r})",
                     subject=owner.short_name,
                     fix=_without(call, names),
@@ -193,6 +193,13 @@ def _is_network(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite
     named = [f"self.{name}" for name in NETWORK_NAMES if f"self.{name}" in kept]
     used = {call.receiver for call in facts.calls_in(owner, ".parameters")}
     return not kept.isdisjoint(used) or bool(facts.calls_in(owner, *named))
+
+
+def _is_whole(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> bool:
+    """Whether what is given is pickled with all that hangs on it: a network, or the Trainer, for
+    nothing else can stand at ``self.trainer``."""
+    is_trainer = parameter.required and "trainer" in parameter.attributes
+    return is_trainer or _is_network(facts, owner, parameter)
 
 
 @rule(
