@@ -106,11 +106,13 @@ class Gathered(Compound):
 
 @frozen
 class FunctionCall(Compound):
-    """The result of a function outside the project whose name is known."""
+    """The result of a function outside the project whose name is known; ``per_sample`` where it is
+    called in a loop over the samples of a batch."""
 
     name: str
     arguments: Pairs = ()
     sources: tuple[Origin, ...] = ()
+    per_sample: bool = False
 
     __hash__ = Compound.__hash__
 

@@ -44,7 +44,8 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     that are not linear, square roots and exponentials of batch means, and ratios of sums over the
     batch under the name of a score (dice, IoU, F1, precision, recall), which are logged in a step
     and reduced over the epoch, or kept by the steps and averaged at its end. Loaders that are seen
-    to give one sample at a time are left alone.
+    to give one sample at a time are left alone, and so is what a loop works out for one sample of
+    the batch after another.
 
     Why is this bad
     ---------------
@@ -114,7 +115,8 @@ def _unlinear_function(log: LogSite, value: Origin) -> str | None:
     def is_unlinear(part: Origin) -> bool:
         if isinstance(part, FunctionCall):
             whole = log.per_batch and not part.name.startswith("scipy.")
-            return linearity_of_call(part) is False and (whole or _is_itself(value, part))
+            of_batch = not part.per_sample and linearity_of_call(part) is False
+            return of_batch and (whole or _is_itself(value, part))
         if not isinstance(part, Derived) or part.operation not in WORDS:
             return False
         if part in per_sample and part.operation != "macro":

@@ -389,12 +389,14 @@ def _is_shape(origin: Origin) -> bool:
     return isinstance(origin, Derived) and origin.operation in ("call", "sequence")
 
 
-def called(name: str, arguments: Pairs, sources: Iterable[Origin]) -> Origin:
+def called(
+    name: str, arguments: Pairs, sources: Iterable[Origin], per_sample: bool = False
+) -> Origin:
     """The result of a function from outside."""
     distinct = tuple(s for s in _distinct(sources) if not isinstance(s, (UnknownOrigin, Number)))
     if max(map(depth_of, distinct), default=0) >= MAX_DEPTH:
         distinct = _leaves(distinct)[:MAX_OPTIONS]
-    return FunctionCall(name, arguments, distinct)
+    return FunctionCall(name, arguments, distinct, per_sample)
 
 
 def _distinct(origins: Iterable[Origin]) -> tuple[Origin, ...]:
@@ -416,7 +418,7 @@ def _leaves(origins: tuple[Origin, ...]) -> tuple[Origin, ...]:
             leaves[Gathered()] = None
             continue
         if isinstance(origin, FunctionCall):
-            leaves[FunctionCall(origin.name, origin.arguments)] = None
+            leaves[FunctionCall(origin.name, origin.arguments, (), origin.per_sample)] = None
         elif not isinstance(origin, Compound):
             leaves[origin] = None
         waiting += reversed(parts_below(origin))

@@ -104,6 +104,7 @@ class Context(ABC):
         self.turns = 1
         self.loops = 0
         self.class_loops = 0
+        self.sample_loops = 0
         self.built: list[str] = []
         self._identities = 0
         self._running: list[int] = []
@@ -173,17 +174,20 @@ class Context(ABC):
             self.turns = outer
 
     @contextmanager
-    def looping(self, over: ast.expr, known: bool) -> Iterator[None]:
-        """Within a loop: over the classes of a data set, or over what may be a batch's samples."""
+    def looping(self, over: ast.expr, known: bool, of_samples: bool) -> Iterator[None]:
+        """Within a loop: over the classes of a data set, or over what may be a batch's samples, and
+        is seen to be (``of_samples``)."""
         of_classes = bool(CLASSES.search(ast.unparse(over).lower()))
         sampled = not known and not of_classes
         self.loops += sampled
         self.class_loops += of_classes
+        self.sample_loops += of_samples
         try:
             yield
         finally:
             self.loops -= sampled
             self.class_loops -= of_classes
+            self.sample_loops -= of_samples
 
     @contextmanager
     def constant_lookup(self, module: Module, name: str) -> Iterator[bool]:

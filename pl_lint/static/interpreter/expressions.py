@@ -32,7 +32,7 @@ from pl_lint.static.interpreter.abstract import (
     to_value,
 )
 from pl_lint.static.interpreter.context import Context, Frame
-from pl_lint.static.interpreter.iteration import an_element, elements
+from pl_lint.static.interpreter.iteration import an_element, elements, over_samples
 from pl_lint.static.interpreter.strings import MAX_CONSTANT, concatenated, merged
 from pl_lint.static.interpreter.truth import truth
 from pl_lint.static.names import dotted
@@ -345,7 +345,9 @@ def _passes(
     iterable = evaluate(context, head.iter, frame)
     known = elements(context, iterable)
     items = (an_element(context, iterable),) if known is None else known
-    with context.turning(len(items)), context.looping(head.iter, known is not None):
+    of_samples = known is None and over_samples(context, head.iter, iterable)
+    looping = context.looping(head.iter, known is not None, of_samples)
+    with context.turning(len(items)), looping:
         for value in items:
             inner = _copied(frame)
             lookup.assign(context, head.target, value, inner)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pl_lint.facts.origins import ListOfSteps
+import ast
+import re
+
+from pl_lint.facts.origins import BatchValue, ListOfSteps, parts
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Collection,
@@ -36,6 +39,18 @@ def elements(context: Context, iterable: Abstract) -> tuple[Abstract, ...] | Non
             return None
     few = len(known) <= MAX_UNROLLED and len(known) * context.turns <= MAX_TURNS
     return known if few else None
+
+
+COLUMNS = re.compile(r"\.m?T\b|transpose|permute|unbind|range\(|\.(?:keys|items|values)\(")
+"""What goes over something else than the samples of a batch, or may."""
+
+
+def over_samples(context: Context, over: ast.expr, iterable: Abstract) -> bool:
+    """Whether a loop goes over the samples that the batch gave, one after another:
+    ``zip(preds, labels)``; ``range(y.shape[1])`` goes over something else."""
+    if COLUMNS.search(ast.unparse(over)):
+        return False
+    return any(isinstance(one, BatchValue) for one in parts(context.origin(iterable)))
 
 
 def an_element(context: Context, iterable: Abstract) -> Abstract:

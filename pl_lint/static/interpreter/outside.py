@@ -167,7 +167,7 @@ def call(
 def _other(context: Context, name: str, arguments: Arguments) -> Abstract:
     origins = [context.origin(value) for value in arguments.all()]
     if name.startswith(NAMED_FUNCTIONS):
-        return Opaque(called(name, pairs(arguments), origins))
+        return Opaque(called(name, pairs(arguments), origins, context.sample_loops > 0))
     last = name.rpartition(".")[2]
     if name in MAKERS:
         return Instance(MAKERS[name], pairs(arguments), arguments.complete)

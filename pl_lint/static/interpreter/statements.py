@@ -11,7 +11,7 @@ from pl_lint.static.interpreter import behaviour, held, listing, lookup, meters,
 from pl_lint.static.interpreter.abstract import NOTHING, Abstract, Const, Function, Sequence, join
 from pl_lint.static.interpreter.context import Context, Frame, Snapshot
 from pl_lint.static.interpreter.expressions import binary, compared
-from pl_lint.static.interpreter.iteration import an_element, elements
+from pl_lint.static.interpreter.iteration import an_element, elements, over_samples
 from pl_lint.static.interpreter.truth import truth
 from pl_lint.static.names import FunctionNode, dotted
 
@@ -237,7 +237,8 @@ def _for(context: Context, node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
     listing.emptied_in_turn(context, node, frame)
     iterable = context.evaluate(node.iter, frame)
     known = elements(context, iterable)
-    with context.looping(node.iter, known is not None):
+    of_samples = known is None and over_samples(context, node.iter, iterable)
+    with context.looping(node.iter, known is not None, of_samples):
         if known is None:
             lookup.assign(context, node.target, an_element(context, iterable), frame)
             branches(context, frame, (node.body, []))
@@ -258,7 +259,7 @@ def _unrolled(
 
 def _while(context: Context, node: ast.While, frame: Frame) -> bool:
     context.evaluate(node.test, frame)
-    with context.looping(node.test, False):
+    with context.looping(node.test, False, False):
         branches(context, frame, (node.body, []))
     return True
 
