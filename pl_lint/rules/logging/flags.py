@@ -23,7 +23,7 @@ def key_in_two_parts(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `on_step=True` together with `on_epoch=True`.
+    Finds `on_step=True` together with `on_epoch=True`, in callbacks (`pl_module.log`) as well.
 
     Why is this bad
     ---------------
@@ -69,7 +69,8 @@ def step_values_of_evaluation(self: Rule, facts: ProjectFacts) -> Iterator[Findi
 
     What it does
     ------------
-    Finds `on_step=True` in `validation_step` and `test_step`.
+    Finds `on_step=True` in `validation_step` and `test_step`, and in the hooks around their
+    batches, of callbacks as well.
 
     Why is this bad
     ---------------

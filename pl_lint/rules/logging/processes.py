@@ -61,8 +61,10 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     number, a list, `"auto"` or -1, a strategy of several processes, or no number at all, by which
     Lightning 2 takes all devices. A number that only a setting or the command line knows does not
     count. Where no Trainer is in sight, anybody's may run the code. Silent as well where every
-    process sees all data: with `use_distributed_sampler=False` and no sampler of its own, or where
-    what feeds the stage is no DataLoader.
+    process sees all data: with `use_distributed_sampler=False` and no sampler of its own, where
+    what feeds the stage is no DataLoader, or where its data set is one item (`__len__` returns 1:
+    one graph). A Trainer that is seen to run other classes only, and one of a program that was
+    copied into the repository, are no evidence where there are others.
 
     Why is this bad
     ---------------

@@ -40,7 +40,9 @@ def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     What it does
     ------------
     Finds OneCycleLR, CyclicLR, the warm-up schedules of transformers and schedulers built with a
-    number of steps that `configure_optimizers` returns without `"interval": "step"`.
+    number of steps that `configure_optimizers` returns without `"interval": "step"`; also a
+    LambdaLR whose function calls its parameter a step and goes on for 500 of them and more:
+    `lambda step: min(1, step / 1000)`.
 
     Why is this bad
     ---------------
