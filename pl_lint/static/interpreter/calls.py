@@ -6,11 +6,10 @@ import ast
 from collections.abc import Callable
 
 from pl_lint.facts.origins import FunctionCall, Gathered
-from pl_lint.facts.sites import DeviceSite, StrayLog
+from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import UNKNOWN
 from pl_lint.static.interpreter import (
     containers,
-    counting,
     extents,
     held,
     listing,
@@ -19,6 +18,7 @@ from pl_lint.static.interpreter import (
     meters,
     metrics,
     noting,
+    opaque,
     outside,
     schedulers,
     scripts,
@@ -42,35 +42,18 @@ from pl_lint.static.interpreter.abstract import (
     Sequence,
     Super,
     Text,
-    called,
     derived,
     join,
     options,
 )
+from pl_lint.static.interpreter.arguments import evaluated
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.names import ClassInfo, FunctionNode
 
-TRANSPARENT = frozenset(
-    (
-        "item detach cpu cuda float double half to numpy tolist squeeze unsqueeze clone type "
-        "type_as contiguous view reshape flatten requires_grad_ bfloat16 long int"
-    ).split()
-)
-"""Methods that return the same value in another shape or place."""
-LISTING = frozenset({"iterdir", "rglob", "glob"})
-"""Methods of a path that list what lies below it, in the order of the file system."""
 MODULE_WALKS = frozenset({"modules", "children", "named_modules", "named_children"})
 """Methods of a module that go over everything in it, its metrics too."""
 OF_LIGHTNING = frozenset({"optimizers", "lr_schedulers"})
 """Methods of a module that hand out what Lightning keeps: their name stays with the result."""
-TELLING = {
-    **dict.fromkeys(("argmax", "round", "gt", "ge", "lt", "le"), "decided"),
-    "sqrt": "sqrt",
-    "exp": "exp",
-    "log": "log",
-    "sqrt_": "sqrt",
-    "mean": "mean",
-}
 
 
 def evaluate_call(context: Context, node: ast.Call, frame: Frame) -> Abstract:
@@ -80,7 +63,7 @@ def evaluate_call(context: Context, node: ast.Call, frame: Frame) -> Abstract:
         context.then = (function.attr, *outer)
         receiver = context.evaluate(function.value, frame)
         context.then = outer
-        arguments = evaluate_arguments(context, node, frame)
+        arguments = evaluated(context, node, frame)
         scripts.loads_into_a_part(context, function, frame)
         noting.note_method(context, receiver, arguments, node, frame)
         if function.attr == "sort" and outside.in_listed_order(context, receiver):
@@ -92,43 +75,9 @@ def evaluate_call(context: Context, node: ast.Call, frame: Frame) -> Abstract:
             return Const(None)
         return call_method(context, receiver, function.attr, arguments, node, frame)
     callee = context.evaluate(function, frame)
-    arguments = evaluate_arguments(context, node, frame)
+    arguments = evaluated(context, node, frame)
     noting.note_function(context, callee, arguments, node, frame)
     return call(context, callee, arguments, node, frame)
-
-
-def evaluate_arguments(context: Context, node: ast.Call, frame: Frame) -> Arguments:
-    positional: list[Abstract] = []
-    keywords: dict[str, Abstract] = {}
-    complete = True
-    outer, context.assigned = context.assigned, ""
-    for argument in node.args:
-        value = context.evaluate(argument, frame)
-        if not isinstance(argument, ast.Starred):
-            positional.append(value)
-        elif isinstance(value, Sequence) and value.complete:
-            positional += value.items
-        else:
-            complete = False
-    for keyword in node.keywords:
-        value = context.evaluate(keyword.value, frame)
-        if keyword.arg is not None:
-            keywords[keyword.arg] = value
-        else:
-            complete = _spread(value, keywords) and complete
-    context.assigned = outer
-    return Arguments(tuple(positional), keywords, complete)
-
-
-def _spread(value: Abstract, keywords: dict[str, Abstract]) -> bool:
-    """Add the items of ``**value``; whether all of them are known."""
-    if not isinstance(value, Mapping):
-        return False
-    named = {
-        k.value: v for k, v in value.items if isinstance(k, Const) and isinstance(k.value, str)
-    }
-    keywords.update(named)
-    return value.complete and len(named) == len(value.items)
 
 
 def call(
@@ -168,7 +117,7 @@ def _outside(
     context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
 ) -> Abstract:
     """A function or class of another library."""
-    note_device(context, "", arguments, node, frame)
+    opaque.note_device(context, "", arguments, node, frame)
     if outside.is_collection(name):
         return metrics.make_collection(context, arguments, node, frame)
     if outside.is_metric(name):
@@ -226,7 +175,7 @@ def call_method(
             scripts.method(context, receiver, name, arguments, node, frame)
             if name == "manual_seed":  # a generator gives itself back
                 return receiver
-    return _opaque_method(context, receiver, name, arguments, node, frame)
+    return opaque.method(context, receiver, name, arguments, node, frame)
 
 
 def _of_reference(
@@ -248,45 +197,6 @@ def _of_reference(
     logs.note_foreign(context, node, name, arguments, frame)
     logs.note_metrics_update(context, receiver, name, arguments, node, frame)
     return _outside(context, found.name, arguments, node, frame)
-
-
-def _opaque_method(
-    context: Context,
-    receiver: Abstract,
-    name: str,
-    arguments: Arguments,
-    node: ast.Call,
-    frame: Frame,
-) -> Abstract:
-    note_device(context, name, arguments, node, frame)
-    logs.note_foreign(context, node, name, arguments, frame)
-    origins = [context.origin(receiver), *map(context.origin, arguments.all())]
-    same = name in TRANSPARENT
-    extent = extents.of_method(name, receiver, outside.pairs(arguments), same)
-    if same:
-        return Opaque(origins[0], extent)
-    if name in LISTING:
-        return Opaque(called(f"pathlib.Path.{name}", outside.pairs(arguments), origins))
-    if outside.gathers(name) and not outside.picks(name, arguments):
-        return Opaque(Gathered(tuple(dict.fromkeys(origins))))
-    if counting.is_total(name, node):
-        return Opaque(counting.total(origins), extent)
-    return Opaque(derived(TELLING.get(name, "call"), origins), extent)
-
-
-def note_device(
-    context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
-) -> None:
-    """``x.cuda()``, ``x.to("cuda")``, ``device="cuda"`` in the class that is interpreted."""
-    if not context.owner:
-        return
-    values = [arguments.keywords.get("device"), *(arguments.positional[:1] if name == "to" else ())]
-    written = [v.value for v in values if isinstance(v, Const) and isinstance(v.value, str)]
-    text = next((text for text in written if text.partition(":")[0] in ("cuda", "mps")), None)
-    shown = f'"{text}"' if text else (".cuda()" if name == "cuda" else None)
-    if shown:
-        where = context.location(node, frame)
-        context.recorder.add(DeviceSite(shown, context.hook.name, where, context.guards))
 
 
 # --- methods of the interpreted class -------------------------------------------------------------
@@ -369,7 +279,7 @@ def _of_lightning(
         _register(context, arguments)
     if name in MODULE_WALKS:
         return metrics.all_held(context, named=name.startswith("named_"))
-    note_device(context, name, arguments, node, frame)
+    opaque.note_device(context, name, arguments, node, frame)
     origins = [context.origin(value) for value in arguments.all()]
     if name == "all_gather" or outside.gathers(name):
         return Opaque(Gathered(tuple(dict.fromkeys(origins))))

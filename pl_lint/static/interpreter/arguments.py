@@ -1,0 +1,42 @@
+"""What a call is given."""
+
+from __future__ import annotations
+
+import ast
+
+from pl_lint.static.interpreter.abstract import Abstract, Const, Mapping, Sequence
+from pl_lint.static.interpreter.context import Arguments, Context, Frame
+
+
+def evaluated(context: Context, node: ast.Call, frame: Frame) -> Arguments:
+    positional: list[Abstract] = []
+    keywords: dict[str, Abstract] = {}
+    complete = True
+    outer, context.assigned = context.assigned, ""
+    for argument in node.args:
+        value = context.evaluate(argument, frame)
+        if not isinstance(argument, ast.Starred):
+            positional.append(value)
+        elif isinstance(value, Sequence) and value.complete:
+            positional += value.items
+        else:
+            complete = False
+    for keyword in node.keywords:
+        value = context.evaluate(keyword.value, frame)
+        if keyword.arg is not None:
+            keywords[keyword.arg] = value
+        else:
+            complete = _spread(value, keywords) and complete
+    context.assigned = outer
+    return Arguments(tuple(positional), keywords, complete)
+
+
+def _spread(value: Abstract, keywords: dict[str, Abstract]) -> bool:
+    """Add the items of ``**value``; whether all of them are known."""
+    if not isinstance(value, Mapping):
+        return False
+    named = {
+        k.value: v for k, v in value.items if isinstance(k, Const) and isinstance(k.value, str)
+    }
+    keywords.update(named)
+    return value.complete and len(named) == len(value.items)

@@ -1,0 +1,68 @@
+"""Methods of values of which nothing is known but what they are made of."""
+
+from __future__ import annotations
+
+import ast
+
+from pl_lint.facts.origins import Gathered
+from pl_lint.facts.sites import DeviceSite
+from pl_lint.static.interpreter import counting, extents, logs, outside
+from pl_lint.static.interpreter.abstract import Abstract, Const, Opaque, called, derived
+from pl_lint.static.interpreter.context import Arguments, Context, Frame
+
+TRANSPARENT = frozenset(
+    (
+        "item detach cpu cuda float double half to numpy tolist squeeze unsqueeze clone type "
+        "type_as contiguous view reshape flatten requires_grad_ bfloat16 long int"
+    ).split()
+)
+"""Methods that return the same value in another shape or place."""
+LISTING = frozenset({"iterdir", "rglob", "glob"})
+"""Methods of a path that list what lies below it, in the order of the file system."""
+TELLING = {
+    **dict.fromkeys(("argmax", "round", "gt", "ge", "lt", "le"), "decided"),
+    "sqrt": "sqrt",
+    "exp": "exp",
+    "log": "log",
+    "sqrt_": "sqrt",
+    "mean": "mean",
+}
+
+
+def method(
+    context: Context,
+    receiver: Abstract,
+    name: str,
+    arguments: Arguments,
+    node: ast.Call,
+    frame: Frame,
+) -> Abstract:
+    note_device(context, name, arguments, node, frame)
+    logs.note_foreign(context, node, name, arguments, frame)
+    origins = [context.origin(receiver), *map(context.origin, arguments.all())]
+    same = name in TRANSPARENT
+    extent = extents.of_method(name, receiver, outside.pairs(arguments), same)
+    if same:
+        return Opaque(origins[0], extent)
+    if name in LISTING:
+        return Opaque(called(f"pathlib.Path.{name}", outside.pairs(arguments), origins))
+    if outside.gathers(name) and not outside.picks(name, arguments):
+        return Opaque(Gathered(tuple(dict.fromkeys(origins))))
+    if counting.is_total(name, node):
+        return Opaque(counting.total(origins), extent)
+    return Opaque(derived(TELLING.get(name, "call"), origins), extent)
+
+
+def note_device(
+    context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
+) -> None:
+    """``x.cuda()``, ``x.to("cuda")``, ``device="cuda"`` in the class that is interpreted."""
+    if not context.owner:
+        return
+    values = [arguments.keywords.get("device"), *(arguments.positional[:1] if name == "to" else ())]
+    written = [v.value for v in values if isinstance(v, Const) and isinstance(v.value, str)]
+    text = next((text for text in written if text.partition(":")[0] in ("cuda", "mps")), None)
+    shown = f'"{text}"' if text else (".cuda()" if name == "cuda" else None)
+    if shown:
+        where = context.location(node, frame)
+        context.recorder.add(DeviceSite(shown, context.hook.name, where, context.guards))
