@@ -218,7 +218,21 @@ def _averaged_list(owner: ClassFacts, log: LogSite, by_name: bool) -> str | None
     fills = [one for one in owner.lists if one.attribute == held.attribute]
     appends = [one for one in fills if one.action == "append"]
     means = appends and all(_of_batch(owner, one, by_name) for one in appends)
-    return held.attribute if means else None
+    return held.attribute if means else _of_any_key(owner, log, held, by_name)
+
+
+def _of_any_key(owner: ClassFacts, log: LogSite, held: ListOfSteps, by_name: bool) -> str | None:
+    """Of dicts that are averaged key by key (``for key in self.outputs[0]``), a key that holds
+    batch means."""
+    asks_for_some = set(log.guards) <= {"self", "len", held.attribute}
+    if isinstance(log.key, Known) or not asks_for_some:
+        return None
+    keys = dict.fromkeys(one.key for one in owner.held if one.attribute == held.attribute)
+    for key in keys:
+        one = ListOfSteps(held.attribute, key)
+        if key not in ("", ADDED) and _keeps_means(owner, log, one, by_name):
+            return f"{held.attribute}[{key!r}]"
+    return None
 
 
 def _running_total(origin: Origin) -> str | None:
