@@ -42,12 +42,12 @@ from pl_lint.static.interpreter.abstract import (
     Sequence,
     Super,
     Text,
-    derived,
     join,
     options,
 )
 from pl_lint.static.interpreter.arguments import evaluated
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.derivation import derived
 from pl_lint.static.names import ClassInfo, FunctionNode
 
 MODULE_WALKS = frozenset({"modules", "children", "named_modules", "named_children"})

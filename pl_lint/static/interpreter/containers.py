@@ -16,10 +16,10 @@ from pl_lint.static.interpreter.abstract import (
     Opaque,
     Sequence,
     Text,
-    derived,
     join,
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.derivation import derived
 
 SAFE = frozenset(
     [

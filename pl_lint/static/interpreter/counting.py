@@ -14,7 +14,8 @@ from pl_lint.facts.origins import (
     UnknownOrigin,
     parts,
 )
-from pl_lint.static.interpreter.abstract import Abstract, Opaque, derived
+from pl_lint.static.interpreter.abstract import Abstract, Opaque
+from pl_lint.static.interpreter.derivation import derived
 
 PLAIN = (BatchValue, Number, UnknownOrigin)
 COMMON = frozenset({"call", "arithmetic", "decided", "sequence", "sum", "ratio", "macro"})

@@ -10,7 +10,15 @@ from collections.abc import Mapping as Table
 from pl_lint.facts.origins import ListOfSteps
 from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import UNKNOWN, Named
-from pl_lint.static.interpreter import behaviour, calls, counting, extents, lookup, slices
+from pl_lint.static.interpreter import (
+    behaviour,
+    calls,
+    comprehensions,
+    counting,
+    extents,
+    lookup,
+    slices,
+)
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -24,22 +32,18 @@ from pl_lint.static.interpreter.abstract import (
     Self,
     Sequence,
     Text,
-    called,
-    derived,
     join,
     options,
     same_constant,
     to_value,
 )
 from pl_lint.static.interpreter.context import Context, Frame
-from pl_lint.static.interpreter.iteration import an_element, elements, over_samples
+from pl_lint.static.interpreter.derivation import called, derived
 from pl_lint.static.interpreter.strings import MAX_CONSTANT, concatenated, merged
 from pl_lint.static.interpreter.truth import truth
 from pl_lint.static.names import dotted
 
 Evaluator = Callable[[Context, ast.expr, Frame], Abstract]
-MAX_CLAUSES = 8
-"""Loops inside each other of one comprehension that are followed."""
 
 
 def evaluate(context: Context, node: ast.expr, frame: Frame) -> Abstract:
@@ -314,58 +318,6 @@ def _slice(context: Context, node: ast.Slice, frame: Frame) -> Abstract:
     return NOTHING
 
 
-# --- comprehensions -------------------------------------------------------------------------------
-
-
-def _comprehension(context: Context, node: ast.ListComp, frame: Frame) -> Abstract:
-    items: list[Abstract] = []
-    complete = True
-    for inner, known in _passes(context, node.generators, frame):
-        items.append(evaluate(context, node.elt, inner))
-        complete = complete and known
-    return Sequence(tuple(items), complete)
-
-
-def _dict_comprehension(context: Context, node: ast.DictComp, frame: Frame) -> Abstract:
-    result = Mapping()
-    for inner, known in _passes(context, node.generators, frame):
-        key = evaluate(context, node.key, inner)
-        result = result.with_item(key, evaluate(context, node.value, inner))
-        # A key with a hole stands for every key that the loop makes.
-        complete = result.complete and (known or isinstance(key, Text))
-        result = Mapping(result.items, complete)
-    return result
-
-
-def _passes(
-    context: Context, generators: list[ast.comprehension], frame: Frame
-) -> Iterator[tuple[Frame, bool]]:
-    """A frame for each turn of the loops, and whether all turns are known."""
-    head, *rest = generators[:MAX_CLAUSES]
-    iterable = evaluate(context, head.iter, frame)
-    known = elements(context, iterable)
-    items = (an_element(context, iterable),) if known is None else known
-    of_samples = known is None and over_samples(context, head.iter, iterable)
-    looping = context.looping(head.iter, known is not None, of_samples)
-    with context.turning(len(items)), looping:
-        for value in items:
-            inner = _copied(frame)
-            lookup.assign(context, head.target, value, inner)
-            verdicts = [truth(evaluate(context, test, inner)) for test in head.ifs]
-            if False in verdicts:
-                continue
-            certain = known is not None and None not in verdicts and len(generators) <= MAX_CLAUSES
-            if not rest:
-                yield inner, certain
-                continue
-            deeper = _passes(context, rest, inner)
-            yield from ((one, certain and sure) for one, sure in deeper)
-
-
-def _copied(frame: Frame) -> Frame:
-    return Frame(frame.module, dict(frame.names), frame.defining, frame.function, frame.depth)
-
-
 def _lambda(_: Context, node: ast.Lambda, frame: Frame) -> Abstract:
     arguments, body = node.args, ast.Return(node.body)
     ast.copy_location(body, node)
@@ -400,10 +352,10 @@ EVALUATORS: Table[type[ast.expr], Callable[..., Abstract]] = {
     ast.Dict: _dict,
     ast.Subscript: _subscript,
     ast.Slice: _slice,
-    ast.ListComp: _comprehension,
-    ast.SetComp: _comprehension,
-    ast.GeneratorExp: _comprehension,
-    ast.DictComp: _dict_comprehension,
+    ast.ListComp: comprehensions.sequence,
+    ast.SetComp: comprehensions.sequence,
+    ast.GeneratorExp: comprehensions.sequence,
+    ast.DictComp: comprehensions.mapping,
     ast.Lambda: _lambda,
     ast.NamedExpr: _walrus,
     ast.Await: _wrapped,

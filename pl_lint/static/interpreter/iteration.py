@@ -13,10 +13,10 @@ from pl_lint.static.interpreter.abstract import (
     Mapping,
     Opaque,
     Sequence,
-    derived,
     join,
 )
 from pl_lint.static.interpreter.context import Context
+from pl_lint.static.interpreter.derivation import derived
 
 MAX_UNROLLED = 16
 """Loops over more known items than this are taken once with an unknown item."""

@@ -15,11 +15,11 @@ from pl_lint.static.interpreter.abstract import (
     Opaque,
     Self,
     Sequence,
-    derived,
     is_list_of_steps,
     join,
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.derivation import derived
 from pl_lint.static.interpreter.lookup import rebind
 
 ADDS = frozenset({"append", "extend", "insert", "appendleft"})

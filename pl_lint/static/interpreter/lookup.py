@@ -29,11 +29,11 @@ from pl_lint.static.interpreter.abstract import (
     Self,
     Sequence,
     Super,
-    derived,
     join,
     to_value,
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.derivation import derived
 from pl_lint.static.names import ClassInfo, FunctionNode, Module, dotted
 
 BUILTINS = frozenset(dir(builtins))

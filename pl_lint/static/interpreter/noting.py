@@ -26,11 +26,11 @@ from pl_lint.static.interpreter.abstract import (
     Self,
     Sequence,
     Super,
-    derived,
     options,
     to_value,
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.derivation import derived
 from pl_lint.static.interpreter.scripts import defines
 from pl_lint.static.names import dotted
 

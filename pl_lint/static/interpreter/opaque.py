@@ -7,8 +7,9 @@ import ast
 from pl_lint.facts.origins import Gathered
 from pl_lint.facts.sites import DeviceSite
 from pl_lint.static.interpreter import counting, extents, logs, outside
-from pl_lint.static.interpreter.abstract import Abstract, Const, Opaque, called, derived
+from pl_lint.static.interpreter.abstract import Abstract, Const, Opaque
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.derivation import called, derived
 
 TRANSPARENT = frozenset(
     (

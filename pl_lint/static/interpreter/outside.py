@@ -32,13 +32,12 @@ from pl_lint.static.interpreter.abstract import (
     Self,
     Sequence,
     Super,
-    called,
-    derived,
     join,
     options,
     to_value,
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.derivation import called, derived
 from pl_lint.static.interpreter.iteration import elements
 
 METRIC_ROOTS = ("torchmetrics.", "pytorch_lightning.metrics.", "lightning.pytorch.metrics.")

@@ -5,14 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 
-from pl_lint.static.interpreter.abstract import (
-    MAX_OPTIONS,
-    Abstract,
-    Const,
-    Text,
-    join,
-    options,
-)
+from pl_lint.static.interpreter.abstract import Abstract, Const, Text, join, options
+from pl_lint.static.interpreter.derivation import MAX_OPTIONS
 
 MAX_CONSTANT = 10_000
 """Longer strings and larger numbers are not computed: the code may multiply them without end."""
