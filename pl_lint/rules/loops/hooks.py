@@ -9,7 +9,8 @@ from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import AddParameters, Applicability, DropParameters, Fix, Rename
-from pl_lint.rules.judging import GUESSED, defines, target_version
+from pl_lint.rules.judging import CLI, GUESSED, defines, target_version
+from pl_lint.rules.loops.loaders import RUNS, only_loaders
 from pl_lint.rules.registry import Rule, rule
 
 FAMILIES = {
@@ -228,7 +229,7 @@ MOST_OF_STEPS = {"training_step": 2, "validation_step": 3, "test_step": 3, "pred
 """The most that a step is given: batch, batch_idx, dataloader_idx."""
 
 
-@rule("LTN731", "hook-with-wrong-signature", rows=("LOOP31", "LOOP02"))
+@rule("LTN731", "hook-with-wrong-signature", rows=("LOOP31", "LOOP02"), calls=(*RUNS, CLI))
 def wrong_signature(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A hook cannot be called with the arguments that Lightning passes.
 
@@ -236,7 +237,8 @@ def wrong_signature(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Compares the parameters of every hook of a LightningModule, DataModule or callback with those of
     the Lightning version that the project admits. The ends of epochs with outputs of 1.x have a
-    code of their own, LTN701.
+    code of their own, LTN701. Data modules that a project runs by itself (`data.setup()`) are left
+    alone where every Trainer is handed loaders.
 
     Why is this bad
     ---------------
@@ -263,10 +265,12 @@ def wrong_signature(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#hooks
     - https://lightning.ai/docs/pytorch/stable/upgrade/from_1_9.html
     """
+    by_hand = only_loaders(facts)
     for owner in facts.classes:
         judged = _surely_lightning(owner) and not owner.open and target_version(owner) != GUESSED
         for method in owner.own_methods if judged else ():
-            problem = _does_not_fit(owner, method) if _is_plain(method) else None
+            own = by_hand and owner.kind == "datamodule" and method.called
+            problem = _does_not_fit(owner, method) if _is_plain(method) and not own else None
             if problem is not None:
                 yield _said(self, owner, method, problem, _completed(owner, method))
 

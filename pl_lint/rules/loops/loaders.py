@@ -15,10 +15,14 @@ from pl_lint.facts.sites import (
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix, Rehome
-from pl_lint.rules.judging import defines, is_whole
+from pl_lint.rules.judging import defines, is_whole, uses_cli
 from pl_lint.rules.registry import Rule, rule
 
 FIT = "lightning.pytorch.Trainer.fit"
+RUNS = (FIT, *(f"lightning.pytorch.Trainer.{name}" for name in ("validate", "test", "predict")))
+HANDED = ("train_dataloaders", "train_dataloader", "val_dataloaders", "test_dataloaders")
+HANDED += ("dataloaders",)
+"""How loaders are given, by today's names and those of 1.x; a second one by its place."""
 
 
 def fits(facts: ProjectFacts) -> Iterator[tuple[CallSite, ClassFacts]]:
@@ -29,6 +33,15 @@ def fits(facts: ProjectFacts) -> Iterator[tuple[CallSite, ClassFacts]]:
         owner = known.get(model.name) if isinstance(model, Made) else None
         if owner is not None and site.complete:
             yield site, owner
+
+
+def only_loaders(facts: ProjectFacts) -> bool:
+    """Whether Trainers are seen to run and are handed loaders each time: what a data module's hooks
+    take is a matter between it and the project then. For rules that ask for ``RUNS``."""
+    runs = {run.location: run for run in facts.calls_of(*RUNS)}
+    all_seen = runs.keys() >= {call.location for call in facts.trainer_calls}
+    handed = all(any(map(run.gives, HANDED)) or run.gives("", 2) for run in runs.values())
+    return bool(runs) and all_seen and handed and not uses_cli(facts)
 
 
 def is_loader(value: Value) -> bool:
