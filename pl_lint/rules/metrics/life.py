@@ -9,7 +9,7 @@ from pl_lint.facts.sites import ClassFacts, MetricSite, MetricUse, ProjectFacts,
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Applicability, Command, Fix, Insert, Replace
-from pl_lint.rules.judging import averaged
+from pl_lint.rules.judging import GUESSED, averaged, target_version
 from pl_lint.rules.metrics.judging import FILLS, follows_common_rules
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text
@@ -29,7 +29,9 @@ def never_reset(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds a metric that steps fill and a hook computes, where the class neither resets it nor logs
-    the object. Best-so-far trackers such as `MaxMetric` are meant to be like that.
+    the object. Best-so-far trackers such as `MaxMetric` are meant to be like that. Lightning's own
+    metrics were emptied by `compute()` before 1.2 and are gone since 1.5 (LTN208): they are told of
+    in projects pinned to a version between.
 
     Why is this bad
     ---------------
@@ -104,9 +106,18 @@ def _counted_on(place: MetricUse) -> str:
     )
 
 
+def _empties_itself(owner: ClassFacts, metric: MetricSite) -> bool:
+    """Whether ``compute()`` may have emptied a metric of the years when Lightning had some
+    (changelog of 1.2, #5409); where no pin says otherwise, the code is as old as that."""
+    kept = (1, 2) <= target_version(owner) < GUESSED
+    return metric.name.startswith("pytorch_lightning.metrics.") and not kept
+
+
 def _computed_without_reset(owner: ClassFacts, metric: MetricSite) -> MetricUse | None:
     if not follows_common_rules(metric) or metric.hook.startswith("on_"):
         return None  # one that a hook makes anew starts empty
+    if _empties_itself(owner, metric):
+        return None
     if metric.container and owner.metric(metric.container) is not None:
         return None  # its collection is judged
     uses = owner.uses_of(metric.path)
