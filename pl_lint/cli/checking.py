@@ -58,21 +58,19 @@ def _check(options: argparse.Namespace, answers: Answers | None) -> int:
     reading = job.asked_for(reading)
     if options.write_baseline:
         return _write_baseline(options.write_baseline, reading)
-    known = _baseline(options.baseline, job)
-    findings = known.new(reading.findings, lines_of) if known else reading.findings
-    result = replace(
-        _result(replace(reading, findings=findings), job),
-        fixed=fixed,
-        known=len(reading.findings) - len(findings),
-    )
-    tell = _print_statistics if options.statistics else _FORMATS[options.output_format]
-    stream = sys.stderr if options.fix and job.from_stdin else sys.stdout
-    text = "".join(f"{piece}\n" for piece in tell(result))
-    stream.write(text)
-    status = 0 if options.exit_zero and result.exit_code == FOUND else result.exit_code
+    result = replace(_without_known(reading, options.baseline, job), fixed=fixed)
+    text, status = _told(result, options)
+    (sys.stderr if options.fix and job.from_stdin else sys.stdout).write(text)
     if answers:
         answers.keep(text, status, job.trail)
     return status
+
+
+def _told(result: Result, options: argparse.Namespace) -> tuple[str, int]:
+    """What is printed, and the exit code."""
+    tell = _print_statistics if options.statistics else _FORMATS[options.output_format]
+    text = "".join(f"{piece}\n" for piece in tell(result))
+    return text, 0 if options.exit_zero and result.exit_code == FOUND else result.exit_code
 
 
 # --- what is to be done ---------------------------------------------------------------------------
@@ -142,11 +140,14 @@ def _job(options: argparse.Namespace) -> Job:
     return Job(paths if inside else (*paths, stdin), config, rules, contents, stdin)
 
 
-def _baseline(file: Path | None, job: Job) -> baseline.Baseline | None:
+def _without_known(reading: Reading, file: Path | None, job: Job) -> Result:
+    """What there is to tell beyond what stands in the baseline."""
     if file is None:
-        return None
+        return _result(reading, job)
     job.trail.saw(os.path.abspath(file))
-    return baseline.load(file)
+    new = baseline.load(file).new(reading.findings, lines_of)
+    known = len(reading.findings) - len(new)
+    return replace(_result(replace(reading, findings=new), job), known=known)
 
 
 def _overrides(options: argparse.Namespace) -> Mapping[str, Any]:

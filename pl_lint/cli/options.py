@@ -53,26 +53,24 @@ def check_parser() -> argparse.ArgumentParser:
         " cannot be read.",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "paths", nargs="*", type=Path, metavar="PATHS", help="files and folders (default: .)"
-    )
-    parser.add_argument("--version", action="version", version=f"pl-lint {__version__}")
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="instead of the nearest pyproject.toml"
-    )
-    parser.add_argument(
+    _reading(parser.add_argument)
+    _selection(parser.add_argument_group("what is looked for").add_argument)
+    _fixing(parser.add_argument_group("fixes").add_argument)
+    _reporting(parser.add_argument_group("what is told").add_argument)
+    return parser
+
+
+def _reading(add: Callable[..., Any]) -> None:
+    add("paths", nargs="*", type=Path, metavar="PATHS", help="files and folders (default: .)")
+    add("--version", action="version", version=f"pl-lint {__version__}")
+    add("--config", type=Path, metavar="FILE", help="instead of the nearest pyproject.toml")
+    add(
         "--stdin-filename",
         type=Path,
         metavar="FILE",
         help="read FILE from standard input, as if it stood there, and tell its findings alone",
     )
-    parser.add_argument(
-        "--no-cache", action="store_true", help="neither use nor keep answers (.pl_lint_cache)"
-    )
-    _selection(parser.add_argument_group("what is looked for").add_argument)
-    _fixing(parser.add_argument_group("fixes").add_argument)
-    _reporting(parser.add_argument_group("what is told").add_argument)
-    return parser
+    add("--no-cache", action="store_true", help="neither use nor keep answers (.pl_lint_cache)")
 
 
 def _selection(add: Callable[..., Any]) -> None:

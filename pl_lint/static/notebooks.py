@@ -114,8 +114,19 @@ def parse_notebook(path: Path, text: str) -> SourceFile | Unreadable:
         lines += piece
     cells = Cells(tuple(sources), tuple(starts))
     program = "\n".join(lines)
+    tree = _tree(path, program, cells)
+    if isinstance(tree, Unreadable):
+        return tree
+    suppressions = NotebookSuppressions(program, shown(path), cells)
+    installs = "\n".join(INSTALL.findall("\n".join(sources.values())))
+    plain = dict(_plain_sources(document, sources))
+    service = _service(document.get("metadata"))
+    return Notebook(shown(path), program, tree, suppressions, cells, installs, plain, service)
+
+
+def _tree(path: Path, program: str, cells: Cells) -> ast.Module | Unreadable:
     try:
-        tree = tree_of(program)
+        return tree_of(program)
     except SyntaxError as error:
         where = Location(shown(path), max(error.lineno or 1, 1), max(error.offset or 1, 1))
         return Unreadable(cells.placed(where), explain(error, program))
@@ -124,11 +135,6 @@ def parse_notebook(path: Path, text: str) -> SourceFile | Unreadable:
     except (ValueError, OverflowError) as error:
         message = f"cannot be parsed: {error}; exclude the file"
         return Unreadable(Location(shown(path), 1), message)
-    suppressions = NotebookSuppressions(program, shown(path), cells)
-    installs = "\n".join(INSTALL.findall("\n".join(sources.values())))
-    plain = dict(_plain_sources(document, sources))
-    service = _service(document.get("metadata"))
-    return Notebook(shown(path), program, tree, suppressions, cells, installs, plain, service)
 
 
 def cell_lines(text: str, number: int) -> tuple[str, ...]:

@@ -144,6 +144,13 @@ def load(
             unreadable.append(file)
         elif of_use and file is not None:
             found.append(file)
+    return [*found, *_composed(found, others, contents)], unreadable
+
+
+def _composed(
+    found: Sequence[ConfigFile], others: Sequence[Path], contents: Contents
+) -> Iterator[ConfigFile]:
+    """Files without a word of Lightning's that lie where Hydra looks for what those found need."""
     folders = {Path(file.path).parent for file in found if file.defaults is not None}
     for path in others:
         if folders.isdisjoint(Path(shown(path)).parents):
@@ -151,8 +158,7 @@ def load(
         data = contents(path)
         file = read(path, data) if isinstance(data, bytes) and len(data) <= LARGEST else None
         if isinstance(file, ConfigFile):
-            found.append(file)
-    return found, unreadable
+            yield file
 
 
 def walk(node: Node, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Table]]:

@@ -74,26 +74,26 @@ def mend(
 
     reading = read(paths, config, rules, current)
     for _ in range(PASSES):
-        wanted = [
-            one
-            for one in reading.findings
-            if config.may_fix(one) and (only is None or shown(only) == one.location.path)
-        ]
+        wanted = _wanted(reading, config, only)
         if not wanted:
             break
-        for path, findings in _by_file(wanted).items():
+        for path, findings in wanted.items():
             data = current(path)
             assert isinstance(data, bytes)  # it was read a moment ago
             document = opened(path, data)
-            chosen = _compatible(findings)
-            mended = _applied(document, chosen)
-            if not chosen:
-                continue
-            before.setdefault(path, document)
-            after[path] = mended
-            fixed += chosen
+            mended, chosen = _applied(document, _compatible(findings))
+            if chosen:
+                before.setdefault(path, document)
+                after[path] = mended
+                fixed += chosen
         reading = read(paths, config, rules, current)
     return Mended(reading, tuple(fixed), before, after)
+
+
+def _wanted(reading: Reading, config: Config, only: Path | None) -> dict[Path, list[Finding]]:
+    """The findings whose fixes are to be made, by file."""
+    able = (finding for finding in reading.findings if config.may_fix(finding))
+    return _by_file(one for one in able if only is None or shown(only) == one.location.path)
 
 
 def _by_file(findings: Iterable[Finding]) -> dict[Path, list[Finding]]:
@@ -115,16 +115,17 @@ def _compatible(findings: Sequence[Finding]) -> list[Finding]:
     return chosen
 
 
-def _applied(document: Document, findings: list[Finding]) -> Document:
-    """The text with all fixes; where together they make no Python, with those that make some."""
-    mended = document.edited(_edits(findings))
+def _applied(document: Document, wanted: Sequence[Finding]) -> tuple[Document, Sequence[Finding]]:
+    """The text with all fixes, and these; where together they make no Python, those that make
+    some."""
+    mended = document.edited(_edits(wanted))
     if _parses(mended):
-        return mended
-    wanted, findings[:] = list(findings), []
+        return mended, wanted
+    able: list[Finding] = []
     for finding in wanted:
-        if _parses(document.edited(_edits([*findings, finding]))):
-            findings.append(finding)
-    return document.edited(_edits(findings))
+        if _parses(document.edited(_edits([*able, finding]))):
+            able.append(finding)
+    return document.edited(_edits(able)), able
 
 
 def _edits(findings: Iterable[Finding]) -> list[Edit]:
