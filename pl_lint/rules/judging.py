@@ -103,20 +103,22 @@ RUN_BY = {"train": ("fit",), "validate": ("fit", "validate"), "test": ("test",)}
 def stage_on_several(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> bool:
     """Whether a Trainer that may run a stage may have several devices by what is written: many a
     script trains on several and tests on one. One that is not seen to run anything may run all,
-    and where no Trainer is in sight, somebody else's runs it."""
+    and where no Trainer is in sight, nor in a file that could not be read, somebody else's runs
+    it."""
     places = facts.programs.places_of(RUN_BY.get(stage or "", ()))
     others = facts.programs.called - places
     known = facts.programs.trainers_of(owner)
     running = [one for one in known if one.location not in others]
     meant = known if None in places else running or known
     several = (may_use_several(one, version_at(facts, one.location)) for one in meant)
-    return not known or any(several)
+    return any(several) if known else not facts.hides_trainers
 
 
 def run_on_several(facts: ProjectFacts, owner: ClassFacts) -> bool:
     """The same for all that a class does, in whatever stage."""
     known = [(one, version_at(facts, one.location)) for one in facts.programs.trainers_of(owner)]
-    return not known or any(may_use_several(one, version) for one, version in known)
+    several = (may_use_several(one, version) for one, version in known)
+    return any(several) if known else not facts.hides_trainers
 
 
 def _all_use_one(facts: ProjectFacts, trainers: Sequence[TrainerSite]) -> bool:

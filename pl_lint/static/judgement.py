@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Protocol
 
 from pl_lint.config import Config
@@ -55,17 +55,23 @@ def _judged(part: Part, config: Config, rules: Sequence[AnyRule], around: Surrou
     """What the rules find in a part, as the settings have it told."""
     loaded = [(one, parse(one.file, one.data)) for one in part.sources]
     sources = [source for _, source in loaded if isinstance(source, SourceFile)]
-    unreadable = [
-        reason for one, reason in loaded if one.asked_for and isinstance(reason, Unreadable)
-    ]
+    broken = [(one, reason) for one, reason in loaded if isinstance(reason, Unreadable)]
+    unreadable = [reason for one, reason in broken if one.asked_for]
     watched = frozenset(name for rule in rules for name in rule.calls)
     sources, left, project = _gather(sources, config, watched, part.configs, around)
+    not_read = {reason.location.path for _, reason in broken} | {one.location.path for one in left}
+    project = replace(project, hides_trainers=_may_hide_trainers(part, not_read))
     files = (*sources, *part.configs)
     mended = tuple(_mended(_told(project, rules, files, config), files))
     relevant = _relevant_files(project)
     judged = tuple(_judged_as(project, relevant))
     unread = (*unreadable, *left)
     return Reading(project, mended, unread, relevant=len(relevant), judged=judged)
+
+
+def _may_hide_trainers(part: Part, not_read: Set[str]) -> bool:
+    """Whether a Trainer may be built in a file that could not be read."""
+    return any(b"Trainer(" in one.data for one in part.sources if one.path in not_read)
 
 
 def _relevant_files(project: ProjectFacts) -> frozenset[str]:

@@ -8,6 +8,7 @@ import pytest
 
 from pl_lint.config import Config
 from pl_lint.facts.sites import ParameterSite, ProjectFacts
+from pl_lint.rules.registry import all_rules
 from pl_lint.static.engine import read
 
 MODULE = """
@@ -137,3 +138,13 @@ def test_a_copied_program_has_its_needs_and_no_ties(
     Path("side/star/train.py").write_text(f"import lightning\n{inside}", "utf-8")
     Path("cells.py").write_text(f"import lightning\n{outside}", "utf-8")
     assert {path for path, _ in facts().copies} == copied
+
+
+@pytest.mark.parametrize(("text", "hides"), [("Trainer(", True), ("Trainers", False)])
+def test_a_file_that_cannot_be_read_may_build_the_trainer(text: str, hides: bool) -> None:
+    step = "    def validation_step(self, batch, i):\n        self.log('loss', self.loss(batch))\n"
+    Path("module.py").write_text(MODULE + step, "utf-8")
+    Path("train.py").write_text(f"import lightning\ndef main(:\n    return {text}\n", "utf-8")
+    assert facts().hides_trainers is hides
+    reading = read([Path()], Config(root=Path.cwd(), select=("LTN106",)), all_rules())
+    assert bool(reading.findings) is not hides

@@ -79,6 +79,7 @@ class ProjectFacts:
     ``lightning`` is the version that each file is judged by, ``because`` what says so.
     ``without_task``: the files whose project is pinned to a torchmetrics that knows no tasks.
     ``copies``: the files that stand in a program of its own inside the project, with its folder.
+    ``hides_trainers``: a file that could not be read may build some.
     ``of_one_item``: the classes of the project whose ``__len__`` says 1: a data set that is one
     graph.
     """
@@ -106,6 +107,7 @@ class ProjectFacts:
     streams: tuple[StreamSite, ...] = ()
     unshared: tuple[UnsharedSite, ...] = ()
     copies: tuple[tuple[str, str], ...] = ()
+    hides_trainers: bool = False
     of_one_item: frozenset[str] = frozenset()
 
     def lightning_at(self, location: Location) -> str:

@@ -14,6 +14,8 @@ from pl_lint.rules.registry import Rule, rule
 
 WRITES = tuple(f".add_{what}" for what in ("scalar", "scalars", "histogram", "image", "figure"))
 POINTS = (".add_scalar", ".add_scalars")
+BEFORE = ("__init__", "setup", "configure_model", "on_fit_start", "on_train_start")
+"""Hooks in which WandbLogger has logged nothing yet: no step of the user's own is behind it."""
 EPOCHS = ("self.current_epoch", "self.trainer.current_epoch")
 
 
@@ -89,7 +91,7 @@ def own_step_for_wandb(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy='self.log, or "trainer/global_step" beside the value',
                     subject=owner.short_name,
                 )
-            elif given and (often or not _counts_steps(call)):
+            elif given and call.hook not in BEFORE and (often or not _counts_steps(call)):
                 yield self.finding(
                     call.location,
                     "W&B drops what comes with a smaller step than its own count, which "

@@ -121,7 +121,8 @@ def _meant_by_stage(owner: ClassFacts, use: MetricUse) -> MetricSite | None:
     """The metric of this stage that nothing uses, where one of another stage is used that is called
     alike."""
     in_step = use.use in FILLS and use.hook in ("validation_step", "test_step")
-    mine = owner.metric(use.metric)
+    shared = any(one.location == use.location and one.hook != use.hook for one in owner.uses)
+    mine = owner.metric(use.metric) if not shared else None
     if not in_step or not use.certain or use.guards or mine is None:
         return None
     for stage, words in STAGES.items():

@@ -79,7 +79,8 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
         return
     writes = [call for call in facts.calls_of(*WRITING) if _names_a_part(call)]
     for split in facts.splits:
-        if not split.seeded and not _is_written_down(facts, split, writes):
+        meant = split.seeded or _is_written_down(facts, split, writes)
+        if not meant and not _is_asked_for(facts, split):
             argument = "generator" if split.function == "random_split" else "random_state"
             yield self.finding(
                 split.location,
@@ -104,6 +105,19 @@ def _is_written_down(facts: ProjectFacts, split: SplitSite, writes: Sequence[Cal
     """Whether what a split gives is kept in a file, to be read again."""
     drawing = (call for call in facts.calls_of(*SPLITTING) if call.location == split.location)
     return any(_follows(one, call) for call in drawing for one in writes)
+
+
+def _is_asked_for(facts: ProjectFacts, split: SplitSite) -> bool:
+    """Whether a condition decides between this split and one with a seed: who takes this one asks
+    for chance."""
+    seeded = {one.location for one in facts.splits if one.seeded}
+    drawn = facts.calls_of(*SPLITTING)
+    mine = {_under(one) for one in drawn if one.location == split.location and one.guards}
+    return any(_under(one) in mine for one in drawn if one.location in seeded)
+
+
+def _under(call: CallSite) -> tuple[str, str, tuple[str, ...]]:
+    return call.location.path, call.function, call.guards
 
 
 def _follows(write: CallSite, draw: CallSite) -> bool:
