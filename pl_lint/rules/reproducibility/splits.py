@@ -20,6 +20,9 @@ SPLITTING = (
     "torch.utils.data.dataset.random_split",
     "sklearn.model_selection.train_test_split",
 )
+OF_NUMPY = frozenset({"numpy.random.seed", "random.seed"})
+OF_TORCH = frozenset({"torch.manual_seed", "random.seed"})
+"""Seeds that the splits of torch, and those of scikit-learn, do not draw from."""
 WRITING = (
     *(".to_csv", ".to_json", ".to_pickle", ".to_parquet", ".to_feather", ".to_hdf", ".to_file"),
     *("numpy.save", "numpy.savez", "numpy.savetxt", "torch.save", "joblib.dump"),
@@ -225,10 +228,17 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _left_to_chance(facts: ProjectFacts) -> frozenset[Location]:
-    """The splits that nothing seeds: each run has another one, however the files are sorted."""
-    if seeds(facts) or uses_cli(facts):
+    """The splits that nothing seeds: each run has another one, however the files are sorted. What
+    draws from torch is not seeded by ``np.random.seed``."""
+    if uses_cli(facts):
         return frozenset()
-    return frozenset(split.location for split in facts.splits if not split.seeded)
+    called = {call.name for call in seeds(facts)}
+    torch, others = bool(called - OF_NUMPY), bool(called - OF_TORCH)
+    return frozenset(
+        split.location
+        for split in facts.splits
+        if not (split.seeded or (torch if split.function == "random_split" else others))
+    )
 
 
 def _cut_in_two(slices: tuple[SliceSite, ...]) -> Iterator[Location]:
