@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 from pl_lint.config import Selectable
 from pl_lint.facts.sites import ProjectFacts
@@ -61,9 +61,15 @@ def joined(projects: Iterable[ProjectFacts]) -> ProjectFacts:
     every = tuple(projects)
     if len(every) < 2:
         return every[0] if every else ProjectFacts()
-    return ProjectFacts(
-        **{
-            name: tuple(site for one in every for site in getattr(one, name))
-            for name in names(ProjectFacts)
-        }
-    )
+    fields = {name: [getattr(one, name) for one in every] for name in names(ProjectFacts)}
+    return ProjectFacts(**{name: _together(values) for name, values in fields.items()})
+
+
+def _together(values: Sequence[Any]) -> object:
+    """The same field of several projects."""
+    match values[0]:
+        case bool():
+            return any(values)
+        case frozenset():
+            return frozenset().union(*values)
+    return tuple(site for one in values for site in one)

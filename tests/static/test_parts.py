@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pl_lint.config import Config
+from pl_lint.plain import names
 from pl_lint.rules.registry import all_rules
 from pl_lint.static import schedule
 from pl_lint.static.engine import Reading, read
@@ -167,3 +168,11 @@ def test_a_dictionary_as_long_as_a_book_is_read_at_once() -> None:
     start = time.process_time()
     judged()
     assert time.process_time() - start < 10  # pairs would take minutes
+
+
+def test_facts_of_several_projects_are_of_the_same_kinds() -> None:
+    plant(one__model=SICK, two__model=SICK)
+    alone, together = (judged(one_by_one, *paths).project for paths in (("one",), ("one", "two")))
+    kinds = [{name: type(getattr(one, name)) for name in names(one)} for one in (alone, together)]
+    assert kinds[0] == kinds[1]
+    assert len(together.classes) == 2 * len(alone.classes)

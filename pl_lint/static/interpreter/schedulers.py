@@ -243,21 +243,29 @@ def _of_config(
     context: Context, config: Abstract, form: str
 ) -> Iterator[SchedulerSite | MonitorSite]:
     """A scheduler by itself or in ``{"scheduler": ..., "interval": ..., "monitor": ...}``."""
-    interval: Value = ABSENT
-    monitor: Value = ABSENT
-    scheduler: Abstract | None = config
-    if isinstance(config, Mapping):
-        form = "dict"
-        scheduler = config.get(Const("scheduler"))
-        given = config.get(Const("interval"))
-        interval = to_value(given) if given is not None else interval
-        interval = interval if config.complete else UNKNOWN
-        watched = config.get(Const("monitor"))
-        monitor = to_value(watched) if watched is not None else monitor
-        monitor = monitor if config.complete else UNKNOWN
-        where = _location(scheduler)
-        if watched is not None and where is not None and _reads_monitor(config):
-            yield _monitor(context, watched, where, interval, _mode(scheduler))
+    if not isinstance(config, Mapping):
+        yield from _built(config, form, ABSENT, ABSENT)
+        return
+    scheduler = config.get(Const("scheduler"))
+    interval = _said(config, "interval")
+    watched, where = config.get(Const("monitor")), _location(scheduler)
+    if watched is not None and where is not None and _reads_monitor(config):
+        yield _monitor(context, watched, where, interval, _mode(scheduler))
+    yield from _built(scheduler, "dict", interval, _said(config, "monitor"))
+
+
+def _said(config: Mapping, key: str) -> Value:
+    """What a configuration says under a key."""
+    given = config.get(Const(key))
+    if not config.complete:
+        return UNKNOWN
+    return to_value(given) if given is not None else ABSENT
+
+
+def _built(
+    scheduler: Abstract | None, form: str, interval: Value, monitor: Value
+) -> Iterator[SchedulerSite]:
+    """The schedulers that it may be."""
     for option in options(scheduler) if scheduler is not None else ():
         if isinstance(option, Instance) and isinstance(option.label, Built):
             built = option.label

@@ -260,28 +260,38 @@ def method(
         return
     trainer = receiver.label if isinstance(receiver.label, Trainer) else Trainer(None, ())
     model = arguments.get(0, "model")
-    given = options(model or Const(None))
-    context.recorder.add(
-        TrainerCall(
-            method=name,  # type: ignore[arg-type]
-            scope=f"{frame.module.path}:{frame.function}",
-            trainer=trainer.site.location if trainer.site is not None else None,
-            model=class_name(model),
-            passes_model=model is not None and model != Const(None),
-            ckpt_path=_value(arguments.get(CKPT_PATH[name], "ckpt_path"), ABSENT, arguments),
-            monitored=trainer.monitored,
-            location=context.location(node, frame),
-            reloaded=any(map(_is_reloaded, given)),
-            from_checkpoint=all(map(_is_loaded, given)),
-            as_built=name == "test" and as_built(node, frame.module.source.above),
-            arms=context.arms,
-            models=tuple(sorted(set(map(class_name, given)))),
-        )
-    )
+    context.recorder.add(_call_of(context, trainer, name, arguments, node, frame))
     loaders.of_call(context, name, class_name(model), arguments)
     if name == "fit":
-        names = [""] if trainer.open else map(class_name, given)
+        names = [""] if trainer.open else map(class_name, options(model or Const(None)))
         _link(context, trainer, names)
+
+
+def _call_of(
+    context: Context,
+    trainer: Trainer,
+    name: str,
+    arguments: Arguments,
+    node: ast.Call,
+    frame: Frame,
+) -> TrainerCall:
+    model = arguments.get(0, "model")
+    given = options(model or Const(None))
+    return TrainerCall(
+        method=name,  # type: ignore[arg-type]
+        scope=f"{frame.module.path}:{frame.function}",
+        trainer=trainer.site.location if trainer.site is not None else None,
+        model=class_name(model),
+        passes_model=model is not None and model != Const(None),
+        ckpt_path=_value(arguments.get(CKPT_PATH[name], "ckpt_path"), ABSENT, arguments),
+        monitored=trainer.monitored,
+        location=context.location(node, frame),
+        reloaded=any(map(_is_reloaded, given)),
+        from_checkpoint=all(map(_is_loaded, given)),
+        as_built=name == "test" and as_built(node, frame.module.source.above),
+        arms=context.arms,
+        models=tuple(sorted(set(map(class_name, given)))),
+    )
 
 
 def loads_into_a_part(context: Context, function: ast.Attribute, frame: Frame) -> None:
