@@ -10,8 +10,8 @@ from pl_lint.facts.origins import FunctionCall, Pairs
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts, TrainerSite
 from pl_lint.facts.values import Known, Value, must_be
 from pl_lint.findings import Location
+from pl_lint.rules.device_counts import uses_one_device
 from pl_lint.rules.distributed.evidence import may_use_several
-from pl_lint.rules.processes import uses_one_device
 
 CLI = "lightning.pytorch.cli.LightningCLI"
 

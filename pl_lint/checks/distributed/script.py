@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from pl_lint.checks.scripts.forked import AS_RANKS, IMPORTS, TORCH, gathered
 from pl_lint.checks.scripts.parts import head, run, script
-from pl_lint.checks.scripts.ranks import AS_RANKS, IMPORTS, TORCH, gathered
 from pl_lint.facts.building import Building
 
 Script = Callable[[Building, str, int], str]

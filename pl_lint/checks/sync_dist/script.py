@@ -5,8 +5,8 @@ A rank that fails has none: what it raised, and where, is the whole of it.
 
 from __future__ import annotations
 
+from pl_lint.checks.scripts.forked import AS_RANKS, IMPORTS, gathered
 from pl_lint.checks.scripts.parts import CHECKPOINT, head, run, script
-from pl_lint.checks.scripts.ranks import AS_RANKS, IMPORTS, gathered
 from pl_lint.facts.building import Building
 
 _OTHERS = ("import torch", "from torch.utils.data import DataLoader, IterableDataset, Subset")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pl_lint.facts.lightning import Version
 from pl_lint.facts.sites import ProjectFacts, TrainerSite
 from pl_lint.facts.values import Known, Made, OneOf, Value, must_be
-from pl_lint.rules.processes import COUNTS, splits_batches, uses_one_device
+from pl_lint.rules.device_counts import COUNTS, splits_batches, uses_one_device
 
 RANK_WORDS = ("rank", "is_global_zero", "main_process", "is_master", "world_size", "is_main")
 COUNT_WORDS = frozenset(

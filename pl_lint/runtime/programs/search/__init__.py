@@ -27,9 +27,9 @@ from pl_lint.runtime.drawing import quick_draws
 from pl_lint.runtime.programs import evaluate
 from pl_lint.runtime.programs.common import fresh
 from pl_lint.runtime.programs.search.making import Maker, watched
-from pl_lint.runtime.programs.search.ranks import on_ranks
 from pl_lint.runtime.programs.search.seeking import Oracle, Seeker
 from pl_lint.runtime.programs.search.space import certain, drawn
+from pl_lint.runtime.programs.search.together import on_ranks
 from pl_lint.runtime.programs.search.training import train
 from pl_lint.runtime.specs import RunSpec
 

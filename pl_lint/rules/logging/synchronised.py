@@ -33,7 +33,7 @@ from pl_lint.rules.judging import (
 from pl_lint.rules.logging.functions import means_do_not_suit
 from pl_lint.rules.logging.keys import only_sites
 from pl_lint.rules.logging.mending import set_flags
-from pl_lint.rules.logging.ranks import asks_for_rank
+from pl_lint.rules.logging.one_sided import asks_for_rank
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import key_text, shown
 
