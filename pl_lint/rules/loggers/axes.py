@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, made_of
 from pl_lint.facts.values import Known, Named, Table, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import DropArgument, Fix, SetArgument
@@ -37,7 +37,8 @@ def own_step_for_wandb(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     of a project that uses WandbLogger. A step that is the number of optimizer steps is found only
     where a Trainer has `log_every_n_steps=1`: otherwise W&B's count stays behind it. Finds as well
     calls without a step that every batch of training or validation makes, unless they bring
-    `"trainer/global_step"`, the project defines axes of its own, or every step is logged anyway.
+    `"trainer/global_step"`, a picture or a table, the project defines axes of its own, or every
+    step is logged anyway.
     Running reads W&B's log back.
 
     Why is this bad
@@ -103,10 +104,11 @@ def own_step_for_wandb(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _per_batch_alone(call: CallSite) -> bool:
-    """Whether all batches surely log what is seen whole and has no axis of its own: training counts
-    its steps on meanwhile, validation does not."""
+    """Whether all batches surely log what is seen whole, is drawn as a curve (no picture, no table)
+    and has no axis of its own: training counts its steps on meanwhile, validation does not."""
     data = call.argument("data", 0)
-    known = isinstance(data, Table) and data.get("trainer/global_step") is None
+    drawn = not any(one.name.startswith("wandb.") for one in made_of(data))
+    known = drawn and isinstance(data, Table) and data.get("trainer/global_step") is None
     stage = call.stage in ("train", "validate") and _per_batch(call)
     return known and stage and all(map(_asks_for_a_process, call.guards))
 
