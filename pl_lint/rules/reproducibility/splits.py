@@ -119,8 +119,8 @@ def _is_asked_for(facts: ProjectFacts, split: SplitSite) -> bool:
     return any(_under(one) in mine for one in drawn if one.location in seeded)
 
 
-def _under(call: CallSite) -> tuple[str, str, tuple[str, ...]]:
-    return call.location.path, call.function, call.guards
+def _under(call: CallSite) -> tuple[str, str, str, tuple[str, ...]]:
+    return call.location.path, call.owner, call.function, call.guards
 
 
 def _follows(write: CallSite, draw: CallSite) -> bool:
