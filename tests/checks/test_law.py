@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import textwrap
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -105,9 +106,11 @@ class InThisProcess:
         self.ref = CaseRef(str(file), "generated")
         self.directory = file.parent / file.stem
 
+    @cache  # noqa: B019  (they live as long as the test)
     def case(self) -> CaseFacts:
         return fresh(RunSpec(self.ref, "evaluate")).facts()
 
+    @cache  # noqa: B019
     def rebatched(self, stage: str) -> EvaluationRecord:
         options = {"stage": stage, "limit": REBATCHED_SAMPLES, "passes": REBATCHING}
         return evaluate.run(RunSpec(self.ref, "evaluate", options=options), self.directory, 0)
