@@ -36,7 +36,7 @@ def own_step_for_wandb(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds `wandb.log(..., step=...)` and `experiment.log(..., step=...)` in the Lightning classes
     of a project that uses WandbLogger. A step that is the number of optimizer steps is found only
     where a Trainer has `log_every_n_steps=1`: otherwise W&B's count stays behind it. Finds as well
-    calls without a step that every batch of training or validation makes, unless they bring
+    calls without a step that every batch of training makes, unless they bring
     `"trainer/global_step"`, a picture or a table, the project defines axes of its own, or every
     step is logged anyway.
     Running reads W&B's log back.
@@ -46,8 +46,7 @@ def own_step_for_wandb(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     WandbLogger gives no step to W&B, which counts its own with each call. A step that is smaller
     than that count, as an epoch soon is, is dropped with a warning in the console. What comes
     without `"trainer/global_step"` is drawn at the last one that WandbLogger wrote: with
-    `log_every_n_steps=5`, five points of training stood at each fifth step, and all batches of a
-    validation stand at one.
+    `log_every_n_steps=5`, five points of training stood at each fifth step.
 
     Example
     -------
@@ -104,13 +103,13 @@ def own_step_for_wandb(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _per_batch_alone(call: CallSite) -> bool:
-    """Whether all batches surely log what is seen whole, is drawn as a curve (no picture, no table)
-    and has no axis of its own: training counts its steps on meanwhile, validation does not."""
+    """Whether all batches of training, which counts its steps on meanwhile, surely log what is seen
+    whole, is drawn as a curve (no picture, no table) and has no axis of its own."""
     data = call.argument("data", 0)
     drawn = not any(one.name.startswith("wandb.") for one in made_of(data))
     known = drawn and isinstance(data, Table) and data.get("trainer/global_step") is None
-    stage = call.stage in ("train", "validate") and _per_batch(call)
-    return known and stage and all(map(_asks_for_a_process, call.guards))
+    in_training = call.stage == "train" and _per_batch(call)
+    return known and in_training and all(map(_asks_for_a_process, call.guards))
 
 
 def _asks_for_a_process(guard: str) -> bool:
