@@ -1,15 +1,16 @@
-"""Fixtures of all checks but those that ``test_fixtures_of_training`` has: for another worker."""
+"""Fixtures of all checks but those that have files of their own: for another worker."""
 
 from __future__ import annotations
 
 import pytest
 from fixtures_of_checks import FIXTURES, Fixture, assert_found, fixtures
-from test_fixtures_of_training import CHECKS
+from test_fixtures_of_ranks import CHECKS as RANKS
+from test_fixtures_of_training import CHECKS as TRAINING
 
 from pl_lint.checks.registry import all_checks
 from pl_lint.runtime.isolation.runs import Runner
 
-OTHERS = tuple(check.name for check in all_checks() if check.name not in CHECKS)
+OTHERS = tuple(check.name for check in all_checks() if check.name not in RANKS + TRAINING)
 
 
 @pytest.mark.parametrize("fixture", list(fixtures(OTHERS)), ids=str)

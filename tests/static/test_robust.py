@@ -89,7 +89,7 @@ statements = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(statements, min_size=1, max_size=6))
 def test_no_program_upsets_the_interpreter(body: list[str]) -> None:
     lines = "\n".join(f"        {line}" for line in body)
