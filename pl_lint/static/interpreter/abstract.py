@@ -249,6 +249,8 @@ part: ``model.net = best.net``."""
 
 def join(*values: Abstract) -> Abstract:
     """The value that may be any of these. What one branch did to an object may have been done."""
+    if len(values) == 1 and not isinstance(values[0], Choice):
+        return values[0]
     distinct: list[Abstract] = []
     for value in values:
         for option in options(value):

@@ -106,6 +106,7 @@ class Context(ABC):
         self.class_loops = 0
         self.sample_loops = 0
         self.built: list[str] = []
+        self.read_by: dict[ast.expr, tuple[str, ...]] = {}
         self._identities = 0
         self._running: list[int] = []
         self._constants: set[tuple[str, str]] = set()

@@ -105,7 +105,7 @@ def _if(context: Context, node: ast.If, frame: Frame) -> bool:
     known = truth(context.evaluate(node.test, frame))
     if known is not None:
         return block(context, node.body if known else node.orelse, frame)
-    names = tuple(_identifiers(node.test))
+    names = _read_by(context, node.test)
     sampled = _asks_for_batch(context, names)
     context.sampled += sampled
     outer = context.guards
@@ -115,6 +115,13 @@ def _if(context: Context, node: ast.If, frame: Frame) -> bool:
     if not _leaves(node, names):  # else the condition holds, or does not, until the function ends
         context.guards = outer
     return reaches
+
+
+def _read_by(context: Context, test: ast.expr) -> tuple[str, ...]:
+    """Once for a condition: a helper is interpreted for each of its calls."""
+    if test not in context.read_by:
+        context.read_by[test] = tuple(_identifiers(test))
+    return context.read_by[test]
 
 
 def _identifiers(test: ast.expr) -> Iterator[str]:
