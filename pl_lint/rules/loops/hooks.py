@@ -8,9 +8,8 @@ from pl_lint.facts import lightning
 from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.fixes import AddParameters, Applicability, DropParameters, Fix, Rename
-from pl_lint.rules.judging import CLI, GUESSED, defines, target_version
-from pl_lint.rules.loops.loaders import RUNS, only_loaders
+from pl_lint.fixes import Applicability, DropParameters, Fix, Rename
+from pl_lint.rules.judging import defines, target_version
 from pl_lint.rules.registry import Rule, rule
 
 FAMILIES = {
@@ -69,12 +68,12 @@ def removed_epoch_end(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/upgrade/from_1_9.html
     """
     for owner in facts.classes:
-        for method in owner.own_methods if _surely_lightning(owner) else ():
+        for method in owner.own_methods if surely_lightning(owner) else ():
             problem = _refused(owner, method)
             if problem is None and not _called_otherwise(method):
                 problem = _called_without(owner, method)
             if problem is not None:
-                yield _said(self, owner, method, problem, _without_outputs(facts, owner, method))
+                yield said(self, owner, method, problem, _without_outputs(facts, owner, method))
 
 
 def _without_outputs(facts: ProjectFacts, owner: ClassFacts, method: MethodSite) -> Fix | None:
@@ -95,7 +94,7 @@ def _without_outputs(facts: ProjectFacts, owner: ClassFacts, method: MethodSite)
     return Fix(f"write def {name}(self)", changes, kind)
 
 
-def _surely_lightning(owner: ClassFacts) -> bool:
+def surely_lightning(owner: ClassFacts) -> bool:
     return any(lightning.kind_of(base) == FAMILIES[owner.kind] for base in owner.ancestors)
 
 
@@ -162,10 +161,10 @@ def hook_never_called(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 continue
             problem = _dead(owner, method)
             if problem is not None:
-                yield _said(self, owner, method, problem, _renamed(owner, method))
+                yield said(self, owner, method, problem, _renamed(owner, method))
 
 
-def _said(
+def said(
     rule: Rule, owner: ClassFacts, method: MethodSite, problem: tuple[str, str], fix: Fix | None
 ) -> Finding:
     message, remedy = problem
@@ -219,131 +218,6 @@ def _dead(owner: ClassFacts, method: MethodSite) -> tuple[str, str] | None:
     if near is None:
         return None
     return f"Lightning has no hook {method.name}: it is never called", f"did you mean {near}?"
-
-
-# --- with what ------------------------------------------------------------------------------------
-
-BY_KEYWORD = {"setup": "stage", "teardown": "stage"}
-"""Hooks whose argument Lightning passes by name since 1.3 (``trainer/call.py``)."""
-MOST_OF_STEPS = {"training_step": 2, "validation_step": 3, "test_step": 3, "predict_step": 3}
-"""The most that a step is given: batch, batch_idx, dataloader_idx."""
-
-
-@rule("LTN731", "hook-with-wrong-signature", rows=("LOOP31", "LOOP02"), calls=(*RUNS, CLI))
-def wrong_signature(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """A hook cannot be called with the arguments that Lightning passes.
-
-    What it does
-    ------------
-    Compares the parameters of every hook of a LightningModule, DataModule or callback with those of
-    the Lightning version that the project admits. The ends of epochs with outputs of 1.x have a
-    code of their own, LTN701. Data modules that a project runs by itself (`data.setup()`) are left
-    alone where every Trainer is handed loaders.
-
-    Why is this bad
-    ---------------
-    The call raises a TypeError, and for hooks at the end of an epoch or of a run it does so late.
-
-    Example
-    -------
-        class Data(LightningDataModule):
-            def setup(self):
-                self.train_set = load()
-
-    Use instead
-    -----------
-        class Data(LightningDataModule):
-            def setup(self, stage):
-                self.train_set = load()
-
-    When to ignore
-    --------------
-    Where a base class that calls its hooks in its own way stands in between.
-
-    References
-    ----------
-    - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#hooks
-    - https://lightning.ai/docs/pytorch/stable/upgrade/from_1_9.html
-    """
-    by_hand = only_loaders(facts)
-    for owner in facts.classes:
-        judged = _surely_lightning(owner) and not owner.open and target_version(owner) != GUESSED
-        for method in owner.own_methods if judged else ():
-            own = by_hand and owner.kind == "datamodule" and method.called
-            problem = _does_not_fit(owner, method) if _is_plain(method) and not own else None
-            if problem is not None:
-                yield _said(self, owner, method, problem, _completed(owner, method))
-
-
-def _completed(owner: ClassFacts, method: MethodSite) -> Fix | None:
-    """The parameters that are missing, where those that there are have the usual names; without
-    those that are not passed, where none of them is used."""
-    hook = lightning.hooks(FAMILIES[owner.kind], target_version(owner)).get(method.name)
-    passed = tuple(one.name for one in hook.parameters if one.required) if hook is not None else ()
-    if method.name in MOST_OF_STEPS:
-        passed = ("batch", "batch_idx")
-    if len(method.required) > len(passed) and method.name not in MOST_OF_STEPS:
-        extra = method.parameters[len(passed) :]
-        unused = set(extra) <= set(method.unused) and not method.called
-        drop = DropParameters(method.location, len(passed) + 1)
-        return Fix(f"drop {', '.join(extra)}", (drop,), Applicability.SAFE) if unused else None
-    missing = passed[len(method.parameters) :]
-    usual = method.parameters == passed[: len(method.parameters)]
-    if method.called or not missing or not usual:
-        return None
-    change = AddParameters(method.location, missing)
-    return Fix(f"add {', '.join(missing)}", (change,), Applicability.SAFE)
-
-
-def _is_plain(method: MethodSite) -> bool:
-    plain = PLAIN_DECORATORS.issuperset(name.rpartition(".")[2] for name in method.decorators)
-    return plain and not method.star_arguments
-
-
-def _does_not_fit(owner: ClassFacts, method: MethodSite) -> tuple[str, str] | None:
-    """What is wrong with the parameters of a hook, and what to write."""
-    if method.name in MOST_OF_STEPS and owner.kind == "module":
-        return _step_does_not_fit(owner, method)
-    hook = lightning.hooks(FAMILIES[owner.kind], target_version(owner)).get(method.name)
-    if hook is None or hook.most_positional is None or _has_its_own_rule(method, hook):
-        return None
-    needed = [one.name for one in hook.parameters if one.required]
-    given = [one.name for one in hook.parameters if one.kind == "positional"]
-    wanted = f"def {method.name}({', '.join(('self', *given))})"
-    if len(method.required) > len(given) and not method.called:  # by hand, with more arguments
-        missing = ", ".join(method.required[len(given) :])
-        return f"Lightning calls {method.name} without {missing}: a TypeError", f"write {wanted}"
-    keyword = BY_KEYWORD.get(method.name) if target_version(owner) >= (1, 3) else None
-    if keyword is not None and keyword not in method.parameters and not method.keywords:
-        return f"Lightning calls {method.name} with {keyword}=: a TypeError", f"write {wanted}"
-    if len(method.parameters) < len(needed) and not (keyword and method.keywords):
-        return (
-            f"Lightning calls {method.name} with {', '.join(needed)}: a TypeError",
-            f"write {wanted}",
-        )
-    return None
-
-
-def _has_its_own_rule(method: MethodSite, hook: lightning.Hook) -> bool:
-    """LTN701 speaks of outputs that are no longer passed."""
-    more = len(method.required) > (hook.most_positional or 0)
-    return method.name.endswith("_epoch_end") and more
-
-
-def _step_does_not_fit(owner: ClassFacts, method: MethodSite) -> tuple[str, str] | None:
-    """Steps may leave out batch_idx and dataloader_idx."""
-    most = MOST_OF_STEPS[method.name]
-    wanted = f"def {method.name}(self, batch, batch_idx)"
-    if not method.parameters and not method.keywords:
-        if method.words <= {"self"}:  # ``pass``: nobody means to run it
-            return None
-        return f"Lightning calls {method.name} with the batch: a TypeError", f"write {wanted}"
-    if target_version(owner) < (2, 0) or len(method.required) <= most:
-        return None
-    missing = ", ".join(method.required[most:])
-    if "optimizer_idx" in method.required:
-        return None  # LTN704 speaks of that
-    return f"Lightning calls {method.name} without {missing}: a TypeError", f"write {wanted}"
 
 
 @rule(

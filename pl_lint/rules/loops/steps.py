@@ -204,12 +204,10 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://github.com/Lightning-AI/pytorch-lightning/pull/16520
     """
-    emptied_elsewhere = {site.receiver.rpartition(".")[2] for site in facts.calls_of(".clear")}
-    emptied_elsewhere |= {reach.attribute for reach in facts.reaches}
     for owner in facts.logging_classes():
-        if _validated_once(facts, owner):
+        if not owner.lists or _validated_once(facts, owner):
             continue
-        emptied = _emptied(facts, owner) | emptied_elsewhere
+        emptied = _emptied(facts, owner) | _emptied_by_others(facts, owner)
         growing = (site for site in reversed(owner.lists) if _grows(site))
         grown = {site.attribute: site for site in growing if not _is_bounded(owner, site)}
         for attribute, site in grown.items():
@@ -271,6 +269,19 @@ def _emptied(facts: ProjectFacts, owner: ClassFacts) -> set[str]:
     }
     taken = facts.calls_in(owner, ".pop", ".popleft", ".popitem", ".clear")
     return cleared | replaced | bounded | {site.receiver.rpartition(".")[2] for site in taken}
+
+
+def _emptied_by_others(facts: ProjectFacts, owner: ClassFacts) -> set[str]:
+    """The names of the lists that code beside the class empties (``model.hits.clear()``). What
+    another class empties of its own (``self.hits.clear()``) is another list, but where it inherits
+    from this one."""
+    strangers = {one.name for one in facts.classes if owner.name not in one.ancestors}
+    emptied = {
+        site.receiver.rpartition(".")[2]
+        for site in facts.calls_of(".clear")
+        if site.owner not in strangers or site.receiver.rpartition(".")[0] != "self"
+    }
+    return emptied | {reach.attribute for reach in facts.reaches}
 
 
 @rule("LTN729", "prediction-without-forward", rows=("LOOP29",))
