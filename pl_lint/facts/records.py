@@ -341,7 +341,8 @@ class ScaledClip:
 
 @dataclass(frozen=True, kw_only=True)
 class PrecisionRecord(RunRecord):
-    """A short fit and an evaluation in half precision; ``half_states`` are those of metrics.
+    """A short fit and an evaluation in half precision; ``half_states`` are those of metrics,
+    ``half_sums`` the lines that add each batch to a number of the module's own, by its name.
 
     ``lost`` counts the training batches whose loss was not finite, of ``batches``; ``clipped`` are
     gradients that were clipped while a GradScaler had them scaled.
@@ -355,6 +356,7 @@ class PrecisionRecord(RunRecord):
     epochs: tuple[EpochValues, ...] = ()
     overflow: Overflow | None = None
     half_states: tuple[str, ...] = ()
+    half_sums: Mapping[str, Location] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,8 @@ HALF_SUM = Mistake(
     ------------
     Looks at the module's own numbers and buffers after each batch. Where the logged value moves
     with the batches, a sum in bf16 or fp16 is named if its rounding explains by how much; a counter
-    of 8 or 16 bits is, where it begins again.
+    of 8 or 16 bits is, where it begins again. Under mixed precision a number of the module's own is
+    named to which each batch adds in half precision, where somebody trains so.
 
     Why is this bad
     ---------------

@@ -32,13 +32,13 @@ def precision(runs: Runs) -> Result:
     What it promises:
     A few training steps and an evaluation with fp32-trained weights run in both mixed precisions,
     and in bf16-true where the case or a Trainer of the project trains so; every logged value and
-    every loss that is finite in fp32 stays finite; no metric keeps its state in half precision; no
-    gradients are clipped while a GradScaler has them scaled; and evaluation values stay within 16
-    roundings of the format: 6 % with bf16, 0.8 % with fp16, of the value, of the largest of the
-    batches that it was averaged from, or of its
-    distance to the value of half the samples, whichever is larger. A small value may move by one
-    rounding of a number of the order of one (4e-3 and 5e-4) as long as half of it is left, and a
-    squared error be as large as rounded predictions make it (2.4e-4 and 4e-6). A count such as an
+    every loss that is finite in fp32 stays finite; no metric keeps its state in half precision, and
+    no number that the module adds up by hand is in it; no gradients are clipped while a GradScaler
+    has them scaled; and evaluation values stay within 16 roundings of the format: 6 % with bf16,
+    0.8 % with fp16, of the value, of the largest of the batches that it was averaged from, or of
+    its distance to the value of half the samples, whichever is larger. A small value may move by
+    one rounding of a number of the order of one (4e-3 and 5e-4) as long as half of it is left, and
+    a squared error be as large as rounded predictions make it (2.4e-4 and 4e-6). A count such as an
     accuracy or an F1 may be off by two samples more. What moves farther is held against its own
     sensitivity: a value that moves as far in fp32, when each weight is moved by chance by up to 8
     roundings of the format, was not computed badly. Pixels near a boundary, a threshold that is
@@ -50,15 +50,16 @@ def precision(runs: Runs) -> Result:
     same operations run in half precision and the same ones in fp32, and binary cross entropy of
     probabilities is refused. The first operation in half precision that makes NaN or Inf out of
     finite inputs is named, with its line; constants such as the -inf of a mask are none. What only
-    matters to those who train so (binary cross entropy, clipping, bf16-true) fails where the case's
-    Trainer arguments or a Trainer of the project say so, and is a note elsewhere. With
-    `--pl-gpus 1` all of this runs on a real GPU, as Lightning runs it there, and so does fp32, of
-    which 16 roundings of TF32 (0.8 %) are allowed: many GPUs multiply in that. This has not been
+    matters to those who train so (binary cross entropy, clipping, sums by hand, bf16-true) fails
+    where the case's Trainer arguments or a Trainer of the project say so, and is a note elsewhere.
+    With `--pl-gpus 1` all of this runs on a real GPU, as Lightning runs it there, and so does fp32,
+    of which 16 roundings of TF32 (0.8 %) are allowed: many GPUs multiply in that. This has not been
     tried on a GPU yet.
 
     When it cannot say:
-    An operation that has no half-precision kernel on the CPU, and a module that is too slow on this
-    CPU to be done within the time limit (`--pl-timeout`). What Lightning refuses to run in half
+    An operation that has no half-precision kernel on the CPU, a module that is too slow on this
+    CPU to be done within the time limit (`--pl-timeout`), and one that fails in fp32 as well when
+    its batches are cut in another way. What Lightning refuses to run in half
     precision (LBFGS), and a step without any gradient, which a GradScaler refuses and fp32 makes,
     are not decided either. Steps that a GradScaler skips while it looks for its scale are meant.
 
@@ -94,14 +95,15 @@ def _reference(runs: Runs, stage: str, case: CaseFacts, into: Gathering) -> Refe
     random = {name: random_part(name, passes, case) for name in values}
     into.undecided += [reason for reason in random.values() if reason]
     truths = {n: truth(n, passes, case) for n in sorted(values) if not random[n] and n not in lost}
-    return Reference(runs, stage, truths, frozenset(lost))
+    raised = [done.error for done in evaluations if done.error is not None]
+    return Reference(runs, stage, truths, frozenset(lost), tuple(raised))
 
 
 def _judge(spelling: Spelling, reference: Reference, into: Gathering) -> None:
     record = spelling.runs.in_precision(spelling.name)
     judge_clipping(spelling, record, into)
     if record.error is not None:
-        judge_error(spelling, record.error, into)
+        judge_error(spelling, record.error, reference.raised, into)
         return
     _judge_states(spelling, record, into)
     lost = _not_finite(record, reference)
@@ -120,6 +122,9 @@ def _judge_states(spelling: Spelling, record: PrecisionRecord, into: Gathering) 
         text = f"under {spelling} metrics keep states in half precision: {states}"
         script = scripts.states(spelling.case.building, text, spelling.name)
         into.findings.append(spelling.found("LTN209", text, _FULL_STATE, script=script))
+    for name, line in record.half_sums.items():
+        text = f"under {spelling} each batch is added in half precision to self.{name}"
+        into.findings.append(spelling.found("LTN210", text, _FULL_SUM, line))
 
 
 def _not_finite(record: PrecisionRecord, reference: Reference) -> list[str]:
@@ -149,4 +154,5 @@ def _lost_losses(record: PrecisionRecord) -> str:
 _FULL_STATE = (
     "keep metrics out of .half() and bf16-true conversions: metric.set_dtype(torch.float32)"
 )
+_FULL_SUM = "keep sums and counts in float32: self.total += value.detach().float()"
 _LARGER_EPS = "an epsilon below 6e-8 is zero in fp16: use a larger one, or divide in float32"

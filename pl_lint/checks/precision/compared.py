@@ -10,7 +10,7 @@ from pl_lint.checks.precision.rounding import SHAKEN, STEPS, Truth
 from pl_lint.checks.precision.spelling import Spelling
 from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.checks.values.numbers import shown
-from pl_lint.facts.events import sentence
+from pl_lint.facts.events import RunError, sentence
 from pl_lint.facts.records import PrecisionRecord
 from pl_lint.findings import Evidence
 
@@ -22,12 +22,13 @@ DOUBLE, FP32 = "64-true", 2**-24
 @dataclass(frozen=True)
 class Reference:
     """What fp32 logs on the same samples: the evaluation's values, without those that chance
-    decides, and the keys that are not finite there either."""
+    decides, the keys that are not finite there either, and what batches of other sizes raise."""
 
     runs: Runs
     stage: str
     truths: Mapping[str, Truth]
     not_finite: frozenset[str]
+    raised: tuple[RunError, ...] = ()
 
     def moves(self, name: str, epsilon: float) -> float:
         """How far fp32 itself moves a value when the weights are a few roundings off. This takes

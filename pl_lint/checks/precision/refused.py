@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pl_lint.checks.precision.spelling import Spelling
 from pl_lint.checks.registry import Gathering
 from pl_lint.facts.events import TIME_LIMIT, Note, RunError
@@ -21,13 +23,18 @@ UNSAFE = "unsafe to autocast"
 NEVER_SCALED = "Attempted unscale_ but _scale is None"
 
 
-def judge_error(spelling: Spelling, error: RunError, into: Gathering) -> None:
-    """The error that a run in half precision ended with."""
+def judge_error(
+    spelling: Spelling, error: RunError, in_fp32: Sequence[RunError], into: Gathering
+) -> None:
+    """The error that a run in half precision ended with; ``in_fp32`` are those of evaluations of
+    the same samples there."""
     if error.kind == TIME_LIMIT:
         text = f"too slow on this CPU; fp32 took less ({error.message})"
         into.undecided.append(Note(spelling.name, text))
         return
     reason = "" if _is_known(error) else _undecidable(error)
+    if any((one.kind, one.location) == (error.kind, error.location) for one in in_fp32):
+        reason = "fp32 raises it too, with batches of other sizes"
     if reason:
         into.undecided.append(Note(spelling.name, f"{reason} ({error.message})"))
         return

@@ -20,7 +20,7 @@ EPSILON: Mapping[str, float] = {
 multiplies numbers of fp32 (``torch.backends.cudnn.allow_tf32``)."""
 FULL = "32-true"
 MIXED = ("bf16-mixed", "16-mixed")
-HARMLESS_IN_FP32 = ("LTN601", "LTN602", "LTN603", "LTN608")
+HARMLESS_IN_FP32 = ("LTN210", "LTN601", "LTN602", "LTN603", "LTN608")
 """Mistakes only of who trains so: the same lines are right in fp32."""
 
 

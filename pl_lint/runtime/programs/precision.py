@@ -34,6 +34,7 @@ from pl_lint.runtime.watching.logged.metrics import MetricTap
 from pl_lint.runtime.watching.logged.recorder import Recorder
 from pl_lint.runtime.watching.overflow import FindOverflow
 from pl_lint.runtime.watching.scaled import ScaledClips
+from pl_lint.runtime.watching.summed import HalfSums
 from pl_lint.runtime.watching.watcher import watcher
 
 HALF = (torch.float16, torch.bfloat16)
@@ -47,16 +48,17 @@ def run(spec: RunSpec, directory: Path, rank: int) -> PrecisionRecord:
     recorder = Recorder(subject.namespace, MetricTap())
     errors: list[RunError] = []
     finder = FindOverflow()
-    half: list[str] = []
+    half = _HalfStates()
     looks = _TrainingLooks()
     if "train" in stages:
-        with caught(errors, "fit"), recorder.watching(), finder, looks.clips.watching():
-            half += _train(subject, recorder, looks, directory)
+        watching = (caught(errors, "fit"), recorder.watching(), looks.clips.watching())
+        with watching[0], watching[1], finder, half.sums, watching[2]:
+            _train(subject, recorder, looks, half, directory)
     for stage in [] if errors else [each for each in stages if each != "train"]:
         subject = fresh(spec)
         seed_all(spec.seed)  # as for the evaluation in fp32
-        with caught(errors, stage), recorder.watching(), finder:
-            half += _evaluate(subject, stage, recorder, directory)
+        with caught(errors, stage), recorder.watching(), finder, half.sums:
+            _evaluate(subject, stage, recorder, half, directory)
     return PrecisionRecord(
         rank=rank,
         case=facts,
@@ -64,7 +66,8 @@ def run(spec: RunSpec, directory: Path, rank: int) -> PrecisionRecord:
         events=tuple(recorder.events),
         epochs=tuple(recorder.epochs),
         overflow=finder.first,
-        half_states=tuple(sorted(set(half))),
+        half_states=tuple(sorted(set(half.found))),
+        half_sums=half.sums.found,
         batches=looks.batches,
         lost=looks.lost,
         clipped=tuple(looks.clips.found),
@@ -72,14 +75,13 @@ def run(spec: RunSpec, directory: Path, rank: int) -> PrecisionRecord:
 
 
 def _train(
-    subject: Subject, recorder: Recorder, looks: _TrainingLooks, directory: Path
-) -> list[str]:
+    subject: Subject, recorder: Recorder, looks: _TrainingLooks, half: _HalfStates, directory: Path
+) -> None:
     if "train" not in subject.stages:
-        return []
+        return
     shorten(subject, "train", TRAINING_BATCHES)
     if "validate" in subject.stages:  # a scheduler may wait for what validation logs
         shorten(subject, "validate", VALIDATION_BATCHES)
-    half = _HalfStates()
     callbacks = [_looks(subject, recorder), half.callback(subject.namespace)]
     callbacks.append(looks.callback(subject.namespace))
     limits = {"limit_train_batches": TRAINING_BATCHES, "limit_val_batches": VALIDATION_BATCHES}
@@ -87,18 +89,17 @@ def _train(
         subject, directory, callbacks, max_epochs=1, num_sanity_val_steps=0, **limits
     )
     trainer.fit(subject.module, **subject.supply.arguments("fit"))
-    return half.found
 
 
-def _evaluate(subject: Subject, stage: str, recorder: Recorder, directory: Path) -> list[str]:
+def _evaluate(
+    subject: Subject, stage: str, recorder: Recorder, half: _HalfStates, directory: Path
+) -> None:
     cut_stage(subject, stage, VALIDATION, VALIDATION_SAMPLES)
-    half = _HalfStates()
     callbacks = [_looks(subject, recorder), half.callback(subject.namespace)]
     if "weights" in subject.spec.inputs:
         callbacks.append(weights_loader(subject.namespace, subject.spec.inputs["weights"]))
     trainer = make_trainer(subject, directory, callbacks, max_epochs=1)
     getattr(trainer, stage)(subject.module, **subject.supply.arguments(stage), verbose=False)
-    return half.found
 
 
 def _looks(subject: Subject, recorder: Recorder) -> Any:
@@ -131,17 +132,19 @@ class _TrainingLooks:
 
 
 class _HalfStates:
-    """Looks at the metrics after every batch: at the end of an epoch they are reset."""
+    """Looks at the metrics and sums after every batch: at the end of an epoch they are reset."""
 
     def __init__(self) -> None:
         self.found: list[str] = []
+        self.sums = HalfSums()
 
     def callback(self, namespace: Namespace) -> Any:
-        found = self.found
+        found, sums = self.found, self.sums
 
         class HalfStates(namespace.Callback):  # type: ignore[misc, name-defined]
             def on_train_batch_end(self, trainer: Any, pl_module: Any, *args: Any) -> None:
                 found.extend(_half_states(pl_module))
+                sums.look(pl_module)
 
             on_validation_batch_end = on_test_batch_end = on_train_batch_end
 

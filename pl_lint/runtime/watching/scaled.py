@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -11,7 +13,7 @@ import torch
 from torch.amp.grad_scaler import GradScaler, OptState
 
 from pl_lint.facts.records import ScaledClip
-from pl_lint.runtime.watching.callsite import UNKNOWN, caller
+from pl_lint.runtime.watching.callsite import UNKNOWN, caller, is_library
 
 CLIPPING = ("clip_grad_norm_", "clip_grad_value_")
 
@@ -26,9 +28,24 @@ class ScaledClips:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        watched = {name: self._watched(getattr(torch.nn.utils, name)) for name in CLIPPING}
-        with patch.multiple(torch.nn.utils, **watched):
+        with ExitStack() as stack:
+            for clip in [getattr(torch.nn.utils, name) for name in CLIPPING]:
+                watched = self._watched(clip)
+                for module, name in list(_names(clip)):
+                    stack.enter_context(patch.object(module, name, watched))
+            clamped = self._clamping(torch.Tensor.clamp_)
+            stack.enter_context(patch.object(torch.Tensor, "clamp_", clamped))
             yield
+
+    def _clamping(self, clamp: Callable[..., Any]) -> Callable[..., Any]:
+        """``p.grad.clamp_(...)`` and ``p.grad.data.clamp_(...)`` clip as well."""
+
+        def clamped(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+            if self.trainer is not None:
+                self._look([p for p in _trained(self.trainer) if _is_gradient_of(p, tensor)])
+            return clamp(tensor, *args, **kwargs)
+
+        return clamped
 
     def _watched(self, clip: Callable[..., Any]) -> Callable[..., Any]:
         def clipped(parameters: Any, *args: Any, **kwargs: Any) -> Any:
@@ -58,6 +75,25 @@ class ScaledClips:
         states = [scaler._per_optimizer_states[id(optimizer)]["stage"] for optimizer in holding]
         with_gradient = any(p.grad is not None for p in parameters)
         return with_gradient and scaler._scale is not None and OptState.READY in states
+
+
+def _names(function: Callable[..., Any]) -> Iterator[tuple[ModuleType, str]]:
+    """Where it is found: in torch, and in each module of the user's that imports it by name."""
+    yield torch.nn.utils, function.__name__
+    for module in list(sys.modules.values()):
+        path = getattr(module, "__file__", None)
+        if path and not is_library(path):
+            yield from ((module, name) for name, each in vars(module).items() if each is function)
+
+
+def _trained(trainer: Any) -> Iterator[torch.nn.Parameter]:
+    for optimizer in trainer.optimizers:
+        yield from (p for group in optimizer.param_groups for p in group["params"])
+
+
+def _is_gradient_of(parameter: torch.nn.Parameter, tensor: torch.Tensor) -> bool:
+    grad = parameter.grad
+    return grad is not None and grad.shape == tensor.shape and grad.data_ptr() == tensor.data_ptr()
 
 
 def _holds(optimizer: Any, parameters: Iterable[torch.Tensor]) -> bool:
