@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts
-from pl_lint.facts.values import must_be
+from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Applicability, DropParameters, Fix, Rename
 from pl_lint.rules.judging import defines, target_version
@@ -120,7 +120,16 @@ def _called_without(owner: ClassFacts, method: MethodSite) -> tuple[str, str] | 
     return message, f"drop {extra}, and collect what the step returns in a list"
 
 
-@rule("LTN702", "hook-never-called", rows=("LOOP02",), observers="both")
+BY_ANOTHER_WORD = {
+    **dict.fromkeys(("val_step", "valid_step", "validate_step"), "validation_step"),
+    **dict.fromkeys(("valid_dataloader", "validation_dataloader"), "val_dataloader"),
+}
+"""Names that are people's own as often as not: hooks only where nothing else can be meant."""
+TRAINS = {"module": "training_step", "datamodule": "train_dataloader"}
+GETATTR = "builtins.getattr"
+
+
+@rule("LTN702", "hook-never-called", rows=("LOOP02",), observers="both", calls=(GETATTR,))
 def hook_never_called(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A method looks like a hook, but Lightning never calls it.
 
@@ -128,7 +137,8 @@ def hook_never_called(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds methods that carry the name of a hook that Lightning has removed, or that another kind of
     class has (`on_exception` is one of callbacks), a hook's name with a spelling mistake, or the
-    shape of one (`on_epoch_begin`). A method that the project calls itself is no hook; neither is
+    shape of one (`on_epoch_begin`); also `valid_step`, `validation_dataloader` and the like, where
+    nothing else is validated by. A method that the project calls itself is no hook; neither is
     one of a class with a base that was not read.
 
     Why is this bad
@@ -159,9 +169,25 @@ def hook_never_called(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         for method in owner.own_methods if not owner.open else ():
             if _called_otherwise(method):
                 continue
-            problem = _dead(owner, method)
+            problem = _dead(owner, method) or _by_another_word(facts, owner, method)
             if problem is not None:
                 yield said(self, owner, method, problem, _renamed(owner, method))
+
+
+def _by_another_word(
+    facts: ProjectFacts, owner: ClassFacts, method: MethodSite
+) -> tuple[str, str] | None:
+    """A class that trains, does not validate, and has a method that says that it does."""
+    meant, trains = BY_ANOTHER_WORD.get(method.name), TRAINS.get(owner.kind)
+    if meant is None or trains is None or not surely_lightning(owner):
+        return None
+    family = [one for one in facts.classes if owner.name in (one.name, *one.ancestors)]
+    validates = any(defines(facts, one, meant) for one in family)
+    asking = (call for one in family for call in facts.calls_in(one, GETATTR))
+    asked = any(not isinstance(call.argument("name", 1), Known) for call in asking)
+    if validates or asked or not defines(facts, owner, trains):
+        return None
+    return f"Lightning has no hook {method.name}: it is never called", f"did you mean {meant}?"
 
 
 def said(
@@ -175,6 +201,7 @@ def said(
 def _renamed(owner: ClassFacts, method: MethodSite) -> Fix | None:
     """The name that was meant, where the class has no such hook already."""
     near = lightning.nearest_hook(FAMILIES[owner.kind], method.name, target_version(owner))
+    near = near or BY_ANOTHER_WORD.get(method.name)
     if near is None or any(one.name == near for one in owner.own_methods):
         return None
     return Fix(f"rename it to {near}", (Rename(method.location, near),))
