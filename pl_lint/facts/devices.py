@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pl_lint.findings import Location
 
 TENSOR, MODULE, METRIC, PARAMETER = "tensor", "module", "metric", "parameter"
+BATCH = "batch"
 """What holds a tensor that has stayed behind: a plain attribute, a module or metric that is not
-registered, or a module that was registered after the move."""
+registered, a module that was registered after the move, or a batch that nobody has moved."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Stranger:
 
     ``location`` is the user's line that asked for the operation, ``made`` the one that made the
     tensor or brought it to the CPU. ``held`` is the name under which the module has it
-    (``self.mask``), and ``holder`` by what; both are empty for a tensor of the moment.
+    (``self.mask``) or the batch (``batch.x``), and ``holder`` by what; both are empty
+    for a tensor of the moment.
     """
 
     operation: str

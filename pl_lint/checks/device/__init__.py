@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pl_lint.checks.device.gpu import judge_gpu
 from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering, Result, Runs, check
-from pl_lint.facts.devices import METRIC, MODULE, PARAMETER, TENSOR, Stranger, WrittenDevice
+from pl_lint.facts.devices import BATCH, METRIC, MODULE, PARAMETER, TENSOR, Stranger, WrittenDevice
 from pl_lint.facts.events import CaseFacts, Note, RunError, sentence
 from pl_lint.facts.records import DeviceRecord
 from pl_lint.findings import Evidence, Finding, Location
@@ -19,6 +19,8 @@ REMEDIES: Mapping[str, str] = {
     MODULE: "keep modules in torch.nn.ModuleList or torch.nn.ModuleDict",
     METRIC: "keep metrics in torch.nn.ModuleList, torch.nn.ModuleDict or a MetricCollection",
     TENSOR: "register it: self.register_buffer(name, tensor)",
+    BATCH: "move it in transfer_batch_to_device, or give the batch's class a method to(device): "
+    "Lightning calls it",
     PARAMETER: "make it in __init__ or configure_model, before Lightning moves the module",
     "": "make it there: device=self.device, torch.zeros_like(x), x.new_zeros(...)",
 }
@@ -32,10 +34,10 @@ def device(runs: Runs) -> Result:
     `fit`, `validate`, `test` and `predict` run on an emulated GPU under Lightning's real Trainer:
     Lightning moves the module and the batches there, and each operation refuses tensors of two
     devices as CUDA does. What stays behind is named with its line: tensors that a step makes
-    without a device, plain attributes that should be buffers, metrics and modules that are not
-    registered, tensors that go to NumPy without `.cpu()`. Devices that the code names (`.cuda()`,
-    `.to("cuda:0")`, `device="cuda"`) are named too, unless the code has asked whether there is a
-    GPU and takes the current one.
+    without a device, batches that nobody moves, plain attributes that should be buffers, metrics
+    and modules that are not registered, tensors that go to NumPy without `.cpu()`. Devices that the
+    code names (`.cuda()`, `.to("cuda:0")`, `device="cuda"`) are named too, unless the code has
+    asked whether there is a GPU and takes the current one.
 
     How it is judged:
     The device is torch's spare backend; its tensors are computed on the CPU. A CPU tensor without
@@ -97,10 +99,11 @@ def _strangers(record: DeviceRecord, case: CaseFacts) -> Iterator[Finding]:
     """One finding for each thing that stays behind, wherever it is used."""
     first: dict[tuple[str, str, Location | None], Stranger] = {}
     for stranger in record.strangers:
-        first.setdefault((stranger.holder, stranger.held, stranger.made), stranger)
+        made = None if stranger.holder == BATCH else stranger.made
+        first.setdefault((stranger.holder, stranger.held, made), stranger)
     for stranger in first.values():
         code = CODES.get(stranger.holder, "device")
-        at = stranger.made or stranger.location
+        at = stranger.location if stranger.holder == BATCH else stranger.made or stranger.location
         yield found(case, code, _told(stranger), REMEDIES[stranger.holder], at)
 
 
@@ -111,6 +114,7 @@ def _told(stranger: Stranger) -> str:
         MODULE: f"{stranger.held} is not registered, and stays on the CPU",
         METRIC: f"the metric {stranger.held} is not registered, and stays on the CPU",
         TENSOR: f"{stranger.held} is a plain attribute, and stays on the CPU",
+        BATCH: f"nobody moves {stranger.held} to the GPU",
         PARAMETER: f"{stranger.held} is made after the module was moved, and stays on the CPU",
         "": f"{shape} is made on the CPU",
     }[stranger.holder]

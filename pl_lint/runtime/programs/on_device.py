@@ -19,12 +19,13 @@ from pl_lint.runtime.programs.common import Subject, caught, fresh, make_trainer
 from pl_lint.runtime.programs.smoke import METHODS
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.callsite import UNKNOWN, caller
-from pl_lint.runtime.watching.placed.holders import held_by
+from pl_lint.runtime.watching.placed.holders import Held, held_by, of_batch, same_memory
 from pl_lint.runtime.watching.placed.origins import Origins
 from pl_lint.runtime.watching.placed.written import WrittenDevices, cuda_there
 from pl_lint.runtime.worlds import EMULATED
 
 BATCHES = 2
+CPU = torch.device("cpu")
 
 
 @dataclass
@@ -44,7 +45,7 @@ def run(spec: RunSpec, directory: Path, rank: int) -> DeviceRecord:
         errors: list[RunError] = []
         with caught(errors, METHODS[stage]), _watched(spec, seen) as watch:
             watch.subject = fresh(spec)
-            _tried(watch.subject, METHODS[stage], directory)
+            _tried(watch, METHODS[stage], directory)
         seen.errors.update(dict.fromkeys([METHODS[stage]], *errors) if errors else {})
     return DeviceRecord(
         rank=rank,
@@ -57,10 +58,15 @@ def run(spec: RunSpec, directory: Path, rank: int) -> DeviceRecord:
     )
 
 
-def _tried(subject: Subject, method: str, directory: Path) -> None:
+def _tried(watch: Watch, method: str, directory: Path) -> None:
     """A few batches of a Trainer method, with the hooks at the end of an epoch."""
-    limits = {f"limit_{name}_batches": BATCHES for name in ("train", "val", "test", "predict")}
-    trainer = make_trainer(subject, directory, max_epochs=1, num_sanity_val_steps=0, **limits)
+    subject = watch.subject
+    assert subject is not None
+    limits: dict[str, Any] = {
+        f"limit_{name}_batches": BATCHES for name in ("train", "val", "test", "predict")
+    }
+    limits |= {"max_epochs": 1, "num_sanity_val_steps": 0}
+    trainer = make_trainer(subject, directory, [watch.callback(subject)], **limits)
     quiet = {} if method in ("fit", "predict") else {"verbose": False}
     getattr(trainer, method)(subject.module, **subject.supply.arguments(method), **quiet)
 
@@ -78,17 +84,46 @@ class Watch:
     origins: Origins
     seen: Seen
     subject: Subject | None = None
+    batch: Any = None
+
+    def callback(self, subject: Subject) -> Any:
+        """Keeps the batch that the steps are given."""
+        watch = self
+
+        class KeepsBatch(subject.namespace.Callback):  # type: ignore[misc, name-defined]
+            def on_train_batch_start(
+                self, trainer: Any, pl_module: Any, batch: Any, *args: Any
+            ) -> None:
+                watch.batch = batch
+
+            on_validation_batch_start = on_test_batch_start = on_train_batch_start
+            on_predict_batch_start = on_train_batch_start
+
+        return KeepsBatch()
 
     def refused(self, operation: Any, tensors: Sequence[torch.Tensor]) -> None:
         place = caller()
         if place.path == UNKNOWN:  # Lightning's own business
             return
         for tensor in tensors:
-            held = held_by(self.subject.module, tensor) if self.subject else None
+            held = self._held(tensor)
             name = operation.overloadpacket.__name__
             found = (*held,) if held else ("", "")
             made = self.origins.of(tensor)
             self.seen.strangers[Stranger(name, tuple(tensor.shape), place, made, *found)] = None
+
+    def _held(self, tensor: torch.Tensor) -> Held | None:
+        if self.subject is None:
+            return None
+        found = held_by(self.subject.module, tensor), *self._in_batch(tensor)
+        return next(filter(None, found), None)
+
+    def _in_batch(self, tensor: torch.Tensor) -> Iterator[Held]:
+        """The part of the batch that it is; behind that, those that it may be computed from."""
+        made = self.origins.of(tensor)
+        parts = [(held, each) for held, each in of_batch(self.batch) if each.device == CPU]
+        yield from (held for held, each in parts if same_memory(each, tensor))
+        yield from (held for held, each in parts if made and self.origins.of(each) == made)
 
 
 @contextmanager

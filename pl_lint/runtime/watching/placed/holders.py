@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torchmetrics import Metric
 
-from pl_lint.facts.devices import METRIC, MODULE, PARAMETER, TENSOR
+from pl_lint.facts.devices import BATCH, METRIC, MODULE, PARAMETER, TENSOR
 from pl_lint.runtime.watching.callsite import of_library
 
 DEPTH = 4
@@ -28,11 +28,16 @@ def held_by(module: torch.nn.Module, tensor: torch.Tensor) -> Held | None:
     for prefix, part in module.named_modules(prefix="self"):
         for name, value in _own(part):
             for held, each in _tensors(f"{prefix}.{name}", value, TENSOR, DEPTH):
-                if _same(each, tensor):
+                if same_memory(each, tensor):
                     return held
     registered = (*module.named_parameters(prefix="self"), *module.named_buffers(prefix="self"))
-    late = (name for name, each in registered if _same(each, tensor))
+    late = (name for name, each in registered if same_memory(each, tensor))
     return next((Held(PARAMETER, name) for name in late), None)
+
+
+def of_batch(batch: Any) -> Iterator[tuple[Held, torch.Tensor]]:
+    """The tensors of a batch, as far as Lightning hands it to a step."""
+    return _tensors(BATCH, batch, BATCH, DEPTH)
 
 
 def _own(part: torch.nn.Module) -> Iterator[tuple[str, Any]]:
@@ -73,7 +78,7 @@ def _inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"{name}.{part}", each) for part, each in list(vars(value).items()))
 
 
-def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
+def same_memory(one: torch.Tensor, other: torch.Tensor) -> bool:
     if one.device != other.device or one.layout is not other.layout is not torch.strided:
         return False
     return one.untyped_storage()._cdata == other.untyped_storage()._cdata
