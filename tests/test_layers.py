@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ FACTS_FROM_OUTSIDE = {
 }
 
 
+@cache
 def modules() -> list[Path]:
     return sorted(ROOT.rglob("*.py"))
 
@@ -80,9 +82,13 @@ def imported(path: Path) -> Iterator[str]:
 
 def ours(path: Path) -> set[str]:
     """The rooms that a module imports from. ``from pl_lint import __version__`` is none."""
-    known = {room_of(name_of(each)) for each in modules()} - {""}
     rooms = {room_of(name) for name in imported(path) if name.startswith("pl_lint.")}
-    return rooms & known
+    return rooms & known_rooms()
+
+
+@cache
+def known_rooms() -> set[str]:
+    return {room_of(name_of(each)) for each in modules()} - {""}
 
 
 def loaded_by(module: str) -> set[str]:

@@ -12,6 +12,7 @@ from pl_lint.docs import markdown
 from pl_lint.rules.registry import all_rules
 
 DOCS = Path(__file__).parents[2] / "docs"
+PAGES = docs.pages()
 MAKE = "the page is stale: run `python -m pl_lint.docs`"
 
 
@@ -37,33 +38,33 @@ def test_docstrings_become_markdown(docstring: str, expected: str) -> None:
     assert markdown(docstring) == expected
 
 
-@pytest.mark.parametrize("path", docs.pages())
+@pytest.mark.parametrize("path", PAGES)
 def test_no_page_is_stale(path: str) -> None:
     file = DOCS / path
     assert file.is_file(), MAKE
-    assert file.read_text(encoding="utf-8") == docs.pages()[path], MAKE
+    assert file.read_text(encoding="utf-8") == PAGES[path], MAKE
 
 
 def test_no_page_is_left_over() -> None:
-    assert docs.made(DOCS) == docs.pages().keys(), MAKE
+    assert docs.made(DOCS) == PAGES.keys(), MAKE
 
 
 def test_writing_removes_what_is_gone(tmp_path: Path) -> None:
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "LTN000.md").write_text("gone", encoding="utf-8")
     docs.write(tmp_path)
-    assert docs.made(tmp_path) == docs.pages().keys()
+    assert docs.made(tmp_path) == PAGES.keys()
 
 
 @pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.code)
 def test_the_index_has_every_rule(rule: object) -> None:
-    index = docs.pages()["rules/README.md"]
+    index = PAGES["rules/README.md"]
     assert f"| [{rule.code}]({rule.code}.md) | {rule.name} |" in index  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("path", docs.pages())
+@pytest.mark.parametrize("path", PAGES)
 def test_pages_hold_no_half_made_markdown(path: str) -> None:
-    text = docs.pages()[path]
+    text = PAGES[path]
     assert text.count("```") % 2 == 0
     outside = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     assert "``" not in outside
