@@ -27,6 +27,8 @@ def classes_of(packages: Sequence[str]) -> tuple[str, ...]:
 
 HYPERPARAMETER = "hyper-parameter"
 """The kind of what is written by hand as one."""
+ELSEWHERE = "another run"
+"""The kind of what is written by hand to a run of the same tracker's that is not the logger's."""
 UNREAD = "<an object>"
 """A hyper-parameter that is there, but not as plain text."""
 ORIGINS = ("seed", "versions", "revision")

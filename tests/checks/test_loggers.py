@@ -12,7 +12,18 @@ from pl_lint.checks.loggers import loggers
 from pl_lint.checks.loggers.origins import unrecorded
 from pl_lint.checks.registry import Result, Runs, Verdict
 from pl_lint.facts.events import CaseFacts, LoggerPoint, RunError
-from pl_lint.facts.loggers import CSV, MLFLOW, TENSORBOARD, WANDB, Held, LoggedRun, classes_of
+from pl_lint.facts.loggers import (
+    CSV,
+    ELSEWHERE,
+    MLFLOW,
+    TENSORBOARD,
+    WANDB,
+    Held,
+    LoggedRun,
+    Medium,
+    Written,
+    classes_of,
+)
 from pl_lint.facts.records import LoggersRecord, SmokeRecord
 from pl_lint.findings import Location
 
@@ -71,6 +82,22 @@ def test_a_point_that_is_lost_or_doubled_fails() -> None:
         record = LoggersRecord(runs=(LoggedRun(TENSORBOARD, held=(held,), lines={"loss": PLACE}),))
         [finding] = judged(default=record).findings
         assert text in finding.message and finding.location == PLACE
+
+
+@pytest.mark.parametrize(("media", "count"), [((), 1), ((Medium("graph", "graph", 0),), 0)])
+def test_a_graph_that_is_not_there_fails(media: tuple[Medium, ...], count: int) -> None:
+    written = Written("graph", "graph", None, 0, 0, False, PLACE)
+    held = Held(TENSORBOARD, written=(written,), media=media)
+    found = judged(default=LoggersRecord(runs=(LoggedRun(TENSORBOARD, held=(held,)),))).findings
+    assert [finding.location for finding in found] == [PLACE] * count
+
+
+def test_what_goes_to_another_run_is_a_note_for_a_script_may_have_started_it() -> None:
+    held = Held(MLFLOW, written=(Written(ELSEWHERE, "loss", None, 0, 0, False, PLACE),))
+    record = LoggersRecord(runs=(LoggedRun(MLFLOW, held=(held,)),))
+    result = judged(other=record, stated=(MLFLOW,))
+    assert result.verdict is Verdict.PASSED
+    assert any("'loss' is written to the active run" in note for note in result.notes)
 
 
 @pytest.mark.parametrize(

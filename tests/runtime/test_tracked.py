@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pl_lint.facts.events import LoggerPoint
-from pl_lint.facts.loggers import CSV, MLFLOW, TENSORBOARD, WANDB, Medium
+from pl_lint.facts.loggers import CSV, ELSEWHERE, MLFLOW, TENSORBOARD, WANDB, Medium
 from pl_lint.runtime.isolation.process import quiet_environment
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.programs.tracked.run import STORES, changed
@@ -66,6 +66,28 @@ def test_what_was_written_is_read_back(
     assert held.given == KEPT
     assert held.kept["net/kind"] == "a = b" and float(held.kept["rate"]) == 1e-05
     assert set(held.media) >= MEDIA[name]
+
+
+def test_of_mlflows_calls_those_to_another_run_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    for variable, value in quiet_environment(str(tmp_path)).items():
+        monkeypatch.setenv(variable, value)
+    store = STORES[MLFLOW](Namespace("lightning.pytorch"), tmp_path)
+    mlflow.set_tracking_uri(tmp_path.joinpath("mlruns").as_uri())
+    told: list[tuple[str, str]] = []
+    with store.watching(lambda kind, tag, step: told.append((kind, tag))):
+        store.logger.log_metrics({"loss": 0.5}, 0)
+        with mlflow.start_run(run_id=store.logger.run_id):
+            mlflow.log_metric("mine", 1.0)
+            mlflow.log_text("words", "mine.txt")
+        with mlflow.start_run():
+            mlflow.log_metric("one", 1.0)
+            mlflow.log_metrics({"two": 1.0, "three": 2.0})
+            mlflow.log_text("words", "a.txt")
+    others = [(ELSEWHERE, name) for name in ("one", "two", "three", "a.txt")]
+    assert told == [("artifact", "mine.txt"), *others]
 
 
 def test_hyperparameters_that_change_after_they_are_saved() -> None:

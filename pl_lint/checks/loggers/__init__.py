@@ -38,8 +38,9 @@ def loggers(runs: Runs) -> Result:
     How it is judged:
     Two epochs of two batches, and a test, run under Lightning's own loggers; what these have
     written is read with TensorBoard's reader, from W&B's offline log and with MLflow's client. What
-    code writes past Lightning is noted with its line. Only where the code asks for its logger the
-    run is repeated with CSV files alone and without a logger: others cannot tell the difference.
+    code writes past Lightning is noted with its line, also where `mlflow.log_metric` takes a run
+    that is not the logger's. Only where the code asks for its logger the run is repeated with CSV
+    files alone and without a logger: others cannot tell the difference.
 
     Which loggers count:
     Those of the case's Trainer, or else those that the project builds. With a logger that the user
@@ -89,7 +90,8 @@ def _judge(record: LoggersRecord, use: Use, runs: Runs, into: Gathering) -> None
         return
     if record.error is not None or record.broken:
         error = record.error or record.runs[0].error
-        into.undecided.append(sentence(f"a run of a few batches failed: {error}"))
+        why = f"{error.kind}: {_first_line(error)}"
+        into.undecided.append(sentence(f"a run of a few batches failed: {why}; see logged-values"))
         return
     into.findings += _refusals(record.runs, use, case)
     into.passed += sum(run.error is None for run in record.runs) if record.asked else 0

@@ -13,6 +13,7 @@ from pl_lint.checks.values.numbers import shown
 from pl_lint.facts.events import LoggerPoint
 from pl_lint.facts.loggers import (
     CSV,
+    ELSEWHERE,
     HYPERPARAMETER,
     MLFLOW,
     TENSORBOARD,
@@ -124,7 +125,10 @@ def _media(held: Held) -> Iterator[Problem]:
         if kind == HYPERPARAMETER:
             continue
         if kind == "graph":
-            yield from _graphs(written)
+            yield from _graphs(held, written)
+            continue
+        if kind == ELSEWHERE:
+            yield _elsewhere(tag, written)
             continue
         yield from _lost(held, kind, tag, written)
         yield from _of_the_sanity_check(kind, tag, written)
@@ -200,7 +204,16 @@ def _axis(kind: str, tag: str, written: Sequence[Written]) -> Iterator[Problem]:
         yield Problem("LTN908", text, GLOBAL_STEP, epochs[0].location, certain=False)
 
 
-def _graphs(written: Sequence[Written]) -> Iterator[Problem]:
+def _elsewhere(tag: str, written: Sequence[Written]) -> Problem:
+    """A script may have started the run, and given it to the logger as ``run_id``."""
+    text = f"{tag!r} is written to the active run of mlflow's, which is not the logger's"
+    return Problem("loggers", text, OWN_RUN, written[0].location, certain=False)
+
+
+def _graphs(held: Held, written: Sequence[Written]) -> Iterator[Problem]:
+    if not any(medium.kind == "graph" for medium in held.media):
+        text = f"the graph was written and {held.logger} lacks it"
+        yield Problem("loggers", text, ONCE, written[0].location)
     if len(written) > 1:
         text = f"the graph is written {len(written)} times in {written[-1].epoch + 1} epochs"
         yield Problem("LTN913", text, ONCE, written[0].location)
@@ -245,6 +258,7 @@ def _same(given: str, kept: str) -> bool:
 LETTERS = "use letters, digits, '_', '/', '.', '-' and spaces"
 ONE_WAY = "write each key in one way only, with self.log or with the logger"
 NO_STEP = 'leave step out, and log "trainer/global_step" beside the value'
+OWN_RUN = "use self.log, or self.logger.experiment with self.logger.run_id"
 NOT_SANITY = "ask for `not self.trainer.sanity_checking` before writing it"
 GLOBAL_STEP = "use self.global_step"
 ONCE = "TensorBoardLogger(log_graph=True) and example_input_array write it once"
