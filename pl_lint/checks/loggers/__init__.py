@@ -157,7 +157,8 @@ def _judge_contents(
 ) -> None:
     wrong = list(problems(held))
     for problem in wrong:
-        place = problem.location or lines.get(_stem(problem.key))
+        key = problem.key if problem.key in lines else _stem(problem.key)
+        place = problem.location or lines.get(key)
         into.findings.append(_finding(problem, place, held.logger, use, case))
     right = curves(held) - {problem.key for problem in wrong}
     into.passed += len(right) + bool(held.given) + bool(held.written)
