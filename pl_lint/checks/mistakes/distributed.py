@@ -21,10 +21,22 @@ TRUNCATED_MEAN = Mistake(
     taken in place, and cut off: with 2 and 1 samples on two ranks 1.5 was logged where every value
     was 1.0. NCCL divides otherwise, and was not measured.
 
+    Example
+    -------
+        self.log("val_loss", loss, sync_dist=True, batch_size=tokens)
+
     Use instead
     -----------
         self.val_loss.update(loss, weight=tokens)  # a torchmetrics MeanMetric
         self.log("val_loss", self.val_loss)
+
+    When to ignore
+    --------------
+    Where all ranks have equally many samples in the runs that count.
+
+    References
+    ----------
+    - `_sync_ddp` in Lightning's `fabric/utilities/distributed.py`
     """,
     status=Status.SUSPECTED,
 )

@@ -21,6 +21,12 @@ UNEXPLAINED = Mistake(
     The number is a property of the batch size, not of the model and its data. Two runs with other
     batch sizes cannot be compared by it, and the best checkpoint may be the best by accident.
 
+    Example
+    -------
+        def validation_step(self, batch, batch_idx):
+            self.hardest = max(self.hardest, self.loss(batch))
+            self.log("val_hardest", self.hardest)  # averaged over the batches
+
     Use instead
     -----------
     Accumulate sums and counts over the epoch and divide once, or log a torchmetrics object.
@@ -32,6 +38,11 @@ UNEXPLAINED = Mistake(
         @pl_lint.case(batch_dependent={"val_loss": "InfoNCE compares the samples of a batch"})
         def clip():
             return LitCLIP(), CaptionData()
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/extensions/logging.html
+    - https://lightning.ai/docs/torchmetrics/stable/pages/lightning.html
     """,
 )
 
@@ -65,6 +76,11 @@ WRONG_WEIGHT = Mistake(
             loss = self.loss(batch["tokens"])
             self.log("val_loss", loss, batch_size=batch["tokens"].shape[1])
 
+    When to ignore
+    --------------
+    Where the mean is not meant to be one over samples. Then pass what it is one over as
+    `batch_size`, or name the key in `batch_dependent` of the case.
+
     References
     ----------
     Lightning-AI/pytorch-lightning issues 10349, 2924 and 10541.
@@ -88,10 +104,23 @@ RATIO_IN_BATCH = Mistake(
     ---------------
     Mostly it is not. With very different lengths it is: 6.69 was logged where 8.74 was true.
 
+    Example
+    -------
+        loss = F.cross_entropy(logits, batch["labels"], ignore_index=-100)
+        self.log("val_loss", loss)
+
     Use instead
     -----------
         mask = batch["labels"] != -100
         self.log("val_loss", loss, batch_size=int(mask.sum()))
+
+    When to ignore
+    --------------
+    Where the batches have about equally many tokens, or what was trained by is what is to be seen.
+
+    References
+    ----------
+    - https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html
     """,
     status=Status.SUSPECTED,
 )
@@ -122,6 +151,15 @@ NOT_FINITE = Mistake(
     -----------
         if mask.any():
             self.log("val_loss", losses[mask].mean(), batch_size=int(mask.sum()))
+
+    When to ignore
+    --------------
+    Where NaN stands for "no value" on purpose. Better log such a key only where there is one.
+
+    References
+    ----------
+    - https://docs.pytorch.org/docs/stable/autograd.html#anomaly-detection
+    - https://lightning.ai/docs/pytorch/stable/api/lightning.pytorch.callbacks.EarlyStopping.html
     """,
 )
 
@@ -141,9 +179,26 @@ ACCUMULATED_STEPS = Mistake(
     With accumulate_grad_batches=4 Lightning writes the value of every fourth batch: the curve is
     noisier than the training, and its values are not those of the optimizer's steps.
 
+    Example
+    -------
+        trainer = Trainer(accumulate_grad_batches=4)
+
+        def training_step(self, batch, batch_idx):
+            loss = self.loss(batch)
+            self.log("train_loss", loss)
+            return loss
+
     Use instead
     -----------
         self.log("train_loss", loss, on_step=False, on_epoch=True)
+
+    When to ignore
+    --------------
+    Where a rough curve will do.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/extensions/logging.html
     """,
     status=Status.SUSPECTED,
 )

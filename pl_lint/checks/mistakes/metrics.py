@@ -21,8 +21,20 @@ HALF_SUM = Mistake(
     ---------------
     A count in bf16 stops at 256, one in int8 goes from 127 to -128. Sums lose what is added.
 
+    Example
+    -------
+        self.total += loss.detach() * len(x)  # in bf16, under autocast
+
     Use instead
     -----------
         self.total += loss.detach().float() * len(x)
+
+    When to ignore
+    --------------
+    Where the sums stay so small that nothing is lost: whole numbers up to 256 are exact in bf16.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/18620
     """,
 )

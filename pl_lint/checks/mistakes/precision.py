@@ -20,8 +20,20 @@ HALF_OVERFLOW = Mistake(
     ---------------
     300 * 300 is infinite in fp16. The scaler skips the step, or the weights become NaN.
 
+    Example
+    -------
+        energy = x * x
+
     Use instead
     -----------
         energy = x.float() * x.float()
+
+    When to ignore
+    --------------
+    Where the module is never run in half precision.
+
+    References
+    ----------
+    - https://docs.pytorch.org/docs/stable/amp.html
     """,
 )

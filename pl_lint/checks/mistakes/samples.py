@@ -27,6 +27,11 @@ PADDING_LEAK = Mistake(
     it. The prediction of a sample then changes with its batch: validation moves with the batch
     size, and a service that is asked for one sample at a time answers differently.
 
+    Example
+    -------
+        out, _ = self.lstm(x)
+        return self.head(out[:, -1])
+
     Use instead
     -----------
         packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
@@ -34,6 +39,10 @@ PADDING_LEAK = Mistake(
 
     or the last valid step, `o[torch.arange(len(o)), lengths - 1]`; `src_key_padding_mask=` for
     attention; sums over a mask, divided by the lengths, for a mean.
+
+    When to ignore
+    --------------
+    Where the samples of a batch are meant to meet, or are all of one length when it matters.
 
     References
     ----------
