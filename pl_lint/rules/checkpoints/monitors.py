@@ -10,7 +10,7 @@ from pl_lint.facts.directions import higher_by_name
 from pl_lint.facts.origins import MetricCompute, MetricForward, MetricObject
 from pl_lint.facts.sites import CallSite, ClassFacts, LogSite, MonitorSite, ProjectFacts
 from pl_lint.facts.values import Known, Made, must_be
-from pl_lint.findings import Finding
+from pl_lint.findings import Finding, Location
 from pl_lint.fixes import Applicability, Fix, SetArgument
 from pl_lint.rules.checkpoints.feeding import fed, nearest, text_of, well_known
 from pl_lint.rules.judging import version
@@ -72,13 +72,20 @@ def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             continue
         better = "higher" if rises else "lower"
         yield self.finding(
-            monitor.at("monitor"),
+            _where_it_is_told(monitor),
             f"{monitor.watcher} takes the {'lowest' if rises else 'highest'} {key!r} for the best, "
             f"but {better} is better",
-            remedy=f'pass mode="{wanted}"',
+            remedy=f"write mode: {wanted}" if monitor.places else f'pass mode="{wanted}"',
             subject=monitor.watcher,
             fix=_turned(facts, monitor, wanted),
         )
+
+
+def _where_it_is_told(monitor: MonitorSite) -> Location:
+    """In settings the line of the mode, where one stands in the file that chooses the key; else
+    that of the key."""
+    key, mode = monitor.at("monitor"), monitor.at("mode", "monitor")
+    return mode if mode.path == key.path else key
 
 
 def _turned(facts: ProjectFacts, monitor: MonitorSite, wanted: str) -> Fix | None:

@@ -34,6 +34,7 @@ STAGES = {"validate": "validation", "test": "test", "predict": "prediction"}
     "evaluation-shuffled",
     rows=("DAT01",),
     status=Status.SUSPECTED,
+    default=False,
     condition="if outputs are matched with the data, or not all of the data is used",
 )
 def evaluation_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -50,7 +51,9 @@ def evaluation_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ---------------
     Predictions no longer stand in the order of the data, pictures that are logged show other
     samples each epoch, and everything that is computed inside a batch moves from epoch to epoch.
-    Lightning warns in every run.
+    Lightning warns in every run, and where all of the data is used and no order is asked for
+    nothing is wrong: of 15 findings in 244 public repositories 6 were mistakes and 8 harmless.
+    So the rule is off by default.
 
     Example
     -------

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.sites import ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.loops.stepping import BACKWARD, STEPS, optimizer_steps
+from pl_lint.rules.loops.stepping import BACKWARD, STEPS, of_scheduler, optimizer_steps
 from pl_lint.rules.registry import Rule, rule
 
 
@@ -266,15 +266,10 @@ def scheduler_never_stepped(self: Rule, facts: ProjectFacts) -> Iterator[Finding
         if owner.open or not owner.manual_optimization or not owner.schedulers:
             continue
         asked = facts.calls_in(owner, "self.lr_schedulers", "self.lr_scheduler_step")
-        if not asked and not any(map(_of_scheduler, facts.calls_in(owner, ".step"))):
+        if not asked and not any(map(of_scheduler, facts.calls_in(owner, ".step"))):
             yield self.finding(
                 owner.schedulers[0].location,
                 "Lightning steps no scheduler under manual optimization: the rate stays constant",
                 remedy="call self.lr_schedulers().step() in training_step or at the epoch's end",
                 subject=owner.short_name,
             )
-
-
-def _of_scheduler(site: CallSite) -> bool:
-    named = any(word in site.receiver.lower() for word in ("sched", "lr", "warm"))
-    return named or ".lr_scheduler." in site.name

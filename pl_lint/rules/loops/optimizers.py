@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts.lightning import TRAINER
 from pl_lint.facts.origins import FunctionCall, parts
-from pl_lint.facts.sites import CallSite, ProjectFacts
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known, Made, Named, Several, Table, Value
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import defines, target_version
@@ -38,6 +38,7 @@ def several_optimizers(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Why is this bad
     ---------------
     Lightning 2.0 removed this: it refuses to train, or calls `training_step` without the argument.
+    A class with one optimizer only drops `optimizer_idx`.
 
     Example
     -------
@@ -78,12 +79,34 @@ def several_optimizers(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             continue
         text = "Lightning 2.0 trains with several optimizers under manual optimization only"
         remedy = "set self.automatic_optimization = False and step each optimizer in training_step"
+        alone = _has_one(owner)
         for method in owner.own_methods:
             if method.name == "training_step" and "optimizer_idx" in method.parameters:
-                yield self.finding(method.location, text, remedy=remedy, subject=owner.short_name)
+                told = (_NOT_GIVEN, "drop optimizer_idx") if alone else (text, remedy)
+                yield self.finding(
+                    method.location, told[0], remedy=told[1], subject=owner.short_name
+                )
         for site in owner.returns:
             if site.hook == HOOK and _counted(site.value) > 1:
                 yield self.finding(site.location, text, remedy=remedy, subject=owner.short_name)
+
+
+_NOT_GIVEN = (
+    "Lightning 2.0 calls training_step without optimizer_idx, and the class has one optimizer"
+)
+
+
+def _has_one(owner: ClassFacts) -> bool:
+    """Whether all that configure_optimizers returns is surely one optimizer."""
+    returned = [site.value for site in owner.returns if site.hook == HOOK]
+    return bool(returned) and all(map(_is_one, returned))
+
+
+def _is_one(returned: Value) -> bool:
+    match returned:
+        case Several((Several((one,)), Several() | Known(tuple()))) | Several((one,)):
+            return _is_optimizer(one)
+    return _is_optimizer(returned)
 
 
 def _counted(returned: Value) -> int:

@@ -10,6 +10,7 @@ from pl_lint.facts.sites import ABSENT, ClassFacts, ProjectFacts, SchedulerSite
 from pl_lint.facts.values import UNKNOWN, Known, Made, Named, Several, Table, Value, may_be, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import target_version
+from pl_lint.rules.loops.stepping import SCHEDULERS, STEPS, of_scheduler
 from pl_lint.rules.registry import Rule, rule
 
 PER_STEP = frozenset({"OneCycleLR", "CyclicLR"})
@@ -33,6 +34,7 @@ INNER_KEYS = frozenset(
     status=Status.SUSPECTED,
     observers="both",
     condition="if the scheduler's length is meant in optimizer steps",
+    calls=(*STEPS, SCHEDULERS),
 )
 def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A scheduler built for optimizer steps is stepped once per epoch.
@@ -42,7 +44,8 @@ def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     Finds OneCycleLR, CyclicLR, the warm-up schedules of transformers and schedulers built with a
     number of steps that `configure_optimizers` returns without `"interval": "step"`; also a
     LambdaLR whose function calls its parameter a step and goes on for 500 of them and more:
-    `lambda step: min(1, step / 1000)`.
+    `lambda step: min(1, step / 1000)`. Silent where the class steps its schedulers by hand
+    (`self.lr_schedulers().step()`): Lightning's steps, asked for as well, would come on top.
 
     Why is this bad
     ---------------
@@ -75,7 +78,7 @@ def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     - https://github.com/Lightning-AI/pytorch-lightning/issues/3051
     """
     for owner in facts.modules():
-        if owner.manual_optimization or _steps_itself(owner):
+        if owner.manual_optimization or _steps_itself(facts, owner):
             continue
         told = {site.location for site in owner.schedulers if may_be(site.interval, "step")}
         for site in owner.schedulers:
@@ -84,13 +87,17 @@ def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                 yield self.finding(
                     site.location,
                     f"{name} is built for optimizer steps, and Lightning steps it once per epoch",
-                    remedy='return {"scheduler": scheduler, "interval": "step"}',
+                    remedy='return [optimizer], [{"scheduler": scheduler, "interval": "step"}]',
                     subject=owner.short_name,
                 )
 
 
-def _steps_itself(owner: ClassFacts) -> bool:
-    return any(method.name == "lr_scheduler_step" for method in owner.own_methods)
+def _steps_itself(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether the class says what a step is, or steps what ``self.lr_schedulers()`` gives it."""
+    if any(method.name == "lr_scheduler_step" for method in owner.own_methods):
+        return True
+    asked = bool(facts.calls_in(owner, SCHEDULERS))
+    return asked and any(map(of_scheduler, facts.calls_in(owner, ".step")))
 
 
 def _is_plateau(site: SchedulerSite) -> bool:

@@ -7,6 +7,7 @@ from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known
 
 OPTIMIZERS = "self.optimizers"
+SCHEDULERS = "self.lr_schedulers"
 STEPS = (".step",)
 BACKWARD = (".backward",)
 
@@ -18,15 +19,25 @@ def of_optimizer(site: CallSite) -> bool:
 
 def of_lightning(site: CallSite) -> bool:
     """Whether a method is called on an optimizer that Lightning hands out."""
+    return _handed_out(site, OPTIMIZERS)
+
+
+def _handed_out(site: CallSite, by: str) -> bool:
     return any(
-        isinstance(part, FunctionCall) and part.name == OPTIMIZERS
-        for part in parts(site.receiver_origin)
+        isinstance(part, FunctionCall) and part.name == by for part in parts(site.receiver_origin)
     )
 
 
 def is_own(site: CallSite) -> bool:
     """Whether a method is called on an optimizer that the code made: Lightning need not have it."""
     return site.name.startswith("torch.optim.") and ".lr_scheduler." not in site.name
+
+
+def of_scheduler(site: CallSite) -> bool:
+    """Whether a method is called on a scheduler: one that Lightning hands out, or by its name or
+    its class."""
+    named = any(word in site.receiver.lower() for word in ("sched", "lr", "warm"))
+    return named or ".lr_scheduler." in site.name or _handed_out(site, SCHEDULERS)
 
 
 def optimizer_steps(facts: ProjectFacts, owner: ClassFacts) -> list[CallSite]:

@@ -242,9 +242,14 @@ def _left_to_chance(facts: ProjectFacts) -> frozenset[Location]:
 
 
 def _cut_in_two(slices: tuple[SliceSite, ...]) -> Iterator[Location]:
-    """Where the first of two parts stands: one ends where the other begins."""
+    """Where the first of two or more parts stands: one ends where the next begins."""
     begins = {(*_list(one), one.lower) for one in slices if one.lower}
-    return (one.location for one in slices if (*_list(one), one.upper) in begins)
+    ends = {(*_list(one), one.upper) for one in slices if one.upper}
+    return (
+        one.location
+        for one in slices
+        if (*_list(one), one.upper) in begins and (*_list(one), one.lower) not in ends
+    )
 
 
 def _list(site: SliceSite) -> tuple[str, str, str]:

@@ -1,0 +1,69 @@
+"""What is to be written instead, in the words of the file and of the class that it is about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pl_lint.config import Config
+from pl_lint.findings import Finding
+from pl_lint.rules.registry import all_rules
+from pl_lint.static.engine import read
+
+SETTINGS = """\
+seed_everything: 1
+trainer:
+  callbacks:
+    - class_path: lightning.pytorch.callbacks.ModelCheckpoint
+      init_args:
+        monitor: val_acc
+"""
+MODULE = """\
+import lightning.pytorch as pl
+from torch.optim import Adam
+
+
+class Net(pl.LightningModule):
+    def training_step(self, batch, batch_idx, optimizer_idx):
+        return self.loss(batch)
+
+    def configure_optimizers(self):
+        return {returned}
+"""
+
+
+def _findings(path: Path, text: str, code: str) -> tuple[Finding, ...]:
+    path.write_text(text)
+    config = Config(root=path.parent, select=(code,), target="2.6")
+    return tuple(read([path.parent], config, all_rules()).findings)
+
+
+@pytest.mark.parametrize("mode", ["", "        mode: min\n"])
+def test_settings_are_told_in_yaml(mode: str, tmp_path: Path) -> None:
+    """At the line that is wrong, or that lacks one below it."""
+    text = SETTINGS + mode
+    (finding,) = _findings(tmp_path / "fit.yaml", text, "LTN301")
+    assert finding.remedy == "write mode: max"
+    assert finding.location.line == text.count("\n")
+
+
+def test_the_line_of_the_mode_is_where_it_is_silenced(tmp_path: Path) -> None:
+    text = SETTINGS + "        mode: min  # noqa: LTN301\n"
+    assert not _findings(tmp_path / "fit.yaml", text, "LTN301")
+
+
+@pytest.mark.parametrize(
+    ("returned", "remedy"),
+    [
+        ("Adam(self.parameters())", "drop optimizer_idx"),
+        ("[Adam(self.parameters())], []", "drop optimizer_idx"),
+        ('{"optimizer": Adam(self.parameters())}', "drop optimizer_idx"),
+        ("self.several()", "set self.automatic_optimization = False"),
+    ],
+)
+def test_one_optimizer_needs_no_index(returned: str, remedy: str, tmp_path: Path) -> None:
+    text = MODULE.format(returned=returned)
+    (finding,) = _findings(tmp_path / "net.py", text, "LTN704")
+    assert (finding.remedy or "").startswith(remedy)
+    assert ("several" in finding.message) is (remedy != "drop optimizer_idx")
