@@ -10,15 +10,15 @@ which the same is expected. ``# loggers: CLASS`` is a logger that the file's pro
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pl_lint.checks.registry import Result, Verdict, all_checks
-from pl_lint.config import Config
-from pl_lint.findings import Finding, Status
-from pl_lint.plugin.reading import ProjectReading, Target
+from pl_lint.findings import Finding, Location, Status
+from pl_lint.plugin.reading import Target
 from pl_lint.runtime.battery import Battery
 from pl_lint.runtime.failures import RunFailed
 from pl_lint.runtime.isolation.runs import Runner
@@ -87,13 +87,26 @@ def _fixtures_in(path: Path, check: str) -> Iterator[Fixture]:
     limit = LIMIT.search(text)
     seconds = float(limit["seconds"]) if limit else TIMEOUT
     built = tuple(BUILT.findall(text))
-    targets = ProjectReading([path], Config(root=FIXTURES)).targets
+    named = {match["case"] for head in (HEADER, HEALTHY) for match in head.finditer(text)}
+    targets = list(_targets(path, text, named))
     assert targets, f"{path} has no case"
     for target in targets:
         mine = [row for row in found if row["case"] in (None, target.name)]
         codes = (check if row["code"] == "fail" else row["code"] for row in mine)
         expected = tuple(map(Expected, codes, (row["key"] for row in mine)))
         yield Fixture(check, target, expected, verdict_of(path, target), seconds, built)
+
+
+def _targets(path: Path, text: str, named: set[str | None]) -> Iterator[Target]:
+    """The cases of a file, and the classes that its head names. What a session would make of the
+    file is the same, but takes reading it, which every worker would do for all files."""
+    for node in ast.parse(text).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            marks = map(ast.unparse, node.decorator_list)
+            is_case = any(mark.startswith("pl_lint.case") for mark in marks)
+            if is_case or node.name in named:
+                location = Location(str(path), node.lineno)
+                yield Target(path, node.name, location, is_case, ())
 
 
 def verdict_of(path: Path, target: Target) -> Verdict:
