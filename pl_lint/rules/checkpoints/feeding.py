@@ -34,9 +34,11 @@ def fed(facts: ProjectFacts, monitor: MonitorSite, key: str) -> bool:
         return True
     if any(may_be(stray.key, key) for stray in facts.stray_logs):
         return True
-    if any(log.feeds(key) for module in facts.trained_with(monitor) for log in module.logs):
+    trained = facts.trained_with(monitor)
+    if any(log.feeds(key) for module in trained for log in module.logs):
         return True
-    others = (log for owner in facts.classes for log in owner.logs)
+    inherited = {name for module in trained for name in module.ancestors}  # seen by its heirs
+    others = (log for one in facts.classes if one.name not in inherited for log in one.logs)
     return any(not isinstance(log.key, Unknown) and log.feeds(key) for log in others)
 
 
