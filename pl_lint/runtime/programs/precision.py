@@ -47,17 +47,16 @@ def run(spec: RunSpec, directory: Path, rank: int) -> PrecisionRecord:
     stages = spec.options["stages"]
     recorder = Recorder(subject.namespace, MetricTap())
     errors: list[RunError] = []
-    finder = FindOverflow()
     half = _HalfStates()
+    finder = FindOverflow(half.sums.done)
     looks = _TrainingLooks()
     if "train" in stages:
-        watching = (caught(errors, "fit"), recorder.watching(), looks.clips.watching())
-        with watching[0], watching[1], finder, half.sums, watching[2]:
+        with caught(errors, "fit"), recorder.watching(), finder, looks.clips.watching():
             _train(subject, recorder, looks, half, directory)
     for stage in [] if errors else [each for each in stages if each != "train"]:
         subject = fresh(spec)
         seed_all(spec.seed)  # as for the evaluation in fp32
-        with caught(errors, stage), recorder.watching(), finder, half.sums:
+        with caught(errors, stage), recorder.watching(), finder:
             _evaluate(subject, stage, recorder, half, directory)
     return PrecisionRecord(
         rank=rank,

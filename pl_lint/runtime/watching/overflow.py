@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -15,14 +15,23 @@ from pl_lint.runtime.watching.arguments import is_finite, numbers, tensors
 from pl_lint.runtime.watching.callsite import caller
 
 HALF = (torch.float16, torch.bfloat16)
+Done = Callable[[Any, Sequence[Any], Any], None]
+"""Takes an operation, its arguments and its result."""
+
+
+def _nobody(operation: Any, args: Sequence[Any], result: Any) -> None: ...
 
 
 class FindOverflow(TorchDispatchMode):
     """While active, notes the first such operation that half precision had a part in. Gradients are
-    left out: with a GradScaler they overflow now and then by design, and the step is skipped."""
+    left out: with a GradScaler they overflow now and then by design, and the step is skipped.
 
-    def __init__(self) -> None:
+    ``done`` is told of each operation: one more mode would cost as much again as this one.
+    """
+
+    def __init__(self, done: Done = _nobody) -> None:
         super().__init__()
+        self._done = done
         self.first: Overflow | None = None
         self._widened: set[StorageWeakRef] = set()
 
@@ -30,6 +39,7 @@ class FindOverflow(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
+        self._done(func, args, result)
         if func is torch.ops.aten._to_copy.default and args[0].dtype in HALF:
             self._widened.add(_storage(result))
         if self.first is None and torch._C._current_graph_task_id() == -1:

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
 from torchmetrics import Metric
 
 from pl_lint.findings import Location
@@ -24,12 +23,12 @@ LARGEST = 1
 """Dimensions of a sum. What has more of them is a state that a network hands on to itself."""
 
 
-class HalfSums(TorchDispatchMode):
-    """While active, notes what is added to numbers that the module kept from the batch before.
-    :meth:`look` is called after each batch."""
+class HalfSums:
+    """Notes what is added to numbers that the module kept from the batch before. :meth:`done` is
+    called after each operation, by a mode that is there anyway, and :meth:`look` after each
+    batch."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._kept: dict[StorageWeakRef, str] = {}
         self._compared: set[StorageWeakRef] = set()
         self._sums: dict[StorageWeakRef, str] = {}
@@ -38,16 +37,13 @@ class HalfSums(TorchDispatchMode):
         self.found: dict[str, Location] = {}
         """The line that adds, by the name of the sum."""
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if self._kept and isinstance(result, torch.Tensor) and result.dtype in HALF:
-            if func in ADDING:
-                self._added(args, result)
-            elif func.overloadpacket in COMPARING and self._known(args):
-                self._compared.add(_storage(result))
-        return result
+    def done(self, operation: Any, args: Sequence[Any], result: Any) -> None:
+        if not self._kept or not isinstance(result, torch.Tensor) or result.dtype not in HALF:
+            return
+        if operation in ADDING:
+            self._added(args, result)
+        elif operation.overloadpacket in COMPARING and self._known(args):
+            self._compared.add(_storage(result))
 
     def look(self, module: torch.nn.Module) -> None:
         held = dict(_half_numbers(module))
