@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -64,7 +65,7 @@ class Report:
         ]
         return "\n\n".join(["\n".join(verdicts), *(_shown(each) for each in self.findings)])
 
-    __repr__ = __str__  # what pytest shows of `assert report.ok, report`
+    __repr__ = __str__  # what a notebook shows; pytest cuts it short
 
 
 def _shown(finding: Finding) -> str:
@@ -99,7 +100,7 @@ class Checker:
         case, chosen = self._case(factory), _chosen(checks)
         more = classes_of([loggers] if isinstance(loggers, str) else loggers)
         battery = Battery(self.runner, case, self.timeout, more_loggers=more)
-        place = Location(case.file, 1)
+        place = _place(factory)
         name = getattr(factory, "__name__", case.name)
         questions = {c.name: functools.partial(judged, c, battery, place, name) for c in chosen}
         ahead = Ahead(self.runner.lanes)
@@ -117,6 +118,16 @@ class Checker:
         file.with_suffix(".pickle").write_bytes(cloudpickle.dumps(factory))
         file.write_text(_LOADER, encoding="utf-8")
         return CaseRef(str(file), "case")
+
+
+def _place(factory: Callable[[], Any]) -> Location:
+    """The user's own line: that of the function, or of the call that was given something else."""
+    code = getattr(inspect.unwrap(factory), "__code__", None)
+    if code is not None:
+        return Location(code.co_filename, code.co_firstlineno)
+    around = (frame for frame in inspect.stack(context=0) if frame.filename != __file__)
+    caller = next(around)
+    return Location(caller.filename, caller.lineno)
 
 
 def _chosen(names: Sequence[str] | None) -> list[Check]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -68,5 +70,18 @@ def test_a_factory_that_raises_is_one_failure(pl_check: Checker) -> None:
     assert not report.ok
     assert report.results["fast-dev-run"].verdict is Verdict.FAILED
     assert "no data here" in report.findings[0].message
+    assert Path(report.findings[0].location.path) == Path(__file__)
     others = [result for name, result in report.results.items() if name != "fast-dev-run"]
     assert {result.verdict for result in others} == {Verdict.NOT_DECIDED}
+
+
+@pytest.mark.parametrize("wrap", [lambda function: function, functools.partial])
+def test_what_a_factory_returned_is_told_at_a_line_of_the_users_own(
+    pl_check: Checker, wrap: Callable[..., Callable[[], object]]
+) -> None:
+    """Of the function, or of the call that was given an object without one."""
+    report = pl_check(wrap(lambda: (1, 2)), ["fast-dev-run"])
+    [finding] = report.findings
+    assert "returned is a int, not a LightningModule" in finding.message
+    line = Path(__file__).read_text("utf-8").splitlines()[finding.location.line - 1]
+    assert "pl_check(wrap(lambda: (1, 2))" in line

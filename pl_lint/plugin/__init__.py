@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 NEEDED = ("torch", "torchmetrics", "tensorboard", "filelock", "hypothesis")
 """What the runner needs and the reader does not. Lightning itself comes in two namespaces."""
 LIGHTNINGS = ("lightning", "pytorch_lightning")
+OF_PL_CHECK = (
+    "--pl-require-all",
+    "--pl-timeout",
+    "--pl-examples",
+    "--pl-loggers",
+    "--pl-gpus",
+    "--pl-report",
+)
+"""Options that say how ``--pl-check`` is to work."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -102,6 +111,7 @@ def pl_check() -> Iterator[Checker]:
 
 def pytest_configure(config: pytest.Config) -> None:
     if not config.getoption("--pl-check"):
+        _refuse_what_would_do_nothing(config.invocation_params.args)
         return
     missing = [name for name in NEEDED if not _is_installed(name)]
     if not any(map(_is_installed, LIGHTNINGS)):
@@ -110,6 +120,7 @@ def pytest_configure(config: pytest.Config) -> None:
         names = ", ".join(missing)
         raise pytest.UsageError(f"--pl-check needs {names}: pip install 'pl-lint[check]'")
     _refuse_what_is_too_old()
+    _refuse_loggers_that_are_missing(config.getoption("--pl-loggers"))
 
     from pl_lint.plugin.running import Running, is_beside_rank_zero
 
@@ -124,6 +135,23 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(kind(config, running), "pl-check")
 
 
+def _refuse_what_would_do_nothing(arguments: Iterable[object]) -> None:
+    """Only what was typed: ``addopts`` may hold options for when ``--pl-check`` is given."""
+    for argument in arguments:
+        name = str(argument).partition("=")[0]
+        if name in OF_PL_CHECK:
+            raise pytest.UsageError(f"{name} does nothing without --pl-check")
+
+
+def _refuse_loggers_that_are_missing(loggers: Iterable[str]) -> None:
+    from pl_lint.facts.loggers import OPTIONAL
+
+    missing = [OPTIONAL[each] for each in loggers if not _is_installed(OPTIONAL[each])]
+    if missing:
+        names = ", ".join(missing)
+        raise pytest.UsageError(f"--pl-loggers needs {names}: pip install 'pl-lint[loggers]'")
+
+
 def _refuse_what_is_too_old() -> None:
     from pl_lint.runtime.versions import too_old
 
@@ -135,4 +163,6 @@ def _refuse_what_is_too_old() -> None:
 
 
 def _is_installed(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
+    """A folder of that name is no package: W&B keeps its runs in ``wandb``."""
+    spec = importlib.util.find_spec(name)
+    return spec is not None and spec.origin is not None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,32 @@ VERSION = 1
 
 def save(results: Results, path: Path) -> None:
     """Whoever reads the file sees all of it, or what was there before."""
+    with _draft(path) as draft:
+        draft.write_text(json.dumps(document(results), indent=2, allow_nan=False), encoding="utf-8")
+        os.replace(draft, path)
+
+
+def obstacle(path: Path) -> str:
+    """Why this file cannot be written, or nothing: tried before the runs, which take longer."""
+    try:
+        if path.is_dir():
+            return "is a folder; name a file in it"
+        with _draft(path) as draft:
+            draft.touch()
+    except OSError as error:
+        return f"cannot be written: {error.strerror}: {error.filename}"
+    return ""
+
+
+@contextlib.contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    """A file beside this one, in a folder that is there, and gone afterwards."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(document(results), indent=2, allow_nan=False), encoding="utf-8")
-    os.replace(draft, path)
+    try:
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def document(results: Results) -> dict[str, Any]:

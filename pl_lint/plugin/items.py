@@ -160,6 +160,7 @@ class CheckItem(PlItem):
         try:
             self._require_built()
             self._require_a_sound_case()
+            self._require_data()
             result = self.plugin.ahead.answer(self.question)
         except RunnerError as error:
             pytest.exit(f"pl-check: {error}", pytest.ExitCode.USAGE_ERROR)
@@ -173,28 +174,26 @@ class CheckItem(PlItem):
         """A class without a case is tried with default arguments; if that does not work it is no
         fault of the class, and the report says what to add."""
         reason = "" if self.target.is_case else self.plugin.cannot_run(self.target)
-        if self.target.is_case and self.plugin.requires_all and not self._has_data:
-            self._fail_unbuilt("the case brings no data: return (module, data)")
-        if not reason:
-            return
+        if reason:
+            self._leave(reason)
+
+    def _require_data(self) -> None:
+        """A case without data for any step has nothing to be judged on; one that breaks off before
+        that is told of by the check whose business it is."""
+        case = self.battery.declared()
+        if self.target.is_case and case is not None and not case.stages:
+            self._leave("the case brings no data: return (module, data)")
+
+    def _leave(self, reason: str) -> None:
+        """Say why the module is not run; that fails where all have to be, and it has no excuse."""
         excuse = self.target.excuse
         if self.plugin.requires_all and not excuse:
-            self._fail_unbuilt(reason)
+            found = self._finding(f"{self.target.name} was not run: {reason}")
+            self.outcome = ItemOutcome(State.FAILED, findings=(found,), unbuilt=reason)
+            raise CheckFailure((found,))
         reason = f"{reason}; it needs no case: {excuse}" if excuse else reason
         self.outcome = ItemOutcome(State.NOT_BUILT, reason)
         self.skip(State.NOT_BUILT, reason)
-
-    @property
-    def _has_data(self) -> bool:
-        """Whether the case has data for any step; one that breaks off before that is told of by
-        the check whose business it is."""
-        case = self.battery.declared()
-        return case is None or bool(case.stages)
-
-    def _fail_unbuilt(self, reason: str) -> None:
-        found = self._finding(f"{self.target.name} was not run: {reason}")
-        self.outcome = ItemOutcome(State.FAILED, findings=(found,), unbuilt=reason)
-        raise CheckFailure((found,))
 
     def _require_a_sound_case(self) -> None:
         case = self.battery.declared()

@@ -97,14 +97,27 @@ class ProjectReading:
 
     @cached_property
     def broken(self) -> Mapping[Path, Unreadable]:
-        """The files named themselves that cannot be read. (In a folder there may be anything.)"""
-        named = {path.resolve() for path in self.paths}
+        """The given files that cannot be read: those for which ``pl-lint`` exits with 2."""
         places = {Path(each.location.path).resolve(): each for each in self.reading.unreadable}
         return {
             path: each
             for path, each in places.items()
-            if path in named and not isinstance(each, Unfinished)
+            if self.is_given(path) and not isinstance(each, Unfinished)
         }
+
+    @cached_property
+    def data(self) -> ClassFacts | None:
+        """The LightningDataModule of the project, if there is one and no other."""
+        found = [
+            one
+            for one in self.reading.project.classes
+            if one.kind == "datamodule" and Path(one.location.path).suffix == ".py"
+            if "<locals>" not in one.name and not self._is_extended(one)
+        ]
+        return found[0] if len(found) == 1 else None
+
+    def _is_extended(self, one: ClassFacts) -> bool:
+        return any(one.name in other.ancestors for other in self.reading.project.classes)
 
     def findings_in(self, path: Path) -> tuple[Finding, ...]:
         return tuple(
@@ -187,7 +200,7 @@ class ProjectReading:
         that another class extends and whose own name says so."""
         lineage = [module, *self._ancestors(module)]
         methods = {method.name for each in lineage for method in each.own_methods}
-        extended = any(module.name in other.ancestors for other in self.reading.project.classes)
+        extended = self._is_extended(module)
         says_base = module.short_name.lower().startswith(("base", "abstract", "_"))
         nested = "<locals>" in module.name
         is_base = _is_abstract(lineage) or (extended and says_base)

@@ -66,8 +66,10 @@ class PlCheck:
     def pytest_sessionstart(self) -> None:
         """Read now: bad settings end the session before anything is collected."""
         report = self.config.getoption("--pl-report")
-        if report and (self.config.invocation_params.dir / report).is_dir():
-            raise pytest.UsageError(f"--pl-report {report} is a folder; name a file in it")
+        if report and not self.config.option.collectonly and not self.running.is_worker:
+            obstacle = datafile.obstacle(self.config.invocation_params.dir / report)
+            if obstacle:
+                raise pytest.UsageError(f"--pl-report {report} {obstacle}")
         assert self.project.config is not None
 
     def pytest_collect_file(
@@ -96,8 +98,8 @@ class PlCheck:
     @cached_property
     def _files(self) -> set[Path]:
         """Files with something to run, or something certain to say, notebooks and settings too;
-        those that were named and cannot be read, of which pytest would show a traceback of its
-        own."""
+        those that cannot be read: nobody knows what they hold, and of one that is named pytest
+        would show a traceback of its own."""
         found = {target.path for target in self.project.targets}
         reading = self.project.reading
         places = [finding.location.path for finding in reading.findings]

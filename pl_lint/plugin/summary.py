@@ -33,7 +33,7 @@ LEGEND = {
     State.EXPECTED: "fails as the case declares",
     State.NOT_TRIGGERED: "nothing that was run could fail this check",
     State.NOT_DECIDED: "these runs cannot tell; reasons below",
-    State.NOT_BUILT: "no case, and not runnable with default arguments",
+    State.NOT_BUILT: "no data, or no case and not runnable with default arguments",
 }
 
 
@@ -53,7 +53,7 @@ class Summary:
             self._reasons(),
             self._suspicions(),
             self._unreadable(),
-            lines_to_add(self.results.not_run, self.most_cases),
+            lines_to_add(self.results.not_run, self.results.project.data, self.most_cases),
             self._nothing(),
         )
         written = False
@@ -133,12 +133,16 @@ class Summary:
         suspected = [f for f in self.results.asked_for if f.status is not Status.CERTAIN]
         if suspected:
             yield "what reading suspected:"
+        ran = any(not row.outcome.why_not_run for row in self.results.checked)
         by_runs = {rule.code for rule in all_rules() if rule.observers == "both"}
         for finding in suspected:
             status = finding.status.value
-            status = "undecided" if finding.status is Status.SUSPECTED else status
+            status = "undecided" if finding.status is Status.SUSPECTED and ran else status
             yield f"  {status:<9}  {finding.code}  {near(finding).location}"
-            yield f"             {_became(finding, by_runs)}"
+            decider = "no run has decided it" if ran else "nothing was run"
+            if finding.code not in by_runs:
+                decider = "only you can decide that"
+            yield f"             {_became(finding, decider)}"
 
     def _unreadable(self) -> Iterator[str]:
         project = self.results.project
@@ -170,7 +174,7 @@ class Summary:
                 yield f'  there is a case beside it: pytest --pl-check "{nodeid}"'
 
 
-def _became(finding: Finding, by_runs: Iterable[str]) -> str:
+def _became(finding: Finding, decider: str) -> str:
     if finding.evidence:
         evidence = finding.evidence[-1]
         verdict = "the truth was logged: " if finding.status is Status.REFUTED else ""
@@ -178,7 +182,6 @@ def _became(finding: Finding, by_runs: Iterable[str]) -> str:
     if finding.status is Status.PROVED:
         return finding.message
     condition = f"a mistake {finding.condition}" if finding.condition else finding.message
-    decider = "no run has decided it" if finding.code in by_runs else "only you can decide that"
     return f"{condition}; {decider}"
 
 

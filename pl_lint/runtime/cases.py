@@ -135,7 +135,7 @@ def _require_no_arguments(target: Callable[..., Any]) -> None:
     names = [p.name for p in parameters if p.default is p.empty and p.kind not in several]
     if names:
         raise CaseError(
-            f"{target.__qualname__} asks for {', '.join(names)}, but a case is called without "
+            f"{_name(target)} asks for {', '.join(names)}, but a case is called without "
             "arguments, and pytest's fixtures are not given to it; build everything inside of it"
         )
 
@@ -151,6 +151,11 @@ def _called(target: Callable[..., Any]) -> Any:
         raise CaseRaised(said).with_traceback(error.__traceback__) from error
 
 
+def _name(target: Callable[..., Any]) -> str:
+    """An object that can be called, or a partial function, has no name of its own."""
+    return str(getattr(target, "__qualname__", type(target).__qualname__))
+
+
 def build(target: Callable[..., Any]) -> Built:
     """Call the case (or the class with default arguments) and check what it returned."""
     _require_no_arguments(target)
@@ -158,18 +163,18 @@ def build(target: Callable[..., Any]) -> Built:
     parts = result if isinstance(result, tuple) else (result,)
     if not 1 <= len(parts) <= 3:
         raise CaseError(
-            f"{target.__qualname__} returned {len(parts)} values; "
+            f"{_name(target)} returned {len(parts)} values; "
             "return the module, the data and optionally a dict of Trainer arguments"
         )
     module, data, arguments = (*parts, None, None)[:3]
     if not hasattr(module, "training_step") or not hasattr(module, "configure_optimizers"):
         raise CaseError(
-            f"the first value that {target.__qualname__} returned is a {type(module).__name__}, "
+            f"the first value that {_name(target)} returned is a {type(module).__name__}, "
             "not a LightningModule"
         )
     if arguments is not None and not isinstance(arguments, Mapping):
         raise CaseError(
-            f"the third value that {target.__qualname__} returned is a {type(arguments).__name__}; "
+            f"the third value that {_name(target)} returned is a {type(arguments).__name__}; "
             "it should be a dict of Trainer arguments"
         )
     returned = len(parts) if isinstance(result, tuple) else 0

@@ -229,6 +229,30 @@ EVALUATED_ONLY = """
     def forgotten():
         return Line()
     """
+DATA = """
+    import lightning as L
+
+
+    class Pairs(L.LightningDataModule):
+        def __init__(self, size, seed=0):
+            super().__init__()
+    """
+
+
+def test_a_case_without_data_is_skipped_with_the_lines_to_add(tmp_path: Path) -> None:
+    files = {"evaluated.py": with_head(EVALUATED_ONLY), "data.py": DATA}
+    session = pytest_in(plant(tmp_path / "project", files), *NO_CACHE, "-k", "forgotten")
+    assert set(session.states.values()) == {"not run"}
+    assert session.code == pytest.ExitCode.NO_TESTS_COLLECTED
+    lines = [line.strip() for line in session.closing.splitlines()]
+    assert "forgotten (evaluated.py): the case brings no data: return (module, data)" in lines
+    assert "import pl_lint" not in lines
+    start = lines.index("to have forgotten run, return its data as well, in evaluated.py:")
+    assert [line for line in lines[start + 1 : start + 5] if line] == [
+        "from data import Pairs",
+        "def forgotten():",
+        "return Line(), Pairs(size=...)",
+    ]
 
 
 def test_require_all_asks_for_data_and_not_of_what_is_not_trained(

@@ -8,9 +8,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from sessions import NO_CACHE, Session, environment, plant, pytest_in, with_head
+from sessions import NO_CACHE, Session, command, environment, plant, pytest_in, with_head
 
 import pl_lint.plugin
+from pl_lint.plugin.datafile import obstacle
 
 MODELS = with_head("""
     class Crashing(Line):
@@ -73,7 +74,7 @@ def test_the_last_failure_alone_can_be_run_again(stopped: Session, project: Path
 
 def test_a_suspicion_about_what_was_asked_for_is_told(project: Path) -> None:
     session = pytest_in(project, *NO_CACHE, "suspect.py::reading")
-    assert "undecided  LTN103  suspect.py:" in session.closing
+    assert "suspected  LTN103  suspect.py:" in session.closing
 
 
 def test_one_node_is_run_by_its_id_and_a_skip_stands_at_its_case(project: Path) -> None:
@@ -129,6 +130,39 @@ def test_without_the_option_nothing_is_loaded(tmp_path: Path) -> None:
     assert "loaded: [] True" in done.stdout
 
 
+class Group:
+    """Stands for pytest's parser and its groups, and keeps the names of the options."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def getgroup(self, *_: str) -> Group:
+        return self
+
+    def addoption(self, name: str, **_: object) -> None:
+        self.names.append(name)
+
+
+def test_an_option_that_would_do_nothing_is_refused(tmp_path: Path) -> None:
+    options = Group()
+    pl_lint.plugin.pytest_addoption(options)  # type: ignore[arg-type]
+    assert options.names == ["--pl-check", *pl_lint.plugin.OF_PL_CHECK]
+    plant(tmp_path, {"test_a.py": "def test(): pass\n", "pytest.ini": INI})
+    for arguments, code in [(("--pl-gpus=1",), pytest.ExitCode.USAGE_ERROR), ((), 0)]:
+        done = subprocess.run(
+            command("-q", *NO_CACHE, *arguments),
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == code
+        assert ("--pl-gpus does nothing without --pl-check" in done.stderr) == bool(arguments)
+
+
+INI = "[pytest]\naddopts = --pl-timeout 120\n"
+"""For when ``--pl-check`` is given; ordinary tests are none the worse for it."""
+
 ADDED = """
 import sys
 import pytest
@@ -153,3 +187,32 @@ def test_what_the_runner_lacks_is_one_clear_error(
     monkeypatch.setattr(pytestconfig.option, "pl_check", True)
     with pytest.raises(pytest.UsageError, match=r"^--pl-check needs tensorboard: pip install"):
         pl_lint.plugin.pytest_configure(pytestconfig)
+
+
+def test_a_logger_that_is_asked_for_and_missing_is_one_clear_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pl_lint.plugin, "_is_installed", lambda name: name != "wandb")
+    pl_lint.plugin._refuse_loggers_that_are_missing(["MLFlowLogger"])
+    with pytest.raises(pytest.UsageError, match=r"needs wandb: pip install 'pl-lint\[loggers\]'$"):
+        pl_lint.plugin._refuse_loggers_that_are_missing(["WandbLogger", "MLFlowLogger"])
+
+
+def test_a_folder_of_runs_is_no_logger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "runs_of_wandb").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert not pl_lint.plugin._is_installed("runs_of_wandb")
+    assert pl_lint.plugin._is_installed("pytest")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [(".", "is a folder"), ("file/r.json", "cannot be written: "), ("new/r.json", "")],
+)
+def test_a_report_that_cannot_be_written_is_known_before_the_runs(
+    tmp_path: Path, name: str, said: str
+) -> None:
+    (tmp_path / "file").touch()
+    assert obstacle(tmp_path / name).startswith(said)
+    assert bool(obstacle(tmp_path / name)) == bool(said)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["file"]

@@ -67,7 +67,7 @@ def test_a_comment_hides_it(tmp_path: Path) -> None:
         (PROVED, "logged-values", "proved", pytest.ExitCode.TESTS_FAILED),
         (REFUTED, "logged-values", "refuted", pytest.ExitCode.OK),
     ],
-    ids=["undecided", "proved", "refuted"],
+    ids=["suspected", "proved", "refuted"],
 )
 def test_what_is_suspected_is_decided_by_a_run(
     tmp_path: Path, text: str, keyword: str, status: str, code: int
@@ -76,13 +76,17 @@ def test_what_is_suspected_is_decided_by_a_run(
     assert found.code == code
     [finding] = found.report["read"]
     assert (finding["code"], finding["status"]) == ("LTN103", status)
-    word = {"suspected": "undecided"}.get(status, status)
-    assert f"{word:<9}  LTN103  models.py:" in found.closing
+    assert f"{status:<9}  LTN103  models.py:" in found.closing
+    assert ("; nothing was run" in found.closing) == (status == "suspected")
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    plant(tmp_path / "project", {"broken.py": "import lightning\nclass Lit(:\n"})
-    found = session(tmp_path, CERTAIN, "reading")
+def test_a_file_in_a_folder_that_cannot_be_read_fails_if_it_is_of_lightning(tmp_path: Path) -> None:
+    """As ``pl-lint`` exits with 2 for it, whatever else passes."""
+    broken = {"broken.py": "import lightning\nclass Lit(:\n", "other.py": "class Lit(:\n"}
+    plant(tmp_path / "project", broken)
+    found = session(tmp_path, PROVED, "reading")
+    assert found.code == pytest.ExitCode.TESTS_FAILED
+    assert found.states == {"broken.py::reading": "failed", "models.py::reading": "passed"}
     assert "broken.py:2:" in found.closing
     [unreadable] = found.report["unreadable"]
     assert (unreadable["path"], unreadable["line"]) == ("broken.py", 2)
