@@ -7,6 +7,7 @@ import ast
 import pytest
 
 from pl_lint.config import Config
+from pl_lint.facts.origins import FunctionCall, parts
 from pl_lint.facts.sites import LoaderSite, ProjectFacts, made_of
 from pl_lint.facts.values import Known, Made, Named
 from pl_lint.static.project import gather
@@ -153,3 +154,31 @@ class Model(pl.LightningModule):
     assert [read.attribute for read in owner.reads if "loggers." in read.attribute] == [
         "loggers.experiment"
     ]
+
+
+def test_what_a_loader_is_made_of_and_who_is_given_its_module():
+    """A split that a data module draws, through a helper, and the calls that run the module."""
+    found = facts(
+        """
+from torch.utils.data import random_split
+
+class Data(pl.LightningDataModule):
+    def setup(self, stage):
+        self.train_set, self.test_set = random_split(self.data, [0.8, 0.2])
+    def _loader(self, data):
+        return DataLoader(data)
+    def test_dataloader(self):
+        return self._loader(self.test_set)
+
+def main(model, other):
+    data = Data()
+    trainer = pl.Trainer()
+    trainer.fit(model, data)
+    trainer.test(model, datamodule=data)
+    trainer.test(model, datamodule=other)
+"""
+    )
+    (loader,) = found.loaders
+    names = [part.name for part in parts(loader.origin) if isinstance(part, FunctionCall)]
+    assert names == ["torch.utils.data.random_split"]
+    assert [call.data for call in found.trainer_calls] == [("data.Data",), ("data.Data",), ()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.origins import UNPACKED, Pairs
+from pl_lint.facts.origins import NO_ORIGIN, UNPACKED, Origin, Pairs
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import UNKNOWN, Known, Made, Several, Table, Value
 from pl_lint.findings import Location
@@ -18,7 +18,7 @@ class LoaderSite:
     A hook of ``owner`` returns it (``train_dataloader``), or a script hands it to a Trainer:
     then ``owner`` is the class of the model, or empty. ``by`` names the hook, or the method of the
     Trainer. ``source`` is the data set as the code reaches it (``self.val_set``,
-    ``main:val_set``), empty where that is no plain name.
+    ``main:val_set``), empty where that is no plain name; ``origin`` is what it is made of.
     """
 
     stage: Stage
@@ -27,6 +27,7 @@ class LoaderSite:
     arguments: Pairs
     location: Location
     by: str = ""
+    origin: Origin = NO_ORIGIN
 
     @property
     def dataset(self) -> Value:

@@ -89,7 +89,8 @@ class TrainerCall:
     (``from_checkpoint``). ``as_built``: what is tested is surely as its constructor left it, which
     was given nothing that looks like weights; asked of ``test`` only. ``arms``: the branches that
     it stands in, each with the line of the first of them and its number. ``models``: all classes
-    that the model may be of; an empty name is one that is not known.
+    that the model may be of; an empty name is one that is not known. ``data``: the classes of what
+    it is given as a data module, or in the place of loaders.
     """
 
     method: Literal["fit", "validate", "test", "predict"]
@@ -105,6 +106,7 @@ class TrainerCall:
     as_built: bool = False
     arms: tuple[tuple[int, int], ...] = ()
     models: tuple[str, ...] = ("",)
+    data: tuple[str, ...] = ()
 
     def excludes(self, other: TrainerCall) -> bool:
         """Whether this and another call of the same function stand in two branches of one ``if``,

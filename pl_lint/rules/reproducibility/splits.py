@@ -12,6 +12,7 @@ from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix, Import, SetArgument
 from pl_lint.rules.judging import CLI, uses_cli
 from pl_lint.rules.registry import Rule, rule
+from pl_lint.rules.reproducibility.redrawn import RESEEDING, RUNNING, redrawn
 from pl_lint.rules.reproducibility.seeds import SEEDING, seeds
 
 SHUFFLING = ("numpy.random.permutation", "numpy.random.shuffle", "random.shuffle", "torch.randperm")
@@ -42,10 +43,10 @@ PART = re.compile(
     status=Status.SUSPECTED,
     observers="both",
     condition="if the split is made more than once: by several ranks, at resume, by a later test",
-    calls=(*SEEDING, *SHUFFLING, *SPLITTING, *WRITING, CLI),
+    calls=(*SEEDING, *SHUFFLING, *SPLITTING, *WRITING, *RUNNING, *RESEEDING, CLI),
 )
 def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """Data is split at random, and nothing in the project seeds.
+    """Data is split at random, and nothing seeds, or a process draws the split twice.
 
     What it does
     ------------
@@ -54,11 +55,21 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     Silent where the same hook or function then writes the parts to files, by what it calls them
     (`train.to_csv(...)`, `torch.save(indices, "split.pt")`).
 
+    Where something seeds: a split that a data module draws in `setup` on every call, without a
+    generator or with one that `__init__` made, in projects where one function calls `fit` and then
+    `test`, `validate` or `predict` with this data module, and what is read then is a part of the
+    split. Subcommands of LightningCLI are processes of their own. Silent where `setup` asks for its
+    stage or for what it has made, and where something seeds in `setup` or between the two calls.
+
     Why is this bad
     ---------------
     The split then differs between runs and between ranks, so that one rank trains on what another
     validates on: in one run the validation sets were [0, 2, 4, 9] and [0, 1, 3, 4]. A script that
     tests a checkpoint makes another split than the one that trained it.
+
+    In one process Lightning calls `setup` for the fit and again for the test. However the process
+    was seeded, the second draw is another one: with 45 test samples of 300, 30 of those that were
+    tested had been trained on.
 
     Example
     -------
@@ -78,9 +89,10 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     - https://pytorch.org/docs/stable/data.html#torch.utils.data.random_split
     - https://github.com/Lightning-AI/pytorch-lightning/issues/18638
     """
-    if seeds(facts) or uses_cli(facts):
-        return
     writes = [call for call in facts.calls_of(*WRITING) if _names_a_part(call)]
+    if seeds(facts) or uses_cli(facts):
+        yield from _drawn_twice(self, facts, writes)
+        return
     for split in facts.splits:
         meant = split.seeded or _is_written_down(facts, split, writes)
         if not meant and not _is_asked_for(facts, split):
@@ -102,6 +114,26 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
                     remedy="shuffle with a generator that has a fixed seed",
                     subject=owner.short_name,
                 )
+
+
+def _drawn_twice(self: Rule, facts: ProjectFacts, writes: Sequence[CallSite]) -> Iterator[Finding]:
+    """What seeds the process does not help against."""
+    for one in redrawn(facts, SPLITTING, SEEDING):
+        call, again = one.call, one.again
+        if any(_follows(write, call) for write in writes):
+            continue
+        state = f"{one.kept}, which goes on" if one.kept else "a global state that goes on"
+        seeded = next((s for s in facts.splits if s.location == call.location), None)
+        argument = "random_state" if call.name.startswith("sklearn.") else "generator"
+        yield self.finding(
+            call.location,
+            f"setup runs once for fit and once more for {again.method}"
+            f" ({again.location.path.rpartition('/')[2]}:{again.location.line}), and draws from "
+            f"{state}: the second split is another one, and has samples in it that were trained on",
+            remedy=f"pass {argument}= with a fixed seed, made here",
+            subject=call.owner.rpartition(".")[2],
+            fix=_seeded(seeded, argument) if seeded is not None and not seeded.seeded else None,
+        )
 
 
 def _is_written_down(facts: ProjectFacts, split: SplitSite, writes: Sequence[CallSite]) -> bool:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from collections.abc import Mapping as Table
 
+from pl_lint.facts.origins import Origin
 from pl_lint.facts.sites import LoaderSite, UnsharedSite
 from pl_lint.facts.stages import Stage
 from pl_lint.findings import Location
@@ -67,13 +68,15 @@ class Loader:
 
     source: str
     location: Location
+    origin: Origin
 
 
 def build(
     context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
 ) -> Instance:
     """A DataLoader, remembered until a stage gets it."""
-    label = Loader(_source(node, frame), context.location(node, frame))
+    data = context.origin(arguments.get(0, "dataset"))
+    label = Loader(_source(node, frame), context.location(node, frame), data)
     return Instance(name, pairs(arguments), arguments.complete, label)
 
 
@@ -118,6 +121,7 @@ def _record(context: Context, stage: Stage, owner: str, value: Abstract, by: str
                     arguments=loader.arguments,
                     location=loader.label.location,
                     by=by,
+                    origin=loader.label.origin,
                 )
             )
 

@@ -51,6 +51,9 @@ NAMED_FUNCTIONS = (
     "os.listdir",
     "os.scandir",
     "glob.",
+    "torch.utils.data.random_split",
+    "torch.utils.data.dataset.random_split",
+    "sklearn.model_selection.train_test_split",
 )
 """Functions from these places keep their name in the origin of what they return."""
 GATHERING = ("gather", "all_reduce", "allreduce", "reduce_tensor", "sync_across")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import (
@@ -78,6 +78,13 @@ FROM_ARGUMENTS = ".from_argparse_args"
 """The method of Lightning 1 that builds a Trainer of what a program was called with."""
 CKPT_PATH = {"fit": 4, "validate": 2, "test": 2, "predict": 4}
 """The calls of a Trainer that run a model, and where they take a checkpoint."""
+DATA: Mapping[str, tuple[tuple[int, str], ...]] = {
+    "fit": ((1, "train_dataloaders"), (3, "datamodule")),
+    "validate": ((1, "dataloaders"), (4, "datamodule")),
+    "test": ((1, "dataloaders"), (4, "datamodule")),
+    "predict": ((1, "dataloaders"), (2, "datamodule")),
+}
+"""Where they take a data module: in its own place, or in that of the loaders."""
 
 
 def call(
@@ -291,7 +298,15 @@ def _call_of(
         as_built=name == "test" and as_built(node, frame.module.source.above),
         arms=context.arms,
         models=tuple(sorted(set(map(class_name, given)))),
+        data=tuple(sorted(_data(name, arguments))),
     )
+
+
+def _data(name: str, arguments: Arguments) -> set[str]:
+    """The classes of the project that a call is given objects of beside the model."""
+    others = [arguments.get(place, word) for place, word in DATA[name]]
+    given = (option for one in others if one is not None for option in options(one))
+    return {one.name for one in given if isinstance(one, Instance)}
 
 
 def loads_into_a_part(context: Context, function: ast.Attribute, frame: Frame) -> None:

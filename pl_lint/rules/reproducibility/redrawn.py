@@ -1,0 +1,148 @@
+"""Splits that one process draws twice: ``setup`` runs for the fit, and again for a later test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pl_lint.facts.origins import FunctionCall, parts
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, TrainerCall, in_tests
+from pl_lint.facts.values import Made, Named, must_be
+from pl_lint.findings import Location
+from pl_lint.plain import frozen
+from pl_lint.rules.judging import CLI
+
+LATER = ("validate", "test", "predict")
+RUNNING = tuple(f".{method}" for method in ("fit", *LATER))
+"""The methods of a Trainer that a command line holds, ``cli.trainer.fit``."""
+RESEEDING = (".manual_seed", "torch.Generator.manual_seed")
+"""What puts a generator back to its beginning."""
+SETUP = "setup"
+ASKING = frozenset({"hasattr", "getattr", "state", "fn"})
+"""What a condition reads that asks whether there is a split already, or what is to run."""
+
+
+@frozen
+class Rerun:
+    """A fit, and a later call of the same function that is given the same data module, which is
+    set up anew for it."""
+
+    data: str
+    method: str
+    location: Location
+
+
+@frozen
+class Redrawn:
+    """A split that is drawn again, and where."""
+
+    call: CallSite
+    again: Rerun
+    kept: str
+    """The attribute that keeps its generator from one draw to the next; empty without any."""
+
+
+def redrawn(facts: ProjectFacts, splitting: Sequence[str], seeding: Sequence[str]) -> list[Redrawn]:
+    """The splits that ``setup`` draws on every call and from a state that goes on, in projects that
+    run one and the same data module twice in a process, where the second run reads a part."""
+    reruns = [one for one in (*_called(facts), *_by_cli(facts)) if not in_tests(one.location)]
+    reruns = [one for one in reruns if not _seeded_between(facts, one, seeding)]
+    found: dict[Location, Redrawn] = {}
+    for owner in facts.classes if reruns else ():
+        if owner.kind != "datamodule" or _in_setup(facts, owner, seeding):
+            continue
+        for call in _in_setup(facts, owner, splitting):
+            kept = _kept(owner, call)
+            again_seeded = bool(kept) and bool(_in_setup(facts, owner, RESEEDING))
+            drawn = kept is not None and not again_seeded and not _is_guarded(owner, call)
+            for again in reruns if drawn else ():
+                if again.data == owner.name and _reads(facts, owner, again, call):
+                    found.setdefault(call.location, Redrawn(call, again, kept or ""))
+    return list(found.values())
+
+
+def _in_setup(facts: ProjectFacts, owner: ClassFacts, names: Sequence[str]) -> list[CallSite]:
+    return [call for call in facts.calls_in(owner, *names) if call.hook == SETUP]
+
+
+def _kept(owner: ClassFacts, call: CallSite) -> str | None:
+    """Whose state a split draws from: that of the process (an empty name), that of a generator
+    that an attribute keeps from elsewhere; None where it may be made anew."""
+    argument = "random_state" if call.name.startswith("sklearn.") else "generator"
+    if not call.complete or must_be(call.argument("shuffle"), False):
+        return None
+    if must_be(call.argument(argument, 2 if argument == "generator" else -1), None):
+        return ""
+    written = dict(call.written).get(argument, "")
+    places = {one.hook for one in owner.assignments if f"self.{one.attribute}" == written}
+    return written if argument == "generator" and places == {"__init__"} else None
+
+
+def _is_guarded(owner: ClassFacts, call: CallSite) -> bool:
+    """Whether a condition asks what is to run, or whether it was drawn before."""
+    asked = {name for one in owner.own_methods if one.name == SETUP for name in one.parameters}
+    made = {one.attribute for one in owner.assignments if one.hook == SETUP}
+    words = (asked | made | ASKING | {"stage"}) - {"self"}
+    return not words.isdisjoint(call.guards)
+
+
+def _reads(facts: ProjectFacts, owner: ClassFacts, again: Rerun, call: CallSite) -> bool:
+    """Whether what the later run is fed with is a part of this split."""
+    return any(
+        isinstance(part, FunctionCall)
+        and (part.name, part.arguments) == (call.name, call.arguments)
+        for loader in facts.loaders
+        if loader.owner == owner.name and loader.stage == again.method
+        for part in parts(loader.origin)
+    )
+
+
+def _called(facts: ProjectFacts) -> Iterator[Rerun]:
+    """What a script gives its Trainer."""
+    fits = [call for call in facts.trainer_calls if call.method == "fit" and call.data]
+    for call in facts.trainer_calls:
+        for data in call.data if call.method in LATER else ():
+            if any(data in fit.data and _goes_on(fit, call) for fit in fits):
+                yield Rerun(data, call.method, call.location)
+
+
+def _goes_on(fit: TrainerCall, later: TrainerCall) -> bool:
+    """Whether a function surely comes to one after the other, if it comes to both: two conditions
+    of their own (``if args.train``, ``if args.test``) may be two programs."""
+    nested = set(fit.arms) <= set(later.arms) or set(later.arms) <= set(fit.arms)
+    return nested and fit.scope == later.scope and fit.location < later.location
+
+
+def _by_cli(facts: ProjectFacts) -> Iterator[Rerun]:
+    """``cli.trainer.fit(cli.model, cli.datamodule)`` of a command line that runs nothing itself."""
+    calls = facts.calls_of(*RUNNING)
+    for cli in facts.calls_of(CLI):
+        data = cli.argument("datamodule_class", 1)
+        here = [one for one in calls if _same_function(one, cli) and _of_cli(one)]
+        fits = [one.location for one in here if one.name == ".fit"]
+        known = isinstance(data, (Named, Made)) and must_be(cli.argument("run"), False)
+        for later in here if known else ():
+            if later.name != ".fit" and any(fit < later.location for fit in fits):
+                yield Rerun(data.name, later.name[1:], later.location)
+
+
+def _of_cli(call: CallSite) -> bool:
+    """Whether the Trainer of a command line is given its data module."""
+    holder, _, member = call.receiver.rpartition(".")
+    return member == "trainer" and dict(call.written).get("datamodule") == f"{holder}.datamodule"
+
+
+def _same_function(one: CallSite, other: CallSite) -> bool:
+    return (one.location.path, one.function) == (other.location.path, other.function)
+
+
+def _seeded_between(facts: ProjectFacts, again: Rerun, seeding: Sequence[str]) -> bool:
+    """Whether something is seeded in the lines before the later run, after a fit: then both draws
+    may be the same."""
+    fits = [call.location for call in facts.trainer_calls if call.method == "fit"]
+    fits += [call.location for call in facts.calls_of(".fit")]
+    seeds = [call.location for call in facts.calls_of(*seeding)]
+    return any(
+        fit.path == seed.path == again.location.path and fit < seed < again.location
+        for fit in fits
+        for seed in seeds
+    )
