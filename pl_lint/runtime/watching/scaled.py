@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import Any
@@ -29,10 +29,9 @@ class ScaledClips:
     @contextmanager
     def watching(self) -> Iterator[None]:
         with ExitStack() as stack:
-            for clip in [getattr(torch.nn.utils, name) for name in CLIPPING]:
-                watched = self._watched(clip)
-                for module, name in list(_names(clip)):
-                    stack.enter_context(patch.object(module, name, watched))
+            functions = [getattr(torch.nn.utils, name) for name in CLIPPING]
+            for module, name, clip in list(_names(functions)):
+                stack.enter_context(patch.object(module, name, self._watched(clip)))
             clamped = self._clamping(torch.Tensor.clamp_)
             stack.enter_context(patch.object(torch.Tensor, "clamp_", clamped))
             yield
@@ -77,13 +76,19 @@ class ScaledClips:
         return with_gradient and scaler._scale is not None and OptState.READY in states
 
 
-def _names(function: Callable[..., Any]) -> Iterator[tuple[ModuleType, str]]:
-    """Where it is found: in torch, and in each module of the user's that imports it by name."""
-    yield torch.nn.utils, function.__name__
+def _names(functions: Sequence[Any]) -> Iterator[tuple[ModuleType, str, Any]]:
+    """Where they are found: in torch, and in each module of the user's that imports one by name."""
+    yield from ((torch.nn.utils, each.__name__, each) for each in functions)
     for module in list(sys.modules.values()):
         path = getattr(module, "__file__", None)
         if path and not is_library(path):
-            yield from ((module, name) for name, each in vars(module).items() if each is function)
+            named = list(vars(module).items())
+            yield from ((module, name, each) for name, each in named if _one_of(each, functions))
+
+
+def _one_of(value: Any, functions: Sequence[Any]) -> bool:
+    """By identity: what compares equal is the user's own affair."""
+    return any(value is each for each in functions)
 
 
 def _trained(trainer: Any) -> Iterator[torch.nn.Parameter]:
