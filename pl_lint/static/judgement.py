@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Protocol
 
 from pl_lint.config import Config
@@ -22,6 +22,7 @@ from pl_lint.static.parts import Part
 from pl_lint.static.project import gather
 from pl_lint.static.reading import AnyRule, JudgedAs, Reading
 from pl_lint.static.sources import TOO_DEEP, SourceFile, Unfinished, Unreadable, parse
+from pl_lint.static.suppressions import Suppressions
 from pl_lint.static.surroundings import Surroundings
 from pl_lint.static.versions import installed, package_folders
 
@@ -98,24 +99,31 @@ def _told(
     about_code = [rule for rule in rules if rule.subject == "code"]
     findings = _distinct(finding for rule in about_code for finding in rule(project))
     suppressions = {source.path: source.suppressions for source in sources}
-    by_file: dict[str, list[Finding]] = {}
-    for finding in findings:
-        by_file.setdefault(finding.location.path, []).append(finding)
     codes = frozenset(rule.code for rule in about_code)
-    comments = tuple(
-        site
-        for path, one in suppressions.items()
-        for site in one.sites(by_file.get(path, ()), codes)
-    )
-    slips = tuple(slip for one in suppressions.values() for slip in one.slips())
-    project = replace(project, suppressions=comments, slips=slips)
-    about_comments = [rule for rule in rules if rule.subject == "comments"]
-    remarks = [finding for rule in about_comments for finding in rule(project)]
+    commented = _with_comments(project, findings, suppressions, codes)
+    about_comments = (rule for rule in rules if rule.subject == "comments")
+    remarks = (finding for rule in about_comments for finding in rule(commented))
     told = [
         *(one for one in findings if not suppressions[one.location.path].hides(one)),
         *(one for one in remarks if not suppressions[one.location.path].hides_remark(one)),
     ]
     return [one for one in told if not config.hides(one)]
+
+
+def _with_comments(
+    project: ProjectFacts,
+    findings: Sequence[Finding],
+    suppressions: Mapping[str, Suppressions],
+    codes: frozenset[str],
+) -> ProjectFacts:
+    """The facts with the comments that hide findings, and which of these each one hides."""
+    by_file: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_file.setdefault(finding.location.path, []).append(finding)
+    found = ((one, by_file.get(path, ())) for path, one in suppressions.items())
+    comments = tuple(site for one, here in found for site in one.sites(here, codes))
+    slips = tuple(slip for one in suppressions.values() for slip in one.slips())
+    return replace(project, suppressions=comments, slips=slips)
 
 
 def _gather(

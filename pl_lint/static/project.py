@@ -65,6 +65,24 @@ OWN = (
 """Kinds of sites that belong to a class; the others belong to the project."""
 
 
+AS_NOTED = {
+    "stray_logs": StrayLog,
+    "trainer_calls": TrainerCall,
+    "calls": CallSite,
+    "seeds": SeedSite,
+    "splits": SplitSite,
+    "slices": SliceSite,
+    "reaches": ReachSite,
+    "globals": GlobalSite,
+    "cases": CaseSite,
+    "imports": ImportSite,
+    "removed_names": RemovedNameSite,
+    "loaders": LoaderSite,
+    "unshared": UnsharedSite,
+}
+"""Facts of the project that are what was noted on the way, and its kind."""
+
+
 def gather(
     sources: Sequence[SourceFile],
     config: Config,
@@ -96,28 +114,16 @@ def gather(
     return ProjectFacts(
         classes=tuple(settings.added(names_used.marked(one)) for one in classes),
         monitors=(*linked, *settings.monitors),
-        stray_logs=shared.all(StrayLog),
         trainers=tuple(settings.handed.completed(shared.all(TrainerSite))),
-        trainer_calls=shared.all(TrainerCall),
-        calls=shared.all(CallSite),
-        seeds=shared.all(SeedSite),
-        splits=shared.all(SplitSite),
-        slices=shared.all(SliceSite),
-        reaches=shared.all(ReachSite),
-        globals=shared.all(GlobalSite),
-        cases=shared.all(CaseSite),
-        imports=shared.all(ImportSite),
-        removed_names=shared.all(RemovedNameSite),
         lightning=tuple((one.path, versions.newest(one.path)) for one in (*sources, *configs)),
         because=tuple((one.path, versions.says(one.path)) for one in (*sources, *configs)),
         without_task=frozenset(
             one.path for one in sources if versions.keeps_metrics_below(one.path, TASKS)
         ),
-        loaders=shared.all(LoaderSite),
         streams=tuple(streams(project)),
-        unshared=shared.all(UnsharedSite),
         copies=tuple(copies(project, versions)),
         of_one_item=frozenset(classes_of_one_item(project)),
+        **{name: shared.all(kind) for name, kind in AS_NOTED.items()},
     )
 
 

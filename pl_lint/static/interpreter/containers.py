@@ -108,23 +108,35 @@ def _of_mapping(
             return Sequence(tuple(value for _, value in receiver.items), receiver.complete)
         case "copy":
             return receiver
-        case "setdefault" if isinstance(node.func, ast.Attribute):
-            key, default = arguments.get(0, "key") or NOTHING, arguments.get(1, "default")
-            held = receiver.get(key) or default or Const(None)
-            grown = receiver.with_item(key, held)  # of one pass: others may bring other keys
-            lookup.rebind(context, node.func.value, replace(grown, complete=False), frame)
-            return held
         case "get" | "pop" | "setdefault":
-            key, default = arguments.get(0, "key"), arguments.get(1, "default")
-            found = receiver.get(key) if key is not None else None
-            if name == "pop" and isinstance(node.func, ast.Attribute):
-                kept = tuple(pair for pair in receiver.items if pair[0] != key)
-                lookup.rebind(context, node.func.value, replace(receiver, items=kept), frame)
-            return found or default or NOTHING
+            return _of_key(context, receiver, name, arguments, node, frame)
         case "update":
             _update(context, receiver, arguments, node, frame)
             return Const(None)
     return Opaque(derived("call", [context.origin(value) for _, value in receiver.items]))
+
+
+def _of_key(
+    context: Context,
+    receiver: Mapping,
+    name: str,
+    arguments: Arguments,
+    node: ast.Call,
+    frame: Frame,
+) -> Abstract:
+    """``get``, ``pop``, ``setdefault``: the value of a key, and what becomes of the dict."""
+    key, default = arguments.get(0, "key") or NOTHING, arguments.get(1, "default")
+    found = receiver.get(key)
+    if name == "get" or not isinstance(node.func, ast.Attribute):
+        return found or default or NOTHING
+    if name == "pop":
+        kept = tuple(pair for pair in receiver.items if pair[0] != key)
+        lookup.rebind(context, node.func.value, replace(receiver, items=kept), frame)
+        return found or default or NOTHING
+    held = found or default or Const(None)
+    grown = receiver.with_item(key, held)  # of one pass: others may bring other keys
+    lookup.rebind(context, node.func.value, replace(grown, complete=False), frame)
+    return held
 
 
 def _update(
