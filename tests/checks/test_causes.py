@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pl_lint.checks.logged_values.cause import Moved
-from pl_lint.checks.logged_values.causes import cause_in_replay, cause_of_moving
+from pl_lint.checks.logged_values.causes import DIVIDED, cause_in_replay, cause_of_moving
 from pl_lint.checks.logged_values.mixing import as_read
 from pl_lint.checks.logged_values.monitored import judge_accumulation
 from pl_lint.checks.registry import Gathering, Runs
@@ -92,6 +92,17 @@ def test_averages_are_named_by_what_was_averaged(
     codes = {"compute": "LTN101", "forward": "LTN102", "forward-dict": "LTN213", "": "LTN103"}
     origin = f"{operation}:val_f1" if operation else ""
     assert cause_of_moving(moved(rows, true, counted(rows), origin)).code == codes[operation]
+
+
+@given(numbers, st.integers(0, 3))
+def test_a_mean_that_is_divided_by_the_size_is_named(mean: float, power: int) -> None:
+    """Only where value times size is the same in every cut: not a mean, no 1/n² and no constant."""
+    assume(abs(mean) > 0.01)
+    rows = [(mean / n**power, n, 1) for n in (16, 16, 15)]
+    one = moved(rows, mean / 47**power, counted(rows))
+    whole = EvaluationPass("validate", Batching("whole", (47,)))
+    cause = cause_of_moving(replace(one, whole=whole, ones=mean))
+    assert (DIVIDED in cause.formula) is (power == 1)
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,7 @@ def _averaged_values(moved: Moved) -> Iterator[Cause]:
     used, count = moved.means()[1], len(moved.steps)
     if not same(used, moved.logged, moved.close):
         return
+    yield from _divided_again(moved)
     yield from _nothing_counted(moved)
     place = _normaliser(moved)
     if place:
@@ -144,6 +145,30 @@ def _averaged_values(moved: Moved) -> Iterator[Cause]:
         "log a torchmetrics object, or accumulate over the epoch and compute once at its end; if "
         f"it is meant to compare the samples of a batch (contrastive), declare it: {DECLARE}",
     )
+
+
+DIVIDED = "is divided by the size of the batch"
+"""A mistake that is surely one, whatever else moves the value a little."""
+
+
+def _divided_again(moved: Moved) -> Iterator[Cause]:
+    """A mean over the batch that is divided by its size once more: times its size it is the same in
+    every cut. Outputs that depend a little on their batch hide less than a hundredth of that."""
+    count = sum(moved.whole.batching.sizes)
+    if len(moved.whole.batching.sizes) != 1 or len(moved.cut.batching.sizes) < 2:
+        return
+    values = [(event.value or 0.0) * (event.samples or 0) for event in moved.steps]
+    mean = weighted_mean(values, [event.samples or 0 for event in moved.steps])
+    close = count * max(abs(moved.logged - moved.true) / 100, tolerance(moved.true))
+    alone = mean if moved.ones is None else moved.ones
+    if all(same(value, moved.true * count, close) for value in (mean, alone)):
+        yield Cause(
+            "LTN103",
+            f"the value of each batch {DIVIDED}: times its size it is {shown(mean)} on the "
+            f"average, and {shown(moved.true * count)} for all {count} samples in one batch",
+            "leave the division out where the loss is a mean already (reduction='mean'), or divide "
+            "a sum over the samples once",
+        )
 
 
 def _is_mean(event: LogEvent) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pl_lint.checks.logged_values.cause import DECLARE
-from pl_lint.checks.logged_values.causes import UNKNOWN
+from pl_lint.checks.logged_values.causes import DIVIDED, UNKNOWN
 from pl_lint.checks.logged_values.rebatching import judge_rebatching
 from pl_lint.checks.registry import Runs
 from pl_lint.facts.training import Company
@@ -53,7 +53,7 @@ def attributed(findings: Iterable[Finding], stage: str, runs: Runs) -> list[Find
 
 def as_read(finding: Finding, runs: Runs) -> Finding:
     """What reading says of the same call, where the run only knows that batches were averaged."""
-    if finding.code not in _VAGUE:
+    if not _is_vague(finding):
         return finding
     known = (said for code in _READ for said in runs.suspected(code))
     here = [
@@ -67,12 +67,12 @@ def as_read(finding: Finding, runs: Runs) -> Finding:
 
 
 def _is_vague(finding: Finding) -> bool:
-    return finding.code in _VAGUE
+    return finding.code in _VAGUE and DIVIDED not in finding.message
 
 
 def _as_followed(finding: Finding, followed: Finding) -> Finding:
     """A searched run is not followed; one of more samples may be, and know more of the same key."""
-    if finding.code != "LTN103" or followed.code != UNKNOWN.code:
+    if not _is_vague(finding) or finding.code != "LTN103" or followed.code != UNKNOWN.code:
         return finding
     return replace(finding, code=followed.code, remedy=followed.remedy)
 
