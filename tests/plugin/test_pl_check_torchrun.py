@@ -80,7 +80,7 @@ def project(folder: Path) -> tuple[Path, dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Session, str]:
-    folder = tmp_path_factory.mktemp("alone")
+    folder = tmp_path_factory.mktemp("unlaunched")
     where, variables = project(folder)
     session = pytest_in(where, *NO_CACHE, "-s", "-k", CHECKS, **variables)
     return session, (folder / "fits").read_text()
@@ -105,7 +105,7 @@ def test_the_findings_are_those_of_an_ordinary_session(
     alone: tuple[Session, str], launched: tuple[Session, str]
 ) -> None:
     here, there = (json.dumps(each.report) for each, _ in (alone, launched))
-    assert there == here.replace("/alone0/", "/launched0/")
+    assert there == here.replace("/unlaunched0/", "/launched0/")
     assert alone[0].closing == launched[0].closing
 
 
