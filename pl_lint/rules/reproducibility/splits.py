@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from pl_lint.facts.origins import is_listing, sure_parts
+from pl_lint.facts.origins import FunctionCall, Origin, is_listing, sure_parts
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, SliceSite, SplitSite
 from pl_lint.facts.values import Known, Pattern, Value, must_be
 from pl_lint.findings import Finding, Location, Status
@@ -247,8 +247,7 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     listed = [
         call.location
         for call in facts.calls_of(*SPLITTING)
-        if call.location not in free
-        and any(is_listing(part) for _, origin in call.origins for part in sure_parts(origin))
+        if call.location not in free and any(_is_listed(origin) for _, origin in call.origins)
     ]
     for location in dict.fromkeys((*listed, *_cut_in_two(facts.slices))):
         yield self.finding(
@@ -257,6 +256,14 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             "between machines",
             remedy="sort the files first",
         )
+
+
+def _is_listed(origin: Origin) -> bool:
+    """Whether files are split as they were listed. A part of them that an earlier split gave is
+    told of there."""
+    found = list(sure_parts(origin))
+    split = any(isinstance(part, FunctionCall) and part.name in SPLITTING for part in found)
+    return not split and any(map(is_listing, found))
 
 
 def _left_to_chance(facts: ProjectFacts) -> frozenset[Location]:
