@@ -188,12 +188,14 @@ class PlainFitRecord(FitRecord):
 class ResumeRecord(RunRecord):
     """``fit(ckpt_path=...)``: from the end of the first epoch, and from inside the last one where
     that was saved. ``refused`` is what loading with ``weights_only`` said; then it was loaded
-    without."""
+    without. ``starts_anew``: this Lightning begins an interrupted epoch once more, and nothing was
+    resumed inside one."""
 
     program = "resume"
     refused: RunError | None = None
     from_epoch: FitRecord | None = None
     from_middle: FitRecord | None = None
+    starts_anew: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,16 +5,20 @@ The expectation stands in the fixture's head: ``# expect: CHECK CODE key=KEY cas
 name of another check where that one proves the cause; a healthy
 file says ``# expect: passed``, or ``not triggered`` or ``not decided`` where its check has to say
 that. The check is the one whose folder the file is in; ``# also: CHECK`` names another one, from
-which the same is expected. ``# loggers: CLASS`` is a logger that the file's project builds.
+which the same is expected. ``# loggers: CLASS`` is a logger that the file's project builds;
+``# needs: NAME`` is what an older Lightning has not.
 """
 
 from __future__ import annotations
 
 import ast
+import pkgutil
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from pl_lint.checks.registry import Result, Verdict, all_checks
 from pl_lint.findings import Finding, Location, Status
@@ -36,6 +40,7 @@ HEALTHY = re.compile(
 )
 LIMIT = re.compile(r"^# limit: (?P<seconds>\d+) s$", re.MULTILINE)
 BUILT = re.compile(r"^# loggers: (\S+)$", re.MULTILINE)
+NEEDS = re.compile(r"^# needs: (\S+)$", re.MULTILINE)
 ALSO = re.compile(r"^# also: (\S+)$", re.MULTILINE)
 TIMEOUT = 30.0
 """Seconds for a run; a fixture that needs no more than a moment before it hangs says less."""
@@ -63,6 +68,7 @@ class Fixture:
     verdict: Verdict
     limit: float = TIMEOUT
     loggers: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.check}/{self.target.path.stem}/{self.target.name}"
@@ -86,7 +92,7 @@ def _fixtures_in(path: Path, check: str) -> Iterator[Fixture]:
     found = [match.groupdict() for match in HEADER.finditer(text)]
     limit = LIMIT.search(text)
     seconds = float(limit["seconds"]) if limit else TIMEOUT
-    built = tuple(BUILT.findall(text))
+    built, needs = tuple(BUILT.findall(text)), tuple(NEEDS.findall(text))
     named = {match["case"] for head in (HEADER, HEALTHY) for match in head.finditer(text)}
     targets = list(_targets(path, text, named))
     assert targets, f"{path} has no case"
@@ -94,7 +100,7 @@ def _fixtures_in(path: Path, check: str) -> Iterator[Fixture]:
         mine = [row for row in found if row["case"] in (None, target.name)]
         codes = (check if row["code"] == "fail" else row["code"] for row in mine)
         expected = tuple(map(Expected, codes, (row["key"] for row in mine)))
-        yield Fixture(check, target, expected, verdict_of(path, target), seconds, built)
+        yield Fixture(check, target, expected, verdict_of(path, target), seconds, built, needs)
 
 
 def _targets(path: Path, text: str, named: set[str | None]) -> Iterator[Target]:
@@ -133,6 +139,8 @@ def judge(fixture: Fixture, runner: Runner, gpus: int = 0) -> Result:
 
 def assert_found(fixture: Fixture, runner: Runner) -> None:
     """The check finds what is there and nothing else, and says of the healthy what it should."""
+    for name in fixture.needs:
+        _require(name)
     result = judge(fixture, runner)
     failing = [finding for finding in result.findings if finding.counts_for_runner]
     missing = [row for row in fixture.expected if not any(map(row.met_by, failing))]
@@ -143,3 +151,11 @@ def assert_found(fixture: Fixture, runner: Runner) -> None:
         compile(finding.script, f"the script of {fixture}", "exec")
     healthy = fixture.verdict is not Verdict.FAILED
     assert not healthy or result.verdict is fixture.verdict, (result.verdict, result.reason)
+
+
+def _require(name: str) -> None:
+    """Skip where the installed Lightning has no such thing."""
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        pytest.skip(f"this Lightning has no {name}")

@@ -25,12 +25,13 @@ from pl_lint.checks.checkpoint.wording import (
 from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering, Runs
 from pl_lint.facts.events import CaseFacts, Note, RunError, sentence
-from pl_lint.facts.records import FitRecord
+from pl_lint.facts.records import FitRecord, ResumeRecord
 from pl_lint.facts.watchers import CHECKPOINT
 from pl_lint.findings import Finding, Status
 
 _CALL = "fit(ckpt_path=...)"
 _NO_MIDDLE = "there is no middle to resume from"
+_ANEW = "this Lightning begins an interrupted epoch once more, which newer ones do not"
 _CALLBACK = "callback "
 _NOT_STARTED = "and Lightning calls no on_train_epoch_start in an epoch that it goes on with"
 _LIGHTNINGS = (
@@ -77,12 +78,16 @@ def judge_resuming(runs: Runs, case: CaseFacts, into: Gathering) -> None:
         if any(watcher.by_steps for watcher in whole.watchers):
             into.notes.append(sentence(_LIGHTNINGS))
         said = _judge(Resumption(EPOCH_END, whole, resumed, case), _Said(), runs, into)
-        _judge_middle(record.from_middle, said, runs, case, into)
+        _judge_middle(record, said, runs, case, into)
 
 
 def _judge_middle(
-    resumed: FitRecord | None, said: _Said, runs: Runs, case: CaseFacts, into: Gathering
+    record: ResumeRecord, said: _Said, runs: Runs, case: CaseFacts, into: Gathering
 ) -> None:
+    resumed = record.from_middle
+    if record.starts_anew:
+        into.undecided.append(Note("resuming inside an epoch", _ANEW))
+        return
     if resumed is None:
         into.untriggered.append(Note("resuming inside an epoch", _NO_MIDDLE))
         return

@@ -8,6 +8,7 @@ from typing import Any
 
 from pl_lint.facts.events import RunError
 from pl_lint.facts.records import FitRecord, ResumeRecord
+from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.programs.common import fresh
 from pl_lint.runtime.programs.fitting.checkpoints import StateDiary, can_trust, is_refusal
 from pl_lint.runtime.programs.fitting.fit import trained
@@ -24,11 +25,16 @@ def run(spec: RunSpec, directory: Path, rank: int) -> ResumeRecord:
     if found.error is not None and is_refusal(found.error) and _trusting(spec):
         refused, arguments = found.error, {"weights_only": False}
         found = resumed(spec, directory / "trusted", rank, spec.inputs["epoch"], arguments)
-    middle = None
-    if "middle" in spec.inputs and found.error is None:
+    middle, anew = None, found.case is not None and _starts_anew(Namespace(found.case.namespace))
+    if "middle" in spec.inputs and found.error is None and not anew:
         middle = resumed(spec, directory / "middle", rank, spec.inputs["middle"], arguments)
     return ResumeRecord(
-        rank=rank, case=found.case, refused=refused, from_epoch=found, from_middle=middle
+        rank=rank,
+        case=found.case,
+        refused=refused,
+        from_epoch=found,
+        from_middle=middle,
+        starts_anew=anew,
     )
 
 
@@ -44,6 +50,12 @@ def resumed(
     arguments = {**arguments, "ckpt_path": checkpoint}
     with OriginTap().installed() as tap:
         return trained(fresh(spec), tap, directory, rank, states, **arguments)[1]
+
+
+def _starts_anew(namespace: Namespace) -> bool:
+    """Whether Lightning runs the hooks of an epoch's start once more where it goes on inside one:
+    those that do not know that they do, do (``loops/fit_loop.py``, 2.4 and 2.6.6)."""
+    return not hasattr(namespace.part("loops.fit_loop._FitLoop"), "restarted_mid_epoch")
 
 
 def _trusting(spec: RunSpec) -> bool:
