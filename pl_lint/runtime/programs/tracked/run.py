@@ -74,7 +74,9 @@ def run(spec: RunSpec, directory: Path, rank: int) -> LoggersRecord:
 
 
 def _there(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
+    """A folder of that name, in which a logger writes, is no package."""
+    spec = importlib.util.find_spec(package)
+    return spec is not None and spec.origin is not None
 
 
 def _together(
