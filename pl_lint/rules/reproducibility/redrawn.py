@@ -24,11 +24,12 @@ ASKING = frozenset({"hasattr", "getattr", "state", "fn"})
 @frozen
 class Rerun:
     """A fit, and a later call of the same function that is given the same data module, which is
-    set up anew for it."""
+    set up anew for it. ``together``: whatever runs one of them runs the other."""
 
     data: str
     method: str
     location: Location
+    together: bool
 
 
 @frozen
@@ -40,12 +41,18 @@ class Redrawn:
     kept: str
     """The attribute that keeps its generator from one draw to the next; empty without any."""
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether reading decides. A generator that is kept is the same only in one object."""
+        return self.again.together and not self.kept and not self.call.guards
+
 
 def redrawn(facts: ProjectFacts, splitting: Sequence[str], seeding: Sequence[str]) -> list[Redrawn]:
     """The splits that ``setup`` draws on every call and from a state that goes on, in projects that
     run one and the same data module twice in a process, where the second run reads a part."""
     reruns = [one for one in (*_called(facts), *_by_cli(facts)) if not in_tests(one.location)]
     reruns = [one for one in reruns if not _seeded_between(facts, one, seeding)]
+    reruns.sort(key=lambda one: not one.together)
     found: dict[Location, Redrawn] = {}
     for owner in facts.classes if reruns else ():
         if owner.kind != "datamodule" or _in_setup(facts, owner, seeding):
@@ -101,8 +108,10 @@ def _called(facts: ProjectFacts) -> Iterator[Rerun]:
     fits = [call for call in facts.trainer_calls if call.method == "fit" and call.data]
     for call in facts.trainer_calls:
         for data in call.data if call.method in LATER else ():
-            if any(data in fit.data and _goes_on(fit, call) for fit in fits):
-                yield Rerun(data, call.method, call.location)
+            before = [fit for fit in fits if data in fit.data and _goes_on(fit, call)]
+            if before:
+                together = any(_is_with(fit, call) for fit in before)
+                yield Rerun(data, call.method, call.location, together)
 
 
 def _goes_on(fit: TrainerCall, later: TrainerCall) -> bool:
@@ -112,17 +121,23 @@ def _goes_on(fit: TrainerCall, later: TrainerCall) -> bool:
     return nested and fit.scope == later.scope and fit.location < later.location
 
 
+def _is_with(fit: TrainerCall, later: TrainerCall) -> bool:
+    return fit.arms == later.arms and len(fit.data) == len(later.data) == 1
+
+
 def _by_cli(facts: ProjectFacts) -> Iterator[Rerun]:
     """``cli.trainer.fit(cli.model, cli.datamodule)`` of a command line that runs nothing itself."""
     calls = facts.calls_of(*RUNNING)
     for cli in facts.calls_of(CLI):
         data = cli.argument("datamodule_class", 1)
         here = [one for one in calls if _same_function(one, cli) and _of_cli(one)]
-        fits = [one.location for one in here if one.name == ".fit"]
+        fits = [one for one in here if one.name == ".fit"]
         known = isinstance(data, (Named, Made)) and must_be(cli.argument("run"), False)
         for later in here if known else ():
-            if later.name != ".fit" and any(fit < later.location for fit in fits):
-                yield Rerun(data.name, later.name[1:], later.location)
+            before = [fit for fit in fits if fit.location < later.location]
+            if later.name != ".fit" and before:
+                together = any(fit.guards == later.guards for fit in before)
+                yield Rerun(data.name, later.name[1:], later.location, together)
 
 
 def _of_cli(call: CallSite) -> bool:

@@ -10,6 +10,7 @@ from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, SliceSite, S
 from pl_lint.facts.values import Known, Pattern, Value, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix, Import, SetArgument
+from pl_lint.plain import replace
 from pl_lint.rules.judging import CLI, uses_cli
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.reproducibility.redrawn import RESEEDING, RUNNING, redrawn
@@ -58,8 +59,9 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     Where something seeds: a split that a data module draws in `setup` on every call, without a
     generator or with one that `__init__` made, in projects where one function calls `fit` and then
     `test`, `validate` or `predict` with this data module, and what is read then is a part of the
-    split. Subcommands of LightningCLI are processes of their own. Silent where `setup` asks for its
-    stage or for what it has made, and where something seeds in `setup` or between the two calls.
+    split. This is certain where no condition parts the two. Subcommands of LightningCLI are
+    processes of their own. Silent where `setup` asks for its stage or for what it has made, and
+    where something seeds in `setup` or between the two calls.
 
     Why is this bad
     ---------------
@@ -125,15 +127,19 @@ def _drawn_twice(self: Rule, facts: ProjectFacts, writes: Sequence[CallSite]) ->
         state = f"{one.kept}, which goes on" if one.kept else "a global state that goes on"
         seeded = next((s for s in facts.splits if s.location == call.location), None)
         argument = "random_state" if call.name.startswith("sklearn.") else "generator"
-        yield self.finding(
+        script = again.location.path.rpartition("/")[2]
+        found = self.finding(
             call.location,
             f"setup runs once for fit and once more for {again.method}"
-            f" ({again.location.path.rpartition('/')[2]}:{again.location.line}), and draws from "
+            f" ({script}:{again.location.line}), and draws from "
             f"{state}: the second split is another one, and has samples in it that were trained on",
             remedy=f"pass {argument}= with a fixed seed, made here",
             subject=call.owner.rpartition(".")[2],
             fix=_seeded(seeded, argument) if seeded is not None and not seeded.seeded else None,
         )
+        certain = replace(found, status=Status.CERTAIN, condition="")
+        condition = f"if fit and {again.method} run in one process, as {script} may do"
+        yield certain if one.is_certain else replace(found, condition=condition)
 
 
 def _is_written_down(facts: ProjectFacts, split: SplitSite, writes: Sequence[CallSite]) -> bool:
