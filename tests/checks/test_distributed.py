@@ -9,7 +9,7 @@ from pl_lint.checks.distributed import distributed
 from pl_lint.checks.registry import Result, Runs, Verdict
 from pl_lint.facts.events import CaseFacts, EpochValues, LogEvent, Replay, RunError
 from pl_lint.facts.ranks import Assigned, Best, Gathered, Listing, RankFit, Split, Touch
-from pl_lint.facts.records import FitRecord, RanksRecord
+from pl_lint.facts.records import FitRecord, GpusRecord, RanksRecord
 from pl_lint.facts.watchers import Watcher
 from pl_lint.findings import Location, Status
 
@@ -35,6 +35,14 @@ class Two:
     script: Location | None = None
     third: RankFit | None = None
     """The third rank where there are three; without it they do as two do."""
+    on_gpus: tuple[RankFit, ...] = ()
+    """The ranks that have a GPU each."""
+
+    def gpus(self) -> GpusRecord:
+        return GpusRecord(names=("H100",) * len(self.on_gpus))
+
+    def fit_on_gpus(self) -> list[RanksRecord]:
+        return [RanksRecord(rank=rank, fit=fit) for rank, fit in enumerate(self.on_gpus)]
 
     def case(self) -> CaseFacts:
         return CaseFacts("Net", "module.py", 1, "", ("train",))
@@ -77,6 +85,16 @@ def logging(value: float, hook: str = "on_train_epoch_end", **flags: Any) -> Ran
 
 def failing(error: RunError | None = None, **known: Any) -> RankFit:
     return replace(AGREEING, error=error, **known)
+
+
+def test_ranks_on_gpus_are_judged_as_those_on_cpus_are() -> None:
+    apart = replace(AGREEING, parameters={"start": {"w": "1"}, "end": {"w": "3"}})
+    on_gpus = distributed(cast("Runs", Two(AGREEING, AGREEING, on_gpus=(AGREEING, apart))))
+    on_cpus = judged(AGREEING, apart)
+    assert on_gpus.verdict is on_cpus.verdict is Verdict.FAILED
+    assert [one.code for one in on_gpus.findings] == [one.code for one in on_cpus.findings]
+    alone = distributed(cast("Runs", Two(AGREEING, AGREEING, on_gpus=(AGREEING,))))
+    assert alone.verdict is Verdict.PASSED  # one GPU has nobody to talk to
 
 
 def test_ranks_that_agree_pass() -> None:
