@@ -244,8 +244,8 @@ class _NamesUsed:
 
     def _count(self, text: str, home: Path) -> int:
         """How often a text is written as a string in a project."""
-        quoted = re.compile(rf"""(?P<quote>["']){re.escape(text)}(?P=quote)""")
-        return sum(len(quoted.findall(one)) for one in self._texts.get(home, ()))
+        texts = self._texts.get(home, ())
+        return sum(one.count(f'"{text}"') + one.count(f"'{text}'") for one in texts)
 
     def _used(self, name: str, home: Path) -> bool:
         return any(name in self._in(folder) for folder in self._around(home))

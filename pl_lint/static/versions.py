@@ -102,7 +102,7 @@ class Versions:
         self._pinned: dict[tuple[str, bool], Judged | None] = {}
         self._configured = asked_for(config)
         self._common = _common_folder(sources)
-        self._old = {self.project_of(source.path) for source in sources if _is_old(source)}
+        self._old = self._projects_of_old_code(sources)
         self._own = {
             source.path: limit
             for source in sources
@@ -158,6 +158,15 @@ class Versions:
             if found:
                 return any(_is_below(spec, version) for spec in found)
         return False
+
+    def _projects_of_old_code(self, sources: Sequence[ReadFile]) -> set[Path]:
+        """One old file makes a project old, and the others need not be searched."""
+        old: set[Path] = set()
+        for source in sources:
+            project = self.project_of(source.path)
+            if project not in old and _is_old(source):
+                old.add(project)
+        return old
 
     def project_of(self, path: str) -> Path:
         """Where the project of a file begins; without any sign, where the reading begins."""

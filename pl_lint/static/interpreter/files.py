@@ -64,7 +64,9 @@ def _imports(module: Module) -> Iterator[ImportSite]:
         origin = node.module or "" if isinstance(node, ast.ImportFrom) else ""
         for name, alias in _imported(node):
             if name.startswith(PACKAGES):
-                used = re.findall(rf"(?<![\w.]){re.escape(alias)}\.(\w[\w.]*)", text)
+                # The name first: what begins with a literal is found several times as fast.
+                word = re.escape(alias)
+                used = re.findall(rf"{word}(?<![\w.]{word})\.(\w[\w.]*)", text)
                 uses = tuple(dict.fromkeys(used))
                 optional = node not in body
                 yield ImportSite(name, where, optional, uses, alias, origin)
