@@ -7,9 +7,19 @@ from collections.abc import Iterator, Sequence
 from pl_lint.facts.origins import FunctionCall, parts
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, TrainerCall, in_tests
 from pl_lint.facts.values import Made, Named, must_be
-from pl_lint.findings import Location
-from pl_lint.plain import frozen
-from pl_lint.rules.judging import CLI
+from pl_lint.findings import Finding, Location, Status
+from pl_lint.plain import frozen, replace
+from pl_lint.rules.judging import CLI, uses_cli
+from pl_lint.rules.registry import Rule, rule
+from pl_lint.rules.reproducibility.seeds import SEEDING, seeds
+from pl_lint.rules.reproducibility.splitting import (
+    SPLITTING,
+    WRITING,
+    follows,
+    parts_written,
+    seed_argument,
+    with_a_seed,
+)
 
 LATER = ("validate", "test", "predict")
 RUNNING = tuple(f".{method}" for method in ("fit", *LATER))
@@ -47,17 +57,123 @@ class Redrawn:
         return self.again.together and not self.kept and not self.call.guards
 
 
-def redrawn(facts: ProjectFacts, splitting: Sequence[str], seeding: Sequence[str]) -> list[Redrawn]:
+@rule(
+    "LTN413",
+    "split-drawn-twice",
+    rows=(),
+    status=Status.SUSPECTED,
+    condition="if the fit and the later run are made by one process",
+    calls=(*SPLITTING, *WRITING, *SEEDING, *RUNNING, *RESEEDING, CLI),
+)
+def split_drawn_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A data module splits its data in `setup`, which one process calls twice.
+
+    What it does
+    ------------
+    Finds splits that a data module draws in `setup` on every call, without a generator or with one
+    that `__init__` made, in projects where one function calls `fit` and then `test`, `validate` or
+    `predict` with this data module, and what is read then is a part of the split. This is certain
+    where no condition parts the two calls. Subcommands of LightningCLI are processes of their own.
+
+    Silent where `setup` asks for its stage or for what it has made, where something seeds in
+    `setup` or between the two calls, and where the parts are written to files. A project that
+    seeds nothing is told so by LTN406.
+
+    Why is this bad
+    ---------------
+    Lightning calls `setup` for the fit and again for the test. However the process was seeded, the
+    second draw is another one: with 45 test samples of 300, 30 of those that were tested had been
+    trained on. The score is too good, and nothing shows it.
+
+    Example
+    -------
+        class Data(pl.LightningDataModule):
+            def setup(self, stage=None):
+                self.train, self.held_out = random_split(self.data, [0.8, 0.2])
+
+            def train_dataloader(self):
+                return DataLoader(self.train, batch_size=32, shuffle=True)
+
+            def test_dataloader(self):
+                return DataLoader(self.held_out, batch_size=32)
+
+        def main(model):
+            pl.seed_everything(42)
+            data = Data()
+            trainer = pl.Trainer()
+            trainer.fit(model, data)
+            trainer.test(model, data)
+
+    Use instead
+    -----------
+        class Data(pl.LightningDataModule):
+            def setup(self, stage=None):
+                generator = torch.Generator().manual_seed(42)
+                parts = random_split(self.data, [0.8, 0.2], generator=generator)
+                self.train, self.held_out = parts
+
+            def train_dataloader(self):
+                return DataLoader(self.train, batch_size=32, shuffle=True)
+
+            def test_dataloader(self):
+                return DataLoader(self.held_out, batch_size=32)
+
+        def main(model):
+            pl.seed_everything(42)
+            data = Data()
+            trainer = pl.Trainer()
+            trainer.fit(model, data)
+            trainer.test(model, data)
+
+    When to ignore
+    --------------
+    Where no two of these calls are ever made by the same process.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/data/datamodule.html#setup
+    - https://pytorch.org/docs/stable/data.html#torch.utils.data.random_split
+    """
+    if not (seeds(facts) or uses_cli(facts)):
+        return
+    writes = parts_written(facts)
+    for one in _redrawn(facts):
+        if not any(follows(write, one.call) for write in writes):
+            yield _told(self, facts, one)
+
+
+def _told(self: Rule, facts: ProjectFacts, one: Redrawn) -> Finding:
+    call, again = one.call, one.again
+    state = f"{one.kept}, which goes on" if one.kept else "a global state that goes on"
+    argument = seed_argument(call.name)
+    script = again.location.path.rpartition("/")[2]
+    bare = any(not split.seeded for split in facts.splits if split.location == call.location)
+    found = self.finding(
+        call.location,
+        f"setup runs once for fit and once more for {again.method} ({script}:{again.location.line})"
+        f", and draws from {state}: the second split is another one, and has samples in it that "
+        "were trained on",
+        remedy=f"pass {argument}= with a fixed seed, made here",
+        subject=call.owner.rpartition(".")[2],
+        fix=with_a_seed(call.location, argument) if bare else None,
+    )
+    if one.is_certain:
+        return replace(found, status=Status.CERTAIN, condition="")
+    condition = f"if fit and {again.method} run in one process, as {script} may do"
+    return replace(found, condition=condition)
+
+
+def _redrawn(facts: ProjectFacts) -> list[Redrawn]:
     """The splits that ``setup`` draws on every call and from a state that goes on, in projects that
     run one and the same data module twice in a process, where the second run reads a part."""
     reruns = [one for one in (*_called(facts), *_by_cli(facts)) if not in_tests(one.location)]
-    reruns = [one for one in reruns if not _seeded_between(facts, one, seeding)]
+    reruns = [one for one in reruns if not _seeded_between(facts, one)]
     reruns.sort(key=lambda one: not one.together)
     found: dict[Location, Redrawn] = {}
     for owner in facts.classes if reruns else ():
-        if owner.kind != "datamodule" or _in_setup(facts, owner, seeding):
+        if owner.kind != "datamodule" or _in_setup(facts, owner, SEEDING):
             continue
-        for call in _in_setup(facts, owner, splitting):
+        for call in _in_setup(facts, owner, SPLITTING):
             kept = _kept(owner, call)
             again_seeded = bool(kept) and bool(_in_setup(facts, owner, RESEEDING))
             drawn = kept is not None and not again_seeded and not _is_guarded(owner, call)
@@ -150,12 +266,12 @@ def _same_function(one: CallSite, other: CallSite) -> bool:
     return (one.location.path, one.function) == (other.location.path, other.function)
 
 
-def _seeded_between(facts: ProjectFacts, again: Rerun, seeding: Sequence[str]) -> bool:
+def _seeded_between(facts: ProjectFacts, again: Rerun) -> bool:
     """Whether something is seeded in the lines before the later run, after a fit: then both draws
     may be the same."""
     fits = [call.location for call in facts.trainer_calls if call.method == "fit"]
     fits += [call.location for call in facts.calls_of(".fit")]
-    seeds = [call.location for call in facts.calls_of(*seeding)]
+    seeds = [call.location for call in facts.calls_of(*SEEDING)]
     return any(
         fit.path == seed.path == again.location.path and fit < seed < again.location
         for fit in fits

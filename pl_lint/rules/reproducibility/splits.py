@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from pl_lint.facts.origins import FunctionCall, Origin, is_listing, sure_parts
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, SliceSite, SplitSite
-from pl_lint.facts.values import Known, Pattern, Value, must_be
+from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Location, Status
-from pl_lint.fixes import Fix, Import, SetArgument
-from pl_lint.plain import replace
 from pl_lint.rules.judging import CLI, uses_cli
 from pl_lint.rules.registry import Rule, rule
-from pl_lint.rules.reproducibility.redrawn import RESEEDING, RUNNING, redrawn
 from pl_lint.rules.reproducibility.seeds import SEEDING, seeds
+from pl_lint.rules.reproducibility.splitting import (
+    SPLITTING,
+    WRITING,
+    follows,
+    parts_written,
+    seed_argument,
+    with_a_seed,
+)
 
 SHUFFLING = ("numpy.random.permutation", "numpy.random.shuffle", "random.shuffle", "torch.randperm")
-SPLITTING = (
-    "torch.utils.data.random_split",
-    "torch.utils.data.dataset.random_split",
-    "sklearn.model_selection.train_test_split",
-)
 OF_NUMPY = frozenset({"numpy.random.seed", "random.seed"})
 OF_TORCH = frozenset({"torch.manual_seed", "random.seed"})
 """Seeds that the splits of torch, and those of scikit-learn, do not draw from."""
-WRITING = (
-    *(".to_csv", ".to_json", ".to_pickle", ".to_parquet", ".to_feather", ".to_hdf", ".to_file"),
-    *("numpy.save", "numpy.savez", "numpy.savetxt", "torch.save", "joblib.dump"),
-    *("json.dump", "pickle.dump", "yaml.dump"),
-)
-"""What keeps values in a file."""
-PART = re.compile(
-    r"(?<![a-z])(?:train|training|val|valid|validation|splits?|folds?|idx|indices)(?![a-z])"
-)
-"""What the parts of a data set are called; ``test`` alone is what predictions are written for."""
 
 
 @rule(
@@ -44,10 +33,10 @@ PART = re.compile(
     status=Status.SUSPECTED,
     observers="both",
     condition="if the split is made more than once: by several ranks, at resume, by a later test",
-    calls=(*SEEDING, *SHUFFLING, *SPLITTING, *WRITING, *RUNNING, *RESEEDING, CLI),
+    calls=(*SEEDING, *SHUFFLING, *SPLITTING, *WRITING, CLI),
 )
 def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """Data is split at random, and nothing seeds, or a process draws the split twice.
+    """Data is split at random, and nothing seeds.
 
     What it does
     ------------
@@ -56,22 +45,11 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     Silent where the same hook or function then writes the parts to files, by what it calls them
     (`train.to_csv(...)`, `torch.save(indices, "split.pt")`).
 
-    Where something seeds: a split that a data module draws in `setup` on every call, without a
-    generator or with one that `__init__` made, in projects where one function calls `fit` and then
-    `test`, `validate` or `predict` with this data module, and what is read then is a part of the
-    split. This is certain where no condition parts the two. Subcommands of LightningCLI are
-    processes of their own. Silent where `setup` asks for its stage or for what it has made, and
-    where something seeds in `setup` or between the two calls.
-
     Why is this bad
     ---------------
     The split then differs between runs and between ranks, so that one rank trains on what another
     validates on: in one run the validation sets were [0, 2, 4, 9] and [0, 1, 3, 4]. A script that
     tests a checkpoint makes another split than the one that trained it.
-
-    In one process Lightning calls `setup` for the fit and again for the test. However the process
-    was seeded, the second draw is another one: with 45 test samples of 300, 30 of those that were
-    tested had been trained on.
 
     Example
     -------
@@ -91,24 +69,23 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     - https://pytorch.org/docs/stable/data.html#torch.utils.data.random_split
     - https://github.com/Lightning-AI/pytorch-lightning/issues/18638
     """
-    writes = [call for call in facts.calls_of(*WRITING) if _names_a_part(call)]
     if seeds(facts) or uses_cli(facts):
-        yield from _drawn_twice(self, facts, writes)
         return
+    writes = parts_written(facts)
     for split in facts.splits:
         meant = split.seeded or _is_written_down(facts, split, writes)
         if not meant and not _is_asked_for(facts, split):
-            argument = "generator" if split.function == "random_split" else "random_state"
+            argument = seed_argument(split.function)
             yield self.finding(
                 split.location,
                 f"{split.function} draws from a global state that nothing seeds: each run and each "
                 "process has its own split",
                 remedy=f"pass {argument}= with a fixed seed",
-                fix=_seeded(split, argument),
+                fix=with_a_seed(split.location, argument),
             )
     for owner in facts.classes:
         for call in facts.calls_in(owner, *SHUFFLING):
-            if _splits_data(owner, call) and not any(_follows(one, call) for one in writes):
+            if _splits_data(owner, call) and not any(follows(one, call) for one in writes):
                 yield self.finding(
                     call.location,
                     f"{call.name} draws from a global state that nothing seeds: each run and each "
@@ -118,34 +95,10 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
                 )
 
 
-def _drawn_twice(self: Rule, facts: ProjectFacts, writes: Sequence[CallSite]) -> Iterator[Finding]:
-    """What seeds the process does not help against."""
-    for one in redrawn(facts, SPLITTING, SEEDING):
-        call, again = one.call, one.again
-        if any(_follows(write, call) for write in writes):
-            continue
-        state = f"{one.kept}, which goes on" if one.kept else "a global state that goes on"
-        seeded = next((s for s in facts.splits if s.location == call.location), None)
-        argument = "random_state" if call.name.startswith("sklearn.") else "generator"
-        script = again.location.path.rpartition("/")[2]
-        found = self.finding(
-            call.location,
-            f"setup runs once for fit and once more for {again.method}"
-            f" ({script}:{again.location.line}), and draws from "
-            f"{state}: the second split is another one, and has samples in it that were trained on",
-            remedy=f"pass {argument}= with a fixed seed, made here",
-            subject=call.owner.rpartition(".")[2],
-            fix=_seeded(seeded, argument) if seeded is not None and not seeded.seeded else None,
-        )
-        certain = replace(found, status=Status.CERTAIN, condition="")
-        condition = f"if fit and {again.method} run in one process, as {script} may do"
-        yield certain if one.is_certain else replace(found, condition=condition)
-
-
 def _is_written_down(facts: ProjectFacts, split: SplitSite, writes: Sequence[CallSite]) -> bool:
     """Whether what a split gives is kept in a file, to be read again."""
     drawing = (call for call in facts.calls_of(*SPLITTING) if call.location == split.location)
-    return any(_follows(one, call) for call in drawing for one in writes)
+    return any(follows(one, call) for call in drawing for one in writes)
 
 
 def _is_asked_for(facts: ProjectFacts, split: SplitSite) -> bool:
@@ -159,39 +112,6 @@ def _is_asked_for(facts: ProjectFacts, split: SplitSite) -> bool:
 
 def _under(call: CallSite) -> tuple[str, str, str, tuple[str, ...]]:
     return call.location.path, call.owner, call.function, call.guards
-
-
-def _follows(write: CallSite, draw: CallSite) -> bool:
-    """Whether something is written where it was drawn: in the same hook of a class, or else in the
-    same function."""
-    if draw.hook:
-        return (write.owner, write.hook) == (draw.owner, draw.hook)
-    same = write.location.path == draw.location.path and write.function == draw.function
-    return same and write.location > draw.location
-
-
-def _names_a_part(write: CallSite) -> bool:
-    """Whether what is written is a part of the data, by its own name or that of the file."""
-    texts = [write.receiver, *(text for _, value in write.arguments for text in _texts(value))]
-    return any(PART.search(text.lower()) for text in texts)
-
-
-def _texts(value: Value) -> Iterator[str]:
-    match value:
-        case Known(str(text)):
-            yield text
-        case Pattern(parts):
-            yield from filter(None, parts)
-
-
-def _seeded(split: SplitSite, argument: str) -> Fix:
-    """A seed of its own, as in the documentation of both libraries."""
-    place = split.location
-    if argument == "random_state":
-        return Fix("pass random_state=42", (SetArgument(place, argument, "42"),))
-    generator = "torch.Generator().manual_seed(42)"
-    seeded = SetArgument(place, argument, generator, 2)
-    return Fix("pass a seeded generator", (seeded, Import(place, "torch", "import torch")))
 
 
 def _splits_data(owner: ClassFacts, call: CallSite) -> bool:

@@ -1,4 +1,4 @@
-"""LTN406 in a project that seeds: how sure it is that one process draws a split twice."""
+"""LTN413: how sure it is that one process draws a split twice."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_what_a_condition_parts_is_suspected(
     test: str, status: Status, condition: str, tmp_path: Path
 ) -> None:
     (tmp_path / "train.py").write_text(SCRIPT.format(test=test))
-    config = Config(root=tmp_path, select=("LTN406",))
+    config = Config(root=tmp_path, select=("LTN413",))
     (finding,) = read([tmp_path], config, all_rules()).findings
     assert (finding.status, finding.condition) == (status, condition)
     assert "for test (train.py:2" in finding.message

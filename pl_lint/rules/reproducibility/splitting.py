@@ -1,0 +1,68 @@
+"""What splits of data have in common: who draws one, who writes it down, and how it is seeded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pl_lint.facts.sites import CallSite, ProjectFacts
+from pl_lint.facts.values import Known, Pattern, Value
+from pl_lint.findings import Location
+from pl_lint.fixes import Fix, Import, SetArgument
+
+SPLITTING = (
+    "torch.utils.data.random_split",
+    "torch.utils.data.dataset.random_split",
+    "sklearn.model_selection.train_test_split",
+)
+WRITING = (
+    *(".to_csv", ".to_json", ".to_pickle", ".to_parquet", ".to_feather", ".to_hdf", ".to_file"),
+    *("numpy.save", "numpy.savez", "numpy.savetxt", "torch.save", "joblib.dump"),
+    *("json.dump", "pickle.dump", "yaml.dump"),
+)
+"""What keeps values in a file."""
+PART = re.compile(
+    r"(?<![a-z])(?:train|training|val|valid|validation|splits?|folds?|idx|indices)(?![a-z])"
+)
+"""What the parts of a data set are called; ``test`` alone is what predictions are written for."""
+
+
+def parts_written(facts: ProjectFacts) -> list[CallSite]:
+    """The calls that keep a part of the data in a file."""
+    return [call for call in facts.calls_of(*WRITING) if _names_a_part(call)]
+
+
+def follows(write: CallSite, draw: CallSite) -> bool:
+    """Whether something is written where it was drawn: in the same hook of a class, or else in the
+    same function."""
+    if draw.hook:
+        return (write.owner, write.hook) == (draw.owner, draw.hook)
+    same = write.location.path == draw.location.path and write.function == draw.function
+    return same and write.location > draw.location
+
+
+def _names_a_part(write: CallSite) -> bool:
+    """Whether what is written is a part of the data, by its own name or that of the file."""
+    texts = [write.receiver, *(text for _, value in write.arguments for text in _texts(value))]
+    return any(PART.search(text.lower()) for text in texts)
+
+
+def _texts(value: Value) -> Iterator[str]:
+    match value:
+        case Known(str(text)):
+            yield text
+        case Pattern(parts):
+            yield from filter(None, parts)
+
+
+def seed_argument(function: str) -> str:
+    """What a function that splits calls its source of chance."""
+    return "generator" if function.endswith("random_split") else "random_state"
+
+
+def with_a_seed(split: Location, argument: str) -> Fix:
+    """A seed of its own, as in the documentation of both libraries."""
+    if argument == "random_state":
+        return Fix("pass random_state=42", (SetArgument(split, argument, "42"),))
+    generator = SetArgument(split, argument, "torch.Generator().manual_seed(42)", 2)
+    return Fix("pass a seeded generator", (generator, Import(split, "torch", "import torch")))
