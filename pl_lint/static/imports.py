@@ -9,9 +9,12 @@ their text can find.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
+
+from pl_lint.static.walk import installed_package
 
 IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+(?P<dots>\.*)(?P<origin>[\w.]*)[ \t]+import[ \t]*"
@@ -45,15 +48,18 @@ def imported(
     sources: Sequence[Readable], others: Iterable[Path], contents: Callable[[Path], object]
 ) -> Iterator[tuple[Path, bytes]]:
     """Those of the other files that the sources import, with what stands in them."""
-    telling, of_classes = _Wanted(), _Wanted()
+    telling: dict[str, _Wanted] = defaultdict(_Wanted)
+    of_classes: dict[str, _Wanted] = defaultdict(_Wanted)
     for source in sources:
+        package = installed_package(source.path)
         folder = Path(source.path).parent.parts
         for level, name, tells in _names(source.text):
-            (telling if tells else of_classes).add(folder, level, name)
+            (telling if tells else of_classes)[package].add(folder, level, name)
     for path in others:
+        package = installed_package(path)
         parts = _module_parts(path)
-        tells = telling.holds(parts)
-        if tells or of_classes.holds(parts):
+        tells = telling[package].holds(parts)
+        if tells or of_classes[package].holds(parts):
             data = contents(path)
             if isinstance(data, bytes) and (tells or OF_CLASSES.search(data)):
                 yield path, data

@@ -20,6 +20,7 @@ from pl_lint.static.configs.files import ConfigFile
 from pl_lint.static.imports import roots_of_imports
 from pl_lint.static.sources import SourceFile, parse, shown
 from pl_lint.static.surroundings import Surroundings
+from pl_lint.static.walk import installed_package
 
 SOURCE_FOLDERS = ("", "src")
 """Where a project's packages stand."""
@@ -69,8 +70,9 @@ def split(
     apart = tuple(_apart(named, around))
     homes = {one.path: _home(one.path, apart, around) for one in (*sources, *configs)}
     groups = _Groups()
-    for one in sources:
-        for other in _used(one, homes[one.path], set(homes.values()), around):
+    own = {home for home in homes.values() if not installed_package(home)}
+    for one in sources if len(own) > 1 else ():
+        for other in _used(one, homes[one.path], own, around) if homes[one.path] in own else ():
             groups.join(homes[one.path], other)
     found = {path: groups.head(home) for path, home in homes.items()}
     return tuple(
@@ -94,13 +96,11 @@ def _home(path: str, apart: Sequence[str], around: Surroundings) -> str:
     """Where the project of a file begins."""
     file = Path(os.path.abspath(path))
     own = (folder for folder in apart if file.is_relative_to(folder))
-    return next(own, None) or around.outermost(path)
+    return next(own, None) or installed_package(path) or around.outermost(path)
 
 
 def _used(source: Material, home: str, homes: set[str], around: Surroundings) -> Iterator[str]:
     """The projects that a file imports a package of, and has none of that name nearer by."""
-    if len(homes) == 1:
-        return
     for name in roots_of_imports(source.text):
         if not any(_holds(folder, name, around) for folder in _between(source.path, home)):
             yield from (other for other in homes if other and _holds(other, name, around))

@@ -20,6 +20,7 @@ from pl_lint.findings import Location
 from pl_lint.plain import frozen
 from pl_lint.static.complaints import explain, is_notebook
 from pl_lint.static.suppressions import Suppressions
+from pl_lint.static.trees import children, parents
 from pl_lint.static.walk import find_sources
 
 __all__ = [
@@ -136,7 +137,7 @@ class SourceFile:
     @cached_property
     def above(self) -> Mapping[ast.AST, ast.AST]:
         """The node around each node, for what asks often."""
-        return {below: node for node in ast.walk(self.tree) for below in ast.iter_child_nodes(node)}
+        return parents(self.tree)
 
     @property
     def depth(self) -> int:
@@ -145,7 +146,7 @@ class SourceFile:
         level: list[ast.AST] = [self.tree]
         while level:
             deepest += 1
-            level = [child for node in level for child in ast.iter_child_nodes(node)]
+            level = [child for node in level for child in children(node)]
         return deepest
 
     def location(self, node: ast.expr | ast.stmt) -> Location:

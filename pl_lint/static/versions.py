@@ -100,6 +100,7 @@ class Versions:
     ) -> None:
         self._around = around or Surroundings(Trail())
         self._pinned: dict[tuple[str, bool], Judged | None] = {}
+        self._metrics: dict[str, tuple[str, ...]] = {}
         self._configured = asked_for(config)
         self._common = _common_folder(sources)
         self._old = self._projects_of_old_code(sources)
@@ -153,11 +154,18 @@ class Versions:
     def keeps_metrics_below(self, path: str, version: Version) -> bool:
         """Whether the nearest pin of torchmetrics around a file is below a version."""
         for folder in self._around.folders(path):
-            texts = self._around.pin_texts(folder)
-            found = [spec for text in texts for spec in _specifiers_of_metrics(text)]
+            found = self._specifiers(folder)
             if found:
                 return any(_is_below(spec, version) for spec in found)
         return False
+
+    def _specifiers(self, folder: str) -> tuple[str, ...]:
+        """What the files of a folder say of torchmetrics; a lock file is long."""
+        if folder not in self._metrics:
+            texts = self._around.pin_texts(folder)
+            found = (spec for text in texts for spec in _specifiers_of_metrics(text))
+            self._metrics[folder] = tuple(found)
+        return self._metrics[folder]
 
     def _projects_of_old_code(self, sources: Sequence[ReadFile]) -> set[Path]:
         """One old file makes a project old, and the others need not be searched."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 INSTALLED = frozenset({"site-packages", "dist-packages", "node_modules", "__pypackages__"})
 """Folders of other people's code, by name."""
+PACKAGES = re.compile(r".*[/\\](?:site|dist)-packages[/\\][^/\\]+")
 SUFFIXES = (".py", ".ipynb", ".yaml", ".yml")
 """Python, notebooks, and settings that may be Lightning's."""
 ENVIRONMENT_MARKS = ("pyvenv.cfg", "conda-meta")
@@ -52,6 +53,16 @@ def find_sources(
             if identity not in seen:
                 seen.add(identity)
                 yield candidate
+
+
+def installed_package(path: str) -> str:
+    """The installed package that a file is of, by its path; empty for a file of a project's own.
+
+    Packages lie side by side and are no project together: what one of them imports of another is
+    as foreign to it as it is to everybody else.
+    """
+    found = PACKAGES.match(os.path.abspath(path))
+    return found[0] if found else ""
 
 
 @frozen

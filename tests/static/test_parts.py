@@ -13,6 +13,7 @@ from pl_lint.plain import names
 from pl_lint.rules.registry import all_rules
 from pl_lint.static import schedule
 from pl_lint.static.engine import Reading, read
+from pl_lint.static.imports import imported
 from pl_lint.static.parts import Material, Part, split
 from pl_lint.static.schedule import on_all_cores, one_by_one
 from pl_lint.static.surroundings import Surroundings
@@ -116,6 +117,25 @@ def test_a_name_of_ones_own_joins_nothing() -> None:
 def test_a_relative_import_joins_nothing() -> None:
     plant(one__main=HEIR.format(origin=".two"), two__two=SICK)
     assert len(parts()) == 2
+
+
+def test_installed_packages_have_nothing_to_do_with_each_other() -> None:
+    """Whatever they import of each other: nor are their other files read for it."""
+    site = Path("lib", "site-packages")
+    for package, text in {
+        "one": "import lightning\nfrom two.keys import KEY\n",
+        "two": SICK,
+    }.items():
+        (site / package).mkdir(parents=True)
+        (site / package / "model.py").write_text(text)
+        (site / package / "keys.py").write_text("KEY = 'loss'\n")
+    found = judged(one_by_one, str(site))
+    assert found.files == 4
+    assert {one.location.path for one in found.findings} == {str(site / "two" / "model.py")}
+    sources = [Material(one, one.read_bytes()) for one in sorted(site.glob("*/model.py"))]
+    assert len(split(sources, [], Surroundings(Trail()))) == 2
+    wanted = imported(sources, sorted(site.glob("*/keys.py")), lambda path: path.read_bytes())
+    assert not list(wanted)
 
 
 def test_another_projects_trainer_is_no_evidence() -> None:

@@ -188,7 +188,7 @@ def monitor_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
     ----------
     - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
     """
-    for monitor in facts.monitors:
+    for monitor in facts.monitors if several_devices(facts) else ():
         sites = only_sites(facts, monitor) if _trained_by_several(facts, monitor) else []
         if sites and all(map(_is_kept_apart, sites)):
             alone = ", without rank_zero_only," if must_be(sites[0].rank_zero_only, True) else ""
@@ -211,11 +211,11 @@ def _is_kept_apart(log: LogSite) -> bool:
 
 
 def _trained_by_several(facts: ProjectFacts, monitor: MonitorSite) -> bool:
-    """Whether several processes train with it: by the Trainer that it is built in, by those of its
-    own file, or else by all."""
+    """Whether several processes train with it, in a project where some Trainer runs several: by the
+    one that it is built in, by those of its own file, or else by that one."""
     near = [one for one in facts.trainers if one.location.path == monitor.location.path]
     around = [one for one in near if _is_within(monitor.location, one.location)]
-    return any(map(uses_several, around or near)) if near else several_devices(facts)
+    return not near or any(map(uses_several, around or near))
 
 
 def _is_within(inner: Location, outer: Location) -> bool:

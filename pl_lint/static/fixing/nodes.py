@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from pl_lint.places import Location
 from pl_lint.static.sources import SourceFile
+from pl_lint.static.trees import walk
 
 Position = tuple[int, int]
 Statements = list[ast.stmt]
@@ -34,7 +35,7 @@ class Syntax:
 
     @cached_property
     def _calls(self) -> dict[tuple[Position, Position], ast.Call]:
-        calls = (node for node in ast.walk(self.source.tree) if isinstance(node, ast.Call))
+        calls = (node for node in walk(self.source.tree) if isinstance(node, ast.Call))
         return {(self.start(node), self.end(node)): node for node in calls}
 
     @cached_property
@@ -42,7 +43,7 @@ class Syntax:
         """Every statement of the file; many fixes ask for them."""
         return tuple(
             Placed(self.start(one), self.end(one), one, block)
-            for node in ast.walk(self.source.tree)
+            for node in walk(self.source.tree)
             for name in ("body", "orelse", "finalbody")
             if isinstance(block := getattr(node, name, None), list)
             for one in block

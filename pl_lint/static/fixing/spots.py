@@ -17,6 +17,7 @@ from pl_lint.fixes import (
 )
 from pl_lint.places import Location
 from pl_lint.static.fixing.nodes import Syntax
+from pl_lint.static.trees import walk
 
 
 class CannotFix(Exception):
@@ -123,7 +124,7 @@ def samples(syntax: Syntax, wanted: Samples) -> str:
     for each sample, inputs may have other shapes. Else of names that say targets, or of an item
     of the batch."""
     function = syntax.function(wanted.place)
-    nodes = list(ast.walk(function)) if function is not None else []
+    nodes = list(walk(function)) if function is not None else []
     counted = (*_unpacked(nodes, wanted.batch), *_items(nodes, wanted.batch))
     if not counted:
         raise CannotFix
@@ -196,10 +197,10 @@ def stands_for_call(syntax: Syntax, node: ast.expr, target: str, method: str) ->
     function = syntax.function(syntax.source.location(node))
     if not isinstance(node, ast.Name) or function is None:
         return False
-    bound = [one for one in ast.walk(function) if _binds(one, node.id)]
+    bound = [one for one in walk(function) if _binds(one, node.id)]
     calls = [
         one
-        for one in ast.walk(function)
+        for one in walk(function)
         if isinstance(one, ast.Assign) and len(one.targets) == 1 and one.targets[0] in bound
         if is_call_of(one.value, target, method)
     ]

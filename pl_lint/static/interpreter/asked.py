@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pl_lint.facts.values import UNKNOWN, Known, OneOf, Value
 from pl_lint.static.interpreter.context import Arguments, Frame
 from pl_lint.static.names import dotted
+from pl_lint.static.trees import walk
 
 AS_DICT = frozenset({"to_container", "to_object", "dict", "vars"})
 """Functions that make plain dicts of settings."""
@@ -79,7 +80,7 @@ def put_in_before(
     given = [one.value for one in node.keywords if one.arg in (None, "args")]
     handed = {one.id for one in (*node.args[:1], *given) if isinstance(one, ast.Name)}
     function = _function_of(frame) if handed and not arguments.complete else None
-    for part in ast.walk(function) if function is not None else ():
+    for part in walk(function) if function is not None else ():
         for key, value in _made_in_a_branch(part, handed):
             if key in (*OF_PROCESSES, "distributed_backend") and key not in arguments.keywords:
                 yield key, _or_nothing(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import (
@@ -43,6 +43,7 @@ from pl_lint.static.interpreter.work import Work
 from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
 from pl_lint.static.sources import SourceFile
 from pl_lint.static.streams import identifiers
+from pl_lint.static.trees import walk
 
 STEPS = ("training_step", "validation_step", "test_step", "predict_step")
 COUNTED = re.compile(r"\bself\.(\w+)\s*(?:[-+*%]|//?)=(?!=)")
@@ -118,7 +119,7 @@ def _takes_batch(info: ClassInfo) -> bool:
         isinstance(node, ast.Attribute) and node.attr in ("log", "log_dict")
         for step in STEPS
         if step in info.methods
-        for node in ast.walk(info.methods[step])
+        for node in walk(info.methods[step])
     )
 
 
@@ -267,7 +268,8 @@ def _method_sites(
         positional = [*node.args.posonlyargs, *node.args.args]
         count = len(positional) - len(node.args.defaults)
         given = tuple(parameter.arg for parameter in positional[1:])
-        named = {word for statement in node.body for word in identifiers(statement)}
+        named = _words(node.body)
+        signature = (node.args, *node.decorator_list, *filter(None, (node.returns,)))
         yield MethodSite(
             name=name,
             parameters=given,
@@ -277,9 +279,13 @@ def _method_sites(
             called=name in recorder.called_methods,
             decorators=tuple(map(_decorator, node.decorator_list)),
             keywords=node.args.kwarg is not None,
-            words=frozenset(identifiers(node)),
+            words=named | _words(signature),
             unused=tuple(parameter for parameter in given if parameter not in named),
         )
+
+
+def _words(nodes: Iterable[ast.AST]) -> frozenset[str]:
+    return frozenset(word for node in nodes for word in identifiers(node))
 
 
 def _decorator(node: ast.expr) -> str:

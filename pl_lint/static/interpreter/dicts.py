@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts import torchmetrics
 from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
+from pl_lint.static.trees import children, walk
 
 NUMBERS = frozenset({"Tensor", "float", "int", "bool", "ndarray", "Number", "Sequence"})
 """Annotations, by their last word, of what is no dict."""
@@ -103,7 +104,7 @@ def _agreed(verdicts: set[bool | None]) -> bool | None:
 
 def _states(owner: ast.ClassDef) -> set[str]:
     """What ``add_state`` registers: tensors and lists."""
-    calls = (one for one in ast.walk(owner) if isinstance(one, ast.Call) and one.args)
+    calls = (one for one in walk(owner) if isinstance(one, ast.Call) and one.args)
     named = (one.args[0] for one in calls if dotted(one.func) == "self.add_state")
     return {one.value for one in named if isinstance(one, ast.Constant)}
 
@@ -127,7 +128,7 @@ def _is_stored(name: ast.Name) -> bool:
 
 def _inside(node: ast.AST) -> Iterator[ast.AST]:
     """Everything in a function but for the functions in it."""
-    for child in ast.iter_child_nodes(node):
+    for child in children(node):
         if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             yield child
             yield from _inside(child)

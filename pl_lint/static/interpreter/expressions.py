@@ -42,6 +42,7 @@ from pl_lint.static.interpreter.derivation import called, derived
 from pl_lint.static.interpreter.strings import MAX_CONSTANT, concatenated, merged
 from pl_lint.static.interpreter.truth import truth
 from pl_lint.static.names import dotted
+from pl_lint.static.trees import children
 
 Evaluator = Callable[[Context, ast.expr, Frame], Abstract]
 
@@ -56,9 +57,7 @@ def evaluate(context: Context, node: ast.expr, frame: Frame) -> Abstract:
 def _children(context: Context, node: ast.expr, frame: Frame) -> Abstract:
     """An expression that nothing is known of: its parts are still looked at."""
     values = [
-        evaluate(context, child, frame)
-        for child in ast.iter_child_nodes(node)
-        if isinstance(child, ast.expr)
+        evaluate(context, child, frame) for child in children(node) if isinstance(child, ast.expr)
     ]
     return Opaque(derived("call", map(context.origin, values)))
 

@@ -15,6 +15,7 @@ from pl_lint.static.interpreter.members import ASKS
 from pl_lint.static.interpreter.recorder import Recorder, Watched
 from pl_lint.static.interpreter.work import Work
 from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project, dotted, statements
+from pl_lint.static.trees import walk
 
 CASE = "pl_lint.case"
 PACKAGES = ("lightning", "pytorch_lightning")
@@ -86,7 +87,7 @@ def _removed_names(module: Module, imports: Iterable[ImportSite]) -> Iterator[Re
     }
     tree = module.source.tree
     asked = {*_asked_for_a_version(tree), *_never_evaluated(tree)} if wanted else set()
-    for node in ast.walk(module.source.tree) if wanted else ():
+    for node in walk(module.source.tree) if wanted else ():
         if node in asked:
             continue
         text = dotted(node) if isinstance(node, ast.Attribute) else None
@@ -103,20 +104,20 @@ def _never_evaluated(tree: ast.Module) -> Iterator[ast.AST]:
     if any(one.module == "__future__" and one.names[0].name == "annotations" for one in future):
         functions: list[ast.AST] = [tree]
     else:
-        functions = [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef)]
+        functions = [one for one in walk(tree) if isinstance(one, ast.FunctionDef)]
     for function in functions:
-        for node in ast.walk(function):
+        for node in walk(function):
             local = isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
             if local or function is tree:
                 for given in (getattr(node, "annotation", None), getattr(node, "returns", None)):
-                    yield from ast.walk(given) if given is not None else ()
+                    yield from walk(given) if given is not None else ()
 
 
 def _asked_for_a_version(tree: ast.Module) -> Iterator[ast.AST]:
     """What stands in a branch that asks for a version, or for what there is."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, (ast.If, ast.IfExp)) and ASKS.search(ast.unparse(node.test)):
-            yield from ast.walk(node)
+            yield from walk(node)
 
 
 def _imported(node: ast.stmt) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from pl_lint.plain import frozen
+from pl_lint.static.trees import walk
 
 RUNNING = frozenset(["fit", "validate", "test", "predict"])
 HARMLESS = frozenset(["eval", "train", "to", "cuda", "cpu", "float", "double", "half", "freeze"])
@@ -78,7 +79,7 @@ class _Scope:
         return all(self._leaves(node) for node in before if isinstance(node.ctx, ast.Load))
 
     def _mentions(self, name: str) -> Iterator[ast.Name]:
-        for node in ast.walk(self.node):
+        for node in walk(self.node):
             if isinstance(node, ast.Name) and node.id == name:
                 yield node
 

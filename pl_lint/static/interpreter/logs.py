@@ -24,6 +24,7 @@ from pl_lint.static.interpreter.abstract import (
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.streams import identifiers
+from pl_lint.static.trees import walk
 
 POSITIONAL = ("prog_bar", "logger", "on_step", "on_epoch", "reduce_fx", "enable_graph", "sync_dist")
 DEFAULTS: dict[str, Value] = {
@@ -79,7 +80,7 @@ def _chosen_by(node: ast.Call, frame: Frame) -> frozenset[str]:
     words = {word for one in (*node.args[:1], *named) for word in identifiers(one)}
     above = frame.module.source.above
     around = _function_around(node, above)
-    for one in ast.walk(around) if around is not None else ():
+    for one in walk(around) if around is not None else ():
         if isinstance(one, ast.Assign) and not words.isdisjoint(_names(one.targets)):
             words.update(identifiers(one.value))
             words.update(word for test in _conditions(one, above) for word in identifiers(test))

@@ -13,6 +13,7 @@ from typing import Literal
 from pl_lint.facts.sites import ParameterSite
 from pl_lint.facts.values import UNKNOWN, Known
 from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project, dotted
+from pl_lint.static.trees import walk
 
 Holds = Literal["", "enum", "object", "class", "function"]
 ENUMS = frozenset(f"enum.{name}" for name in ("Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"))
@@ -60,7 +61,7 @@ def _written(annotation: ast.expr | None) -> str:
 
 def _stored(node: FunctionNode) -> Iterator[tuple[str, str]]:
     """``self.attribute = parameter``, wherever it stands in ``__init__``."""
-    for part in ast.walk(node):
+    for part in walk(node):
         if isinstance(part, (ast.Assign, ast.AnnAssign)) and isinstance(part.value, ast.Name):
             for target in part.targets if isinstance(part, ast.Assign) else (part.target,):
                 text = dotted(target) or ""
@@ -70,7 +71,7 @@ def _stored(node: FunctionNode) -> Iterator[tuple[str, str]]:
 
 def _rebound(node: FunctionNode) -> Iterator[str]:
     """The names that the body assigns."""
-    for part in ast.walk(node):
+    for part in walk(node):
         if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
             yield part.id
 

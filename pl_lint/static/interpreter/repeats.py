@@ -14,6 +14,7 @@ from pl_lint.facts.values import Known
 from pl_lint.plain import replace
 from pl_lint.static.names import FunctionNode
 from pl_lint.static.sources import SourceFile
+from pl_lint.static.trees import walk
 
 
 def marked(logs: Iterable[LogSite], sources: Iterable[SourceFile]) -> Iterator[LogSite]:
@@ -46,7 +47,7 @@ def _as_written(
 
 
 def _call_at(log: LogSite, source: SourceFile) -> ast.Call | None:
-    calls = (node for node in ast.walk(source.tree) if isinstance(node, ast.Call))
+    calls = (node for node in walk(source.tree) if isinstance(node, ast.Call))
     here = (node for node in calls if node.lineno == log.location.line)
     return next((node for node in here if source.location(node) == log.location), None)
 
@@ -67,7 +68,7 @@ def _last_given(
     function = _function_around(call, source.above)
     named = set(_named(value, ast.Load))
     lines: dict[str, int] = {}
-    for node in ast.walk(function) if function is not None else ():
+    for node in walk(function) if function is not None else ():
         for name in _named_here(node, ast.Store):
             if name in named and node.lineno < call.lineno:  # type: ignore[attr-defined]
                 lines[name] = max(node.lineno, lines.get(name, 0))  # type: ignore[attr-defined]
@@ -75,7 +76,7 @@ def _last_given(
 
 
 def _named(tree: ast.AST, context: type[ast.expr_context]) -> Iterator[str]:
-    for node in ast.walk(tree):
+    for node in walk(tree):
         yield from _named_here(node, context)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from pl_lint.facts.sites import CheckpointKeySite
 from pl_lint.static.names import ClassInfo, FunctionNode
+from pl_lint.static.trees import walk
 
 HOOKS = ("on_save_checkpoint", "on_load_checkpoint")
 
@@ -20,7 +21,7 @@ def checkpoint_keys(
             continue
         info, node = methods[hook]
         name = node.args.args[-1].arg if node.args.args else ""
-        for part in ast.walk(node):
+        for part in walk(node):
             key = _item_of(part, name)
             if key is not None and isinstance(part, ast.expr):
                 yield CheckpointKeySite(key, hook, info.module.source.location(part))

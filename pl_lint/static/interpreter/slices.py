@@ -46,6 +46,8 @@ def _text(bound: ast.expr | None) -> str:
 
 
 def _in_while(node: ast.AST, frame: Frame) -> bool:
+    if "while " not in frame.module.source.text:
+        return False
     above = frame.module.source.above
     around = above.get(node)
     while around is not None and not isinstance(around, ast.While):
