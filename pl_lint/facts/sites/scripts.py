@@ -90,7 +90,8 @@ class TrainerCall:
     was given nothing that looks like weights; asked of ``test`` only. ``arms``: the branches that
     it stands in, each with the line of the first of them and its number. ``models``: all classes
     that the model may be of; an empty name is one that is not known. ``data``: the classes of what
-    it is given as a data module, or in the place of loaders.
+    it is given as a data module, or in the place of loaders. ``loaders``: how many loaders it is
+    given for a stage, 0 where they are not seen in a list or a dict.
     """
 
     method: Literal["fit", "validate", "test", "predict"]
@@ -107,6 +108,7 @@ class TrainerCall:
     arms: tuple[tuple[int, int], ...] = ()
     models: tuple[str, ...] = ("",)
     data: tuple[str, ...] = ()
+    loaders: tuple[tuple[str, int], ...] = ()
 
     def excludes(self, other: TrainerCall) -> bool:
         """Whether this and another call of the same function stand in two branches of one ``if``,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ClassFacts, LogSite, ProjectFacts
-from pl_lint.facts.values import Several, Table, Value, must_be
+from pl_lint.facts.sites import ClassFacts, LogSite, MonitorSite, ProjectFacts, TrainerCall
+from pl_lint.facts.values import Known, Several, Table, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.logging.keys import only_sites
 from pl_lint.rules.logging.objects import all_uses, logged_object
@@ -16,6 +16,8 @@ from pl_lint.rules.wording import attribute_text, shown
 NUMBER = "dataloader_idx"
 LOADERS = {"validation_step": "val_dataloader", "test_step": "test_dataloader"}
 """The steps that get the number of a dataloader, with the hook that gives the loaders."""
+GIVEN = {"val_dataloader": "validate", "test_dataloader": "test"}
+"""What such a hook is called where a Trainer is given loaders in its place."""
 
 
 @rule(
@@ -66,8 +68,8 @@ def shared_by_dataloaders(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     When to ignore
     --------------
-    With one dataloader, or where all are to be counted together: then say so by one key and
-    `add_dataloader_idx=False`.
+    With one dataloader, or where all are to be counted together: then log the metric in
+    `on_validation_epoch_end`.
 
     References
     ----------
@@ -99,12 +101,31 @@ def _steps_with_a_number(owner: ClassFacts) -> set[str]:
 
 
 def _for_several(facts: ProjectFacts, owner: ClassFacts, step: str) -> bool:
-    """Whether a step cannot be called without that number, or its loaders are seen to be several:
-    those of the module, and where it has none all that the project has."""
+    """Whether a step cannot be called without that number, or its loaders are seen to be
+    several."""
     if any(method.name == step and NUMBER in method.required for method in owner.own_methods):
         return True
-    own = any(leaving.hook == LOADERS[step] for leaving in owner.returns)
-    return _several_loaders((owner,) if own else facts.classes, LOADERS[step])
+    return _gets_several(facts, owner, LOADERS[step])
+
+
+def _gets_several(facts: ProjectFacts, owner: ClassFacts, hook: str) -> bool:
+    """Whether the loaders of a module are seen to be several: those that Trainers are given for it,
+    else its own, and where it has none all that the project has."""
+    counts = [_given(facts, call, hook) for call in facts.programs.calls_with(owner)]
+    given = [count for count in counts if count is not None]
+    if given:
+        return min(given) > 1
+    own = any(leaving.hook == hook for leaving in owner.returns)
+    return _several_loaders((owner,) if own else facts.classes, hook)
+
+
+def _given(facts: ProjectFacts, call: TrainerCall, hook: str) -> int | None:
+    """How many loaders a call of a Trainer gives in the place of a hook, itself or by the data
+    module that it is given: 0 where they are not counted, None where it gives none in sight."""
+    owners = tuple(owner for owner in facts.classes if owner.name in call.data)
+    if call.method != "predict" and _several_loaders(owners, hook):
+        return 2
+    return dict(call.loaders).get(GIVEN[hook])
 
 
 def _fills_for_all(owner: ClassFacts, path: str, log: LogSite) -> bool:
@@ -134,17 +155,20 @@ def _told_apart(owner: ClassFacts, path: str, log: LogSite) -> bool:
     condition="if this module is trained with these loaders",
 )
 def key_without_loader(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """With several validation loaders the monitored key has the number of one at its end.
+    """With several loaders a key has the number of one at its end, or none where it is needed.
 
     What it does
     ------------
-    Finds, in projects all of whose `val_dataloader` methods return several loaders, a monitor of a
-    key that `validation_step` alone logs and that does not name one of them.
+    Finds, where a module is seen to get several validation loaders (from the Trainer's call, its
+    data module, its own hook, or all hooks of the project), a monitor of a key that
+    `validation_step` alone logs and that does not name one of them. And a key that does not depend
+    on `dataloader_idx` and is logged for each of them with `add_dataloader_idx=False`.
 
     Why is this bad
     ---------------
     Lightning adds `/dataloader_idx_0` and so on. The callback raises after the first epoch of
-    validation, with the keys that there are.
+    validation, with the keys that there are. One key for several loaders raises at the first batch
+    of the second: "twice in `validation_step` with different arguments".
 
     Example
     -------
@@ -178,10 +202,8 @@ def key_without_loader(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://github.com/Lightning-AI/pytorch-lightning/issues/18282
     """
-    several = _several_loaders(facts.classes, "val_dataloader")
-    for monitor in facts.monitors if several else ():
-        sites = only_sites(facts, monitor)
-        if sites and all(map(_gets_suffix, sites)) and "/dataloader_idx_" not in shown(monitor.key):
+    for monitor in facts.monitors:
+        if _lacks_a_number(facts, monitor):
             key = shown(monitor.key)
             yield self.finding(
                 monitor.location,
@@ -190,6 +212,35 @@ def key_without_loader(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 "your own for each loader",
                 subject=monitor.watcher,
             )
+    for owner in facts.modules():
+        for log in owner.logs:
+            if _is_one_for_all(owner, log) and _for_several(facts, owner, log.hook):
+                yield self.finding(
+                    log.location,
+                    f"{shown(log.key)} is logged for several loaders, which raises without the "
+                    "number that add_dataloader_idx=False leaves out",
+                    remedy="a key that names the loader, or no add_dataloader_idx=False",
+                    subject=owner.short_name,
+                )
+
+
+def _lacks_a_number(facts: ProjectFacts, monitor: MonitorSite) -> bool:
+    """Whether all that feeds a monitor gets the number of a loader, which its key has not."""
+    sites = only_sites(facts, monitor)
+    suffixed = bool(sites) and all(map(_gets_suffix, sites))
+    if not suffixed or "/dataloader_idx_" in shown(monitor.key):
+        return False
+    owners = facts.trained_with(monitor)
+    return all(_gets_several(facts, owner, "val_dataloader") for owner in owners)
+
+
+def _is_one_for_all(owner: ClassFacts, log: LogSite) -> bool:
+    """Whether a step logs one key whatever the loader, without its number."""
+    if log.hook not in _steps_with_a_number(owner) or not isinstance(log.key, Known):
+        return False
+    chosen = NUMBER in log.guards or NUMBER in log.chosen_by
+    collection = log.call == "log_dict" and logged_object(log) is not None  # which names its keys
+    return not chosen and not collection and must_be(log.add_dataloader_idx, False)
 
 
 def _several_loaders(owners: tuple[ClassFacts, ...], hook: str) -> bool:

@@ -13,6 +13,7 @@ from pl_lint.findings import Location
 from pl_lint.plain import frozen
 from pl_lint.static.interpreter.abstract import (
     Abstract,
+    Const,
     Instance,
     Mapping,
     Sequence,
@@ -106,6 +107,18 @@ def of_call(context: Context, method: str, model: str, arguments: Arguments) -> 
         for value in values:
             if value is not None:
                 _record(context, stage, model, value, method)
+
+
+def counted(method: str, arguments: Arguments) -> Iterator[tuple[Stage, int]]:
+    """How many loaders a call of a Trainer gives to each stage that it gives any, where they stand
+    in a list, a tuple or a dict; else 0, for what is given by one name may be several."""
+    for stage, position, names in GIVEN[method]:
+        values = (arguments.get(position, names[0]), *map(arguments.keywords.get, names[1:]))
+        for value in values:
+            if isinstance(value, (Sequence, Mapping)) and value.complete:
+                yield stage, len(value.items)
+            elif value is not None and value != Const(None):
+                yield stage, 0
 
 
 def _record(context: Context, stage: Stage, owner: str, value: Abstract, by: str) -> None:

@@ -299,6 +299,7 @@ def _call_of(
         arms=context.arms,
         models=tuple(sorted(set(map(class_name, given)))),
         data=tuple(sorted(_data(name, arguments))),
+        loaders=tuple(loaders.counted(name, arguments)),
     )
 
 
