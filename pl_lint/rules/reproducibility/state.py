@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pl_lint.facts.sites import CallSite, ProjectFacts
 from pl_lint.facts.values import Known, Made, Value, must_be
@@ -37,9 +37,10 @@ def copied_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `__getitem__` of a data set that draws from a generator made in `__init__` or at the top
-    of the file, where no loader has a `worker_init_fn`. A run asks the training data for one sample
-    again and again, in one process and in the loader's workers over two epochs.
+    Finds `__getitem__` of a data set, and `__call__` of what it hands a sample to, that draw from a
+    generator made in `__init__` or at the top of the file, where no loader has a `worker_init_fn`
+    and nothing else makes that generator anew. A run asks the training data for one sample again
+    and again, in one process and in the loader's workers over two epochs.
 
     Why is this bad
     ---------------
@@ -83,20 +84,37 @@ def copied_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     loaders = facts.calls_of(LOADER)
     if loaders and not any(map(_has_workers, loaders)):
         return
-    renewed = {
-        call.location.path
-        for call in facts.calls_of(*SEEDED_ANEW)
-        if call.function not in ("__init__", "")
-    }
+    anew = facts.calls_of(*SEEDED_ANEW)
     for call in facts.calls_of(*DRAWS, *TORCH_DRAWS):
-        in_worker = call.function == "__getitem__" and call.location.path not in renewed
-        if in_worker and _is_stored(call):
+        if _in_worker(call, loaders) and _is_stored(call) and not _is_renewed(call, anew):
             yield self.finding(
                 call.location,
                 "every worker draws the same from its copy of this generator, and again in each "
                 "epoch",
                 remedy="draw from the global generator, or make one in the worker",
             )
+
+
+def _in_worker(call: CallSite, loaders: Sequence[CallSite]) -> bool:
+    """Whether workers make a call; a transform is one only where loaders are in sight."""
+    return call.function == "__getitem__" or (
+        call.function == "__call__" and not call.owner and bool(loaders)
+    )
+
+
+def _is_renewed(draw: CallSite, anew: Sequence[CallSite]) -> bool:
+    """Whether the generator that is drawn from is made anew: by the function that draws, or as an
+    attribute of its name outside of ``__init__``. Another function's own is another one."""
+    name = draw.receiver if draw.name in DRAWS else dict(draw.written).get("generator", "")
+    for made in anew:
+        in_file = made.location.path == draw.location.path
+        if not in_file or made.function in ("__init__", ""):
+            continue
+        if made.function == draw.function and made.assigned in (name, ""):
+            return True
+        if "." in made.assigned and made.assigned.rpartition(".")[2] == name.rpartition(".")[2]:
+            return True
+    return False
 
 
 def _has_workers(loader: CallSite) -> bool:
