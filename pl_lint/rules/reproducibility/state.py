@@ -148,7 +148,8 @@ def persistent_workers(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds hooks that assign to an attribute of a data set, in projects with a
-    `DataLoader(persistent_workers=True)`.
+    `DataLoader(persistent_workers=True)`: one that such a loader is seen to be given, or that is
+    called one.
 
     Why is this bad
     ---------------
@@ -187,9 +188,13 @@ def persistent_workers(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     kept = [call for call in loaders if must_be(call.argument("persistent_workers"), True)]
     if not kept:
         return
+    served = {
+        one.source for one in facts.loaders if must_be(one.argument("persistent_workers"), True)
+    }
     for reach in facts.reaches:
-        last = reach.receiver.rpartition(".")[2].lower()
-        if _is_in_a_run(reach.hook) and ("dataset" in last or last.endswith("_set")):
+        last = reach.receiver.rpartition(".")[2]
+        is_called_one = "dataset" in last.lower() or last.lower().endswith("_set")
+        if _is_in_a_run(reach.hook) and (is_called_one or f"self.{last}" in served):
             yield self.finding(
                 reach.location,
                 f"the workers of the loader at {kept[0].location} keep the "
