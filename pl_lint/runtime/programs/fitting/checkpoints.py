@@ -78,6 +78,11 @@ class RandomStates:
     def restore(self, state: dict[str, Any]) -> None:
         self._fresh, self._restored, self._pending = random_state(), state, state
 
+    @property
+    def begins(self) -> bool:
+        """Whether the first epoch of a resumed run is still to come."""
+        return self._pending is not None
+
     def begin(self) -> None:
         """The first epoch of a resumed run."""
         if self._pending is not None:
@@ -174,7 +179,7 @@ def random_state_keeper(namespace: Namespace, interruption: Interruption) -> Any
             interruption.restore_gradients()
 
         def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-            interruption.randomness.begin()
+            interruption.begin()
 
     return RandomStateKeeper()
 

@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Sampler
 from pl_lint.runtime.programs.fitting.checkpoints import (
     RandomStates,
     StateDiary,
+    iterates_again,
     random_state,
     set_random_state,
 )
@@ -96,6 +97,13 @@ class Interruption:
         """Lightning does not save a loader's own generator: no mistake of the module's."""
         if self.generator is not None and getattr(self.loader, "generator", None) is not None:
             self.loader.generator.set_state(self.generator)
+
+    def begin(self) -> None:
+        """An epoch; before the first one of a resumed fit an iterator may have been thrown away,
+        which had drawn from the loader's own generator."""
+        if self.randomness.begins and iterates_again(self.trainer.fit_loop):
+            self._restore_generator()
+        self.randomness.begin()
 
     def restore_gradients(self) -> None:
         """Once everything else of a resumed fit has been restored."""
