@@ -223,3 +223,18 @@ class Model(pl.LightningModule):
         ("lost", "on_save_checkpoint", False),
         ("seen", "on_load_checkpoint", True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("body", "receiver"),
+    [
+        ("board = self.logger.experiment\nboard.add(1)", "self.logger.experiment"),
+        ("logger = self.logger\nboard = logger.experiment\nboard.add(1)", "self.logger.experiment"),
+        ("self.seen.mul_(0.9).add(1)", "self.seen"),
+        ("board = self.logger.experiment\nboard = open(1)\nboard.add(1)", "board"),
+        ("board = batch.board\nboard.add(1)", "board"),
+        ("self.seen.mul(0.9).add(1)", ""),
+    ],
+)
+def test_whose_method_it_is_under_another_name(body: str, receiver: str):
+    assert only(body, ".add").receiver == receiver

@@ -92,11 +92,11 @@ def _asked(call: CallSite) -> bool:
 
 @rule("LTN902", "experiment-of-a-list", rows=("LGR02",))
 def experiment_of_a_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """`self.loggers` is asked for `experiment`, but it is a list.
+    """The list of all loggers is asked for `experiment`, as if it were one of them.
 
     What it does
     ------------
-    Finds `self.loggers.experiment` and the like in Lightning classes.
+    Finds `self.loggers.experiment`, `trainer.loggers.experiment` and the like in Lightning classes.
 
     Why is this bad
     ---------------
@@ -122,14 +122,14 @@ def experiment_of_a_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://lightning.ai/docs/pytorch/stable/extensions/logging.html
     """
-    for owner in facts.modules():
+    for owner in facts.classes:
         for read in owner.reads:
             head, _, attribute = read.attribute.partition(".")
             if head == "loggers" and attribute in OF_ONE:
                 yield self.finding(
                     read.location,
-                    f"self.loggers is a list, which has no {attribute}",
-                    remedy=f"self.loggers[0].{attribute}",
+                    f"loggers is a list, which has no {attribute}",
+                    remedy=f"take one of them: loggers[0].{attribute}",
                     subject=owner.short_name,
                 )
 
@@ -141,7 +141,7 @@ def logger_that_does_not_exist(self: Rule, facts: ProjectFacts) -> Iterator[Find
     What it does
     ------------
     Finds imports such as `WandBLogger` and `TensorboardLogger`, which differ from Lightning's
-    names in upper and lower case only, and `TensorBoardLogger()` without a folder.
+    names in upper and lower case only, and a `TensorBoardLogger` without a folder.
 
     Why is this bad
     ---------------
@@ -172,7 +172,7 @@ def logger_that_does_not_exist(self: Rule, facts: ProjectFacts) -> Iterator[Find
                 one.location, f"Lightning has no logger {name}", remedy=f"did you mean {meant}?"
             )
     for call in facts.calls_of(choice.TENSORBOARD):
-        if call.complete and not call.arguments and not in_tests(call.location):
+        if call.complete and not call.gives("save_dir", 0) and not in_tests(call.location):
             yield self.finding(
                 call.location,
                 "TensorBoardLogger needs a folder: a TypeError",

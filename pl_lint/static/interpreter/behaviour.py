@@ -24,6 +24,7 @@ from pl_lint.static.interpreter.abstract import (
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.interpreter.listing import last_methods
 from pl_lint.static.names import ClassInfo, FunctionNode, dotted
+from pl_lint.static.trees import walk
 
 OF_THE_RUN = frozenset({"trainer", "device", "logger", "current_epoch", "global_step"})
 """What Lightning fills in once a module is in a Trainer or on its device."""
@@ -69,7 +70,7 @@ def note_read(context: Context, receiver: Abstract, node: ast.Attribute, frame: 
     """``self.trainer`` and the like, unless the class has such an attribute of its own; of
     ``self.loggers`` also what is looked for in it (``loggers.experiment``); the lists that steps
     fill."""
-    if receiver == Bound(Self(), "loggers") and context.owner:
+    if context.owner and _is_loggers(receiver, node.value, frame):
         where = context.location(node, frame)
         attribute = f"loggers.{node.attr}"
         context.recorder.add(ReadSite(attribute, context.hook.name, frame.function, where))
@@ -84,6 +85,15 @@ def note_read(context: Context, receiver: Abstract, node: ast.Attribute, frame: 
     context.recorder.add(
         ReadSite(node.attr, context.hook.name, frame.function, where, context.guards)
     )
+
+
+def _is_loggers(receiver: Abstract, node: ast.expr, frame: Frame) -> bool:
+    """Whether it is the list of all loggers: the module's or its Trainer's."""
+    if receiver == Bound(Self(), "loggers"):
+        return True
+    named = isinstance(node, ast.Attribute) and node.attr == "loggers"
+    known = isinstance(node, ast.Name) and node.id in frame.written
+    return (named or known) and frame.meant(dotted(node) or "").endswith("trainer.loggers")
 
 
 # --- what attributes hold -------------------------------------------------------------------------
@@ -106,7 +116,7 @@ def _is_handed_on(context: Context, attribute: str) -> bool:
     return any(
         isinstance(argument, ast.Attribute) and dotted(argument) == f"self.{attribute}"
         for _, node in context.methods("__init__")
-        for call in ast.walk(node)
+        for call in walk(node)
         if isinstance(call, ast.Call)
         and (dotted(call.func) or "").rpartition(".")[2].lstrip("_")[:1].isupper()
         for argument in (*call.args, *(keyword.value for keyword in call.keywords))

@@ -57,7 +57,8 @@ class Arguments:
 
 @mutable
 class Frame:
-    """One function in execution. ``defining`` is the class whose body holds the method."""
+    """One function in execution. ``defining`` is the class whose body holds the method; ``written``
+    is what local names were made of, as it is written: ``self.logger.experiment`` of ``board``."""
 
     module: Module
     names: dict[str, Abstract] = field(default_factory=dict)
@@ -65,6 +66,12 @@ class Frame:
     function: str = ""
     depth: int = 0
     returns: list[Abstract] = field(default_factory=list)
+    written: dict[str, str] = field(default_factory=dict)
+
+    def meant(self, text: str) -> str:
+        """A dotted name, its first part as what it was made of."""
+        head, dot, rest = text.partition(".")
+        return f"{self.written[head]}{dot}{rest}" if head in self.written else text
 
 
 Snapshot = tuple[dict[str, Abstract], dict[str, Abstract]]

@@ -6,7 +6,7 @@ import ast
 import builtins
 from collections.abc import Mapping as Table
 
-from pl_lint.facts.origins import ListOfSteps
+from pl_lint.facts.origins import FunctionCall, ListOfSteps
 from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import Unknown, Value, may_be
 from pl_lint.plain import replace
@@ -179,6 +179,8 @@ def _of_trainer(context: Context, text: str, attr: str) -> Abstract:
     either = flag == stage == "validate"
     if text == "self.trainer" and flag and stage and not either:
         return Const(stage == flag)
+    if (text, attr) == ("self.trainer", "optimizers"):
+        return Opaque(FunctionCall("self.optimizers"))
     return Reference(f"{text}.{attr}")
 
 
@@ -189,6 +191,7 @@ def assign(context: Context, target: ast.expr, value: Abstract, frame: Frame) ->
     match target:
         case ast.Name(text):
             frame.names[text] = value
+            frame.written.pop(text, None)
         case ast.Attribute(owner, attr):
             held = context.evaluate(owner, frame)
             if isinstance(held, (Self, Holder)):

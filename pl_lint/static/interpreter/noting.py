@@ -33,6 +33,7 @@ from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.derivation import derived
 from pl_lint.static.interpreter.scripts import defines
 from pl_lint.static.names import dotted
+from pl_lint.static.trees import walk
 
 BUILT = (lightning.MODULE, lightning.DATA_MODULE, "lightning.pytorch.cli.LightningCLI")
 """Kinds of classes whose making is a call of the kind, whatever the class is called."""
@@ -148,7 +149,7 @@ def _add(
             function=frame.function,
             arguments=outside.pairs(arguments),
             origins=tuple(_origins(context, arguments)),
-            receiver=dotted(node.func.value) or "" if isinstance(node.func, ast.Attribute) else "",
+            receiver=_receiver(node.func, frame),
             receiver_origin=context.origin(receiver),
             guards=context.guards,
             within=context.within,
@@ -160,6 +161,19 @@ def _add(
             location=context.location(node, frame),
         )
     )
+
+
+def _receiver(function: ast.expr, frame: Frame) -> str:
+    """Whose method is called, as text: a local name is what it was made of, and a method that
+    changes its object in place (``mul_``) gives back that object."""
+    if not isinstance(function, ast.Attribute):
+        return ""
+    of = function.value
+    while isinstance(of, ast.Call) and isinstance(of.func, ast.Attribute):
+        if not of.func.attr.endswith("_") or of.func.attr.endswith("__"):
+            return ""
+        of = of.func.value
+    return frame.meant(dotted(of) or "")
 
 
 def _written(node: ast.Call) -> Iterator[tuple[str, str]]:
@@ -218,7 +232,7 @@ def note_assignment(
 
 def _mentions(node: ast.expr, attribute: str) -> bool:
     """Whether an expression reads ``self.<attribute>``."""
-    read = (one for one in ast.walk(node) if isinstance(one, ast.Attribute))
+    read = (one for one in walk(node) if isinstance(one, ast.Attribute))
     return any(dotted(one) == f"self.{attribute}" for one in read)
 
 
@@ -266,7 +280,7 @@ def _carried(node: ast.Global, frame: Frame) -> Iterator[str]:
     around = above.get(node)
     while around is not None and not isinstance(around, (ast.FunctionDef, ast.AsyncFunctionDef)):
         around = above.get(around)
-    body = list(ast.walk(around)) if around is not None else []
+    body = list(walk(around)) if around is not None else []
     compared = {name for one in body if isinstance(one, ast.Compare) for name in _ordered(one)}
     for name in node.names:
         changes = [one for one in body if _changes(one, name)]
@@ -277,7 +291,7 @@ def _carried(node: ast.Global, frame: Frame) -> Iterator[str]:
 def _ordered(node: ast.Compare) -> Iterator[str]:
     """The names in ``loss < best``."""
     if any(isinstance(one, (ast.Lt, ast.LtE, ast.Gt, ast.GtE)) for one in node.ops):
-        yield from (one.id for one in ast.walk(node) if isinstance(one, ast.Name))
+        yield from (one.id for one in walk(node) if isinstance(one, ast.Name))
 
 
 def _changes(node: ast.AST, name: str) -> bool:
@@ -288,7 +302,7 @@ def _changes(node: ast.AST, name: str) -> bool:
 
 def _reads(node: ast.AST, name: str) -> bool:
     """Whether what is assigned is made of the name itself."""
-    made_of = ast.walk(node.value) if isinstance(node, ast.Assign) else ()
+    made_of = walk(node.value) if isinstance(node, ast.Assign) else ()
     return isinstance(node, ast.AugAssign) or any(
         isinstance(one, ast.Name) and one.id == name for one in made_of
     )

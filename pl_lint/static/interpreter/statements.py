@@ -14,6 +14,7 @@ from pl_lint.static.interpreter.expressions import binary, compared
 from pl_lint.static.interpreter.iteration import an_element, elements, over_samples
 from pl_lint.static.interpreter.truth import truth
 from pl_lint.static.names import FunctionNode, dotted
+from pl_lint.static.trees import walk
 
 BATCH_CONDITIONS = frozenset({"batch_idx", "batch_index", "batch_nb", "is_last_batch", "step"})
 """Names in a condition that is true for some batches only."""
@@ -42,8 +43,21 @@ def _assign(context: Context, node: ast.Assign, frame: Frame) -> bool:
     for target in node.targets:
         listing.emptied(context, target, value, frame)
         lookup.assign(context, target, value, frame)
+        _remember(target, node.value, frame)
         noting.note_assignment(context, target, value, False, frame, node.value)
     return True
+
+
+GIVEN = ("self.", "trainer.", "pl_module.")
+"""What Lightning gives to every hook."""
+
+
+def _remember(target: ast.expr, value: ast.expr, frame: Frame) -> None:
+    """``board = self.logger.experiment``: what is done to ``board`` is done to that."""
+    if isinstance(target, ast.Name) and isinstance(value, ast.Attribute):
+        text = frame.meant(dotted(value) or "")
+        if text.startswith(GIVEN):
+            frame.written[target.id] = text
 
 
 def _name_of(target: ast.expr) -> str:
@@ -57,6 +71,7 @@ def _annotated(context: Context, node: ast.AnnAssign, frame: Frame) -> bool:
         value = context.evaluate(node.value, frame)
         context.assigned = ""
         lookup.assign(context, node.target, value, frame)
+        _remember(node.target, node.value, frame)
         noting.note_assignment(context, node.target, value, False, frame)
     return True
 
@@ -127,7 +142,7 @@ def _read_by(context: Context, test: ast.expr) -> tuple[str, ...]:
 def _identifiers(test: ast.expr) -> Iterator[str]:
     """The names that a condition reads: ``is_global_zero`` of ``self.trainer.is_global_zero``,
     and the strings in it: ``'fit'``, quoted."""
-    for node in ast.walk(test):
+    for node in walk(test):
         if isinstance(node, ast.Name):
             yield node.id
         elif isinstance(node, ast.Attribute):
