@@ -78,7 +78,7 @@ class SchedulerSite:
     ``interval`` is Known(None) where the configuration leaves it out. ``per_step``: it is built
     with a number of optimizer steps (``total_steps``, ``estimated_stepping_batches``);
     ``per_epoch``: its length is a number of epochs (``total_steps=max_epochs``). ``monitor`` is
-    Known(None) where no key is given.
+    Known(None) where no key is given, and so are ``frequency`` and ``strict`` beside it.
     """
 
     name: str
@@ -89,6 +89,8 @@ class SchedulerSite:
     location: Location
     per_epoch: bool = False
     monitor: Value = UNKNOWN
+    frequency: Value = UNKNOWN
+    strict: Value = UNKNOWN
 
 
 @frozen

@@ -265,6 +265,8 @@ def scheduler_never_stepped(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     for owner in facts.modules():
         if owner.open or not owner.manual_optimization or not owner.schedulers:
             continue
+        if _is_base(facts, owner):
+            continue
         asked = facts.calls_in(owner, "self.lr_schedulers", "self.lr_scheduler_step")
         if not asked and not any(map(of_scheduler, facts.calls_in(owner, ".step"))):
             yield self.finding(
@@ -273,3 +275,9 @@ def scheduler_never_stepped(self: Rule, facts: ProjectFacts) -> Iterator[Finding
                 remedy="call self.lr_schedulers().step() in training_step or at the epoch's end",
                 subject=owner.short_name,
             )
+
+
+def _is_base(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether a class leaves the step to those that inherit from it, which are judged as well."""
+    trains = any(site.hook == "training_step" for site in owner.returns)
+    return not trains and any(owner.name in one.ancestors for one in facts.modules())

@@ -298,12 +298,10 @@ Problem = tuple[CallSite, str, str]
 
 
 def _left_off(switches: tuple[CallSite, ...]) -> Iterator[Problem]:
-    """``set_grad_enabled(False)`` that is no ``with`` block and that nothing undoes."""
+    """``set_grad_enabled(False)`` that is no ``with`` block and that nothing undoes, in the same
+    function or, as people pair hooks, in another one."""
+    undone = any(not must_be(other.argument("mode", 0), False) for other in switches)
     for site in switches:
-        undone = any(
-            other.function == site.function and not must_be(other.argument("mode", 0), False)
-            for other in switches
-        )
         off = must_be(site.argument("mode", 0), False) and "__enter__" not in site.then
         if off and not undone and site.hook and not site.assigned:
             text = "gradients stay switched off for everything that follows"

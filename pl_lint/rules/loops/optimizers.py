@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pl_lint.facts.lightning import TRAINER
 from pl_lint.facts.origins import FunctionCall, parts
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
-from pl_lint.facts.values import Known, Made, Named, Several, Table, Value
+from pl_lint.facts.values import UNKNOWN, Known, Made, Named, Several, Table, Value
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import defines, target_version
 from pl_lint.rules.loops.stepping import (
@@ -128,14 +128,18 @@ def _is_optimizer(value: Value) -> bool:
     return False
 
 
+EACH_BATCH = ("training_step", "on_train_batch_start", "on_train_batch_end")
+
+
 @rule("LTN705", "optimizer-stepped-by-hand", rows=("LOOP05",), observers="both", calls=STEPS)
 def stepped_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """The optimizer is stepped in training_step, and by Lightning as well.
 
     What it does
     ------------
-    Finds `step()` of one of `self.optimizers()` in `training_step` under automatic optimization. A
-    run counts the steps that an optimizer makes while Lightning is already making one with it.
+    Finds `step()` of one of `self.optimizers()` or `self.trainer.optimizers` in `training_step`,
+    and in the hooks before and after a batch, under automatic optimization. A run counts the steps
+    that an optimizer makes while Lightning is already making one with it.
 
     Why is this bad
     ---------------
@@ -167,7 +171,7 @@ def stepped_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         if owner.optimization != "automatic" or not returns_a_loss(owner):
             continue
         for site in filter(of_lightning, facts.calls_in(owner, ".step")):
-            if site.hook == "training_step" and "automatic_optimization" not in site.guards:
+            if site.hook in EACH_BATCH and "automatic_optimization" not in site.guards:
                 yield self.finding(
                     site.location,
                     "Lightning steps the optimizer for each batch, too: the weights change twice",
@@ -294,7 +298,7 @@ def divided_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.modules():
         for site in owner.returns if owner.optimization == "automatic" else ():
-            divided = any(_is_divided(facts, part) for part in parts(site.origin))
+            divided = any(_is_divided(facts, owner, part) for part in parts(site.origin))
             if site.hook == "training_step" and divided:
                 yield self.finding(
                     site.location,
@@ -305,7 +309,7 @@ def divided_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-def _is_divided(facts: ProjectFacts, part: object) -> bool:
+def _is_divided(facts: ProjectFacts, owner: ClassFacts, part: object) -> bool:
     """Whether something is divided by the Trainer's own argument: by its name, by the name of what
     a Trainer is given for it, or by the same number. Others may be called alike:
     ``accum_norm``."""
@@ -316,8 +320,15 @@ def _is_divided(facts: ProjectFacts, part: object) -> bool:
     written = (dict(call.written).get(ACCUMULATED, "") for call in facts.calls_of(TRAINER))
     values = [trainer.argument(ACCUMULATED) for trainer in facts.trainers]
     named = divisor in (ACCUMULATED, *(text.rpartition(".")[2] for text in written))
-    same = isinstance(given["2"], Known) and given["2"].value is not None and given["2"] in values
+    number = given["2"] if isinstance(given["2"], Known) else _left_at(owner, divisor)
+    same = isinstance(number, Known) and number.value is not None and number in values
     return bool(divisor) and (named or same)
+
+
+def _left_at(owner: ClassFacts, name: str) -> Value:
+    """What the hyper-parameter of this name is, unless somebody gives another."""
+    details = owner.hyperparameters.details if owner.hyperparameters else ()
+    return next((one.default for one in details if one.name == name), UNKNOWN)
 
 
 PARAMETERS = (".parameters", ".named_parameters", ".children", ".modules", ".requires_grad_")

@@ -89,8 +89,9 @@ def no_loss_returned(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds a `training_step` under automatic optimization that logs and ends without any `return`. A
-    run looks at what training_step returned for every batch of a fit under automatic optimization.
+    Finds a `training_step` under automatic optimization that logs and ends without any `return`, or
+    returns what a method of the class returns that ends without one. A run looks at what
+    training_step returned for every batch of a fit under automatic optimization.
 
     Why is this bad
     ---------------
@@ -123,7 +124,7 @@ def no_loss_returned(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         if owner.optimization != "automatic" or not is_whole(owner) or not found or not logs:
             continue
         nothing = all(must_be(site.value, None) for site in found)
-        forgotten = not any(site.written for site in found)
+        forgotten = all(not site.written or site.methods for site in found)
         by_hand = facts.calls_in(owner, ".optimizers")
         if nothing and forgotten and not by_hand and _configures(owner):
             yield self.finding(

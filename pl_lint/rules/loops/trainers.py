@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from pl_lint.facts import lightning
 from pl_lint.facts.lightning import EARLY_STOPPING, TRAINER
 from pl_lint.facts.origins import UNPACKED
-from pl_lint.facts.sites import ABSENT, ProjectFacts, TrainerSite
+from pl_lint.facts.sites import ABSENT, ProjectFacts, SchedulerSite, TrainerSite
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Applicability, DropArgument, Fix
@@ -212,17 +212,19 @@ def patience_counts_validations(self: Rule, facts: ProjectFacts) -> Iterator[Fin
 
 @rule("LTN721", "stopping-on-a-missing-value", rows=("LOOP21",), calls=(EARLY_STOPPING,))
 def stopping_on_missing(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """EarlyStopping looks after every training epoch, and validation runs more rarely.
+    """A value is watched after every training epoch, and validation runs more rarely.
 
     What it does
     ------------
     Finds Trainers with `check_val_every_n_epoch` above 1 and an EarlyStopping with
-    `check_on_train_epoch_end=True` that watches a key of validation.
+    `check_on_train_epoch_end=True` that watches a key of validation, or a ReduceLROnPlateau that
+    follows one and that no `frequency` makes as rare.
 
     Why is this bad
     ---------------
-    The first training epoch ends before any validation: EarlyStopping finds no value and stops the
-    run with a RuntimeError.
+    The first training epoch ends before any validation: there is no value yet, and EarlyStopping
+    ends the run with a RuntimeError, Lightning that of a scheduler with a
+    MisconfigurationException.
 
     Example
     -------
@@ -254,6 +256,29 @@ def stopping_on_missing(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="drop check_on_train_epoch_end=True",
                     fix=_after_validation(facts, trainer),
                 )
+    for site, setting, subject in _starved(facts):
+        yield self.finding(
+            site.location,
+            "ReduceLROnPlateau looks for its key after each training epoch, and "
+            f"{setting} validates more rarely",
+            remedy='add "frequency" beside "monitor": as many epochs as there are between two '
+            "validations",
+            subject=subject,
+        )
+
+
+def _starved(facts: ProjectFacts) -> Iterator[tuple[SchedulerSite, str, str]]:
+    """Schedulers that are to follow a value of validation before there is any."""
+    for owner in facts.modules():
+        settings = [_rarely(one) for one in facts.programs.trainers_of(owner)]
+        starves = bool(settings) and None not in settings and owner.optimization == "automatic"
+        for site in owner.schedulers if starves else ():
+            follows = site.name.endswith(".ReduceLROnPlateau") and _of_validation(site.monitor)
+            lenient = site.strict != ABSENT and not must_be(site.strict, True)
+            each_epoch = site.interval in (ABSENT, Known("epoch"))
+            often = site.frequency == ABSENT or must_be(site.frequency, 1)
+            if follows and each_epoch and often and not lenient:
+                yield site, settings[0] or "", owner.short_name
 
 
 def _after_validation(facts: ProjectFacts, trainer: TrainerSite) -> Fix | None:

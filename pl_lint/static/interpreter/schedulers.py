@@ -22,6 +22,7 @@ from pl_lint.static.interpreter.abstract import (
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.outside import pairs
 from pl_lint.static.names import FunctionNode, dotted
+from pl_lint.static.trees import walk
 
 
 @frozen
@@ -73,7 +74,7 @@ def _mentions_steps(node: ast.Call) -> bool:
     words = {keyword.arg for keyword in node.keywords}
     if words & STEP_WORDS:
         return True
-    divided = (part.left for part in ast.walk(node) if _divides(part))
+    divided = (part.left for part in walk(node) if _divides(part))
     if any(_words(left) & STEP_WORDS for left in divided):
         return False  # steps divided by steps in an epoch are epochs
     return bool(_words(node) & STEP_WORDS)
@@ -85,7 +86,7 @@ def _divides(node: ast.AST) -> TypeGuard[ast.BinOp]:
 
 def _words(node: ast.expr) -> set[str]:
     """The identifiers in an expression."""
-    parts = list(ast.walk(node))
+    parts = list(walk(node))
     attributes = {part.attr for part in parts if isinstance(part, ast.Attribute)}
     return attributes | {part.id for part in parts if isinstance(part, ast.Name)}
 
@@ -104,7 +105,7 @@ def _made_of_batches(node: ast.Call, frame: Frame) -> bool:
     names = {one.id for one in lengths if isinstance(one, ast.Name)}
     given = [one.value for one in _assignments(frame) if not names.isdisjoint(_targets(one))]
     products = [one for one in lengths + given if _is_product(one)]
-    counted = (part for one in products for part in ast.walk(one) if isinstance(part, ast.Call))
+    counted = (part for one in products for part in walk(one) if isinstance(part, ast.Call))
     return any(
         dotted(part.func) == "len" and any("loader" in word for word in _words(part))
         for part in counted
@@ -132,7 +133,7 @@ def _function_meant(node: ast.expr, frame: Frame) -> ast.Lambda | FunctionNode |
     owner = frame.defining
     around = owner.methods.get(frame.function) if owner is not None else None
     if isinstance(node, ast.Name):
-        inner = (one for one in ast.walk(around) if isinstance(one, FunctionNode)) if around else ()
+        inner = (one for one in walk(around) if isinstance(one, FunctionNode)) if around else ()
         found = next((one for one in inner if one.name == node.id), None)
         return found or frame.module.functions.get(node.id)
     own = isinstance(node, ast.Attribute) and dotted(node.value) == "self" and owner is not None
@@ -149,22 +150,30 @@ def _counted_by(function: ast.Lambda | FunctionNode) -> str:
 def _horizon(
     context: Context, function: ast.Lambda | FunctionNode, name: str, frame: Frame
 ) -> float:
-    """The largest number that a parameter is divided by or compared with."""
+    """The largest number that a parameter is divided by or compared with; what is called a number
+    of training steps is many."""
     found = [0.0]
-    for part in ast.walk(function):
+    for part in walk(function):
         sides: tuple[ast.expr, ...] = ()
         if isinstance(part, ast.Compare):
             sides = (part.left, *part.comparators)
         elif isinstance(part, ast.BinOp) and isinstance(part.op, (ast.Div, ast.FloorDiv)):
             sides = (part.left, part.right)
         if any(name in _words(side) for side in sides):
-            found += (_number(context, side, frame) for side in sides if name not in _words(side))
+            others = [side for side in sides if name not in _words(side)]
+            found += (_number(context, side, frame) for side in others)
+            found += (MANY for side in others if _is_named_in_steps(side))
     return max(found)
+
+
+def _is_named_in_steps(node: ast.expr) -> bool:
+    """Whether it is ``self.hparams.warmup_steps`` or the like, as it is."""
+    return (dotted(node) or "").rpartition(".")[2] in STEP_WORDS
 
 
 def _number(context: Context, node: ast.expr, frame: Frame) -> float:
     """A number that is written, or that a name of the code stands for; 0 for anything else."""
-    if any(isinstance(one, ast.Call) for one in ast.walk(node)):
+    if any(isinstance(one, ast.Call) for one in walk(node)):
         return 0.0
     value = context.evaluate(node, frame)
     known = value.value if isinstance(value, Const) else None
@@ -173,15 +182,15 @@ def _number(context: Context, node: ast.expr, frame: Frame) -> float:
 
 def _is_product(node: ast.expr) -> bool:
     """Whether something is multiplied, and by nothing divided."""
-    grown = any(isinstance(one, ast.Mult) for one in ast.walk(node))
-    return grown and not any(isinstance(one, (ast.Div, ast.FloorDiv)) for one in ast.walk(node))
+    grown = any(isinstance(one, ast.Mult) for one in walk(node))
+    return grown and not any(isinstance(one, (ast.Div, ast.FloorDiv)) for one in walk(node))
 
 
 def _assignments(frame: Frame) -> list[ast.Assign]:
     """The assignments of the method that is run."""
     owner = frame.defining
     function = owner.methods.get(frame.function) if owner is not None else None
-    walked = ast.walk(function) if function is not None else ()
+    walked = walk(function) if function is not None else ()
     return [one for one in walked if isinstance(one, ast.Assign)]
 
 
@@ -192,7 +201,7 @@ def _made_of_epochs(node: ast.Call, frame: Frame) -> bool:
     lengths = [keyword.value for keyword in node.keywords if keyword.arg in CYCLES]
     names = {word for length in lengths for word in _words(length)}
     parts = lengths + [one.value for one in assigned if not names.isdisjoint(_targets(one))]
-    grown = any(isinstance(one, ast.Mult) for part in parts for one in ast.walk(part))
+    grown = any(isinstance(one, ast.Mult) for part in parts for one in walk(part))
     words = {word for part in parts for word in _words(part)}
     return not grown and "len" not in words and any("epochs" in word for word in words)
 
@@ -244,14 +253,15 @@ def _of_config(
 ) -> Iterator[SchedulerSite | MonitorSite]:
     """A scheduler by itself or in ``{"scheduler": ..., "interval": ..., "monitor": ...}``."""
     if not isinstance(config, Mapping):
-        yield from _built(config, form, ABSENT, ABSENT)
+        yield from _built(config, form, ABSENT, ABSENT, ABSENT, ABSENT)
         return
     scheduler = config.get(Const("scheduler"))
     interval = _said(config, "interval")
     watched, where = config.get(Const("monitor")), _location(scheduler)
     if watched is not None and where is not None and _reads_monitor(config):
         yield _monitor(context, watched, where, interval, _mode(scheduler))
-    yield from _built(scheduler, "dict", interval, _said(config, "monitor"))
+    monitor, frequency, strict = (_said(config, key) for key in ("monitor", "frequency", "strict"))
+    yield from _built(scheduler, "dict", interval, monitor, frequency, strict)
 
 
 def _said(config: Mapping, key: str) -> Value:
@@ -263,7 +273,12 @@ def _said(config: Mapping, key: str) -> Value:
 
 
 def _built(
-    scheduler: Abstract | None, form: str, interval: Value, monitor: Value
+    scheduler: Abstract | None,
+    form: str,
+    interval: Value,
+    monitor: Value,
+    frequency: Value,
+    strict: Value,
 ) -> Iterator[SchedulerSite]:
     """The schedulers that it may be."""
     for option in options(scheduler) if scheduler is not None else ():
@@ -278,6 +293,8 @@ def _built(
                 location=built.location,
                 per_epoch=built.per_epoch,
                 monitor=monitor,
+                frequency=frequency,
+                strict=strict,
             )
 
 
