@@ -78,6 +78,7 @@ FACTORIES = tuple(
     f"torch.{name}"
     for name in ("zeros", "ones", "randn", "rand", "eye", "linspace", "full", "empty", "normal")
 )
+DEVICE = "self.device"
 MOVING = (".to", ".cuda", ".type_as", ".cpu")
 MOVED = frozenset(word.lstrip(".") for word in MOVING) | {"item", "tolist", "numpy"}
 
@@ -144,17 +145,19 @@ def _here(site: CallSite) -> SetArgument:
     return SetArgument(site.location, "device", "self.device")
 
 
-@rule("LTN653", "trainer-asked-too-early", rows=("DEV03",))
+@rule("LTN653", "trainer-asked-too-early", rows=("DEV03",), calls=(*FACTORIES, "torch.tensor"))
 def asked_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """`__init__` of a LightningModule asks for the Trainer or the logger.
 
     What it does
     ------------
-    Finds `self.trainer` and `self.logger` in `__init__` and in what it calls.
+    Finds `self.trainer` and `self.logger` in `__init__` and in what it calls, and attributes that
+    are tensors made with `device=self.device` there and used later.
 
     Why is this bad
     ---------------
-    There is no Trainer yet: `self.trainer` raises a RuntimeError, and `self.logger` is None.
+    There is no Trainer yet: `self.trainer` raises a RuntimeError, and `self.logger` is None. The
+    device is the CPU still, and the tensor stays there when Lightning moves the module.
 
     Example
     -------
@@ -185,6 +188,17 @@ def asked_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     read.location,
                     f"there is no self.{read.attribute} yet when the module is built",
                     remedy="move it to setup(self, stage) or configure_model(self)",
+                    subject=owner.short_name,
+                )
+        later = {word for one in owner.own_methods if one.name != "__init__" for word in one.words}
+        for site in facts.calls_in(owner, *FACTORIES, "torch.tensor"):
+            name = site.assigned.removeprefix("self.")
+            kept = site.assigned.startswith("self.") and name in later
+            if kept and site.hook == "__init__" and dict(site.written).get("device") == DEVICE:
+                yield self.finding(
+                    site.location,
+                    f"{DEVICE} is the CPU in __init__, and {site.assigned} stays there",
+                    remedy=f'write self.register_buffer("{name}", ...)',
                     subject=owner.short_name,
                 )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from pl_lint.facts.sites import StreamSite
 from pl_lint.static.names import ClassInfo, Project
+from pl_lint.static.trees import walk
 
 BASES = frozenset(
     [
@@ -16,16 +17,21 @@ BASES = frozenset(
 )
 
 
+LAZY = ("iter", "map", "filter", "zip", "enumerate", "islice", "chain")
+"""Functions that go over what they are given."""
+
+
 def streams(project: Project) -> Iterator[StreamSite]:
     """Every IterableDataset that a class of the project is."""
     for module in project.modules:
         for info in module.classes.values():
-            if "__iter__" not in info.methods:
-                continue
             ancestors = project.ancestors(info)
-            if any(base in BASES for base in ancestors if isinstance(base, str)):
-                node = info.methods["__iter__"]
-                where = module.source.location(node)
+            if not any(base in BASES for base in ancestors if isinstance(base, str)):
+                continue
+            found = project.method(info, "__iter__")
+            if found is not None:
+                home, node = found
+                where = home.module.source.location(node)
                 words, over = _words(ancestors), tuple(_gone_over(node))
                 yield StreamSite(info.qualified, words, _loops(node), where, over)
 
@@ -44,7 +50,7 @@ def classes_of_one_item(project: Project) -> Iterator[str]:
 def _says_one(info: ClassInfo) -> bool:
     """Whether a class has a ``__len__`` that only returns 1."""
     node = info.methods.get("__len__")
-    returned = [one.value for one in ast.walk(node) if isinstance(one, ast.Return)] if node else []
+    returned = [one.value for one in walk(node) if isinstance(one, ast.Return)] if node else []
     return bool(returned) and all(
         isinstance(one, ast.Constant) and one.value == 1 for one in returned
     )
@@ -52,22 +58,29 @@ def _says_one(info: ClassInfo) -> bool:
 
 def _loops(node: ast.AST) -> bool:
     """Whether ``__iter__`` goes over something itself, and does not only ask another object."""
-    parts = tuple(ast.walk(node))
-    asks = any(isinstance(part, ast.Name) and part.id == "iter" for part in parts)
+    parts = tuple(walk(node))
+    asks = any(isinstance(part, ast.Name) and part.id in LAZY for part in parts)
     return asks or any(isinstance(part, (ast.For, ast.Yield, ast.YieldFrom)) for part in parts)
 
 
 def _gone_over(node: ast.AST) -> Iterator[str]:
-    """The attributes that ``for ... in self.<attribute>`` and ``yield from`` name."""
-    for part in ast.walk(node):
-        if isinstance(part, (ast.For, ast.AsyncFor, ast.comprehension)):
-            source = part.iter
-        elif isinstance(part, ast.YieldFrom):
-            source = part.value
-        else:
-            continue
-        if isinstance(source, ast.Attribute) and isinstance(source.value, ast.Name):
-            yield source.attr
+    """The attributes that ``for ... in self.<attribute>``, ``yield from`` and ``map`` name."""
+    for part in walk(node):
+        for source in _sources(part):
+            if isinstance(source, ast.Attribute) and isinstance(source.value, ast.Name):
+                yield source.attr
+
+
+def _sources(part: ast.AST) -> list[ast.expr]:
+    """What a piece of code goes over."""
+    match part:
+        case ast.For() | ast.AsyncFor() | ast.comprehension():
+            return [part.iter]
+        case ast.YieldFrom():
+            return [part.value]
+        case ast.Call(ast.Name(name), arguments) if name in LAZY:
+            return arguments[name in ("map", "filter") :]
+    return []
 
 
 def _words(ancestors: tuple[ClassInfo | str, ...]) -> frozenset[str]:
@@ -95,7 +108,7 @@ def _of_workers(functions: Iterable[ast.AST]) -> set[str]:
 
 def identifiers(tree: ast.AST) -> Iterator[str]:
     """The names and attributes that a piece of code mentions."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Name):
             yield node.id
         elif isinstance(node, ast.Attribute):

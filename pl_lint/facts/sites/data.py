@@ -19,6 +19,7 @@ class LoaderSite:
     then ``owner`` is the class of the model, or empty. ``by`` names the hook, or the method of the
     Trainer. ``source`` is the data set as the code reaches it (``self.val_set``,
     ``main:val_set``), empty where that is no plain name; ``origin`` is what it is made of.
+    ``single``: the function that hands it to the Trainer makes it, once.
     """
 
     stage: Stage
@@ -28,6 +29,7 @@ class LoaderSite:
     location: Location
     by: str = ""
     origin: Origin = NO_ORIGIN
+    single: bool = False
 
     @property
     def dataset(self) -> Value:

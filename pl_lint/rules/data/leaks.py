@@ -38,10 +38,10 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     What it does
     ------------
     Finds a test loader over the data set of the validation loader: the same attribute or variable,
-    or the same part of the same torchvision data set. And a validation loader over the test part
-    of a torchvision data set, where a ModelCheckpoint or EarlyStopping chooses by what is logged.
-    A project whose Trainers are all in sight, and none of which has anything that chooses, is left
-    alone.
+    one loader that a script gives to both, or the same part of the same torchvision data set. And a
+    validation loader over the test part of a torchvision data set, where a ModelCheckpoint or
+    EarlyStopping chooses by what is logged. A project whose Trainers are all in sight, and none of
+    which has anything that chooses, is left alone.
 
     Why is this bad
     ---------------
@@ -167,7 +167,12 @@ def _beside(one: LoaderSite, other: LoaderSite) -> bool:
 def _same_data(one: LoaderSite, other: LoaderSite) -> bool:
     same_file = one.location.path == other.location.path
     by_name = bool(one.source) and one.source == other.source and same_file
-    return by_name or _same_part(one.dataset, other.dataset)
+    return by_name or _one_loader(one, other) or _same_part(one.dataset, other.dataset)
+
+
+def _one_loader(one: LoaderSite, other: LoaderSite) -> bool:
+    """Whether a script gives one loader, made once, to two stages."""
+    return one.single and other.single and one.location == other.location
 
 
 def _same_part(one: Value, other: Value) -> bool:
@@ -185,7 +190,7 @@ def _same_part(one: Value, other: Value) -> bool:
 def _name(loader: LoaderSite) -> str:
     if loader.source:
         return loader.source.rpartition(":")[2]
-    return f"the same part of {_class_name(loader.dataset)}"
+    return "data" if loader.single else f"the same part of {_class_name(loader.dataset)}"
 
 
 def _class_name(data: Value) -> str:

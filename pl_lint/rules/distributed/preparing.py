@@ -149,13 +149,21 @@ def _reached(words: Mapping[str, frozenset[str]], roots: set[str]) -> set[str]:
     return reached
 
 
+FETCHING = (
+    *("urllib.request.urlretrieve", "wget.download", "gdown.download"),
+    *("torch.hub.download_url_to_file", "torchvision.datasets.utils.download_url"),
+    "torchvision.datasets.utils.download_and_extract_archive",
+)
+"""Functions that write what they fetch to a file, and lock nothing."""
+
+
 @rule(
     "LTN503",
     "data-written-by-every-rank",
     rows=("DDP03",),
     status=Status.SUSPECTED,
     observers="both",
-    calls=("download=", ".setup", *RUNS),
+    calls=("download=", ".setup", *RUNS, *FETCHING),
     condition="if several processes start on a machine that lacks the data",
 )
 def data_written_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -163,7 +171,8 @@ def data_written_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Find
 
     What it does
     ------------
-    Reading finds `download=True` in `__init__`, `setup` and the dataloader hooks. Where
+    Reading finds `download=True`, and functions that download (`urlretrieve`, `gdown.download`), in
+    `__init__`, `setup` and the dataloader hooks. Where
     `prepare_data` downloads the same, where no Trainer in sight can have several devices by what is
     written, and where a script calls `setup` by itself and gives Trainers the loaders, it is
     silent. Running notes files that more than one rank opens for writing in `setup` or a
@@ -203,7 +212,7 @@ def data_written_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Find
         judged = owner.kind in KINDS and run_on_several(facts, owner)
         if not judged or _is_set_up_by_hand(facts, owner):
             continue
-        calls = facts.calls_in(owner, "download=")
+        calls = facts.calls_in(owner, "download=", *FETCHING)
         prepared = {one.name for one in calls if one.hook == "prepare_data"}
         for call in calls:
             if _downloads(call) and call.hook in LOADING and call.name not in prepared:
@@ -236,5 +245,6 @@ def _may_get_data(call: CallSite) -> bool:
 def _downloads(call: CallSite) -> bool:
     """Whether a data set, or a function, is told to download; a base that is built with the
     argument may do what it likes with it."""
-    asked = must_be(call.argument("download"), True) and not for_one_rank(call.guards)
+    asked = call.name in FETCHING or must_be(call.argument("download"), True)
+    asked = asked and not for_one_rank(call.guards)
     return asked and not call.name.endswith(".__init__") and not in_tests(call.location)

@@ -15,7 +15,7 @@ from pl_lint.facts.sites import (
     TrainerSite,
     in_tests,
 )
-from pl_lint.facts.values import Known, Made, Value, must_be
+from pl_lint.facts.values import Known, Made, OneOf, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Change, Fix, RenameArgument, SetArgument
 from pl_lint.rules.distributed.evidence import several_devices, uses_several
@@ -274,16 +274,26 @@ def removed_strategy(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for trainer in facts.trainers:
         for name in ("strategy", "accelerator"):
-            value = trainer.argument(name)
-            text = value.value if isinstance(value, Known) else None
-            if version_at(facts, trainer.location) >= (2, 0) and _refused(name, text):
+            text = _offered(name, trainer.argument(name))
+            if version_at(facts, trainer.location) >= (2, 0) and text:
                 instead = strategies.REMOVED.get(str(text), str(text))
                 yield self.finding(
                     trainer.at(name),
                     f"Lightning 2 refuses {name}={text!r}",
                     remedy=f"use strategy={instead!r}",
-                    fix=_today(trainer, name, instead),
+                    fix=_today(trainer, name, instead) if _says(trainer, name) else None,
                 )
+
+
+def _says(trainer: TrainerSite, name: str) -> bool:
+    """Whether an argument is one text, which another one can take the place of."""
+    return isinstance(trainer.argument(name), Known)
+
+
+def _offered(name: str, value: Value) -> str:
+    """A refused name that an argument is, or is in some case (``"dp" if many else None``)."""
+    given = value.values if isinstance(value, OneOf) else (getattr(value, "value", None),)
+    return next((str(one) for one in given if _refused(name, one)), "")
 
 
 def _today(trainer: TrainerSite, name: str, instead: str) -> Fix | None:

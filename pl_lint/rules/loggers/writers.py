@@ -20,7 +20,8 @@ def graph_again_and_again(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `add_graph` and `log_graph` in hooks that come again, under no condition. Running counts
+    Finds `add_graph` and `log_graph` in hooks that come again, under no condition but one that asks
+    which logger there is. Running counts
     how often `add_graph` is called in two epochs.
 
     Why is this bad
@@ -55,7 +56,7 @@ def graph_again_and_again(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.classes:
         for call in facts.calls_in(owner, *GRAPHS):
             often = again.search(call.hook) and call.stage not in ("test", "predict")
-            if often and not call.guards and choice.of_logger(call):
+            if often and all(map(_asks_for_logger, call.guards)) and choice.of_logger(call):
                 yield self.finding(
                     call.location,
                     f"the network is traced again each time that {call.hook} runs",
@@ -64,7 +65,16 @@ def graph_again_and_again(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
+ASKING = ("isinstance", "hasattr", "self", "trainer", "pl", "L", "pytorch")
+
+
+def _asks_for_logger(guard: str) -> bool:
+    """Whether a word of a condition only asks which logger there is."""
+    return guard in ASKING or "logger" in guard.lower()
+
+
 WRITERS = (
+    "wandb.init",
     "torch.utils.tensorboard.SummaryWriter",
     "torch.utils.tensorboard.writer.SummaryWriter",
     "tensorboardX.SummaryWriter",
@@ -86,8 +96,8 @@ def logger_beside_lightning_s(self: Rule, facts: ProjectFacts) -> Iterator[Findi
 
     What it does
     ------------
-    Finds `SummaryWriter(...)` and `wandb.log(...)` in Lightning classes, under no condition on the
-    rank.
+    Finds `SummaryWriter(...)`, `wandb.init(...)` and `wandb.log(...)` in Lightning classes, under
+    no condition on the rank.
 
     Why is this bad
     ---------------

@@ -65,11 +65,13 @@ MAX_ITEMS = 8
 
 @frozen
 class Loader:
-    """What is remembered of a DataLoader: where it was made, and of what."""
+    """What is remembered of a DataLoader: where it was made, of what, and in which function, unless
+    that makes several in one place."""
 
     source: str
     location: Location
     origin: Origin
+    function: str | None
 
 
 def build(
@@ -77,7 +79,8 @@ def build(
 ) -> Instance:
     """A DataLoader, remembered until a stage gets it."""
     data = context.origin(arguments.get(0, "dataset"))
-    label = Loader(_source(node, frame), context.location(node, frame), data)
+    function = frame.function if context.turns == 1 and context.loops == 0 else None
+    label = Loader(_source(node, frame), context.location(node, frame), data, function)
     return Instance(name, pairs(arguments), arguments.complete, label)
 
 
@@ -100,13 +103,13 @@ def of_hook(context: Context, hook: str, returned: Abstract) -> None:
         _record(context, stage, context.owner, returned, hook)
 
 
-def of_call(context: Context, method: str, model: str, arguments: Arguments) -> None:
-    """Record what ``trainer.fit(model, train, val)`` and its sisters are given."""
+def of_call(context: Context, method: str, model: str, arguments: Arguments, function: str) -> None:
+    """Record what ``trainer.fit(model, train, val)`` and its sisters are given in a function."""
     for stage, position, names in GIVEN[method]:
         values = [arguments.get(position, names[0]), *map(arguments.keywords.get, names[1:])]
         for value in values:
             if value is not None:
-                _record(context, stage, model, value, method)
+                _record(context, stage, model, value, method, function)
 
 
 def counted(method: str, arguments: Arguments) -> Iterator[tuple[Stage, int]]:
@@ -121,7 +124,14 @@ def counted(method: str, arguments: Arguments) -> Iterator[tuple[Stage, int]]:
                 yield stage, 0
 
 
-def _record(context: Context, stage: Stage, owner: str, value: Abstract, by: str) -> None:
+def _record(
+    context: Context,
+    stage: Stage,
+    owner: str,
+    value: Abstract,
+    by: str,
+    function: str = "a hook",
+) -> None:
     for loader in _within(value):
         if _is_unshared(context, loader):
             context.recorder.add(UnsharedSite(stage, owner, loader.name, by))
@@ -135,6 +145,7 @@ def _record(context: Context, stage: Stage, owner: str, value: Abstract, by: str
                     location=loader.label.location,
                     by=by,
                     origin=loader.label.origin,
+                    single=loader.label.function == function,
                 )
             )
 

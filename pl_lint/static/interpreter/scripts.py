@@ -46,6 +46,8 @@ class Trainer:
     """Whether it may have callbacks that log what no file of the project shows."""
     own: ClassInfo | None = None
     """The project's own class of Trainers that it is of."""
+    seen: bool = False
+    """Whether all its callbacks are seen."""
 
     @property
     def monitored(self) -> bool:
@@ -64,6 +66,8 @@ LOADS = re.compile(r"load(_|$)|restore")
 """Methods of a model that bring weights into it: ``load_state_dict``, ``load_model``."""
 LOADED = "from a checkpoint"
 """The label of a model that ``load_from_checkpoint`` made."""
+OF_CHECKPOINTS = frozenset(["checkpoint_callback", "best_model_path", "last_model_path"])
+"""What a Trainer and its ModelCheckpoint are asked for once they have saved something."""
 WATCHERS = (lightning.MODEL_CHECKPOINT, lightning.EARLY_STOPPING)
 SEED = {
     "torch.utils.data.random_split": "generator",
@@ -225,8 +229,30 @@ def _trainer(context: Context, arguments: Arguments, node: ast.Call, frame: Fram
     context.recorder.add(site)
     callbacks = tuple(_callbacks(arguments))
     watchers = tuple(filter(None, map(_watcher_of, callbacks)))
-    label = Trainer(site, watchers, any(_may_log(context, one) for one in callbacks))
+    label = Trainer(
+        site,
+        watchers,
+        any(_may_log(context, one) for one in callbacks),
+        seen=arguments.complete and all(isinstance(one, Instance) for one in callbacks),
+    )
     return Instance(lightning.TRAINER, site.arguments, arguments.complete, label)
+
+
+def of_checkpoints(receiver: Instance, attr: str) -> Instance | None:
+    """The first ModelCheckpoint of a Trainer, or the one that Lightning adds; and the path that it
+    has saved to, which is known by what the callback was built with."""
+    if attr == "checkpoint_callback":
+        trainer = receiver.label
+        if receiver.name != lightning.TRAINER or not isinstance(trainer, Trainer):
+            return None
+        kept = [one for one in trainer.watchers if one.watcher == "ModelCheckpoint"]
+        if not kept and (not trainer.seen or trainer.own is not None):
+            return None
+        given = kept[0].arguments if kept else ()
+        return Instance(lightning.MODEL_CHECKPOINT, given, label=kept[0] if kept else None)
+    if receiver.name != lightning.MODEL_CHECKPOINT:
+        return None
+    return Instance(f"{lightning.MODEL_CHECKPOINT}.{attr}", receiver.arguments, receiver.complete)
 
 
 def _callbacks(arguments: Arguments) -> Iterator[Abstract]:
@@ -268,7 +294,7 @@ def method(
     trainer = receiver.label if isinstance(receiver.label, Trainer) else Trainer(None, ())
     model = arguments.get(0, "model")
     context.recorder.add(_call_of(context, trainer, name, arguments, node, frame))
-    loaders.of_call(context, name, class_name(model), arguments)
+    loaders.of_call(context, name, class_name(model), arguments, frame.function)
     if name == "fit":
         names = [""] if trainer.open else map(class_name, options(model or Const(None)))
         _link(context, trainer, names)
