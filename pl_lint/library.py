@@ -24,7 +24,7 @@ from pl_lint.report.text import render_finding
 from pl_lint.runtime.battery import Battery
 from pl_lint.runtime.isolation.runs import Runner, RunnerError
 from pl_lint.runtime.specs import CaseRef
-from pl_lint.runtime.versions import too_old
+from pl_lint.runtime.versions import missing_loggers, too_old
 from pl_lint.static.sources import lines_of
 
 # A factory that cannot be imported by name (a closure, a notebook's function) travels by value.
@@ -90,7 +90,8 @@ class Checker:
         """Run ``factory`` (see ``pl_lint.case``) and judge it by the checks named, or by all, with
         ``loggers`` (``wandb``, ``mlflow``) beside those that are always tried.
 
-        Raises ValueError for a name that is no check or logger, TypeError for what is no function.
+        Raises ValueError for a name that is no check or logger, ModuleNotFoundError for a logger
+        whose package is not installed, TypeError for what is no function.
         """
         if not callable(factory) or hasattr(factory, "training_step"):
             raise TypeError(
@@ -98,7 +99,7 @@ class Checker:
                 f"{type(factory).__name__}: it is called afresh for every run"
             )
         case, chosen = self._case(factory), _chosen(checks)
-        more = classes_of([loggers] if isinstance(loggers, str) else loggers)
+        more = _installed(classes_of([loggers] if isinstance(loggers, str) else loggers))
         battery = Battery(self.runner, case, self.timeout, more_loggers=more)
         place = _place(factory)
         name = getattr(factory, "__name__", case.name)
@@ -139,6 +140,13 @@ def _chosen(names: Sequence[str] | None) -> list[Check]:
             hint = f"; did you mean {near!r}?" if near else ""
             raise ValueError(f"no check is called {name!r}{hint}")
     return [known[name] for name in (names or known)]
+
+
+def _installed(loggers: tuple[str, ...]) -> tuple[str, ...]:
+    missing = ", ".join(missing_loggers(loggers))
+    if missing:
+        raise ModuleNotFoundError(f"loggers= needs {missing}: pip install 'pl-lint[loggers]'")
+    return loggers
 
 
 @contextmanager

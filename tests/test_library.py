@@ -12,6 +12,7 @@ import pytest
 
 from pl_lint.checks.registry import Verdict
 from pl_lint.library import Checker, checker
+from pl_lint.runtime import versions
 
 SCRIPT = """
 import lightning as L, torch
@@ -60,6 +61,12 @@ def test_a_script_checks_a_closure_over_its_own_class(
 def test_a_name_that_is_no_check_names_the_nearest() -> None:
     with checker() as check_one, pytest.raises(ValueError, match="did you mean 'logged-values'"):
         check_one(lambda: None, ["logged-value"])
+
+
+def test_a_logger_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "is_installed", lambda name: False)
+    with checker() as check_one, pytest.raises(ModuleNotFoundError, match=r"^loggers= needs wandb"):
+        check_one(print, loggers="wandb")
 
 
 def test_a_factory_that_raises_is_one_failure(pl_check: Checker) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.util
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -113,8 +112,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.getoption("--pl-check"):
         _refuse_what_would_do_nothing(config.invocation_params.args)
         return
-    missing = [name for name in NEEDED if not _is_installed(name)]
-    if not any(map(_is_installed, LIGHTNINGS)):
+    from pl_lint.runtime.versions import is_installed
+
+    missing = [name for name in NEEDED if not is_installed(name)]
+    if not any(map(is_installed, LIGHTNINGS)):
         missing.append(LIGHTNINGS[0])
     if missing:
         names = ", ".join(missing)
@@ -144,12 +145,11 @@ def _refuse_what_would_do_nothing(arguments: Iterable[object]) -> None:
 
 
 def _refuse_loggers_that_are_missing(loggers: Iterable[str]) -> None:
-    from pl_lint.facts.loggers import OPTIONAL
+    from pl_lint.runtime.versions import missing_loggers
 
-    missing = [OPTIONAL[each] for each in loggers if not _is_installed(OPTIONAL[each])]
+    missing = ", ".join(missing_loggers(loggers))
     if missing:
-        names = ", ".join(missing)
-        raise pytest.UsageError(f"--pl-loggers needs {names}: pip install 'pl-lint[loggers]'")
+        raise pytest.UsageError(f"--pl-loggers needs {missing}: pip install 'pl-lint[loggers]'")
 
 
 def _refuse_what_is_too_old() -> None:
@@ -160,9 +160,3 @@ def _refuse_what_is_too_old() -> None:
         raise pytest.UsageError(
             f"--pl-check cannot judge with this: {found} that it was tried with"
         )
-
-
-def _is_installed(name: str) -> bool:
-    """A folder of that name is no package: W&B keeps its runs in ``wandb``."""
-    spec = importlib.util.find_spec(name)
-    return spec is not None and spec.origin is not None

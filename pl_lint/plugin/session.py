@@ -38,6 +38,7 @@ class PlCheck:
         self.requires_all: bool = config.getoption("--pl-require-all")
         self.scripts: set[str] = set()
         self._batteries: dict[tuple[Path, str], Battery] = {}
+        self.unsaved = ""
 
     # --- collecting ---------------------------------------------------------------------------
 
@@ -198,6 +199,8 @@ class PlCheck:
             every = len(self.project.targets)  # whoever asks for all modules gets a case for each
             most = {"most_cases": every} if self.requires_all else {}
             Summary(self.results, terminalreporter, **most).write()
+            if self.unsaved:
+                terminalreporter.write_line(self.unsaved, red=True)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -207,7 +210,15 @@ class PlCheck:
             session.exitstatus = NOTHING_RAN
         target = self.config.getoption("--pl-report")
         if target:
+            self._save(session, target)
+
+    def _save(self, session: pytest.Session, target: str) -> None:
+        """A disk may be full by now: what was found is told all the same."""
+        try:
             datafile.save(self.results, self.config.invocation_params.dir / target)
+        except OSError as error:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            self.unsaved = f"--pl-report {target} cannot be written: {error.strerror}"
 
     def pytest_unconfigure(self) -> None:
         if "ahead" in vars(self):

@@ -12,6 +12,7 @@ from sessions import NO_CACHE, Session, command, environment, plant, pytest_in, 
 
 import pl_lint.plugin
 from pl_lint.plugin.datafile import obstacle
+from pl_lint.runtime import versions
 
 MODELS = with_head("""
     class Crashing(Line):
@@ -183,7 +184,7 @@ def test_without_the_option_pytest_starts_as_quickly(tmp_path: Path) -> None:
 def test_what_the_runner_lacks_is_one_clear_error(
     pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pl_lint.plugin, "_is_installed", lambda name: name != "tensorboard")
+    monkeypatch.setattr(versions, "is_installed", lambda name: name != "tensorboard")
     monkeypatch.setattr(pytestconfig.option, "pl_check", True)
     with pytest.raises(pytest.UsageError, match=r"^--pl-check needs tensorboard: pip install"):
         pl_lint.plugin.pytest_configure(pytestconfig)
@@ -192,7 +193,7 @@ def test_what_the_runner_lacks_is_one_clear_error(
 def test_a_logger_that_is_asked_for_and_missing_is_one_clear_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pl_lint.plugin, "_is_installed", lambda name: name != "wandb")
+    monkeypatch.setattr(versions, "is_installed", lambda name: name != "wandb")
     pl_lint.plugin._refuse_loggers_that_are_missing(["MLFlowLogger"])
     with pytest.raises(pytest.UsageError, match=r"needs wandb: pip install 'pl-lint\[loggers\]'$"):
         pl_lint.plugin._refuse_loggers_that_are_missing(["WandbLogger", "MLFlowLogger"])
@@ -201,8 +202,8 @@ def test_a_logger_that_is_asked_for_and_missing_is_one_clear_error(
 def test_a_folder_of_runs_is_no_logger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "runs_of_wandb").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
-    assert not pl_lint.plugin._is_installed("runs_of_wandb")
-    assert pl_lint.plugin._is_installed("pytest")
+    assert not versions.is_installed("runs_of_wandb")
+    assert versions.is_installed("pytest")
 
 
 @pytest.mark.parametrize(
@@ -216,3 +217,22 @@ def test_a_report_that_cannot_be_written_is_known_before_the_runs(
     assert obstacle(tmp_path / name).startswith(said)
     assert bool(obstacle(tmp_path / name)) == bool(said)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["file"]
+
+
+def test_a_report_that_cannot_be_written_in_the_end_is_told_beside_what_was_found(
+    tmp_path: Path,
+) -> None:
+    """As where the disk is full by then: the folder of the report has become a file."""
+    full = """
+        import shutil
+        from pathlib import Path
+
+        def pytest_sessionfinish():
+            shutil.rmtree("out")
+            Path("out").touch()
+        """
+    project = plant(tmp_path / "project", {"suspect.py": SUSPECT, "conftest.py": full})
+    done = pytest_in(project, "--pl-report", "out/report.json", "-k", "reading")
+    assert done.code == pytest.ExitCode.USAGE_ERROR
+    assert "--pl-report out/report.json cannot be written: " in done.output
+    assert "suspect.py" in done.closing
