@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
@@ -21,6 +22,18 @@ def pytest_configure() -> None:
     # How long an example takes is no business of a test: a busy machine is no failure.
     settings.register_profile("anywhere", settings.default, deadline=None)
     settings.load_profile("anywhere")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What collecting makes stays to the end, in each worker: thousands of items, and torch.
+    Looking for garbage in it took half as long as making it, and went on in every test."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from pl_lint.facts.codec import to_json
 from pl_lint.facts.records import RunRecord
 from pl_lint.runtime.programs import evaluate, gpus, on_device, precision, search, smoke
-from pl_lint.runtime.programs.external import asked_once
+from pl_lint.runtime.programs.external import without_needless_work
 from pl_lint.runtime.programs.fitting import fit, plain
 from pl_lint.runtime.programs.one_batch import training
 from pl_lint.runtime.programs.ranked import ranks
@@ -45,7 +45,7 @@ def run(spec: dict[str, Any], directory: Path, rank: int) -> None:
     """The entry of every child: run the program of ``spec`` and leave its record in
     ``directory``."""
     order = RunSpec.from_dict(spec)
-    with asked_once():
+    with without_needless_work():
         record: RunRecord = PROGRAMS[order.program](order, directory, rank)
     text = json.dumps(to_json(record))
     (directory / f"record-{rank}.json").write_text(text, encoding="utf-8")
