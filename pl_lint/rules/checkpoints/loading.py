@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pl_lint.facts.origins import FunctionCall, Origin
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, in_tests
@@ -14,6 +14,9 @@ from pl_lint.rules.registry import Rule, rule
 
 LOAD = ".load_from_checkpoint"
 CHECKPOINT = "lightning.pytorch.callbacks.ModelCheckpoint"
+BEST = f"{CHECKPOINT}.best_model_path"
+PATHS = (BEST, f"{CHECKPOINT}.last_model_path")
+"""Where a ModelCheckpoint says that it has saved something."""
 
 
 @rule(
@@ -78,6 +81,7 @@ def starts_anew(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     rows=("CKP20",),
     status=Status.SUSPECTED,
     condition="if it resumes from a checkpoint that this Trainer wrote",
+    calls=(".save_checkpoint",),
 )
 def weights_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A fit is resumed from checkpoints that hold weights only.
@@ -85,7 +89,8 @@ def weights_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `trainer.fit(..., ckpt_path=...)` of a Trainer whose every ModelCheckpoint has
-    `save_weights_only=True`.
+    `save_weights_only=True`, or with the path that such a callback knows (`best_model_path`), or
+    one that `save_checkpoint(path, weights_only=True)` wrote.
 
     Why is this bad
     ---------------
@@ -113,9 +118,19 @@ def weights_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/Lightning-AI/pytorch-lightning/issues/2114
     """
     trainers = {trainer.location: trainer for trainer in facts.trainers}
+    by_hand = facts.calls_of(".save_checkpoint")
     for call in facts.trainer_calls:
+        if call.method != "fit":
+            continue
+        if _wrote_weights(call.ckpt_path, by_hand):
+            yield self.finding(
+                call.location,
+                "this checkpoint was saved with its weights only: no optimizer to resume with",
+                remedy="save all of it",
+            )
+            continue
         trainer = trainers.get(call.trainer) if call.trainer is not None else None
-        if call.method != "fit" or trainer is None or not isinstance(call.ckpt_path, Known):
+        if trainer is None or not isinstance(call.ckpt_path, Known):
             continue
         kept = checkpoints_of(trainer.argument("callbacks"))
         if call.ckpt_path.value and kept and all(map(_holds_weights_only, kept)):
@@ -124,6 +139,19 @@ def weights_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 "the checkpoints of this Trainer hold weights only: no optimizer to resume with",
                 remedy="drop save_weights_only=True",
             )
+
+
+def _wrote_weights(path: Value, by_hand: Sequence[CallSite]) -> bool:
+    """Whether a path is one that only weights were saved to: by a callback, or by hand."""
+    if isinstance(path, Made) and path.name in PATHS:
+        return _holds_weights_only(path)
+    written = [call for call in by_hand if call.argument("filepath", 0) == path]
+    return (
+        isinstance(path, Known)
+        and bool(path.value)
+        and bool(written)
+        and all(must_be(call.argument("weights_only", 1), True) for call in written)
+    )
 
 
 def checkpoints_of(callbacks: Value) -> tuple[Made, ...]:
@@ -152,7 +180,8 @@ def taken_for_weights(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `load_state_dict(torch.load("....ckpt"))` without `["state_dict"]` in between, in projects
-    that save no `.ckpt` file by `torch.save` themselves.
+    that save no `.ckpt` file by `torch.save` themselves; so with the `best_model_path` of a
+    ModelCheckpoint.
 
     Why is this bad
     ---------------
@@ -196,12 +225,14 @@ def _is_whole_checkpoint(origin: Origin) -> bool:
 
 
 def _is_checkpoint(path: Value | None) -> bool:
-    """Whether a path surely ends as Lightning's files do."""
+    """Whether a path surely ends as Lightning's files do, or comes from the callback."""
     match path:
         case Known(str(text)):
             return text.endswith(".ckpt")
         case Pattern(parts):
             return (parts[-1] or "").endswith(".ckpt")
+        case Made(name):
+            return name in PATHS
     return False
 
 
@@ -292,14 +323,15 @@ def _loaded_class(call: CallSite, owners: dict[str, ClassFacts]) -> ClassFacts |
     status=Status.SUSPECTED,
     default=False,
     condition="if some layers of the module are not in the checkpoint",
-    calls=(LOAD,),
+    calls=(LOAD, ".load_state_dict"),
 )
 def loaded_not_strictly(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A checkpoint is loaded with strict=False.
 
     What it does
     ------------
-    Finds `load_from_checkpoint(..., strict=False)`.
+    Finds `load_from_checkpoint(..., strict=False)`, and `load_state_dict(..., strict=False)` where
+    nobody looks at the keys that it returns.
 
     Why is this bad
     ---------------
@@ -329,4 +361,12 @@ def loaded_not_strictly(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 "layers that the checkpoint does not name keep their random weights",
                 remedy="drop strict=False, or name what may be missing",
                 fix=Fix("drop strict=False", (DropArgument(call.location, "strict"),)),
+            )
+    for call in facts.calls_of(".load_state_dict"):
+        loose = call.dropped and must_be(call.argument("strict", 1), False)
+        if loose and not in_tests(call.location):
+            yield self.finding(
+                call.location,
+                "layers that the file does not name keep their random weights, and nothing says so",
+                remedy="drop strict=False, or look at the missing keys that it returns",
             )

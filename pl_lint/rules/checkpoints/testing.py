@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import ProjectFacts, TrainerCall, TrainerSite, in_tests
-from pl_lint.facts.values import Known, Made, Several, must_be
+from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, SetArgument
+from pl_lint.rules.checkpoints.loading import BEST
 from pl_lint.rules.registry import Rule, rule
 
 LOADING = ("torch.load", ".load_from_checkpoint", ".load_state_dict", ".from_pretrained")
@@ -29,8 +30,8 @@ def last_weights_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `trainer.test(model, ...)` or `trainer.validate(model, ...)` without `ckpt_path` after
-    `trainer.fit` of the same model in the same function, where the Trainer has a ModelCheckpoint
-    with a monitor.
+    `trainer.fit` of the same model by the same Trainer, in the same function or in another one of
+    the file, where the Trainer has a ModelCheckpoint with a monitor.
 
     Why is this bad
     ---------------
@@ -99,12 +100,19 @@ def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
         return False
     return any(
         other.method == "fit"
-        and (other.scope, other.trainer, other.model) == (call.scope, call.trainer, call.model)
+        and (other.trainer, other.model) == (call.trainer, call.model)
         and other.reloaded == call.reloaded
-        and other.location.order < call.location.order
-        and not call.excludes(other)
+        and _is_before(other, call)
         for other in facts.trainer_calls
     )
+
+
+def _is_before(fit: TrainerCall, call: TrainerCall) -> bool:
+    """Whether a fit comes before a test: in the function that tests, or in another of the file,
+    which then shares the Trainer with it as an attribute of an object."""
+    if fit.scope != call.scope:
+        return fit.location.path == call.location.path
+    return fit.location.order < call.location.order and not call.excludes(fit)
 
 
 @rule(
@@ -117,13 +125,13 @@ def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
     calls=LOADING,
 )
 def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """A module is tested as it was built: nothing in this file has trained it or loaded weights.
+    """A module is tested as it was built: nothing has trained it or loaded weights.
 
     What it does
     ------------
     Finds `trainer.test(model, ...)` without `ckpt_path` for a module that was built by calling its
-    class, in a file in which no `trainer.fit` trains such a module and no weights are loaded into
-    it, neither by the script nor when it is built. A module that anything but a Trainer was given
+    class, in a function in which no `trainer.fit` trains such a module and no weights are loaded
+    into it, neither by the script nor when it is built. A module that anything but a Trainer was given
     may have got weights there, and so may one whose constructor was given a path, a network or
     settings: of these nothing is said, nor of tests and of Trainers that only try the code. A run
     decides where it can: the score must be another one under another seed, and after training.
@@ -164,8 +172,8 @@ def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding
         if call.as_built and _is_untrained(facts, call) and _reports(facts, call):
             yield self.finding(
                 call.location,
-                "trainer.test takes the module as it was built: nothing in this file has trained "
-                "it or loaded weights into it",
+                "trainer.test takes the module as it was built: nothing here has trained it or "
+                "loaded weights into it",
                 remedy="add ckpt_path=, or build it with load_from_checkpoint",
                 subject=call.model.rpartition(".")[2],
             )
@@ -190,28 +198,26 @@ def _loads(facts: ProjectFacts, call: TrainerCall) -> bool:
 
 
 def _is_untrained(facts: ProjectFacts, call: TrainerCall) -> bool:
-    """What another function of the file fits may be the same object; so may what a function that
-    takes any module fits, wherever it stands."""
+    """What is tested as it was built was made by the function that tests it and given to Trainers
+    alone: only those of this function can have trained it."""
     if not (call.passes_model and call.model and must_be(call.ckpt_path, None)) or call.reloaded:
         return False
     return not any(
-        other.method == "fit"
-        and (
-            not other.model
-            or (other.location.path, other.model) == (call.location.path, call.model)
-        )
+        other.method == "fit" and other.scope == call.scope and other.model in ("", call.model)
         for other in facts.trainer_calls
     )
 
 
-@rule("LTN316", "best-is-the-last", rows=("CKP16",))
+@rule("LTN316", "best-is-the-last", rows=("CKP16",), calls=(".load_from_checkpoint",))
 def best_is_the_last(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """The "best" checkpoint is asked for, but none of the callbacks watches anything.
 
     What it does
     ------------
     Finds `ckpt_path="best"` for a Trainer whose callbacks are all seen and none of which is a
-    ModelCheckpoint with a `monitor`, in projects where no module configures callbacks.
+    ModelCheckpoint with a `monitor`, in projects where no module configures callbacks. So with the
+    `best_model_path` of a callback that watches nothing, where it is given to
+    `load_from_checkpoint` or as `ckpt_path`.
 
     Why is this bad
     ---------------
@@ -242,16 +248,31 @@ def best_is_the_last(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         return
     trainers = {trainer.location: trainer for trainer in facts.trainers}
     for call in facts.trainer_calls:
-        trainer = trainers.get(call.trainer) if call.trainer is not None else None
-        if trainer is None or in_tests(call.location) or not must_be(call.ckpt_path, "best"):
+        if in_tests(call.location):
             continue
-        if _watches_nothing(trainer):
+        trainer = trainers.get(call.trainer) if call.trainer is not None else None
+        if _is_path_of_last(call.ckpt_path) or (
+            trainer is not None and must_be(call.ckpt_path, "best") and _watches_nothing(trainer)
+        ):
             yield self.finding(
                 call.location,
                 'no checkpoint callback of this Trainer watches a key: "best" is the last one',
                 remedy="add ModelCheckpoint(monitor=...) to the Trainer's callbacks",
                 subject=call.model.rpartition(".")[2],
             )
+
+    for load in facts.calls_of(".load_from_checkpoint"):
+        if _is_path_of_last(load.argument("checkpoint_path", 0)) and not in_tests(load.location):
+            yield self.finding(
+                load.location,
+                "the checkpoint callback watches no key: its best_model_path is the last one",
+                remedy="add ModelCheckpoint(monitor=...) to the Trainer's callbacks",
+            )
+
+
+def _is_path_of_last(path: Value) -> bool:
+    """Whether a path is the best of a checkpoint callback that watches nothing."""
+    return isinstance(path, Made) and path.name == BEST and _keeps_no_best(path)
 
 
 def _watches_nothing(trainer: TrainerSite) -> bool:
@@ -264,7 +285,8 @@ def _watches_nothing(trainer: TrainerSite) -> bool:
 
 
 def _keeps_no_best(callback: Made) -> bool:
-    if lightning.canonical(callback.name) is None or "**" in dict(callback.arguments):
+    watches = callback.name in (lightning.MODEL_CHECKPOINT, BEST)
+    known = watches or lightning.canonical(callback.name) is not None
+    if not known or "**" in dict(callback.arguments):
         return False
-    watched = callback.argument("monitor", 2)
-    return callback.name != lightning.MODEL_CHECKPOINT or watched in (None, Known(None))
+    return not watches or callback.argument("monitor", 2) in (None, Known(None))

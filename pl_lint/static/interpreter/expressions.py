@@ -17,6 +17,7 @@ from pl_lint.static.interpreter import (
     counting,
     extents,
     lookup,
+    scripts,
     slices,
 )
 from pl_lint.static.interpreter.abstract import (
@@ -26,6 +27,7 @@ from pl_lint.static.interpreter.abstract import (
     Collection,
     Const,
     Function,
+    Instance,
     Mapping,
     Metric,
     Opaque,
@@ -76,9 +78,15 @@ def _attribute(context: Context, node: ast.Attribute, frame: Frame) -> Abstract:
         # The method itself is handed on: whoever gets it may log any key.
         context.recorder.add(StrayLog(UNKNOWN, context.location(node, frame)))
     behaviour.note_read(context, receiver, node, frame)
-    return join(
-        *(lookup.attribute(context, option, node.attr, frame) for option in options(receiver))
-    )
+    return join(*(_of_object(context, option, node.attr, frame) for option in options(receiver)))
+
+
+def _of_object(context: Context, receiver: Abstract, attr: str, frame: Frame) -> Abstract:
+    if attr in scripts.OF_CHECKPOINTS and isinstance(receiver, Instance):
+        kept = scripts.of_checkpoints(receiver, attr)
+        if kept is not None:
+            return kept
+    return lookup.attribute(context, receiver, attr, frame)
 
 
 # --- strings and numbers --------------------------------------------------------------------------

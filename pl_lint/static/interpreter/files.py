@@ -22,7 +22,7 @@ PACKAGES = ("lightning", "pytorch_lightning")
 TELLING = re.compile(
     r"Trainer|Checkpoint|EarlyStopping|seed_everything|_split|Split|KFold|"
     r"\.log(?:_|\b)|callback_metrics|"
-    r"\.fit\(|listdir|scandir|iterdir|glob\(|\bcase\b|\bmonitor\b|\bcallbacks\b|\btrainer_defaults\b"
+    r"\.(?:fit|test|validate)\(|listdir|scandir|iterdir|glob\(|\bcase\b|\bmonitor\b|\bcallbacks\b|\btrainer_defaults\b"
 )
 """A function whose text holds none of these leaves no site, and is not run."""
 

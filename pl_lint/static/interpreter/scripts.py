@@ -233,7 +233,7 @@ def _trainer(context: Context, arguments: Arguments, node: ast.Call, frame: Fram
         site,
         watchers,
         any(_may_log(context, one) for one in callbacks),
-        seen=arguments.complete and all(isinstance(one, Instance) for one in callbacks),
+        seen=arguments.complete and _sees_all(arguments.keywords.get("callbacks")),
     )
     return Instance(lightning.TRAINER, site.arguments, arguments.complete, label)
 
@@ -253,6 +253,16 @@ def of_checkpoints(receiver: Instance, attr: str) -> Instance | None:
     if receiver.name != lightning.MODEL_CHECKPOINT:
         return None
     return Instance(f"{lightning.MODEL_CHECKPOINT}.{attr}", receiver.arguments, receiver.complete)
+
+
+def _sees_all(callbacks: Abstract | None) -> bool:
+    """Whether every callback that is given is an object that was seen to be made."""
+    match callbacks:
+        case None | Const(None) | Instance():
+            return True
+        case Sequence(items, True):
+            return all(isinstance(one, Instance) for one in items)
+    return False
 
 
 def _callbacks(arguments: Arguments) -> Iterator[Abstract]:
