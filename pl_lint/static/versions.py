@@ -65,6 +65,7 @@ OLD_SETTINGS = re.compile(
 )
 NEW_SETTINGS = re.compile(r"""(?:_target_|class_path)\s*:\s*["']?lightning\.""")
 """The same of settings in YAML."""
+SETTINGS = (".yaml", ".yml")
 ENVIRONMENT = re.compile(r"^dependencies:\s*\n\s*-\s", re.MULTILINE)
 UNDATED_OLD = "1.5"
 """Old code without a pin is taken for one that still had every hook of the 1.x years; 1.6 began to
@@ -101,6 +102,7 @@ class Versions:
         self._around = around or Surroundings(Trail())
         self._pinned: dict[tuple[str, bool], Judged | None] = {}
         self._metrics: dict[str, tuple[str, ...]] = {}
+        self._sources = sources
         self._configured = asked_for(config)
         self._common = _common_folder(sources)
         self._old = self._projects_of_old_code(sources)
@@ -139,6 +141,7 @@ class Versions:
         if self._old_installed:
             return Judged(self._old_installed, "installed beside pl-lint")
         old = self.project_of(path) in self._old and path not in self._new
+        old = old and not (path.endswith(SETTINGS) and self.project_of(path) in self._young)
         return Judged(UNDATED_OLD, "signs of 1.x in the code") if old else Judged()
 
     def _told(self, path: str) -> Judged | None:
@@ -175,6 +178,14 @@ class Versions:
             if project not in old and _is_old(source):
                 old.add(project)
         return old
+
+    @cached_property
+    def _young(self) -> set[Path]:
+        """The projects with Python that can only be for Lightning 2, and none that is for 1.x: old
+        settings are a mistake there."""
+        programs = [one for one in self._sources if not _holds_settings(one)]
+        young = {self.project_of(one.path) for one in programs if one.path in self._new}
+        return young - {self.project_of(one.path) for one in programs if _is_old(one)}
 
     def project_of(self, path: str) -> Path:
         """Where the project of a file begins; without any sign, where the reading begins."""
@@ -297,7 +308,7 @@ def _is_new(source: ReadFile) -> bool:
 
 
 def _holds_settings(source: ReadFile) -> bool:
-    return source.path.endswith((".yaml", ".yml"))
+    return source.path.endswith(SETTINGS)
 
 
 def _is_environment(source: ReadFile) -> bool:
