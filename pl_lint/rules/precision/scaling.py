@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ProjectFacts
-from pl_lint.facts.values import Known, must_be
+from pl_lint.facts.sites import ABSENT, CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.values import Known, Named, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.precision.evidence import SCALED, offered, surely
+from pl_lint.rules.precision.evidence import SCALED, offered, precisions, surely
 from pl_lint.rules.registry import Rule, rule
 
 PACKAGES = ("lightning.pytorch", "pytorch_lightning")
@@ -152,6 +152,7 @@ def backward_without_lightning(self: Rule, facts: ProjectFacts) -> Iterator[Find
                 )
 
 
+OWN_AUTOCASTS = ("torch.autocast", "torch.cuda.amp.autocast", "torch.amp.autocast")
 OWN_SCALERS = (
     "torch.cuda.amp.GradScaler",
     "torch.amp.GradScaler",
@@ -164,22 +165,25 @@ OWN_SCALERS = (
     "LTN607",
     "own-scaler",
     rows=("PRE07",),
-    calls=(*OWN_SCALERS, ".scale"),
+    calls=(*OWN_SCALERS, *OWN_AUTOCASTS, ".scale"),
     status=Status.SUSPECTED,
-    condition="if the scaler scales the loss",
+    condition="if the loss is what is scaled or cast",
 )
 def own_scaler(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """A module under automatic optimization has a GradScaler of its own.
+    """A module has a GradScaler, or an autocast to float16, of its own.
 
     What it does
     ------------
-    Finds `GradScaler(...)` in a LightningModule that leaves optimization to Lightning and scales
-    something with `scale(...)`.
+    Finds `GradScaler(...)` in a LightningModule that scales something with `scale(...)`, and that
+    leaves optimization to Lightning or is trained with precision 16 anyway; and a `training_step`
+    under automatic optimization with an autocast to float16 of its own, where no Trainer has half
+    precision.
 
     Why is this bad
     ---------------
     Lightning scales and unscales by itself under `precision="16-mixed"`. A second scaler either
-    does nothing, or scales twice and never takes it back.
+    does nothing, or scales twice and never takes it back. Autocast without the Trainer's precision
+    has no scaler at all: small gradients are zero in float16.
 
     Example
     -------
@@ -208,7 +212,17 @@ def own_scaler(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/common/precision_intermediate.html
     """
     for owner in facts.modules():
-        scales = owner.optimization == "automatic" and facts.calls_in(owner, ".scale")
+        automatic = owner.optimization == "automatic"
+        doubly = automatic or (owner.manual_optimization and offered(facts, owner, SCALED))
+        scales = doubly and facts.calls_in(owner, ".scale")
+        for site in facts.calls_in(owner, *OWN_AUTOCASTS) if automatic else ():
+            if _casts_to_half(site) and _in_full_precision(facts, owner):
+                yield self.finding(
+                    site.location,
+                    "nothing scales the loss of this autocast: small gradients are zero in float16",
+                    remedy='drop it, and give the Trainer precision="16-mixed"',
+                    subject=owner.short_name,
+                )
         for site in facts.calls_in(owner, *OWN_SCALERS) if scales else ():
             if not must_be(site.argument("enabled"), False):
                 yield self.finding(
@@ -217,6 +231,25 @@ def own_scaler(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy='drop it, and give the Trainer precision="16-mixed"',
                     subject=owner.short_name,
                 )
+
+
+def _casts_to_half(site: CallSite) -> bool:
+    """Whether it is ``with torch.autocast("cuda"):`` around what training computes: float16 unless
+    another type is said, and never off."""
+    on_cuda = ".cuda." in site.name or must_be(site.argument("device_type", 0), "cuda")
+    half = site.argument("dtype") in (ABSENT, Named("torch.float16"), Named("torch.half"))
+    on = site.complete and not site.gives("enabled")
+    around = site.hook == "training_step" and site.then == ("__enter__",)
+    return on_cuda and half and on and around and not site.within
+
+
+def _in_full_precision(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether all Trainers that may train a class are seen to leave precision at 32."""
+    given = precisions(facts, owner)
+    return bool(given) and all(value in (ABSENT, *FULL) for value in given)
+
+
+FULL = tuple(map(Known, (32, "32", "32-true")))
 
 
 NORMS = (*CLIPPING, *(f"{package}.utilities.grad_norm" for package in PACKAGES))
