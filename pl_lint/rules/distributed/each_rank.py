@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.origins import BatchValue, Origin, local_parts
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, in_tests
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, TrainerSite, in_tests
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Location, Status
-from pl_lint.rules.distributed.evidence import for_one_rank, several_devices
+from pl_lint.rules.distributed.evidence import for_one_rank, several_devices, uses_several
 from pl_lint.rules.judging import beyond_one_device, stage_on_several
 from pl_lint.rules.loggers import choice
 from pl_lint.rules.registry import Rule, rule
@@ -280,8 +280,9 @@ def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     What it does
     ------------
     Reading finds `experiment.config.update(...)` and `wandb.init(...)` in Lightning classes under
-    no condition on the rank, and `wandb.log(...)` where the run is WandbLogger's, in classes that
-    several processes may run by what is written. Running answers on rank 1 as Lightning does: there
+    no condition on the rank, `wandb.init(...)` in scripts with a Trainer of several devices, and
+    `wandb.log(...)` where the run is WandbLogger's, in classes that several processes may run by
+    what is written. Running answers on rank 1 as Lightning does: there
     every attribute of the experiment is a function that does nothing.
 
     Why is this bad
@@ -318,6 +319,24 @@ def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Findin
             asks = for_one_rank(call.guards) or ASKS_FOR_UPDATE.issubset(call.guards)
             if problem and not asks and not in_tests(call.location):
                 yield self.finding(call.location, problem, remedy=GUARD, subject=owner.short_name)
+    several = {one.location.path for one in facts.trainers if _starts_scripts(one)}
+    for call in facts.calls_of(INIT):
+        in_script = not call.owner and call.location.path in several
+        if in_script and not for_one_rank(call.guards) and not in_tests(call.location):
+            yield self.finding(
+                call.location,
+                "each process runs this script, and starts a run of its own",
+                remedy="leave it to WandbLogger(project=..., config=...)",
+            )
+
+
+def _starts_scripts(trainer: TrainerSite) -> bool:
+    """Whether a Trainer surely has several processes, each of which runs the script anew: none that
+    are forked out of it."""
+    strategy = trainer.argument("strategy")
+    text = strategy.value if isinstance(strategy, Known) else ""
+    forks = isinstance(text, str) and text.endswith(("spawn", "fork", "notebook"))
+    return uses_several(trainer) and not forks
 
 
 def _off_rank_zero(call: CallSite) -> str:

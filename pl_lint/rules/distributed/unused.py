@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import AssignmentSite, ClassFacts, ProjectFacts, in_tests
-from pl_lint.facts.values import Made
+from pl_lint.facts.sites import YES, AssignmentSite, ClassFacts, ProjectFacts, TrainerSite, in_tests
+from pl_lint.facts.values import Known, Made
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import defines
 from pl_lint.rules.registry import Rule, rule
@@ -36,11 +36,11 @@ def unused_parameters(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Reading finds layers of torch.nn that `__init__` makes and nothing in the project mentions
-    again. Running watches the gradients of a fit on two ranks, with `find_unused_parameters=True`,
-    and names the parameters of its optimizers that none reached in any step. Those in no optimizer
-    are a note. Where neither the case's own Trainer arguments nor a script of the project that fits
-    this module name DDP or several devices, it is suspected only: one process trains such a module
-    well.
+    again, unless every Trainer in sight looks for unused parameters. Running watches the gradients
+    of a fit on two ranks, with `find_unused_parameters=True`, and names the parameters of its
+    optimizers that none reached in any step. Those in no optimizer are a note. Where neither the
+    case's own Trainer arguments nor a script of the project that fits this module name DDP or
+    several devices, it is suspected only: one process trains such a module well.
 
     Why is this bad
     ---------------
@@ -80,6 +80,9 @@ def unused_parameters(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.modules():
         whole = not owner.open and any(defines(facts, owner, one) for one in COMPUTING)
+        trainers = facts.programs.trainers_of(owner)
+        if trainers and all(map(_finds_unused, trainers)):
+            continue
         for site in owner.assignments if whole else ():
             if _is_layer(site) and not _used_below(facts, owner, site.attribute):
                 yield self.finding(
@@ -89,6 +92,14 @@ def unused_parameters(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="use it, remove it, or freeze it with requires_grad_(False)",
                     subject=owner.short_name,
                 )
+
+
+def _finds_unused(trainer: TrainerSite) -> bool:
+    """Whether DDP is told to look for what no loss reaches."""
+    strategy = trainer.argument("strategy")
+    if isinstance(strategy, Made):
+        return strategy.argument("find_unused_parameters") == YES
+    return isinstance(strategy, Known) and str(strategy.value).endswith("_parameters_true")
 
 
 def _is_layer(site: AssignmentSite) -> bool:
