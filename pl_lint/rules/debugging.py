@@ -175,8 +175,8 @@ def slow_for_debugging(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `Trainer(detect_anomaly=True)` and `profiler="advanced"` or `"pytorch"`, outside tests and
-    functions for trying out.
+    Finds `Trainer(detect_anomaly=True)` and `profiler="advanced"` or `"pytorch"`, or an object of
+    these classes, outside tests and functions for trying out.
 
     Why is this bad
     ---------------
@@ -200,7 +200,7 @@ def slow_for_debugging(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for call in trainers(facts):
         slow = must_be(call.argument("detect_anomaly"), True)
-        profiled = call.argument("profiler") in (Known("advanced"), Known("pytorch"))
+        profiled = _looks_into_calls(call.argument("profiler"))
         if slow or profiled:
             name = "detect_anomaly" if slow else "the profiler"
             yield self.finding(
@@ -209,6 +209,13 @@ def slow_for_debugging(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy=f"remove {name}",
                 fix=_without(call, "detect_anomaly" if slow else "profiler"),
             )
+
+
+def _looks_into_calls(profiler: Value) -> bool:
+    """Whether a profiler follows every call, which the simple one does not."""
+    if isinstance(profiler, Made):
+        return profiler.name.endswith((".AdvancedProfiler", ".PyTorchProfiler"))
+    return profiler in (Known("advanced"), Known("pytorch"))
 
 
 @rule(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import CallSite, ClassFacts, DeviceSite, ProjectFacts
-from pl_lint.facts.values import Known
+from pl_lint.facts.values import UNKNOWN, Known
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Assigned, Callee, Change, Fix, Receiver, Replace, SetArgument, Statement
 from pl_lint.places import Location
@@ -253,7 +253,9 @@ def no_buffer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             whole = site.assigned.startswith("self.") and site.assigned.count(".") == 1
             own = whole and site.hook == "__init__"
             name = site.assigned.removeprefix("self.")
-            number = site.name == "torch.tensor" and isinstance(site.argument("data", 0), Known)
+            data = site.argument("data", 0) if site.name == "torch.tensor" else UNKNOWN
+            one = not isinstance(data, Known) or not isinstance(data.value, tuple)
+            number = isinstance(data, Known) and (one or not data.value)  # or nothing, to be filled
             moves = site.assigned in moved or MOVED.intersection(site.then)
             known = number or lightning.is_member("LightningModule", name)
             kept = own and not moves and not known

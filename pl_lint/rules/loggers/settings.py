@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from pl_lint.facts.sites import ABSENT, CallSite, ProjectFacts, in_tests
-from pl_lint.facts.values import Known, must_be
+from pl_lint.facts.values import Known, Pattern, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import DropArgument, Fix, SetArgument
 from pl_lint.rules.loggers import choice
@@ -147,6 +147,20 @@ def key_changed_by_mlflow(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="use letters, digits, '_', '/', '.', '-' and spaces",
                     subject=owner.short_name,
                 )
+            lost = _lost(log.key)
+            if lost and not must_be(log.logger, False):
+                yield self.finding(
+                    log.location,
+                    f"MLFlowLogger deletes {lost!r} from this key",
+                    remedy="use letters, digits, '_', '/', '.', '-' and spaces",
+                    subject=owner.short_name,
+                )
+
+
+def _lost(key: Value) -> str:
+    """The characters that MLflow refuses among those of a key that are written out."""
+    written = "".join(part or "" for part in key.parts) if isinstance(key, Pattern) else ""
+    return "".join(dict.fromkeys(ILLEGAL.findall(written)))
 
 
 @rule("LTN909", "learning-rate-by-hand", rows=("LGR09",), default=False)

@@ -70,7 +70,11 @@ def evaluation_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         if target_version(owner) < (2, 2) or _sets_modes(facts, owner):
             continue
-        handled = {site.receiver for site in facts.calls_in(owner, ".train", *FREEZING)}
+        handled = {
+            site.receiver
+            for site in facts.calls_in(owner, ".train", *FREEZING)
+            if site.hook != "configure_optimizers"  # there they are handed to the optimizer
+        }
         for text, site, why in _evaluating(facts, owner):
             frozen = any(word in "".join(site.guards).lower() for word in ("freez", "frozen"))
             if text not in handled and "self" not in handled and not frozen:
@@ -95,8 +99,10 @@ def _evaluating(facts: ProjectFacts, owner: ClassFacts) -> Iterator[tuple[str, C
         if of_transformers and kept and not {"eval", "train"}.intersection(site.then):
             yield site.assigned, site, "comes in evaluation mode"
     for site in facts.calls_in(owner, ".eval"):
-        if site.hook == "__init__" and site.receiver.startswith("self."):
-            yield site.receiver, site, "is put into evaluation mode"
+        text = site.receiver or site.assigned  # self.net = resnet18().eval()
+        frozen = "requires_grad_" in site.then
+        if site.hook == "__init__" and text.startswith("self.") and not frozen:
+            yield text, site, "is put into evaluation mode"
 
 
 @rule(
@@ -114,11 +120,11 @@ def mode_left_behind(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `self.eval()` in hooks of training and `.train()` in steps of validation and test, where
-    the same function does not take it back. Predictions with dropout are left alone, and steps that
-    switch gradients on: they adapt the network. A run looks at the layers during validation and
-    test, where a logged value changes with the batches, and at the mode of every submodule before
-    and after each hook of the module.
+    Finds `self.eval()` in hooks of training, `pl_module.eval()` in those of a callback, and
+    `.train()` in steps of validation and test, where the same function does not take it back.
+    Predictions with dropout are left alone, and steps that switch gradients on: they adapt the
+    network. A run looks at the layers during validation and test, where a logged value changes with
+    the batches, and at the mode of every submodule before and after each hook of the module.
 
     Why is this bad
     ---------------
@@ -145,11 +151,12 @@ def mode_left_behind(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://github.com/Lightning-AI/pytorch-lightning/issues/18930
     """
-    for owner in facts.modules():
+    for owner in (*facts.modules(), *(one for one in facts.classes if one.kind == "callback")):
         sites = facts.calls_in(owner, *MODES)
         adapting = set(_adapting(facts, owner))
         steps = any(site.hook == "training_step" for site in owner.returns)
         trains = owner.optimization == "manual" or returns_a_loss(owner) or not steps
+        trains = trains or owner.kind == "callback"
         for site in sites:
             wrong = _wrong_mode(site, trains and not any(map(_trains_again, sites)))
             if wrong is not None and not _taken_back(site, sites) and site.hook not in adapting:
@@ -172,7 +179,7 @@ def _wrong_mode(site: CallSite, trains: bool) -> str | None:
         and evaluates
         and in_training
         and site.hook != "on_train_end"
-        and site.receiver == "self"
+        and site.receiver in ("self", "pl_module")
     ):
         return "the module is trained in evaluation mode from here on"
     own = _is_own(site)
