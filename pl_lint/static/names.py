@@ -107,6 +107,25 @@ def _assigned(body: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
             case ast.AugAssign(target=ast.Name(name), value=value):
                 yield name, value
                 yield name, value
+            case (
+                ast.Assign(targets=[ast.Subscript() as part], value=value)
+                | ast.AugAssign(target=ast.Subscript() as part, value=value)
+            ):
+                yield from _changed(part.value, value)
+            case ast.Expr(ast.Call(ast.Attribute(owner, method)) as value) if method in CHANGING:
+                yield from _changed(owner, value)
+
+
+CHANGING = frozenset({"append", "extend", "insert", "pop", "setdefault", "update"})
+
+
+def _changed(part: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    """A list or dict that is changed after it was assigned is as good as assigned twice."""
+    while isinstance(part, ast.Subscript):
+        part = part.value
+    if isinstance(part, ast.Name):
+        yield part.id, value
+        yield part.id, value
 
 
 def dotted(node: ast.expr) -> str | None:
