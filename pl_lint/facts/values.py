@@ -34,7 +34,8 @@ class Pattern:
 
 @frozen
 class Named:
-    """Something by its name, nothing more is known of it: ``torch.median``, ``self.hparams.lr``."""
+    """Something by its name, nothing more is known of it: ``torch.median``, ``self.hparams.lr``;
+    ``<function f>`` is one that the code itself defines."""
 
     name: str
 

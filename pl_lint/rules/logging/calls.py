@@ -26,7 +26,8 @@ def unknown_reduction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds another word or another function of torch, numpy or Python as `reduce_fx`.
+    Finds another word, another function of torch, numpy or Python, or one of your own as
+    `reduce_fx`.
 
     Why is this bad
     ---------------
@@ -73,6 +74,8 @@ def _refused_reduction(log: LogSite) -> str:
             return repr(word)
         case Named(name) if name.startswith(("torch.", "numpy.", "builtins.", "statistics.")):
             return "" if name in REDUCING else name
+        case Named(name) if name.startswith("<function "):
+            return "a function of your own"
     return ""
 
 

@@ -14,7 +14,7 @@ from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import key_text, shown
 
 OF_RANK = ("is_global_zero", "rank", "rank_zero_only", "main_process", "is_master", "is_main")
-OF_DATA = frozenset({"any", "numel", "isnan", "isfinite", "isinf", "nonzero"})
+OF_DATA = frozenset({"any", "numel", "isnan", "isfinite", "isinf", "nonzero", "unique"})
 
 
 def asks_for_rank(log: LogSite) -> bool:
@@ -36,8 +36,9 @@ def key_of_some_processes(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Reading finds it under a condition on the rank or on what stands in the batch (`any()`,
-    `numel()`, `isnan()`). Running compares the sequence of reduced keys on all ranks, in steps and
-    at the ends of epochs, and what was logged with the mean of those that met.
+    `numel()`, `isnan()`), or in a loop over what is in it (`labels.unique()`). Running compares the
+    sequence of reduced keys on all ranks, in steps and at the ends of epochs, and what was logged
+    with the mean of those that met.
 
     Why is this bad
     ---------------

@@ -13,7 +13,7 @@ from pl_lint.facts.origins import (
     MetricObject,
     local_parts,
 )
-from pl_lint.facts.sites import LogSite, MonitorSite, ProjectFacts
+from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, MonitorSite, ProjectFacts
 from pl_lint.facts.values import NO, Known, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix
@@ -27,6 +27,7 @@ from pl_lint.rules.distributed.evidence import (
 from pl_lint.rules.distributed.shares import ASKED, is_shared_out
 from pl_lint.rules.judging import (
     beyond_one_device,
+    is_linear,
     linearity_of_call,
     stage_on_several,
 )
@@ -237,7 +238,8 @@ def ranks_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Reading finds `sync_dist=True` at the end of an epoch beside a function of torchmetrics or
-    sklearn whose value for a part of the data says little of the value for all of it. Running
+    sklearn whose value for a part of the data says little of the value for all of it, or with the
+    `compute()` of such a metric that was built with `sync_on_compute=False`. Running
     finds, on two ranks, a logged value that is the mean of each rank's own value, and not the value
     of all samples.
 
@@ -278,7 +280,8 @@ def ranks_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in beyond_one_device(facts, facts.modules()):
         for log in owner.logs:
-            function = _unlinear_at_end(log) if must_be(log.sync_dist, True) else None
+            together = must_be(log.sync_dist, True)
+            function = _unlinear_at_end(owner, log) if together else None
             if function is not None:
                 yield self.finding(
                     log.location,
@@ -290,8 +293,9 @@ def ranks_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-def _unlinear_at_end(log: LogSite) -> str | None:
-    """The function at the end of an epoch whose values no mean suits, of this process's data."""
+def _unlinear_at_end(owner: ClassFacts, log: LogSite) -> str | None:
+    """The function at the end of an epoch whose values no mean suits, of this process's data, or
+    the metric that computes such a value for this process alone."""
     if not log.hook.endswith("_epoch_end"):
         return None
     for part in local_parts(log.origin):
@@ -299,4 +303,11 @@ def _unlinear_at_end(log: LogSite) -> str | None:
             inner = list(local_parts(part))
             if any(isinstance(one, (ListOfSteps, BatchValue)) for one in inner):
                 return part.name.rpartition(".")[2]
+        metric = owner.metric(part.metric) if isinstance(part, MetricCompute) else None
+        if metric is not None and _is_of_this_process(metric) and is_linear(metric) is False:
+            return metric.class_name
     return None
+
+
+def _is_of_this_process(metric: MetricSite) -> bool:
+    return dict(metric.arguments).get("sync_on_compute") == Known(False)

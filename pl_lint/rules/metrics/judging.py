@@ -73,5 +73,13 @@ def predictions(use: MetricUse) -> Origin | None:
 
 def is_decided(use: MetricUse) -> bool:
     """Whether a metric is given classes that were decided for, and no scores."""
-    origin = predictions(use)
-    return isinstance(origin, Derived) and origin.operation == "decided"
+    return _is_decided(predictions(use))
+
+
+def _is_decided(origin: Origin | None) -> bool:
+    """What is made of decisions alone (``one_hot``, a cast, a stack) holds no scores either."""
+    if not isinstance(origin, Derived):
+        return False
+    if origin.operation == "decided":
+        return True
+    return origin.operation in ("call", "sequence") and all(map(_is_decided, origin.sources))

@@ -22,7 +22,7 @@ def classes_for_scores(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds AUROC, AveragePrecision and the curves that are updated with the result of `argmax`, of
-    `round` or of a comparison with a threshold.
+    `round` or of a comparison with a threshold, or with what is made of that alone (`one_hot`).
 
     Why is this bad
     ---------------

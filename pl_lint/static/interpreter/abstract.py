@@ -293,6 +293,8 @@ def to_value(abstract: Abstract) -> Value:
             return Named(name)
         case LocalClass(info):
             return Named(info.qualified)
+        case Function(node):
+            return Named(f"<function {node.name}>")
         case Self():
             return Named("self")
         case Bound(Self(), name):

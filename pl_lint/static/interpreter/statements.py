@@ -255,6 +255,10 @@ def _try(context: Context, node: ast.Try, frame: Frame) -> bool:
 # --- loops ----------------------------------------------------------------------------------------
 
 
+PICKING = frozenset({"unique", "unique_consecutive", "nonzero", "bincount"})
+"""What a loop goes over of which the data decide what is in it: as good as a condition on them."""
+
+
 def _for(context: Context, node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
     listing.emptied_in_turn(context, node, frame)
     iterable = context.evaluate(node.iter, frame)
@@ -262,8 +266,11 @@ def _for(context: Context, node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
     of_samples = known is None and over_samples(context, node.iter, iterable)
     with context.looping(node.iter, known is not None, of_samples):
         if known is None:
+            outer = context.guards
+            context.guards += tuple(one for one in _read_by(context, node.iter) if one in PICKING)
             lookup.assign(context, node.target, an_element(context, iterable), frame)
             branches(context, frame, (node.body, []))
+            context.guards = outer
         else:
             _unrolled(context, node, known, frame)
     block(context, node.orelse, frame)
