@@ -122,14 +122,16 @@ class Kept:
 @dataclass(frozen=True)
 class OptimizerStory:
     """One optimizer over a fit: its steps, those made inside ``training_step`` while Lightning was
-    making one, and those whose gradients had grown over several steps. ``rates`` is the learning
-    rate of its first group at every step; ``strangers`` counts its tensors that are no parameter of
-    the module; ``parts`` are the attributes of the module whose parameters it holds."""
+    making one, those whose gradients had grown over several steps (``unzeroed``), and those made
+    with the very gradients of the step before (``repeated``). ``rates`` is the learning rate of its
+    first group at every step; ``strangers`` counts its tensors that are no parameter of the module;
+    ``parts`` are the attributes of the module whose parameters it holds."""
 
     name: str
     steps: int
     nested: int = 0
     unzeroed: int = 0
+    repeated: int = 0
     rates: tuple[float, ...] = ()
     strangers: int = 0
     held: int = 0

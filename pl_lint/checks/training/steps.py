@@ -31,8 +31,11 @@ def judge_steps(view: View, into: Gathering) -> None:
 
 
 def _judge_optimizer(view: View, each: OptimizerStory, into: Gathering) -> None:
+    added = each.steps - view.story.batches if view.story.automatic else 0
     if view.story.automatic and each.nested:
         into.findings.append(_stepped_twice(view, each))
+    elif 0 < added <= each.repeated:
+        into.findings.append(_stepped_again(view, each, added))
     if each.steps > 2 and each.unzeroed >= MOST * (each.steps - 1):
         into.findings.append(_not_zeroed(view, each))
     elif each.unzeroed:
@@ -50,6 +53,19 @@ def _stepped_twice(view: View, each: OptimizerStory) -> Finding:
     remedy = "leave steps to Lightning, or set self.automatic_optimization = False"
     evidence, shows = watched("steps inside training_step", each.nested, 0), script.steps()
     return view.found("LTN705", text, _step_place(view), remedy, script=shows, evidence=evidence)
+
+
+def _stepped_again(view: View, each: OptimizerStory, added: int) -> Finding:
+    """Beside Lightning's steps, of which there is one for each batch at the most."""
+    text = (
+        f"{each.name} makes {added} steps beside those of Lightning, with gradients that one was "
+        "made with before"
+    )
+    remedy = "leave steps to Lightning, or set self.automatic_optimization = False"
+    evidence = watched("steps beside Lightning's", added, 0)
+    return view.found(
+        "LTN705", text, _step_place(view), remedy, script=script.steps(), evidence=evidence
+    )
 
 
 def _not_zeroed(view: View, each: OptimizerStory) -> Finding:

@@ -139,7 +139,8 @@ def stepped_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds `step()` of one of `self.optimizers()` or `self.trainer.optimizers` in `training_step`,
     and in the hooks before and after a batch, under automatic optimization. A run counts the steps
-    that an optimizer makes while Lightning is already making one with it.
+    that an optimizer makes while Lightning is already making one with it, and those beside
+    Lightning's that repeat a gradient.
 
     Why is this bad
     ---------------

@@ -54,6 +54,7 @@ class _Stepped:
     steps: int = 0
     nested: int = 0
     unzeroed: int = 0
+    repeated: int = 0
     depth: int = 0
     zeroed: bool = True
     backwards: int = 0
@@ -166,7 +167,9 @@ class GradientDiary:
         self.rivals.after_step(optimizer)
         each = self._of(optimizer)
         each.depth -= 1
-        each.unzeroed += each.steps > 0 and each.backwards > 0 and not each.zeroed
+        used = each.steps > 0 and not each.zeroed
+        each.unzeroed += used and each.backwards > 0
+        each.repeated += used and each.backwards == 0
         each.zeroed, each.backwards = False, 0
         each.steps += 1
         # No group at all: what Lightning takes where configure_optimizers returns None.
@@ -223,6 +226,7 @@ def _story(each: _Stepped, own: dict[int, str]) -> OptimizerStory:
         steps=each.steps,
         nested=each.nested,
         unzeroed=each.unzeroed,
+        repeated=each.repeated,
         rates=tuple(each.rates),
         strangers=sum(id(parameter) not in own for parameter in held),
         held=len(held),
