@@ -10,6 +10,7 @@ from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFac
 from pl_lint.facts.values import Known, Made, Several, Table, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Assigned, Fix, Import, Replace, SetArgument, Statement
+from pl_lint.rules.judging import defines
 from pl_lint.rules.registry import Rule, rule
 
 OWN_KEYS = frozenset(
@@ -226,11 +227,12 @@ def same_callback_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds two ModelCheckpoints in one list of callbacks with the same `monitor`, `mode` and rhythm,
-    and two EarlyStoppings with the same `monitor` and `mode`.
+    two EarlyStoppings with the same `monitor` and `mode`, and two callbacks of one class of the
+    project that has a `state_dict` and no `state_key`.
 
     Why is this bad
     ---------------
-    Lightning tells them apart by these arguments. It raises "Found more than one stateful callback
+    Lightning tells them apart by these arguments, and others by their class. It raises "Found more than one stateful callback
     of type" when the first checkpoint is written: after an epoch of training.
 
     Example
@@ -254,24 +256,39 @@ def same_callback_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://lightning.ai/docs/pytorch/stable/extensions/callbacks_state.html
     """
+    own = {owner.name for owner in facts.classes if _is_told_by_class(facts, owner)}
     for trainer in facts.trainers:
         keys: set[tuple[object, ...]] = set()
         for callback in _items(trainer.argument("callbacks")):
-            key = _state_key(callback)
+            key = (callback.name,) if callback.name in own else _state_key(callback)
             if key is None:
                 continue
             if key in keys:
                 name = callback.name.rpartition(".")[2]
                 yield self.finding(
                     trainer.location,
-                    f"two {name} of this Trainer have the same monitor, mode and rhythm: "
-                    "Lightning cannot save their states",
-                    remedy="make one of them, or let them differ in what they watch or when",
+                    f"two {name} of this Trainer have {_what_is_same(key)}: Lightning cannot save "
+                    "their states",
+                    remedy="make one of them, or let them differ in "
+                    + ("what they watch or when" if len(key) > 1 else "a state_key of their own"),
                     subject=name,
                 )
             keys.add(key)
 
 
+def _what_is_same(key: tuple[object, ...]) -> str:
+    return "the same monitor, mode and rhythm" if len(key) > 1 else "no state_key of their own"
+
+
+def _is_told_by_class(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether a callback of the project has a state, and its class is all that tells it apart."""
+    outside = {lightning.canonical(one) for one in owner.ancestors} - {None}
+    plain = owner.kind == "callback" and not owner.open and outside <= {CALLBACK}
+    stateful = plain and defines(facts, owner, "state_dict")
+    return stateful and not defines(facts, owner, "state_key")
+
+
+CALLBACK = lightning.canonical("lightning.pytorch.Callback")
 STATE_KEYS = {
     lightning.MODEL_CHECKPOINT: {
         "monitor": None,

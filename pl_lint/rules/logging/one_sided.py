@@ -69,7 +69,7 @@ def key_of_some_processes(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/Lightning-AI/pytorch-lightning/issues/21409
     - https://github.com/Lightning-AI/pytorch-lightning/issues/19604
     """
-    for owner in beyond_one_device(facts, facts.modules()):
+    for owner in beyond_one_device(facts, facts.logging_classes()):
         for log in owner.logs:
             differs = asks_for_rank(log) or not OF_DATA.isdisjoint(log.guards)
             together = must_be(log.sync_dist, True) and must_be(log.rank_zero_only, False)

@@ -278,7 +278,7 @@ def ranks_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
     - https://github.com/Lightning-AI/pytorch-lightning/issues/7112
     """
-    for owner in beyond_one_device(facts, facts.modules()):
+    for owner in beyond_one_device(facts, facts.logging_classes()):
         for log in owner.logs:
             together = must_be(log.sync_dist, True)
             function = _unlinear_at_end(owner, log) if together else None

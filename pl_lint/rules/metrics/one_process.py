@@ -68,7 +68,7 @@ def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Find
     - https://github.com/Lightning-AI/pytorch-lightning/issues/6200
     - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
     """
-    for owner in beyond_one_device(facts, facts.modules()):
+    for owner in beyond_one_device(facts, facts.logging_classes()):
         for log in owner.logs:
             attribute = _list_behind(log)
             shared = attribute is not None and is_shared_out(facts, owner, log.stage)
