@@ -100,7 +100,8 @@ def seeded_too_late(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds a LightningModule that is built and fitted in a function in which `seed_everything` comes
-    between the two, where the project seeds nowhere else.
+    between the two, or built by the `__init__` of an object of which another method seeds and then
+    fits, where the project seeds nowhere else.
 
     Why is this bad
     ---------------
@@ -149,11 +150,13 @@ def seeded_too_late(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _is_later(seed: CallSite, built: CallSite) -> bool:
-    here = (built.location.path, built.function)
-    return (
-        seed.location.path,
-        seed.function,
-    ) == here and built.location.order < seed.location.order
+    """In the same function, or in a method of an object whose ``__init__`` has built the module."""
+    if seed.location.path != built.location.path:
+        return False
+    if seed.function == built.function:
+        return built.location.order < seed.location.order
+    kept = built.function == "__init__" and built.assigned.startswith("self.") and not built.owner
+    return kept and bool(seed.function) and built.location.order < seed.location.order
 
 
 def _is_fitted(facts: ProjectFacts, seed: CallSite) -> bool:
