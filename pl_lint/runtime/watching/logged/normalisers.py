@@ -18,7 +18,8 @@ cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -58,89 +59,112 @@ _PICKS = ("__getitem__", "select", "index_select", "take", "gather", "masked_sel
 _REDUCTIONS = ("sum", "nansum", "count_nonzero", "max", "amax", "min", "amin")
 
 
+@dataclass(frozen=True)
+class Told:
+    """What is known of a tensor: by what it was divided, whether the module's parameters decide it,
+    and which operations made one number of many on the way to it."""
+
+    denominators: Mapping[str, float] = field(default_factory=dict)
+    predicted: bool = False
+    reductions: frozenset[str] = frozenset()
+
+
+NOTHING = Told()
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A call of one of torch's functions: the tensors it was given, and what is known of them."""
+
+    func: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    sources: Sequence[torch.Tensor]
+    told: Sequence[Told]
+
+    @property
+    def is_predicted(self) -> bool:
+        return any(told.predicted for told in self.told) or any(
+            isinstance(source, torch.nn.Parameter) for source in self.sources
+        )
+
+
 class FollowNormalisers(TorchFunctionMode):
     """While active, remembers for every scalar tensor the denominators that went into it.
 
     Beside the tensors, not in them: a tensor's attributes would go into the user's checkpoints.
+    All in one place: to find a tensor in a weak dictionary takes longer than to add two of them.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._found: WeakIdKeyDictionary = WeakIdKeyDictionary()
-        self._predicted: WeakIdKeyDictionary = WeakIdKeyDictionary()
-        self._taken_out: dict[float, dict[str, float]] = {}
-        self._reduced: WeakIdKeyDictionary = WeakIdKeyDictionary()
-        self._reduced_numbers: dict[float, set[str]] = {}
+        self._told: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        self._taken_out: dict[float, Mapping[str, float]] = {}
+        self._reduced_numbers: dict[float, frozenset[str]] = {}
 
-    def of(self, value: Any) -> dict[str, float]:
+    def of(self, value: Any) -> Mapping[str, float]:
         """Of a tensor, or of the number that ``item()`` took out of one."""
         if isinstance(value, float):
             return self._taken_out.get(value, {})
-        return self._found.get(value, {}) if isinstance(value, torch.Tensor) else {}
+        return self._known(value).denominators if isinstance(value, torch.Tensor) else {}
 
     def reductions_of(self, value: Any) -> tuple[str, ...]:
         """Which operations made one number of many on the way to this one: ``sum``, ``max``;
         ``other`` for one that is not known."""
         if isinstance(value, torch.Tensor):
-            return tuple(sorted(self._reduced.get(value, ())))
-        plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return tuple(sorted(self._reduced_numbers.get(value, ()))) if plain else ()
+            return tuple(sorted(self._known(value).reductions))
+        return tuple(sorted(self._reduced_numbers.get(value, ()))) if _is_number(value) else ()
+
+    def _known(self, tensor: torch.Tensor) -> Told:
+        told: Told = self._told.get(tensor, NOTHING)
+        return told
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        """Most of what is asked of tensors are shapes and the like, which nobody divides by."""
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        sources = list(_tensors((*args, *kwargs.values())))
-        if any(map(self._is_predicted, sources)):
-            for made in _tensors((result,)):
-                self._predicted[made] = True
-        if isinstance(result, torch.Tensor) and result.numel() == 1:
-            found = self._left_of(func, sources, args)
-            divisor = (
-                None if self._divides_by_prediction(func, args) else _divisor(func, args, kwargs)
-            )
-            if divisor is not None:
-                place = caller()
-                found[f"{getattr(func, '__name__', 'op')}@{place.line}:{place.column}"] = divisor
-            if found:
-                self._found[result] = found
-        elif isinstance(result, float) and sources:
-            self._taken_out[result] = self.of(sources[0])
-        self._note_reduction(result, func, sources, kwargs)
+        made = list(_tensors((result,)))
+        if made or _is_number(result):
+            sources = list(_tensors((*args, *kwargs.values())))
+            told = [self._known(source) for source in sources]
+            if _is_number(result):
+                self._note_number(result, told)
+            for tensor in made:
+                self._note(tensor, Operation(func, args, kwargs, sources, told), tensor is result)
         return result
 
-    def _note_reduction(
-        self, result: Any, func: Any, sources: list[torch.Tensor], kwargs: dict[str, Any]
-    ) -> None:
-        """A mean over the first dimension is one over the batch, whatever is made of it."""
-        made = {name for source in sources for name in self._reduced.get(source, ())}
-        if isinstance(result, torch.Tensor):
-            if result.numel() == 1 and any(source.numel() > 1 for source in sources):
-                made |= _reduction(func, kwargs)
-            elif self._bends(result, func, sources) or _averages_batch(result, func, sources):
-                made.add("other")
-            if made:
-                self._reduced[result] = made
-        elif isinstance(result, (int, float)) and not isinstance(result, bool) and sources:
-            self._reduced_numbers[result] = made
+    def _note_number(self, number: float, told: Sequence[Told]) -> None:
+        """``item()`` and the like: numbers that no tensor is asked for come from nowhere."""
+        if told and isinstance(number, float):
+            self._taken_out[number] = told[0].denominators
+        if told:
+            self._reduced_numbers[number] = _united(told)
 
-    def _bends(self, result: torch.Tensor, func: Any, sources: list[torch.Tensor]) -> bool:
-        """The root of a mean, the product or ratio of two, and what is made of a mean and many
-        numbers, as a variance is: none of them is a mean over the samples."""
-        made = [source for source in sources if self._reduced.get(source)]
-        if not made or result.numel() > 1:
-            return any(source.numel() == 1 for source in made)
-        name = str(getattr(func, "__name__", "")).strip("_")
-        return name in _CURVED or (len(made) > 1 and func in (*_DIVISIONS, *_MULTIPLICATIONS))
+    def _note(self, made: torch.Tensor, by: Operation, alone: bool) -> None:
+        """Of a result that is one of several, only whether it is predicted."""
+        before = self._known(made)
+        predicted = before.predicted or by.is_predicted
+        denominators = self._denominators(made, by) if alone and made.numel() == 1 else {}
+        reductions = _reductions(made, by) if alone else frozenset()
+        told = Told(denominators or before.denominators, predicted, reductions or before.reductions)
+        if told != NOTHING:
+            self._told[made] = told
 
-    def _left_of(
-        self, func: Any, sources: list[torch.Tensor], args: tuple[Any, ...]
-    ) -> dict[str, float]:
+    def _denominators(self, made: torch.Tensor, by: Operation) -> dict[str, float]:
+        found = self._left_of(by)
+        divisor = None if self._divides_by_prediction(by) else _divisor(by.func, by.args, by.kwargs)
+        if divisor is not None:
+            place = caller()
+            found[f"{getattr(by.func, '__name__', 'op')}@{place.line}:{place.column}"] = divisor
+        return found
+
+    def _left_of(self, by: Operation) -> dict[str, float]:
         """The denominators that went into one number, less what it is multiplied by."""
-        if func not in _MULTIPLICATIONS or len(args) < 2:
-            return {k: v for source in sources for k, v in self.of(source).items()}
-        one, other = args[:2]
+        if by.func not in _MULTIPLICATIONS or len(by.args) < 2:
+            return {k: v for told in by.told for k, v in told.denominators.items()}
+        one, other = by.args[:2]
         found: dict[str, float] = {}
         for mine, factor in ((one, other), (other, one)):
             known = None if self._is_learned(factor) else _one_number(factor)
@@ -151,11 +175,39 @@ class FollowNormalisers(TorchFunctionMode):
         return isinstance(factor, torch.Tensor) and self._is_predicted(factor)
 
     def _is_predicted(self, tensor: torch.Tensor) -> bool:
-        return isinstance(tensor, torch.nn.Parameter) or tensor in self._predicted
+        return isinstance(tensor, torch.nn.Parameter) or self._known(tensor).predicted
 
-    def _divides_by_prediction(self, func: Any, args: tuple[Any, ...]) -> bool:
-        divisor = args[1] if func in _DIVISIONS and len(args) > 1 else None
+    def _divides_by_prediction(self, by: Operation) -> bool:
+        divisor = by.args[1] if by.func in _DIVISIONS and len(by.args) > 1 else None
         return isinstance(divisor, torch.Tensor) and self._is_predicted(divisor)
+
+
+def _reductions(made: torch.Tensor, by: Operation) -> frozenset[str]:
+    """A mean over the first dimension is one over the batch, whatever is made of it."""
+    before = _united(by.told)
+    if made.numel() == 1 and any(source.numel() > 1 for source in by.sources):
+        return before | _reduction(by.func, by.kwargs)
+    if _bends(made, by) or _averages_batch(made, by.func, by.sources):
+        return before | {"other"}
+    return before
+
+
+def _bends(made: torch.Tensor, by: Operation) -> bool:
+    """The root of a mean, the product or ratio of two, and what is made of a mean and many
+    numbers, as a variance is: none of them is a mean over the samples."""
+    reduced = [source for source, told in zip(by.sources, by.told, strict=True) if told.reductions]
+    if not reduced or made.numel() > 1:
+        return any(source.numel() == 1 for source in reduced)
+    name = str(getattr(by.func, "__name__", "")).strip("_")
+    return name in _CURVED or (len(reduced) > 1 and by.func in (*_DIVISIONS, *_MULTIPLICATIONS))
+
+
+def _united(told: Sequence[Told]) -> frozenset[str]:
+    return frozenset().union(*(each.reductions for each in told))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _tensors(args: tuple[Any, ...]) -> Iterator[torch.Tensor]:
@@ -166,11 +218,11 @@ def _tensors(args: tuple[Any, ...]) -> Iterator[torch.Tensor]:
             yield from (item for item in arg if isinstance(item, torch.Tensor))
 
 
-def _averages_batch(result: torch.Tensor, func: Any, sources: list[torch.Tensor]) -> bool:
+def _averages_batch(result: torch.Tensor, func: Any, sources: Sequence[torch.Tensor]) -> bool:
     return func in _MEANS and result.shape[:1] != sources[0].shape[:1]
 
 
-def _reduction(func: Any, kwargs: dict[str, Any]) -> set[str]:
+def _reduction(func: Any, kwargs: Mapping[str, Any]) -> set[str]:
     """One of many elements is picked, as a label of a data set is; losses are asked for a sum by
     name."""
     name = str(getattr(func, "__name__", ""))
@@ -184,7 +236,7 @@ def _reduction(func: Any, kwargs: dict[str, Any]) -> set[str]:
     return {"sum" if kwargs.get("reduction") == "sum" else "other"}
 
 
-def _divisor(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float | None:
+def _divisor(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float | None:
     """The number that this operation divides by, if it is a mean or a division by one number."""
     if func in _MEANS and args:
         return float(args[0].numel())
@@ -203,7 +255,7 @@ def _one_number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 
-def _class_loss_divisor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> float | None:
+def _class_loss_divisor(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float | None:
     """The weights of the targets that count, summed (torch.nn.CrossEntropyLoss, 'mean')."""
     target = args[1] if len(args) > 1 else kwargs.get("target")
     weight = args[2] if len(args) > 2 else kwargs.get("weight")

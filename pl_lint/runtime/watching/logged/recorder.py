@@ -31,6 +31,8 @@ from pl_lint.runtime.watching.logged.normalisers import FollowNormalisers
 from pl_lint.runtime.watching.logged.replays import Logged, replays_of
 from pl_lint.runtime.watching.logged.served import Served
 
+_ALWAYS = ("self", "name", "value")
+"""What every call of ``log`` gives, whatever else."""
 HALF = (torch.float16, torch.bfloat16)
 
 SizesByStage = Mapping[str, Sequence[tuple[int, ...]]]
@@ -137,14 +139,13 @@ class Recorder:
 
     def _watched_log(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """``LightningModule.log``, which on one process passes ``sync_dist`` on as False."""
-        signature = inspect.signature(original)
+        place = list(inspect.signature(original).parameters).index("sync_dist") - len(_ALWAYS)
 
         @functools.wraps(original)
         def log(module: Any, name: str, value: Any, *args: Any, **kwargs: Any) -> Any:
             self._line = caller()
             self._python_number = isinstance(value, (bool, int, float))
-            asked = signature.bind(module, name, value, *args, **kwargs).arguments
-            self._sync_dist = bool(asked.get("sync_dist"))
+            self._sync_dist = bool(kwargs.get("sync_dist") or any(args[place : place + 1]))
             self._origin = self.tap.origin_of(value)
             self._note_making(value)
             half = isinstance(value, torch.Tensor) and value.dtype in HALF

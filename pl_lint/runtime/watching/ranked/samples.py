@@ -34,7 +34,7 @@ def _parts(value: Any, seen: set[int]) -> Iterator[bytes]:
     if isinstance(value, torch.Tensor):
         value = _array(value)
     if isinstance(value, numpy.ndarray) and value.dtype != object:
-        yield f"{value.dtype}{value.shape}".encode()
+        yield f"{value.dtype.str}{value.shape}".encode()
         yield numpy.ascontiguousarray(value).tobytes()
         return
     inner = _inner(value)
@@ -48,7 +48,7 @@ def _parts(value: Any, seen: set[int]) -> Iterator[bytes]:
 def _array(tensor: torch.Tensor) -> Any:
     """As numpy has it, or as text: sparse tensors, those without data, numbers of half size."""
     try:
-        return tensor.detach().cpu().numpy()
+        return tensor.numpy(force=True)
     except (TypeError, RuntimeError, NotImplementedError):
         return repr(tensor.detach())
 
