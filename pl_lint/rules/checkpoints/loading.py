@@ -236,6 +236,11 @@ def _is_checkpoint(path: Value | None) -> bool:
     return False
 
 
+REFUSED_ON_OBJECTS = (2, 1)
+"""Since then load_from_checkpoint raises where it is called on an object (``core/module.py``,
+``_restricted_classmethod``); before, it returned a module as it does for the class."""
+
+
 @rule("LTN322", "loaded-module-dropped", rows=("CKP22",), calls=(LOAD,))
 def loaded_and_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """load_from_checkpoint is called on an object, or what it returns is thrown away.
@@ -247,9 +252,9 @@ def loaded_and_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     Why is this bad
     ---------------
-    It is a class method that returns a new module and changes none. Lightning 2 raises a TypeError
-    when it is called on an object. Before, and wherever the result is dropped, the old module is
-    used with the random weights that it has.
+    It is a class method that returns a new module and changes none. Lightning raises a TypeError
+    since 2.1 when it is called on an object. Before, and wherever the result is dropped, the old
+    module is used with the random weights that it has.
 
     Example
     -------
@@ -281,7 +286,7 @@ def loaded_and_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         owner = _loaded_class(call, owners)
         if owner is None or in_tests(call.location) or defines(facts, owner, LOAD[1:]):
             continue
-        on_object = call.bound and target_version(owner) >= (2, 0)
+        on_object = call.bound and target_version(owner) >= REFUSED_ON_OBJECTS
         if not on_object and not call.dropped:
             continue
         yield self.finding(

@@ -148,7 +148,8 @@ def flags_refused(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Why is this bad
     ---------------
     Lightning raises "You can't `self.log(on_step=True)` inside `on_validation_epoch_end`", or that
-    logging with both flags off "is not useful": at the end of the first epoch.
+    logging with both flags off "is not useful": at the end of the first epoch. Before 1.5 it said
+    nothing of both flags off, and showed the value nowhere.
 
     Example
     -------
@@ -172,13 +173,22 @@ def flags_refused(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         for log in owner.logs:
             flags = _refused_flags(log)
             if flags:
+                lost = flags == NOWHERE and target_version(owner) < REFUSES_NOWHERE
                 yield self.finding(
                     log.location,
-                    f"Lightning raises here: {flags} is not possible in {log.hook}",
+                    f"{key_text(log)} is logged nowhere: {flags}"
+                    if lost
+                    else f"Lightning raises here: {flags} is not possible in {log.hook}",
                     remedy="leave on_step and on_epoch out",
                     subject=owner.short_name,
                     fix=_with_defaults(facts, log),
                 )
+
+
+NOWHERE = "on_step=False, on_epoch=False"
+REFUSES_NOWHERE = (1, 5)
+"""Before, Lightning took a value for nothing and showed it nowhere (``core/step_result.py`` of 1.2,
+``logger_connector/result.py``)."""
 
 
 def _with_defaults(facts: ProjectFacts, log: LogSite) -> Fix | None:

@@ -18,6 +18,9 @@ BY_KEYWORD = {"setup": "stage", "teardown": "stage"}
 CLOSING = "optimizer_step"
 """The hook that Lightning 2 always gives all that it has parameters for, its closure too
 (``loops/optimization/automatic.py``)."""
+ASKED_FOR = {("callback", "on_save_checkpoint"): (1, 5)}
+"""Hooks that Lightning gave an argument more some day, and asked until this version whether they
+take it (``trainer/callback_hook.py`` of 1.4)."""
 MOST_OF_STEPS = {"training_step": 2, "validation_step": 3, "test_step": 3, "predict_step": 3}
 """The most that a step is given: batch, batch_idx, dataloader_idx."""
 
@@ -116,7 +119,8 @@ def _does_not_fit(owner: ClassFacts, method: MethodSite) -> tuple[str, str] | No
     keyword = BY_KEYWORD.get(method.name) if target_version(owner) >= (1, 3) else None
     if keyword is not None and keyword not in method.parameters and not method.keywords:
         return f"Lightning calls {method.name} with {keyword}=: a TypeError", f"write {wanted}"
-    if len(method.parameters) < len(needed) and not (keyword and method.keywords):
+    lenient = target_version(owner) < ASKED_FOR.get((owner.kind, method.name), (0, 0))
+    if len(method.parameters) < len(needed) and not lenient and not (keyword and method.keywords):
         return (
             f"Lightning calls {method.name} with {', '.join(needed)}: a TypeError",
             f"write {wanted}",

@@ -53,6 +53,8 @@ REPLACEMENTS = {
 }
 """What Lightning's migration guides (docs, upgrade/from_1_*) tell people to write instead."""
 
+TAKES_NO_MORE = (0, 8)
+"""Before, the Trainer took arguments of any name (``**kwargs``)."""
 LIKE = 0.8
 """How alike, by ``difflib``, a misspelled argument is to the one that was meant."""
 
@@ -93,7 +95,7 @@ def removed_trainer_argument(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     for trainer in facts.trainers:
         at = version_at(facts, trainer.location)
         taken = lightning.argument_names(TRAINER, at)
-        if at == GUESSED:
+        if at == GUESSED or at < TAKES_NO_MORE:
             continue
         for name, _ in trainer.arguments:
             if name not in taken and name != UNPACKED and not _positional_or_newer(name, at):
