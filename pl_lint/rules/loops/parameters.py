@@ -1,0 +1,93 @@
+"""Which parameters an optimizer has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts.sites import ProjectFacts
+from pl_lint.facts.values import Made
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.registry import Rule, rule
+
+HOOK = "configure_optimizers"
+PARAMETERS = (".parameters", ".named_parameters", ".children", ".modules", ".requires_grad_")
+LAYERS = ("Linear", "Conv", "Embedding", "LSTM", "GRU", "RNN", "Transformer", "Norm")
+
+
+@rule(
+    "LTN713",
+    "parameter-in-no-optimizer",
+    rows=("LOOP13",),
+    observers="both",
+    status=Status.SUSPECTED,
+    condition="if the layer is meant to be trained",
+    default=False,
+    calls=PARAMETERS,
+)
+def not_in_optimizer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A parameter gets gradients, and no optimizer has it.
+
+    What it does
+    ------------
+    Finds layers of torch.nn that `__init__` makes, and that are none of those whose parameters
+    `configure_optimizers` names one by one. A run looks at every parameter that requires a gradient
+    over a whole fit: whether one reached it, whether an optimizer holds it, whether it moved.
+    Layers that were unfrozen later are among them. Networks from a library, from outside or with
+    loaded weights may be left out to freeze them, so a whole one is suspected only, and so is one
+    that no prediction passes through: it may be there to measure the others.
+
+    Why is this bad
+    ---------------
+    The layer stays as it was initialised, and the rest learns to live with it.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.backbone = torch.nn.LSTM(8, 8)
+                self.head = torch.nn.Linear(8, 2)
+
+            def configure_optimizers(self):
+                return Adam(self.backbone.parameters())
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.backbone = torch.nn.LSTM(8, 8)
+                self.head = torch.nn.Linear(8, 2)
+
+            def configure_optimizers(self):
+                return Adam(self.parameters())
+
+    When to ignore
+    --------------
+    Where the layer is frozen; say so with `requires_grad_(False)`.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/6891
+    """
+    for owner in facts.modules():
+        named = facts.calls_in(owner, *PARAMETERS)
+        given = [site.receiver for site in named if site.hook == HOOK]
+        all_of = any(text in ("self", "", "super()") for text in given)
+        if owner.open or not given or all_of or not all(t.startswith("self.") for t in given):
+            continue
+        frozen = {site.receiver for site in named}
+        for site in owner.assignments:
+            text = f"self.{site.attribute}"
+            known = isinstance(site.value, Made) and _is_layer(site.value.name)
+            if site.hook == "__init__" and known and text not in frozen:
+                yield self.finding(
+                    site.location,
+                    f"configure_optimizers names other parts, and leaves {text} as it is",
+                    remedy="give the optimizer self.parameters(), or freeze the layer",
+                    subject=owner.short_name,
+                )
+
+
+def _is_layer(name: str) -> bool:
+    return name.startswith("torch.nn.") and any(word in name for word in LAYERS)

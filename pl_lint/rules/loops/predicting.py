@@ -1,0 +1,120 @@
+"""What a Trainer predicts with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pl_lint.facts.sites import ClassFacts, LoaderSite, ProjectFacts, TrainerCall
+from pl_lint.facts.values import Made
+from pl_lint.findings import Finding
+from pl_lint.rules.judging import defines, is_whole
+from pl_lint.rules.registry import Rule, rule
+
+
+@rule("LTN729", "prediction-without-forward", rows=("LOOP29",))
+def prediction_without_forward(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A Trainer predicts with a module that has no predict_step, and whose forward cannot do it.
+
+    What it does
+    ------------
+    Finds `trainer.predict(model)` where the class of the model, with all that it inherits, has
+    neither `predict_step` nor `forward`; or where it has a `forward` of one argument only, and the
+    loader gives pairs of samples and labels, by its data set: one of torchvision's, or a
+    `TensorDataset` of several tensors.
+
+    Why is this bad
+    ---------------
+    Lightning's own `predict_step` calls `forward` with the whole batch, labels and all, and refuses
+    to run without one.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def training_step(self, batch, batch_idx):
+                return self.net(batch).sum()
+
+        Trainer().predict(Model(), loader)
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def training_step(self, batch, batch_idx):
+                return self.net(batch).sum()
+
+            def predict_step(self, batch, batch_idx):
+                return self.net(batch)
+
+        Trainer().predict(Model(), loader)
+
+    When to ignore
+    --------------
+    Never: the call fails.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#predict-step
+    """
+    known = {owner.name: owner for owner in facts.modules()}
+    for call in facts.trainer_calls:
+        owner = known.get(call.model)
+        if call.method != "predict" or owner is None or not is_whole(owner):
+            continue
+        if defines(facts, owner, "predict_step"):
+            continue
+        if not defines(facts, owner, "forward"):
+            yield self.finding(
+                call.location,
+                f"{owner.short_name} has neither predict_step nor forward: predict fails",
+                remedy="write predict_step",
+                subject=owner.short_name,
+            )
+        elif _takes_a_sample(facts, owner) and _is_given_pairs(facts, call):
+            yield self.finding(
+                call.location,
+                f"the default predict_step gives {owner.short_name}.forward the whole batch, a "
+                "list of samples and labels",
+                remedy="write predict_step, which takes the batch apart",
+                subject=owner.short_name,
+            )
+
+
+LABELLED = re.compile(
+    r"torchvision\.datasets\.(?:\w*MNIST|CIFAR10+|SVHN|STL10|ImageFolder|ImageNet|Food101|"
+    r"Flowers102|Places365|Caltech\d+|OxfordIIITPet|StanfordCars|FakeData|USPS|EuroSAT|DTD|GTSRB)"
+)
+"""Data sets of an image and a number."""
+WHOLE = frozenset({"batch", "inputs", "input", "data", "batch_data", "sample", "samples", "args"})
+"""Names of a parameter that may take the batch as it comes."""
+
+
+def _takes_a_sample(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether ``forward`` takes one thing, and by its name no batch."""
+    methods = (
+        one
+        for found in facts.classes
+        if found.name in {owner.name, *owner.ancestors}
+        for one in found.own_methods
+        if one.name == "forward"
+    )
+    taken = [one for one in methods if not one.star_arguments]
+    return bool(taken) and all(
+        one.parameters[:1] and one.parameters[0] not in WHOLE for one in taken
+    )
+
+
+def _is_given_pairs(facts: ProjectFacts, call: TrainerCall) -> bool:
+    """Whether all loaders that a prediction may read give samples with their labels."""
+    of = {call.model, *call.data}
+    loaders = [one for one in facts.loaders if one.stage == "predict" and one.owner in of]
+    return bool(loaders) and all(map(_gives_pairs, loaders))
+
+
+def _gives_pairs(loader: LoaderSite) -> bool:
+    data, own = loader.dataset, loader.gives("collate_fn", 7) or not loader.complete
+    if own or not isinstance(data, Made):
+        return False
+    tensors = sum(name.isdigit() for name, _ in data.arguments)
+    return bool(LABELLED.fullmatch(data.name)) or (
+        data.name == "torch.utils.data.TensorDataset" and tensors > 1
+    )
