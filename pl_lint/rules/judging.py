@@ -11,7 +11,7 @@ from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts, T
 from pl_lint.facts.values import Known, Value, must_be
 from pl_lint.findings import Location
 from pl_lint.rules.device_counts import uses_one_device
-from pl_lint.rules.distributed.evidence import may_use_several
+from pl_lint.rules.distributed.evidence import may_use_several, takes_all
 
 CLI = "lightning.pytorch.cli.LightningCLI"
 
@@ -102,22 +102,22 @@ RUN_BY = {"train": ("fit",), "validate": ("fit", "validate"), "test": ("test",)}
 
 def stage_on_several(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> bool:
     """Whether a Trainer that may run a stage may have several devices by what is written: many a
-    script trains on several and tests on one. One that is not seen to run anything may run all,
-    and where no Trainer is in sight, nor in a file that could not be read, somebody else's runs
-    it."""
+    script trains on several and tests on one. One that is not seen to run anything may run all."""
     places = facts.programs.places_of(RUN_BY.get(stage or "", ()))
     others = facts.programs.called - places
     known = facts.programs.trainers_of(owner)
     running = [one for one in known if one.location not in others]
     meant = known if None in places else running or known
     several = (may_use_several(one, version_at(facts, one.location)) for one in meant)
-    return any(several) if known else not facts.hides_trainers
+    return any(several)
 
 
 def run_on_several(facts: ProjectFacts, owner: ClassFacts) -> bool:
-    """The same for all that a class does, in whatever stage."""
+    """Whether a Trainer that may run a class may have several devices: by what is written, or since
+    nothing is, by which Lightning 2 takes all. Where no Trainer is in sight, nor in a file that
+    could not be read, somebody else's runs it."""
     known = [(one, version_at(facts, one.location)) for one in facts.programs.trainers_of(owner)]
-    several = (may_use_several(one, version) for one, version in known)
+    several = (may_use_several(one, at) or takes_all(one, at) for one, at in known)
     return any(several) if known else not facts.hides_trainers
 
 

@@ -43,7 +43,7 @@ def mended(path: Path, code: str) -> Mended:
     return result
 
 
-IMPORT = code(lines("%pip install lightning\nimport lightning as L"))
+IMPORT = code(lines("%pip install lightning\nimport lightning as L\nL.Trainer(devices=2)"))
 
 
 @pytest.mark.parametrize("indent", [None, 1, 4, "\t"])

@@ -142,9 +142,10 @@ def test_a_copied_program_has_its_needs_and_no_ties(
 
 @pytest.mark.parametrize(("text", "hides"), [("Trainer(", True), ("Trainers", False)])
 def test_a_file_that_cannot_be_read_may_build_the_trainer(text: str, hides: bool) -> None:
-    step = "    def validation_step(self, batch, i):\n        self.log('loss', self.loss(batch))\n"
-    Path("module.py").write_text(MODULE + step, "utf-8")
+    data = "    def train_dataloader(self):\n        return MNIST('.', download=True)\n"
+    head = "from torchvision.datasets import MNIST\n"
+    Path("module.py").write_text(head + MODULE + data, "utf-8")
     Path("train.py").write_text(f"import lightning\ndef main(:\n    return {text}\n", "utf-8")
     assert facts().hides_trainers is hides
-    reading = read([Path()], Config(root=Path.cwd(), select=("LTN106",)), all_rules())
+    reading = read([Path()], Config(root=Path.cwd(), select=("LTN503",)), all_rules())
     assert bool(reading.findings) is not hides

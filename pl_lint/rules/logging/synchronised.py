@@ -59,13 +59,14 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     be right either.
 
     Silent unless a Trainer that may run the stage can have several devices by what is written: a
-    number, a list, `"auto"` or -1, a strategy of several processes, or no number at all, by which
-    Lightning 2 takes all devices. A number that only a setting or the command line knows does not
-    count. Where no Trainer is in sight, anybody's may run the code. Silent as well where every
-    process sees all data: with `use_distributed_sampler=False` and no sampler of its own, where
-    what feeds the stage is no DataLoader, or where its data set is one item (`__len__` returns 1:
-    one graph). A Trainer that is seen to run other classes only, and one of a program that was
-    copied into the repository, are no evidence where there are others.
+    number, a list, `"auto"` or -1, or a strategy of several processes. Nothing at all is no such
+    word, although Lightning 2 then takes all devices: most who write so have one. Nor is a number
+    that only a setting or the command line knows. A Trainer that is seen to run other classes only,
+    and one of a program copied into the repository, are no evidence where there are others.
+
+    Silent as well where every process sees all data: with `use_distributed_sampler=False` and no
+    sampler of its own, where what feeds the stage is no DataLoader, or where its data set is one
+    item (`__len__` returns 1: one graph).
 
     Why is this bad
     ---------------
@@ -74,13 +75,19 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     Example
     -------
-        def validation_step(self, batch, batch_idx):
-            self.log("val_loss", self.loss(batch))
+        class Model(LightningModule):
+            def validation_step(self, batch, batch_idx):
+                self.log("val_loss", self.loss(batch))
+
+        trainer = Trainer(devices=2)
 
     Use instead
     -----------
-        def validation_step(self, batch, batch_idx):
-            self.log("val_loss", self.loss(batch), sync_dist=True)
+        class Model(LightningModule):
+            def validation_step(self, batch, batch_idx):
+                self.log("val_loss", self.loss(batch), sync_dist=True)
+
+        trainer = Trainer(devices=2)
 
     When to ignore
     --------------

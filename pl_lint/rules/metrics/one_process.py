@@ -31,9 +31,8 @@ def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Find
     ------------
     Finds a value that is logged at the end of an epoch and made from what the steps have put by (a
     list, a counter as in `self.correct += ...`, a meter of the project's own class), without
-    `all_gather` and without `sync_dist=True`. Silent, like LTN106, where a Trainer is in sight and
-    none that may run the stage can have several devices by what is written, and where every process
-    sees all data.
+    `all_gather` and without `sync_dist=True`. Silent, like LTN106, unless a Trainer that may run
+    the stage can have several devices by what is written, and where every process sees all data.
 
     Why is this bad
     ---------------
@@ -42,22 +41,28 @@ def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Find
 
     Example
     -------
-        def __init__(self):
-            super().__init__()
-            self.losses = []
+        class Model(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.losses = []
 
-        def validation_step(self, batch, batch_idx):
-            self.losses.append(self.loss(batch))
+            def validation_step(self, batch, batch_idx):
+                self.losses.append(self.loss(batch))
 
-        def on_validation_epoch_end(self):
-            self.log("val_loss", torch.stack(self.losses).mean())
-            self.losses.clear()
+            def on_validation_epoch_end(self):
+                self.log("val_loss", torch.stack(self.losses).mean())
+                self.losses.clear()
+
+        trainer = Trainer(devices=2)
 
     Use instead
     -----------
-        def validation_step(self, batch, batch_idx):
-            loss = self.loss(batch)
-            self.log("val_loss", loss, sync_dist=True)
+        class Model(LightningModule):
+            def validation_step(self, batch, batch_idx):
+                loss = self.loss(batch)
+                self.log("val_loss", loss, sync_dist=True)
+
+        trainer = Trainer(devices=2)
 
     When to ignore
     --------------

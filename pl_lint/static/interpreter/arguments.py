@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from pl_lint.static.interpreter.abstract import (
-    NOTHING,
+    NONE,
     Abstract,
     Choice,
     Const,
@@ -41,13 +41,13 @@ def evaluated(context: Context, node: ast.Call, frame: Frame) -> Arguments:
 
 def _spread(value: Abstract, keywords: dict[str, Abstract]) -> bool:
     """Add the items of ``**value``; whether all of them are known. Of several dicts it may be, each
-    gives what it has: nothing is known of what only some have."""
+    gives what it has: what only some have may be left out, which is None to most functions."""
     if isinstance(value, Choice) and all(isinstance(one, Mapping) for one in value.options):
         given: list[dict[str, Abstract]] = [{} for _ in value.options]
         known = [_spread(*pair) for pair in zip(value.options, given, strict=True)]
         for name in dict.fromkeys(key for one in given for key in one):
             found = [one[name] for one in given if name in one]
-            keywords[name] = join(*found) if len(found) == len(given) else NOTHING
+            keywords[name] = join(*found, *([NONE] if len(found) < len(given) else []))
         return all(known)
     if not isinstance(value, Mapping):
         return False
