@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts import torchmetrics
 from pl_lint.facts.origins import UNPACKED, MetricObject, parts
-from pl_lint.facts.sites import ClassFacts, MetricSite, ProjectFacts
+from pl_lint.facts.sites import CallSite, ClassFacts, MetricSite, ProjectFacts
 from pl_lint.facts.values import Known
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, Rehome, SetArgument
@@ -17,6 +17,16 @@ from pl_lint.rules.registry import Rule, rule
 
 REGISTERING = ("torch.nn.ModuleList", "torch.nn.ModuleDict", "self.add_module")
 MOVING = (".to", ".cuda")
+TASKED = (
+    *("accuracy", "auroc", "average_precision", "calibration_error", "cohen_kappa"),
+    *("confusion_matrix", "exact_match", "f1_score", "fbeta_score", "hamming_distance"),
+    *("hinge_loss", "jaccard_index", "matthews_corrcoef", "precision", "precision_recall_curve"),
+    *("recall", "roc", "specificity", "stat_scores"),
+)
+"""The functions of torchmetrics.functional whose third argument is the task."""
+FUNCTIONS = tuple(
+    f"torchmetrics.functional.{home}{name}" for home in ("", "classification.") for name in TASKED
+)
 OLD_HOME = ("pytorch_lightning.metrics", "lightning.pytorch.metrics")
 
 
@@ -173,6 +183,7 @@ def _macro(metric: MetricSite) -> SetArgument:
     rows=("MET07",),
     status=Status.SUSPECTED,
     condition="with torchmetrics 0.11 or newer",
+    calls=FUNCTIONS,
 )
 def without_task(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A metric of torchmetrics is made without task=.
@@ -180,11 +191,13 @@ def without_task(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `Accuracy()`, `F1Score(num_classes=10)` and the other classification metrics that need to
-    know the task, in code for Lightning 2 that does not pin torchmetrics below 0.11.
+    know the task, and their functions (`torchmetrics.functional.accuracy(preds, target)`), in code
+    for Lightning 2 that does not pin torchmetrics below 0.11.
 
     Why is this bad
     ---------------
-    Since torchmetrics 0.11 the task is required: TypeError when the module is built.
+    Since torchmetrics 0.11 the task is required: TypeError when the module is built, or when the
+    function is called.
 
     Example
     -------
@@ -218,6 +231,22 @@ def without_task(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy=f'{metric.class_name}(task="multiclass", num_classes=...)',
                     subject=owner.short_name,
                 )
+
+    known = {call.name.rpartition(".")[2] for call in facts.calls_of(*FUNCTIONS) if _has_task(call)}
+    for call in facts.calls_of(*FUNCTIONS):
+        old = version_at(facts, call.location) < (2, 0) or call.location.path in facts.without_task
+        name = call.name.rpartition(".")[2]
+        if not old and name not in known and not _has_task(call):
+            yield self.finding(
+                call.location,
+                f"{name} needs a task: TypeError since torchmetrics 0.11",
+                remedy=f'{name}(..., task="multiclass", num_classes=...)',
+                subject=call.owner.rpartition(".")[2],
+            )
+
+
+def _has_task(call: CallSite) -> bool:
+    return call.gives("task", 2) or not call.complete
 
 
 def _lacks_task(metric: MetricSite) -> bool:
