@@ -6,7 +6,8 @@ name of another check where that one proves the cause; a healthy
 file says ``# expect: passed``, or ``not triggered`` or ``not decided`` where its check has to say
 that. The check is the one whose folder the file is in; ``# also: CHECK`` names another one, from
 which the same is expected. ``# loggers: CLASS`` is a logger that the file's project builds;
-``# needs: NAME`` is what an older Lightning has not.
+``# needs: NAME``, of a module, class or method, or ``# needs: lightning>=2.6``, is what an older
+Lightning has not; a case may follow (``case=twice``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,7 @@ from pl_lint.runtime.battery import Battery
 from pl_lint.runtime.failures import RunFailed, failure_of
 from pl_lint.runtime.isolation.runs import Runner
 from pl_lint.runtime.specs import CaseRef, RunSpec
+from pl_lint.runtime.versions import numbers
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "checks"
 HEADER = re.compile(
@@ -44,7 +47,7 @@ HEALTHY = re.compile(
 )
 LIMIT = re.compile(r"^# limit: (?P<seconds>\d+) s$", re.MULTILINE)
 BUILT = re.compile(r"^# loggers: (\S+)$", re.MULTILINE)
-NEEDS = re.compile(r"^# needs: (\S+)$", re.MULTILINE)
+NEEDS = re.compile(r"^# needs: (?P<what>\S+)(?: case=(?P<case>\S+))?$", re.MULTILINE)
 ALSO = re.compile(r"^# also: (\S+)$", re.MULTILINE)
 TRYING = ("fast-dev-run", "precision", "loggers", "device")
 """The checks that ask which stages fail where each of them is tried."""
@@ -98,7 +101,7 @@ def _fixtures_in(path: Path, check: str) -> Iterator[Fixture]:
     found = [match.groupdict() for match in HEADER.finditer(text)]
     limit = LIMIT.search(text)
     seconds = float(limit["seconds"]) if limit else TIMEOUT
-    built, needs = tuple(BUILT.findall(text)), tuple(NEEDS.findall(text))
+    built = tuple(BUILT.findall(text))
     named = {match["case"] for head in (HEADER, HEALTHY) for match in head.finditer(text)}
     targets = list(_targets(path, text, named))
     assert targets, f"{path} has no case"
@@ -106,7 +109,9 @@ def _fixtures_in(path: Path, check: str) -> Iterator[Fixture]:
         mine = [row for row in found if row["case"] in (None, target.name)]
         codes = (check if row["code"] == "fail" else row["code"] for row in mine)
         expected = tuple(map(Expected, codes, (row["key"] for row in mine)))
-        yield Fixture(check, target, expected, verdict_of(path, target), seconds, built, needs)
+        needs = (m["what"] for m in NEEDS.finditer(text) if m["case"] in (None, target.name))
+        verdict = verdict_of(path, target)
+        yield Fixture(check, target, expected, verdict, seconds, built, tuple(needs))
 
 
 def _targets(path: Path, text: str, named: set[str | None]) -> Iterator[Target]:
@@ -179,7 +184,15 @@ def assert_found(fixture: Fixture, runner: Runner) -> None:
 
 def _require(name: str) -> None:
     """Skip where the installed Lightning has no such thing."""
-    try:
-        pkgutil.resolve_name(name)
-    except (ImportError, AttributeError):
+    if not _is_there(name):
         pytest.skip(f"this Lightning has no {name}")
+
+
+def _is_there(name: str) -> bool:
+    package, _, oldest = name.partition(">=")
+    if oldest:
+        return numbers(metadata.version(package)) >= numbers(oldest)
+    try:
+        return pkgutil.resolve_name(name) is not None
+    except (ImportError, AttributeError):
+        return False
