@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts import strategies
+from pl_lint.facts import lightning, strategies
+from pl_lint.facts.origins import FunctionCall, Origin
 from pl_lint.facts.sites import (
     ABSENT,
     NO,
@@ -153,7 +154,7 @@ def order_lost_on_ranks(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     "steps-of-one-process",
     rows=("DDP10",),
     status=Status.SUSPECTED,
-    calls=("self.train_dataloader", ".train_dataloader"),
+    calls=("self.train_dataloader", ".train_dataloader", lightning.MODULE),
     condition="if several processes train, or gradients are accumulated",
 )
 def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -162,8 +163,10 @@ def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds calls of `train_dataloader()` in `configure_optimizers` and what it calls, where nothing
-    asks for the number of devices. A project whose Trainers all use one device is left alone, and
-    so are training loaders with a sampler that may share the data out already.
+    asks for the number of devices; and scripts that give a module the length of a loader for its
+    `steps_per_epoch`, beside a Trainer of several devices. A project whose Trainers all use one
+    device is left alone, and so are training loaders with a sampler that may share the data out
+    already.
 
     Why is this bad
     ---------------
@@ -199,6 +202,14 @@ def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     if single_device(facts) or any(map(_shares_out, facts.loaders)):
         return
+    for call in facts.calls_of(lightning.MODULE) if several_devices(facts) else ():
+        if not call.owner and any(_is_length(*pair) for pair in call.origins):
+            yield self.finding(
+                call.location,
+                "before fit a loader is as long as on one device: on several each process takes "
+                "fewer steps than are counted here",
+                remedy="use self.trainer.estimated_stepping_batches in configure_optimizers",
+            )
     for owner in facts.modules():
         told = set[str]()  # once for each function: what counts again is often a line of a log
         for call in facts.calls_in(owner, ".train_dataloader"):
@@ -212,6 +223,15 @@ def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="use self.trainer.estimated_stepping_batches",
                     subject=owner.short_name,
                 )
+
+
+STEPS = frozenset({"steps_per_epoch", "total_steps", "num_training_steps", "train_steps"})
+
+
+def _is_length(name: str, origin: Origin) -> bool:
+    """Whether a parameter for a number of steps is given the batches of a loader, as they are."""
+    counted = isinstance(origin, FunctionCall) and origin.name == "builtins.len"
+    return counted and name in STEPS
 
 
 OF_ONE_PROCESS = ("RandomSampler", "SequentialSampler", "BatchSampler")

@@ -351,9 +351,16 @@ def _length(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
     known = elements(context, given)
     if known is None and in_listed_order(context, given):  # how many does not hang on the order
         return NOTHING
+    if known is None and _is_loader(given):
+        return Opaque(called("builtins.len", pairs(arguments), ()))
     if known is None:
         return Opaque(derived("call", (context.origin(given),)))
     return Const(len(known))
+
+
+def _is_loader(value: Abstract) -> bool:
+    """Whether it is a DataLoader, whose length is a number of batches."""
+    return isinstance(value, Instance) and value.name.endswith(".DataLoader")
 
 
 def _string(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
