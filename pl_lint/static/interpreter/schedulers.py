@@ -41,6 +41,10 @@ STEP_WORDS = frozenset(
     }
 )
 """Names in the arguments of a scheduler that are numbers of optimizer steps."""
+COUNTED = frozenset({"estimated_stepping_batches"})
+"""What Lightning counts in steps, whatever it is called afterwards."""
+CHAIN = 3
+"""So far local names are followed: ``SequentialLR(optimizer, [warm, slow])``."""
 CYCLES = ("step_size_up", "step_size_down")
 """The arguments of a CyclicLR that say how long a cycle is."""
 LENGTHS = ("T_max", "total_iters", "num_training_steps")
@@ -63,21 +67,35 @@ def build(
 ) -> Instance:
     """A scheduler, remembered until ``configure_optimizers`` returns it."""
     epochs = _counts_epochs(node) or _made_of_epochs(node, frame)
-    steps = _mentions_steps(node) or _made_of_batches(node, frame)
+    steps = _mentions_steps(node, frame) or _made_of_batches(node, frame)
     steps = steps or _falls_over_steps(context, node, frame)
     built = Built(context.location(node, frame), steps, epochs)
     return Instance(name, pairs(arguments), arguments.complete, built)
 
 
-def _mentions_steps(node: ast.Call) -> bool:
-    """Whether an argument is, or is called, a number of optimizer steps."""
+def _mentions_steps(node: ast.Call, frame: Frame) -> bool:
+    """Whether an argument is, or is called, a number of optimizer steps; or one that Lightning
+    counts, under local names."""
     words = {keyword.arg for keyword in node.keywords}
     if words & STEP_WORDS:
         return True
-    divided = (part.left for part in walk(node) if _divides(part))
+    made_of = (node, *_made_of(node, frame))
+    divided = [part.left for one in made_of for part in walk(one) if _divides(part)]
     if any(_words(left) & STEP_WORDS for left in divided):
         return False  # steps divided by steps in an epoch are epochs
-    return bool(_words(node) & STEP_WORDS)
+    counted = any(_words(one) & COUNTED for one in made_of[1:]) and not divided
+    return bool(_words(node) & STEP_WORDS) or counted
+
+
+def _made_of(node: ast.expr, frame: Frame) -> list[ast.expr]:
+    """What the local names in an expression were assigned, and the names in that."""
+    assigned, names, found = _assignments(frame), _words(node), list[ast.expr]()
+    for _ in range(CHAIN):
+        new = [one.value for one in assigned if not names.isdisjoint(_targets(one))]
+        new = [one for one in new if one is not node and one not in found]
+        found += new
+        names = {word for one in new for word in _words(one)}
+    return found
 
 
 def _divides(node: ast.AST) -> TypeGuard[ast.BinOp]:
