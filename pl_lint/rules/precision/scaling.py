@@ -10,6 +10,7 @@ from pl_lint.findings import Finding, Status
 from pl_lint.rules.precision.evidence import SCALED, offered, precisions, surely
 from pl_lint.rules.registry import Rule, rule
 
+BACKWARD = "torch.autograd.backward"
 PACKAGES = ("lightning.pytorch", "pytorch_lightning")
 CLIPPING = (
     "self.clip_gradients",
@@ -102,14 +103,15 @@ def clipped_while_scaled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     rows=("PRE02",),
     status=Status.SUSPECTED,
     condition="with precision 16-mixed, or a strategy that has a backward of its own",
-    calls=(".backward",),
+    calls=(".backward", BACKWARD),
 )
 def backward_without_lightning(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Manual optimization calls loss.backward() instead of self.manual_backward(loss).
 
     What it does
     ------------
-    Finds `.backward()` in modules with `automatic_optimization = False`.
+    Finds `.backward()` and `torch.autograd.backward(...)` in modules with
+    `automatic_optimization = False`.
 
     Why is this bad
     ---------------
@@ -141,9 +143,10 @@ def backward_without_lightning(self: Rule, facts: ProjectFacts) -> Iterator[Find
     - https://lightning.ai/docs/pytorch/stable/model/manual_optimization.html
     """
     for owner in facts.modules():
-        for site in facts.calls_in(owner, ".backward") if owner.manual_optimization else ():
+        by_hand = owner.manual_optimization
+        for site in facts.calls_in(owner, ".backward", BACKWARD) if by_hand else ():
             own = "scale" in site.receiver or site.receiver in ("super()", "self")
-            if site.hook == "training_step" and not own and site.name == ".backward":
+            if site.hook == "training_step" and not own and site.name in (".backward", BACKWARD):
                 yield self.finding(
                     site.location,
                     "Lightning does not see this backward: with precision 16 the step fails",
@@ -252,6 +255,8 @@ def _in_full_precision(facts: ProjectFacts, owner: ClassFacts) -> bool:
 FULL = tuple(map(Known, (32, "32", "32-true")))
 
 
+OF_GRADIENTS = (".norm", ".clamp_", ".clip_", ".mul_", ".div_")
+"""Methods that measure or change a gradient: ``p.grad.norm()``, ``p.grad.clamp_(-1, 1)``."""
 NORMS = (*CLIPPING, *(f"{package}.utilities.grad_norm" for package in PACKAGES))
 
 
@@ -261,7 +266,7 @@ NORMS = (*CLIPPING, *(f"{package}.utilities.grad_norm" for package in PACKAGES))
     rows=("PRE08",),
     status=Status.SUSPECTED,
     condition="with precision 16-mixed, or where batches are accumulated",
-    calls=NORMS,
+    calls=(*NORMS, *OF_GRADIENTS),
 )
 def looked_at_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Gradients are measured or clipped in on_after_backward.
@@ -302,8 +307,9 @@ def looked_at_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.classes:
         early = surely(facts, owner, SCALED) or _accumulates(facts)
-        for site in facts.calls_in(owner, *NORMS) if early else ():
-            if site.hook == "on_after_backward":
+        for site in facts.calls_in(owner, *NORMS, *OF_GRADIENTS) if early else ():
+            of_gradients = site.name in NORMS or site.receiver.endswith((".grad", ".grad.data"))
+            if site.hook == "on_after_backward" and of_gradients:
                 yield self.finding(
                     site.location,
                     "gradients are not unscaled yet here, and not all of them are added up",
