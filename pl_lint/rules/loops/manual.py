@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ClassFacts, ProjectFacts
-from pl_lint.facts.values import Known
+from pl_lint.facts.sites import ClassFacts, ProjectFacts, made_of
+from pl_lint.facts.values import Known, Made
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.loops.stepping import BACKWARD, STEPS, of_scheduler, optimizer_steps
 from pl_lint.rules.registry import Rule, rule
@@ -195,6 +195,14 @@ def clips_manual(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         trainer = trainers.get(call.trainer) if call.trainer is not None else None
         if call.method != "fit" or call.model not in by_hand or trainer is None:
             continue
+        if any(map(_accumulates, made_of(trainer.argument("callbacks")))):
+            yield self.finding(
+                trainer.location,
+                "Lightning refuses GradientAccumulationScheduler for a module that is optimized by "
+                "hand",
+                remedy="drop the callback and accumulate in training_step",
+                subject=call.model.rpartition(".")[2],
+            )
         for name, nothing in NOT_BY_HAND.items():
             value = trainer.argument(name)
             if isinstance(value, Known) and value.value not in nothing:
@@ -204,6 +212,10 @@ def clips_manual(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy=f"drop {name} and do it in training_step",
                     subject=call.model.rpartition(".")[2],
                 )
+
+
+def _accumulates(callback: Made) -> bool:
+    return callback.name.endswith(".callbacks.GradientAccumulationScheduler")
 
 
 NOT_BY_HAND: dict[str, tuple[object, ...]] = {

@@ -181,15 +181,24 @@ def stepped_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-@rule("LTN706", "backward-by-hand", rows=("LOOP06",), calls=(*BACKWARD, *STEPS, ".requires_grad_"))
+MANUAL = "self.manual_backward"
+
+
+@rule(
+    "LTN706",
+    "backward-by-hand",
+    rows=("LOOP06",),
+    calls=(*BACKWARD, *STEPS, ".requires_grad_", MANUAL),
+)
 def backward_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """training_step calls backward, and Lightning does so again.
 
     What it does
     ------------
-    Finds `.backward()` in a `training_step` that also returns a loss under automatic optimization.
-    Steps that ask for gradients of their inputs (`requires_grad_`), or that step an optimizer of
-    their own, and classes with a `backward` hook of their own are left alone.
+    Finds `.backward()` in a `training_step` that also returns a loss under automatic optimization,
+    and `self.manual_backward(...)`, which Lightning refuses there. Steps that ask for gradients of
+    their inputs (`requires_grad_`), or that step an optimizer of their own, and classes with a
+    `backward` hook of their own are left alone.
 
     Why is this bad
     ---------------
@@ -224,6 +233,14 @@ def backward_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             continue
         if defines(facts, owner, "backward"):
             continue
+        for site in facts.calls_in(owner, MANUAL):
+            if site.hook == "training_step" and "automatic_optimization" not in site.guards:
+                yield self.finding(
+                    site.location,
+                    "Lightning refuses manual_backward under automatic optimization",
+                    remedy="return the loss only, or set self.automatic_optimization = False",
+                    subject=owner.short_name,
+                )
         asks_for_inputs = facts.calls_in(owner, ".requires_grad_")
         steps_its_own = any(map(_of_its_own, facts.calls_in(owner, ".step")))
         for site in facts.calls_in(owner, ".backward"):

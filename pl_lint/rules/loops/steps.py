@@ -89,9 +89,9 @@ def no_loss_returned(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds a `training_step` under automatic optimization that logs and ends without any `return`, or
-    returns what a method of the class returns that ends without one. A run looks at what
-    training_step returned for every batch of a fit under automatic optimization.
+    Finds a `training_step` under automatic optimization that logs, or makes a `loss`, and ends
+    without any `return`, or returns what a method of the class returns that ends without one. A run
+    looks at what training_step returned for every batch of a fit under automatic optimization.
 
     Why is this bad
     ---------------
@@ -120,7 +120,7 @@ def no_loss_returned(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.modules():
         found = [site for site in owner.returns if site.hook == "training_step"]
-        logs = any(log.hook == "training_step" for log in owner.logs)
+        logs = any(log.hook == "training_step" for log in owner.logs) or _makes_a_loss(owner)
         if owner.optimization != "automatic" or not is_whole(owner) or not found or not logs:
             continue
         nothing = all(must_be(site.value, None) for site in found)
@@ -134,6 +134,12 @@ def no_loss_returned(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy="return the loss",
                 subject=owner.short_name,
             )
+
+
+def _makes_a_loss(owner: ClassFacts) -> bool:
+    """Whether ``training_step`` has something that it calls a loss."""
+    steps = (one for one in owner.own_methods if one.name == "training_step")
+    return any("loss" in one.words for one in steps)
 
 
 def _configures(owner: ClassFacts) -> bool:
