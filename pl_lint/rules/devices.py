@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import CallSite, ClassFacts, DeviceSite, ProjectFacts
-from pl_lint.facts.values import UNKNOWN, Known
+from pl_lint.facts.values import UNKNOWN, Known, Named
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Assigned, Callee, Change, Fix, Receiver, Replace, SetArgument, Statement
 from pl_lint.places import Location
@@ -145,14 +145,19 @@ def _here(site: CallSite) -> SetArgument:
     return SetArgument(site.location, "device", "self.device")
 
 
-@rule("LTN653", "trainer-asked-too-early", rows=("DEV03",), calls=(*FACTORIES, "torch.tensor"))
+@rule(
+    "LTN653",
+    "trainer-asked-too-early",
+    rows=("DEV03",),
+    calls=(*FACTORIES, "torch.tensor", "torch.arange", ".to"),
+)
 def asked_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """`__init__` of a LightningModule asks for the Trainer or the logger.
 
     What it does
     ------------
     Finds `self.trainer` and `self.logger` in `__init__` and in what it calls, and attributes that
-    are tensors made with `device=self.device` there and used later.
+    are tensors made with `device=self.device` or `.to(self.device)` there and used later.
 
     Why is this bad
     ---------------
@@ -191,10 +196,17 @@ def asked_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     subject=owner.short_name,
                 )
         later = {word for one in owner.own_methods if one.name != "__init__" for word in one.words}
-        for site in facts.calls_in(owner, *FACTORIES, "torch.tensor"):
+        moved = {
+            site.location.line
+            for site in facts.calls_in(owner, ".to")
+            if site.argument("device", 0) == Named(DEVICE)
+        }
+        for site in facts.calls_in(owner, *FACTORIES, "torch.tensor", "torch.arange"):
             name = site.assigned.removeprefix("self.")
             kept = site.assigned.startswith("self.") and name in later
-            if kept and site.hook == "__init__" and dict(site.written).get("device") == DEVICE:
+            there = "to" in site.then and site.location.line in moved
+            there = there or dict(site.written).get("device") == DEVICE
+            if kept and site.hook == "__init__" and there:
                 yield self.finding(
                     site.location,
                     f"{DEVICE} is the CPU in __init__, and {site.assigned} stays there",

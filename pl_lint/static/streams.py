@@ -33,7 +33,8 @@ def streams(project: Project) -> Iterator[StreamSite]:
                 home, node = found
                 where = home.module.source.location(node)
                 words, over = _words(ancestors), tuple(_gone_over(node))
-                yield StreamSite(info.qualified, words, _loops(node), where, over)
+                loops = _loops(node) or any(map(_loops, _handed_to(node, info, project)))
+                yield StreamSite(info.qualified, words, loops, where, over)
 
 
 def classes_of_one_item(project: Project) -> Iterator[str]:
@@ -54,6 +55,16 @@ def _says_one(info: ClassInfo) -> bool:
     return bool(returned) and all(
         isinstance(one, ast.Constant) and one.value == 1 for one in returned
     )
+
+
+def _handed_to(node: ast.AST, info: ClassInfo, project: Project) -> Iterator[ast.AST]:
+    """The methods of the class whose result ``__iter__`` returns: ``return self.lines()``."""
+    for part in walk(node):
+        match part:
+            case ast.Return(ast.Call(ast.Attribute(ast.Name("self"), name))):
+                found = project.method(info, name)
+                if found is not None and found[1] is not node:
+                    yield found[1]
 
 
 def _loops(node: ast.AST) -> bool:

@@ -280,10 +280,10 @@ def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     What it does
     ------------
     Reading finds `experiment.config.update(...)` and `wandb.init(...)` in Lightning classes under
-    no condition on the rank, `wandb.init(...)` in scripts with a Trainer of several devices, and
+    no condition on the rank, the same two in scripts with a Trainer of several devices, and
     `wandb.log(...)` where the run is WandbLogger's, in classes that several processes may run by
-    what is written. Running answers on rank 1 as Lightning does: there
-    every attribute of the experiment is a function that does nothing.
+    what is written. Running answers on rank 1 as Lightning does: there every attribute of the
+    experiment is a function that does nothing.
 
     Why is this bad
     ---------------
@@ -320,12 +320,14 @@ def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Findin
             if problem and not asks and not in_tests(call.location):
                 yield self.finding(call.location, problem, remedy=GUARD, subject=owner.short_name)
     several = {one.location.path for one in facts.trainers if _starts_scripts(one)}
-    for call in facts.calls_of(INIT):
+    for call in facts.calls_of(INIT, ".update"):
         in_script = not call.owner and call.location.path in several
-        if in_script and not for_one_rank(call.guards) and not in_tests(call.location):
+        asks = for_one_rank(call.guards) or ASKS_FOR_UPDATE.issubset(call.guards)
+        problem = _off_rank_zero(call) if in_script and not asks else ""
+        if problem and not in_tests(call.location):
             yield self.finding(
                 call.location,
-                "each process runs this script, and starts a run of its own",
+                f"each process runs this script, and {problem}",
                 remedy="leave it to WandbLogger(project=..., config=...)",
             )
 
