@@ -216,8 +216,9 @@ def best_is_the_last(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds `ckpt_path="best"` for a Trainer whose callbacks are all seen and none of which is a
     ModelCheckpoint with a `monitor`, in projects where no module configures callbacks. So with the
-    `best_model_path` of a callback that watches nothing, where it is given to
-    `load_from_checkpoint` or as `ckpt_path`.
+    `best_model_path` of a ModelCheckpoint that watches nothing, where it is tested or given to
+    `load_from_checkpoint`; that of the one which Lightning adds only where the result is called
+    the best (`best = Net.load_from_checkpoint(...)`).
 
     Why is this bad
     ---------------
@@ -251,9 +252,9 @@ def best_is_the_last(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         if in_tests(call.location):
             continue
         trainer = trainers.get(call.trainer) if call.trainer is not None else None
-        if _is_path_of_last(call.ckpt_path) or (
-            trainer is not None and must_be(call.ckpt_path, "best") and _watches_nothing(trainer)
-        ):
+        by_path = call.method != "fit" and _is_path_of_last(call.ckpt_path)
+        by_word = trainer is not None and must_be(call.ckpt_path, "best")
+        if by_path or (by_word and trainer is not None and _watches_nothing(trainer)):
             yield self.finding(
                 call.location,
                 'no checkpoint callback of this Trainer watches a key: "best" is the last one',
@@ -262,7 +263,9 @@ def best_is_the_last(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             )
 
     for load in facts.calls_of(".load_from_checkpoint"):
-        if _is_path_of_last(load.argument("checkpoint_path", 0)) and not in_tests(load.location):
+        path = load.argument("checkpoint_path", 0)
+        said = "best" in load.assigned.lower()
+        if (said or _is_path_of_last(path)) and _is_last(path) and not in_tests(load.location):
             yield self.finding(
                 load.location,
                 "the checkpoint callback watches no key: its best_model_path is the last one",
@@ -271,7 +274,12 @@ def best_is_the_last(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _is_path_of_last(path: Value) -> bool:
-    """Whether a path is the best of a checkpoint callback that watches nothing."""
+    """Whether a path is the best of a checkpoint callback that somebody has made, and that watches
+    nothing. That of the one which Lightning adds may be meant for what it is: its only one."""
+    return _is_last(path) and isinstance(path, Made) and bool(path.arguments)
+
+
+def _is_last(path: Value) -> bool:
     return isinstance(path, Made) and path.name == BEST and _keeps_no_best(path)
 
 

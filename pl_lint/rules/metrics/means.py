@@ -36,6 +36,7 @@ from pl_lint.fixes import Fix, Samples, SetArgument
 from pl_lint.rules.judging import linearity_of_call
 from pl_lint.rules.logging.averages import mean_of_list, what_steps_left
 from pl_lint.rules.metrics.judging import FILLS
+from pl_lint.rules.precision.evidence import precisions
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, key_text
 
@@ -329,10 +330,10 @@ def half_precision_metric(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/Lightning-AI/pytorch-lightning/issues/18620
     - https://github.com/Lightning-AI/torchmetrics/issues/2147
     """
-    precisions = [trainer.argument("precision") for trainer in facts.trainers]
-    half = next((one for one in precisions if one in map(Known, TRUE_HALF)), None)
-    for owner in facts.modules() if isinstance(half, Known) else ():
-        for metric in owner.metrics:
+    for owner in facts.modules():
+        given = precisions(facts, owner) if owner.metrics else ()
+        half = next((one for one in given if one in map(Known, TRUE_HALF)), None)
+        for metric in owner.metrics if half is not None else ():
             named = metric.name.startswith("torchmetrics.") and not metric.path.startswith("<")
             if named and metric.class_name in ADDING and isinstance(half, Known):
                 yield self.finding(

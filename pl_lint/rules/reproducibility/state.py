@@ -188,13 +188,13 @@ def persistent_workers(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     kept = [call for call in loaders if must_be(call.argument("persistent_workers"), True)]
     if not kept:
         return
-    served = {
-        one.source for one in facts.loaders if must_be(one.argument("persistent_workers"), True)
-    }
+    lasting = (one for one in facts.loaders if must_be(one.argument("persistent_workers"), True))
+    served = {(one.location.path, one.source) for one in lasting}
     for reach in facts.reaches:
         last = reach.receiver.rpartition(".")[2]
         is_called_one = "dataset" in last.lower() or last.lower().endswith("_set")
-        if _is_in_a_run(reach.hook) and (is_called_one or f"self.{last}" in served):
+        is_served = (reach.location.path, f"self.{last}") in served
+        if _is_in_a_run(reach.hook) and (is_called_one or is_served):
             yield self.finding(
                 reach.location,
                 f"the workers of the loader at {kept[0].location} keep the "

@@ -261,6 +261,10 @@ def rebind(context: Context, node: ast.expr, value: Abstract, frame: Frame) -> N
             frame.names[text] = value
         case ast.Attribute(ast.Name(), attr) if attr in context.attributes:
             assign(context, node, value, frame)
+        case ast.Subscript(ast.Name() | ast.Subscript() as outer, ast.Constant(key)):
+            holder = context.evaluate(outer, frame)
+            if isinstance(holder, Mapping):
+                rebind(context, outer, holder.with_item(Const(key), value), frame)
 
 
 def _unpack(context: Context, targets: list[ast.expr], value: Abstract, frame: Frame) -> None:
