@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import CallSite, ProjectFacts, TrainerSite
+from pl_lint.facts.sites import ABSENT, CallSite, ProjectFacts, TrainerSite
 from pl_lint.facts.values import Known, Value
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Applicability, Fix, SetArgument
@@ -84,6 +84,7 @@ def _without_autocast(site: CallSite) -> bool:
     return around or any("autocast" in word for word in site.guards)
 
 
+ADAMS = tuple(f"torch.optim.{name}" for name in ("Adam", "AdamW", "NAdam", "RAdam"))
 CLAMPS = ("torch.clamp", "torch.clamp_min", ".clamp", ".clamp_min", ".clamp_", ".clip")
 
 
@@ -95,7 +96,7 @@ CLAMPS = ("torch.clamp", "torch.clamp_min", ".clamp", ".clamp_min", ".clamp_", "
     status=Status.SUSPECTED,
     condition="if the tensor is of fp16 there",
     default=False,
-    calls=CLAMPS,
+    calls=(*CLAMPS, *ADAMS),
 )
 def small_epsilon(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A division or logarithm meets a zero that only half precision has.
@@ -103,8 +104,9 @@ def small_epsilon(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `clamp` with a lower bound that fp16 cannot hold, in LightningModules of projects with a
-    Trainer of precision 16. A run names the first operation that made NaN or Inf out of finite
-    numbers under fp16 or bf16, where it divides.
+    Trainer of precision 16, and Adam with an `eps` that it cannot hold, its default of 1e-8 too,
+    where the weights are in fp16 (`16-true`). A run names the first operation that made NaN or Inf
+    out of finite numbers under fp16 or bf16, where it divides.
 
     Why is this bad
     ---------------
@@ -147,6 +149,26 @@ def small_epsilon(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="take 1e-6, or cast the tensor with .float() before",
                     subject=owner.short_name,
                 )
+
+        for site in facts.calls_in(owner, *ADAMS) if surely(facts, owner, TRULY_HALF) else ():
+            if _is_lost(site):
+                yield self.finding(
+                    site.location,
+                    "eps of 1e-8 or less is zero in fp16: where squared gradients are zero as well "
+                    "the weights become NaN",
+                    remedy="give it eps=1e-4, or train with 16-mixed",
+                    subject=owner.short_name,
+                )
+
+
+TRULY_HALF = ("16-true",)
+
+
+def _is_lost(site: CallSite) -> bool:
+    """Whether an optimizer's ``eps`` is zero in fp16."""
+    given = site.argument("eps", 3)
+    small = isinstance(given, Known) and isinstance(given.value, float) and given.value < SMALLEST
+    return small or given == ABSENT
 
 
 def _lower_bound(site: CallSite) -> Value:
