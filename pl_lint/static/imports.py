@@ -3,7 +3,7 @@
 A key may stand in ``settings.py``, a helper that computes an F1 in ``scores.py``, a dead hook in a
 mixin. They are few, so the rest of a large tree still goes unparsed. What they import in turn is
 left out. Files from which classes alone are imported are many, and matter only for what a search of
-their text can find.
+their text can find; a package that passes on the classes of its modules says where they stand.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ OF_CLASSES = re.compile(
     re.MULTILINE,
 )
 """What makes a file of classes matter: objects that checkpoints cannot hold, data of one item."""
+PASSED_ON = re.compile(rb"^from[ \t]+\.?\w", re.MULTILINE)
+"""What makes a package matter from which classes are imported: they stand in its modules."""
 
 Parts = tuple[str, ...]
 
@@ -61,8 +63,13 @@ def imported(
         tells = telling[package].holds(parts)
         if tells or of_classes[package].holds(parts):
             data = contents(path)
-            if isinstance(data, bytes) and (tells or OF_CLASSES.search(data)):
+            if isinstance(data, bytes) and (tells or _tells_of_classes(path, data)):
                 yield path, data
+
+
+def _tells_of_classes(path: Path, data: bytes) -> bool:
+    passes_on = path.name == "__init__.py" and PASSED_ON.search(data) is not None
+    return passes_on or OF_CLASSES.search(data) is not None
 
 
 class _Wanted:

@@ -243,6 +243,14 @@ class Project:
         """The file that a top-level function stands in."""
         return self._homes.get(id(node))
 
+    def reads(self, name: str, module: Module) -> bool:
+        """Whether another file may import a name from a file."""
+        others = (one for one in self.modules if one is not module)
+        return any(
+            bool(one.stars) or any(origin.endswith(f".{name}") for origin in one.imports.values())
+            for one in others
+        )
+
     def find_module(self, name: str, near: Module) -> Module | None:
         """The file that an import names.
 

@@ -20,7 +20,7 @@ from pl_lint.findings import Location
 from pl_lint.plain import frozen
 from pl_lint.static.complaints import explain, is_notebook
 from pl_lint.static.suppressions import Suppressions
-from pl_lint.static.trees import children, parents
+from pl_lint.static.trees import children, left_unread, parents
 from pl_lint.static.walk import find_sources
 
 __all__ = [
@@ -138,6 +138,11 @@ class SourceFile:
     def above(self) -> Mapping[ast.AST, ast.AST]:
         """The node around each node, for what asks often."""
         return parents(self.tree)
+
+    @cached_property
+    def unread(self) -> Mapping[ast.expr, str]:
+        """What is given to names that nothing in the file reads."""
+        return left_unread(self.tree)
 
     @property
     def depth(self) -> int:

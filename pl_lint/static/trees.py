@@ -18,6 +18,29 @@ def walk(tree: ast.AST) -> Iterator[ast.AST]:
         yield node
 
 
+SEE_NAMES = frozenset(["locals", "globals", "vars", "eval", "exec"])
+"""Functions that may read any name."""
+
+
+def left_unread(tree: ast.AST) -> dict[ast.expr, str]:
+    """Values that are given to one name, which nothing in the tree reads, with that name."""
+    values: dict[ast.expr, str] = {}
+    read: set[str] = set()
+    for node in walk(tree):
+        match node:
+            case ast.Assign(targets=[ast.Name(name)], value=value):
+                values[value] = name
+            case ast.AnnAssign(target=ast.Name(name), value=ast.expr() as value):
+                values[value] = name
+            case ast.Name(name, ast.Load()) | ast.Attribute(attr=name) | ast.Constant(str(name)):
+                read.add(name)
+            case ast.Global(names) | ast.Nonlocal(names):
+                read.update(names)
+    if read & SEE_NAMES:
+        return {}
+    return {value: name for value, name in values.items() if name not in read}
+
+
 def children(node: ast.AST) -> list[ast.AST]:
     """The nodes right below one."""
     found: list[ast.AST] = []

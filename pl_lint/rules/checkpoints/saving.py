@@ -347,11 +347,13 @@ def checkpoints_stay_here(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     -------
         logger = WandbLogger(project="mnist")
         checkpoint = ModelCheckpoint(monitor="val_loss")
+        trainer = L.Trainer(logger=logger, callbacks=[checkpoint])
 
     Use instead
     -----------
         logger = WandbLogger(project="mnist", log_model=True)
         checkpoint = ModelCheckpoint(monitor="val_loss")
+        trainer = L.Trainer(logger=logger, callbacks=[checkpoint])
 
     When to ignore
     --------------

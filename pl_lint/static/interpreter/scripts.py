@@ -17,7 +17,7 @@ from pl_lint.facts.sites import (
     TrainerCall,
     TrainerSite,
 )
-from pl_lint.facts.values import UNKNOWN, Known, Value
+from pl_lint.facts.values import UNKNOWN, Known, Value, must_be
 from pl_lint.plain import frozen, replace
 from pl_lint.static.interpreter import asked, everything, loaders, lookup
 from pl_lint.static.interpreter.abstract import (
@@ -51,8 +51,12 @@ class Trainer:
 
     @property
     def monitored(self) -> bool:
-        """Whether a ModelCheckpoint keeps the best by a key, which is not how far the run is."""
-        return any(
+        """Whether a ModelCheckpoint keeps the best by a key, which is not how far the run is.
+
+        A dry run has no checkpoints.
+        """
+        dry = self.site is not None and must_be(self.site.argument("fast_dev_run"), True)
+        return not dry and any(
             watcher.watcher == "ModelCheckpoint"
             and watcher.key not in (ABSENT, *COUNTERS)
             and dict(watcher.arguments).get("save_top_k") != Known(0)
@@ -191,8 +195,19 @@ def _watcher(
         arguments=pairs(arguments),
         **given,
     )
-    context.recorder.add(site)
+    if not _is_left_out(context, node, frame):
+        context.recorder.add(site)
     return Instance(canonical, pairs(arguments), arguments.complete, site)
+
+
+def _is_left_out(context: Context, node: ast.Call, frame: Frame) -> bool:
+    """Whether the program that makes a callback has a Trainer and gives the callback to nobody: it
+    was commented out of a list."""
+    source = frame.module.source
+    if "Trainer(" not in source.text:
+        return False
+    name = source.unread.get(node)
+    return name is not None and not context.project.reads(name, frame.module)
 
 
 def defaults_of_watcher(canonical: str) -> dict[str, Value]:
