@@ -86,6 +86,11 @@ def single_device(facts: ProjectFacts) -> bool:
     return _all_use_one(facts, facts.trainers)
 
 
+def one_device_in(facts: ProjectFacts, path: str) -> bool:
+    """Whether every Trainer of a file surely uses one device: its callbacks run in one process."""
+    return _all_use_one(facts, [one for one in facts.trainers if one.location.path == path])
+
+
 def beyond_one_device(facts: ProjectFacts, owners: Iterable[ClassFacts]) -> Iterator[ClassFacts]:
     """The classes that several devices may run: not those whose Trainers surely use one each."""
     if not any(_uses_one(facts, trainer) for trainer in facts.trainers):

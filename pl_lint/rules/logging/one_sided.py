@@ -8,7 +8,7 @@ from pl_lint.facts.origins import MetricObject
 from pl_lint.facts.sites import LogSite, ProjectFacts
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import beyond_one_device, single_device
+from pl_lint.rules.judging import beyond_one_device, one_device_in, single_device
 from pl_lint.rules.logging.keys import only_sites
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import key_text, shown
@@ -150,7 +150,8 @@ def logged_on_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
     for monitor in facts.monitors:
         sites = only_sites(facts, monitor)
-        if sites and all(map(_by_one_process, sites)):
+        alone = one_device_in(facts, monitor.location.path)
+        if sites and not alone and all(map(_by_one_process, sites)):
             yield self.finding(
                 monitor.location,
                 f"{monitor.watcher} runs in every process, and {shown(monitor.key)} is logged in "
