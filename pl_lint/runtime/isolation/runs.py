@@ -39,6 +39,9 @@ PRELOAD = (
     "torch.utils.tensorboard",
     "tensorboard.backend.event_processing.event_accumulator",
     "fsspec.implementations.chained",
+    "torch.distributed.algorithms.ddp_comm_hooks.debugging_hooks",
+    "torch.profiler._cupti_monitor",
+    "torch.utils.serialization.config",
 )
 MOST_LANES = 4
 
