@@ -16,7 +16,7 @@ from pl_lint.facts.tables import table
 from pl_lint.facts.values import UNKNOWN, Known, Value
 from pl_lint.plain import frozen
 
-Version = tuple[int, int]
+Version = tuple[int, ...]
 LATEST: Version = (2, 6)
 
 MODULE = "lightning.pytorch.LightningModule"

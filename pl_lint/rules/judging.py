@@ -56,8 +56,8 @@ def version(text: str) -> Version:
     """The version that a text means; nothing is written where any version will do."""
     if not text:
         return LATEST
-    major, minor, *_ = (*text.split("."), "0")
-    return int(major), int(minor)
+    numbers = tuple(map(int, text.split(".")))
+    return numbers if len(numbers) > 1 else (*numbers, 0)
 
 
 def defines(facts: ProjectFacts, owner: ClassFacts, method: str) -> bool:
@@ -134,7 +134,7 @@ def _uses_one(facts: ProjectFacts, trainer: TrainerSite) -> bool:
     return uses_one_device(trainer, version_at(facts, trainer.location))
 
 
-GUESSED: Version = (1, 5)
+GUESSED: Version = (1, 5, 0)
 """What undated old code is judged by (``static/versions.py``): not to be told what 1.5 refuses."""
 
 

@@ -38,7 +38,7 @@ class JudgedAs:
         """The version with a name."""
         from pl_lint.facts.lightning import LATEST  # without Lightning code there is nothing to say
 
-        return self.version or ".".join(map(str, LATEST))
+        return ".".join(self.version.split(".")[:2]) or ".".join(map(str, LATEST))
 
 
 @frozen

@@ -67,9 +67,9 @@ NEW_SETTINGS = re.compile(r"""(?:_target_|class_path)\s*:\s*["']?lightning\.""")
 """The same of settings in YAML."""
 SETTINGS = (".yaml", ".yml")
 ENVIRONMENT = re.compile(r"^dependencies:\s*\n\s*-\s", re.MULTILINE)
-UNDATED_OLD = "1.5"
+UNDATED_OLD = "1.5.0"
 """Old code without a pin is taken for one that still had every hook of the 1.x years; 1.6 began to
-say goodbye to them."""
+say goodbye to them. Three numbers say that it is a guess: what pins say has two."""
 
 Version = tuple[int, ...]
 

@@ -17,7 +17,7 @@ COUNT_WORDS = frozenset(
 STRATEGIES = ("ddp", "fsdp", "deepspeed")
 NAMING = ("strategy", "accelerator", "distributed_backend")
 """The arguments of a Trainer that name a strategy; the last two in Lightning 1."""
-COUNTED_TEXTS: Version = (1, 5)
+COUNTED_TEXTS: Version = (1, 5, 0)
 """Since then ``gpus="3"`` is three of them; before it was the one with this number. Code without a
 date is judged by this version, and says neither."""
 STRATEGY_CLASSES = ("DDPStrategy", "FSDPStrategy", "DeepSpeedStrategy", "DDPPlugin")

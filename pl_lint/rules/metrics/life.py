@@ -9,7 +9,7 @@ from pl_lint.facts.sites import ClassFacts, MetricSite, MetricUse, ProjectFacts,
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Applicability, Command, Fix, Insert, Replace
-from pl_lint.rules.judging import GUESSED, averaged, target_version
+from pl_lint.rules.judging import averaged, target_version
 from pl_lint.rules.metrics.judging import FILLS, follows_common_rules
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text
@@ -109,7 +109,7 @@ def _counted_on(place: MetricUse) -> str:
 def _empties_itself(owner: ClassFacts, metric: MetricSite) -> bool:
     """Whether ``compute()`` may have emptied a metric of the years when Lightning had some
     (changelog of 1.2, #5409); where no pin says otherwise, the code is as old as that."""
-    kept = (1, 2) <= target_version(owner) < GUESSED
+    kept = (1, 2) <= target_version(owner) < (1, 5)
     return metric.name.startswith("pytorch_lightning.metrics.") and not kept
 
 
