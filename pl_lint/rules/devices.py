@@ -186,9 +186,12 @@ def asked_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#trainer
     """
     for owner in facts.modules():
+        told: set[str] = set()
         for read in owner.reads:
             asked = read.hook == "__init__" and read.attribute in ("trainer", "logger")
-            if asked and not owner.open and not {"_trainer", "trainer"}.intersection(read.guards):
+            safe = {"_trainer", "trainer", *told}  # `if self.logger:` told for what is in it
+            if asked and not owner.open and safe.isdisjoint(read.guards):
+                told.add(read.attribute)
                 yield self.finding(
                     read.location,
                     f"there is no self.{read.attribute} yet when the module is built",

@@ -143,7 +143,7 @@ def field_not_logged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for monitor in facts.monitors:
         modules = facts.trained_with(monitor)
-        if not well_known(modules):
+        if not well_known(modules) or _only_dry(facts, monitor.location.path):
             continue
         for field in fields(monitor.filename):
             if fed(facts, monitor, field):
@@ -156,6 +156,12 @@ def field_not_logged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy=f"write {{{near}}}" if near else f"log {field!r}, or leave it out",
                 subject=monitor.watcher,
             )
+
+
+def _only_dry(facts: ProjectFacts, path: str) -> bool:
+    """Whether the Trainers of this file write no checkpoint: all are for trying out the code."""
+    here = [one for one in facts.trainers if one.location.path == path]
+    return bool(here) and all(must_be(one.argument("fast_dev_run"), True) for one in here)
 
 
 def fields(filename: Value) -> tuple[str, ...]:
