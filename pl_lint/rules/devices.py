@@ -78,7 +78,7 @@ FACTORIES = tuple(
     f"torch.{name}"
     for name in ("zeros", "ones", "randn", "rand", "eye", "linspace", "full", "empty", "normal")
 )
-DEVICE = "self.device"
+DEVICE, INIT = "self.device", "__init__"
 MOVING = (".to", ".cuda", ".type_as", ".cpu")
 MOVED = frozenset(word.lstrip(".") for word in MOVING) | {"item", "tolist", "numpy"}
 
@@ -206,7 +206,8 @@ def asked_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         }
         for site in facts.calls_in(owner, *FACTORIES, "torch.tensor", "torch.arange"):
             name = site.assigned.removeprefix("self.")
-            kept = site.assigned.startswith("self.") and name in later
+            again = any(one.attribute == name for one in owner.assignments if one.hook != INIT)
+            kept = site.assigned.startswith("self.") and name in later and not again
             there = "to" in site.then and site.location.line in moved
             there = there or dict(site.written).get("device") == DEVICE
             if kept and site.hook == "__init__" and there:

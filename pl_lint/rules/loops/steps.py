@@ -124,7 +124,7 @@ def no_loss_returned(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         if owner.optimization != "automatic" or not is_whole(owner) or not found or not logs:
             continue
         nothing = all(must_be(site.value, None) for site in found)
-        forgotten = all(not site.written or site.methods for site in found)
+        forgotten = all(not site.written or _is_own(facts, owner, site) for site in found)
         by_hand = facts.calls_in(owner, ".optimizers")
         if nothing and forgotten and not by_hand and _configures(owner):
             yield self.finding(
@@ -134,6 +134,14 @@ def no_loss_returned(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy="return the loss",
                 subject=owner.short_name,
             )
+
+
+def _is_own(facts: ProjectFacts, owner: ClassFacts, site: ReturnSite) -> bool:
+    """Whether what a method gives is returned that no other class is to fill in: a template is
+    judged by what inherits from it."""
+    abstract = {one.name for one in owner.own_methods if "abstractmethod" in str(one.decorators)}
+    inherited = any(owner.name in one.ancestors for one in facts.modules())
+    return bool(site.methods) and abstract.isdisjoint(site.methods) and not inherited
 
 
 def _makes_a_loss(owner: ClassFacts) -> bool:
