@@ -16,7 +16,7 @@ from pl_lint.facts.origins import (
     parts_below,
 )
 from pl_lint.facts.sites import ClassFacts, LogSite, MonitorSite, ProjectFacts
-from pl_lint.facts.values import Known, may_be, must_be
+from pl_lint.facts.values import Known, Unknown, may_be, must_be
 from pl_lint.findings import Finding
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import shown
@@ -113,7 +113,8 @@ def key_shared_by_stages(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds a key that is logged in training and in validation, often by a helper that both steps
     call and that takes no stage. A helper that takes an argument which says whether it logs is
-    left alone.
+    left alone, and so are keys that nothing monitors where the logger gets `loss_step` and
+    `loss_epoch` of one stage and `loss` of the other.
 
     Why is this bad
     ---------------
@@ -125,7 +126,7 @@ def key_shared_by_stages(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     -------
         def training_step(self, batch, batch_idx):
             loss = self.loss(batch)
-            self.log("loss", loss, on_epoch=True)
+            self.log("loss", loss, on_step=False, on_epoch=True)
             return loss
 
         def validation_step(self, batch, batch_idx):
@@ -135,7 +136,7 @@ def key_shared_by_stages(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     -----------
         def training_step(self, batch, batch_idx):
             loss = self.loss(batch)
-            self.log("train/loss", loss, on_epoch=True)
+            self.log("train/loss", loss, on_step=False, on_epoch=True)
             return loss
 
         def validation_step(self, batch, batch_idx):
@@ -181,7 +182,17 @@ def _matters(facts: ProjectFacts, *logs: LogSite) -> bool:
     if not any(_is_measured(part) for log in logs for part in parts(log.origin)):
         return False
     in_a_curve = any(not must_be(log.logger, False) for log in logs)
-    return in_a_curve or any(monitor.key == logs[0].key for monitor in facts.monitors)
+    if in_a_curve and not _apart(*logs):
+        return True
+    watching = (one.key for one in facts.monitors)
+    return any(key == logs[0].key or (in_a_curve and isinstance(key, Unknown)) for key in watching)
+
+
+def _apart(*logs: LogSite) -> bool:
+    """Whether loggers get other names: one is written as ``_step`` and ``_epoch``, one is not."""
+    forks = [must_be(log.on_step, True) and must_be(log.on_epoch, True) for log in logs]
+    plain = [must_be(log.on_step, False) or must_be(log.on_epoch, False) for log in logs]
+    return any(forks) and any(plain)
 
 
 def _is_measured(part: Origin) -> bool:
