@@ -91,7 +91,8 @@ class TrainerCall:
     it stands in, each with the line of the first of them and its number. ``models``: all classes
     that the model may be of; an empty name is one that is not known. ``data``: the classes of what
     it is given as a data module, or in the place of loaders. ``loaders``: how many loaders it is
-    given for a stage, 0 where they are not seen in a list or a dict.
+    given for a stage, 0 where they are not seen in a list or a dict. ``written``: the model, where
+    it is a plain name or attribute.
     """
 
     method: Literal["fit", "validate", "test", "predict"]
@@ -109,6 +110,7 @@ class TrainerCall:
     models: tuple[str, ...] = ("",)
     data: tuple[str, ...] = ()
     loaders: tuple[tuple[str, int], ...] = ()
+    written: str = ""
 
     def excludes(self, other: TrainerCall) -> bool:
         """Whether this and another call of the same function stand in two branches of one ``if``,

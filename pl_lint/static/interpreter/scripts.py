@@ -33,7 +33,7 @@ from pl_lint.static.interpreter.abstract import (
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.handling import as_built
 from pl_lint.static.interpreter.outside import pairs
-from pl_lint.static.names import ClassInfo
+from pl_lint.static.names import ClassInfo, dotted
 
 
 @frozen
@@ -351,7 +351,14 @@ def _call_of(
         models=tuple(sorted(set(map(class_name, given)))),
         data=tuple(sorted(_data(name, arguments))),
         loaders=tuple(loaders.counted(name, arguments)),
+        written=_model_written(node),
     )
+
+
+def _model_written(node: ast.Call) -> str:
+    given = [one.value for one in node.keywords if one.arg == "model"]
+    first = next(iter((*node.args, *given)), None)
+    return dotted(first) or "" if isinstance(first, (ast.Name, ast.Attribute)) else ""
 
 
 def _data(name: str, arguments: Arguments) -> set[str]:
