@@ -16,7 +16,7 @@ from pl_lint.facts.origins import (
     parts_below,
 )
 from pl_lint.facts.sites import ClassFacts, LogSite, MonitorSite, ProjectFacts
-from pl_lint.facts.values import Known, Unknown, may_be, must_be
+from pl_lint.facts.values import Known, Unknown, Value, may_be, must_be
 from pl_lint.findings import Finding
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import shown
@@ -113,8 +113,8 @@ def key_shared_by_stages(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds a key that is logged in training and in validation, often by a helper that both steps
     call and that takes no stage. A helper that takes an argument which says whether it logs is
-    left alone, and so are keys that nothing monitors where the logger gets `loss_step` and
-    `loss_epoch` of one stage and `loss` of the other.
+    left alone. So are keys that name no stage and that nothing monitors, where the logger gets
+    `loss_step` and `loss_epoch` of one stage and `loss` of the other.
 
     Why is this bad
     ---------------
@@ -182,10 +182,15 @@ def _matters(facts: ProjectFacts, *logs: LogSite) -> bool:
     if not any(_is_measured(part) for log in logs for part in parts(log.origin)):
         return False
     in_a_curve = any(not must_be(log.logger, False) for log in logs)
-    if in_a_curve and not _apart(*logs):
+    if in_a_curve and (_names_stage(logs[0].key) or not _apart(*logs)):
         return True
     watching = (one.key for one in facts.monitors)
     return any(key == logs[0].key or (in_a_curve and isinstance(key, Unknown)) for key in watching)
+
+
+def _names_stage(key: Value) -> bool:
+    """Whether a key says one stage: then the other is not meant by it."""
+    return isinstance(key, Known) and any(stage in str(key.value) for stage in ("train", "val"))
 
 
 def _apart(*logs: LogSite) -> bool:
