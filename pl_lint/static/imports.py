@@ -26,10 +26,12 @@ CLASS_NAME = re.compile(r"_*[A-Z][A-Z\d]*[a-z]\w*")
 OF_CLASSES = re.compile(
     rb"^[ \t]*class[ \t]+\w+[ \t]*\([^)]*\b(?:Enum|IntEnum|StrEnum|Flag|IntFlag)\b|"
     rb"^[ \t]*@(?:dataclasses\.)?dataclass\b|"
-    rb"^[ \t]+def[ \t]+__len__\b[^\n]*\n(?:[^\n]*\n){0,6}?[ \t]+return 1[ \t]*$",
+    rb"^[ \t]+def[ \t]+__len__\b[^\n]*\n(?:[^\n]*\n){0,6}?[ \t]+return 1[ \t]*$|"
+    rb"\b(?:listdir|scandir|iterdir|r?glob)\(",
     re.MULTILINE,
 )
-"""What makes a file of classes matter: objects that checkpoints cannot hold, data of one item."""
+"""What makes a file of classes matter: objects that checkpoints cannot hold, data of one item, data
+in the order of the file system."""
 PASSED_ON = re.compile(rb"^from[ \t]+\.?\w", re.MULTILINE)
 """What makes a package matter from which classes are imported: they stand in its modules."""
 

@@ -17,6 +17,7 @@ from pl_lint.facts.sites import (
     GlobalSite,
     HyperparameterSite,
     ImportSite,
+    ListedSite,
     ListSite,
     LoaderSite,
     LogSite,
@@ -79,6 +80,7 @@ AS_NOTED = {
     "removed_names": RemovedNameSite,
     "loaders": LoaderSite,
     "unshared": UnsharedSite,
+    "listed": ListedSite,
 }
 """Facts of the project that are what was noted on the way, and its kind."""
 

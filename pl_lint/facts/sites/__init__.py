@@ -24,7 +24,7 @@ from pl_lint.facts.sites.classes import (
     ParameterSite,
     SchedulerSite,
 )
-from pl_lint.facts.sites.data import LoaderSite, StreamSite, UnsharedSite, made_of
+from pl_lint.facts.sites.data import ListedSite, LoaderSite, StreamSite, UnsharedSite, made_of
 from pl_lint.facts.sites.logged import (
     ADDED,
     HeldSite,
@@ -70,6 +70,7 @@ __all__ = [
     "HyperparameterSite",
     "ImportSite",
     "ListSite",
+    "ListedSite",
     "LoaderSite",
     "LogSite",
     "MemberReadSite",

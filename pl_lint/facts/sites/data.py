@@ -65,6 +65,16 @@ class UnsharedSite:
 
 
 @frozen
+class ListedSite:
+    """A class of the project (``owner``) whose ``__init__`` keeps files in the order in which the
+    file system gave them, in an attribute that its ``__getitem__`` reads."""
+
+    owner: str
+    attribute: str
+    location: Location
+
+
+@frozen
 class StreamSite:
     """A class of the project that is an IterableDataset.
 

@@ -9,7 +9,7 @@ from typing import Literal
 from pl_lint.facts.sites.behaviour import ImportSite, RemovedNameSite
 from pl_lint.facts.sites.calls import CallSite, GlobalSite, ReachSite
 from pl_lint.facts.sites.classes import ClassFacts
-from pl_lint.facts.sites.data import LoaderSite, StreamSite, UnsharedSite
+from pl_lint.facts.sites.data import ListedSite, LoaderSite, StreamSite, UnsharedSite
 from pl_lint.facts.sites.logged import StrayLog
 from pl_lint.facts.sites.programs import Programs
 from pl_lint.facts.sites.scripts import (
@@ -106,6 +106,7 @@ class ProjectFacts:
     loaders: tuple[LoaderSite, ...] = ()
     streams: tuple[StreamSite, ...] = ()
     unshared: tuple[UnsharedSite, ...] = ()
+    listed: tuple[ListedSite, ...] = ()
     copies: tuple[tuple[str, str], ...] = ()
     hides_trainers: bool = False
     of_one_item: frozenset[str] = frozenset()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pl_lint.facts.origins import FunctionCall, Origin, is_listing, sure_parts
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, SliceSite, SplitSite
-from pl_lint.facts.values import must_be
+from pl_lint.facts.values import Made, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.judging import CLI, uses_cli
 from pl_lint.rules.registry import Rule, rule
@@ -135,7 +135,8 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `random_split` and `train_test_split` of what `os.listdir`, `glob` or `Path.iterdir`
-    gave, and two parts of it that meet (`files[:n]` and `files[n:]`), where no branch sorts. A
+    gave, of a data set of the project that keeps it so, and two parts of it that meet (`files[:n]`
+    and `files[n:]`), where no branch sorts. A
     split that nothing seeds is left alone: chance decides it, whatever the order (LTN406). A run
     fits the module in processes with two values of PYTHONHASHSEED: fits with the same value are
     equal, those with different ones are not.
@@ -182,6 +183,23 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             "between machines",
             remedy="sort the files first",
         )
+    for location, kept in _split_as_kept(facts):
+        if location not in free:
+            yield self.finding(
+                location,
+                f"{kept} holds files in the order in which the file system lists them, which "
+                "decides the split and differs between machines",
+                remedy=f"sort them where {kept} is made",
+            )
+
+
+def _split_as_kept(facts: ProjectFacts) -> Iterator[tuple[Location, str]]:
+    """The splits of data sets that hand out files as they were listed, and where they keep them."""
+    kept = {one.owner: one.attribute for one in facts.listed}
+    for call in facts.calls_of(*SPLITTING):
+        data = call.argument("dataset", 0)
+        if isinstance(data, Made) and data.name in kept:
+            yield call.location, f"{data.name.rpartition('.')[2]}.{kept[data.name]}"
 
 
 def _is_listed(origin: Origin) -> bool:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from pl_lint.facts import removed
-from pl_lint.facts.sites import CaseSite, ImportSite, RemovedNameSite
+from pl_lint.facts.sites import CaseSite, ImportSite, ListedSite, RemovedNameSite
+from pl_lint.static.interpreter import slices
 from pl_lint.static.interpreter.abstract import Holder
 from pl_lint.static.interpreter.context import Arguments, Frame
 from pl_lint.static.interpreter.machine import Machine
@@ -15,6 +16,7 @@ from pl_lint.static.interpreter.members import ASKS
 from pl_lint.static.interpreter.recorder import Recorder, Watched
 from pl_lint.static.interpreter.work import Work
 from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project, dotted, statements
+from pl_lint.static.streams import identifiers
 from pl_lint.static.trees import walk
 
 CASE = "pl_lint.case"
@@ -141,9 +143,19 @@ def _run_class(info: ClassInfo, around: Machine) -> None:
     found = machine.project.method(info, "__init__")
     if found is not None:
         _run_method(machine, *found, Holder(info))
+        machine.recorder.extend(_kept_as_listed(info, machine))
     for node in telling:
         if node.name != "__init__":
             _run_method(machine, info, node, Holder(info))
+
+
+def _kept_as_listed(info: ClassInfo, machine: Machine) -> Iterator[ListedSite]:
+    """The files that ``__init__`` listed and nobody has sorted, and that items are made of."""
+    found = machine.project.method(info, "__getitem__")
+    read = frozenset(identifiers(found[1])) if found is not None else frozenset()
+    for name, value in machine.attributes.items():
+        if name in read and slices.lists_files(machine, value):
+            yield ListedSite(info.qualified, name, info.module.source.location(info.node))
 
 
 def _run_method(machine: Machine, owner: ClassInfo, node: FunctionNode, held: Holder) -> None:

@@ -17,7 +17,7 @@ def note(context: Context, node: ast.Subscript, receiver: Abstract, frame: Frame
     """
     if not isinstance(node.slice, ast.Slice) or _in_while(node, frame):
         return
-    if not all(_lists_files(context, option) for option in options(receiver)):
+    if not all(lists_files(context, option) for option in options(receiver)):
         return
     context.recorder.add(
         SliceSite(
@@ -31,7 +31,7 @@ def note(context: Context, node: ast.Subscript, receiver: Abstract, frame: Frame
     )
 
 
-def _lists_files(context: Context, value: Abstract) -> bool:
+def lists_files(context: Context, value: Abstract) -> bool:
     """Whether a value is the list, and not the name of one file in it."""
     match value:
         case Opaque(origin):
