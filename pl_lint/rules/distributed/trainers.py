@@ -16,7 +16,7 @@ from pl_lint.facts.sites import (
     TrainerSite,
     in_tests,
 )
-from pl_lint.facts.values import Known, Made, OneOf, Value, must_be
+from pl_lint.facts.values import UNKNOWN, Known, Made, OneOf, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Change, Fix, RenameArgument, SetArgument
 from pl_lint.rules.distributed.evidence import several_devices, uses_several
@@ -267,9 +267,9 @@ def removed_strategy(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `strategy="dp"`, `"ddp2"`, `"horovod"`, `"ddp_sharded"` and the like, and strategies that
-    are given as `accelerator=`. Projects that are pinned to 1.x, or evidently written for it, are
-    left alone.
+    Finds `strategy="dp"`, `"ddp2"`, `"horovod"`, `"ddp_sharded"` and the like, `strategy=None`, and
+    strategies that are given as `accelerator=`. Projects that are pinned to 1.x, or evidently
+    written for it, are left alone.
 
     Why is this bad
     ---------------
@@ -294,9 +294,10 @@ def removed_strategy(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for trainer in facts.trainers:
         for name in ("strategy", "accelerator"):
-            text = _offered(name, trainer.argument(name))
-            if version_at(facts, trainer.location) >= (2, 0) and text:
-                instead = strategies.REMOVED.get(str(text), str(text))
+            given = dict(trainer.arguments).get(name, UNKNOWN)
+            text = None if name == "strategy" and given == ABSENT else _offered(name, given)
+            if version_at(facts, trainer.location) >= (2, 0) and text != "":
+                instead = strategies.REMOVED.get(text or "", text or "auto")
                 yield self.finding(
                     trainer.at(name),
                     f"Lightning 2 refuses {name}={text!r}",
