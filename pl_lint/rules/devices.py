@@ -80,6 +80,7 @@ FACTORIES = tuple(
 )
 DEVICE, INIT = "self.device", "__init__"
 MOVING = (".to", ".cuda", ".type_as", ".cpu")
+LISTED = frozenset({"item", "tolist", "numpy", "numel", "size"})
 MOVED = frozenset(word.lstrip(".") for word in MOVING) | {"item", "tolist", "numpy"}
 
 
@@ -149,15 +150,16 @@ def _here(site: CallSite) -> SetArgument:
     "LTN653",
     "trainer-asked-too-early",
     rows=("DEV03",),
-    calls=(*FACTORIES, "torch.tensor", "torch.arange", ".to"),
+    calls=(*FACTORIES, "torch.tensor", "torch.arange", *MOVING),
 )
 def asked_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """`__init__` of a LightningModule asks for the Trainer or the logger.
+    """`__init__` of a LightningModule asks for the Trainer, the logger or the device.
 
     What it does
     ------------
     Finds `self.trainer` and `self.logger` in `__init__` and in what it calls, and attributes that
-    are tensors made with `device=self.device` or `.to(self.device)` there and used later.
+    are tensors made with `device=self.device` or `.to(self.device)` there and used later, where
+    nothing moves them.
 
     Why is this bad
     ---------------
@@ -188,7 +190,7 @@ def asked_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         told: set[str] = set()
         for read in owner.reads:
-            asked = read.hook == "__init__" and read.attribute in ("trainer", "logger")
+            asked = read.hook == INIT and read.attribute in ("trainer", "logger")
             safe = {"_trainer", "trainer", *told}  # `if self.logger:` told for what is in it
             if asked and not owner.open and safe.isdisjoint(read.guards):
                 told.add(read.attribute)
@@ -198,25 +200,31 @@ def asked_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="move it to setup(self, stage) or configure_model(self)",
                     subject=owner.short_name,
                 )
-        later = {word for one in owner.own_methods if one.name != "__init__" for word in one.words}
-        moved = {
-            site.location.line
-            for site in facts.calls_in(owner, ".to")
-            if site.argument("device", 0) == Named(DEVICE)
-        }
-        for site in facts.calls_in(owner, *FACTORIES, "torch.tensor", "torch.arange"):
-            name = site.assigned.removeprefix("self.")
-            again = any(one.attribute == name for one in owner.assignments if one.hook != INIT)
-            kept = site.assigned.startswith("self.") and name in later and not again
-            there = "to" in site.then and site.location.line in moved
-            there = there or dict(site.written).get("device") == DEVICE
-            if kept and site.hook == "__init__" and there:
-                yield self.finding(
-                    site.location,
-                    f"{DEVICE} is the CPU in __init__, and {site.assigned} stays there",
-                    remedy=f'write self.register_buffer("{name}", ...)',
-                    subject=owner.short_name,
-                )
+        yield from _made_too_early(self, facts, owner)
+
+
+def _made_too_early(self: Rule, facts: ProjectFacts, owner: ClassFacts) -> Iterator[Finding]:
+    """Tensors on the device that a module has before Lightning moves it, which nothing moves."""
+    later = {word for one in owner.own_methods if one.name != INIT for word in one.words}
+    later -= {one.attribute for one in owner.assignments if one.hook != INIT}
+    moved = {site.receiver for site in facts.calls_in(owner, *MOVING)}
+    there = {
+        site.location.line
+        for site in facts.calls_in(owner, ".to")
+        if site.argument("device", 0) == Named(DEVICE)
+    }
+    for site in facts.calls_in(owner, *FACTORIES, "torch.tensor", "torch.arange"):
+        name = site.assigned.removeprefix("self.")
+        kept = site.hook == INIT and site.assigned.startswith("self.") and name in later
+        handed = LISTED.isdisjoint(site.then) and site.location.line in there and "to" in site.then
+        early = handed or (dict(site.written).get("device") == DEVICE and not site.then)
+        if kept and early and site.assigned not in moved:
+            yield self.finding(
+                site.location,
+                f"{DEVICE} is the CPU in __init__, and {site.assigned} stays there",
+                remedy=f'write self.register_buffer("{name}", ...)',
+                subject=owner.short_name,
+            )
 
 
 @rule(

@@ -233,8 +233,7 @@ def same_callback_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Why is this bad
     ---------------
     Lightning tells them apart by these arguments, and others by their class. It raises "Found more
-    than one stateful callback of type" when the first checkpoint is written: after an epoch of
-    training.
+    than one stateful callback of type" when the Trainer is built.
 
     Example
     -------

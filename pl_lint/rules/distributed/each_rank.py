@@ -334,11 +334,11 @@ def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Findin
 
 def _starts_scripts(trainer: TrainerSite) -> bool:
     """Whether a Trainer surely has several processes, each of which runs the script anew: none that
-    are forked out of it."""
+    are forked out of it, as they are in a notebook."""
     strategy = trainer.argument("strategy")
     text = strategy.value if isinstance(strategy, Known) else ""
     forks = isinstance(text, str) and text.endswith(("spawn", "fork", "notebook"))
-    return uses_several(trainer) and not forks
+    return uses_several(trainer) and not forks and not trainer.location.path.endswith(".ipynb")
 
 
 def _off_rank_zero(call: CallSite) -> str:

@@ -202,7 +202,8 @@ def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     if single_device(facts) or any(map(_shares_out, facts.loaders)):
         return
-    for call in facts.calls_of(lightning.MODULE) if several_devices(facts) else ():
+    counted_here = several_devices(facts) and not _asks_for_devices(facts)
+    for call in facts.calls_of(lightning.MODULE) if counted_here else ():
         if not call.owner and any(_is_length(*pair) for pair in call.origins):
             yield self.finding(
                 call.location,
@@ -232,6 +233,15 @@ def _is_length(name: str, origin: Origin) -> bool:
     """Whether a parameter for a number of steps is given the batches of a loader, as they are."""
     counted = isinstance(origin, FunctionCall) and origin.name == "builtins.len"
     return counted and name in STEPS
+
+
+def _asks_for_devices(facts: ProjectFacts) -> bool:
+    """Whether some module divides by the number of devices what it is told."""
+    methods = (one for owner in facts.modules() for one in owner.own_methods)
+    return any(
+        one.name in ("__init__", "configure_optimizers") and not one.words.isdisjoint(ACCOUNTS)
+        for one in methods
+    )
 
 
 OF_ONE_PROCESS = ("RandomSampler", "SequentialSampler", "BatchSampler")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from pl_lint.facts.origins import (
@@ -188,9 +189,13 @@ def _matters(facts: ProjectFacts, *logs: LogSite) -> bool:
     return any(key == logs[0].key or (in_a_curve and isinstance(key, Unknown)) for key in watching)
 
 
+STAGE = re.compile(r"(?<![a-z])(?:train(?:ing)?|val(?:id(?:ation)?)?)(?![a-z])")
+"""The name of a stage as a word: ``val_loss``, ``trainLoss``, but not ``value``."""
+
+
 def _names_stage(key: Value) -> bool:
     """Whether a key says one stage: then the other is not meant by it."""
-    return isinstance(key, Known) and any(stage in str(key.value) for stage in ("train", "val"))
+    return isinstance(key, Known) and STAGE.search(str(key.value)) is not None
 
 
 def _apart(*logs: LogSite) -> bool:

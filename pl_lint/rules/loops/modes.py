@@ -71,7 +71,7 @@ def evaluation_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         if target_version(owner) < (2, 2) or _sets_modes(facts, owner):
             continue
         handled = {
-            site.receiver
+            site.receiver or site.assigned  # self.net = resnet18().requires_grad_(False)
             for site in facts.calls_in(owner, ".train", *FREEZING)
             if site.hook != "configure_optimizers"  # there they are handed to the optimizer
         }

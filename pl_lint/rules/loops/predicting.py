@@ -86,6 +86,10 @@ LABELLED = re.compile(
 """Data sets of an image and a number."""
 WHOLE = frozenset({"batch", "inputs", "input", "data", "batch_data", "sample", "samples", "args"})
 """Names of a parameter that may take the batch as it comes."""
+ASKING = frozenset({"isinstance", "tuple", "list"})
+"""What a ``forward`` says that takes apart what may be a batch."""
+TAKING_APART = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
+"""Hooks that may make another batch before it is handed on."""
 
 
 def _takes_a_sample(facts: ProjectFacts, owner: ClassFacts) -> bool:
@@ -97,7 +101,7 @@ def _takes_a_sample(facts: ProjectFacts, owner: ClassFacts) -> bool:
         for one in found.own_methods
         if one.name == "forward"
     )
-    taken = [one for one in methods if not one.star_arguments]
+    taken = [one for one in methods if not one.star_arguments and ASKING.isdisjoint(one.words)]
     return bool(taken) and all(
         one.parameters[:1] and one.parameters[0] not in WHOLE for one in taken
     )
@@ -106,6 +110,9 @@ def _takes_a_sample(facts: ProjectFacts, owner: ClassFacts) -> bool:
 def _is_given_pairs(facts: ProjectFacts, call: TrainerCall) -> bool:
     """Whether all loaders that a prediction may read give samples with their labels."""
     of = {call.model, *call.data}
+    owners = [one for one in facts.classes if one.name in of]
+    if any(defines(facts, one, hook) for one in owners for hook in TAKING_APART):
+        return False
     loaders = [one for one in facts.loaders if one.stage == "predict" and one.owner in of]
     return bool(loaders) and all(map(_gives_pairs, loaders))
 

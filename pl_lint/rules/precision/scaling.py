@@ -255,8 +255,10 @@ def _in_full_precision(facts: ProjectFacts, owner: ClassFacts) -> bool:
 FULL = tuple(map(Known, (32, "32", "32-true")))
 
 
-OF_GRADIENTS = (".norm", ".clamp_", ".clip_", ".mul_", ".div_")
-"""Methods that measure or change a gradient: ``p.grad.norm()``, ``p.grad.clamp_(-1, 1)``."""
+MEASURING = (".norm", ".clamp_", ".clip_")
+"""Methods that ask how large a gradient is: ``p.grad.norm()``, ``p.grad.clamp_(-1, 1)``."""
+MULTIPLYING = (".mul_", ".div_")
+"""Methods that change a gradient in proportion, which a scale takes no harm from."""
 NORMS = (*CLIPPING, *(f"{package}.utilities.grad_norm" for package in PACKAGES))
 
 
@@ -266,7 +268,7 @@ NORMS = (*CLIPPING, *(f"{package}.utilities.grad_norm" for package in PACKAGES))
     rows=("PRE08",),
     status=Status.SUSPECTED,
     condition="with precision 16-mixed, or where batches are accumulated",
-    calls=(*NORMS, *OF_GRADIENTS),
+    calls=(*NORMS, *MEASURING, *MULTIPLYING),
 )
 def looked_at_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Gradients are measured or clipped in on_after_backward.
@@ -306,8 +308,10 @@ def looked_at_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/Lightning-AI/pytorch-lightning/issues/9694
     """
     for owner in facts.classes:
-        early = surely(facts, owner, SCALED) or _accumulates(facts)
-        for site in facts.calls_in(owner, *NORMS, *OF_GRADIENTS) if early else ():
+        added = _accumulates(facts)
+        early = added or surely(facts, owner, SCALED)
+        asked = (*NORMS, *MEASURING, *(MULTIPLYING if added else ()))
+        for site in facts.calls_in(owner, *asked) if early else ():
             of_gradients = site.name in NORMS or site.receiver.endswith((".grad", ".grad.data"))
             if site.hook == "on_after_backward" and of_gradients:
                 yield self.finding(

@@ -140,7 +140,7 @@ def seeded_too_late(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         return
     for built in facts.calls_of(lightning.MODULE):
         late = [seed for seed in seeds(facts) if _is_later(seed, built)]
-        if late and len(late) == len(seeds(facts)) and _is_fitted(facts, late[0]):
+        if late and len(late) == len(seeds(facts)) and _is_fitted(facts, built, late[0]):
             yield self.finding(
                 built.location,
                 f"the module draws its first weights here, before the seed at line "
@@ -159,10 +159,15 @@ def _is_later(seed: CallSite, built: CallSite) -> bool:
     return kept and bool(seed.function) and built.location.order < seed.location.order
 
 
-def _is_fitted(facts: ProjectFacts, seed: CallSite) -> bool:
-    """Whether the function that seeds goes on to fit."""
+def _is_fitted(facts: ProjectFacts, built: CallSite, seed: CallSite) -> bool:
+    """Whether the function that seeds goes on to fit: where another one has built the module, what
+    the object holds under that name."""
     scope = f"{seed.location.path}:{seed.function}"
-    return any(_fits_after(call, scope, seed) for call in facts.trainer_calls)
+    here = seed.function == built.function
+    return any(
+        (here or call.written == built.assigned) and _fits_after(call, scope, seed)
+        for call in facts.trainer_calls
+    )
 
 
 def _fits_after(call: TrainerCall, scope: str, seed: CallSite) -> bool:

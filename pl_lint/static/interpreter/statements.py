@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Table
 
+from pl_lint.facts.origins import BatchValue, ListOfSteps, local_parts
 from pl_lint.static.interpreter import behaviour, held, listing, lookup, meters, noting
 from pl_lint.static.interpreter.abstract import NOTHING, Abstract, Const, Function, Sequence, join
 from pl_lint.static.interpreter.context import Context, Frame, Snapshot
@@ -259,6 +260,14 @@ PICKING = frozenset({"unique", "unique_consecutive", "nonzero", "bincount"})
 """What a loop goes over of which the data decide what is in it: as good as a condition on them."""
 
 
+def _picked(context: Context, node: ast.expr, value: Abstract) -> tuple[str, ...]:
+    """What picks from the batches of this process; the same is in what others hold in each."""
+    found = local_parts(context.origin(value))
+    if not any(isinstance(one, (BatchValue, ListOfSteps)) for one in found):
+        return ()
+    return tuple(one for one in _read_by(context, node) if one in PICKING)
+
+
 def _for(context: Context, node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
     listing.emptied_in_turn(context, node, frame)
     iterable = context.evaluate(node.iter, frame)
@@ -267,7 +276,7 @@ def _for(context: Context, node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
     with context.looping(node.iter, known is not None, of_samples):
         if known is None:
             outer = context.guards
-            context.guards += tuple(one for one in _read_by(context, node.iter) if one in PICKING)
+            context.guards += _picked(context, node.iter, iterable)
             lookup.assign(context, node.target, an_element(context, iterable), frame)
             branches(context, frame, (node.body, []))
             context.guards = outer
