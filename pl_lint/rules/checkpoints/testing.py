@@ -30,8 +30,8 @@ def last_weights_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `trainer.test(model, ...)` or `trainer.validate(model, ...)` without `ckpt_path` after
-    `trainer.fit` of the same model by the same Trainer, in the same function or in another method
-    of the object that holds the model, where the Trainer has a ModelCheckpoint with a monitor.
+    `trainer.fit` of the same model by the same Trainer, in the same function or in a method further
+    up of the object that holds the model, where the Trainer has a ModelCheckpoint with a monitor.
 
     Why is this bad
     ---------------
@@ -108,12 +108,13 @@ def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
 
 
 def _is_before(fit: TrainerCall, call: TrainerCall) -> bool:
-    """Whether a fit comes before a test: in the function that tests, or in another method of the
-    object that holds the module."""
+    """Whether a fit comes before a test: in the function that tests, or in a method further up of
+    the object that holds the module. One further down may well be called later."""
+    if fit.location.order > call.location.order or fit.location.path != call.location.path:
+        return False
     if fit.scope != call.scope:
-        held = call.written.startswith("self.") and call.written == fit.written
-        return held and fit.location.path == call.location.path
-    return fit.location.order < call.location.order and not call.excludes(fit)
+        return call.written.startswith("self.") and call.written == fit.written
+    return not call.excludes(fit)
 
 
 @rule(

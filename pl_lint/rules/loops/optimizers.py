@@ -338,7 +338,8 @@ def _is_divided(facts: ProjectFacts, owner: ClassFacts, part: object) -> bool:
     written = (dict(call.written).get(ACCUMULATED, "") for call in facts.calls_of(TRAINER))
     values = [trainer.argument(ACCUMULATED) for trainer in facts.trainers]
     named = divisor in (ACCUMULATED, *(text.rpartition(".")[2] for text in written))
-    number = given["2"] if isinstance(given["2"], Known) else _left_at(owner, divisor)
+    told = _left_at(owner, divisor) if "accum" in divisor else UNKNOWN
+    number = given["2"] if isinstance(given["2"], Known) else told
     same = isinstance(number, Known) and number.value is not None and number in values
     return bool(divisor) and (named or same)
 

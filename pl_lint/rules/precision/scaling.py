@@ -156,6 +156,7 @@ def backward_without_lightning(self: Rule, facts: ProjectFacts) -> Iterator[Find
 
 
 OWN_AUTOCASTS = ("torch.autocast", "torch.cuda.amp.autocast", "torch.amp.autocast")
+UNTRAINED = ("torch.no_grad", "torch.inference_mode")
 OWN_SCALERS = (
     "torch.cuda.amp.GradScaler",
     "torch.amp.GradScaler",
@@ -168,7 +169,7 @@ OWN_SCALERS = (
     "LTN607",
     "own-scaler",
     rows=("PRE07",),
-    calls=(*OWN_SCALERS, *OWN_AUTOCASTS, ".scale"),
+    calls=(*OWN_SCALERS, *OWN_AUTOCASTS, *UNTRAINED, ".scale"),
     status=Status.SUSPECTED,
     condition="if the loss is what is scaled or cast",
 )
@@ -180,7 +181,7 @@ def own_scaler(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds `GradScaler(...)` in a LightningModule that scales something with `scale(...)`, and that
     leaves optimization to Lightning or is trained with precision 16 anyway; and a `training_step`
     under automatic optimization with an autocast to float16 of its own, where no Trainer has half
-    precision.
+    precision and nothing in the autocast switches gradients off.
 
     Why is this bad
     ---------------
@@ -218,7 +219,8 @@ def own_scaler(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         automatic = owner.optimization == "automatic"
         doubly = automatic or (owner.manual_optimization and offered(facts, owner, SCALED))
         scales = doubly and facts.calls_in(owner, ".scale")
-        for site in facts.calls_in(owner, *OWN_AUTOCASTS) if automatic else ():
+        frozen = any("autocast" in one.within for one in facts.calls_in(owner, *UNTRAINED))
+        for site in facts.calls_in(owner, *OWN_AUTOCASTS) if automatic and not frozen else ():
             if _casts_to_half(site) and _in_full_precision(facts, owner):
                 yield self.finding(
                     site.location,
