@@ -238,7 +238,7 @@ def _is_one_for_all(owner: ClassFacts, log: LogSite) -> bool:
     """Whether a step logs one key whatever the loader, without its number."""
     if log.hook not in _steps_with_a_number(owner) or not isinstance(log.key, Known):
         return False
-    chosen = NUMBER in log.guards or NUMBER in log.chosen_by
+    chosen = bool(log.guards) or NUMBER in log.chosen_by  # a condition may ask for the number
     collection = log.call == "log_dict" and logged_object(log) is not None  # which names its keys
     return not chosen and not collection and must_be(log.add_dataloader_idx, False)
 

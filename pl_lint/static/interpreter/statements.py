@@ -120,7 +120,7 @@ def _function(context: Context, node: FunctionNode, frame: Frame) -> bool:
 def _if(context: Context, node: ast.If, frame: Frame) -> bool:
     known = truth(context.evaluate(node.test, frame))
     if known is not None:
-        return block(context, node.body if known else node.orelse, frame)
+        return _decided(context, node, known, frame)
     names = _read_by(context, node.test)
     sampled = _asks_for_batch(context, names)
     context.sampled += sampled
@@ -129,6 +129,19 @@ def _if(context: Context, node: ast.If, frame: Frame) -> bool:
     reaches = branches(context, frame, (node.body, node.orelse))
     context.sampled -= sampled
     if not _leaves(node, names):  # else the condition holds, or does not, until the function ends
+        context.guards = outer
+    return reaches
+
+
+def _decided(context: Context, node: ast.If, known: bool, frame: Frame) -> bool:
+    """Of two branches one is taken. ``setup`` runs for each stage: what it asks of the object by
+    then (``if self.train is None``) may be another one, so it is a condition all the same."""
+    names = _read_by(context, node.test) if context.hook.name == "setup" else ()
+    names = names if "self" in names else ()
+    outer = context.guards
+    context.guards += names
+    reaches = block(context, node.body if known else node.orelse, frame)
+    if not _leaves(node, names):
         context.guards = outer
     return reaches
 
