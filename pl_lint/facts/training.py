@@ -177,7 +177,9 @@ class TrainingStory:
 
     ``negated`` is the standard error that the loss is the negative of, ``from_batch`` whether its
     target is a tensor of the batch. ``predicting`` are the submodules that ``forward`` or
-    ``predict_step`` names. ``configured`` is where ``configure_optimizers`` begins."""
+    ``predict_step`` names. ``configured`` is where ``configure_optimizers`` begins. After
+    ``validated`` validations training went on, with the parameters ``moved_by_validation`` other
+    than before; ``validating`` is the module's own hook of validation, or its step."""
 
     automatic: bool = True
     batches: int = 0
@@ -195,6 +197,9 @@ class TrainingStory:
     overlaps: tuple[Overlap, ...] = ()
     tainted: tuple[Tainted, ...] = ()
     configured: Location | None = None
+    validated: int = 0
+    moved_by_validation: tuple[str, ...] = ()
+    validating: Location | None = None
     hook_calls: Mapping[str, int] = field(default_factory=dict)
 
 

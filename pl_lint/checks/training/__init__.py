@@ -10,6 +10,7 @@ from pl_lint.checks.training.modes import judge_modes
 from pl_lint.checks.training.reach import judge_parameters
 from pl_lint.checks.training.sharing import judge_sharing
 from pl_lint.checks.training.steps import judge_steps
+from pl_lint.checks.training.validating import judge_validating
 from pl_lint.checks.training.view import View
 from pl_lint.facts.events import Note
 
@@ -25,7 +26,8 @@ def training(runs: Runs) -> Result:
     training mode, from the first epoch to the last. No list, tensor or array of the module, and no
     list of a callback, grows from batch to batch with nobody to shorten it. The prediction of a
     sample does not depend on the other samples of its batch. The loss of one batch falls when it is
-    trained on again and again. A method that looks like a hook is called.
+    trained on again and again. A method that looks like a hook is called. Validation leaves the
+    weights alone that an optimizer holds, or puts them back before training goes on.
 
     How it is judged:
     A two-epoch fit is watched where all training passes through, whoever calls it: every backward,
@@ -43,8 +45,8 @@ def training(runs: Runs) -> Result:
     modes that a hook leaves behind (LTN715), lists and tensors that grow (LTN719), graphs kept
     alive (LTN129), hooks that nobody calls (LTN702), padding that gets into the samples (LTN810).
     What has no code of its own carries the name of this check: gradients that are cut off,
-    parameters that two optimizers move, samples that see each other, a loss that is the negative of
-    an error, an optimizer that goes uphill.
+    parameters that two optimizers move, weights that validation changes, samples that see each
+    other, a loss that is the negative of an error, an optimizer that goes uphill.
 
     What it sets aside:
     Frozen layers, backbones from a library or with loaded weights that are left out on purpose,
@@ -63,10 +65,10 @@ def training(runs: Runs) -> Result:
     own code calls is no hook that was missed.
 
     No script stands under:
-    Modes that a hook leaves behind and parameters that optimizers share, which the message names in
-    full; gradients that are not zeroed where there are several optimizers, since those of one loss
-    may be left over in another's network on purpose; padding that gets into the samples (LTN810),
-    which takes samples of different lengths.
+    Modes that a hook leaves behind, weights that validation changes and parameters that optimizers
+    share, which the message names in full; gradients that are not zeroed where there are several
+    optimizers, since those of one loss may be left over in another's network on purpose; padding
+    that gets into the samples (LTN810), which takes samples of different lengths.
     """
     case, into = runs.case(), Gathering()
     if "train" not in case.stages:
@@ -77,6 +79,7 @@ def training(runs: Runs) -> Result:
         judge_steps,
         judge_sharing,
         judge_modes,
+        judge_validating,
         judge_kept,
         judge_one_batch,
         judge_samples,

@@ -23,6 +23,7 @@ from pl_lint.runtime.watching.trained.keeping import (
 from pl_lint.runtime.watching.trained.methods import mentioned_from
 from pl_lint.runtime.watching.trained.mode_hooks import own_method
 from pl_lint.runtime.watching.trained.modes import ModeDiary
+from pl_lint.runtime.watching.trained.validated import ValidatedWeights, own_hook
 
 # Losses that are the better the smaller they are, as nodes of the graph.
 _ERRORS = (
@@ -50,8 +51,10 @@ class TrainingDiary:
     epochs: list[list[dict[str, Measure]]] = field(default_factory=list)
     gradients: GradientDiary = field(init=False)
     modes: ModeDiary = field(init=False)
+    validated: ValidatedWeights = field(init=False)
 
     def __post_init__(self) -> None:
+        self.validated = ValidatedWeights(self.module)
         self.gradients = GradientDiary(self.module)
         self.modes = ModeDiary(self.module)
         self.gradients.in_training_step = lambda: "training_step" in self.modes.hooks.running
@@ -59,7 +62,11 @@ class TrainingDiary:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        with self.gradients.watching(), self.modes.watching(self.namespace):
+        with (
+            self.gradients.watching(),
+            self.modes.watching(self.namespace),
+            self.validated.watching(self.namespace),
+        ):
             yield
 
     def story(self) -> TrainingStory:
@@ -79,6 +86,9 @@ class TrainingDiary:
             parameters=self.gradients.parameters(),
             parts=self.modes.parts(),
             mode_changes=self.modes.hooks.changes(),
+            validated=self.validated.times,
+            moved_by_validation=tuple(self.validated.moved),
+            validating=own_hook(self.module),
             unregistered=tuple(unregistered(self.module, optimized)),
             kept=tuple(self._kept()),
             optimizers=self.gradients.optimizers(),
@@ -129,6 +139,7 @@ def training_watcher(diary: TrainingDiary) -> Any:
             diary.batch = batch if diary.gradients.backwards == 0 else None
 
         def on_before_backward(self, trainer: Any, pl_module: Any, loss: torch.Tensor) -> None:
+            diary.validated.go_on()
             if diary.gradients.backwards == 0:
                 diary.look_at_loss(loss)
 
