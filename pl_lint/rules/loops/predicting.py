@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from pl_lint.facts.sites import ClassFacts, LoaderSite, ProjectFacts, TrainerCall
 from pl_lint.facts.values import Made
-from pl_lint.findings import Finding
+from pl_lint.findings import Finding, Status
+from pl_lint.plain import replace
 from pl_lint.rules.judging import defines, is_whole
 from pl_lint.rules.registry import Rule, rule
 
@@ -21,7 +22,8 @@ def prediction_without_forward(self: Rule, facts: ProjectFacts) -> Iterator[Find
     Finds `trainer.predict(model)` where the class of the model, with all that it inherits, has
     neither `predict_step` nor `forward`; or where it has a `forward` of one argument only, and the
     loader gives pairs of samples and labels, by its data set: one of torchvision's, or a
-    `TensorDataset` of several tensors.
+    `TensorDataset` of several tensors. The latter is suspected only: a `forward` may take the batch
+    apart.
 
     Why is this bad
     ---------------
@@ -70,13 +72,15 @@ def prediction_without_forward(self: Rule, facts: ProjectFacts) -> Iterator[Find
                 subject=owner.short_name,
             )
         elif _takes_a_sample(facts, owner) and _is_given_pairs(facts, call):
-            yield self.finding(
+            found = self.finding(
                 call.location,
                 f"the default predict_step gives {owner.short_name}.forward the whole batch, a "
                 "list of samples and labels",
                 remedy="write predict_step, which takes the batch apart",
                 subject=owner.short_name,
             )
+            condition = "unless forward takes the batch apart itself"
+            yield replace(found, status=Status.SUSPECTED, condition=condition)
 
 
 LABELLED = re.compile(

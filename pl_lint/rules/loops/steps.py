@@ -144,10 +144,15 @@ def _is_own(facts: ProjectFacts, owner: ClassFacts, site: ReturnSite) -> bool:
     return bool(site.methods) and abstract.isdisjoint(site.methods) and not inherited
 
 
+STEPPING = frozenset({"update", "step", "backward", "optimize", "learn", "fit", "train_on_batch"})
+"""Methods of an agent or an optimizer that go a step by themselves."""
+
+
 def _makes_a_loss(owner: ClassFacts) -> bool:
-    """Whether ``training_step`` has something that it calls a loss."""
+    """Whether ``training_step`` has something that it calls a loss, and nothing that may train with
+    it at once."""
     steps = (one for one in owner.own_methods if one.name == "training_step")
-    return any("loss" in one.words for one in steps)
+    return any("loss" in one.words and STEPPING.isdisjoint(one.words) for one in steps)
 
 
 def _configures(owner: ClassFacts) -> bool:
