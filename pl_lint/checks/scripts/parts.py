@@ -36,7 +36,8 @@ def head(
 
 def imported(building: Building) -> Iterator[str]:
     """The import of the case, which need not be installed."""
-    yield f"sys.path.insert(0, {building.root!r})"
+    for folder in (*building.beside, building.root):
+        yield f"sys.path.insert(0, {folder!r})"
     yield f"from {building.module} import {building.case.split('.')[0]}"
 
 

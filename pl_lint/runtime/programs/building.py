@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from pl_lint.facts.building import Building
 from pl_lint.runtime import cases
 from pl_lint.runtime.data import STAGE_HOOKS, Supply
 from pl_lint.runtime.specs import CaseRef
+from pl_lint.runtime.watching.callsite import is_library
 
 
 def building_of(
@@ -25,7 +28,20 @@ def building_of(
         owner=_owner(supply),
         names=dict(_names(supply, stages)),
         arguments=tuple(name for name in built.trainer_arguments if name in kept),
+        beside=tuple(_beside(str(root))),
     )
+
+
+def _beside(root: str) -> Iterator[str]:
+    """Other folders that modules of the project were imported from: a script that is started by
+    itself does not look there."""
+    files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
+    inside = os.path.join(root, "")
+    own = [one for one in files if one and not one.startswith(inside) and not is_library(one)]
+    for folder in dict.fromkeys(sys.path):
+        below = os.path.join(folder, "")
+        if folder != root and any(one.startswith(below) for one in own):
+            yield folder
 
 
 def _owner(supply: Supply) -> str:
