@@ -37,7 +37,8 @@ PIN_OF_METRICS = re.compile(
 )
 LOCKED_METRICS = re.compile(LOCKED.pattern.replace("pytorch-lightning|lightning", "torchmetrics"))
 TOLD = re.compile(
-    r"""pytorch[-_ ]lightning[\s|:=@*`]{1,12}v?(?P<version>\d+\.\d+\.\d+)(?![\w+])""", re.IGNORECASE
+    r"""pytorch[-_ ]lightning[\s|:=@*`(]{1,12}v?(?P<version>\d+\.\d+\.\d+)(?![\w+])""",
+    re.IGNORECASE,
 )
 """What a README says of its environment: ``pytorch-lightning       1.7.0``, no ``1.7+``."""
 FROM_GIT = re.compile(r"""(?:pytorch[-_]lightning|lightning)(?:\.git)?@v?(?P<spec>\d+(?:\.\d+)+)""")

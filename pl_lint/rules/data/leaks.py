@@ -41,7 +41,7 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     one loader that a script gives to both, or the same part of the same torchvision data set. And a
     validation loader over the test part of a torchvision data set, where a ModelCheckpoint or
     EarlyStopping chooses by what is logged. A project whose Trainers are all in sight, and none of
-    which has anything that chooses, is left alone.
+    which has anything that chooses, is left alone, and so is one that trains and never tests.
 
     Why is this bad
     ---------------
@@ -72,7 +72,7 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     ----------
     - https://lightning.ai/docs/pytorch/stable/common/evaluation_basic.html
     """
-    for test in () if _chooses_nothing(facts) else facts.loaders:
+    for test in () if _chooses_nothing(facts) or _never_tests(facts) else facts.loaders:
         if test.by not in TESTING or in_tests(test.location) or _of_training(facts, test):
             continue
         shared = _validated_with(facts, test)
@@ -95,6 +95,17 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                 "kept is chosen by it",
                 remedy=HOLD_OUT,
             )
+
+
+def _never_tests(facts: ProjectFacts) -> bool:
+    """Whether Trainers are seen at work and none is told to test, nor has a class that was read
+    whole a step for it."""
+    calls = any(call.method == "test" for call in facts.trainer_calls)
+    steps = any(
+        owner.open or any(one.name == "test_step" for one in owner.own_methods)
+        for owner in facts.modules()
+    )
+    return bool(facts.trainer_calls) and not calls and not steps
 
 
 def _chooses_nothing(facts: ProjectFacts) -> bool:

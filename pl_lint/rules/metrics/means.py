@@ -30,7 +30,7 @@ from pl_lint.facts.sites import (
     ProjectFacts,
 )
 from pl_lint.facts.stages import Stage
-from pl_lint.facts.values import Known, Made
+from pl_lint.facts.values import NO, Known, Made, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix, Samples, SetArgument
 from pl_lint.rules.judging import linearity_of_call
@@ -73,9 +73,9 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     divided there: `.mean()`, a loss of torch that takes the mean, or what is called a loss where
     reading cannot tell how it is made. One number for each sample (`reduction="none"`,
     `reduce=False`, `.mean(1)`), sums, values of metrics, what is worked out in a loop over the
-    samples and metrics that nothing logs or computes are left alone, and so are stages all of whose
-    loaders drop a short last batch, themselves or by their batch sampler, or have batches of one
-    sample.
+    samples and metrics that nothing logs or computes, or that the step itself resets, are left
+    alone, and so are stages all of whose loaders may drop a short last batch, themselves or by
+    their batch sampler, or have batches of one sample.
     Running finds a value that is the plain mean of the batches' means, where batches of equal size
     give another number.
 
@@ -161,8 +161,11 @@ def _all_full(facts: ProjectFacts, stage: Stage | None) -> bool:
 
 
 def _is_full(loader: LoaderSite) -> bool:
+    """A setting that decides it is one that somebody has thought of."""
     single = loader.argument("batch_size", 1) == Known(1)
-    return single or loader.argument("drop_last", 7) == Known(True) or _deals_full(loader)
+    given = dict(loader.arguments)
+    dropped = given.get("drop_last", given.get("7", NO))
+    return single or not must_be(dropped, False) or _deals_full(loader)
 
 
 def _deals_full(loader: LoaderSite) -> bool:
@@ -199,8 +202,11 @@ def _feeds_mean(owner: ClassFacts, use: MetricUse, by_name: bool) -> bool:
     if not evaluates or not alone or not use.certain:
         return False
     _, text, origin = use.given[0]
-    read = any(one.use in READS for one in owner.uses_of(use.metric))
-    return read and _is_mean(use.extent, origin, text, by_name)
+    uses = owner.uses_of(use.metric)
+    read = any(one.use in READS for one in uses)
+    # Emptied by each step, it never holds more than one batch.
+    emptied = any(one.use == "reset" and one.hook == use.hook for one in uses)
+    return read and not emptied and _is_mean(use.extent, origin, text, by_name)
 
 
 def _averaged_list(owner: ClassFacts, log: LogSite, by_name: bool) -> str | None:

@@ -103,7 +103,7 @@ def clipped_while_scaled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     rows=("PRE02",),
     status=Status.SUSPECTED,
     condition="with precision 16-mixed, or a strategy that has a backward of its own",
-    calls=(".backward", BACKWARD),
+    calls=(".backward", ".scale", BACKWARD),
 )
 def backward_without_lightning(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Manual optimization calls loss.backward() instead of self.manual_backward(loss).
@@ -111,7 +111,8 @@ def backward_without_lightning(self: Rule, facts: ProjectFacts) -> Iterator[Find
     What it does
     ------------
     Finds `.backward()` and `torch.autograd.backward(...)` in modules with
-    `automatic_optimization = False`.
+    `automatic_optimization = False`, but for what `.scale(loss)` of a scaler gave, and for branches
+    that ask for a Trainer.
 
     Why is this bad
     ---------------
@@ -145,14 +146,23 @@ def backward_without_lightning(self: Rule, facts: ProjectFacts) -> Iterator[Find
     for owner in facts.modules():
         by_hand = owner.manual_optimization
         for site in facts.calls_in(owner, ".backward", BACKWARD) if by_hand else ():
-            own = "scale" in site.receiver or site.receiver in ("super()", "self")
-            if site.hook == "training_step" and not own and site.name in (".backward", BACKWARD):
+            if site.hook == "training_step" and not _is_own_backward(facts, owner, site):
                 yield self.finding(
                     site.location,
                     "Lightning does not see this backward: with precision 16 the step fails",
                     remedy="write self.manual_backward(loss)",
                     subject=owner.short_name,
                 )
+
+
+def _is_own_backward(facts: ProjectFacts, owner: ClassFacts, site: CallSite) -> bool:
+    """Whether the module scales what it goes back from, or asks first whether there is a Trainer:
+    without one there is no ``manual_backward``."""
+    if "scale" in site.receiver or site.receiver in ("super()", "self"):
+        return True
+    scaling = {call.function for call in facts.calls_in(owner, ".scale")}
+    scaled = not site.receiver and site.function in scaling  # scaler.scale(loss).backward()
+    return scaled or any("trainer" in guard for guard in site.guards)
 
 
 OWN_AUTOCASTS = ("torch.autocast", "torch.cuda.amp.autocast", "torch.amp.autocast")
