@@ -14,6 +14,10 @@ from pl_lint.runtime.isolation.outcome import RunOutcome
 from pl_lint.runtime.specs import CASE_FILE
 from pl_lint.runtime.worlds import EVALUATED
 
+WHERE_TO_LOOK = (
+    "if it is a module of the project: install the project (pip install -e .), or name its folder "
+    "in pytest's setting pythonpath"
+)
 MORE_TIME = "a module that is slow, not stuck, needs a higher limit: --pl-timeout SECONDS"
 
 
@@ -53,8 +57,16 @@ def failure_of(outcome: RunOutcome, owner: str) -> RunFailed:
     place = Location(frame.path, frame.line) if frame is not None else None
     kind = RunHung if outcome.status == "hung" else RunFailed
     case = _case_in(Path(outcome.directory))
-    more = [*_given_up(outcome), MORE_TIME] if _ran_out_of_time(outcome) else []
-    return kind("; ".join([outcome.message, *more]), owner, place, case, outcome.directory)
+    said = "; ".join([outcome.message, *_more(outcome)])
+    return kind(said, owner, place, case, outcome.directory)
+
+
+def _more(outcome: RunOutcome) -> Iterator[str]:
+    """What helps against it."""
+    if _ran_out_of_time(outcome):
+        yield from (*_given_up(outcome), MORE_TIME)
+    if outcome.error is not None and outcome.error.type == "ModuleNotFoundError":
+        yield WHERE_TO_LOOK
 
 
 def evaluated_before(failure: RunFailed, ranks: int) -> list[RanksRecord]:
