@@ -139,7 +139,7 @@ def hook_never_called(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     class has (`on_exception` is one of callbacks), a hook's name with a spelling mistake, or the
     shape of one (`on_epoch_begin`); also `valid_step`, `validation_dataloader` and the like, where
     nothing else is validated by. A method that the project calls itself is no hook; neither is
-    one of a class with a base that was not read.
+    one of a class with a base that was not read. Nothing is lost with one that does nothing.
 
     Why is this bad
     ---------------
@@ -208,8 +208,9 @@ def _renamed(owner: ClassFacts, method: MethodSite) -> Fix | None:
 
 
 def _called_otherwise(method: MethodSite) -> bool:
-    """Whether the project itself uses the method, or it is nothing that Lightning could call."""
-    if method.called:
+    """Whether the project itself uses the method, or it is nothing that Lightning could call, or
+    does nothing."""
+    if method.called or method.words <= {"self", *method.parameters}:
         return True
     return not PLAIN_DECORATORS.issuperset(name.rpartition(".")[2] for name in method.decorators)
 

@@ -30,6 +30,7 @@ from pl_lint.static.interpreter.abstract import (
     to_value,
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.derivation import derived
 from pl_lint.static.interpreter.strings import concatenated
 from pl_lint.static.names import ClassInfo
 
@@ -137,6 +138,8 @@ def use(
         return metric
     if name in STATE_USES:
         note(context, metric, STATE_USES[name], node, frame, arguments)
+        if name == "forward" and context.loops:  # of one sample each time, perhaps
+            return Opaque(derived("call", map(context.origin, arguments.all())))
         return _result(context, metric, name)
     if isinstance(metric, Collection):
         return _of_collection(metric, name)
