@@ -167,7 +167,7 @@ def hook_never_called(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.classes:
         for method in owner.own_methods if not owner.open else ():
-            if _called_otherwise(method):
+            if _called_otherwise(method) or _does_nothing(method):
                 continue
             problem = _dead(owner, method) or _by_another_word(facts, owner, method)
             if problem is not None:
@@ -208,11 +208,15 @@ def _renamed(owner: ClassFacts, method: MethodSite) -> Fix | None:
 
 
 def _called_otherwise(method: MethodSite) -> bool:
-    """Whether the project itself uses the method, or it is nothing that Lightning could call, or
-    does nothing."""
-    if method.called or method.words <= {"self", *method.parameters}:
+    """Whether the project itself uses the method, or it is nothing that Lightning could call."""
+    if method.called:
         return True
     return not PLAIN_DECORATORS.issuperset(name.rpartition(".")[2] for name in method.decorators)
+
+
+def _does_nothing(method: MethodSite) -> bool:
+    """``pass``: nothing is lost if nobody calls it."""
+    return method.words <= {"self", *method.parameters}
 
 
 def _hook_of_another(family: str, name: str, version: lightning.Version) -> str | None:

@@ -8,7 +8,7 @@ from pl_lint.facts.origins import UNPACKED, ListOfSteps, MetricObject, local_par
 from pl_lint.facts.sites import ABSENT, LogSite, MetricSite, MetricUse, ProjectFacts
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.distributed.evidence import for_one_count
+from pl_lint.rules.distributed.evidence import for_one_count, for_one_rank
 from pl_lint.rules.distributed.shares import ASKED, is_shared_out
 from pl_lint.rules.judging import beyond_one_device, stage_on_several
 from pl_lint.rules.registry import Rule, rule
@@ -32,7 +32,8 @@ def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Find
     Finds a value that is logged at the end of an epoch and made from what the steps have put by (a
     list, a counter as in `self.correct += ...`, a meter of the project's own class), without
     `all_gather` and without `sync_dist=True`. Silent, like LTN106, unless a Trainer that may run
-    the stage can have several devices by what is written, and where every process sees all data.
+    the stage can have several devices by what is written, where every process sees all data, and
+    where the code asks which process it is.
 
     Why is this bad
     ---------------
@@ -91,7 +92,10 @@ def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Find
 def _list_behind(log: LogSite) -> str | None:
     """The list that a value logged at the end of an epoch is made of."""
     local = must_be(log.sync_dist, False) and must_be(log.rank_zero_only, False)
-    if not log.hook.endswith("_epoch_end") or not local or for_one_count(log.guards):
+    if not log.hook.endswith("_epoch_end") or not local:
+        return None
+    # Who asks which process this is has thought of the others: what they saw may lie in files.
+    if for_one_count(log.guards) or for_one_rank(log.guards):
         return None
     if any(isinstance(part, MetricObject) for part in sure_parts(log.origin)):
         return None
