@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from pl_lint.runtime.failures import WHERE_TO_LOOK, failure_of
 from pl_lint.runtime.isolation import process, reaper
 from pl_lint.runtime.isolation.client import ServerSettings
 from pl_lint.runtime.isolation.outcome import RunOutcome
@@ -317,6 +318,7 @@ def test_an_exception_at_import(run: Run, bare_runner: Runner) -> None:
     assert (outcome.status, outcome.phase) == ("raised", "import")
     assert "ModuleNotFoundError: No module named 'no_such_package'" in outcome.message
     assert "test_an_exception_at_import.py:2" in outcome.message
+    assert str(failure_of(outcome, "fast-dev-run")).endswith(WHERE_TO_LOOK)
 
 
 def test_a_failed_import_is_not_tried_again(run: Run, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pl_lint.checks.registry import Gathering
-from pl_lint.checks.training.view import View, blocks, in_words, watched
+from pl_lint.checks.training.view import View, watched
 from pl_lint.facts.events import sentence
 from pl_lint.facts.training import Overlap, Tainted
 from pl_lint.findings import Status
@@ -25,7 +25,7 @@ def judge_sharing(view: View, into: Gathering) -> None:
 
 def _judge_overlap(view: View, overlap: Overlap, into: Gathering) -> None:
     both = f"{view.optimizer(overlap.first)} and {view.optimizer(overlap.second)}"
-    who = _blocks_in_words(view, overlap.parameters)
+    who = view.parts_in_words(overlap.parameters)
     if overlap.batches < OFTEN:
         into.notes.append(sentence(f"{who} is in two optimizers ({both}), which take turns at it"))
         return
@@ -79,9 +79,3 @@ def _judge_tainted(view: View, tainted: Tainted, into: Gathering) -> None:
     into.findings.append(
         view.found("LTN707", text, place, remedy, status, condition, evidence=evidence)
     )
-
-
-def _blocks_in_words(view: View, names: tuple[str, ...]) -> str:
-    known = [story.name for story in view.story.parameters]
-    found = [in_words(block, members) for block, members in blocks(names, known)]
-    return ", ".join(found[:3]) + (f" and {len(found) - 3} others" if len(found) > 3 else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pl_lint.checks.registry import Gathering
-from pl_lint.checks.training.view import View, blocks, in_words, watched
+from pl_lint.checks.training.view import View, watched
 
 REMEDY = (
     "put the weights back that were there, at the end of the validation (on_validation_end); what "
@@ -20,14 +20,12 @@ def judge_validating(view: View, into: Gathering) -> None:
     if not moved:
         into.passed += bool(story.validated and trained)
         return
-    known = [one.name for one in story.parameters]
-    named = [in_words(block, members) for block, members in blocks(moved, known)]
-    who = ", ".join(named[:3]) + (f" and {len(named) - 3} others" if len(named) > 3 else "")
     into.findings.append(
         view.found(
             "training",
-            f"validation changes weights that are trained: after it training goes on with another "
-            f"{who} than before, so that it depends on how often validation runs",
+            "validation changes weights that are trained: after it training goes on with another "
+            f"{view.parts_in_words(moved)} than before, so that it depends on how often validation "
+            "runs",
             story.validating or view.case.home,
             REMEDY,
             evidence=watched("trained parameters that validation changes", len(moved), 0),

@@ -15,7 +15,7 @@ from pl_lint.facts.training import TrainingStory
 from pl_lint.findings import Evidence, Finding, Location, Status
 
 NAMED = 3
-"""Submodules that are named of one optimizer."""
+"""Submodules that are named of one optimizer, or in one finding."""
 WATCHED = "a fit of two epochs, every backward pass, step and batch seen"
 
 
@@ -44,6 +44,13 @@ class View:
             parts = [*parts[: NAMED - 1], f"{len(parts) - NAMED + 1} others"]
         *most, last = parts
         return f"the {story.name} of {' and '.join([', '.join(most), last] if most else [last])}"
+
+    def parts_in_words(self, parameters: Iterable[str]) -> str:
+        """The submodules that parameters make up, the first three by name."""
+        known = [one.name for one in self.story.parameters]
+        named = [in_words(block, members) for block, members in blocks(parameters, known)]
+        others = f" and {len(named) - NAMED} others" if len(named) > NAMED else ""
+        return ", ".join(named[:NAMED]) + others
 
     @property
     def configured(self) -> Location:
