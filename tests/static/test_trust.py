@@ -18,6 +18,7 @@ from nesting import FORMS
 
 from pl_lint.cli import main
 from pl_lint.config import Config
+from pl_lint.facts.values import Known
 from pl_lint.rules.registry import all_rules
 from pl_lint.static import judgement, project
 from pl_lint.static.engine import Reading, read
@@ -182,8 +183,9 @@ def test_a_file_that_is_too_much_is_not_broken(
 def test_helpers_that_each_test_puts_through_everything_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each in the one before it and each of them twice: 2 ** 7 evaluations in every test."""
-    helpers = "def help0(x):\n    return x\n" + "".join(
+    """Each in the one before it and each of them twice: 2 ** 7 evaluations in every test, because
+    each makes an object."""
+    helpers = "class Thing: ...\ndef help0(x):\n    return Thing(x)\n" + "".join(
         f"def help{n}(x):\n    return help{n - 1}(x) + help{n - 1}(-x)\n" for n in range(1, 8)
     )
     tests = "".join(
@@ -196,6 +198,20 @@ def test_helpers_that_each_test_puts_through_everything_are_read(
     reading = read([tmp_path], Config(root=tmp_path), ())
     assert not reading.unreadable
     assert len(reading.project.trainers) == 20
+
+
+def test_helpers_that_leave_nothing_are_run_once_for_the_same_arguments(tmp_path: Path) -> None:
+    """What they return is known again, and is another thing for other arguments."""
+    helpers = "def help0(x):\n    return x\n" + "".join(
+        f"def help{n}(x):\n    return help{n - 1}(x) or help{n - 1}(x)\n" for n in range(1, 8)
+    )
+    tests = [f"def test_{n}():\n    pl.Trainer(devices=help7({n % 2 + 1}))\n" for n in range(20)]
+    (once,) = work_on(HEAD + helpers + "".join(tests[:2]))
+    (often,) = work_on(HEAD + helpers + "".join(tests))
+    assert once - often < 18 * 20
+    (tmp_path / "test_all.py").write_text(HEAD + helpers + "".join(tests))
+    trainers = read([tmp_path], Config(root=tmp_path), ()).project.trainers
+    assert [one.argument("devices") for one in trainers] == [Known(1), Known(2)] * 10
 
 
 def test_work_is_counted_file_by_file() -> None:

@@ -91,7 +91,9 @@ def call(
             return _instance(context, info, arguments, node, frame)
         case Function(function, module, closure):
             inner = Frame(module, dict(closure), frame.defining, depth=frame.depth + 1)
-            return _follow(context, function, inner, arguments, None)
+            if context.owner or closure:
+                return _follow(context, function, inner, arguments, None)
+            return _remembered(context, function, inner, arguments)
         case Bound(receiver, name):
             return call_method(context, receiver, name, arguments, node, frame)
         case Self() | Super():  # torch's ``__call__`` hands it on
@@ -347,6 +349,25 @@ def _follow(
     if outside.gathers(function.name):
         origins = [context.origin(value) for value in (result, *arguments.all())]
         return Opaque(Gathered(tuple(dict.fromkeys(origins))))
+    return result
+
+
+def _remembered(
+    context: Context, function: FunctionNode, inner: Frame, arguments: Arguments
+) -> Abstract:
+    """The same of a function around the classes; what has left no trace is not run again."""
+    keywords = tuple(arguments.keywords.items())
+    key = (function, arguments.positional, keywords, arguments.complete)
+    try:
+        known = context.remembered.get(key, inner.depth)
+    except TypeError:  # a function among them, and the names around that may change
+        return _follow(context, function, inner, arguments, None)
+    if known is not None:
+        return known
+    before = context.traces()
+    result = _follow(context, function, inner, arguments, None)
+    if context.traces() == before:
+        context.remembered.results[key] = inner.depth, result
     return result
 
 

@@ -74,6 +74,19 @@ class Frame:
         return f"{self.written[head]}{dot}{rest}" if head in self.written else text
 
 
+@mutable
+class Remembered:
+    """What functions around the classes of a file returned, by their arguments, where running them
+    left no other trace. Helpers of helpers are called again and again with nothing known."""
+
+    results: dict[tuple[object, ...], tuple[int, Abstract]] = field(default_factory=dict)
+    """With how deep the call was: what is called less deep is followed further."""
+
+    def get(self, key: tuple[object, ...], depth: int) -> Abstract | None:
+        before, result = self.results.get(key, (depth + 1, None))
+        return result if before <= depth else None
+
+
 Snapshot = tuple[dict[str, Abstract], dict[str, Abstract]]
 
 
@@ -86,11 +99,13 @@ class Context(ABC):
         recorder: Recorder,
         work: Work,
         ancestors: tuple[ClassInfo | str, ...] = (),
+        remembered: Remembered | None = None,
     ) -> None:
         self.project = project
         self.recorder = recorder
         self.work = work
         self.ancestors = ancestors
+        self.remembered = Remembered() if remembered is None else remembered
         self.attributes: dict[str, Abstract] = {}
         self.step_lists: set[str] = set()
         self.path_of = PathOf()
@@ -139,6 +154,10 @@ class Context(ABC):
         """A fresh number for an object with a state of its own."""
         self._identities += 1
         return self._identities
+
+    def traces(self) -> tuple[int, ...]:
+        """What grows where something is seen or made: as long as it is the same, nothing was."""
+        return (*self.recorder.size(), len(self.built), self._identities)
 
     def origin(self, value: Abstract | None) -> Origin:
         return to_origin(NOTHING if value is None else value, self.path_of)

@@ -23,8 +23,8 @@ CASE = "pl_lint.case"
 PACKAGES = ("lightning", "pytorch_lightning")
 TELLING = re.compile(
     r"Trainer|Checkpoint|EarlyStopping|seed_everything|_split|Split|KFold|"
-    r"\.log(?:_|\b)|callback_metrics|"
-    r"\.(?:fit|test|validate)\(|listdir|scandir|iterdir|glob\(|\bcase\b|\bmonitor\b|\bcallbacks\b|\btrainer_defaults\b"
+    r"\.log(?:_dict)?\b|callback_metrics|"
+    r"\.(?:fit|test|validate)\(|listdir|scandir|iterdir|glob\(|@(?:\w+\.)?case\b|\bmonitor\b|\bcallbacks\b|\btrainer_defaults\b"
 )
 """A function whose text holds none of these leaves no site, and is not run."""
 

@@ -83,7 +83,7 @@ class Machine(Context):
 
     def fresh(self) -> Machine:
         """Another one of the same file, which knows nothing of what this one has run."""
-        return Machine(self.project, self.recorder, self.work, self.ancestors)
+        return Machine(self.project, self.recorder, self.work, self.ancestors, self.remembered)
 
     def enter(self, info: ClassInfo, node: FunctionNode, hook: Hook) -> Abstract:
         """Run a method as Lightning calls it: with a batch, with outputs, or with nothing known."""

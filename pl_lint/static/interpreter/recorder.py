@@ -38,9 +38,13 @@ class Watched:
 
 
 def _in_text(name: str) -> str:
-    """A method is called behind a dot; a function may have been imported under its last word."""
+    """A method is called behind a dot; a function may have been imported under its last word, or
+    under a name that ends in it."""
     last = name.rpartition(".")[2]
-    return f".{last}(" if name.startswith((".", "self.", "super.")) else last
+    if last.endswith(("=", ")")):  # a keyword; an object that is called where it is made
+        return last
+    dot = "." if name.startswith((".", "self.", "super.")) else ""
+    return f"{dot}{last}("
 
 
 @mutable
@@ -56,6 +60,10 @@ class Recorder:
 
     def add(self, site: object) -> None:
         self.sites.setdefault(type(site), {})[site] = None
+
+    def size(self) -> tuple[int, int]:
+        """How much was seen."""
+        return sum(map(len, self.sites.values())), sum(map(len, self.links.values()))
 
     def link(self, watcher: Location, model: str) -> None:
         """A watcher sees what this class logs."""
