@@ -192,7 +192,7 @@ def asked_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         for read in owner.reads:
             asked = read.hook == INIT and read.attribute in ("trainer", "logger")
             safe = {"_trainer", "trainer", *told}  # `if self.logger:` told for what is in it
-            if asked and not owner.open and safe.isdisjoint(read.guards):
+            if asked and not owner.open and not read.caught and safe.isdisjoint(read.guards):
                 told.add(read.attribute)
                 yield self.finding(
                     read.location,
@@ -205,7 +205,8 @@ def asked_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 def _made_too_early(self: Rule, facts: ProjectFacts, owner: ClassFacts) -> Iterator[Finding]:
     """Tensors on the device that a module has before Lightning moves it, which nothing moves."""
-    later = {word for one in owner.own_methods if one.name != INIT for word in one.words}
+    methods = [one for one in owner.own_methods if one.name != INIT]
+    later = {word for one in methods for word in one.words - one.picked}
     later -= {one.attribute for one in owner.assignments if one.hook != INIT}
     moved = {site.receiver for site in facts.calls_in(owner, *MOVING)}
     there = {

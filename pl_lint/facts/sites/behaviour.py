@@ -46,13 +46,15 @@ class ContainerSite:
 @frozen
 class ReadSite:
     """``self.attribute`` where Lightning gives the value (``self.trainer``, ``self.device``), or
-    where it is a list that the steps fill."""
+    where it is a list that the steps fill. ``caught``: in a ``try`` that has an answer to what is
+    not there."""
 
     attribute: str
     hook: str
     function: str
     location: Location
     guards: tuple[str, ...] = ()
+    caught: bool = False
 
 
 @frozen

@@ -20,6 +20,8 @@ class MethodSite:
 
     ``called``: its class calls it, or some code of the project names it (``model.on_something``).
     ``keywords``: it takes any (``**kwargs``). ``unused``: the parameters that its body never names.
+    ``picked``: the attributes of which it only takes single numbers (``self.bounds[0]``), which are
+    good on any device.
     """
 
     name: str
@@ -32,6 +34,7 @@ class MethodSite:
     keywords: bool = False
     words: frozenset[str] = frozenset()
     unused: tuple[str, ...] = ()
+    picked: frozenset[str] = frozenset()
 
 
 @frozen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from pl_lint.facts.lightning import Version
@@ -10,6 +11,13 @@ from pl_lint.facts.values import Known, Made, OneOf, Value, must_be
 from pl_lint.rules.device_counts import COUNTS, splits_batches, uses_one_device
 
 RANK_WORDS = ("rank", "is_global_zero", "main_process", "is_master", "world_size", "is_main")
+OF_RANK = re.compile(
+    r"((global|local|node|world|process|ddp|dist|trainer|my|cur|current)_?)?rank|"
+    r".*(rank_zero|zero_rank|global_zero|main_process|master_process|main_rank|master_rank|get_rank).*|"
+    r"is_(main|master)",
+    re.IGNORECASE,
+)
+"""What asks which process this is, beyond doubt: ``lora_rank`` and ``ranking`` do not."""
 COUNT_WORDS = frozenset(
     "device_count world_size get_world_size num_devices num_processes is_distributed distributed "
     "is_initialized is_available_and_initialized".split()
@@ -26,6 +34,13 @@ STRATEGY_CLASSES = ("DDPStrategy", "FSDPStrategy", "DeepSpeedStrategy", "DDPPlug
 def for_one_rank(guards: Iterable[str]) -> bool:
     """Whether a condition or a decorator asks which process this is."""
     return any(word in guard.lower() for guard in guards for word in RANK_WORDS)
+
+
+def asks_which_process(guards: Iterable[str]) -> bool:
+    """Whether a condition is surely true for some processes and false for others. (What only might
+    be one is enough to keep silent: ``for_one_rank``.)"""
+    guards = tuple(guards)
+    return any(map(OF_RANK.fullmatch, guards)) and "world_size" not in guards
 
 
 def for_one_count(guards: Iterable[str]) -> bool:

@@ -8,18 +8,13 @@ from pl_lint.facts.origins import MetricObject
 from pl_lint.facts.sites import LogSite, ProjectFacts
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.rules.distributed.evidence import asks_which_process
 from pl_lint.rules.judging import beyond_one_device, one_device_in, single_device
 from pl_lint.rules.logging.keys import only_sites
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import key_text, shown
 
-OF_RANK = ("is_global_zero", "rank", "rank_zero_only", "main_process", "is_master", "is_main")
 OF_DATA = frozenset({"any", "numel", "isnan", "isfinite", "isinf", "nonzero", "unique"})
-
-
-def asks_for_rank(log: LogSite) -> bool:
-    """Whether a log call stands under a condition on the rank."""
-    return any(word in guard.lower() for guard in log.guards for word in OF_RANK)
 
 
 @rule(
@@ -71,7 +66,7 @@ def key_of_some_processes(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in beyond_one_device(facts, facts.logging_classes()):
         for log in owner.logs:
-            differs = asks_for_rank(log) or not OF_DATA.isdisjoint(log.guards)
+            differs = asks_which_process(log.guards) or not OF_DATA.isdisjoint(log.guards)
             together = must_be(log.sync_dist, True) and must_be(log.rank_zero_only, False)
             if together and differs and "world_size" not in log.guards:
                 yield self.finding(
@@ -162,4 +157,4 @@ def logged_on_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _by_one_process(log: LogSite) -> bool:
-    return asks_for_rank(log) and "world_size" not in log.guards
+    return asks_which_process(log.guards)

@@ -34,7 +34,6 @@ from pl_lint.rules.judging import (
 from pl_lint.rules.logging.functions import means_do_not_suit
 from pl_lint.rules.logging.keys import only_sites
 from pl_lint.rules.logging.mending import set_flags
-from pl_lint.rules.logging.one_sided import asks_for_rank
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import key_text, shown
 
@@ -215,7 +214,7 @@ def _is_kept_apart(log: LogSite) -> bool:
     reduction off and skips no call (``_Sync`` of ``result.py``)."""
     if not must_be(log.rank_zero_only, True):
         return _of_one_process(log)
-    called_by_all = not asks_for_rank(log)
+    called_by_all = not for_one_rank(log.guards)
     return called_by_all and _of_one_process(replace(log, sync_dist=NO, rank_zero_only=NO))
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.origins import UNPACKED, ListOfSteps, MetricObject, local_parts, sure_parts
-from pl_lint.facts.sites import ABSENT, LogSite, MetricSite, MetricUse, ProjectFacts
+from pl_lint.facts.sites import ABSENT, LogSite, MetricSite, ProjectFacts
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.distributed.evidence import for_one_count, for_one_rank
+from pl_lint.rules.distributed.evidence import asks_which_process, for_one_count, for_one_rank
 from pl_lint.rules.distributed.shares import ASKED, is_shared_out
 from pl_lint.rules.judging import beyond_one_device, stage_on_several
 from pl_lint.rules.registry import Rule, rule
@@ -156,21 +156,13 @@ def computed_by_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in beyond_one_device(facts, facts.modules()):
         for use in owner.uses:
             metric = owner.metric(use.metric)
-            if use.use == "compute" and _on_one_rank(use) and not _stays_alone(metric):
+            if use.use == "compute" and asks_which_process(use.guards) and not _stays_alone(metric):
                 yield self.finding(
                     use.location,
                     f"{attribute_text(use.metric)} is computed by one process and gathers from all",
                     remedy="compute it on all processes, and use the value on one",
                     subject=owner.short_name,
                 )
-
-
-OF_RANK = ("is_global_zero", "rank", "main_process", "is_master", "is_main")
-
-
-def _on_one_rank(use: MetricUse) -> bool:
-    asks = any(word in guard.lower() for guard in use.guards for word in OF_RANK)
-    return asks and "world_size" not in use.guards
 
 
 def _stays_alone(metric: MetricSite | None) -> bool:

@@ -82,9 +82,20 @@ def note_read(context: Context, receiver: Abstract, node: ast.Attribute, frame: 
     if not given and node.attr not in context.step_lists:
         return
     where = context.location(node, frame)
+    caught = context.hook.name == "__init__" and _is_caught(node, frame)
     context.recorder.add(
-        ReadSite(node.attr, context.hook.name, frame.function, where, context.guards)
+        ReadSite(node.attr, context.hook.name, frame.function, where, context.guards, caught)
     )
+
+
+def _is_caught(node: ast.AST, frame: Frame) -> bool:
+    """Whether it stands in the body of a ``try`` of its function that catches something."""
+    above = frame.module.source.above
+    while node in above and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        inner, node = node, above[node]
+        if isinstance(node, ast.Try) and node.handlers and inner in node.body:
+            return True
+    return False
 
 
 def _is_loggers(receiver: Abstract, node: ast.expr, frame: Frame) -> bool:

@@ -281,7 +281,23 @@ def _method_sites(
             keywords=node.args.kwarg is not None,
             words=named | _words(signature),
             unused=tuple(parameter for parameter in given if parameter not in named),
+            picked=_picked(node),
         )
+
+
+def _picked(method: FunctionNode) -> frozenset[str]:
+    """The attributes of which single items are taken by a whole number, and nothing else."""
+    nodes = list(walk(method))
+    items = (node for node in nodes if isinstance(node, ast.Subscript) and _is_number(node.slice))
+    taken = {node.value for node in items}
+    whole = {one.attr for one in nodes if isinstance(one, ast.Attribute) and one not in taken}
+    return frozenset(one.attr for one in taken if isinstance(one, ast.Attribute)) - whole
+
+
+def _is_number(index: ast.expr) -> bool:
+    negative = isinstance(index, ast.UnaryOp) and isinstance(index.op, ast.USub)
+    number = index.operand if negative and isinstance(index, ast.UnaryOp) else index
+    return isinstance(number, ast.Constant) and isinstance(number.value, int)
 
 
 def _words(nodes: Iterable[ast.AST]) -> frozenset[str]:

@@ -58,7 +58,9 @@ class Arguments:
 @mutable
 class Frame:
     """One function in execution. ``defining`` is the class whose body holds the method; ``written``
-    is what local names were made of, as it is written: ``self.logger.experiment`` of ``board``."""
+    is what local names were made of, as it is written: ``self.logger.experiment`` of ``board``;
+    ``asked`` are the names in the conditions that local names are: ``rank`` of ``main = rank == 0``.
+    """
 
     module: Module
     names: dict[str, Abstract] = field(default_factory=dict)
@@ -67,6 +69,7 @@ class Frame:
     depth: int = 0
     returns: list[Abstract] = field(default_factory=list)
     written: dict[str, str] = field(default_factory=dict)
+    asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def meant(self, text: str) -> str:
         """A dotted name, its first part as what it was made of."""

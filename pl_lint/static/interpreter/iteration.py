@@ -18,7 +18,7 @@ from pl_lint.static.interpreter.abstract import (
 from pl_lint.static.interpreter.context import Context
 from pl_lint.static.interpreter.derivation import derived
 
-MAX_UNROLLED = 16
+MAX_UNROLLED = 64
 """Loops over more known items than this are taken once with an unknown item."""
 MAX_TURNS = 128
 """The same where loops in each other would take more turns than this."""

@@ -44,7 +44,7 @@ def _assign(context: Context, node: ast.Assign, frame: Frame) -> bool:
     for target in node.targets:
         listing.emptied(context, target, value, frame)
         lookup.assign(context, target, value, frame)
-        _remember(target, node.value, frame)
+        _remember(context, target, node.value, frame)
         noting.note_assignment(context, target, value, False, frame, node.value)
     return True
 
@@ -53,9 +53,20 @@ GIVEN = ("self.", "trainer.", "pl_module.")
 """What Lightning gives to every hook."""
 
 
-def _remember(target: ast.expr, value: ast.expr, frame: Frame) -> None:
-    """``board = self.logger.experiment``: what is done to ``board`` is done to that."""
-    if isinstance(target, ast.Name) and isinstance(value, ast.Attribute):
+CONDITIONS = (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.Attribute)
+"""What asks something, or takes an answer."""
+
+
+def _remember(context: Context, target: ast.expr, value: ast.expr, frame: Frame) -> None:
+    """``board = self.logger.experiment``: what is done to ``board`` is done to that. ``main = rank
+    == 0``: who asks for ``main`` asks for ``rank``."""
+    if not isinstance(target, ast.Name):
+        return
+    words = _read_by(context, value, frame) if isinstance(value, CONDITIONS) else ()
+    if isinstance(value, ast.Call) and not value.args:  # ``mask.any()``, ``get_rank()``
+        words = (target.id, *_read_by(context, value.func, frame))
+    frame.asked[target.id] = words or (target.id,)
+    if isinstance(value, ast.Attribute):
         text = frame.meant(dotted(value) or "")
         if text.startswith(GIVEN):
             frame.written[target.id] = text
@@ -72,7 +83,7 @@ def _annotated(context: Context, node: ast.AnnAssign, frame: Frame) -> bool:
         value = context.evaluate(node.value, frame)
         context.assigned = ""
         lookup.assign(context, node.target, value, frame)
-        _remember(node.target, node.value, frame)
+        _remember(context, node.target, node.value, frame)
         noting.note_assignment(context, node.target, value, False, frame)
     return True
 
@@ -121,7 +132,7 @@ def _if(context: Context, node: ast.If, frame: Frame) -> bool:
     known = truth(context.evaluate(node.test, frame))
     if known is not None:
         return _decided(context, node, known, frame)
-    names = _read_by(context, node.test)
+    names = _read_by(context, node.test, frame)
     sampled = _asks_for_batch(context, names)
     context.sampled += sampled
     outer = context.guards
@@ -136,7 +147,7 @@ def _if(context: Context, node: ast.If, frame: Frame) -> bool:
 def _decided(context: Context, node: ast.If, known: bool, frame: Frame) -> bool:
     """Of two branches one is taken. ``setup`` runs for each stage: what it asks of the object by
     then (``if self.train is None``) may be another one, so it is a condition all the same."""
-    names = _read_by(context, node.test) if context.hook.name == "setup" else ()
+    names = _read_by(context, node.test, frame) if context.hook.name == "setup" else ()
     names = names if "self" in names else ()
     outer = context.guards
     context.guards += names
@@ -146,11 +157,15 @@ def _decided(context: Context, node: ast.If, known: bool, frame: Frame) -> bool:
     return reaches
 
 
-def _read_by(context: Context, test: ast.expr) -> tuple[str, ...]:
-    """Once for a condition: a helper is interpreted for each of its calls."""
+def _read_by(context: Context, test: ast.expr, frame: Frame) -> tuple[str, ...]:
+    """The names in a condition, and in those that its names stand for. They are looked for once: a
+    helper is interpreted for each of its calls."""
     if test not in context.read_by:
         context.read_by[test] = tuple(_identifiers(test))
-    return context.read_by[test]
+    names = context.read_by[test]
+    if frame.asked.keys().isdisjoint(names):
+        return names
+    return tuple(one for name in names for one in frame.asked.get(name, (name,)))
 
 
 def _identifiers(test: ast.expr) -> Iterator[str]:
@@ -273,12 +288,12 @@ PICKING = frozenset({"unique", "unique_consecutive", "nonzero", "bincount"})
 """What a loop goes over of which the data decide what is in it: as good as a condition on them."""
 
 
-def _picked(context: Context, node: ast.expr, value: Abstract) -> tuple[str, ...]:
+def _picked(context: Context, node: ast.expr, value: Abstract, frame: Frame) -> tuple[str, ...]:
     """What picks from the batches of this process; the same is in what others hold in each."""
     found = local_parts(context.origin(value))
     if not any(isinstance(one, (BatchValue, ListOfSteps)) for one in found):
         return ()
-    return tuple(one for one in _read_by(context, node) if one in PICKING)
+    return tuple(one for one in _read_by(context, node, frame) if one in PICKING)
 
 
 def _for(context: Context, node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
@@ -289,7 +304,7 @@ def _for(context: Context, node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
     with context.looping(node.iter, known is not None, of_samples):
         if known is None:
             outer = context.guards
-            context.guards += _picked(context, node.iter, iterable)
+            context.guards += _picked(context, node.iter, iterable, frame)
             lookup.assign(context, node.target, an_element(context, iterable), frame)
             branches(context, frame, (node.body, []))
             context.guards = outer
