@@ -15,7 +15,15 @@ ABSENT, PRESENT = "-", "+"
 NAMES = "="
 TELLING = (
     *("README", "req", "environment", "conda", "pyproject.toml", "setup."),
-    *("poetry.lock", "uv.lock", "Pipfile", "docker", "lightning-", "pytorch_lightning-"),
+    *(
+        "poetry.lock",
+        "uv.lock",
+        "pdm.lock",
+        "Pipfile",
+        "docker",
+        "lightning-",
+        "pytorch_lightning-",
+    ),
 )
 """How the names begin by which a folder says that a project is there, and what it needs; in a
 folder of installed packages, which Lightning there is."""

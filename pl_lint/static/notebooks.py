@@ -48,19 +48,26 @@ NO_CELLS = "this JSON is no notebook, it has no list of cells; exclude the file"
 
 @frozen
 class Cells:
-    """Where in the program each cell of code begins."""
+    """Where in the program each cell of code begins, and how far all of it was indented."""
 
     numbers: tuple[int, ...] = ()
     starts: tuple[int, ...] = ()
+    indents: tuple[int, ...] = ()
 
     def placed(self, place: Location) -> Location:
         """A place of the program as one in its cell."""
         index = bisect_right(self.starts, place.line) - 1
         if index < 0:
             return place
-        before = self.starts[index] - 1
-        end = place.end_line - before if place.end_line else 0
-        return replace(place, line=place.line - before, end_line=end, cell=self.numbers[index])
+        before, indent = self.starts[index] - 1, self.indents[index]
+        return replace(
+            place,
+            line=place.line - before,
+            column=place.column + indent,
+            end_line=place.end_line - before if place.end_line else 0,
+            end_column=place.end_column + indent if place.end_column else 0,
+            cell=self.numbers[index],
+        )
 
     def unplaced(self, place: Location) -> Location:
         """A place in a cell as one of the program."""
@@ -106,20 +113,25 @@ def parse_notebook(path: Path, text: str) -> SourceFile | Unreadable:
     if isinstance(document, Unreadable):
         return document
     sources = dict(code_cells(document))
-    pieces = [python_of(source).split("\n") for source in sources.values()]
+    indents = tuple(map(_indent, sources.values()))
+    pieces = [
+        python_of(_unindented(source, indent)).split("\n")
+        for source, indent in zip(sources.values(), indents, strict=True)
+    ]
     starts: list[int] = []
     lines: list[str] = []
     for piece in pieces:
         starts.append(len(lines) + 1)
         lines += piece
-    cells = Cells(tuple(sources), tuple(starts))
+    cells = Cells(tuple(sources), tuple(starts), indents)
     program = "\n".join(lines)
     tree = _tree(path, program, cells)
     if isinstance(tree, Unreadable):
         return tree
     suppressions = NotebookSuppressions(program, shown(path), cells)
     installs = "\n".join(INSTALL.findall("\n".join(sources.values())))
-    plain = dict(_plain_sources(document, sources))
+    straight = {number: sources[number] for number, indent in zip(sources, indents) if not indent}
+    plain = dict(_plain_sources(document, straight))
     service = _service(document.get("metadata"))
     return Notebook(shown(path), program, tree, suppressions, cells, installs, plain, service)
 
@@ -208,6 +220,19 @@ def _is_python(metadata: Any) -> bool:
         if isinstance(language, str) and language:
             return "python" in language.lower()
     return True
+
+
+def _indent(source: str) -> int:
+    """How far the first line of a cell is indented; IPython takes as much from all of them
+    (``leading_indent`` of ``inputtransformer2.py``)."""
+    first = next((line for line in source.split("\n") if line.strip()), "")
+    return len(first) - len(first.lstrip(" \t"))
+
+
+def _unindented(source: str, indent: int) -> str:
+    lines = source.split("\n") if indent else []
+    space = next((line[:indent] for line in lines if line.strip()), "")
+    return "\n".join(line.removeprefix(space) for line in lines) if indent else source
 
 
 # --- commands -------------------------------------------------------------------------------------

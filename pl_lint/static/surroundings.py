@@ -16,8 +16,10 @@ from pl_lint.trail import TELLING, Trail
 PIN_FILES = (
     "poetry.lock",
     "uv.lock",
+    "pdm.lock",
     "Pipfile.lock",
-    "requirements*.txt",
+    "req*.txt",
+    "requirements*.in",
     "requirements/*.txt",
     "docker/requirements*.txt",
     "req*/requirements*.txt",

@@ -65,6 +65,13 @@ def test_a_place_is_a_cell_and_a_line_in_it() -> None:
     assert lines_of(finding.location.source)[2] == "best = ModelCheckpoint(monitor='val_acc')"
 
 
+def test_an_indented_cell_is_read_as_ipython_reads_it() -> None:
+    """The indentation of its first line is taken from all; places are those that people see."""
+    notebook(HEAD, " \n  best = ModelCheckpoint(\n      monitor='val_acc')\nx = 1")
+    (finding,) = reading().findings
+    assert str(finding.location) == "nb.ipynb:cell 2:2:10"
+
+
 def test_findings_stand_in_the_order_of_cells() -> None:
     late = "\n\n\nModelCheckpoint(monitor='val_acc')"
     notebook(HEAD, late, SICK)

@@ -13,6 +13,7 @@ from pl_lint.rules.judging import CLI, defines, target_version, uses_cli
 from pl_lint.rules.registry import Rule, rule
 
 SAVING = ("self.save_hyperparameters", "super.save_hyperparameters")
+TRUSTING = ("torch.serialization.add_safe_globals", "torch.serialization.safe_globals")
 OPTIONAL = r"(?:{0}(?:\s*\|\s*None)?|(?:typing\.)?Optional\[{0}\])"
 NETWORK = re.compile(
     OPTIONAL.format(r"(?:(?:torch\.)?nn\.)?(?:Module|Sequential|ModuleList|ModuleDict)")
@@ -288,7 +289,7 @@ def _left_out(facts: ProjectFacts, owner: ClassFacts) -> list[str]:
     status=Status.SUSPECTED,
     observers="both",
     condition="with torch 2.6 and Lightning 2.6 or newer, unless loaded with weights_only=False",
-    calls=(*SAVING, CLI, "weights_only="),
+    calls=(*SAVING, CLI, "weights_only=", *TRUSTING),
 )
 def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """The module's own checkpoint cannot be loaded, because of what it saved in it.
@@ -298,7 +299,8 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds `save_hyperparameters()` in a module whose `__init__` takes a `Path`, a `Namespace`, a
     `DictConfig`, a numpy array or a function by its annotation, an Enum member or an object of a
     class of the project by its annotation or its default, or has a class or a function for a
-    default, in projects that nowhere load with `weights_only=False`. A run loads the checkpoint as
+    default, in projects that nowhere load with `weights_only=False` or tell torch which classes to
+    trust (`add_safe_globals`). A run loads the checkpoint as
     Lightning and torch do by default, with `weights_only=True`.
 
     Why is this bad
@@ -328,7 +330,8 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://pytorch.org/docs/stable/generated/torch.load.html
     """
     loaded = facts.calls_of("weights_only=")
-    if any(may_be(call.argument("weights_only"), False) for call in loaded):
+    trusted = any(may_be(call.argument("weights_only"), False) for call in loaded)
+    if trusted or facts.calls_of(*TRUSTING):
         return  # the project knows of it
     for owner in facts.modules():
         if target_version(owner) < (2, 6):

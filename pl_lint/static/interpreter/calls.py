@@ -234,13 +234,14 @@ def _own_log(
     frame: Frame,
 ) -> Abstract:
     """A ``log`` that the project puts before Lightning's: what it passes on is what is logged, and
-    it is the call's own site, unless it leaves no way to pass Lightning another setting."""
+    it is the call's own site, unless it leaves no way to pass Lightning another setting. One that
+    calls no other is a log of the project's own, and Lightning hears nothing of it."""
     outer, before = context.passed_on, context.logged
     open_ended = function.args.kwarg is not None
     context.passed_on = outer or ((node, frame) if open_ended else None)
     result = _follow(context, function, inner, arguments, Self())
     context.passed_on = outer
-    if context.logged == before:
+    if context.logged == before and logs.reaches_lightning(function):
         logs.record(context, name, arguments, node, frame)
     return result
 

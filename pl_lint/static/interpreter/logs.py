@@ -23,6 +23,7 @@ from pl_lint.static.interpreter.abstract import (
     to_value,
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.names import FunctionNode
 from pl_lint.static.streams import identifiers
 from pl_lint.static.trees import walk
 
@@ -189,6 +190,15 @@ def _is_module(receiver: ast.expr, arguments: Arguments) -> bool:
     key = arguments.get(0, "name")
     return _last_word(receiver) in MODULE_NAMES or (
         isinstance(key, Const) and isinstance(key.value, str) and len(arguments.all()) > 1
+    )
+
+
+def reaches_lightning(function: FunctionNode) -> bool:
+    """Whether a method calls ``super().log``, ``self.log_dict`` or ``LightningModule.log``."""
+    named = (one for one in walk(function) if isinstance(one, ast.Attribute))
+    through = (ast.unparse(one.value) for one in named if one.attr in ("log", "log_dict"))
+    return any(
+        one == "self" or one.startswith("super(") or one.endswith("Module") for one in through
     )
 
 

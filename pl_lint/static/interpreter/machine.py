@@ -37,6 +37,8 @@ BATCH_INDEX = ("batch_idx", "batch_nb", "batch_index")
 STEPS = ("training_step", "validation_step", "test_step", "predict_step")
 GIVEN = re.compile(r"idx|index|hiddens|loader")
 """What Lightning may give a step after the batch and its number."""
+OF_TRAINING = ("optimizer_idx", "opt_idx")
+"""What Lightning 1 gave to ``training_step`` alone."""
 
 
 class Machine(Context):
@@ -166,17 +168,16 @@ def entry_arguments(node: FunctionNode, hook: Hook) -> dict[str, Abstract]:
 
 def _of_their_own(node: FunctionNode, hook: Hook) -> dict[str, Abstract]:
     """Parameters that Lightning never gives to a step keep their defaults: ``return_output=False``
-    is for a caller in the project."""
+    is for a caller in the project, ``optimizer_idx=0`` of a ``validation_step`` too."""
     positional = [*node.args.posonlyargs, *node.args.args]
     extra = [*positional[3:], *node.args.kwonlyargs]
     defaults = {one.arg: _default(node, one.arg) for one in extra}
     return {
         name: Const(default.value)
         for name, default in defaults.items()
-        if hook.name in STEPS
-        and isinstance(default, ast.Constant)
-        and isinstance(default.value, bool)
-        and not GIVEN.search(name)
+        if hook.name in STEPS and isinstance(default, ast.Constant)
+        if (isinstance(default.value, bool) and not GIVEN.search(name))
+        or (name in OF_TRAINING and hook.name != "training_step")
     }
 
 
