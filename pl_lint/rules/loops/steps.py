@@ -8,6 +8,7 @@ from pl_lint.facts.sites import ClassFacts, ListSite, ProjectFacts, ReadSite, Re
 from pl_lint.facts.values import Known, Several, Table, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import defines, is_whole, target_version
+from pl_lint.rules.logging.averages import mean_of_list
 from pl_lint.rules.registry import Rule, rule
 
 STEP = ".training_step"
@@ -179,7 +180,7 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds lists that a step appends to, that another hook uses and that nothing empties: no
     `clear()`, no new list in a hook, no `del`. Lists of plain numbers (`.item()`) are taken for a
-    history, so are those of a callback that no end of an epoch uses, and what is added only as long
+    history unless their mean is logged when an epoch ends, so are those of a callback that no end of an epoch uses, and what is added only as long
     as a list is short enough is left alone; so are modules that scripts are seen to validate once
     and never to train. A run compares
     what the lists and dicts of a module hold after the first and after the second epoch; there,
@@ -228,7 +229,12 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         if not owner.lists or _validated_once(facts, owner):
             continue
         emptied = _emptied(facts, owner) | _emptied_by_others(facts, owner)
-        growing = (site for site in reversed(owner.lists) if _grows(site))
+        averaged = _averaged(owner)
+        growing = (
+            site
+            for site in reversed(owner.lists)
+            if _grows(site) and (site.attribute in averaged or not _is_plain(site))
+        )
         grown = {site.attribute: site for site in growing if not _is_bounded(owner, site)}
         for attribute, site in grown.items():
             used = any(_is_use(owner, read, attribute) for read in owner.reads)
@@ -250,10 +256,20 @@ def _validated_once(facts: ProjectFacts, owner: ClassFacts) -> bool:
     return len(validated) == 1 and all(one.method != "fit" for one in calls)
 
 
+def _averaged(owner: ClassFacts) -> set[str]:
+    """The lists whose mean is logged as a value of the epoch."""
+    ends = (mean_of_list(log.origin) for log in owner.logs if log.hook.endswith("_epoch_end"))
+    return {one.attribute for one in ends if one is not None}
+
+
 def _grows(site: ListSite) -> bool:
-    plain = bool(site.methods) and site.methods[-1] in ("item", "tolist")
     in_loop = site.hook.endswith(("_step", "_batch_end")) and site.stage in ("train", "validate")
-    return site.action == "append" and in_loop and not plain
+    return site.action == "append" and in_loop
+
+
+def _is_plain(site: ListSite) -> bool:
+    """Whether numbers are added that are of no tensor any more."""
+    return bool(site.methods) and site.methods[-1] in ("item", "tolist")
 
 
 def _is_bounded(owner: ClassFacts, site: ListSite) -> bool:

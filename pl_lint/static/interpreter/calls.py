@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from pl_lint.facts.origins import FunctionCall, Gathered
 from pl_lint.facts.sites import StrayLog
@@ -48,7 +48,7 @@ from pl_lint.static.interpreter.abstract import (
 from pl_lint.static.interpreter.arguments import evaluated
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.derivation import derived
-from pl_lint.static.names import ClassInfo, FunctionNode
+from pl_lint.static.names import ClassInfo, FunctionNode, dotted
 
 MODULE_WALKS = frozenset({"modules", "children", "named_modules", "named_children"})
 """Methods of a module that go over everything in it, its metrics too."""
@@ -91,6 +91,7 @@ def call(
             return _instance(context, info, arguments, node, frame)
         case Function(function, module, closure):
             inner = Frame(module, dict(closure), frame.defining, depth=frame.depth + 1)
+            inner.written = dict(_handed(function, node, frame))
             if context.owner or closure:
                 return _follow(context, function, inner, arguments, None)
             return _remembered(context, function, inner, arguments)
@@ -107,6 +108,17 @@ def call(
     _note_handed_on(context, arguments, node, frame)
     origins = [context.origin(value) for value in (callee, *arguments.all())]
     return Opaque(derived("call", origins), extents.of_object(callee))
+
+
+def _handed(function: FunctionNode, node: ast.Call, frame: Frame) -> Iterator[tuple[str, str]]:
+    """The parameters of a function that are given an attribute whole: what it does to the one, it
+    does to the other."""
+    given = dict(zip((one.arg for one in function.args.args), node.args, strict=False))
+    given |= {one.arg: one.value for one in node.keywords if one.arg is not None}
+    for name, value in given.items():
+        text = frame.meant(dotted(value) or "") if isinstance(value, ast.Attribute) else ""
+        if text.startswith("self."):
+            yield name, text
 
 
 def _note_handed_on(context: Context, arguments: Arguments, node: ast.Call, frame: Frame) -> None:

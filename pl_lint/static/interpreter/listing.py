@@ -80,7 +80,7 @@ def emptied(context: Context, target: ast.expr, value: Abstract, frame: Frame) -
         deleted(context, target, frame)
     if isinstance(target, ast.Tuple) and isinstance(value, Sequence) and value.complete:
         for inner, item in zip(target.elts, value.items, strict=False):
-            if _is_empty(item):
+            if _is_empty(item) and not isinstance(inner, ast.Name):
                 deleted(context, inner, frame)
 
 
@@ -170,4 +170,7 @@ def own_attribute_of(context: Context, node: ast.expr, frame: Frame) -> str | No
             return attr if is_own and outside_init else None
         case ast.Subscript(inner):
             return own_attribute_of(context, inner, frame)
+        case ast.Name(name) if name in frame.written and context.hook.name != "__init__":
+            owner, _, attr = frame.written[name].rpartition(".")
+            return attr if owner == "self" else None
     return None
