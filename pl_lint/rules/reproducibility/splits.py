@@ -215,13 +215,17 @@ def _left_to_chance(facts: ProjectFacts) -> frozenset[Location]:
     draws from torch is not seeded by ``np.random.seed``."""
     if uses_cli(facts):
         return frozenset()
-    called = {call.name for call in seeds(facts)}
-    torch, others = bool(called - OF_NUMPY), bool(called - OF_TORCH)
-    return frozenset(
-        split.location
-        for split in facts.splits
-        if not (split.seeded or (torch if split.function == "random_split" else others))
-    )
+    return frozenset(one.location for one in facts.splits if not _is_governed(facts, one))
+
+
+def _is_governed(facts: ProjectFacts, split: SplitSite) -> bool:
+    """Whether a seed decides what a split draws: its own, or one that its program sets. Where a
+    script trains by itself, the seeds of the scripts beside it are not its own."""
+    path = split.location.path
+    trains = any(call.location.path == path for call in facts.trainer_calls)
+    around = (call for call in seeds(facts) if not trains or call.location.path == path)
+    other = OF_NUMPY if split.function == "random_split" else OF_TORCH
+    return split.seeded or any(call.name not in other for call in around)
 
 
 def _cut_in_two(slices: tuple[SliceSite, ...]) -> Iterator[Location]:
