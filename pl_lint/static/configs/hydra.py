@@ -7,6 +7,7 @@ another package) is marked ``open``: nobody knows what that adds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
@@ -17,6 +18,8 @@ from pl_lint.static.configs.tree import Leaf, Listing, Node, Table
 SELF = "_self_"
 GLOBAL = "_global_"
 MISSING = "???"
+SEARCHES = re.compile(r"^\w*(?:search|sweep|hparams|optuna|tune)\w*/")
+"""A group of searches for hyper-parameters. Most come with a template, and are for its example."""
 DEEPEST = 12
 """Configs that are composed of configs; also ends circles."""
 ROUNDS = 4
@@ -211,16 +214,20 @@ def compositions(root: Root) -> Iterator[Composition]:
     for name, file in sorted(root.files.items()):
         if "/" not in name or file.path in seen or name.startswith("hydra/") or made >= MOST:
             continue
-        if file.package == GLOBAL:
+        if _is_experiment(name, file):
             one = _composed(root, base, name)
             seen |= one.files - {file.path}
             made += 1
             yield one
     for name, file in sorted(root.files.items()):
         is_choice = "/" in name and file.path not in seen and not name.startswith("hydra/")
-        if is_choice and file.package != GLOBAL and made < MOST:
+        if is_choice and not _is_experiment(name, file) and made < MOST:
             made += 1
             yield _composed(root, base, name, chosen=False)
+
+
+def _is_experiment(name: str, file: ConfigFile) -> bool:
+    return file.package == GLOBAL and not SEARCHES.match(name)
 
 
 def _usual(root: Root) -> str | None:
