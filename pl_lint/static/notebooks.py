@@ -130,7 +130,8 @@ def parse_notebook(path: Path, text: str) -> SourceFile | Unreadable:
         return tree
     suppressions = NotebookSuppressions(program, shown(path), cells)
     installs = "\n".join(INSTALL.findall("\n".join(sources.values())))
-    straight = {number: sources[number] for number, indent in zip(sources, indents) if not indent}
+    written = zip(sources.items(), indents, strict=True)
+    straight = dict(source for source, indent in written if not indent)
     plain = dict(_plain_sources(document, straight))
     service = _service(document.get("metadata"))
     return Notebook(shown(path), program, tree, suppressions, cells, installs, plain, service)

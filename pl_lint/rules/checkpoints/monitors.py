@@ -36,7 +36,7 @@ def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Compares the mode of ModelCheckpoint, EarlyStopping and ReduceLROnPlateau with what torchmetrics
     says of the metric that logs the key (`higher_is_better`), or, where no metric object stands
     behind the key, with what its name says (`val_acc`, `val/loss`). A name that says both
-    (`acc_loss`) says nothing. A run takes the user's own checkpoint callback, plants scores, and
+    (`acc_loss`) says nothing, nor does one that the same file watches in both directions. A run takes the user's own checkpoint callback, plants scores, and
     shows what it kept.
 
     Why is this bad
@@ -68,7 +68,7 @@ def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         rises = _should_rise(facts, monitor, key) if key is not None else None
         wanted = {True: "max", False: "min"}.get(rises)  # type: ignore[call-overload]
         other = "min" if wanted == "max" else "max"
-        if wanted is None or not _mode_is(monitor, other):
+        if wanted is None or not _mode_is(monitor, other) or _is_chosen(facts, monitor, wanted):
             continue
         better = "higher" if rises else "lower"
         yield self.finding(
@@ -79,6 +79,18 @@ def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             subject=monitor.watcher,
             fix=_turned(facts, monitor, wanted),
         )
+
+
+def _is_chosen(facts: ProjectFacts, monitor: MonitorSite, wanted: str) -> bool:
+    """Whether another branch of the same function watches the key the other way round: what is
+    logged under it depends on the same settings."""
+    return not monitor.places and any(
+        (other.watcher, other.key) == (monitor.watcher, monitor.key)
+        and other.location.path == monitor.location.path
+        and other.modules == monitor.modules
+        and must_be(other.mode, wanted)
+        for other in facts.monitors
+    )
 
 
 def _where_it_is_told(monitor: MonitorSite) -> Location:

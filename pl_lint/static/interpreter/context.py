@@ -59,8 +59,7 @@ class Arguments:
 class Frame:
     """One function in execution. ``defining`` is the class whose body holds the method; ``written``
     is what local names were made of, as it is written: ``self.logger.experiment`` of ``board``;
-    ``asked`` are the names in the conditions that local names are: ``rank`` of ``main = rank == 0``.
-    """
+    ``asked``: the names in the condition that a local name is, ``rank`` of ``main = rank == 0``."""
 
     module: Module
     names: dict[str, Abstract] = field(default_factory=dict)
