@@ -15,17 +15,20 @@ _LOWER = frozenset(
     "eer".split()
 )
 
-_TURNED = frozenset("neg negative negated minus inverse inverted inv".split())
-"""``neg_f1`` is the other way round than ``f1``, or it may be."""
-_TOLD_APART = re.compile(r"(?<![a-z\d])(?:1|one)[-_ ]?nna?(?![a-z])")
-"""``1-NN-acc``: how well the nearest neighbour tells generated samples from real ones. A half is
-best."""
+_TURNED = frozenset(
+    "neg negative negated minus inverse inverted inv gap diff difference delta drop std var "
+    "variance l1 l2".split()
+)
+"""``neg_f1`` is the other way round than ``f1``, or it may be; so is ``auc_gap``."""
+_LESS = re.compile(r"(?<![a-z\d])(?<!top[-_/ @])(?:1|one)(?:-[a-z]|[-_ ]?nna?(?![a-z]))")
+"""``1-acc`` is an error; and ``1-NN-acc`` says how well the nearest neighbour tells generated
+samples from real ones, of which a half is best."""
 
 
 def higher_by_name(key: str) -> bool | None:
     """``val/acc`` should rise, ``val_loss`` fall; ``val_acc_loss`` may be anything."""
     words = set(re.findall(r"[a-z]+\d?", re.sub(r"([a-z])([A-Z])", r"\1_\2", key).lower()))
-    if words & _TURNED or _TOLD_APART.search(key.lower()):
+    if words & _TURNED or _LESS.search(key.lower()):
         return None
     higher, lower = bool(words & _HIGHER), bool(words & _LOWER)
     return higher if higher != lower else None

@@ -70,6 +70,11 @@ def named():
         ("mapped", None),
         ("fid/test", False),
         ("step", None),
+        ("val_auc_gap", None),
+        ("val_1-acc", None),
+        ("val_map_l1", None),
+        ("val/top-1-acc", True),
+        ("val_acc1", True),
     ],
 )
 def test_a_name_says_its_direction_or_nothing(key: str, higher: bool | None) -> None:

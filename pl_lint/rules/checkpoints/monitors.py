@@ -36,8 +36,8 @@ def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Compares the mode of ModelCheckpoint, EarlyStopping and ReduceLROnPlateau with what torchmetrics
     says of the metric that logs the key (`higher_is_better`), or, where no metric object stands
     behind the key, with what its name says (`val_acc`, `val/loss`). A name that says both
-    (`acc_loss`) says nothing, nor does one that the same file watches in both directions. A run takes the user's own checkpoint callback, plants scores, and
-    shows what it kept.
+    (`acc_loss`) says nothing, nor does one that the same file watches in both directions. A run
+    takes the user's own checkpoint callback, plants scores, and shows what it kept.
 
     Why is this bad
     ---------------

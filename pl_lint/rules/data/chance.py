@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import augmentations
+from pl_lint.facts.origins import FunctionCall, sure_parts
 from pl_lint.facts.sites import CallSite, ProjectFacts, made_of
 from pl_lint.facts.values import Known, Made, Value, must_be
 from pl_lint.findings import Finding, Status
@@ -13,6 +14,7 @@ from pl_lint.rules.data.sharing import feeds
 from pl_lint.rules.registry import Rule, rule
 
 SPLIT = "torch.utils.data.random_split"
+SUBSET = "torch.utils.data.Subset"
 SDPA = "torch.nn.functional.scaled_dot_product_attention"
 DROPOUTS = tuple(f"torch.nn.functional.dropout{kind}" for kind in ("", "1d", "2d", "3d"))
 
@@ -22,7 +24,7 @@ DROPOUTS = tuple(f"torch.nn.functional.dropout{kind}" for kind in ("", "1d", "2d
     "evaluation-augmented",
     rows=("DAT03",),
     status=Status.SUSPECTED,
-    calls=(SPLIT,),
+    calls=(SPLIT, SUBSET),
     condition="if that part of the data is meant to measure, not to train",
 )
 def evaluation_augmented(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -93,7 +95,8 @@ def _augmentation(data: Value) -> str:
 
 def _only_split(facts: ProjectFacts, split: CallSite) -> bool:
     """Whether no other split stands beside: two data sets may be split in the same way, and one
-    part of each be used. Nor does the code reach for the transform of a part."""
+    part of each be used. Nor does the code reach for the transform of a part, or take the indices
+    of one for another data set."""
     beside = [
         one
         for one in facts.calls_of(SPLIT)
@@ -102,7 +105,19 @@ def _only_split(facts: ProjectFacts, split: CallSite) -> bool:
     retouched = any(
         reach.owner == split.owner and "transform" in reach.attribute for reach in facts.reaches
     )
-    return not beside and not retouched
+    return not beside and not retouched and not _lends_indices(facts, split)
+
+
+def _lends_indices(facts: ProjectFacts, split: CallSite) -> bool:
+    """``Subset(plain, held_out.indices)``: what is held out is taken from another data set."""
+    return any(
+        isinstance(part, FunctionCall) and part.name == SPLIT
+        for call in facts.calls_of(SUBSET)
+        if (call.owner, call.location.path) == (split.owner, split.location.path)
+        for name, origin in call.origins
+        if name in ("1", "indices")
+        for part in sure_parts(origin)
+    )
 
 
 @rule(

@@ -180,11 +180,10 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds lists that a step appends to, that another hook uses and that nothing empties: no
     `clear()`, no new list in a hook, no `del`. Lists of plain numbers (`.item()`) are taken for a
-    history unless their mean is logged when an epoch ends, so are those of a callback that no end of an epoch uses, and what is added only as long
-    as a list is short enough is left alone; so are modules that scripts are seen to validate once
-    and never to train. A run compares
-    what the lists and dicts of a module hold after the first and after the second epoch; there,
-    too, plain numbers and one value for each epoch are a history, and a list from which something
+    history unless their mean is logged when an epoch ends, so are those of a callback that no end
+    of an epoch uses, and what is added only as long as a list is short enough is left alone; so are
+    modules that scripts are seen to validate once and never to train. A run compares what the lists
+    and dicts of a module hold after the first and after the second epoch; there, too, plain numbers and one value for each epoch are a history, and a list from which something
     takes values out, or puts others in their place (a queue, a pool of images), is suspected only.
 
     Why is this bad

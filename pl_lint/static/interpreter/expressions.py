@@ -17,6 +17,7 @@ from pl_lint.static.interpreter import (
     counting,
     extents,
     lookup,
+    outside,
     scripts,
     slices,
 )
@@ -302,7 +303,7 @@ def item(context: Context, receiver: Abstract, index: Abstract) -> Abstract:
     match receiver, index:
         case Mapping(), _:
             found = receiver.get(index)
-            return found if found is not None else NOTHING
+            return NOTHING if found is None or _by_its_name(context, found) else found
         case Collection(_, members), Const(name):
             return next((metric for key, metric in members if key == name), NOTHING)
         case Collection(_, members), _:
@@ -316,6 +317,11 @@ def item(context: Context, receiver: Abstract, index: Abstract) -> Abstract:
         case Opaque(ListOfSteps()), Opaque():
             return receiver
     return Opaque(derived("call", (context.origin(receiver),)))
+
+
+def _by_its_name(context: Context, found: Abstract) -> bool:
+    """Whether a file is taken out of a dict of files: what asks for it knows the order."""
+    return outside.in_listed_order(context, found) and not slices.lists_files(context, found)
 
 
 def _slice(context: Context, node: ast.Slice, frame: Frame) -> Abstract:
