@@ -74,7 +74,6 @@ def named():
         ("val_1-acc", None),
         ("val_map_l1", None),
         ("val/top-1-acc", True),
-        ("val_acc1", True),
     ],
 )
 def test_a_name_says_its_direction_or_nothing(key: str, higher: bool | None) -> None:
