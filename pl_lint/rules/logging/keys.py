@@ -161,11 +161,13 @@ def key_shared_by_stages(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             if any(_as_told(facts, owner, one) for one in (log, trained[key])):
                 continue
             other = trained[key].location
-            where = "by the same call" if other == log.location else f"in training at {other}"
+            same = other == log.location
+            where = "by the same call in training" if same else f"in training at {other}"
+            bare = OF_A_STAGE.sub("", key)
             yield self.finding(
                 log.location,
                 f"{key!r} is logged in validation and {where}: monitors and curves mix the two",
-                remedy=f"name the stage in the key, for example 'train/{key}' and 'val/{key}'",
+                remedy=f"name the stage in the key, for example 'train/{bare}' and 'val/{bare}'",
                 subject=owner.short_name,
             )
 
@@ -191,6 +193,7 @@ def _matters(facts: ProjectFacts, *logs: LogSite) -> bool:
 
 STAGE = re.compile(r"(?<![a-z])(?:train(?:ing)?|val(?:id(?:ation)?)?)(?![a-z])")
 """The name of a stage as a word: ``val_loss``, ``trainLoss``, but not ``value``."""
+OF_A_STAGE = re.compile(rf"^{STAGE.pattern}[/_.-]")
 
 
 def _names_stage(key: Value) -> bool:

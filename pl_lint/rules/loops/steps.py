@@ -183,8 +183,9 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     history unless their mean is logged when an epoch ends, so are those of a callback that no end
     of an epoch uses, and what is added only as long as a list is short enough is left alone; so are
     modules that scripts are seen to validate once and never to train. A run compares what the lists
-    and dicts of a module hold after the first and after the second epoch; there, too, plain numbers and one value for each epoch are a history, and a list from which something
-    takes values out, or puts others in their place (a queue, a pool of images), is suspected only.
+    and dicts of a module hold after the first and after the second epoch; there, too, plain numbers
+    and one value for each epoch are a history, and a list from which something takes values out, or
+    puts others in their place (a queue, a pool of images), is suspected only.
 
     Why is this bad
     ---------------
