@@ -26,7 +26,9 @@ def key_text(log: LogSite) -> str:
 
 def is_told(value: Value) -> bool:
     """Whether anything of a value is known that can be shown."""
-    return isinstance(value, (Known, OneOf, Pattern))
+    if isinstance(value, Pattern):
+        return any(value.parts)
+    return isinstance(value, (Known, OneOf))
 
 
 def attribute_text(path: str) -> str:
