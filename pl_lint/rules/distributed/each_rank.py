@@ -99,9 +99,10 @@ def statistic_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     What it does
     ------------
     Reading finds a registered buffer that training adds parts of the batch to, in place, with
-    `+=` or as `self.mean = 0.9 * self.mean + 0.1 * x`, without gathering them. Running compares the
-    buffers of the module's own classes, and its parameters, on all ranks after some steps. The
-    running statistics of torch's batch norm are left alone.
+    `+=` or as `self.mean = 0.9 * self.mean + 0.1 * x`, without gathering them, where a Trainer of
+    the project is written to use several devices. Running compares the buffers of the module's own
+    classes, and its parameters, on all ranks after some steps. The running statistics of torch's
+    batch norm are left alone.
 
     Why is this bad
     ---------------
@@ -120,6 +121,8 @@ def statistic_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                 self.seen += batch.shape[0]
                 return self.loss(batch)
 
+        trainer = Trainer(devices=2, strategy="ddp")
+
     Use instead
     -----------
         class Model(LightningModule):
@@ -131,6 +134,8 @@ def statistic_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                 self.seen += self.all_gather(torch.tensor(batch.shape[0])).sum()
                 return self.loss(batch)
 
+        trainer = Trainer(devices=2, strategy="ddp")
+
     When to ignore
     --------------
     Where one process trains.
@@ -139,8 +144,11 @@ def statistic_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     ----------
     - https://pytorch.org/docs/stable/generated/torch.nn.parallel.DistributedDataParallel.html
     """
-    for owner in beyond_one_device(facts, facts.modules()):
-        for attribute, location in _updates(facts, owner, _buffers(facts, owner)):
+    for owner in facts.modules():
+        several = stage_on_several(facts, owner, "train")
+        for attribute, location in (
+            _updates(facts, owner, _buffers(facts, owner)) if several else ()
+        ):
             yield self.finding(
                 location,
                 f"the buffer {attribute} learns from the samples of one process: DDP replaces it "
