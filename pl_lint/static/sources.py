@@ -61,6 +61,7 @@ WORDS = (
     b"_step_end(",
     b"IterableDataset",
     b"safe_globals",
+    b".load_from_checkpoint(",
 )
 HOOKS = (b"training_step", b"validation_step", b"predict_step")
 """Words that end here: ``validation_steps`` is an argument of Keras."""
@@ -74,7 +75,7 @@ def mentions_lightning(data: bytes) -> bool:
     the project's own metric classes, ``self.log`` the mixins and helpers that log without naming
     Lightning, ``_epoch_end(`` and ``_step_end(`` classes that add no more to a base in another file
     than what 2.0 removed; ``safe_globals`` the script that says which objects of a checkpoint torch
-    may trust. Tests are called ``test_step_size`` and the like, so that hook is looked
+    may trust, ``.load_from_checkpoint(`` the one that uses a trained module. Tests are called ``test_step_size`` and the like, so that hook is looked
     for with its bracket: without it, four fifths of what was read of installed packages were such
     tests and what they import. A few substring searches run at memory speed, a regular expression
     does not.
