@@ -43,6 +43,7 @@ from pl_lint.facts.sites.project import (
     SuppressionSite,
 )
 from pl_lint.facts.sites.scripts import (
+    Hands,
     MonitorSite,
     SeedSite,
     SliceSite,
@@ -66,6 +67,7 @@ __all__ = [
     "ContainerSite",
     "DeviceSite",
     "GlobalSite",
+    "Hands",
     "HeldSite",
     "HyperparameterSite",
     "ImportSite",

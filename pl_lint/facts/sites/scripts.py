@@ -80,11 +80,27 @@ def _first_place(site: MonitorSite | TrainerSite, names: tuple[str, ...]) -> Loc
 
 
 @frozen
+class Hands:
+    """A function that runs a model by a Trainer, or hands it to one that does, at this line.
+
+    ``handled`` is the last line up to there at which the ``name`` got the model, or anybody but a
+    Trainer was given it (0: it came as a parameter); ``later``: somebody is given it afterwards.
+    """
+
+    scope: str
+    name: str
+    line: int
+    handled: int
+    later: bool
+
+
+@frozen
 class TrainerCall:
     """``trainer.fit(...)`` and its sisters, in the order of the scope they stand in.
 
     ``scope`` names the function; ``model`` and ``ckpt_path`` are Known(None) where left out.
-    ``monitored``: the trainer has a ModelCheckpoint that watches a key. ``reloaded``: the model
+    ``monitored``: the trainer has a ModelCheckpoint that watches a key, and does not leave averaged
+    weights behind. ``reloaded``: the model
     was given other weights before by ``load_state_dict`` or comes from ``load_from_checkpoint``
     (``from_checkpoint``). ``as_built``: what is tested is surely as its constructor left it, which
     was given nothing that looks like weights; asked of ``test`` only. ``arms``: the branches that
@@ -92,7 +108,8 @@ class TrainerCall:
     that the model may be of; an empty name is one that is not known. ``data``: the classes of what
     it is given as a data module, or in the place of loaders. ``loaders``: how many loaders it is
     given for a stage, 0 where they are not seen in a list or a dict. ``written``: the model, where
-    it is a plain name or attribute.
+    it is a plain name or attribute. ``hands``: through which functions a model that is a plain
+    name came, the one that makes the call first.
     """
 
     method: Literal["fit", "validate", "test", "predict"]
@@ -111,6 +128,7 @@ class TrainerCall:
     data: tuple[str, ...] = ()
     loaders: tuple[tuple[str, int], ...] = ()
     written: str = ""
+    hands: tuple[Hands, ...] = ()
 
     def excludes(self, other: TrainerCall) -> bool:
         """Whether this and another call of the same function stand in two branches of one ``if``,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import ProjectFacts, TrainerCall, TrainerSite, in_tests
+from pl_lint.facts.sites import Hands, ProjectFacts, TrainerCall, TrainerSite, in_tests
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, SetArgument
@@ -30,8 +30,10 @@ def last_weights_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `trainer.test(model, ...)` or `trainer.validate(model, ...)` without `ckpt_path` after
-    `trainer.fit` of the same model by the same Trainer, in the same function or in a method further
-    up of the object that holds the model, where the Trainer has a ModelCheckpoint with a monitor.
+    `trainer.fit` of the same model by the same Trainer, in the same function, in functions that the
+    model is handed to one after the other, or in a method further up of the object that holds the
+    model, where the Trainer has a ModelCheckpoint with a monitor. Where weights are averaged
+    (`StochasticWeightAveraging` and its like) the last ones are those that are wanted.
 
     Why is this bad
     ---------------
@@ -94,27 +96,49 @@ def _best_is_tested(facts: ProjectFacts, call: TrainerCall) -> bool:
 
 
 def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
-    if not (call.passes_model and call.model and call.monitored and must_be(call.ckpt_path, None)):
+    if not (call.passes_model and call.monitored and must_be(call.ckpt_path, None)):
         return False
     if _best_is_tested(facts, call):
         return False
     return any(
         other.method == "fit"
-        and (other.trainer, other.model) == (call.trainer, call.model)
-        and other.reloaded == call.reloaded
-        and _is_before(other, call)
+        and (other.trainer, other.model, other.reloaded)
+        == (call.trainer, call.model, call.reloaded)
+        and (_is_before(other, call) or _hands_over(other, call))
         for other in facts.trainer_calls
     )
 
 
 def _is_before(fit: TrainerCall, call: TrainerCall) -> bool:
-    """Whether a fit comes before a test: in the function that tests, or in a method further up of
-    the object that holds the module. One further down may well be called later."""
+    """Whether a fit of a class that is known comes before a test: in the function that tests, or in
+    a method further up of the object that holds the module. One further down may well be called
+    later."""
     if fit.location.order > call.location.order or fit.location.path != call.location.path:
         return False
     if fit.scope != call.scope:
-        return call.written.startswith("self.") and call.written == fit.written
-    return not call.excludes(fit)
+        return bool(call.model) and call.written.startswith("self.") and call.written == fit.written
+    return bool(call.model) and not call.excludes(fit)
+
+
+def _hands_over(fit: TrainerCall, test: TrainerCall) -> bool:
+    """Whether a function has a model fitted and then tested, both by its own hands or by those of
+    functions that it gives the model, and nobody else has it in between."""
+    if test.excludes(fit):
+        return False
+    return any(
+        (one.scope, one.name) == (two.scope, two.name)
+        and one.line < two.line
+        and two.handled <= one.line
+        and not any(inner.handled or inner.later for inner in fit_within)
+        and not any(inner.handled for inner in test_within)
+        for one, fit_within in _with_inner(fit.hands)
+        for two, test_within in _with_inner(test.hands)
+    )
+
+
+def _with_inner(hands: tuple[Hands, ...]) -> Iterator[tuple[Hands, tuple[Hands, ...]]]:
+    """The functions that a model came through, each with those further in."""
+    return ((one, hands[:place]) for place, one in enumerate(hands))
 
 
 @rule(

@@ -92,6 +92,7 @@ def call(
         case Function(function, module, closure):
             inner = Frame(module, dict(closure), frame.defining, depth=frame.depth + 1)
             inner.written = dict(_handed(function, node, frame))
+            inner.caller = node, frame
             if context.owner or closure:
                 return _follow(context, function, inner, arguments, None)
             return _remembered(context, function, inner, arguments)

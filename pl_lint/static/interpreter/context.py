@@ -59,7 +59,8 @@ class Arguments:
 class Frame:
     """One function in execution. ``defining`` is the class whose body holds the method; ``written``
     is what local names were made of, as it is written: ``self.logger.experiment`` of ``board``;
-    ``asked``: the names in the condition that a local name is, ``rank`` of ``main = rank == 0``."""
+    ``asked``: the names in the condition that a local name is, ``rank`` of ``main = rank == 0``;
+    ``caller``: the call that a function was entered by, and where that stands."""
 
     module: Module
     names: dict[str, Abstract] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class Frame:
     returns: list[Abstract] = field(default_factory=list)
     written: dict[str, str] = field(default_factory=dict)
     asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    caller: tuple[ast.Call, Frame] | None = None
 
     def meant(self, text: str) -> str:
         """A dotted name, its first part as what it was made of."""

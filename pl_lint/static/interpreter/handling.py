@@ -32,30 +32,30 @@ def as_built(call: ast.Call, above: Mapping[ast.AST, ast.AST]) -> bool:
     """Whether the module that a Trainer's method is given here is as its constructor left it, and
     the constructor was given nothing that looks like weights. A module that came into a function
     from outside is not. ``above`` is the node around each node of the file."""
-    model = _model_of(call)
+    model = model_of(call)
     if isinstance(model, ast.Call):
         return _is_plain_construction(model)
-    scope = _Scope.around(call, above)
+    scope = Scope.around(call, above)
     if not isinstance(model, ast.Name) or scope is None:
         return False
     made = list(scope.assigned(model.id))
     return bool(made) and all(map(_is_plain_construction, made)) and scope.leaves(model.id, call)
 
 
-def _model_of(call: ast.Call) -> ast.expr | None:
+def model_of(call: ast.Call) -> ast.expr | None:
     named = (keyword.value for keyword in call.keywords if keyword.arg == "model")
     return call.args[0] if call.args else next(named, None)
 
 
 @frozen
-class _Scope:
+class Scope:
     """A function, or a file outside of its functions; ``above`` is the parent of each node."""
 
     node: ast.AST
     above: Mapping[ast.AST, ast.AST]
 
     @classmethod
-    def around(cls, call: ast.Call, above: Mapping[ast.AST, ast.AST]) -> _Scope | None:
+    def around(cls, call: ast.Call, above: Mapping[ast.AST, ast.AST]) -> Scope | None:
         """None for a call that stands in another file."""
         node: ast.AST | None = call
         while not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module)):
@@ -77,6 +77,20 @@ class _Scope:
         """Whether nobody but a Trainer was given the object before this call."""
         before = (node for node in self._mentions(name) if node.lineno <= until.lineno)
         return all(self._leaves(node) for node in before if isinstance(node.ctx, ast.Load))
+
+    def handled(self, name: str) -> Iterator[tuple[int, ast.AST]]:
+        """Where the name gets another object, or anybody but a Trainer is given the one that it
+        has: the line, and the call or the name that does it."""
+        for node in self._mentions(name):
+            if isinstance(node.ctx, ast.Load) and self._leaves(node):
+                continue
+            above = self.above[node]
+            if isinstance(above, (ast.keyword, ast.Tuple)):
+                above = self.above[above]
+            if isinstance(above, ast.Return):  # its caller had it before
+                continue
+            doer = above if isinstance(above, ast.Call) else node
+            yield doer.lineno, doer
 
     def _mentions(self, name: str) -> Iterator[ast.Name]:
         for node in walk(self.node):

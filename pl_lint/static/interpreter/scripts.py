@@ -19,7 +19,7 @@ from pl_lint.facts.sites import (
 )
 from pl_lint.facts.values import UNKNOWN, Known, Value, must_be
 from pl_lint.plain import frozen, replace
-from pl_lint.static.interpreter import asked, everything, loaders, lookup
+from pl_lint.static.interpreter import asked, carried, everything, loaders, lookup
 from pl_lint.static.interpreter.abstract import (
     CHANGED,
     RELOADED,
@@ -48,6 +48,8 @@ class Trainer:
     """The project's own class of Trainers that it is of."""
     seen: bool = False
     """Whether all its callbacks are seen."""
+    averages: bool = False
+    """Whether the weights that a fit leaves behind are averaged ones."""
 
     @property
     def monitored(self) -> bool:
@@ -66,6 +68,8 @@ class Trainer:
 
 COUNTERS = tuple(map(Known, ("epoch", "step", "global_step")))
 """What a ModelCheckpoint watches that keeps the newest."""
+AVERAGES = re.compile(r"Averag|SWA|EMA|ExponentialMoving|Polyak")
+"""What callbacks are called that average weights."""
 LOADS = re.compile(r"load(_|$)|restore")
 """Methods of a model that bring weights into it: ``load_state_dict``, ``load_model``."""
 LOADED = "from a checkpoint"
@@ -249,6 +253,7 @@ def _trainer(context: Context, arguments: Arguments, node: ast.Call, frame: Fram
         watchers,
         any(_may_log(context, one) for one in callbacks),
         seen=arguments.complete and _sees_all(arguments.keywords.get("callbacks")),
+        averages=_averages(arguments, callbacks),
     )
     return Instance(lightning.TRAINER, site.arguments, arguments.complete, label)
 
@@ -268,6 +273,13 @@ def of_checkpoints(receiver: Instance, attr: str) -> Instance | None:
     if receiver.name != lightning.MODEL_CHECKPOINT:
         return None
     return Instance(f"{lightning.MODEL_CHECKPOINT}.{attr}", receiver.arguments, receiver.complete)
+
+
+def _averages(arguments: Arguments, callbacks: Iterable[Abstract]) -> bool:
+    """Whether a callback puts averaged weights into the model, or Lightning 1 is asked to."""
+    named = (one.name.rpartition(".")[2] for one in callbacks if isinstance(one, Instance))
+    asked_for = arguments.keywords.get("stochastic_weight_avg", Const(False))
+    return any(map(AVERAGES.search, named)) or asked_for != Const(False)
 
 
 def _sees_all(callbacks: Abstract | None) -> bool:
@@ -342,7 +354,7 @@ def _call_of(
         model=class_name(model),
         passes_model=model is not None and model != Const(None),
         ckpt_path=_value(arguments.get(CKPT_PATH[name], "ckpt_path"), ABSENT, arguments),
-        monitored=trainer.monitored,
+        monitored=trainer.monitored and not trainer.averages,
         location=context.location(node, frame),
         reloaded=any(map(_is_reloaded, given)),
         from_checkpoint=all(map(_is_loaded, given)),
@@ -352,6 +364,7 @@ def _call_of(
         data=tuple(sorted(_data(name, arguments))),
         loaders=tuple(loaders.counted(name, arguments)),
         written=_model_written(node),
+        hands=tuple(carried.hands(node, frame)),
     )
 
 

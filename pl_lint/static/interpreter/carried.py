@@ -1,0 +1,53 @@
+"""How the model of a Trainer's call came into the function that makes the call.
+
+``train(net, trainer)`` and ``test(net, trainer)`` run one model where the function that calls both
+hands them the same name, and nobody else has had the model in between. Like ``handling`` this is
+asked of the text, of the function that makes the call and of those that hand the model down.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from pl_lint.facts.sites import Hands
+from pl_lint.static.interpreter.context import Frame
+from pl_lint.static.interpreter.handling import Scope, model_of
+
+
+def hands(call: ast.Call, frame: Frame) -> Iterator[Hands]:
+    """The function of the call and, as long as the model is handed down by name, its callers."""
+    model = model_of(call)
+    while isinstance(model, ast.Name):
+        scope = Scope.around(call, frame.module.source.above)
+        if scope is None:
+            return
+        yield _hands(model.id, call, scope, frame)
+        if frame.caller is None or isinstance(scope.node, ast.Module):
+            return
+        handed = _given_to(scope.node, model.id, frame.caller[0])
+        (call, frame), model = frame.caller, handed
+
+
+def _hands(name: str, call: ast.Call, scope: Scope, frame: Frame) -> Hands:
+    handled = [line for line, around in scope.handled(name) if around is not call]
+    return Hands(
+        scope=f"{frame.module.path}:{frame.function}",
+        name=name,
+        line=call.lineno,
+        handled=max((line for line in handled if line <= call.lineno), default=0),
+        later=any(line > call.lineno for line in handled),
+    )
+
+
+def _given_to(function: ast.AST, name: str, call: ast.Call) -> ast.expr | None:
+    """What a call hands to a parameter of a function; None for what is no parameter."""
+    if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return None
+    for keyword in call.keywords:
+        if keyword.arg == name:
+            return keyword.value
+    places = [one.arg for one in (*function.args.posonlyargs, *function.args.args)]
+    given = dict(zip(places, call.args, strict=False))
+    starred = any(isinstance(one, ast.Starred) for one in call.args)
+    return None if starred else given.get(name)
