@@ -100,16 +100,16 @@ class TrainerCall:
 
     ``scope`` names the function; ``model`` and ``ckpt_path`` are Known(None) where left out.
     ``monitored``: the trainer has a ModelCheckpoint that watches a key, and does not leave averaged
-    weights behind. ``reloaded``: the model
-    was given other weights before by ``load_state_dict`` or comes from ``load_from_checkpoint``
-    (``from_checkpoint``). ``as_built``: what is tested is surely as its constructor left it, which
-    was given nothing that looks like weights; asked of ``test`` only. ``arms``: the branches that
-    it stands in, each with the line of the first of them and its number. ``models``: all classes
-    that the model may be of; an empty name is one that is not known. ``data``: the classes of what
-    it is given as a data module, or in the place of loaders. ``loaders``: how many loaders it is
-    given for a stage, 0 where they are not seen in a list or a dict. ``written``: the model, where
-    it is a plain name or attribute. ``hands``: through which functions a model that is a plain
-    name came, the one that makes the call first.
+    weights behind. ``reloaded``: the model was given other weights before by ``load_state_dict`` or
+    comes from ``load_from_checkpoint`` (``from_checkpoint``), at least in one branch. ``as_built``:
+    what is tested is surely as its constructor left it, which was given nothing that looks like
+    weights; asked of ``test`` only. ``arms``: the branches that it stands in, each with the line of
+    the first of them and its number. ``models``: all classes that the model may be of; an empty
+    name is one that is not known. ``data``: the classes of what it is given as a data module, or in
+    the place of loaders. ``loaders``: how many loaders it is given for a stage, 0 where they are
+    not seen in a list or a dict. ``written``: the model, where it is a plain name or attribute.
+    ``hands``: through which functions a model that is a plain name came, the one that makes the
+    call first.
     """
 
     method: Literal["fit", "validate", "test", "predict"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pl_lint.facts.origins import FunctionCall, Origin
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, in_tests
-from pl_lint.facts.values import Known, Made, Pattern, Several, Value, must_be
+from pl_lint.facts.values import Known, Made, OneOf, Pattern, Several, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Callee, Command, DropArgument, Fix, Replace
 from pl_lint.rules.judging import defines, target_version
@@ -32,7 +32,8 @@ def starts_anew(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `trainer.fit` of a module that `load_from_checkpoint` made, without `ckpt_path`.
+    Finds `trainer.fit` of a module that `load_from_checkpoint` made, without `ckpt_path`; so where
+    it did in one branch of an `if`, and the constructor in the other.
 
     Why is this bad
     ---------------
@@ -130,10 +131,10 @@ def weights_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             )
             continue
         trainer = trainers.get(call.trainer) if call.trainer is not None else None
-        if trainer is None or not isinstance(call.ckpt_path, Known):
+        if trainer is None or not _is_written(call.ckpt_path):
             continue
         kept = checkpoints_of(trainer.argument("callbacks"))
-        if call.ckpt_path.value and kept and all(map(_holds_weights_only, kept)):
+        if kept and all(map(_holds_weights_only, kept)):
             yield self.finding(
                 call.location,
                 "the checkpoints of this Trainer hold weights only: no optimizer to resume with",
@@ -152,6 +153,18 @@ def _wrote_weights(path: Value, by_hand: Sequence[CallSite]) -> bool:
         and bool(written)
         and all(must_be(call.argument("weights_only", 1), True) for call in written)
     )
+
+
+def _is_written(path: Value) -> bool:
+    """Whether the code says the path of a checkpoint, if only for when there is one."""
+    match path:
+        case Known(text):
+            return bool(text)
+        case OneOf(texts):
+            return any(texts)
+        case Made("pathlib.Path"):
+            return _is_checkpoint(path)
+    return False
 
 
 def checkpoints_of(callbacks: Value) -> tuple[Made, ...]:
@@ -231,6 +244,8 @@ def _is_checkpoint(path: Value | None) -> bool:
             return text.endswith(".ckpt")
         case Pattern(parts):
             return (parts[-1] or "").endswith(".ckpt")
+        case Made("pathlib.Path", ((_, _), *_) as parts):
+            return _is_checkpoint(parts[-1][1])
         case Made(name):
             return name in PATHS
     return False

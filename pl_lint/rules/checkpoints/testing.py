@@ -14,6 +14,7 @@ from pl_lint.rules.registry import Rule, rule
 
 LOADING = ("torch.load", ".load_from_checkpoint", ".load_state_dict", ".from_pretrained")
 """Calls that bring trained weights."""
+RESUMED = "resume_from_checkpoint"
 
 
 @rule(
@@ -156,11 +157,12 @@ def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     What it does
     ------------
     Finds `trainer.test(model, ...)` without `ckpt_path` for a module that was built by calling its
-    class, in a function in which no `trainer.fit` trains such a module and no weights are loaded
-    into it, neither by the script nor when it is built. A module that anything but a Trainer was
-    given may have got weights there, and so may one whose constructor was given a path, a network
-    or settings: of these nothing is said, nor of tests and of Trainers that only try the code. A
-    run decides where it can: the score must be another one under another seed, and after training.
+    class, in a function in which no `trainer.fit` trains such a module (one in the other branch of
+    an `if` does not: either it is trained, or it is tested) and no weights are loaded into it,
+    neither by the script nor when it is built. A module that anything but a Trainer was given may
+    have got weights there, and so may one whose constructor was given a path, a network or
+    settings: of these nothing is said, nor of tests and of Trainers that only try the code. A run
+    decides where it can: the score must be another one under another seed, and after training.
 
     Why is this bad
     ---------------
@@ -206,9 +208,10 @@ def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding
 
 
 def _reports(facts: ProjectFacts, call: TrainerCall) -> bool:
-    """Whether what is tested is looked at: tests, dry runs and measurements of time only try it."""
+    """Whether what is tested is looked at: tests, dry runs and measurements of time only try it,
+    and Lightning 1 may be told a checkpoint where the Trainer is built."""
     trainer = next((site for site in facts.trainers if site.location == call.trainer), None)
-    trying = ("fast_dev_run", "barebones", "limit_test_batches", "profiler")
+    trying = ("fast_dev_run", "barebones", "limit_test_batches", "profiler", RESUMED)
     tries = trainer is not None and any(
         not must_be(trainer.argument(name), None) and not must_be(trainer.argument(name), False)
         for name in trying
@@ -229,7 +232,10 @@ def _is_untrained(facts: ProjectFacts, call: TrainerCall) -> bool:
     if not (call.passes_model and call.model and must_be(call.ckpt_path, None)) or call.reloaded:
         return False
     return not any(
-        other.method == "fit" and other.scope == call.scope and other.model in ("", call.model)
+        other.method == "fit"
+        and other.scope == call.scope
+        and other.model in ("", call.model)
+        and not call.excludes(other)
         for other in facts.trainer_calls
     )
 

@@ -136,6 +136,8 @@ def binary(context: Context, op: ast.operator, left: Abstract, right: Abstract) 
             return concatenated((left, right))
         case ast.Add(), Sequence(), Sequence():
             return Sequence(left.items + right.items, left.complete and right.complete)
+        case ast.Div(), Instance("pathlib.Path", folders), _:  # what Path() itself does
+            return Instance(left.name, (*folders, (str(len(folders)), to_value(right))))
         case ast.BitOr(), Mapping(), Mapping():
             return left.merged(right)
         case ast.Mod(), Const(str(template)), _:

@@ -39,7 +39,12 @@ def as_built(call: ast.Call, above: Mapping[ast.AST, ast.AST]) -> bool:
     if not isinstance(model, ast.Name) or scope is None:
         return False
     made = list(scope.assigned(model.id))
-    return bool(made) and all(map(_is_plain_construction, made)) and scope.leaves(model.id, call)
+    return (
+        bool(made)
+        and all(map(_is_plain_construction, made))
+        and scope.leaves(model.id, call)
+        and not scope.fits_in_turns(model.id, call)
+    )
 
 
 def model_of(call: ast.Call) -> ast.expr | None:
@@ -67,11 +72,14 @@ class Scope:
     def assigned(self, name: str) -> Iterator[ast.expr | None]:
         """What the name is made to stand for; None for what cannot be told."""
         for node in self._mentions(name):
-            parent = self.above[node]
             if isinstance(node.ctx, ast.Load):
                 continue
-            is_plain = isinstance(parent, ast.Assign) and node in parent.targets
-            yield parent.value if is_plain and isinstance(parent, ast.Assign) else None
+            parent = self.above[node]
+            if isinstance(parent, ast.Tuple):
+                yield _beside(node, parent, self.above[parent])
+            else:
+                is_plain = isinstance(parent, ast.Assign) and node in parent.targets
+                yield parent.value if is_plain and isinstance(parent, ast.Assign) else None
 
     def leaves(self, name: str, until: ast.Call) -> bool:
         """Whether nobody but a Trainer was given the object before this call."""
@@ -92,6 +100,28 @@ class Scope:
             doer = above if isinstance(above, ast.Call) else node
             yield doer.lineno, doer
 
+    def fits_in_turns(self, name: str, test: ast.Call) -> bool:
+        """Whether one turn of a loop around the call may train the object that the next one tests:
+        ``for phase in ("fit", "test")``."""
+        loop: ast.AST | None = test
+        while loop is not self.node and not isinstance(loop, (ast.For, ast.While)):
+            loop = self.above[loop] if loop is not None else None
+        around = [node for node in self._mentions(name) if loop in self._loops(node)]
+        renewed = any(isinstance(node.ctx, ast.Store) for node in around)
+        return not renewed and any(self._is_fitted(node) for node in around)
+
+    def _loops(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The loops of this function that a node stands in."""
+        while node is not self.node:
+            node = self.above[node]
+            if isinstance(node, (ast.For, ast.While)):
+                yield node
+
+    def _is_fitted(self, node: ast.Name) -> bool:
+        call = self.above[node]
+        call = self.above[call] if isinstance(call, ast.keyword) else call
+        return isinstance(call, ast.Call) and _last(call.func) == "fit"
+
     def _mentions(self, name: str) -> Iterator[ast.Name]:
         for node in walk(self.node):
             if isinstance(node, ast.Name) and node.id == name:
@@ -108,6 +138,14 @@ class Scope:
         called = _last(parent.func)
         on_object = isinstance(parent.func, ast.Attribute)
         return called in (RUNNING if on_object else READING)
+
+
+def _beside(name: ast.Name, names: ast.Tuple, around: ast.AST) -> ast.expr | None:
+    """What one of several names gets by ``net, data = Net(), Data()``."""
+    values = around.value if isinstance(around, ast.Assign) else None
+    if not isinstance(values, ast.Tuple) or len(values.elts) != len(names.elts):
+        return None
+    return values.elts[names.elts.index(name)]
 
 
 def _is_plain_construction(node: ast.expr | None) -> bool:

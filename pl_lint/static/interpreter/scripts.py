@@ -353,11 +353,11 @@ def _call_of(
         trainer=trainer.site.location if trainer.site is not None else None,
         model=class_name(model),
         passes_model=model is not None and model != Const(None),
-        ckpt_path=_value(arguments.get(CKPT_PATH[name], "ckpt_path"), ABSENT, arguments),
+        ckpt_path=_value(_path(arguments.get(CKPT_PATH[name], "ckpt_path")), ABSENT, arguments),
         monitored=trainer.monitored and not trainer.averages,
         location=context.location(node, frame),
         reloaded=any(map(_is_reloaded, given)),
-        from_checkpoint=all(map(_is_loaded, given)),
+        from_checkpoint=any(map(_is_loaded, given)) and all(map(_is_of_project, given)),
         as_built=name == "test" and as_built(node, frame.module.source.above),
         arms=context.arms,
         models=tuple(sorted(set(map(class_name, given)))),
@@ -366,6 +366,12 @@ def _call_of(
         written=_model_written(node),
         hands=tuple(carried.hands(node, frame)),
     )
+
+
+def _path(given: Abstract | None) -> Abstract | None:
+    """A checkpoint that is given; of a path that may be left out, the path."""
+    paths = [one for one in options(given) if one != Const(None)] if given is not None else []
+    return paths[0] if len(paths) == 1 and isinstance(paths[0], Instance) else given
 
 
 def _model_written(node: ast.Call) -> str:
@@ -406,6 +412,11 @@ def _link(context: Context, trainer: Trainer, models: Iterable[str]) -> None:
 
 def _is_reloaded(model: Abstract) -> bool:
     return isinstance(model, Instance) and model.label in (RELOADED, LOADED, CHANGED)
+
+
+def _is_of_project(model: Abstract) -> bool:
+    """Whether a model is one that was built, or loaded, in sight."""
+    return isinstance(model, Instance)
 
 
 def _is_loaded(model: Abstract) -> bool:
