@@ -24,7 +24,7 @@ class CallSite:
     called on it, or on what it is an argument of, in the same expression. ``bound``: the receiver
     is surely an object, no class. ``dropped``: nothing is done with what the call returns.
     ``written``: the keyword arguments that are plain names, as they are written
-    (``trainer.global_step``).
+    (``trainer.global_step``). ``built``: the class of the project that is called.
     """
 
     name: str
@@ -44,6 +44,7 @@ class CallSite:
     bound: bool = False
     dropped: bool = False
     written: tuple[tuple[str, str], ...] = ()
+    built: str = ""
 
     @property
     def complete(self) -> bool:

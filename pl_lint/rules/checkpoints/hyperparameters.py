@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from pl_lint.facts.sites import CallSite, ClassFacts, ParameterSite, ProjectFacts
-from pl_lint.facts.values import Known, Value, may_be
+from pl_lint.facts import lightning
+from pl_lint.facts.origins import FunctionCall
+from pl_lint.facts.sites import CallSite, ClassFacts, ParameterSite, ProjectFacts, in_tests
+from pl_lint.facts.values import Known, Made, Value, may_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, Insert, SetArgument
 from pl_lint.rules.judging import CLI, defines, target_version, uses_cli
@@ -28,6 +30,13 @@ REFUSED = re.compile(
     )
 )
 """Annotations of objects that torch does not unpickle with ``weights_only=True``."""
+
+OBJECTS = {
+    "argparse.Namespace": "Namespace",
+    "pathlib.Path": "Path",
+    **{f"omegaconf.OmegaConf.{how}": "DictConfig" for how in ("load", "create", "merge")},
+}
+"""What makes such objects."""
 
 
 @rule(
@@ -289,7 +298,7 @@ def _left_out(facts: ProjectFacts, owner: ClassFacts) -> list[str]:
     status=Status.SUSPECTED,
     observers="both",
     condition="with torch 2.6 and Lightning 2.6 or newer, unless loaded with weights_only=False",
-    calls=(*SAVING, CLI, "weights_only=", *TRUSTING),
+    calls=(*SAVING, CLI, "weights_only=", *TRUSTING, lightning.MODULE),
 )
 def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """The module's own checkpoint cannot be loaded, because of what it saved in it.
@@ -299,9 +308,10 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds `save_hyperparameters()` in a module whose `__init__` takes a `Path`, a `Namespace`, a
     `DictConfig`, a numpy array or a function by its annotation, an Enum member or an object of a
     class of the project by its annotation or its default, or has a class or a function for a
-    default, in projects that nowhere load with `weights_only=False` or tell torch which classes to
-    trust (`add_safe_globals`). A run loads the checkpoint as
-    Lightning and torch do by default, with `weights_only=True`.
+    default, or where the project builds the module with what `parse_args()` returns, a `DictConfig`
+    or a `Path`, in projects that nowhere load with `weights_only=False` or tell torch which classes
+    to trust (`add_safe_globals`). A run loads the checkpoint as Lightning and torch do by default,
+    with `weights_only=True`.
 
     Why is this bad
     ---------------
@@ -338,9 +348,10 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             continue
         for call in facts.calls_in(owner, *SAVING):
             found = [
-                _refused(one)
+                told
                 for one in parameters_of(owner)
-                if surely_saved(call, one.name) and not one.rebound and _refused(one)
+                if surely_saved(call, one.name) and not one.rebound
+                if (told := _refused(one) or _given(facts, owner, one))
             ]
             if found and saves_here(owner, call) and not uses_cli(facts):
                 yield self.finding(
@@ -356,6 +367,18 @@ def _refused(parameter: ParameterSite) -> str:
     if REFUSED.fullmatch(parameter.annotation):
         return f"{parameter.name}: {parameter.annotation}"
     return parameter.told
+
+
+def _given(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> str:
+    """What the project is seen to give for a parameter that torch refuses to unpickle."""
+    place = parameters_of(owner).index(parameter)
+    for call in facts.calls_of(lightning.MODULE):
+        if call.built == owner.name and not in_tests(call.location):
+            value, origin = call.argument(parameter.name, place), call.origin(parameter.name, place)
+            for made in (value, origin):
+                if isinstance(made, (Made, FunctionCall)) and made.name in OBJECTS:
+                    return f"{parameter.name}: {OBJECTS[made.name]}"
+    return ""
 
 
 # --- what is saved --------------------------------------------------------------------------------

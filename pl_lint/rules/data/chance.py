@@ -193,7 +193,7 @@ def _drops(probability: Value) -> bool:
 
 def _only_in_training(call: CallSite) -> bool:
     """Whether a condition asks for it, or the name of the function says that chance is meant."""
-    words = ("training", "mc", "monte", "augment", "perturb", "uncertain", "sampl")
+    words = ("training", "mc", "monte", "augment", "perturb", "uncertain", "sampl", "noise")
     text = " ".join((*call.guards, call.function)).lower()
     if call.stage == "train":
         return True

@@ -70,7 +70,7 @@ def note_function(
     for option in options(callee):
         name = _called(context, option)
         if by_keyword or (name and watched.wants(name)):
-            _add(context, name, None, arguments, node, frame)
+            _add(context, name, None, arguments, node, frame, _class_of(option))
 
 
 def note_object(
@@ -92,7 +92,11 @@ def note_making(
     """``models.Net()``: what is called through its module is told as it is without."""
     name = _called(context, callee)
     if name and context.recorder.watched.wants(name):
-        _add(context, name, None, arguments, node, frame)
+        _add(context, name, None, arguments, node, frame, _class_of(callee))
+
+
+def _class_of(callee: Abstract) -> str:
+    return callee.info.qualified if isinstance(callee, LocalClass) else ""
 
 
 def _called(context: Context, callee: Abstract) -> str:
@@ -139,10 +143,12 @@ def _add(
     arguments: Arguments,
     node: ast.Call,
     frame: Frame,
+    built: str = "",
 ) -> None:
     context.recorder.add(
         CallSite(
             name=name,
+            built=built,
             owner=context.owner,
             hook=context.hook.name,
             stage=context.hook.stage,

@@ -47,6 +47,8 @@ def method(
         return Opaque(origins[0], extent)
     if name in LISTING:
         return Opaque(called(f"pathlib.Path.{name}", outside.pairs(arguments), origins))
+    if name == "parse_args":
+        return Opaque(called("argparse.Namespace", (), ()))
     if outside.gathers(name) and not outside.picks(name, arguments):
         return Opaque(Gathered(tuple(dict.fromkeys(origins))))
     if counting.is_total(name, node):

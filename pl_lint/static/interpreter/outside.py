@@ -48,6 +48,7 @@ NAMED_FUNCTIONS = (
     "segmentation_models_pytorch.metrics.",
     "pytorch_lightning.metrics.",
     "torch.load",
+    "omegaconf.OmegaConf.",
     "os.listdir",
     "os.scandir",
     "glob.",
