@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import CallSite, ProjectFacts, SeedSite, TrainerCall
+from pl_lint.facts.sites import CallSite, ProjectFacts, SeedSite, TrainerCall, in_tests
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Applicability, DropArgument, Fix, SetArgument
@@ -100,8 +100,9 @@ def seeded_too_late(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds a LightningModule that is built and fitted in a function in which `seed_everything` comes
-    between the two, or built by the `__init__` of an object of which another method seeds and then
-    fits, where the project seeds nowhere else.
+    between the two, or handed to a function that seeds and then fits, or built by the `__init__` of
+    an object of which another method does, where the project seeds nowhere else. Other scripts
+    that seed and fit are other programs.
 
     Why is this bad
     ---------------
@@ -139,14 +140,61 @@ def seeded_too_late(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     if uses_cli(facts):
         return
     for built in facts.calls_of(lightning.MODULE):
-        late = [seed for seed in seeds(facts) if _is_later(seed, built)]
-        if late and len(late) == len(seeds(facts)) and _is_fitted(facts, built, late[0]):
+        governing = [seed for seed in seeds(facts) if not _of_another_program(facts, seed, built)]
+        late = [seed for seed in governing if _is_later(seed, built)]
+        if late and len(late) == len(governing) and _is_fitted(facts, built, late[0]):
             yield self.finding(
                 built.location,
                 f"the module draws its first weights here, before the seed at line "
                 f"{late[0].location.line}",
                 remedy="seed first, then build the module",
             )
+
+
+    yield from _handed_on(self, facts)
+
+
+def _handed_on(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Modules that a function is handed which seeds before it fits them."""
+    for fit in facts.trainer_calls:
+        made = [one for one in facts.calls_of(lightning.MODULE) if _may_be(one, fit)]
+        if len(made) != 1 or not _came_from_outside(fit):
+            continue
+        governing = [one for one in seeds(facts) if not _of_another_program(facts, one, made[0])]
+        late = [one for one in governing if _fits_after(fit, _scope(one), one)]
+        if late and len(late) == len(governing):
+            yield self.finding(
+                made[0].location,
+                f"the module draws its first weights here, before the seed at line "
+                f"{late[0].location.line}",
+                remedy="seed first, then build the module",
+            )
+
+
+def _may_be(built: CallSite, fit: TrainerCall) -> bool:
+    """Whether a module that is built may be the one that is fitted: one of its class, elsewhere in
+    the file."""
+    elsewhere = f"{built.location.path}:{built.function}" != fit.scope
+    same = bool(fit.model) and built.built == fit.model
+    return same and elsewhere and built.location.path == fit.location.path
+
+
+def _came_from_outside(fit: TrainerCall) -> bool:
+    """Whether the function that fits a new module got it from its caller, and left it as it was."""
+    return len(fit.hands) > 1 and not fit.hands[0].handled and not fit.reloaded
+
+
+def _of_another_program(facts: ProjectFacts, seed: CallSite, built: CallSite) -> bool:
+    """Whether a seed is one of a test, or of a function in another file that fits for itself."""
+    if seed.location.path == built.location.path:
+        return False
+    return in_tests(seed.location) or any(
+        (call.method, call.scope) == ("fit", _scope(seed)) for call in facts.trainer_calls
+    )
+
+
+def _scope(call: CallSite) -> str:
+    return f"{call.location.path}:{call.function}"
 
 
 def _is_later(seed: CallSite, built: CallSite) -> bool:
@@ -162,10 +210,9 @@ def _is_later(seed: CallSite, built: CallSite) -> bool:
 def _is_fitted(facts: ProjectFacts, built: CallSite, seed: CallSite) -> bool:
     """Whether the function that seeds goes on to fit: where another one has built the module, what
     the object holds under that name."""
-    scope = f"{seed.location.path}:{seed.function}"
     here = seed.function == built.function
     return any(
-        (here or call.written == built.assigned) and _fits_after(call, scope, seed)
+        (here or call.written == built.assigned) and _fits_after(call, _scope(seed), seed)
         for call in facts.trainer_calls
     )
 
