@@ -140,7 +140,9 @@ def _outside(
     if schedulers.is_scheduler(name):
         return schedulers.build(context, name, arguments, node, frame)
     known = scripts.call(context, name, arguments, node, frame)
-    return known if known is not None else outside.call(context, name, arguments, node, frame)
+    if known is None:
+        known = outside.call(context, name, arguments, node, frame)
+    return schedulers.of_batches(context, known, node, frame)
 
 
 def _each(
@@ -399,4 +401,5 @@ def _instance(
     if not context.hook.name.startswith("configure"):
         _note_handed_on(context, arguments, node, frame)
     context.built.append(info.qualified)
-    return Instance(info.qualified, outside.pairs(arguments), arguments.complete)
+    made = Instance(info.qualified, outside.pairs(arguments), arguments.complete)
+    return schedulers.of_batches(context, made, node, frame)

@@ -1,0 +1,141 @@
+"""How long a schedule is, by what its length is made of: optimizer steps, or epochs."""
+
+from __future__ import annotations
+
+import ast
+from typing import TypeGuard
+
+from pl_lint.static.interpreter.context import Frame
+from pl_lint.static.names import dotted
+from pl_lint.static.trees import walk
+
+STEP_WORDS = frozenset(
+    {
+        *("total_steps", "num_training_steps", "estimated_stepping_batches", "max_steps"),
+        *("steps_per_epoch", "training_steps", "train_steps", "num_warmup_steps", "warmup_steps"),
+    }
+)
+"""Names in the arguments of a scheduler that are numbers of optimizer steps."""
+COUNTED = frozenset({"estimated_stepping_batches"})
+"""What Lightning counts in steps, whatever it is called afterwards."""
+CHAIN = 3
+"""So far local names are followed: ``SequentialLR(optimizer, [warm, slow])``."""
+CYCLES = ("step_size_up", "step_size_down")
+"""The arguments of a CyclicLR that say how long a cycle is."""
+LENGTHS = ("T_max", "total_iters", "num_training_steps")
+"""The arguments that say how long a schedule is; in most it is the second one."""
+AFTER_OPTIMIZER = ("_with_warmup", ".OneCycleLR")
+"""Schedules whose second and third arguments may be numbers of steps."""
+
+
+def mentions_steps(node: ast.Call, frame: Frame) -> bool:
+    """Whether an argument is, or is called, a number of optimizer steps; or one that Lightning
+    counts, under local names."""
+    if {keyword.arg for keyword in node.keywords} & STEP_WORDS:
+        return True
+    made_of = (node, *what_makes(node, frame))
+    divided = [part.left for one in made_of for part in walk(one) if divides(part)]
+    if any(words(left) & STEP_WORDS for left in divided):
+        return False  # steps divided by steps in an epoch are epochs
+    counted = any(words(one) & COUNTED for one in made_of[1:]) and not divided
+    return bool(words(node) & STEP_WORDS) or counted
+
+
+def what_makes(node: ast.AST, frame: Frame) -> list[ast.expr]:
+    """What the local names in an expression were assigned, and the names in that."""
+    assigned, names, found = assignments(frame), words(node), list[ast.expr]()
+    for _ in range(CHAIN):
+        new = [one.value for one in assigned if not names.isdisjoint(_targets(one))]
+        new = [one for one in new if one is not node and one not in found]
+        found += new
+        names = {word for one in new for word in words(one)}
+    return found
+
+
+def divides(node: ast.AST) -> TypeGuard[ast.BinOp]:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Div, ast.FloorDiv))
+
+
+def words(node: ast.AST) -> set[str]:
+    """The identifiers in an expression."""
+    parts = list(walk(node))
+    attributes = {part.attr for part in parts if isinstance(part, ast.Attribute)}
+    return attributes | {part.id for part in parts if isinstance(part, ast.Name)}
+
+
+def counts_epochs(name: str, node: ast.Call) -> bool:
+    """Whether the number of steps is, by its name, a number of epochs; what there are in an epoch
+    (``step_per_epoch``) are steps."""
+    lengths = [keyword.value for keyword in node.keywords if keyword.arg in STEP_WORDS]
+    lengths += node.args[1:3] if name.endswith(AFTER_OPTIMIZER) else []
+    names = ((dotted(length) or "").rpartition(".")[2] for length in lengths)
+    return any("epoch" in one.replace("per_epoch", "") for one in names)
+
+
+def made_of_batches(node: ast.Call, frame: Frame) -> bool:
+    """Whether the length of a schedule is the batches of an epoch times the epochs:
+    ``T_max=len(self.train_dataloader()) * self.trainer.max_epochs``."""
+    lengths = [one.value for one in node.keywords if one.arg in LENGTHS] + node.args[1:2]
+    names = {one.id for one in lengths if isinstance(one, ast.Name)}
+    given = [one.value for one in assignments(frame) if not names.isdisjoint(_targets(one))]
+    products = [one for one in lengths + given if _is_product(one)]
+    counted = (part for one in products for part in walk(one) if isinstance(part, ast.Call))
+    return any(
+        dotted(part.func) == "len" and any("loader" in word for word in words(part))
+        for part in counted
+    )
+
+
+def names_batches_steps(node: ast.Call, frame: Frame) -> bool:
+    """Whether an argument that is called a number of steps is made of the batches of a loader:
+    ``warmup_steps=int(0.1 * len(self.train_dataloader()))``."""
+    given = [one.value for one in node.keywords if one.arg is not None and _is_of_steps(one.arg)]
+    return any(_counts_batches(one, frame) for one in given)
+
+
+def _is_of_steps(name: str) -> bool:
+    return name.endswith("_steps")
+
+
+def _counts_batches(node: ast.expr, frame: Frame) -> bool:
+    made_of = (node, *what_makes(node, frame))
+    counted = [
+        argument
+        for one in made_of
+        for part in walk(one)
+        if isinstance(part, ast.Call) and dotted(part.func) == "len"
+        for argument in part.args
+    ]
+    loaders = [words(one).union(*map(words, what_makes(one, frame))) for one in counted]
+    divided = any(divides(part) for one in made_of for part in walk(one))
+    return not divided and any("loader" in word for found in loaders for word in found)
+
+
+def _is_product(node: ast.expr) -> bool:
+    """Whether something is multiplied, and by nothing divided."""
+    grown = any(isinstance(one, ast.Mult) for one in walk(node))
+    return grown and not any(divides(one) for one in walk(node))
+
+
+def assignments(frame: Frame) -> list[ast.Assign]:
+    """The assignments of the method that is run."""
+    owner = frame.defining
+    function = owner.methods.get(frame.function) if owner is not None else None
+    walked = walk(function) if function is not None else ()
+    return [one for one in walked if isinstance(one, ast.Assign)]
+
+
+def made_of_epochs(node: ast.Call, frame: Frame) -> bool:
+    """Whether the length of a cycle is worked out from a number of epochs alone: what multiplies
+    it, or asks for a length, may be the batches of one."""
+    assigned = assignments(frame)
+    lengths = [keyword.value for keyword in node.keywords if keyword.arg in CYCLES]
+    names = {word for length in lengths for word in words(length)}
+    parts = lengths + [one.value for one in assigned if not names.isdisjoint(_targets(one))]
+    grown = any(isinstance(one, ast.Mult) for part in parts for one in walk(part))
+    found = {word for part in parts for word in words(part)}
+    return not grown and "len" not in found and any("epochs" in word for word in found)
+
+
+def _targets(node: ast.Assign) -> set[str]:
+    return {one.id for one in node.targets if isinstance(one, ast.Name)}
