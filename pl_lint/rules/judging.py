@@ -8,7 +8,7 @@ from pl_lint.facts import lightning, torchmetrics
 from pl_lint.facts.lightning import LATEST, Version
 from pl_lint.facts.origins import FunctionCall, Pairs
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts, TrainerSite
-from pl_lint.facts.values import Known, Value, must_be
+from pl_lint.facts.values import Value, must_be
 from pl_lint.findings import Location
 from pl_lint.rules.device_counts import uses_one_device
 from pl_lint.rules.distributed.evidence import may_use_several, takes_all
@@ -73,7 +73,7 @@ def in_batches_of_one(facts: ProjectFacts, owner: ClassFacts, stage: str | None)
     loaders = [one for one in facts.loaders if one.stage == stage]
     own = [one for one in loaders if one.owner == owner.name]
     meant = own or loaders
-    return bool(meant) and all(one.argument("batch_size", 1) == Known(1) for one in meant)
+    return bool(meant) and all(one.of_single_samples for one in meant)
 
 
 def uses_cli(facts: ProjectFacts) -> bool:

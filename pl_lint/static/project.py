@@ -46,6 +46,7 @@ from pl_lint.static.interpreter.files import interpret_file
 from pl_lint.static.interpreter.recorder import Recorder, Watched
 from pl_lint.static.interpreter.work import TooMuch, Works, blamed
 from pl_lint.static.names import ClassInfo, Module, Project, index_module
+from pl_lint.static.sizes import sized
 from pl_lint.static.sources import SourceFile
 from pl_lint.static.streams import classes_of_one_item, streams
 from pl_lint.static.surroundings import Surroundings
@@ -78,7 +79,6 @@ AS_NOTED = {
     "cases": CaseSite,
     "imports": ImportSite,
     "removed_names": RemovedNameSite,
-    "loaders": LoaderSite,
     "unshared": UnsharedSite,
     "listed": ListedSite,
 }
@@ -125,6 +125,7 @@ def gather(
         streams=tuple(streams(project)),
         copies=tuple(copies(project, versions)),
         of_one_item=frozenset(classes_of_one_item(project)),
+        loaders=tuple(sized(shared.all(LoaderSite), project, configs)),
         **{name: shared.all(kind) for name, kind in AS_NOTED.items()},
     )
 

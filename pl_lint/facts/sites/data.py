@@ -19,7 +19,9 @@ class LoaderSite:
     then ``owner`` is the class of the model, or empty. ``by`` names the hook, or the method of the
     Trainer. ``source`` is the data set as the code reaches it (``self.val_set``,
     ``main:val_set``), empty where that is no plain name; ``origin`` is what it is made of.
-    ``single``: the function that hands it to the Trainer makes it, once.
+    ``single``: the function that hands it to the Trainer makes it, once. ``sized_by``: the name
+    under which settings hold its batch size, ``batch_size`` of ``self.cfg.batch_size``;
+    ``one_by_setting``: all settings of that name that are written are 1.
     """
 
     stage: Stage
@@ -30,6 +32,13 @@ class LoaderSite:
     by: str = ""
     origin: Origin = NO_ORIGIN
     single: bool = False
+    sized_by: str = ""
+    one_by_setting: bool = False
+
+    @property
+    def of_single_samples(self) -> bool:
+        """Whether it is seen to give one sample at a time."""
+        return self.one_by_setting or self.argument("batch_size", 1) == Known(1)
 
     @property
     def dataset(self) -> Value:

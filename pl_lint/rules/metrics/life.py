@@ -22,16 +22,17 @@ from pl_lint.rules.wording import attribute_text
     status=Status.SUSPECTED,
     observers="both",
     condition="from the second epoch on, or after the sanity check",
+    calls=(".reset",),
 )
 def never_reset(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A metric is computed by hand and never reset.
 
     What it does
     ------------
-    Finds a metric that steps fill and a hook computes, where the class neither resets it nor logs
-    the object. Best-so-far trackers such as `MaxMetric` are meant to be like that. Lightning's own
-    metrics were emptied by `compute()` before 1.2 and are gone since 1.5 (LTN208): they are told of
-    in projects pinned to a version between.
+    Finds a metric that steps fill and a hook computes, where neither the class nor a callback
+    resets it, and nothing logs the object. Best-so-far trackers such as `MaxMetric` are meant to be
+    like that. Lightning's own metrics were emptied by `compute()` before 1.2 and are gone since 1.5
+    (LTN208): they are told of in projects pinned to a version between.
 
     Why is this bad
     ---------------
@@ -69,7 +70,8 @@ def never_reset(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.logging_classes():
         for metric in owner.metrics if not owner.open else ():
             place = _computed_without_reset(owner, metric)
-            if place is not None and (place.stage not in ONCE or _tested_again(facts)):
+            again = place is not None and (place.stage not in ONCE or _tested_again(facts))
+            if place is not None and again and not _reset_from_outside(facts, owner, metric):
                 name = attribute_text(metric.path)
                 yield self.finding(
                     place.location,
@@ -129,6 +131,20 @@ def _computed_without_reset(owner: ClassFacts, metric: MetricSite) -> MetricUse 
     filled = any(use.use in FILLS and use.stage for use in uses)
     computed = (use for use in uses if use.use == "compute" and use.stage and use.certain)
     return next(computed, None) if filled else None
+
+
+def _reset_from_outside(facts: ProjectFacts, owner: ClassFacts, metric: MetricSite) -> bool:
+    """Whether other code resets what has the metric's name (``pl_module.val_f1.reset()``), or a
+    callback something that it has a name of its own for: what a loop finds in the module."""
+    name = metric.path.partition("[")[0]
+    callbacks = {one.name for one in facts.classes if one.kind == "callback"}
+    resets = (one for one in facts.calls_of(".reset") if one.owner != owner.name)
+    return any(
+        one.receiver.endswith(f".{name}")
+        or (one.owner in callbacks and one.receiver.isidentifier())
+        for one in resets
+        if not one.receiver.startswith("self.")
+    )
 
 
 def _averaged_in_step(owner: ClassFacts, metric: MetricSite) -> bool:

@@ -30,7 +30,7 @@ from pl_lint.facts.sites import (
     ProjectFacts,
 )
 from pl_lint.facts.stages import Stage
-from pl_lint.facts.values import NO, Known, Made, must_be
+from pl_lint.facts.values import ABSENT, NO, Known, Made, Value, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix, Samples, SetArgument
 from pl_lint.rules.judging import linearity_of_call
@@ -75,7 +75,7 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     `reduce=False`, `.mean(1)`), sums, values of metrics, what is worked out in a loop over the
     samples and metrics that nothing logs or computes, or that the step itself resets, are left
     alone, and so are stages all of whose loaders may drop a short last batch, themselves or by
-    their batch sampler, or have batches of one sample.
+    their batch sampler, or have batches of one sample, by what the settings say as well.
     Running finds a value that is the plain mean of the batches' means, where batches of equal size
     give another number.
 
@@ -162,20 +162,27 @@ def _all_full(facts: ProjectFacts, stage: Stage | None) -> bool:
 
 def _is_full(loader: LoaderSite) -> bool:
     """A setting that decides it is one that somebody has thought of."""
-    single = loader.argument("batch_size", 1) == Known(1)
     given = dict(loader.arguments)
     dropped = given.get("drop_last", given.get("7", NO))
-    return single or not must_be(dropped, False) or _deals_full(loader)
+    return loader.of_single_samples or not must_be(dropped, False) or _may_deal_full(loader)
 
 
-def _deals_full(loader: LoaderSite) -> bool:
-    """Whether a sampler deals out the batches and drops a short last one. What a sampler of single
-    samples drops (``DistributedSampler(drop_last=True)``) is for the ranks to have equal parts."""
+def _may_deal_full(loader: LoaderSite) -> bool:
+    """Whether a sampler deals out the batches and drops a short last one, or is of a kind that may.
+    What a sampler of single samples drops (``DistributedSampler(drop_last=True)``) is for the ranks
+    to have equal parts."""
     whole = dict(loader.arguments).get("batch_size") == Known(None)
     batches = loader.argument("batch_sampler", 4)
     sampler = loader.argument("sampler", 3) if whole else batches
-    dealing = [one for one in (batches, sampler) if isinstance(one, Made)]
-    return any(one.argument("drop_last", 2) == Known(True) for one in dealing)
+    return any(map(_may_drop, (batches, sampler)))
+
+
+def _may_drop(sampler: Value) -> bool:
+    """A sampler of batches that is not seen, or is none of torch's, may yield full ones only."""
+    if not isinstance(sampler, Made):
+        return sampler != ABSENT
+    dropped = sampler.argument("drop_last", 2)
+    return dropped not in (None, NO) or not sampler.name.startswith("torch.")
 
 
 def _is_mean(extent: Extent, origin: Origin, text: str, by_name: bool) -> bool:

@@ -111,10 +111,12 @@ def call(
     return Opaque(derived("call", origins), extents.of_object(callee))
 
 
-def _handed(function: FunctionNode, node: ast.Call, frame: Frame) -> Iterator[tuple[str, str]]:
+def _handed(
+    function: FunctionNode, node: ast.Call, frame: Frame, first: int = 0
+) -> Iterator[tuple[str, str]]:
     """The parameters of a function that are given an attribute whole: what it does to the one, it
-    does to the other."""
-    given = dict(zip((one.arg for one in function.args.args), node.args, strict=False))
+    does to the other. ``first`` is where they begin."""
+    given = dict(zip((one.arg for one in function.args.args[first:]), node.args, strict=False))
     given |= {one.arg: one.value for one in node.keywords if one.arg is not None}
     for name, value in given.items():
         text = frame.meant(dotted(value) or "") if isinstance(value, ast.Attribute) else ""
@@ -233,6 +235,7 @@ def _own_method(
             return call(context, value, arguments, node, frame)
         with_self = _receives_self(function)
         inner = Frame(info.module, {}, info, depth=frame.depth + 1)
+        inner.written = dict(_handed(function, node, frame, int(with_self)))
         if name in ("log", "log_dict"):
             return _own_log(context, name, function, inner, arguments, node, frame)
         return _follow(context, function, inner, arguments, Self() if with_self else None)
@@ -297,6 +300,8 @@ def _of_lightning(
         _register(context, arguments)
     if name in MODULE_WALKS:
         return metrics.all_held(context, named=name.startswith("named_"))
+    if name == "apply":
+        _apply(context, arguments, node, frame)
     opaque.note_device(context, name, arguments, node, frame)
     origins = [context.origin(value) for value in arguments.all()]
     if name == "all_gather" or outside.gathers(name):
@@ -310,6 +315,14 @@ def _register(context: Context, arguments: Arguments) -> None:
     for option in options(key):
         if isinstance(option, Const) and isinstance(option.value, str):
             lookup.assign_own(context, option.value, value)
+
+
+def _apply(context: Context, arguments: Arguments, node: ast.Call, frame: Frame) -> None:
+    """``self.apply(function)`` does something to every module in the class, the metrics too."""
+    function = arguments.get(0, "fn")
+    if isinstance(function, Function):
+        for one in metrics.all_held(context, named=False).items:
+            call(context, function, Arguments((one,)), node, frame)
 
 
 def _receives_self(function: FunctionNode) -> bool:

@@ -45,10 +45,20 @@ COLUMNS = re.compile(r"\.m?T\b|transpose|permute|unbind|range\(|\.(?:keys|items|
 """What goes over something else than the samples of a batch, or may."""
 
 
+SAMPLES = re.compile(
+    r"range\((?:[\w.]+\.shape\[0\]|[\w.]+\.size\(0\)|[\w.]+\.size\(dim=0\)|(?:self\.)?batch_size)\)"
+)
+"""The numbers of a batch's samples, one after another."""
+
+
 def over_samples(context: Context, over: ast.expr, iterable: Abstract) -> bool:
     """Whether a loop goes over the samples that the batch gave, one after another:
-    ``zip(preds, labels)``; ``range(y.shape[1])`` goes over something else."""
-    if COLUMNS.search(ast.unparse(over)):
+    ``zip(preds, labels)``, ``range(y.shape[0])``; ``range(y.shape[1])`` goes over something
+    else."""
+    text = ast.unparse(over)
+    if SAMPLES.fullmatch(text):
+        return True
+    if COLUMNS.search(text):
         return False
     return any(isinstance(one, BatchValue) for one in parts(context.origin(iterable)))
 

@@ -72,6 +72,7 @@ class Loader:
     location: Location
     origin: Origin
     function: str | None
+    sized_by: str = ""
 
 
 def build(
@@ -80,7 +81,8 @@ def build(
     """A DataLoader, remembered until a stage gets it."""
     data = context.origin(arguments.get(0, "dataset"))
     function = frame.function if context.turns == 1 and context.loops == 0 else None
-    label = Loader(_source(node, frame), context.location(node, frame), data, function)
+    size = _size(node, frame)
+    label = Loader(_source(node, frame), context.location(node, frame), data, function, size)
     return Instance(name, pairs(arguments), arguments.complete, label)
 
 
@@ -94,6 +96,14 @@ def _source(node: ast.Call, frame: Frame) -> str:
     if text.startswith("self."):
         return text
     return f"{frame.function}:{text}" if text and not frame.depth else ""
+
+
+def _size(node: ast.Call, frame: Frame) -> str:
+    """The last name of the setting that is the batch size: ``self.cfg.train.batch_size``."""
+    named = [keyword.value for keyword in node.keywords if keyword.arg == "batch_size"]
+    given = next(iter((*named, *node.args[1:2])), None)
+    text = frame.meant(dotted(given) or "") if given is not None else ""
+    return text.rpartition(".")[2] if "." in text else ""
 
 
 def of_hook(context: Context, hook: str, returned: Abstract) -> None:
@@ -146,6 +156,7 @@ def _record(
                     by=by,
                     origin=loader.label.origin,
                     single=loader.label.function == function,
+                    sized_by=loader.label.sized_by,
                 )
             )
 
