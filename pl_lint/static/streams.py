@@ -34,7 +34,8 @@ def streams(project: Project) -> Iterator[StreamSite]:
                 where = home.module.source.location(node)
                 words, over = _words(ancestors), tuple(_gone_over(node))
                 loops = _loops(node) or any(map(_loops, _handed_to(node, info, project)))
-                yield StreamSite(info.qualified, words, loops, where, over)
+                called = frozenset(_called(ancestors))
+                yield StreamSite(info.qualified, words, loops, where, over, called)
 
 
 def classes_of_one_item(project: Project) -> Iterator[str]:
@@ -108,6 +109,15 @@ def _words(ancestors: tuple[ClassInfo | str, ...]) -> frozenset[str]:
         else:
             words.add(info)
     return frozenset(word for text in words for word in text.split(".") if word)
+
+
+def _called(ancestors: tuple[ClassInfo | str, ...]) -> Iterator[str]:
+    """What the code of a stream calls, by the last part of its name."""
+    for info in ancestors:
+        for part in walk(info.node) if isinstance(info, ClassInfo) else ():
+            match part:
+                case ast.Call(ast.Name(name)) | ast.Call(ast.Attribute(attr=name)):
+                    yield name
 
 
 def _of_workers(functions: Iterable[ast.AST]) -> set[str]:

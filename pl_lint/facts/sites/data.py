@@ -97,6 +97,7 @@ class StreamSite:
     loops: bool
     location: Location
     over: tuple[str, ...] = ()
+    called: frozenset[str] = frozenset()
 
 
 def made_of(value: Value, libraries: tuple[str, ...] = ("",)) -> Iterator[Made]:

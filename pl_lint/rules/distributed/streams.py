@@ -13,10 +13,14 @@ from pl_lint.rules.registry import Rule, rule
 STREAMS = ("dataset", "stream", "source", "loader", "reader", "iter", "pipe")
 """Words in the name of what a stream goes over that is a stream itself: that one shares out."""
 SHARES = (
-    *("rank", "world_size", "num_replicas", "shard", "split_by_node", "nodesplitter"),
+    *("rank", "world_size", "num_replicas", "split_by_node", "nodesplitter"),
     *("process_index", "num_processes", "is_dist_avail"),
 )
-WORKERS = ("get_worker_info", "worker_info", "worker_id", "split_by_worker", "shard", "num_workers")
+WORKERS = ("get_worker_info", "worker_info", "worker_id", "split_by_worker", "num_workers")
+PARTS = ("num_shards", "n_shards", "nshards", "shard_count", "shard_id", "shard_idx", "shard_index")
+"""Words for one's own part and for how many there are; a list of files may be called shards."""
+READS = ("load", "read", "open", "iter", "parse", "decode", "download", "fetch", "write")
+"""How the name of a function begins that is given a file that is called a shard."""
 BY_CHANCE = (
     *("random", "rand", "randn", "randint", "randperm", "rng", "normal", "choice", "sample"),
     *("shuffle", "buffer", "queue", "env"),
@@ -39,9 +43,10 @@ def stream_read_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findi
     What it does
     ------------
     Reading finds an IterableDataset of the project that a loader of a Lightning class or Trainer
-    reads and whose code speaks of no rank, shard or world size. Running reads the stream on two
-    ranks and compares its samples by their content: none may be read by two ranks, and none that
-    one process reads by none of them.
+    reads and whose code speaks of no rank or world size and takes no shard of anything (a list of
+    files that is called `shards` is none). Running reads the stream on two ranks and compares its
+    samples by their content: none may be read by two ranks, and none that one process reads by none
+    of them.
 
     Why is this bad
     ---------------
@@ -83,7 +88,8 @@ def stream_read_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findi
     if single_device(facts):
         return
     for stream, loader in _read(facts):
-        if not _speaks_of(stream, SHARES) and not _by_chance(stream):
+        shared = _speaks_of(stream, SHARES) or _takes_a_part(stream)
+        if not shared and not _by_chance(stream):
             name = stream.name.rpartition(".")[2]
             yield self.finding(
                 stream.location,
@@ -146,7 +152,8 @@ def stream_read_by_every_worker(self: Rule, facts: ProjectFacts) -> Iterator[Fin
     - https://pytorch.org/docs/stable/data.html#torch.utils.data.IterableDataset
     """
     for stream, loader in _read(facts):
-        apart = _speaks_of(stream, WORKERS) or loader.gives("worker_init_fn", 9)
+        told = _speaks_of(stream, WORKERS) or _takes_a_part(stream)
+        apart = told or loader.gives("worker_init_fn", 9)
         if _workers(loader) > 1 and not apart and not _by_chance(stream):
             name = stream.name.rpartition(".")[2]
             yield self.finding(
@@ -175,6 +182,12 @@ def _goes_over_a_stream(stream: StreamSite) -> bool:
 
 def _speaks_of(stream: StreamSite, words: tuple[str, ...]) -> bool:
     return any(word in said.lower() for said in stream.words for word in words)
+
+
+def _takes_a_part(stream: StreamSite) -> bool:
+    """``data.shard(...)``, or words for one part of several."""
+    calls = (name.lower().strip("_") for name in stream.called if "shard" in name.lower())
+    return _speaks_of(stream, PARTS) or any(not name.startswith(READS) for name in calls)
 
 
 def _by_chance(stream: StreamSite) -> bool:
