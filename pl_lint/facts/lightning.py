@@ -200,6 +200,16 @@ def hook_exists(kind: str, name: str, version: Version = LATEST) -> bool:
     return name in hooks(kind, version)
 
 
+@cache
+def most_ever(kind: str, name: str, since: Version = (1, 0)) -> int | None:
+    """The most positional arguments that a hook was given in any version from this one on; None
+    where some version gave it any number, or none had it."""
+    at = (one for one in versions() if one >= since and hook_exists(kind, name, one))
+    counts = [hooks(kind, one)[name].most_positional for one in at]
+    known = [count for count in counts if count is not None]
+    return max(known) if known and len(known) == len(counts) else None
+
+
 def is_member(kind: str, name: str) -> bool:
     """Whether the base class itself ever had a method or property of this name, hook or not."""
     return name in _member_sets()[kind]

@@ -43,7 +43,7 @@ def slips(name: str, intended: str) -> int | None:
     words, meant = name.lower().split("_"), intended.split("_")
     if words[0] == meant[0] == "on" and sorted(map(_standard, words)) == sorted(meant):
         return 1
-    if "".join(words) == "".join(meant):
+    if "".join(words) == "".join(meant) or _left_out_on(words, meant):
         return 1
     if len(words) != len(meant):
         return None
@@ -51,6 +51,12 @@ def slips(name: str, intended: str) -> int | None:
     known = [count for count in counts if count is not None]
     total = sum(known)
     return total if len(known) == len(counts) and total <= _MOST_EDITS else None
+
+
+def _left_out_on(words: list[str], meant: list[str]) -> bool:
+    """``training_epoch_start`` for ``on_train_epoch_start``: of three words, which say when."""
+    moment = len(words) == 3 and words[1] in ("epoch", "batch") and meant[0] == "on"
+    return moment and [_standard(word) for word in words] == meant[1:]
 
 
 def _standard(word: str) -> str:

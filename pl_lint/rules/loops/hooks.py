@@ -116,7 +116,11 @@ def _called_without(owner: ClassFacts, method: MethodSite) -> tuple[str, str] | 
     if hook.most_positional is None or len(method.required) <= hook.most_positional:
         return None
     extra = ", ".join(method.required[hook.most_positional :])
-    message = f"Lightning calls {method.name} without {extra}: a TypeError when the epoch is over"
+    took = lightning.most_ever(FAMILIES[owner.kind], method.name) or 0
+    since = f" since {'.'.join(map(str, hook.since))}" if took > hook.most_positional else ""
+    message = (
+        f"Lightning calls {method.name} without {extra}{since}: a TypeError when the epoch is over"
+    )
     return message, f"drop {extra}, and collect what the step returns in a list"
 
 

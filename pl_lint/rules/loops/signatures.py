@@ -32,9 +32,9 @@ def wrong_signature(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Compares the parameters of every hook of a LightningModule, DataModule or callback with those of
-    the Lightning version that the project admits, and finds an `optimizer_step` that does nothing
-    with the closure that it is given. The ends of epochs with outputs of 1.x have a
-    code of their own, LTN701. Data modules that a project runs by itself (`data.setup()`) are left
+    the Lightning version that the project admits, and of old code that names none with what any
+    version since 1.0 passes. Also finds an `optimizer_step` that does nothing with the closure that
+    it is given. The ends of epochs with outputs of 1.x have a code of their own, LTN701. Data modules that a project runs by itself (`data.setup()`) are left
     alone where every Trainer is handed loaders.
 
     Why is this bad
@@ -64,12 +64,21 @@ def wrong_signature(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     by_hand = only_loaders(facts)
     for owner in facts.classes:
-        judged = surely_lightning(owner) and not owner.open and target_version(owner) != GUESSED
+        judged = surely_lightning(owner) and not owner.open
         for method in owner.own_methods if judged else ():
             own = by_hand and owner.kind == "datamodule" and method.called
-            problem = _does_not_fit(owner, method) if _is_plain(method) and not own else None
+            told = _is_plain(method) and not own and _is_dated(owner, method)
+            problem = _does_not_fit(owner, method) if told else None
             if problem is not None:
                 yield said(self, owner, method, problem, _completed(owner, method))
+
+
+def _is_dated(owner: ClassFacts, method: MethodSite) -> bool:
+    """Whether it is known what the hook is given: the version is, or no version gave it as much."""
+    if target_version(owner) != GUESSED:
+        return True
+    most = lightning.most_ever(FAMILIES[owner.kind], method.name)
+    return most is not None and len(method.required) > most
 
 
 def _completed(owner: ClassFacts, method: MethodSite) -> Fix | None:
