@@ -16,6 +16,7 @@ class ReturnSite:
 
     ``written`` is false where the body ends without ``return``; ``methods`` are the methods that
     the returned expression ends with: ``("detach", "cpu")`` of ``return loss.detach().cpu()``.
+    ``nothing_if`` are the names in the condition by which it is None at times, and a value else.
     """
 
     hook: str
@@ -25,6 +26,7 @@ class ReturnSite:
     written: bool = True
     methods: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()
+    nothing_if: tuple[str, ...] = ()
 
 
 @frozen

@@ -8,7 +8,7 @@ from pl_lint.facts.origins import BatchValue, Origin, local_parts
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, TrainerSite, in_tests
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Location, Status
-from pl_lint.rules.distributed.evidence import for_one_rank, several_devices, uses_several
+from pl_lint.rules.distributed.evidence import OF_DATA, for_one_rank, several_devices, uses_several
 from pl_lint.rules.judging import beyond_one_device, stage_on_several
 from pl_lint.rules.loggers import choice
 from pl_lint.rules.registry import Rule, rule
@@ -27,8 +27,9 @@ def step_skipped_on_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findin
 
     What it does
     ------------
-    Reading finds `return` and `return None` in a `training_step` that Lightning optimizes, where a
-    Trainer of the project runs several processes. Running recognises the error that Lightning
+    Reading finds `return` and `return None` in a `training_step` that Lightning optimizes, and a
+    loss that is None where the data say so, where a Trainer of the project runs several processes.
+    Running recognises the error that Lightning
     raises on several ranks for it.
 
     Why is this bad
@@ -71,8 +72,11 @@ def step_skipped_on_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findin
         for leaving in owner.returns if owner.optimization == "automatic" else ():
             skips = leaving.hook == "training_step" and leaving.written and leaving.guards
             chosen = "optimizer_idx" in leaving.guards
-            nothing = must_be(leaving.value, None) and not in_tests(leaving.location)
-            if skips and nothing and not chosen:
+            nothing = must_be(leaving.value, None) and skips and not chosen
+            at_times = leaving.hook == "training_step" and not OF_DATA.isdisjoint(
+                leaving.nothing_if
+            )
+            if (nothing or at_times) and not in_tests(leaving.location):
                 yield self.finding(
                     leaving.location,
                     "a step that returns None ends the run on several processes",

@@ -22,6 +22,8 @@ COUNT_WORDS = frozenset(
     "device_count world_size get_world_size num_devices num_processes is_distributed distributed "
     "is_initialized is_available_and_initialized".split()
 )
+OF_DATA = frozenset({"any", "numel", "isnan", "isfinite", "isinf", "nonzero", "unique"})
+"""What a condition asks of the data, which are others on each process."""
 STRATEGIES = ("ddp", "fsdp", "deepspeed")
 NAMING = ("strategy", "accelerator", "distributed_backend")
 """The arguments of a Trainer that name a strategy; the last two in Lightning 1."""

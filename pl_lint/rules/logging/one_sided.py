@@ -8,13 +8,11 @@ from pl_lint.facts.origins import MetricObject
 from pl_lint.facts.sites import LogSite, ProjectFacts
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.distributed.evidence import asks_which_process
+from pl_lint.rules.distributed.evidence import OF_DATA, asks_which_process
 from pl_lint.rules.judging import beyond_one_device, one_device_in, single_device
 from pl_lint.rules.logging.keys import only_sites
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import key_text, shown
-
-OF_DATA = frozenset({"any", "numel", "isnan", "isfinite", "isinf", "nonzero", "unique"})
 
 
 @rule(
@@ -31,9 +29,9 @@ def key_of_some_processes(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Reading finds it under a condition on the rank or on what stands in the batch (`any()`,
-    `numel()`, `isnan()`), or in a loop over what is in it (`labels.unique()`). Running compares the
-    sequence of reduced keys on all ranks, in steps and at the ends of epochs, and what was logged
-    with the mean of those that met.
+    `numel()`, `isnan()`, `len(y[y > 0])`), or in a loop over what is in it (`labels.unique()`).
+    Running compares the sequence of reduced keys on all ranks, in steps and at the ends of epochs,
+    and what was logged with the mean of those that met.
 
     Why is this bad
     ---------------

@@ -34,8 +34,9 @@ def wrong_signature(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Compares the parameters of every hook of a LightningModule, DataModule or callback with those of
     the Lightning version that the project admits, and of old code that names none with what any
     version since 1.0 passes. Also finds an `optimizer_step` that does nothing with the closure that
-    it is given. The ends of epochs with outputs of 1.x have a code of their own, LTN701. Data modules that a project runs by itself (`data.setup()`) are left
-    alone where every Trainer is handed loaders.
+    it is given. The ends of epochs with outputs of 1.x have a code of their own, LTN701. Data
+    modules that a project runs by itself (`data.setup()`) are left alone where every Trainer is
+    handed loaders.
 
     Why is this bad
     ---------------

@@ -21,6 +21,7 @@ from pl_lint.static.interpreter.abstract import (
     options,
     to_value,
 )
+from pl_lint.static.interpreter.conditions import nothing_if
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.interpreter.listing import last_methods
 from pl_lint.static.names import ClassInfo, FunctionNode, dotted
@@ -48,6 +49,7 @@ def note_return(context: Context, value: Abstract, node: ast.Return, frame: Fram
             location=where,
             methods=tuple(last_methods(node.value)),
             guards=context.guards,
+            nothing_if=nothing_if(context, node, frame),
         )
     )
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from collections.abc import Mapping as Table
 
 from pl_lint.facts.origins import BatchValue, ListOfSteps, local_parts
 from pl_lint.static.interpreter import behaviour, held, listing, lookup, meters, noting
 from pl_lint.static.interpreter.abstract import NOTHING, Abstract, Const, Function, Sequence, join
+from pl_lint.static.interpreter.conditions import asks_how_many, identifiers, read_by
 from pl_lint.static.interpreter.context import Context, Frame, Snapshot
 from pl_lint.static.interpreter.expressions import binary, compared
 from pl_lint.static.interpreter.iteration import an_element, elements, over_samples
 from pl_lint.static.interpreter.truth import truth
 from pl_lint.static.names import FunctionNode, dotted
-from pl_lint.static.trees import walk
 
 BATCH_CONDITIONS = frozenset({"batch_idx", "batch_index", "batch_nb", "is_last_batch", "step"})
 """Names in a condition that is true for some batches only."""
@@ -62,9 +62,9 @@ def _remember(context: Context, target: ast.expr, value: ast.expr, frame: Frame)
     == 0``: who asks for ``main`` asks for ``rank``."""
     if not isinstance(target, ast.Name):
         return
-    words = _read_by(context, value, frame) if isinstance(value, CONDITIONS) else ()
+    words = read_by(context, value, frame) if isinstance(value, CONDITIONS) else ()
     if isinstance(value, ast.Call) and not value.args:  # ``mask.any()``, ``get_rank()``
-        words = (target.id, *_read_by(context, value.func, frame))
+        words = (target.id, *read_by(context, value.func, frame))
     frame.asked[target.id] = words or (target.id,)
     if isinstance(value, ast.Attribute):
         text = frame.meant(dotted(value) or "")
@@ -132,7 +132,7 @@ def _if(context: Context, node: ast.If, frame: Frame) -> bool:
     known = truth(context.evaluate(node.test, frame))
     if known is not None:
         return _decided(context, node, known, frame)
-    names = _read_by(context, node.test, frame)
+    names = read_by(context, node.test, frame) + asks_how_many(context, node.test, frame)
     sampled = _asks_for_batch(context, names)
     context.sampled += sampled
     outer = context.guards
@@ -147,7 +147,7 @@ def _if(context: Context, node: ast.If, frame: Frame) -> bool:
 def _decided(context: Context, node: ast.If, known: bool, frame: Frame) -> bool:
     """Of two branches one is taken. ``setup`` runs for each stage: what it asks of the object by
     then (``if self.train is None``) may be another one, so it is a condition all the same."""
-    names = _read_by(context, node.test, frame) if context.hook.name == "setup" else ()
+    names = read_by(context, node.test, frame) if context.hook.name == "setup" else ()
     names = names if "self" in names else ()
     outer = context.guards
     context.guards += names
@@ -155,29 +155,6 @@ def _decided(context: Context, node: ast.If, known: bool, frame: Frame) -> bool:
     if not _leaves(node, names):
         context.guards = outer
     return reaches
-
-
-def _read_by(context: Context, test: ast.expr, frame: Frame) -> tuple[str, ...]:
-    """The names in a condition, and in those that its names stand for. They are looked for once: a
-    helper is interpreted for each of its calls."""
-    if test not in context.read_by:
-        context.read_by[test] = tuple(_identifiers(test))
-    names = context.read_by[test]
-    if frame.asked.keys().isdisjoint(names):
-        return names
-    return tuple(one for name in names for one in frame.asked.get(name, (name,)))
-
-
-def _identifiers(test: ast.expr) -> Iterator[str]:
-    """The names that a condition reads: ``is_global_zero`` of ``self.trainer.is_global_zero``,
-    and the strings in it: ``'fit'``, quoted."""
-    for node in walk(test):
-        if isinstance(node, ast.Name):
-            yield node.id
-        elif isinstance(node, ast.Attribute):
-            yield node.attr
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield repr(node.value)
 
 
 PROCESSES = re.compile("rank|world|device|distributed|process")
@@ -252,7 +229,7 @@ def _match(context: Context, node: ast.Match, frame: Frame) -> bool:
         bodies.append([])
     outer = context.guards
     if len(bodies) > 1:
-        context.guards += tuple(_identifiers(node.subject))
+        context.guards += tuple(identifiers(node.subject))
     reaches = branches(context, frame, tuple(bodies))
     context.guards = outer
     return reaches
@@ -293,7 +270,7 @@ def _picked(context: Context, node: ast.expr, value: Abstract, frame: Frame) -> 
     found = local_parts(context.origin(value))
     if not any(isinstance(one, (BatchValue, ListOfSteps)) for one in found):
         return ()
-    return tuple(one for one in _read_by(context, node, frame) if one in PICKING)
+    return tuple(one for one in read_by(context, node, frame) if one in PICKING)
 
 
 def _for(context: Context, node: ast.For | ast.AsyncFor, frame: Frame) -> bool:

@@ -1,0 +1,118 @@
+"""What conditions ask: the names in them, and what of a batch decides them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from pl_lint.facts.origins import BatchValue, local_parts
+from pl_lint.static.interpreter.context import Context, Frame
+from pl_lint.static.trees import walk
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def read_by(context: Context, test: ast.expr, frame: Frame) -> tuple[str, ...]:
+    """The names in a condition, and in those that its names stand for. They are looked for once: a
+    helper is interpreted for each of its calls."""
+    if test not in context.read_by:
+        context.read_by[test] = tuple(identifiers(test))
+    names = context.read_by[test]
+    if frame.asked.keys().isdisjoint(names):
+        return names
+    return tuple(one for name in names for one in frame.asked.get(name, (name,)))
+
+
+def identifiers(test: ast.expr) -> Iterator[str]:
+    """The names that a condition reads: ``is_global_zero`` of ``self.trainer.is_global_zero``,
+    and the strings in it: ``'fit'``, quoted."""
+    for node in walk(test):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield repr(node.value)
+
+
+def asks_how_many(context: Context, test: ast.expr, frame: Frame) -> tuple[str, ...]:
+    """``len(y[mask])`` and ``y[mask].shape[0]`` ask what ``numel`` does: how much of a batch a
+    comparison picks."""
+    for part in walk(test):
+        match part:
+            case ast.Call(ast.Name("len"), [ast.Subscript(value, mask)]) | ast.Subscript(
+                ast.Attribute(ast.Subscript(value, mask), "shape"), ast.Constant(0)
+            ) if _compares(mask, part, frame):
+                found = local_parts(context.origin(context.evaluate(value, frame)))
+                if any(isinstance(one, BatchValue) for one in found):
+                    return ("numel",)
+    return ()
+
+
+def _compares(mask: ast.expr, node: ast.AST, frame: Frame) -> bool:
+    """Whether an index is a comparison, or a name that only stands for one."""
+    if not isinstance(mask, ast.Name):
+        return isinstance(mask, ast.Compare)
+    function = _function_around(node, frame)
+    given = list(_given(mask.id, function)) if function is not None else []
+    return bool(given) and all(
+        isinstance(one, ast.Assign) and isinstance(one.value, ast.Compare) for one in given
+    )
+
+
+def nothing_if(context: Context, node: ast.Return, frame: Frame) -> tuple[str, ...]:
+    """The names in the condition by which a ``return`` gives None at times: ``loss if
+    torch.isfinite(loss) else None``, and a ``loss`` that is None unless a branch has said more."""
+    match node.value:
+        case ast.IfExp(test, one, other) if _is_none(one) != _is_none(other):
+            return read_by(context, test, frame)
+        case ast.Name(name):
+            test = _only_set_under(name, _function_around(node, frame))
+            return read_by(context, test, frame) if test is not None else ()
+    return ()
+
+
+def _is_none(node: ast.AST | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _only_set_under(name: str, function: ast.AST | None) -> ast.expr | None:
+    """The test of the one branch that gives a name more than the None that it begins with."""
+    if not isinstance(function, FUNCTIONS):
+        return None
+    setting = [one for one in function.body if any(_given(name, one))]
+    match setting:
+        case [ast.Assign([ast.Name()], ast.Constant(None)), ast.If(test, body, other)]:
+            inside = [one for part in body for one in _given(name, part)]
+            passed = other and isinstance(other[-1], (ast.Return, ast.Raise))
+            filled = any(True for part in other for _ in _given(name, part))
+            emptied = any(_is_none(getattr(one, "value", None)) for one in inside)
+            return None if passed or filled or emptied else test
+    return None
+
+
+def _given(name: str, tree: ast.AST | None) -> Iterator[ast.AST]:
+    """The statements that give a name a value."""
+    for part in walk(tree) if tree is not None else ():
+        match part:
+            case ast.Assign(targets) if name in _names(targets):
+                yield part
+            case (
+                ast.AnnAssign(ast.Name(id))
+                | ast.AugAssign(ast.Name(id))
+                | ast.NamedExpr(ast.Name(id))
+                | ast.For(ast.Name(id))
+            ) if id == name:
+                yield part
+
+
+def _names(targets: list[ast.expr]) -> set[str]:
+    return {one.id for each in targets for one in walk(each) if isinstance(one, ast.Name)}
+
+
+def _function_around(node: ast.AST, frame: Frame) -> ast.AST | None:
+    above = frame.module.source.above
+    around = above.get(node)
+    while around is not None and not isinstance(around, FUNCTIONS):
+        around = above.get(around)
+    return around
