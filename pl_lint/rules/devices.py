@@ -6,7 +6,15 @@ import re
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import CallSite, ClassFacts, DeviceSite, ProjectFacts
+from pl_lint.facts.sites import (
+    CallSite,
+    ClassFacts,
+    ContainerSite,
+    DeviceSite,
+    LayersSite,
+    ProjectFacts,
+    in_tests,
+)
 from pl_lint.facts.values import UNKNOWN, Known, Named
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Assigned, Callee, Change, Fix, Receiver, Replace, SetArgument, Statement
@@ -327,7 +335,9 @@ def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds attributes of LightningModules that are Python lists, tuples or dicts of layers. A run
+    Finds attributes of LightningModules, and of the networks of the project that are plain
+    `nn.Module`s, that are Python lists, tuples or dicts of layers, written out or filled in
+    `__init__`, and that nothing else is given. A run
     looks for parameters in lists, dicts and plain objects of a module that `parameters()` does not
     name and that training gives gradients to. What is hidden and gets none, such as a teacher that
     no checkpoint should hold, is left alone.
@@ -359,6 +369,7 @@ def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://pytorch.org/docs/stable/generated/torch.nn.ModuleList.html
     """
+    told: set[tuple[str, str]] = set()
     for owner in facts.modules():
         if facts.calls_in(owner, *REGISTERING):
             continue
@@ -367,16 +378,32 @@ def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         kept = {held.attribute for held in made}  # a plain one became a ModuleDict on the way
         for held in owner.containers:
             registered = held.handed_on or held.attribute in kept or seen.issuperset(held.modules)
-            if HIDDEN.search(held.attribute) or registered:
-                continue
-            layers = [name for name in held.modules if not PLAIN.search(name)]
-            if layers and not held.maker:
-                text = layers[0].rpartition(".")[2]
-                yield self.finding(
-                    held.location,
-                    f"self.{held.attribute} holds {text} in a plain container: its parameters are "
-                    "neither trained nor saved",
-                    remedy="use torch.nn.ModuleList or torch.nn.ModuleDict",
-                    subject=owner.short_name,
-                    fix=registered_container(held),
-                )
+            layers = _trained(held.attribute, held.modules)
+            if layers and not registered and not held.maker:
+                told.add((owner.name, held.attribute))
+                fix = registered_container(held)
+                yield _hidden(self, held, layers, owner.short_name, fix)
+    for site in facts.layers:
+        layers = _trained(site.attribute, site.modules)
+        if layers and (site.name, site.attribute) not in told and not in_tests(site.location):
+            yield _hidden(self, site, layers, site.name.rpartition(".")[2], None)
+
+
+def _trained(attribute: str, modules: tuple[str, ...]) -> list[str]:
+    """The layers with something to train, where nobody hides them on purpose."""
+    hidden = HIDDEN.search(attribute)
+    return [] if hidden else [name for name in modules if not PLAIN.search(name)]
+
+
+def _hidden(
+    self: Rule, held: ContainerSite | LayersSite, layers: list[str], subject: str, fix: Fix | None
+) -> Finding:
+    text = layers[0].rpartition(".")[2]
+    return self.finding(
+        held.location,
+        f"self.{held.attribute} holds {text} in a plain container: its parameters are neither "
+        "trained nor saved",
+        remedy="use torch.nn.ModuleList or torch.nn.ModuleDict",
+        subject=subject,
+        fix=fix,
+    )

@@ -45,6 +45,7 @@ from pl_lint.static.interpreter.classes import LightningClass, classify, facts_o
 from pl_lint.static.interpreter.files import interpret_file
 from pl_lint.static.interpreter.recorder import Recorder, Watched
 from pl_lint.static.interpreter.work import TooMuch, Works, blamed
+from pl_lint.static.layers import layers
 from pl_lint.static.names import ClassInfo, Module, Project, index_module
 from pl_lint.static.sizes import sized
 from pl_lint.static.sources import SourceFile
@@ -123,6 +124,7 @@ def gather(
             one.path for one in sources if versions.keeps_metrics_below(one.path, TASKS)
         ),
         streams=tuple(streams(project)),
+        layers=tuple(layers(project)),
         copies=tuple(copies(project, versions)),
         of_one_item=frozenset(classes_of_one_item(project)),
         loaders=tuple(sized(shared.all(LoaderSite), project, configs)),

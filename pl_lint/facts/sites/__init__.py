@@ -24,7 +24,14 @@ from pl_lint.facts.sites.classes import (
     ParameterSite,
     SchedulerSite,
 )
-from pl_lint.facts.sites.data import ListedSite, LoaderSite, StreamSite, UnsharedSite, made_of
+from pl_lint.facts.sites.data import (
+    LayersSite,
+    ListedSite,
+    LoaderSite,
+    StreamSite,
+    UnsharedSite,
+    made_of,
+)
 from pl_lint.facts.sites.logged import (
     ADDED,
     HeldSite,
@@ -71,6 +78,7 @@ __all__ = [
     "HeldSite",
     "HyperparameterSite",
     "ImportSite",
+    "LayersSite",
     "ListSite",
     "ListedSite",
     "LoaderSite",

@@ -100,6 +100,17 @@ class StreamSite:
     called: frozenset[str] = frozenset()
 
 
+@frozen
+class LayersSite:
+    """Layers (``modules``, the names of their classes) that the ``__init__`` of a class puts in a
+    plain list or dict and gives to nothing else."""
+
+    name: str
+    attribute: str
+    modules: tuple[str, ...]
+    location: Location
+
+
 def made_of(value: Value, libraries: tuple[str, ...] = ("",)) -> Iterator[Made]:
     """Every object that reading sees inside a value: the transforms of a data set, say.
 

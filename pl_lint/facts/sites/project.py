@@ -9,7 +9,7 @@ from typing import Literal
 from pl_lint.facts.sites.behaviour import ImportSite, RemovedNameSite
 from pl_lint.facts.sites.calls import CallSite, GlobalSite, ReachSite
 from pl_lint.facts.sites.classes import ClassFacts
-from pl_lint.facts.sites.data import ListedSite, LoaderSite, StreamSite, UnsharedSite
+from pl_lint.facts.sites.data import LayersSite, ListedSite, LoaderSite, StreamSite, UnsharedSite
 from pl_lint.facts.sites.logged import StrayLog
 from pl_lint.facts.sites.programs import Programs
 from pl_lint.facts.sites.scripts import (
@@ -105,6 +105,7 @@ class ProjectFacts:
     without_task: frozenset[str] = frozenset()
     loaders: tuple[LoaderSite, ...] = ()
     streams: tuple[StreamSite, ...] = ()
+    layers: tuple[LayersSite, ...] = ()
     unshared: tuple[UnsharedSite, ...] = ()
     listed: tuple[ListedSite, ...] = ()
     copies: tuple[tuple[str, str], ...] = ()
