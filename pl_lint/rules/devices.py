@@ -251,7 +251,8 @@ def no_buffer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `self.x = torch.zeros(...)` and the like in `__init__`, where nothing moves the tensor.
+    Finds `self.x = torch.zeros(...)` and the like in `__init__`, where nothing moves the tensor;
+    also where a local name stood for it first.
 
     Why is this bad
     ---------------
@@ -283,22 +284,23 @@ def no_buffer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         moved = {site.receiver for site in facts.calls_in(owner, *MOVING)}
         for site in facts.calls_in(owner, *FACTORIES, "torch.tensor", "torch.arange"):
-            whole = site.assigned.startswith("self.") and site.assigned.count(".") == 1
+            target = f"self.{site.kept}" if site.kept else site.assigned
+            whole = target.startswith("self.") and target.count(".") == 1
             own = whole and site.hook == "__init__"
-            name = site.assigned.removeprefix("self.")
+            name = target.removeprefix("self.")
             data = site.argument("data", 0) if site.name == "torch.tensor" else UNKNOWN
             one = not isinstance(data, Known) or not isinstance(data.value, tuple)
             number = isinstance(data, Known) and (one or not data.value)  # or nothing, to be filled
-            moves = site.assigned in moved or MOVED.intersection(site.then)
+            moves = moved.intersection((target, site.assigned)) or MOVED.intersection(site.then)
             known = number or lightning.is_member("LightningModule", name)
             kept = own and not moves and not known
             if kept and site.name.startswith("torch."):
                 yield self.finding(
                     site.location,
-                    f"{site.assigned} stays on the CPU, and is in no checkpoint",
+                    f"{target} stays on the CPU, and is in no checkpoint",
                     remedy=f'write self.register_buffer("{name}", ...)',
                     subject=owner.short_name,
-                    fix=_registered(site.location, name),
+                    fix=_registered(site.location, name) if not site.kept else None,
                 )
 
 

@@ -24,7 +24,9 @@ class CallSite:
     called on it, or on what it is an argument of, in the same expression. ``bound``: the receiver
     is surely an object, no class. ``dropped``: nothing is done with what the call returns.
     ``written``: the keyword arguments that are plain names, as they are written
-    (``trainer.global_step``). ``built``: the class of the project that is called.
+    (``trainer.global_step``). ``built``: the class of the project that is called. ``kept``: the
+    attribute that ``__init__`` makes of a local name that stands for the result and for nothing
+    else.
     """
 
     name: str
@@ -45,6 +47,7 @@ class CallSite:
     dropped: bool = False
     written: tuple[tuple[str, str], ...] = ()
     built: str = ""
+    kept: str = ""
 
     @property
     def complete(self) -> bool:

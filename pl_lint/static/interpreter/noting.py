@@ -164,9 +164,26 @@ def _add(
             assigned=context.assigned,
             then=context.then,
             written=tuple(_written(node)),
+            kept=_kept(context, node, frame),
             location=context.location(node, frame),
         )
     )
+
+
+def _kept(context: Context, node: ast.Call, frame: Frame) -> str:
+    """``self.weights = weights``, in the ``__init__`` that made them."""
+    name = context.assigned
+    made_here = context.hook.name == frame.function == "__init__" and name.isidentifier()
+    init = frame.defining.methods.get("__init__") if made_here and frame.defining else None
+    kept: list[str] = []
+    given = 0
+    for part in walk(init) if init is not None else ():
+        match part:
+            case ast.Assign([ast.Attribute(ast.Name("self"), attribute)], ast.Name(source)):
+                kept += [attribute] if source == name else []
+            case ast.Name(target, ast.Store()) if target == name:
+                given += 1
+    return kept[0] if given == 1 and len(kept) == 1 else ""
 
 
 def _receiver(function: ast.expr, frame: Frame) -> str:
