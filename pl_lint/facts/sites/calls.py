@@ -26,7 +26,8 @@ class CallSite:
     ``written``: the keyword arguments that are plain names, as they are written
     (``trainer.global_step``). ``built``: the class of the project that is called. ``kept``: the
     attribute that ``__init__`` makes of a local name that stands for the result and for nothing
-    else.
+    else. ``loading``: the call stands where an object loads an item, in ``__getitem__`` or a method
+    that this calls.
     """
 
     name: str
@@ -48,6 +49,7 @@ class CallSite:
     written: tuple[tuple[str, str], ...] = ()
     built: str = ""
     kept: str = ""
+    loading: bool = False
 
     @property
     def complete(self) -> bool:

@@ -100,7 +100,7 @@ def seeded_too_late(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds a LightningModule that is built and fitted in a function in which `seed_everything` comes
-    between the two, or handed to a function that seeds and then fits, or built by the `__init__` of
+    between the two, or handed to such a function or by one, or built by the `__init__` of
     an object of which another method does, where the project seeds nowhere else. Other scripts
     that seed and fit are other programs.
 
@@ -150,21 +150,23 @@ def seeded_too_late(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy="seed first, then build the module",
             )
 
-
     yield from _handed_on(self, facts)
 
 
 def _handed_on(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """Modules that a function is handed which seeds before it fits them."""
+    """Modules that a function has got from another one when it seeds, and then fits."""
     for fit in facts.trainer_calls:
-        made = [one for one in facts.calls_of(lightning.MODULE) if _may_be(one, fit)]
-        if len(made) != 1 or not _came_from_outside(fit):
+        made = {one.location: one for one in facts.calls_of(lightning.MODULE) if _may_be(one, fit)}
+        if len(made) != 1 or fit.reloaded:
             continue
-        governing = [one for one in seeds(facts) if not _of_another_program(facts, one, made[0])]
-        late = [one for one in governing if _fits_after(fit, _scope(one), one)]
+        [built] = made.values()
+        if _scope(built) == fit.scope:
+            continue
+        governing = [one for one in seeds(facts) if not _of_another_program(facts, one, built)]
+        late = [one for one in governing if _had_before(fit, one)]
         if late and len(late) == len(governing):
             yield self.finding(
-                made[0].location,
+                built.location,
                 f"the module draws its first weights here, before the seed at line "
                 f"{late[0].location.line}",
                 remedy="seed first, then build the module",
@@ -172,16 +174,18 @@ def _handed_on(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _may_be(built: CallSite, fit: TrainerCall) -> bool:
-    """Whether a module that is built may be the one that is fitted: one of its class, elsewhere in
-    the file."""
-    elsewhere = f"{built.location.path}:{built.function}" != fit.scope
+    """Whether a module that is built may be the one that is fitted: one of its class."""
     same = bool(fit.model) and built.built == fit.model
-    return same and elsewhere and built.location.path == fit.location.path
+    return same and built.location.path == fit.location.path
 
 
-def _came_from_outside(fit: TrainerCall) -> bool:
-    """Whether the function that fits a new module got it from its caller, and left it as it was."""
-    return len(fit.hands) > 1 and not fit.hands[0].handled and not fit.reloaded
+def _had_before(fit: TrainerCall, seed: CallSite) -> bool:
+    """Whether the function that fits a module seeds when it has it already, be it from its caller
+    or from a function that it calls, and leaves it as it is."""
+    if not _fits_after(fit, _scope(seed), seed) or not fit.hands:
+        return False
+    handled = fit.hands[0].handled
+    return handled < seed.location.line and (handled > 0 or len(fit.hands) > 1)
 
 
 def _of_another_program(facts: ProjectFacts, seed: CallSite, built: CallSite) -> bool:

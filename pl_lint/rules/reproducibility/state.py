@@ -37,10 +37,11 @@ def copied_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `__getitem__` of a data set, and `__call__` of what it hands a sample to, that draw from a
-    generator made in `__init__` or at the top of the file, where no loader has a `worker_init_fn`
-    and nothing else makes that generator anew. A run asks the training data for one sample again
-    and again, in one process and in the loader's workers over two epochs.
+    Finds `__getitem__` of a data set, methods that it calls, and `__call__` of what it hands a
+    sample to, that draw from a generator made in `__init__` or at the top of the file, where no
+    loader has a `worker_init_fn` and nothing else makes that generator anew. A run asks the
+    training data for one sample again and again, in one process and in the loader's workers over
+    two epochs.
 
     Why is this bad
     ---------------
@@ -96,10 +97,12 @@ def copied_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _in_worker(call: CallSite, loaders: Sequence[CallSite]) -> bool:
-    """Whether workers make a call; a transform is one only where loaders are in sight."""
-    return call.function == "__getitem__" or (
-        call.function == "__call__" and not call.owner and bool(loaders)
-    )
+    """Whether workers make a call; a transform is one only where loaders are in sight. What a
+    helper of ``__getitem__`` draws from may have come from there, if not from the object."""
+    generator = call.receiver if call.name in DRAWS else dict(call.written).get("generator", "")
+    if call.loading:
+        return call.function == "__getitem__" or generator.startswith("self.")
+    return call.function == "__call__" and not call.owner and bool(loaders)
 
 
 def _is_renewed(draw: CallSite, anew: Sequence[CallSite]) -> bool:

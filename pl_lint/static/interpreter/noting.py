@@ -38,6 +38,8 @@ from pl_lint.static.trees import walk
 BUILT = (lightning.MODULE, lightning.DATA_MODULE, "lightning.pytorch.cli.LightningCLI")
 """Kinds of classes whose making is a call of the kind, whatever the class is called."""
 
+LOADING = "__getitem__"
+
 
 def note_method(
     context: Context,
@@ -149,6 +151,7 @@ def _add(
         CallSite(
             name=name,
             built=built,
+            loading=_loads(context, frame),
             owner=context.owner,
             hook=context.hook.name,
             stage=context.hook.stage,
@@ -184,6 +187,17 @@ def _kept(context: Context, node: ast.Call, frame: Frame) -> str:
             case ast.Name(target, ast.Store()) if target == name:
                 given += 1
     return kept[0] if given == 1 and len(kept) == 1 else ""
+
+
+def _loads(context: Context, frame: Frame) -> bool:
+    """Whether a method is ``__getitem__``, or one of its class that this calls."""
+    if frame.defining is None or frame.function == LOADING:
+        return frame.function == LOADING
+    found = context.project.method(frame.defining, LOADING)
+    return found is not None and any(
+        isinstance(one, ast.Call) and dotted(one.func) == f"self.{frame.function}"
+        for one in walk(found[1])
+    )
 
 
 def _receiver(function: ast.expr, frame: Frame) -> str:
