@@ -49,7 +49,7 @@ from pl_lint.static.layers import layers
 from pl_lint.static.names import ClassInfo, Module, Project, index_module
 from pl_lint.static.sizes import sized
 from pl_lint.static.sources import SourceFile
-from pl_lint.static.streams import classes_of_one_item, streams
+from pl_lint.static.streams import classes_of_one_item, streams, told_from_outside
 from pl_lint.static.surroundings import Surroundings
 from pl_lint.static.versions import Versions
 
@@ -128,6 +128,7 @@ def gather(
         copies=tuple(copies(project, versions)),
         of_one_item=frozenset(classes_of_one_item(project)),
         loaders=tuple(sized(shared.all(LoaderSite), project, configs)),
+        told=tuple(told_from_outside(project)),
         **{name: shared.all(kind) for name, kind in AS_NOTED.items()},
     )
 

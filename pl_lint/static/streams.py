@@ -1,11 +1,12 @@
-"""The data sets of a project by their length: streams, which have none, and those of one item."""
+"""The data sets of a project: streams, which have no length, those of one item, and those that are
+told something between epochs."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
 
-from pl_lint.facts.sites import StreamSite
+from pl_lint.facts.sites import StreamSite, ToldSite
 from pl_lint.static.names import ClassInfo, Project
 from pl_lint.static.trees import walk
 
@@ -47,6 +48,26 @@ def classes_of_one_item(project: Project) -> Iterator[str]:
         found = project.method(info, "__len__")
         if found is not None and _says_one(found[0]):
             yield info.qualified
+
+
+def told_from_outside(project: Project) -> Iterator[ToldSite]:
+    """The methods of data sets that keep what they are told for ``__getitem__``."""
+    for module in project.modules:
+        for info in module.classes.values():
+            found = project.method(info, "__getitem__")
+            read = set(_own_attributes(found[1], ast.Load)) if found is not None else set()
+            for name, node in info.methods.items() if read else ():
+                kept = read & set(_own_attributes(node, ast.Store))
+                if name.startswith("set_"):
+                    yield ToldSite(info.qualified, name, tuple(sorted(kept)))
+
+
+def _own_attributes(node: ast.AST, how: type[ast.expr_context]) -> Iterator[str]:
+    """The attributes of ``self`` that are read, or put anew."""
+    for part in walk(node):
+        match part:
+            case ast.Attribute(ast.Name("self"), name, context) if isinstance(context, how):
+                yield name
 
 
 def _says_one(info: ClassInfo) -> bool:

@@ -29,6 +29,7 @@ from pl_lint.facts.sites.data import (
     ListedSite,
     LoaderSite,
     StreamSite,
+    ToldSite,
     UnsharedSite,
     made_of,
 )
@@ -102,6 +103,7 @@ __all__ = [
     "StrayLog",
     "StreamSite",
     "SuppressionSite",
+    "ToldSite",
     "TrainerCall",
     "TrainerSite",
     "UnsharedSite",

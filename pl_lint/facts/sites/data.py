@@ -84,6 +84,16 @@ class ListedSite:
 
 
 @frozen
+class ToldSite:
+    """A ``set_...`` method of a data set of the project, and the attributes that it puts anew and
+    ``__getitem__`` reads; none where it keeps what it is told elsewhere, in shared memory say."""
+
+    owner: str
+    method: str
+    attributes: tuple[str, ...]
+
+
+@frozen
 class StreamSite:
     """A class of the project that is an IterableDataset.
 

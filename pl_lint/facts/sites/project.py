@@ -9,7 +9,14 @@ from typing import Literal
 from pl_lint.facts.sites.behaviour import ImportSite, RemovedNameSite
 from pl_lint.facts.sites.calls import CallSite, GlobalSite, ReachSite
 from pl_lint.facts.sites.classes import ClassFacts
-from pl_lint.facts.sites.data import LayersSite, ListedSite, LoaderSite, StreamSite, UnsharedSite
+from pl_lint.facts.sites.data import (
+    LayersSite,
+    ListedSite,
+    LoaderSite,
+    StreamSite,
+    ToldSite,
+    UnsharedSite,
+)
 from pl_lint.facts.sites.logged import StrayLog
 from pl_lint.facts.sites.programs import Programs
 from pl_lint.facts.sites.scripts import (
@@ -81,7 +88,7 @@ class ProjectFacts:
     ``copies``: the files that stand in a program of its own inside the project, with its folder.
     ``hides_trainers``: a file that could not be read may build some.
     ``of_one_item``: the classes of the project whose ``__len__`` says 1: a data set that is one
-    graph.
+    graph. ``told``: the methods by which data sets are told what their items depend on.
     """
 
     classes: tuple[ClassFacts, ...] = ()
@@ -111,6 +118,7 @@ class ProjectFacts:
     copies: tuple[tuple[str, str], ...] = ()
     hides_trainers: bool = False
     of_one_item: frozenset[str] = frozenset()
+    told: tuple[ToldSite, ...] = ()
 
     def lightning_at(self, location: Location) -> str:
         """The newest Lightning that the code around a place admits; empty without a limit."""

@@ -22,6 +22,9 @@ DRAWS = tuple(
 TORCH_DRAWS = ("torch.rand", "torch.randn", "torch.randint", "torch.randperm", "torch.normal")
 SEEDED_ANEW = ("numpy.random.default_rng", *GENERATORS[1:], "torch.Generator")
 
+TELLING = (".set_epoch",)
+"""How data sets are told between epochs what their items depend on."""
+
 
 @rule(
     "LTN405",
@@ -143,16 +146,16 @@ def _is_generator(value: Value) -> bool:
     rows=("REP08",),
     status=Status.SUSPECTED,
     condition="with loader workers, if the data set reads the attribute when it loads a sample",
-    calls=(LOADER,),
+    calls=(LOADER, *TELLING),
 )
 def persistent_workers(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A hook changes the data set, but persistent workers keep the copy that they began with.
 
     What it does
     ------------
-    Finds hooks that assign to an attribute of a data set, in projects with a
-    `DataLoader(persistent_workers=True)`: one that such a loader is seen to be given, or that is
-    called one.
+    Finds hooks that assign to an attribute of a data set, or tell it the epoch by a method that
+    does (`set_epoch`), in projects with a `DataLoader(persistent_workers=True)`: one that such a
+    loader is seen to be given, or that is called one.
 
     Why is this bad
     ---------------
@@ -193,18 +196,28 @@ def persistent_workers(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         return
     lasting = (one for one in facts.loaders if must_be(one.argument("persistent_workers"), True))
     served = {(one.location.path, one.source) for one in lasting}
-    for reach in facts.reaches:
-        last = reach.receiver.rpartition(".")[2]
+    reached = ((reach, reach.attribute) for reach in facts.reaches)
+    for site, attribute in (*reached, *_told(facts)):
+        last = site.receiver.rpartition(".")[2]
         is_called_one = "dataset" in last.lower() or last.lower().endswith("_set")
-        is_served = (reach.location.path, f"self.{last}") in served
-        if _is_in_a_run(reach.hook) and (is_called_one or is_served):
+        is_served = (site.location.path, f"self.{last}") in served
+        if _is_in_a_run(site.hook) and (is_called_one or is_served):
             yield self.finding(
-                reach.location,
+                site.location,
                 f"the workers of the loader at {kept[0].location} keep the "
-                f"{reach.attribute!r} that they began with",
+                f"{attribute!r} that they began with",
                 remedy="drop persistent_workers=True, or share the value with the workers",
-                subject=reach.owner.rpartition(".")[2],
+                subject=site.owner.rpartition(".")[2],
             )
+
+
+def _told(facts: ProjectFacts) -> Iterator[tuple[CallSite, str]]:
+    """Calls that tell a data set the epoch, and what it keeps that in: all data sets of the project
+    that can be told it keep it in plain attributes."""
+    for call in facts.calls_of(*TELLING):
+        methods = [one for one in facts.told if one.method == call.name.rpartition(".")[2]]
+        if methods and all(one.attributes for one in methods):
+            yield call, methods[0].attributes[0]
 
 
 def _is_in_a_run(hook: str) -> bool:
