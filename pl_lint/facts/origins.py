@@ -15,6 +15,8 @@ UNPACKED = "**"
 """The name under which ``Pairs`` say that ``*`` or ``**`` hides further arguments."""
 
 
+DRAWN_ROWS = "pandas.DataFrame.sample"
+"""What draws a share of a table's rows, in an order of chance."""
 LISTINGS = ("os.listdir", "os.scandir", "glob.", "pathlib.Path.")
 """What lists files in the order of the file system."""
 
@@ -199,6 +201,11 @@ def gathers_in_a_branch(origin: Origin) -> bool:
     """Whether the value is gathered in some of the ways that the code may take."""
     options = origin.options if isinstance(origin, Either) else ()
     return any(isinstance(part, Gathered) for option in options for part in parts(option))
+
+
+def is_drawn(origin: Origin) -> bool:
+    """Whether a value is rows of a table that pandas has drawn."""
+    return isinstance(origin, FunctionCall) and origin.name == DRAWN_ROWS
 
 
 def is_listing(origin: Origin) -> bool:

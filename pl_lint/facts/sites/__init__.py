@@ -53,6 +53,7 @@ from pl_lint.facts.sites.project import (
 from pl_lint.facts.sites.scripts import (
     Hands,
     MonitorSite,
+    RestSite,
     SeedSite,
     SliceSite,
     SplitSite,
@@ -94,6 +95,7 @@ __all__ = [
     "ReachSite",
     "ReadSite",
     "RemovedNameSite",
+    "RestSite",
     "ReturnSite",
     "SchedulerSite",
     "SeedSite",

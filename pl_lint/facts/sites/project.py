@@ -21,6 +21,7 @@ from pl_lint.facts.sites.logged import StrayLog
 from pl_lint.facts.sites.programs import Programs
 from pl_lint.facts.sites.scripts import (
     MonitorSite,
+    RestSite,
     SeedSite,
     SliceSite,
     SplitSite,
@@ -100,6 +101,7 @@ class ProjectFacts:
     seeds: tuple[SeedSite, ...] = ()
     splits: tuple[SplitSite, ...] = ()
     slices: tuple[SliceSite, ...] = ()
+    rests: tuple[RestSite, ...] = ()
     reaches: tuple[ReachSite, ...] = ()
     globals: tuple[GlobalSite, ...] = ()
     cases: tuple[CaseSite, ...] = ()

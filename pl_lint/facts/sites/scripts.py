@@ -156,11 +156,22 @@ class SplitSite:
 
 @frozen
 class SliceSite:
-    """A part of a list of files: ``of[lower:upper]``, each as it is written, in one function."""
+    """A part of a list of files, or of a table whose rows were drawn: ``of[lower:upper]``, each as
+    it is written, in one function."""
 
     of: str
     lower: str
     upper: str
+    function: str
+    origin: Origin
+    location: Location
+
+
+@frozen
+class RestSite:
+    """What is left of a table without the rows that were drawn from it: ``df.drop(train.index)``.
+    ``origin``: what the drawn rows are made of."""
+
     function: str
     origin: Origin
     location: Location

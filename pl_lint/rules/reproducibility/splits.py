@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pl_lint.facts.origins import FunctionCall, Origin, is_listing, sure_parts
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, SliceSite, SplitSite
+from pl_lint.facts.origins import FunctionCall, Origin, is_drawn, is_listing, sure_parts
+from pl_lint.facts.sites import (
+    CallSite,
+    ClassFacts,
+    ProjectFacts,
+    SliceSite,
+    SplitSite,
+    in_tests,
+)
 from pl_lint.facts.values import Made, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.judging import CLI, uses_cli
@@ -33,17 +40,18 @@ OF_TORCH = frozenset({"torch.manual_seed", "random.seed"})
     status=Status.SUSPECTED,
     observers="both",
     condition="if the split is made more than once: by several ranks, at resume, by a later test",
-    calls=(*SEEDING, *SHUFFLING, *SPLITTING, *WRITING, CLI),
+    calls=(*SEEDING, *SHUFFLING, *SPLITTING, *WRITING, CLI, "frac="),
 )
 def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Data is split at random, and nothing seeds.
 
     What it does
     ------------
-    Finds `random_split` without `generator=`, scikit-learn's splits without `random_state=`, and
-    indices that a data module shuffles, in projects that call no `seed_everything` or the like.
-    Silent where the same hook or function then writes the parts to files, by what it calls them
-    (`train.to_csv(...)`, `torch.save(indices, "split.pt")`).
+    Finds `random_split` without `generator=`, scikit-learn's splits without `random_state=`, rows
+    that pandas draws (`df.sample(frac=...)`) without it where the same function then cuts them in
+    two or takes them out of the table, and indices that a data module shuffles, in projects that
+    call no `seed_everything` or the like. Silent where the same hook or function then writes the
+    parts to files, by what it calls them (`train.to_csv(...)`, `torch.save(indices, "split.pt")`).
 
     Why is this bad
     ---------------
@@ -83,6 +91,15 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
                 remedy=f"pass {argument}= with a fixed seed",
                 fix=with_a_seed(split.location, argument),
             )
+    for call in facts.calls_of("frac="):
+        if _draws_a_part(facts, call) and not any(follows(one, call) for one in writes):
+            yield self.finding(
+                call.location,
+                "sample draws from a global state that nothing seeds: each run and each process "
+                "has its own split",
+                remedy="pass random_state= with a fixed seed",
+                fix=with_a_seed(call.location, "random_state"),
+            )
     for owner in facts.classes:
         for call in facts.calls_in(owner, *SHUFFLING):
             if _splits_data(owner, call) and not any(follows(one, call) for one in writes):
@@ -112,6 +129,36 @@ def _is_asked_for(facts: ProjectFacts, split: SplitSite) -> bool:
 
 def _under(call: CallSite) -> tuple[str, str, str, tuple[str, ...]]:
     return call.location.path, call.owner, call.function, call.guards
+
+
+def _draws_a_part(facts: ProjectFacts, call: CallSite) -> bool:
+    """Whether pandas draws rows without a seed, and the same function makes two parts of them."""
+    if not call.complete or not must_be(call.argument("random_state"), None):
+        return False
+    if not call.name.endswith(".sample") or in_tests(call.location):
+        return False
+    return any(
+        (part.location.path, part.function) == (call.location.path, call.function)
+        and any(_is_of(call, origin) for origin in sure_parts(part.origin))
+        for part in (*_halves(facts), *facts.rests)
+    )
+
+
+def _halves(facts: ProjectFacts) -> tuple[SliceSite, ...]:
+    """The parts of tables whose rows were drawn that end where another one begins."""
+    drawn = tuple(one for one in facts.slices if _is_drawn(one.origin))
+    first = frozenset(_cut_in_two(drawn))
+    return tuple(one for one in drawn if one.location in first)
+
+
+def _is_drawn(origin: Origin) -> bool:
+    return any(map(is_drawn, sure_parts(origin)))
+
+
+def _is_of(call: CallSite, origin: Origin) -> bool:
+    """Whether a value is what this call has drawn, by its arguments."""
+    drawn = isinstance(origin, FunctionCall) and is_drawn(origin)
+    return drawn and isinstance(origin, FunctionCall) and origin.arguments == call.arguments
 
 
 def _splits_data(owner: ClassFacts, call: CallSite) -> bool:
@@ -176,7 +223,8 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         for call in facts.calls_of(*SPLITTING)
         if call.location not in free and any(_is_listed(origin) for _, origin in call.origins)
     ]
-    for location in dict.fromkeys((*listed, *_cut_in_two(facts.slices))):
+    files = tuple(one for one in facts.slices if not _is_drawn(one.origin))
+    for location in dict.fromkeys((*listed, *_cut_in_two(files))):
         yield self.finding(
             location,
             "the order in which the file system lists files decides the split, and it differs "

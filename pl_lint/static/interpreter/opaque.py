@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 
-from pl_lint.facts.origins import Gathered
+from pl_lint.facts.origins import DRAWN_ROWS, Gathered
 from pl_lint.facts.sites import DeviceSite
-from pl_lint.static.interpreter import counting, extents, logs, outside
+from pl_lint.static.interpreter import counting, extents, logs, outside, slices
 from pl_lint.static.interpreter.abstract import Abstract, Const, Opaque
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.derivation import called, derived
@@ -47,6 +47,9 @@ def method(
         return Opaque(origins[0], extent)
     if name in LISTING:
         return Opaque(called(f"pathlib.Path.{name}", outside.pairs(arguments), origins))
+    slices.note_rest(context, name, arguments, node, frame)
+    if name == "sample" and "frac" in arguments.keywords:
+        return Opaque(called(DRAWN_ROWS, outside.pairs(arguments), origins))
     if name == "parse_args":
         return Opaque(called("argparse.Namespace", (), ()))
     if outside.gathers(name) and not outside.picks(name, arguments):

@@ -1,23 +1,25 @@
-"""Lists of files that are cut into parts."""
+"""Lists of files, and tables whose rows were drawn, that are cut into parts."""
 
 from __future__ import annotations
 
 import ast
 
-from pl_lint.facts.origins import is_listing, sure_parts
-from pl_lint.facts.sites import SliceSite
+from pl_lint.facts.origins import is_drawn, is_listing, sure_parts
+from pl_lint.facts.sites import RestSite, SliceSite
 from pl_lint.static.interpreter.abstract import Abstract, Opaque, Sequence, options
-from pl_lint.static.interpreter.context import Context, Frame
+from pl_lint.static.interpreter.context import Arguments, Context, Frame
 
 
 def note(context: Context, node: ast.Subscript, receiver: Abstract, frame: Frame) -> None:
-    """``files[:n]``, if it is surely files in the order in which the file system gave them.
+    """``files[:n]``, if it is surely files in the order in which the file system gave them, or
+    rows in one that pandas has drawn.
 
     A ``while`` loop takes them part by part, and leaves none out.
     """
     if not isinstance(node.slice, ast.Slice) or _in_while(node, frame):
         return
-    if not all(lists_files(context, option) for option in options(receiver)):
+    drawn = any(map(is_drawn, sure_parts(context.origin(receiver))))
+    if not drawn and not all(lists_files(context, option) for option in options(receiver)):
         return
     context.recorder.add(
         SliceSite(
@@ -29,6 +31,17 @@ def note(context: Context, node: ast.Subscript, receiver: Abstract, frame: Frame
             location=context.location(node, frame),
         )
     )
+
+
+def note_rest(
+    context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
+) -> None:
+    """``df.drop(train.index)`` and ``df.index.isin(train.index)`` of rows that were drawn."""
+    for value in arguments.all() if name in ("drop", "isin") else ():
+        origin = context.origin(value)
+        if any(map(is_drawn, sure_parts(origin))):
+            where = context.location(node, frame)
+            context.recorder.add(RestSite(frame.function, origin, where))
 
 
 def lists_files(context: Context, value: Abstract) -> bool:
