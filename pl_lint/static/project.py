@@ -44,6 +44,7 @@ from pl_lint.static.configs.sites import gather_configs
 from pl_lint.static.copies import copies
 from pl_lint.static.interpreter.classes import LightningClass, classify, facts_of
 from pl_lint.static.interpreter.files import interpret_file
+from pl_lint.static.interpreter.parameters import data_classes
 from pl_lint.static.interpreter.recorder import Recorder, Watched
 from pl_lint.static.interpreter.work import TooMuch, Works, blamed
 from pl_lint.static.layers import layers
@@ -131,6 +132,7 @@ def gather(
         of_one_item=frozenset(classes_of_one_item(project)),
         loaders=tuple(sized(shared.all(LoaderSite), project, configs)),
         told=tuple(told_from_outside(project)),
+        data_classes=frozenset(data_classes(project)),
         **{name: shared.all(kind) for name, kind in AS_NOTED.items()},
     )
 

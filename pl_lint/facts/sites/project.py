@@ -121,6 +121,7 @@ class ProjectFacts:
     hides_trainers: bool = False
     of_one_item: frozenset[str] = frozenset()
     told: tuple[ToldSite, ...] = ()
+    data_classes: frozenset[str] = frozenset()
 
     def lightning_at(self, location: Location) -> str:
         """The newest Lightning that the code around a place admits; empty without a limit."""

@@ -308,10 +308,10 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds `save_hyperparameters()` in a module whose `__init__` takes a `Path`, a `Namespace`, a
     `DictConfig`, a numpy array or a function by its annotation, an Enum member or an object of a
     class of the project by its annotation or its default, or has a class or a function for a
-    default, or where the project builds the module with what `parse_args()` returns, a `DictConfig`
-    or a `Path`, in projects that nowhere load with `weights_only=False` or tell torch which classes
-    to trust (`add_safe_globals`). A run loads the checkpoint as Lightning and torch do by default,
-    with `weights_only=True`.
+    default, or where the project builds the module with what `parse_args()` returns, a `DictConfig`,
+    a `Path` or an object of a dataclass, in projects that nowhere load with `weights_only=False` or
+    tell torch which classes to trust (`add_safe_globals`). A run loads the checkpoint as Lightning
+    and torch do by default, with `weights_only=True`.
 
     Why is this bad
     ---------------
@@ -376,8 +376,9 @@ def _given(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> 
         if call.built == owner.name and not in_tests(call.location):
             value, origin = call.argument(parameter.name, place), call.origin(parameter.name, place)
             for made in (value, origin):
-                if isinstance(made, (Made, FunctionCall)) and made.name in OBJECTS:
-                    return f"{parameter.name}: {OBJECTS[made.name]}"
+                name = made.name if isinstance(made, (Made, FunctionCall)) else ""
+                if name in OBJECTS or name in facts.data_classes:
+                    return f"{parameter.name}: {OBJECTS.get(name, name.rpartition('.')[2])}"
     return ""
 
 

@@ -52,6 +52,16 @@ def of_method(node: FunctionNode, module: Module, project: Project) -> Iterator[
         )
 
 
+def data_classes(project: Project) -> Iterator[str]:
+    """The classes of the project that are dataclasses by their decorator."""
+    for module in project.modules:
+        for info in module.classes.values():
+            for decorator in info.node.decorator_list:
+                text = dotted(decorator.func if isinstance(decorator, ast.Call) else decorator)
+                if text is not None and project.resolve(text, module) == "dataclasses.dataclass":
+                    yield info.qualified
+
+
 def _written(annotation: ast.expr | None) -> str:
     """An annotation as it is written, without the quotes of one that is looked up later."""
     if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
