@@ -308,10 +308,10 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds `save_hyperparameters()` in a module whose `__init__` takes a `Path`, a `Namespace`, a
     `DictConfig`, a numpy array or a function by its annotation, an Enum member or an object of a
     class of the project by its annotation or its default, or has a class or a function for a
-    default, or where the project builds the module with what `parse_args()` returns, a `DictConfig`,
-    a `Path` or an object of a dataclass, in projects that nowhere load with `weights_only=False` or
-    tell torch which classes to trust (`add_safe_globals`). A run loads the checkpoint as Lightning
-    and torch do by default, with `weights_only=True`.
+    default, or where the project builds the module with what `parse_args()` returns, a
+    `DictConfig`, a `Path` or an object of a dataclass, in projects that nowhere load with
+    `weights_only=False` or tell torch which classes to trust (`add_safe_globals`). A run loads the
+    checkpoint as Lightning and torch do by default, with `weights_only=True`.
 
     Why is this bad
     ---------------
