@@ -7,7 +7,7 @@ import ast
 from pl_lint.facts.origins import DRAWN_ROWS, Gathered
 from pl_lint.facts.sites import DeviceSite
 from pl_lint.static.interpreter import counting, extents, logs, outside, slices
-from pl_lint.static.interpreter.abstract import Abstract, Const, Opaque
+from pl_lint.static.interpreter.abstract import Abstract, Const, Instance, Opaque
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.derivation import called, derived
 
@@ -50,13 +50,18 @@ def method(
     slices.note_rest(context, name, arguments, node, frame)
     if name == "sample" and "frac" in arguments.keywords:
         return Opaque(called(DRAWN_ROWS, outside.pairs(arguments), origins))
-    if name == "parse_args":
+    if name == "parse_args" and _may_be_parser(receiver):
         return Opaque(called("argparse.Namespace", (), ()))
     if outside.gathers(name) and not outside.picks(name, arguments):
         return Opaque(Gathered(tuple(dict.fromkeys(origins))))
     if counting.is_total(name, node):
         return Opaque(counting.total(origins), extent)
     return Opaque(derived(TELLING.get(name, "call"), origins), extent)
+
+
+def _may_be_parser(receiver: Abstract) -> bool:
+    """Whether nothing else is known of a value than that it may be of ``argparse``."""
+    return not isinstance(receiver, Instance) or receiver.name.endswith(".ArgumentParser")
 
 
 def note_device(
