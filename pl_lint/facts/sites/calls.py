@@ -15,19 +15,19 @@ class CallSite:
 
     ``name`` is spelled as the library spells it, Lightning's things by their canonical name;
     ``self.x`` is a method of the class, ``.x`` one of an object that nothing is known of, ``X()``
-    the call of an object of the class ``X``.
-    ``receiver`` is the text before the last dot (``""`` where it is no plain name). ``guards``: the
-    identifiers in the conditions that the call stands under, in the decorators of its functions,
-    and in conditions that left the function before. ``within``: the context managers around
-    it, and ``enabled=`` where one of them may be switched off by its argument.
-    ``assigned`` is what the result is assigned to (``self.x``), ``then`` the methods that are
-    called on it, or on what it is an argument of, in the same expression. ``bound``: the receiver
-    is surely an object, no class. ``dropped``: nothing is done with what the call returns.
-    ``written``: the keyword arguments that are plain names, as they are written
-    (``trainer.global_step``). ``built``: the class of the project that is called. ``kept``: the
-    attribute that ``__init__`` makes of a local name that stands for the result and for nothing
-    else. ``loading``: the call stands where an object loads an item, in ``__getitem__`` or a method
-    that this calls.
+    the call of an object of the class ``X``. ``receiver`` is the text before the last dot (``""``
+    where it is no plain name). ``guards``: the identifiers in the conditions that the call stands
+    under, in the decorators of its functions, and in conditions that left the function before.
+    ``within``: the context managers around it, and ``enabled=`` where one of them may be switched
+    off by its argument. ``assigned`` is what the result is assigned to (``self.x``), ``then`` the
+    methods that are called on it, or on what it is an argument of, in the same expression.
+    ``bound``: the receiver is surely an object, no class. ``dropped``: nothing is done with what
+    the call returns. ``written``: the keyword arguments that are plain names, as they are written
+    (``trainer.global_step``). ``built``: the class of the project that is called. ``loading``: the
+    call stands where an object loads an item, in ``__getitem__`` or a method that this calls.
+    ``home``: the class whose body holds the call, by its own name.
+    ``kept``: the attribute that ``__init__`` makes of a local name that stands for the result and
+    for nothing else.
     """
 
     name: str
@@ -50,6 +50,7 @@ class CallSite:
     built: str = ""
     kept: str = ""
     loading: bool = False
+    home: str = ""
 
     @property
     def complete(self) -> bool:

@@ -192,9 +192,10 @@ def _drops(probability: Value) -> bool:
 
 
 def _only_in_training(call: CallSite) -> bool:
-    """Whether a condition asks for it, or the name of the function says that chance is meant."""
+    """Whether a condition asks for it, or the name of the function says that chance is meant, or
+    that of the class that it samples."""
     words = ("training", "mc", "monte", "augment", "perturb", "uncertain", "sampl", "noise")
     text = " ".join((*call.guards, call.function)).lower()
-    if call.stage == "train":
+    if call.stage == "train" or "sampl" in call.home.lower():
         return True
     return any(word in text for word in words)

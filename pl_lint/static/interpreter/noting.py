@@ -152,6 +152,7 @@ def _add(
             name=name,
             built=built,
             loading=_loads(context, frame),
+            home=frame.defining.name if frame.defining is not None else "",
             owner=context.owner,
             hook=context.hook.name,
             stage=context.hook.stage,
