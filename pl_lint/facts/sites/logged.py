@@ -25,7 +25,8 @@ class LogSite:
     ``kind``: ``list``, ``dict`` or ``str`` where the value is surely no number.
     ``reduce_fx_given``: the call says ``reduce_fx`` itself.
     ``repeats``: another line has logged the very same value under this key. ``chosen_by``: the
-    identifiers that a key hangs on which is not written out (``names[dataloader_idx]``).
+    identifiers that a key hangs on which is not written out (``names[dataloader_idx]``). ``shows``:
+    the attributes of the class that the logged value is written with (``self.best``).
     """
 
     owner: str
@@ -53,6 +54,7 @@ class LogSite:
     chosen_by: frozenset[str] = frozenset()
     kind: str = ""
     reduce_fx_given: bool = False
+    shows: frozenset[str] = frozenset()
 
     @property
     def per_batch(self) -> bool:
@@ -86,7 +88,8 @@ class HeldSite:
     """What one step leaves for the end of the epoch: it appends to the list ``attribute``, adds it
     to what is there, or returns it (then ``attribute`` is empty). ``key``: the item, where it is a
     dict; ``looped``: it may be one of several of its step, as inside a loop over the samples of a
-    batch; ``extent``: what it stands for."""
+    batch; ``extent``: what it stands for; ``kept``: what is added to what is there, as it is
+    written, where the graph of it is recorded."""
 
     attribute: str
     key: str
@@ -95,6 +98,7 @@ class HeldSite:
     location: Location
     looped: bool = False
     extent: Extent = ""
+    kept: str = ""
 
 
 @frozen

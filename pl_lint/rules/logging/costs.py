@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ListSite, ProjectFacts
+from pl_lint.facts.sites import (
+    ADDED,
+    ClassFacts,
+    HeldSite,
+    ListSite,
+    MethodSite,
+    ProjectFacts,
+)
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.registry import Rule, rule
@@ -14,6 +21,7 @@ from pl_lint.rules.wording import key_text
 LOSS = re.compile(r"(self\.)?(\w*_)?loss(_\w+)?", re.IGNORECASE)
 FREED = re.compile(r"detach|item|float", re.IGNORECASE)
 """Names that say that the graph is gone: ``detached_loss``."""
+FORWARD = re.compile(r"self(\.forward)?\([^()]*\)")
 
 
 @rule(
@@ -29,11 +37,12 @@ def graph_kept_alive(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Reading finds `self.losses.append(loss)` in `training_step` without `detach()` or `item()`, and
-    `enable_graph=True` of `self.log`. Running counts tensors with a graph in the attributes of a
-    module after two and after five batches, and the operations behind them. A list that the end of
-    the epoch empties is suspected only: Lightning's guide to 2.0 collects the losses of an epoch
-    like that, and it is as long as an epoch.
+    Reading finds `self.losses.append(loss)` in `training_step` without `detach()` or `item()`, in a
+    dict or a tuple as well, `self.made.append(self(x))`, `self.total += loss` where no step uses
+    the total or begins it anew, and `enable_graph=True` of `self.log`. Running counts tensors with
+    a graph in the attributes of a module after two and after five batches, and the operations
+    behind them. A list that the end of the epoch empties is suspected only: Lightning's guide to
+    2.0 collects the losses of an epoch like that, and it is as long as an epoch.
 
     Why is this bad
     ---------------
@@ -82,20 +91,58 @@ def graph_kept_alive(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
         emptied = {(one.attribute, one.hook) for one in owner.lists if one.action == "clear"}
         for site in owner.lists:
-            if _keeps_graph(site) and (site.attribute, site.hook) not in emptied:
+            kept = _with_graph(owner, site)
+            if kept and (site.attribute, site.hook) not in emptied:
                 yield self.finding(
                     site.location,
-                    f"self.{site.attribute} keeps the graph of {site.added}",
-                    remedy=f"append {site.added}.detach()",
+                    f"self.{site.attribute} keeps the graph of {kept}",
+                    remedy=f"append {kept}.detach()",
+                    subject=owner.short_name,
+                )
+        for total in owner.held:
+            if _adds_up_graphs(owner, total):
+                yield self.finding(
+                    total.location,
+                    f"self.{total.attribute} keeps the graph of every {total.kept}",
+                    remedy=f"add {total.kept}.detach()",
                     subject=owner.short_name,
                 )
 
 
-def _keeps_graph(site: ListSite) -> bool:
+def _with_graph(owner: ClassFacts, site: ListSite) -> str:
+    """What a training step appends, or puts into the dict or tuple that it appends, and that has
+    its graph."""
     in_step = site.action == "append" and site.hook == "training_step"
-    freed = "detach" in site.added  # ``detached_loss``: the name says what was done before
-    freed = FREED.search(site.added) is not None
-    return in_step and LOSS.fullmatch(site.added) is not None and not freed and not freed
+    forward = in_step and not any(map(_cuts_off, owner.own_methods))
+    found = (one for one in site.kept if _is_loss(one) or (forward and FORWARD.fullmatch(one)))
+    return next(found, "") if in_step else ""
+
+
+def _is_loss(text: str) -> bool:
+    return LOSS.fullmatch(text) is not None and FREED.search(text) is None
+
+
+def _cuts_off(method: MethodSite) -> bool:
+    """Whether ``forward`` computes without a graph."""
+    return method.name == "forward" and bool(method.decorators)
+
+
+def _adds_up_graphs(owner: ClassFacts, site: HeldSite) -> bool:
+    """Whether a training step adds a loss to a total that no training step starts again, or uses:
+    one that it steps back through once in a while is there for its graph."""
+    added = site.key == ADDED and site.hook == "training_step" and not site.looped
+    if not added or not _is_loss(site.kept):
+        return False
+    here = {one.location.line for one in owner.held if one.attribute == site.attribute}
+    lines = (*owner.reads, *(one for one in owner.assignments if not one.augmented))
+    return not any(
+        one.attribute == site.attribute and _in_training(one.hook) and one.location.line not in here
+        for one in lines
+    )
+
+
+def _in_training(hook: str) -> bool:
+    return hook == "training_step" or "_batch_" in hook or "backward" in hook or "zero_grad" in hook
 
 
 @rule(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pl_lint.facts.origins import ListOfSteps, parts
 from pl_lint.facts.sites import ClassFacts, ListSite, ProjectFacts, ReadSite, ReturnSite, in_tests
 from pl_lint.facts.values import Known, Several, Table, must_be
 from pl_lint.findings import Finding, Status
@@ -180,12 +181,13 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds lists that a step appends to, that another hook uses and that nothing empties: no
     `clear()`, no new list in a hook, no `del`. Lists of plain numbers (`.item()`) are taken for a
-    history unless their mean is logged when an epoch ends, so are those of a callback that no end
-    of an epoch uses, and what is added only as long as a list is short enough is left alone; so are
-    modules that scripts are seen to validate once and never to train. A run compares what the lists
-    and dicts of a module hold after the first and after the second epoch; there, too, plain numbers
-    and one value for each epoch are a history, and a list from which something takes values out, or
-    puts others in their place (a queue, a pool of images), is suspected only.
+    history unless their mean is logged when an epoch ends, or anything of one number for each
+    sample (`.tolist()`); so are those of a callback that no end of an epoch uses. What is added
+    only as long as a list is short enough is left alone; so are modules that scripts are seen to
+    validate once and never to train. A run compares what the lists and dicts of a module hold after
+    the first and after the second epoch; there, too, plain numbers and one value for each epoch are
+    a history, and a list from which something takes values out, or puts others in their place (a
+    queue, a pool of images), is suspected only.
 
     Why is this bad
     ---------------
@@ -229,11 +231,11 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         if not owner.lists or _validated_once(facts, owner):
             continue
         emptied = _emptied(facts, owner) | _emptied_by_others(facts, owner)
-        averaged = _averaged(owner)
+        averaged, told = _averaged(owner), _told(owner)
         growing = (
             site
             for site in reversed(owner.lists)
-            if _grows(site) and (site.attribute in averaged or not _is_plain(site))
+            if _grows(site) and (site.attribute in averaged or not _is_history(site, told))
         )
         grown = {site.attribute: site for site in growing if not _is_bounded(owner, site)}
         for attribute, site in grown.items():
@@ -267,9 +269,18 @@ def _grows(site: ListSite) -> bool:
     return site.action == "append" and in_loop
 
 
-def _is_plain(site: ListSite) -> bool:
-    """Whether numbers are added that are of no tensor any more."""
-    return bool(site.methods) and site.methods[-1] in ("item", "tolist")
+def _told(owner: ClassFacts) -> set[str]:
+    """The lists of which something is logged as a value of the epoch."""
+    ends = (log.origin for log in owner.logs if log.hook.endswith("_epoch_end"))
+    held = (part for origin in ends for part in parts(origin))
+    return {one.attribute for one in held if isinstance(one, ListOfSteps)}
+
+
+def _is_history(site: ListSite, told: set[str]) -> bool:
+    """Whether numbers are added that are of no tensor any more. One for each sample (``tolist``)
+    are no history of the epochs where something of them is logged."""
+    last = site.methods[-1] if site.methods else ""
+    return last == "item" or (last == "tolist" and site.attribute not in told)
 
 
 def _is_bounded(owner: ClassFacts, site: ListSite) -> bool:

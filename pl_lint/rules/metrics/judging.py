@@ -11,6 +11,7 @@ from pl_lint.facts.values import Known
 from pl_lint.rules.judging import by_name
 
 FILLS = frozenset({"forward", "update"})
+BEST = ("MaxMetric", "MinMetric")
 SHAPED = frozenset({"ConfusionMatrix", "ROC", "PrecisionRecallCurve", "CatMetric"})
 """Metrics whose value is no single number; also with the task before the name."""
 OF_SEVERAL = frozenset({"MeanAveragePrecision", "ROUGEScore", "ClasswiseWrapper"})

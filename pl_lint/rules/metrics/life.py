@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.origins import MetricCompute, MetricForward, MetricObject, parts, sure_parts
-from pl_lint.facts.sites import ClassFacts, MetricSite, MetricUse, ProjectFacts, TrainerSite
+from pl_lint.facts.sites import (
+    ClassFacts,
+    MetricSite,
+    MetricUse,
+    ProjectFacts,
+)
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Applicability, Command, Fix, Insert, Replace
 from pl_lint.rules.judging import averaged, target_version
-from pl_lint.rules.metrics.judging import FILLS, follows_common_rules
+from pl_lint.rules.metrics.judging import BEST, FILLS, follows_common_rules
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text
 
@@ -150,95 +155,6 @@ def _reset_from_outside(facts: ProjectFacts, owner: ClassFacts, metric: MetricSi
 def _averaged_in_step(owner: ClassFacts, metric: MetricSite) -> bool:
     computed = MetricCompute(metric.path)
     return any(averaged(log) and computed in sure_parts(log.origin) for log in owner.logs)
-
-
-BEST = ("MaxMetric", "MinMetric")
-IN_SANITY = ("sanity_checking", "global_step", "current_epoch", "training", "fitting", "state")
-
-
-@rule(
-    "LTN204",
-    "sanity-check-counted",
-    rows=("MET04",),
-    status=Status.SUSPECTED,
-    default=False,
-    observers="both",
-    condition="if the untrained module happens to be good in the sanity check",
-)
-def sanity_check_counted(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """What the sanity check validated is still in a logged value.
-
-    What it does
-    ------------
-    Reading finds a MaxMetric or MinMetric that validation fills and nothing resets, where some
-    Trainer runs the sanity check. Running makes the same fit with and without Lightning's two
-    validation batches before training, and compares what is logged.
-
-    Why is this bad
-    ---------------
-    These batches see the untrained module. A best-so-far tracker that caught a lucky batch keeps it
-    for the whole run: 1.0 was logged as best accuracy where .2 was true.
-
-    Example
-    -------
-        def __init__(self):
-            super().__init__()
-            self.best = torchmetrics.MaxMetric()
-
-        def on_validation_epoch_end(self):
-            self.best.update(self.score())
-            self.log("val/best", self.best.compute())
-
-    Use instead
-    -----------
-        def __init__(self):
-            super().__init__()
-            self.best = torchmetrics.MaxMetric()
-
-        def on_train_start(self):
-            self.best.reset()
-
-        def on_validation_epoch_end(self):
-            self.best.update(self.score())
-            self.log("val/best", self.best.compute())
-
-    When to ignore
-    --------------
-    With `num_sanity_val_steps=0`.
-
-    References
-    ----------
-    - https://github.com/ashleve/lightning-hydra-template/issues/287
-    - https://github.com/ashleve/lightning-hydra-template/issues/533
-    """
-    if facts.trainers and all(map(_without_sanity_check, facts.trainers)):
-        return
-    for owner in facts.modules():
-        for metric in owner.metrics if not owner.open else ():
-            place = _first_best(owner, metric)
-            if place is not None:
-                name = attribute_text(metric.path)
-                yield self.finding(
-                    place.location,
-                    f"{name} may keep what the sanity check saw of the untrained module",
-                    remedy=f"{name}.reset() in on_train_start",
-                    subject=owner.short_name,
-                )
-
-
-def _without_sanity_check(trainer: TrainerSite) -> bool:
-    quick = not must_be(trainer.argument("fast_dev_run"), None)
-    return must_be(trainer.argument("num_sanity_val_steps"), 0) or quick
-
-
-def _first_best(owner: ClassFacts, metric: MetricSite) -> MetricUse | None:
-    """Where validation fills a tracker that nothing empties before training."""
-    uses = owner.uses_of(metric.path) if metric.class_name in BEST else ()
-    if any(use.use == "reset" for use in uses):
-        return None
-    fills = [use for use in uses if use.use in FILLS and use.stage == "validate" and use.certain]
-    guarded = any(word in use.guards for use in fills for word in IN_SANITY)
-    return fills[0] if fills and not guarded else None
 
 
 @rule(

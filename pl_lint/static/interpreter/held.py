@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts.sites import ADDED, HeldSite
 from pl_lint.findings import Location
-from pl_lint.static.interpreter import extents
+from pl_lint.static.interpreter import extents, graphs
 from pl_lint.static.interpreter.abstract import Abstract, Const, Mapping, options
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.listing import own_attribute_of
@@ -36,7 +36,9 @@ def note_added(context: Context, node: ast.AugAssign, value: Abstract, frame: Fr
     extent = extents.left_by_step(context, value) if isinstance(node.op, ast.Add) else "other"
     where, origin = context.location(node, frame), context.origin(value)
     looped = context.loops > 0
-    site = HeldSite(attribute, ADDED, origin, context.hook.name, where, looped, extent)
+    put_away = graphs.kept(context, node.value, frame) if isinstance(node.op, ast.Add) else ()
+    text = "".join(put_away[:1])
+    site = HeldSite(attribute, ADDED, origin, context.hook.name, where, looped, extent, text)
     context.recorder.add(site)
 
 

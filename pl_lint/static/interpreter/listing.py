@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pl_lint.facts.origins import Gathered, parts
 from pl_lint.facts.sites import ListSite
 from pl_lint.plain import replace
+from pl_lint.static.interpreter import graphs
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Const,
@@ -67,6 +68,26 @@ def appended(
     _record(context, attr, "append", node, frame)
 
 
+def extends(context: Context, node: ast.AugAssign, value: Abstract, frame: Frame) -> bool:
+    """Whether ``self.<attr> += [x]``, or ``self.<attr>["val"] += x.tolist()``, adds to a list; then
+    it is recorded and done."""
+    match node.target:
+        case ast.Attribute(ast.Name("self"), attr) if isinstance(value, Sequence):
+            appended(context, attr, value, node, frame)
+            return True
+    attr = own_attribute_of(context, node.target, frame) or ""
+    if not isinstance(node.op, ast.Add) or not _holds_lists(context.attributes.get(attr)):
+        return False
+    appended(context, attr, value, node, frame)
+    return True
+
+
+def _holds_lists(value: Abstract | None) -> bool:
+    """Whether it is a Python list, or a dict of such, that nobody has put anything in yet."""
+    plain = isinstance(value, (Sequence, Mapping)) and value.complete and not value.maker
+    return plain and _is_empty(value) and value != Mapping()  # type: ignore[arg-type]
+
+
 def deleted(context: Context, target: ast.expr, frame: Frame) -> None:
     """``del self.<attr>``, or a part of it: what it held is gone."""
     attr = own_attribute_of(context, target, frame)
@@ -87,17 +108,25 @@ def emptied(context: Context, target: ast.expr, value: Abstract, frame: Frame) -
 def emptied_in_turn(context: Context, node: ast.For | ast.AsyncFor, frame: Frame) -> None:
     """``for each in self.<attr>.values(): each.clear()``: all of it begins anew."""
     match node.iter:
-        case ast.Call(ast.Attribute(held, "values"), []):
+        case ast.Call(ast.Attribute(held, "values" | "items"), []):
             attr = own_attribute_of(context, held, frame)
         case other:
             attr = own_attribute_of(context, other, frame)
-    for inner in node.body:
-        match inner, node.target:
-            case (
-                ast.Expr(ast.Call(ast.Attribute(ast.Name(cleared), "clear"), [])),
-                ast.Name(turn),
-            ) if attr is not None and cleared == turn:
-                _record(context, attr, "clear", node.iter, frame)
+    turns = {one.id for one in ast.walk(node.target) if isinstance(one, ast.Name)}
+    if attr is not None and not turns.isdisjoint(map(_cleared, node.body)):
+        _record(context, attr, "clear", node.iter, frame)
+
+
+def _cleared(node: ast.stmt) -> str:
+    """The name of what a statement empties: ``each.clear()``, ``del each[:]``."""
+    match node:
+        case ast.Expr(ast.Call(ast.Attribute(ast.Name(name), "clear"), [])):
+            return name
+        case ast.Delete([ast.Subscript(ast.Name(name), ast.Slice(None, None, None))]):
+            return name
+        case ast.Assign([ast.Subscript(ast.Name(name), ast.Slice(None, None, None))], ast.List([])):
+            return name
+    return ""
 
 
 def _is_empty(value: Abstract) -> bool:
@@ -111,7 +140,7 @@ def _record(
     context: Context, attr: str, action: str, node: ast.expr | ast.stmt, frame: Frame
 ) -> None:
     hook, where = context.hook, context.location(node, frame)
-    added = node.args[-1] if isinstance(node, ast.Call) and node.args else None
+    added = _added(node)
     methods = tuple(last_methods(added))
     appends = added is not None and getattr(getattr(node, "func", None), "attr", "") == "append"
     text = ast.unparse(added) if appends and added is not None else ""
@@ -125,8 +154,21 @@ def _record(
             methods=methods,
             added=text,
             guards=context.guards,
+            kept=graphs.kept(context, added, frame) if text and added is not None else (),
         )
     )
+
+
+def _added(node: ast.expr | ast.stmt) -> ast.expr | None:
+    """What a call or ``+=`` adds to a list."""
+    match node:
+        case ast.Call(args=[*_, last]):
+            return last
+        case ast.AugAssign(value=ast.List([only])):
+            return only
+        case ast.AugAssign(value=value):
+            return value
+    return None
 
 
 def _grow(

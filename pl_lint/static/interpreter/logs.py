@@ -23,7 +23,7 @@ from pl_lint.static.interpreter.abstract import (
     to_value,
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
-from pl_lint.static.names import FunctionNode
+from pl_lint.static.names import FunctionNode, dotted
 from pl_lint.static.streams import identifiers
 from pl_lint.static.trees import walk
 
@@ -68,10 +68,20 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             kind=_kind(value) if isinstance(key, Const) else "",
             chosen_by=frozenset() if isinstance(key, Const) else _chosen_by(node, frame),
             reduce_fx_given=_given(arguments, "reduce_fx") is not None,
+            shows=frozenset(_shown(node)),
             **flags,
             **settings,
         )
         context.recorder.add(site)
+
+
+def _shown(node: ast.Call) -> Iterator[str]:
+    """The attributes of the class that stand in the value of a log call."""
+    named = [one.value for one in node.keywords if one.arg in ("value", "dictionary", "metrics")]
+    for given in (*node.args, *named):
+        for part in walk(given):
+            if isinstance(part, ast.Attribute) and dotted(part.value) == "self":
+                yield part.attr
 
 
 def _chosen_by(node: ast.Call, frame: Frame) -> frozenset[str]:

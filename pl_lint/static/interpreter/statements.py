@@ -9,7 +9,7 @@ from collections.abc import Mapping as Table
 
 from pl_lint.facts.origins import BatchValue, ListOfSteps, local_parts
 from pl_lint.static.interpreter import behaviour, held, listing, lookup, meters, noting
-from pl_lint.static.interpreter.abstract import NOTHING, Abstract, Const, Function, Sequence, join
+from pl_lint.static.interpreter.abstract import NOTHING, Abstract, Const, Function, join
 from pl_lint.static.interpreter.conditions import asks_how_many, identifiers, read_by
 from pl_lint.static.interpreter.context import Context, Frame, Snapshot
 from pl_lint.static.interpreter.expressions import binary, compared
@@ -90,10 +90,8 @@ def _annotated(context: Context, node: ast.AnnAssign, frame: Frame) -> bool:
 
 def _augmented(context: Context, node: ast.AugAssign, frame: Frame) -> bool:
     value = context.evaluate(node.value, frame)
-    match node.target:
-        case ast.Attribute(ast.Name("self"), attr) if isinstance(value, Sequence):
-            listing.appended(context, attr, value, node, frame)
-            return True
+    if listing.extends(context, node, value, frame):
+        return True
     before = context.evaluate(node.target, frame)
     after = binary(context, node.op, before, value)
     lookup.assign(context, node.target, after, frame)
