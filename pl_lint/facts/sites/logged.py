@@ -22,11 +22,13 @@ class LogSite:
     out they are the defaults of ``hook``. ``hook`` is empty where no hook was seen to reach the
     call. ``sampled``: a condition on the batch index stands before the call. ``guards`` are the
     names in the conditions and decorators around it, ``function`` is the one it stands in.
-    ``kind``: ``list``, ``dict`` or ``str`` where the value is surely no number.
+    ``kind``: ``list``, ``dict`` or ``str`` where the value is surely no number, ``vector`` where it
+    is one for each sample; ``named``: the local name that it is, which is assigned once.
     ``reduce_fx_given``: the call says ``reduce_fx`` itself.
     ``repeats``: another line has logged the very same value under this key. ``chosen_by``: the
     identifiers that a key hangs on which is not written out (``names[dataloader_idx]``). ``shows``:
-    the attributes of the class that the logged value is written with (``self.best``).
+    the attributes of the class that the logged value is written with (``self.best``);
+    ``statistic``: the function that it surely is the result of, if that is a median or the like.
     """
 
     owner: str
@@ -55,6 +57,8 @@ class LogSite:
     kind: str = ""
     reduce_fx_given: bool = False
     shows: frozenset[str] = frozenset()
+    statistic: str = ""
+    named: str = ""
 
     @property
     def per_batch(self) -> bool:

@@ -90,6 +90,8 @@ class ProjectFacts:
     ``hides_trainers``: a file that could not be read may build some.
     ``of_one_item``: the classes of the project whose ``__len__`` says 1: a data set that is one
     graph. ``told``: the methods by which data sets are told what their items depend on.
+    ``learning_measures``: its modules that hold parameters and no layers, as a loss does
+    that learns its weights.
     """
 
     classes: tuple[ClassFacts, ...] = ()
@@ -122,6 +124,7 @@ class ProjectFacts:
     of_one_item: frozenset[str] = frozenset()
     told: tuple[ToldSite, ...] = ()
     data_classes: frozenset[str] = frozenset()
+    learning_measures: frozenset[str] = frozenset()
 
     def lightning_at(self, location: Location) -> str:
         """The newest Lightning that the code around a place admits; empty without a limit."""

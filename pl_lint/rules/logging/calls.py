@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from pl_lint.facts import lightning, torchmetrics
 from pl_lint.facts.origins import MetricObject
-from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts
+from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, MetricUse, ProjectFacts
 from pl_lint.facts.values import Known, Named
 from pl_lint.findings import Finding
 from pl_lint.fixes import Applicability, Fix
-from pl_lint.rules.judging import defines, target_version
+from pl_lint.rules.judging import defines, in_batches_of_one, target_version
 from pl_lint.rules.logging.mending import always, drop_flags
-from pl_lint.rules.metrics.judging import has_value_per_class, is_of_several, is_shaped
+from pl_lint.rules.metrics.judging import FILLS, TASK, has_value_per_class, is_of_several, is_shaped
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, key_text, shown
 
@@ -209,9 +209,14 @@ def _refused_flags(log: LogSite) -> str:
     return ""
 
 
-SINCE = {"str": (1, 5), "list": (2, 0), "dict": (2, 0)}
+SINCE = {"str": (1, 5), "list": (2, 0), "dict": (2, 0), "vector": (1, 6)}
 """The version that refuses to log a value of a type (``LightningModule.log``)."""
-WORDS = {"str": "text", "list": "a list or tuple", "dict": "a dict"}
+WORDS = {
+    "str": "text",
+    "list": "a list or tuple",
+    "dict": "a dict",
+    "vector": "one number for each sample",
+}
 
 
 @rule("LTN124", "no-single-number-logged", rows=("LOG24",))
@@ -221,7 +226,8 @@ def no_single_number(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds metrics whose value is a matrix, a curve or a value for each class (`average="none"`),
-    MetricCollections given to `self.log` instead of `self.log_dict`, and lists, dicts and text.
+    MetricCollections given to `self.log` instead of `self.log_dict`, lists, dicts and text, and one
+    number for each sample: what the step gives to a metric as predictions, `(y_hat - y).abs()`.
 
     Why is this bad
     ---------------
@@ -262,11 +268,14 @@ def no_single_number(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.logging_classes():
         for log in owner.logs:
-            if log.kind and target_version(owner) >= SINCE[log.kind]:
+            kind = log.kind or ("vector" if _is_predicted(owner, log) else "")
+            if kind == "vector" and in_batches_of_one(facts, owner, log.stage):
+                continue
+            if kind and target_version(owner) >= SINCE[kind]:
                 yield self.finding(
                     log.location,
-                    f"{key_text(log)} is {WORDS[log.kind]}, no single number: Lightning raises",
-                    remedy="log each number under a key of its own",
+                    f"{key_text(log)} is {WORDS[kind]}, no single number: Lightning raises",
+                    remedy="log their mean" if kind == "vector" else REMEDY,
                     subject=owner.short_name,
                 )
             metric = _metric_itself(owner, log) if owner.kind == "module" else None
@@ -278,6 +287,33 @@ def no_single_number(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy=_remedy(log, metric),
                     subject=owner.short_name,
                 )
+
+
+OF_SAMPLES = frozenset(
+    "Accuracy F1 F1Score FBetaScore Precision Recall Specificity AUROC StatScores CohenKappa "
+    "MatthewsCorrCoef JaccardIndex".split()
+)
+"""Metrics that take something for each sample of a batch."""
+REMEDY = "log each number under a key of its own"
+
+
+def _is_predicted(owner: ClassFacts, log: LogSite) -> bool:
+    """Whether a step logs what it gives to a metric as the predictions for its batch."""
+    given = (
+        text
+        for use in owner.uses
+        if use.use in FILLS and use.hook == log.hook and _takes_samples(owner, use)
+        for place, text, _ in use.given
+        if place == "0"
+    )
+    return bool(log.named) and log.in_step and log.named in given
+
+
+def _takes_samples(owner: ClassFacts, use: MetricUse) -> bool:
+    """Whether a metric is one of classes, which takes something for each sample of a batch."""
+    metric = owner.metric(use.metric)
+    named = metric is not None and metric.name.startswith("torchmetrics.")
+    return use.certain and named and TASK.sub("", metric.class_name) in OF_SAMPLES  # type: ignore[union-attr]
 
 
 def _metric_itself(owner: ClassFacts, log: LogSite) -> MetricSite | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ProjectFacts
+from pl_lint.facts.sites import AssignmentSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Made
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.registry import Rule, rule
 
 HOOK = "configure_optimizers"
 PARAMETERS = (".parameters", ".named_parameters", ".children", ".modules", ".requires_grad_")
+LEARNING = ("torch.nn.Parameter", "torch.nn.parameter.Parameter")
 LAYERS = ("Linear", "Conv", "Embedding", "LSTM", "GRU", "RNN", "Transformer", "Norm")
 
 
@@ -30,11 +31,13 @@ def not_in_optimizer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds layers of torch.nn that `__init__` makes, and that are none of those whose parameters
-    `configure_optimizers` names one by one. A run looks at every parameter that requires a gradient
-    over a whole fit: whether one reached it, whether an optimizer holds it, whether it moved.
-    Layers that were unfrozen later are among them. Networks from a library, from outside or with
-    loaded weights may be left out to freeze them, so a whole one is suspected only, and so is one
-    that no prediction passes through: it may be there to measure the others.
+    `configure_optimizers` names one by one; also a `torch.nn.Parameter`, and an object of a class
+    of the project that holds parameters and no layers, as a loss does that learns its weights. A
+    run looks at every parameter that requires a gradient over a whole fit: whether one reached it,
+    whether an optimizer holds it, whether it moved. Layers that were unfrozen later are among them.
+    Networks from a library, from outside or with loaded weights may be left out to freeze them, so
+    a whole one is suspected only, and so is one that no prediction passes through: it may be there
+    to measure the others.
 
     Why is this bad
     ---------------
@@ -79,7 +82,9 @@ def not_in_optimizer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         frozen = {site.receiver for site in named}
         for site in owner.assignments:
             text = f"self.{site.attribute}"
-            known = isinstance(site.value, Made) and _is_layer(site.value.name)
+            known = isinstance(site.value, Made) and (
+                _is_layer(site.value.name) or _is_left_out(facts, owner, site, site.value)
+            )
             if site.hook == "__init__" and known and text not in frozen:
                 yield self.finding(
                     site.location,
@@ -87,6 +92,21 @@ def not_in_optimizer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="give the optimizer self.parameters(), or freeze the layer",
                     subject=owner.short_name,
                 )
+
+
+def _is_left_out(facts: ProjectFacts, owner: ClassFacts, site: AssignmentSite, made: Made) -> bool:
+    """Whether it is a parameter, or a measure that learns, which a step uses, and which nothing
+    that builds the optimizers names: ``[*self.net.parameters(), self.scale]``."""
+    own = made.name in LEARNING and made.argument("requires_grad", 1) is None
+    if not own and made.name not in facts.learning_measures:
+        return False
+    frozen = any(one.receiver == f"self.{site.attribute}" for one in facts.reaches)
+    users = {one.name for one in owner.own_methods if site.attribute in one.words}
+    return (
+        not frozen
+        and any("step" in name or name == "forward" for name in users)
+        and not any("optim" in name or "param" in name for name in users)
+    )
 
 
 def _is_layer(name: str) -> bool:

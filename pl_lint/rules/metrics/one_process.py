@@ -31,9 +31,10 @@ def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Find
     ------------
     Finds a value that is logged at the end of an epoch and made from what the steps have put by (a
     list, a counter as in `self.correct += ...`, a meter of the project's own class), without
-    `all_gather` and without `sync_dist=True`. Silent, like LTN106, unless a Trainer that may run
-    the stage can have several devices by what is written, where every process sees all data, and
-    where the code asks which process it is.
+    `all_gather` and without `sync_dist=True`; with it too where it is a median, a quantile or a
+    standard deviation: no mean of those that the processes have is that of all data. Silent, like
+    LTN106, unless a Trainer that may run the stage can have several devices by what is written,
+    where every process sees all data, and where the code asks which process it is.
 
     Why is this bad
     ---------------
@@ -79,10 +80,11 @@ def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Find
             attribute = _list_behind(log)
             shared = attribute is not None and is_shared_out(facts, owner, log.stage)
             if shared and stage_on_several(facts, owner, log.stage):
+                of_means = f": sync_dist averages each one's {log.statistic}" * _is_averaged(log)
                 yield self.finding(
                     log.location,
                     f"{key_text(log)} is made from `{attribute}`, which holds only what this "
-                    "process saw",
+                    f"process saw{of_means}",
                     remedy="update a torchmetrics object in the step, or bring the values "
                     "together with self.all_gather first",
                     subject=owner.short_name,
@@ -91,7 +93,8 @@ def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Find
 
 def _list_behind(log: LogSite) -> str | None:
     """The list that a value logged at the end of an epoch is made of."""
-    local = must_be(log.sync_dist, False) and must_be(log.rank_zero_only, False)
+    apart = must_be(log.sync_dist, False) or _is_averaged(log)
+    local = apart and must_be(log.rank_zero_only, False)
     if not log.hook.endswith("_epoch_end") or not local:
         return None
     # Who asks which process this is has thought of the others: what they saw may lie in files.
@@ -101,6 +104,11 @@ def _list_behind(log: LogSite) -> str | None:
         return None
     lists = (part.attribute for part in local_parts(log.origin) if isinstance(part, ListOfSteps))
     return next(lists, None)
+
+
+def _is_averaged(log: LogSite) -> bool:
+    """Whether the processes average what no mean is right for: a median, a quantile."""
+    return bool(log.statistic) and must_be(log.sync_dist, True)
 
 
 @rule(

@@ -9,7 +9,7 @@ from collections.abc import Mapping as Table
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import LogSite, StrayLog
 from pl_lint.facts.values import UNKNOWN, Known, Value
-from pl_lint.static.interpreter import lookup, metrics
+from pl_lint.static.interpreter import lookup, metrics, vectors
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -23,6 +23,7 @@ from pl_lint.static.interpreter.abstract import (
     to_value,
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.lengths import assignments
 from pl_lint.static.names import FunctionNode, dotted
 from pl_lint.static.streams import identifiers
 from pl_lint.static.trees import walk
@@ -53,6 +54,8 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
         for option in options(value):
             if isinstance(option, (Metric, Collection)):
                 metrics.note(context, option, "log", node, frame)
+        given = vectors.written(node, key)
+        kind = "vector" if vectors.is_vector(context, given, frame) else _kind(value)
         site = LogSite(
             owner=context.owner,
             call=call,  # type: ignore[arg-type]
@@ -65,14 +68,43 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             sampled=bool(context.sampled),
             guards=context.guards,
             function=frame.function,
-            kind=_kind(value) if isinstance(key, Const) else "",
+            kind=kind if isinstance(key, Const) else "",
+            named=vectors.name_of(given, frame),
             chosen_by=frozenset() if isinstance(key, Const) else _chosen_by(node, frame),
             reduce_fx_given=_given(arguments, "reduce_fx") is not None,
             shows=frozenset(_shown(node)),
+            statistic=_statistic(node, frame) if call == "log" else "",
             **flags,
             **settings,
         )
         context.recorder.add(site)
+
+
+STATISTICS = frozenset(
+    {"median", "nanmedian", "quantile", "nanquantile", "percentile", "std", "var"}
+)
+"""What is made of all values at once, and of no parts of them."""
+AS_NUMBER = ("item", "cpu", "detach", "float", "double")
+
+
+def _statistic(node: ast.Call, frame: Frame) -> str:
+    """The name of a median or the like that a log call is given, also under a local name."""
+    named = [one.value for one in node.keywords if one.arg == "value"]
+    value = next(iter((*named, *node.args[1:2])), None)
+    if isinstance(value, ast.Name):
+        assigned = [one.value for one in assignments(frame) if value.id in _names(one.targets)]
+        value = assigned[0] if len(assigned) == 1 else None
+    while isinstance(value, ast.Call):
+        last = (dotted(value.func) or getattr(value.func, "attr", "")).rpartition(".")[2]
+        if last in STATISTICS:
+            return last
+        if last == "float" and len(value.args) == 1:
+            value = value.args[0]
+        elif last in AS_NUMBER and isinstance(value.func, ast.Attribute):
+            value = value.func.value
+        else:
+            break
+    return ""
 
 
 def _shown(node: ast.Call) -> Iterator[str]:

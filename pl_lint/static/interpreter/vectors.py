@@ -1,0 +1,87 @@
+"""The value of a log call as it is written, and whether that is one number for each sample."""
+
+from __future__ import annotations
+
+import ast
+
+from pl_lint.static.interpreter.abstract import Abstract, Const
+from pl_lint.static.interpreter.context import Context, Frame
+from pl_lint.static.names import FunctionNode, dotted
+from pl_lint.static.trees import walk
+
+EACH = frozenset({"abs", "square", "torch.abs", "torch.square"})
+"""What is done to each number by itself."""
+
+
+def written(node: ast.Call, key: Abstract) -> ast.expr | None:
+    """What a log call is given as the value of a key, where that can be seen."""
+    given = {one.arg: one.value for one in node.keywords}
+    table = given.get("dictionary", node.args[0] if node.args else None)
+    if isinstance(table, ast.Dict) and isinstance(key, Const):
+        pairs = zip(table.keys, table.values, strict=True)
+        found = [
+            one for name, one in pairs if isinstance(name, ast.Constant) and name.value == key.value
+        ]
+        return found[-1] if found else None
+    return given.get("value", node.args[1] if len(node.args) > 1 else None)
+
+
+def name_of(node: ast.expr | None, frame: Frame) -> str:
+    """A local name that is assigned once in its method."""
+    if not isinstance(node, ast.Name):
+        return ""
+    return node.id if _stores(frame, node.id) == 1 else ""
+
+
+def is_vector(context: Context, node: ast.expr | None, frame: Frame) -> bool:
+    """Whether it is ``(prediction - y).abs()``, where the step unpacks ``y`` from its batch."""
+    inner = _of_each(node)
+    if not isinstance(inner, ast.BinOp) or not isinstance(inner.op, ast.Sub) or frame.depth:
+        return False
+    sides = (inner.left, inner.right)
+    names = [one.id for one in sides if isinstance(one, ast.Name)]
+    return any(_is_of_batch(context, one, frame) for one in names)
+
+
+def _of_each(node: ast.expr | None) -> ast.expr | None:
+    match node:
+        case ast.Call(ast.Attribute(inner, method), []) if method in EACH:
+            return inner
+        case ast.Call(function, [inner]) if dotted(function) in EACH:
+            return inner
+        case ast.BinOp(inner, ast.Pow(), ast.Constant()):
+            return inner
+    return None
+
+
+def _is_of_batch(context: Context, name: str, frame: Frame) -> bool:
+    """Whether a name is unpacked from the batch of the step, and is nothing else."""
+    function = _function(frame)
+    if function is None or not context.hook.name.endswith("_step") or _stores(frame, name) != 1:
+        return False
+    batch = next((one.arg for one in function.args.args[1:2]), "")
+    return any(
+        isinstance(one, ast.Assign)
+        and isinstance(one.value, ast.Name)
+        and one.value.id == batch
+        and any(name in _unpacked(target) for target in one.targets)
+        for one in walk(function)
+    )
+
+
+def _unpacked(target: ast.expr) -> set[str]:
+    items = target.elts if isinstance(target, (ast.Tuple, ast.List)) else ()
+    return {one.id for one in items if isinstance(one, ast.Name)}
+
+
+def _stores(frame: Frame, name: str) -> int:
+    """How often a method assigns a name."""
+    function = _function(frame)
+    return sum(
+        isinstance(one, ast.Name) and one.id == name and isinstance(one.ctx, ast.Store)
+        for one in (walk(function) if function is not None else ())
+    )
+
+
+def _function(frame: Frame) -> FunctionNode | None:
+    return frame.defining.methods.get(frame.function) if frame.defining is not None else None
