@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
@@ -113,15 +114,17 @@ def _evaluating(facts: ProjectFacts, owner: ClassFacts) -> Iterator[tuple[str, C
     status=Status.SUSPECTED,
     condition="unless the mode is meant, as for Monte Carlo dropout",
     default=False,
-    calls=(*MODES, *GRADIENTS),
+    calls=(*MODES, *FREEZING, *GRADIENTS),
 )
 def mode_left_behind(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A hook leaves layers in the wrong mode: evaluation in training, or training in evaluation.
 
     What it does
     ------------
-    Finds `self.eval()` in hooks of training, `pl_module.eval()` in those of a callback, and
-    `.train()` in steps of validation and test, where the same function does not take it back.
+    Finds `self.eval()` in hooks of training, `pl_module.eval()` in those of a callback,
+    `self.net.eval()` at the end of a batch or epoch of training where nothing freezes that part or
+    sets it back, and `.train()` in steps of validation and test, where the same function does not
+    take it back.
     Predictions with dropout are left alone, and steps that switch gradients on: they adapt the
     network. A run looks at the layers during validation and test, where a logged value changes with
     the batches, and at the mode of every submodule before and after each hook of the module.
@@ -159,6 +162,8 @@ def mode_left_behind(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         trains = trains or owner.kind == "callback"
         for site in sites:
             wrong = _wrong_mode(site, trains and not any(map(_trains_again, sites)))
+            if wrong is None and trains and _leaves_a_part(facts, owner, site):
+                wrong = f"{site.receiver} is trained in evaluation mode from here on"
             if wrong is not None and not _taken_back(site, sites) and site.hook not in adapting:
                 yield self.finding(
                     site.location,
@@ -187,6 +192,39 @@ def _wrong_mode(site: CallSite, trains: bool) -> str | None:
     if not evaluates and own and sure and site.stage in EVALUATION and _before_the_end(site.hook):
         return "layers are evaluated in training mode: dropout is on, and batch norm learns"
     return None
+
+
+ENDING = ("on_train_batch_end", "on_train_epoch_end", "training_epoch_end")
+KEPT_SO = re.compile("teacher|ema|target|froz|freez|momentum|pretrain|fixed|reference|clip|vgg")
+"""What a part is called that is meant to stay in evaluation mode, or a condition on that."""
+
+
+def _leaves_a_part(facts: ProjectFacts, owner: ClassFacts, site: CallSite) -> bool:
+    """Whether the end of a batch or epoch of training leaves a part in evaluation mode. At the
+    beginning that is how people freeze one."""
+    part = site.receiver
+    own = part.startswith("self.") and owner.kind == "module" and _is_trained(owner, part)
+    ends = site.hook in ENDING and _evaluates(site)
+    if not own or not ends or KEPT_SO.search("".join((part, *site.guards)).lower()):
+        return False
+    others = (one for one in facts.calls_in(owner, *MODES, *FREEZING) if _concerns(one, part))
+    return all(one.name.endswith((".eval", ".train")) and _evaluates(one) for one in others)
+
+
+def _is_trained(owner: ClassFacts, part: str) -> bool:
+    """Whether training passes through a part, as far as the methods of a class name it."""
+    attribute = part.split(".")[1]
+    return any(
+        attribute in method.words
+        for method in owner.own_methods
+        if method.name == "forward" or "step" in method.name
+    )
+
+
+def _concerns(site: CallSite, part: str) -> bool:
+    """Whether a call is about a part, or about something that it stands in; the optimizer gets the
+    parameters of what is trained."""
+    return site.hook != "configure_optimizers" and f"{part}.".startswith(f"{site.receiver}.")
 
 
 def _adapting(facts: ProjectFacts, owner: ClassFacts) -> Iterator[str]:
