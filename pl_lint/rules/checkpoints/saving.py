@@ -38,8 +38,9 @@ def state_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds numbers and tensors that `__init__` puts into plain attributes and that training counts
-    up (`self.seen += 1`), in modules that save nothing by hand. A run resumes a fit from the
+    Finds numbers and tensors that `__init__` puts into plain attributes, or None that is filled
+    once, and that training counts up or works on (`self.seen += 1`, `self.mean = 0.9 * self.mean +
+    0.1 * x`), in modules that save nothing by hand. A run resumes a fit from the
     checkpoint of its first epoch, with all random generators restored, compares it with the fit
     that was never interrupted, bit by bit, and names the attributes that had another value.
 
@@ -82,12 +83,15 @@ def state_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         if names & {"on_save_checkpoint", "get_extra_state"}:
             continue
         begun = {one.attribute for one in owner.assignments if _begins(one)}
-        renewed = {one.attribute for one in owner.assignments if _is_renewed(one)}
+        lazy = {one.attribute for one in owner.assignments if _begins_empty(one)}
+        renewed = {one.attribute for one in owner.assignments if _is_renewed(one, lazy)}
         counted = {
-            one.attribute: one for one in owner.assignments if one.augmented and _in_training(one)
+            one.attribute: one
+            for one in owner.assignments
+            if (one.augmented or one.carried) and _in_training(one)
         }
         for attribute, site in counted.items():
-            if attribute in begun and attribute not in renewed:
+            if attribute in begun | lazy and attribute not in renewed:
                 yield self.finding(
                     site.location,
                     f"self.{attribute} grows in training and is not in the checkpoint: a resumed "
@@ -118,9 +122,16 @@ def _registered(facts: ProjectFacts, owner: ClassFacts, counter: AssignmentSite)
     return Fix("register it as a buffer", changes)
 
 
-def _is_renewed(site: AssignmentSite) -> bool:
-    """Whether a hook sets it to a value that does not depend on what it was."""
-    return bool(site.hook) and site.hook != "__init__" and not site.augmented
+def _begins_empty(site: AssignmentSite) -> bool:
+    return site.hook == "__init__" and site.value == Known(None)
+
+
+def _is_renewed(site: AssignmentSite, lazy: set[str]) -> bool:
+    """Whether a hook sets it to a value that does not depend on what it was: not where it is filled
+    for the first time (``if self.mean is None``)."""
+    first = site.attribute in lazy and site.attribute in site.guards
+    anew = not site.augmented and not site.carried and not first
+    return bool(site.hook) and site.hook != "__init__" and anew
 
 
 def _in_training(site: AssignmentSite) -> bool:

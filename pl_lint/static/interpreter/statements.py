@@ -144,8 +144,10 @@ def _if(context: Context, node: ast.If, frame: Frame) -> bool:
 
 def _decided(context: Context, node: ast.If, known: bool, frame: Frame) -> bool:
     """Of two branches one is taken. ``setup`` runs for each stage: what it asks of the object by
-    then (``if self.train is None``) may be another one, so it is a condition all the same."""
-    names = read_by(context, node.test, frame) if context.hook.name == "setup" else ()
+    then (``if self.train is None``) may be another one, so it is a condition all the same; a step
+    runs for each batch, and fills what is empty once."""
+    again = context.hook.name == "setup" or _asks_for_nothing(node.test)
+    names = read_by(context, node.test, frame) if again else ()
     names = names if "self" in names else ()
     outer = context.guards
     context.guards += names
@@ -153,6 +155,14 @@ def _decided(context: Context, node: ast.If, known: bool, frame: Frame) -> bool:
     if not _leaves(node, names):
         context.guards = outer
     return reaches
+
+
+def _asks_for_nothing(test: ast.expr) -> bool:
+    """``self.mean is None``"""
+    match test:
+        case ast.Compare(ast.Attribute(ast.Name("self")), [ast.Is()], [ast.Constant(None)]):
+            return True
+    return False
 
 
 PROCESSES = re.compile("rank|world|device|distributed|process")
