@@ -60,7 +60,6 @@ WORDS = (
     b"_epoch_end(",
     b"_step_end(",
     b"IterableDataset",
-    b"safe_globals",
     b".load_from_checkpoint(",
 )
 HOOKS = (b"training_step", b"validation_step", b"predict_step")

@@ -384,20 +384,26 @@ def _follow(
 def _remembered(
     context: Context, function: FunctionNode, inner: Frame, arguments: Arguments
 ) -> Abstract:
-    """The same of a function around the classes; what has left no trace is not run again."""
-    keywords = tuple(arguments.keywords.items())
-    key = (function, arguments.positional, keywords, arguments.complete)
-    try:
-        known = context.remembered.get(key, inner.depth)
-    except TypeError:  # a function among them, and the names around that may change
+    """The same of a function around the classes that is given nothing but constants and what
+    nothing is known of: what has left no trace is not run again."""
+    given = [*enumerate(arguments.positional), *arguments.keywords.items()]
+    key = (function, arguments.complete, context.around_now(), *(_plain(*one) for one in given))
+    if None in key:
         return _follow(context, function, inner, arguments, None)
-    if known is not None:
-        return known
-    before = context.traces()
-    result = _follow(context, function, inner, arguments, None)
-    if context.traces() == before:
-        context.remembered.results[key] = inner.depth, result
-    return result
+    if key not in context.remembered:
+        before = context.traces()
+        result = _follow(context, function, inner, arguments, None)
+        if context.traces() != before:
+            return result
+        context.remembered[key] = result
+    return context.remembered[key]
+
+
+def _plain(name: int | str, value: Abstract) -> tuple[object, ...] | None:
+    """What tells an argument from others; None where two that are equal may be two."""
+    if isinstance(value, Const) and isinstance(value.value, (str, int, float, type(None))):
+        return name, type(value.value), value.value
+    return (name,) if value == NOTHING else None
 
 
 def _instance(

@@ -78,20 +78,11 @@ class Frame:
         return f"{self.written[head]}{dot}{rest}" if head in self.written else text
 
 
-@mutable
-class Remembered:
-    """What functions around the classes of a file returned, by their arguments, where running them
-    left no other trace. Helpers of helpers are called again and again with nothing known."""
-
-    results: dict[tuple[object, ...], tuple[int, Abstract]] = field(default_factory=dict)
-    """With how deep the call was: what is called less deep is followed further."""
-
-    def get(self, key: tuple[object, ...], depth: int) -> Abstract | None:
-        before, result = self.results.get(key, (depth + 1, None))
-        return result if before <= depth else None
-
-
 Snapshot = tuple[dict[str, Abstract], dict[str, Abstract]]
+Remembered = dict[tuple[object, ...], Abstract]
+"""What functions around the classes of a file returned for constants and for what nothing is known
+of, where running them left no other trace: helpers of helpers are called like that again and again.
+No other values are compared: two Trainers that are equal are two."""
 
 
 class Context(ABC):
@@ -109,7 +100,8 @@ class Context(ABC):
         self.recorder = recorder
         self.work = work
         self.ancestors = ancestors
-        self.remembered = Remembered() if remembered is None else remembered
+        self.remembered: Remembered = {} if remembered is None else remembered
+        self.cuts = 0
         self.attributes: dict[str, Abstract] = {}
         self.step_lists: set[str] = set()
         self.path_of = PathOf()
@@ -160,8 +152,14 @@ class Context(ABC):
         return self._identities
 
     def traces(self) -> tuple[int, ...]:
-        """What grows where something is seen or made: as long as it is the same, nothing was."""
-        return (*self.recorder.size(), len(self.built), self._identities)
+        """What grows where something is seen or made, or a call is not followed: as long as it is
+        the same, a run has left nothing and is whole."""
+        return (self.recorder.seen, len(self.built), self._identities, self.cuts)
+
+    def around_now(self) -> tuple[int, ...]:
+        """What is known of the loops around, on which values may depend."""
+        loops = (self.loops, self.class_loops, self.sample_loops)
+        return (*loops, self.turns, self.uncertain)
 
     def origin(self, value: Abstract | None) -> Origin:
         return to_origin(NOTHING if value is None else value, self.path_of)

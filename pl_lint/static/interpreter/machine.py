@@ -55,6 +55,7 @@ class Machine(Context):
     ) -> Abstract:
         """Execute a function with its arguments bound; what it returns, joined over its paths."""
         if frame.depth > self._deepest() or id(node) in self._running:
+            self.cuts += 1
             return Opaque(
                 self.origin(join(*arguments.all())) if arguments.all() else NOTHING.origin
             )

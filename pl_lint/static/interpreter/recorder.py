@@ -58,15 +58,16 @@ class Recorder:
     links: dict[Location, set[str]] = field(default_factory=dict)
     """Which classes are trained with a watcher; an empty name is a class that is not known."""
 
-    def add(self, site: object) -> None:
-        self.sites.setdefault(type(site), {})[site] = None
+    seen: int = 0
+    """How often something was seen, the same again included."""
 
-    def size(self) -> tuple[int, int]:
-        """How much was seen."""
-        return sum(map(len, self.sites.values())), sum(map(len, self.links.values()))
+    def add(self, site: object) -> None:
+        self.seen += 1
+        self.sites.setdefault(type(site), {})[site] = None
 
     def link(self, watcher: Location, model: str) -> None:
         """A watcher sees what this class logs."""
+        self.seen += 1
         self.links.setdefault(watcher, set()).add(model)
 
     def all(self, kind: type[Site]) -> tuple[Site, ...]:
