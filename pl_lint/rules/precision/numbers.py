@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.sites import ABSENT, CallSite, ProjectFacts, TrainerSite
-from pl_lint.facts.values import Known, Value
+from pl_lint.facts.values import Known, OneOf, Value
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Applicability, Fix, SetArgument
 from pl_lint.rules.judging import version_at
@@ -183,7 +183,8 @@ def legacy_precision(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `precision=16`, `"16"`, `"bf16"` and `8` where the project admits Lightning 2.
+    Finds `precision=16`, `"16"`, `"bf16"` and `8` where the project admits Lightning 2, also as one
+    of two (`16 if args.amp else 32`).
 
     Why is this bad
     ---------------
@@ -208,14 +209,16 @@ def legacy_precision(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for trainer in facts.trainers:
         value = trainer.argument("precision")
-        known = value.value if isinstance(value, Known) else None
-        modern = LEGACY.get(known) if isinstance(known, (int, str)) else None
-        if modern is not None and version_at(facts, trainer.location) >= (2, 0):
+        chosen = value.values if isinstance(value, OneOf) else ()
+        known = [value.value] if isinstance(value, Known) else list(chosen)
+        old = [one for one in known if isinstance(one, (int, str)) and one in LEGACY]
+        if old and version_at(facts, trainer.location) >= (2, 0):
+            modern = LEGACY[old[0]]
             yield self.finding(
                 trainer.at("precision"),
-                f"precision={known!r} is no spelling of Lightning 2",
+                f"precision={old[0]!r} is no spelling of Lightning 2",
                 remedy=f'write precision="{modern}"',
-                fix=_respelled(trainer, modern),
+                fix=_respelled(trainer, modern) if not chosen else None,
             )
 
 

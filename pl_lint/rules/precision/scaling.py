@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.sites import ABSENT, CallSite, ClassFacts, ProjectFacts
-from pl_lint.facts.values import Known, Named, must_be
+from pl_lint.facts.values import Known, Named, OneOf, Value, may_be, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.precision.evidence import SCALED, offered, precisions, surely
 from pl_lint.rules.registry import Rule, rule
@@ -191,7 +191,8 @@ def own_scaler(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds `GradScaler(...)` in a LightningModule that scales something with `scale(...)`, and that
     leaves optimization to Lightning or is trained with precision 16 anyway; and a `training_step`
     under automatic optimization with an autocast to float16 of its own, where no Trainer has half
-    precision and nothing in the autocast switches gradients off.
+    precision and nothing in the autocast switches gradients off. A switch (`enabled=self.amp`) is
+    passed over where `dtype=torch.float16` is written: whenever it is on, nothing scales the loss.
 
     Why is this bad
     ---------------
@@ -250,12 +251,31 @@ def own_scaler(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 def _casts_to_half(site: CallSite) -> bool:
     """Whether it is ``with torch.autocast("cuda"):`` around what training computes: float16 unless
-    another type is said, and never off."""
+    another type is said. A switch (``enabled=self.amp``) is passed over where float16 is said:
+    whenever that is on, nothing scales the loss."""
+    said = site.argument("dtype") in HALF
     on_cuda = ".cuda." in site.name or must_be(site.argument("device_type", 0), "cuda")
-    half = site.argument("dtype") in (ABSENT, Named("torch.float16"), Named("torch.half"))
-    on = site.complete and not site.gives("enabled")
+    half = (on_cuda and site.argument("dtype") == ABSENT) or (said and not _on_a_cpu(site))
+    switched = site.gives("enabled") and not must_be(site.argument("enabled"), True)
+    on = site.complete and not (switched and (not said or _is_off(site.argument("enabled"))))
     around = site.hook == "training_step" and site.then == ("__enter__",)
-    return on_cuda and half and on and around and not site.within
+    return half and on and around and not site.within
+
+
+HALF = (Named("torch.float16"), Named("torch.half"))
+
+
+def _on_a_cpu(site: CallSite) -> bool:
+    return _is_written(site.argument("device_type", 0), "cpu")
+
+
+def _is_off(value: Value) -> bool:
+    """Whether a switch may be off by what is written."""
+    return _is_written(value, False)
+
+
+def _is_written(value: Value, constant: object) -> bool:
+    return isinstance(value, (Known, OneOf)) and may_be(value, constant)
 
 
 def _in_full_precision(facts: ProjectFacts, owner: ClassFacts) -> bool:

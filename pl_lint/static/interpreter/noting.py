@@ -203,12 +203,13 @@ def _loads(context: Context, frame: Frame) -> bool:
 
 def _receiver(function: ast.expr, frame: Frame) -> str:
     """Whose method is called, as text: a local name is what it was made of, and a method that
-    changes its object in place (``mul_``) gives back that object."""
+    changes its object in place (``mul_``) gives back that object, as ``detach`` gives its data."""
     if not isinstance(function, ast.Attribute):
         return ""
     of = function.value
     while isinstance(of, ast.Call) and isinstance(of.func, ast.Attribute):
-        if not of.func.attr.endswith("_") or of.func.attr.endswith("__"):
+        in_place = of.func.attr.endswith("_") and not of.func.attr.endswith("__")
+        if not in_place and of.func.attr != "detach":
             return ""
         of = of.func.value
     return frame.meant(dotted(of) or "")
