@@ -8,7 +8,8 @@ import re
 # Words of keys, by what people mean with them. A key with words of both kinds says nothing.
 _HIGHER = frozenset(
     "acc accuracy accuracies f1 fbeta auc auroc auprc aupr prauc ap map miou iou jaccard dice "
-    "precision recall sensitivity specificity r2 psnr ssim bleu rouge mcc kappa correct".split()
+    "precision recall sensitivity specificity r2 psnr ssim bleu rouge mcc kappa correct "
+    "ndcg mrr reward rewards".split()
 )
 _LOWER = frozenset(
     "loss losses error err mse mae rmse mape smape msle nll bce perplexity ppl wer cer fid lpips "
@@ -17,10 +18,15 @@ _LOWER = frozenset(
 
 _TURNED = frozenset(
     "neg negative negated minus inverse inverted inv gap diff difference delta drop std var "
-    "variance l1 l2".split()
+    "variance".split()
 )
-"""``neg_f1`` is the other way round than ``f1``, or it may be; so is ``auc_gap``."""
-_LESS = re.compile(r"(?<![a-z\d])(?<!top[-_/ @])(?:1|one)(?:-[a-z]|[-_ ]?nna?(?![a-z]))")
+"""``neg_f1`` is the other way round than ``f1``, or it may be; so may ``auc_gap`` (of two sets)."""
+_OF_MAPS = frozenset("l1 l2".split())
+"""``map_l1`` is a distance of feature maps, ``l1_loss`` a loss."""
+_LESS = re.compile(
+    r"(?<![a-z\d@])(?<!top[-_/ ])(?:1|one)"
+    rf"(?:-(?:{'|'.join(sorted(_HIGHER))})(?![a-z])|[-_ ]?nna?(?![a-z]))"
+)
 """``1-acc`` is an error; and ``1-NN-acc`` says how well the nearest neighbour tells generated
 samples from real ones, of which a half is best."""
 
@@ -31,4 +37,6 @@ def higher_by_name(key: str) -> bool | None:
     if words & _TURNED or _LESS.search(key.lower()):
         return None
     higher, lower = bool(words & _HIGHER), bool(words & _LOWER)
+    if words & _OF_MAPS and not lower:
+        return None
     return higher if higher != lower else None

@@ -73,11 +73,10 @@ def mentions_lightning(data: bytes) -> bool:
     (11 % of those that define hooks); the five hooks find all of these. ``torchmetrics`` finds
     the project's own metric classes, ``self.log`` the mixins and helpers that log without naming
     Lightning, ``_epoch_end(`` and ``_step_end(`` classes that add no more to a base in another file
-    than what 2.0 removed; ``safe_globals`` the script that says which objects of a checkpoint torch
-    may trust, ``.load_from_checkpoint(`` the one that uses a trained module. Tests are called
-    ``test_step_size`` and the like, so that hook is looked for with its bracket: without it, four
-    fifths of what was read of installed packages were such tests and what they import. A few
-    substring searches run at memory speed, a regular expression does not.
+    than what 2.0 removed, ``.load_from_checkpoint(`` the script that uses a trained module. Tests
+    are called ``test_step_size`` and the like, so that hook is looked for with its bracket: without
+    it, four fifths of what was read of installed packages were such tests and what they import. A
+    few substring searches run at memory speed, a regular expression does not.
     """
     if b"\0" in data:  # UTF-16, perhaps: parsing will say so
         data = data.replace(b"\0", b"")

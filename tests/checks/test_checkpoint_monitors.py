@@ -74,6 +74,9 @@ def named():
         ("val_1-acc", None),
         ("val_map_l1", None),
         ("val/top-1-acc", True),
+        ("val/1-shot_acc", True),
+        ("p@1-acc", True),
+        ("val_l1_loss", False),
     ],
 )
 def test_a_name_says_its_direction_or_nothing(key: str, higher: bool | None) -> None:

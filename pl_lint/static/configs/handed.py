@@ -8,6 +8,7 @@ it gets where its name stands in the program.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
@@ -23,6 +24,25 @@ from pl_lint.static.names import Project
 
 CONFIG_NAME = re.compile(r"""config_name\s*=\s*["']([^"']+)["']""")
 """How a program says which config it wants, in ``hydra.main`` and in decorators around it."""
+
+MAIN = re.compile(r"""\bhydra\.main\(([^()]*)\)""")
+CONFIG_PATH = re.compile(r"""config_path\s*=\s*["']([^"']*)["']""")
+
+
+def is_asked_for(path: str, project: Project) -> bool:
+    """Whether a ``hydra.main`` of the project names this file, by its folder and its name."""
+    wanted = PurePosixPath(path)
+    for module in project.modules:
+        for given in MAIN.findall(module.source.text):
+            folder, name = CONFIG_PATH.search(given), CONFIG_NAME.search(given)
+            if folder is not None and name is not None:
+                here = os.path.normpath(PurePosixPath(module.path).parent / folder[1])
+                if here == os.path.normpath(wanted.parent) and name[1] in (
+                    wanted.stem,
+                    wanted.name,
+                ):
+                    return True
+    return False
 
 
 @mutable

@@ -27,7 +27,7 @@ from pl_lint.static.configs.commandline import (
     is_read_by_cli,
 )
 from pl_lint.static.configs.files import ConfigFile, walk
-from pl_lint.static.configs.handed import Handed
+from pl_lint.static.configs.handed import Handed, is_asked_for
 from pl_lint.static.configs.located import Located
 from pl_lint.static.configs.tree import Leaf, Listing, Table
 from pl_lint.static.configs.values import (
@@ -123,7 +123,8 @@ def gather_configs(
         gathered.monitors += _completed(variants)
     for file in files:
         if file.path not in composed:
-            whole = _Whole(file.tree, file.path, is_read_by_cli(file), file.is_alone)
+            whole_one = is_read_by_cli(file) or (file.is_alone and is_asked_for(file.path, project))
+            whole = _Whole(file.content, file.path, whole_one, file.is_alone)
             reading = _Reading(whole, project, modules, versions, recorder, gathered)
             gathered.monitors += (site for _, site in reading.record(True))
     return gathered

@@ -191,6 +191,7 @@ def _watcher(
         if index < len(arguments.positional) and name in given:
             given[name] = to_value(arguments.positional[index])
     key = given.pop("monitor")
+    key = asked.default_of(node, "monitor", frame) if key == UNKNOWN else key
     site = MonitorSite(
         watcher=canonical.rpartition(".")[2],
         key=key,
