@@ -21,7 +21,9 @@ class LoaderSite:
     ``main:val_set``), empty where that is no plain name; ``origin`` is what it is made of.
     ``single``: the function that hands it to the Trainer makes it, once. ``sized_by``: the name
     under which settings hold its batch size, ``batch_size`` of ``self.cfg.batch_size``;
-    ``one_by_setting``: all settings of that name that are written are 1.
+    ``one_by_setting``: all settings of that name that are written are 1. ``alias``: what else the
+    class calls it: ``self.test_set`` after its only ``self.val_set = self.test_set``, and an item
+    of a dict by its key.
     """
 
     stage: Stage
@@ -34,6 +36,7 @@ class LoaderSite:
     single: bool = False
     sized_by: str = ""
     one_by_setting: bool = False
+    alias: str = ""
 
     @property
     def of_single_samples(self) -> bool:

@@ -38,7 +38,8 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     What it does
     ------------
     Finds a test loader over the data set of the validation loader: the same attribute or variable,
-    one loader that a script gives to both, or the same part of the same torchvision data set. And a
+    also under another name (`self.val_set = self.test_set`), one loader that a script gives to
+    both, or the same part of the same torchvision data set. And a
     validation loader over the test part of a torchvision data set, where a ModelCheckpoint or
     EarlyStopping chooses by what is logged. A project whose Trainers are all in sight, and none of
     which has anything that chooses, is left alone, and so is one that trains and never tests.
@@ -142,7 +143,19 @@ def _test_part(data: Value) -> bool:
     """Whether a data set is what its makers keep for tests."""
     if not isinstance(data, Made) or not data.name.startswith("torchvision.datasets."):
         return False
-    return data.argument("train") == NO or data.argument("split") == Known("test")
+    return _part(data, "train") == NO or _part(data, "split") == Known("test")
+
+
+def _part(data: Made, name: str) -> Value | None:
+    """Which part of its data a data set is told to be; of torchvision's by the second argument, too
+    (``CIFAR10(root, False)``)."""
+    given = data.argument(name)
+    if given is not None or not data.name.startswith("torchvision.datasets."):
+        return given
+    match dict(data.arguments).get("1"):
+        case Known(bool() | str()) as second:
+            return second
+    return None
 
 
 def _validated_with(facts: ProjectFacts, test: LoaderSite) -> LoaderSite | None:
@@ -177,7 +190,8 @@ def _beside(one: LoaderSite, other: LoaderSite) -> bool:
 
 def _same_data(one: LoaderSite, other: LoaderSite) -> bool:
     same_file = one.location.path == other.location.path
-    by_name = bool(one.source) and one.source == other.source and same_file
+    names = {one.source, one.alias} & {other.source, other.alias} - {""}
+    by_name = bool(names) and same_file
     return by_name or _one_loader(one, other) or _same_part(one.dataset, other.dataset)
 
 
@@ -190,7 +204,7 @@ def _same_part(one: Value, other: Value) -> bool:
     """Whether two data sets are the same part of a well-known one, or equal in all that is said."""
     if not isinstance(one, Made) or not isinstance(other, Made) or one.name != other.name:
         return False
-    parts = [(one.argument(name), other.argument(name)) for name in CHOICE_OF_PART]
+    parts = [(_part(one, name), _part(other, name)) for name in CHOICE_OF_PART]
     known = [pair for pair in parts if isinstance(pair[0], Known)]
     if one.name.startswith("torchvision.datasets.") and known:
         return all(mine == theirs for mine, theirs in known)
@@ -199,8 +213,8 @@ def _same_part(one: Value, other: Value) -> bool:
 
 
 def _name(loader: LoaderSite) -> str:
-    if loader.source:
-        return loader.source.rpartition(":")[2]
+    if loader.source or loader.alias:
+        return loader.source.rpartition(":")[2] or loader.alias
     return "data" if loader.single else f"the same part of {_class_name(loader.dataset)}"
 
 

@@ -149,6 +149,12 @@ def _reached(words: Mapping[str, frozenset[str]], roots: set[str]) -> set[str]:
     return reached
 
 
+BY_POSITION = tuple(
+    f"torchvision.datasets.{name}"
+    for name in ("MNIST", "FashionMNIST", "KMNIST", "CIFAR10", "CIFAR100", "SVHN", "USPS")
+)
+"""Data sets that are told to download by their fifth argument as well."""
+POSITION = 4
 FETCHING = (
     *("urllib.request.urlretrieve", "wget.download", "gdown.download"),
     *("torch.hub.download_url_to_file", "torchvision.datasets.utils.download_url"),
@@ -163,7 +169,7 @@ FETCHING = (
     rows=("DDP03",),
     status=Status.SUSPECTED,
     observers="both",
-    calls=("download=", ".setup", *RUNS, *FETCHING),
+    calls=("download=", ".setup", *RUNS, *FETCHING, *BY_POSITION),
     condition="if several processes start on a machine that lacks the data",
 )
 def data_written_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -212,7 +218,7 @@ def data_written_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Find
         judged = owner.kind in KINDS and run_on_several(facts, owner)
         if not judged or _is_set_up_by_hand(facts, owner):
             continue
-        calls = facts.calls_in(owner, "download=", *FETCHING)
+        calls = facts.calls_in(owner, "download=", *FETCHING, *BY_POSITION)
         prepared = {one.name for one in calls if one.hook == "prepare_data"}
         for call in calls:
             if _downloads(call) and call.hook in LOADING and call.name not in prepared:
@@ -245,6 +251,7 @@ def _may_get_data(call: CallSite) -> bool:
 def _downloads(call: CallSite) -> bool:
     """Whether a data set, or a function, is told to download; a base that is built with the
     argument may do what it likes with it."""
-    asked = call.name in FETCHING or must_be(call.argument("download"), True)
+    position = POSITION if call.name in BY_POSITION else -1
+    asked = call.name in FETCHING or must_be(call.argument("download", position), True)
     asked = asked and not for_one_rank(call.guards)
     return asked and not call.name.endswith(".__init__") and not in_tests(call.location)

@@ -11,6 +11,7 @@ from pl_lint.facts.sites import LoaderSite, UnsharedSite
 from pl_lint.facts.stages import Stage
 from pl_lint.findings import Location
 from pl_lint.plain import frozen
+from pl_lint.static.interpreter import aliases
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Const,
@@ -73,6 +74,7 @@ class Loader:
     origin: Origin
     function: str | None
     sized_by: str = ""
+    alias: str = ""
 
 
 def build(
@@ -81,16 +83,16 @@ def build(
     """A DataLoader, remembered until a stage gets it."""
     data = context.origin(arguments.get(0, "dataset"))
     function = frame.function if context.turns == 1 and context.loops == 0 else None
-    size = _size(node, frame)
-    label = Loader(_source(node, frame), context.location(node, frame), data, function, size)
+    where, source = context.location(node, frame), _source(node, frame)
+    size, alias = _size(node, frame), aliases.of(_given(node), frame)
+    label = Loader(source, where, data, function, size, alias)
     return Instance(name, pairs(arguments), arguments.complete, label)
 
 
 def _source(node: ast.Call, frame: Frame) -> str:
     """The data set by the name that the code has for it. In a helper it is the helper's name for
     it, which says nothing."""
-    given = [keyword.value for keyword in node.keywords if keyword.arg == "dataset"]
-    first = next(iter((*node.args, *given)), None)
+    first = _given(node)
     plain = isinstance(first, (ast.Name, ast.Attribute))
     text = (dotted(first) or "") if plain and first is not None else ""
     if text.startswith("self."):
@@ -104,6 +106,11 @@ def _size(node: ast.Call, frame: Frame) -> str:
     given = next(iter((*named, *node.args[1:2])), None)
     text = frame.meant(dotted(given) or "") if given is not None else ""
     return text.rpartition(".")[2] if "." in text else ""
+
+
+def _given(node: ast.Call) -> ast.expr | None:
+    given = [keyword.value for keyword in node.keywords if keyword.arg == "dataset"]
+    return next(iter((*node.args, *given)), None)
 
 
 def of_hook(context: Context, hook: str, returned: Abstract) -> None:
@@ -157,6 +164,7 @@ def _record(
                     origin=loader.label.origin,
                     single=loader.label.function == function,
                     sized_by=loader.label.sized_by,
+                    alias=loader.label.alias,
                 )
             )
 
