@@ -23,8 +23,8 @@ def loss_cannot_train(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds a `training_step` under automatic optimization that returns a detached tensor, a
-    tuple, or a dict without the key `"loss"`.
+    Finds a `training_step` under automatic optimization that returns a detached tensor, alone or
+    under the key `"loss"`, a tuple, or a dict without that key.
 
     Why is this bad
     ---------------

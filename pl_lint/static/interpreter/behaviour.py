@@ -47,11 +47,19 @@ def note_return(context: Context, value: Abstract, node: ast.Return, frame: Fram
             value=to_value(value),
             origin=context.origin(value),
             location=where,
-            methods=tuple(last_methods(node.value)),
+            methods=tuple(last_methods(_loss(context, node.value))),
             guards=context.guards,
             nothing_if=nothing_if(context, node, frame),
         )
     )
+
+
+def _loss(context: Context, node: ast.expr | None) -> ast.expr | None:
+    """What a step returns; of the dict that ``training_step`` writes out, its loss."""
+    if not isinstance(node, ast.Dict) or context.hook.name != "training_step":
+        return node
+    keys = [one.value if isinstance(one, ast.Constant) else None for one in node.keys]
+    return node.values[keys.index("loss")] if keys.count("loss") == 1 and None not in keys else node
 
 
 def note_end(context: Context, node: FunctionNode, frame: Frame) -> None:
