@@ -30,8 +30,9 @@ def last_batch_monitored(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds a ModelCheckpoint, EarlyStopping or scheduler whose key is logged nowhere but in
-    `training_step` without `on_epoch=True`. Running also finds a value of validation or test that
-    each batch overwrites in an attribute and the end of the epoch logs, whoever watches it.
+    `training_step` or `on_train_batch_end`, of a callback too, without `on_epoch=True`. Running
+    also finds a value of validation or test that each batch overwrites in an attribute and the end
+    of the epoch logs, whoever watches it.
 
     Why is this bad
     ---------------
@@ -67,15 +68,15 @@ def last_batch_monitored(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/extensions/logging.html#automatic-logging
     """
     for monitor in facts.monitors:
-        sites = only_sites(facts, monitor)
+        sites = _sites_of_all(facts, monitor)
         per_step = [log for log in sites if _last_batch_only(log)]
         if not sites or len(per_step) < len(sites) or not _at_epoch_end(monitor):
             continue
         key = shown(monitor.key)
         yield self.finding(
             monitor.at("monitor"),
-            f"{monitor.watcher} watches {key}, which training_step logs per step only: what it "
-            "sees is the value of the epoch's last batch",
+            f"{monitor.watcher} watches {key}, which {per_step[0].hook} logs per step only: what "
+            "it sees is the value of the epoch's last batch",
             remedy=f"log the mean of the epoch: self.log({key}, ..., on_epoch=True) at "
             f"{per_step[0].location}",
             subject=monitor.watcher,
@@ -92,9 +93,26 @@ def only_sites(facts: ProjectFacts, monitor: MonitorSite) -> list[LogSite]:
     return [log for owner in facts.trained_with(monitor) for log in owner.logs if log.feeds(key)]
 
 
+def _sites_of_all(facts: ProjectFacts, monitor: MonitorSite) -> list[LogSite]:
+    """The same with what callbacks log through their module."""
+    if not isinstance(monitor.key, Known) or not isinstance(monitor.key.value, str):
+        return []
+    key = monitor.key.value
+    strays = {stray.location for stray in facts.stray_logs if may_be(stray.key, key)}
+    callbacks = (owner for owner in facts.classes if owner.kind == "callback")
+    logs = [log for owner in callbacks for log in owner.logs if log.location in strays]
+    if strays - {log.location for log in logs}:
+        return []
+    own = [log for owner in facts.trained_with(monitor) for log in owner.logs if log.feeds(key)]
+    return own + [log for log in logs if log.feeds(key)]
+
+
+PER_BATCH = ("training_step", "on_train_batch_end")
+
+
 def _last_batch_only(log: LogSite) -> bool:
     """Whether a batch's value is all there is; what is averaged by hand is not the batch's."""
-    in_training = log.hook == "training_step" and must_be(log.on_epoch, False)
+    in_training = log.hook in PER_BATCH and must_be(log.on_epoch, False)
     return in_training and isinstance(log.key, Known) and any(map(_of_batch, parts(log.origin)))
 
 
