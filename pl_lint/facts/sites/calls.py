@@ -27,7 +27,7 @@ class CallSite:
     call stands where an object loads an item, in ``__getitem__`` or a method that this calls.
     ``home``: the class whose body holds the call, by its own name.
     ``kept``: the attribute that ``__init__`` makes of a local name that stands for the result and
-    for nothing else.
+    for nothing else. ``added``: what a logarithm of a probability adds.
     """
 
     name: str
@@ -51,6 +51,7 @@ class CallSite:
     kept: str = ""
     loading: bool = False
     home: str = ""
+    added: Value = ABSENT
 
     @property
     def complete(self) -> bool:

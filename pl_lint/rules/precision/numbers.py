@@ -88,6 +88,9 @@ ADAMS = tuple(f"torch.optim.{name}" for name in ("Adam", "AdamW", "NAdam", "RAda
 CLAMPS = ("torch.clamp", "torch.clamp_min", ".clamp", ".clamp_min", ".clamp_", ".clip")
 
 
+LOGARITHMS = ("torch.log", ".log")
+
+
 @rule(
     "LTN604",
     "division-by-zero-in-half-precision",
@@ -96,17 +99,18 @@ CLAMPS = ("torch.clamp", "torch.clamp_min", ".clamp", ".clamp_min", ".clamp_", "
     status=Status.SUSPECTED,
     condition="if the tensor is of fp16 there",
     default=False,
-    calls=(*CLAMPS, *ADAMS),
+    calls=(*CLAMPS, *ADAMS, *LOGARITHMS),
 )
 def small_epsilon(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A division or logarithm meets a zero that only half precision has.
 
     What it does
     ------------
-    Finds `clamp` with a lower bound that fp16 cannot hold, in LightningModules of projects with a
-    Trainer of precision 16, and Adam with an `eps` that it cannot hold, its default of 1e-8 too,
-    where the weights are in fp16 (`16-true`). A run names the first operation that made NaN or Inf
-    out of finite numbers under fp16 or bf16, where it divides.
+    Finds `clamp` with a lower bound that fp16 cannot hold, and the logarithm of a sigmoid with such
+    a number added, in LightningModules of projects with a Trainer of precision 16, and Adam with an
+    `eps` that it cannot hold, its default of 1e-8 too, where the weights are in fp16 (`16-true`). A
+    run names the first operation that made NaN or Inf out of finite numbers under fp16 or bf16,
+    where it divides.
 
     Why is this bad
     ---------------
@@ -139,8 +143,8 @@ def small_epsilon(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.modules():
         scaled = surely(facts, owner, (*SCALED, "16-true"))
-        for site in facts.calls_in(owner, *CLAMPS) if scaled else ():
-            bound = _lower_bound(site)
+        for site in facts.calls_in(owner, *CLAMPS, *LOGARITHMS) if scaled else ():
+            bound = site.added if site.name in LOGARITHMS else _lower_bound(site)
             least = bound.value if isinstance(bound, Known) else None
             if isinstance(least, float) and 0 < least < SMALLEST:
                 yield self.finding(
