@@ -86,6 +86,7 @@ FACTORIES = tuple(
     f"torch.{name}"
     for name in ("zeros", "ones", "randn", "rand", "eye", "linspace", "full", "empty", "normal")
 )
+INDICES = ("torch.arange", "torch.randint", "torch.randperm")
 DEVICE, INIT = "self.device", "__init__"
 MOVING = (".to", ".cuda", ".type_as", ".cpu")
 LISTED = frozenset({"item", "tolist", "numpy", "numel", "size"})
@@ -100,7 +101,7 @@ MOVED = frozenset(word.lstrip(".") for word in MOVING) | {"item", "tolist", "num
     condition="on a GPU, if the tensor meets one of the batch",
     default=False,
     observers="both",
-    calls=(*FACTORIES, *MOVING),
+    calls=(*FACTORIES, *INDICES, *MOVING),
 )
 def made_on_cpu(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A step makes a tensor without saying on which device.
@@ -108,7 +109,8 @@ def made_on_cpu(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `torch.zeros`, `torch.randn` and the like without `device=` in the steps and the `forward`
-    of a LightningModule, where nothing moves the result.
+    of a LightningModule, where nothing moves the result. Indices (`torch.randint`, `torch.arange`)
+    only where an embedding, or `forward`, is given them: they may pick from anywhere.
 
     Why is this bad
     ---------------
@@ -137,7 +139,8 @@ def made_on_cpu(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.modules():
         moved = {(site.function, site.receiver) for site in facts.calls_in(owner, *MOVING)}
-        for site in facts.calls_in(owner, *FACTORIES):
+        fed = [site for site in facts.calls_in(owner, *INDICES) if site.fed]
+        for site in (*facts.calls_in(owner, *FACTORIES), *fed):
             in_step = site.hook.endswith("_step") or site.function == "forward"
             placed = site.gives("device") or not site.complete or MOVED.intersection(site.then)
             if in_step and not placed and (site.function, site.assigned) not in moved:

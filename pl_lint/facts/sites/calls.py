@@ -15,19 +15,22 @@ class CallSite:
 
     ``name`` is spelled as the library spells it, Lightning's things by their canonical name;
     ``self.x`` is a method of the class, ``.x`` one of an object that nothing is known of, ``X()``
-    the call of an object of the class ``X``. ``receiver`` is the text before the last dot (``""``
-    where it is no plain name). ``guards``: the identifiers in the conditions that the call stands
-    under, in the decorators of its functions, and in conditions that left the function before.
-    ``within``: the context managers around it, and ``enabled=`` where one of them may be switched
-    off by its argument. ``assigned`` is what the result is assigned to (``self.x``), ``then`` the
-    methods that are called on it, or on what it is an argument of, in the same expression.
-    ``bound``: the receiver is surely an object, no class. ``dropped``: nothing is done with what
-    the call returns. ``written``: the keyword arguments that are plain names, as they are written
-    (``trainer.global_step``). ``built``: the class of the project that is called. ``loading``: the
-    call stands where an object loads an item, in ``__getitem__`` or a method that this calls.
-    ``home``: the class whose body holds the call, by its own name.
-    ``kept``: the attribute that ``__init__`` makes of a local name that stands for the result and
-    for nothing else. ``added``: what a logarithm of a probability adds.
+    the call of an object of the class ``X``. What stands around it and what is done with it:
+
+    - ``receiver``: the text before the last dot (``""`` where it is no plain name); ``bound``: that
+      is surely an object, no class.
+    - ``guards``: the identifiers in the conditions that the call stands under, in the decorators of
+      its functions, and in conditions that left the function before; ``within``: the context
+      managers around it, and ``enabled=`` where one of them may be switched off by its argument.
+    - ``home``: the class whose body holds the call, by its own name; ``loading``: it stands where an
+      object loads an item, in ``__getitem__`` or a method that this calls.
+    - ``assigned``: what the result is assigned to (``self.x``); ``kept``: the attribute that
+      ``__init__`` makes of a local name that stands for the result and for nothing else; ``then``:
+      the methods that are called on it, or on what it is an argument of, in the same expression;
+      ``dropped``: nothing is done with it; ``fed``: a layer is given it as indices.
+    - ``written``: the keyword arguments that are plain names, as they are written
+      (``trainer.global_step``); ``built``: the class of the project that is called; ``added``: what
+      a logarithm of a probability adds.
     """
 
     name: str
@@ -52,6 +55,7 @@ class CallSite:
     loading: bool = False
     home: str = ""
     added: Value = ABSENT
+    fed: bool = False
 
     @property
     def complete(self) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import AssignmentSite, CallSite, GlobalSite, ReachSite
-from pl_lint.static.interpreter import epsilons, outside
+from pl_lint.static.interpreter import epsilons, feeding, outside
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Collection,
@@ -170,6 +170,7 @@ def _add(
             written=tuple(_written(node)),
             kept=_kept(context, node, frame),
             added=epsilons.added(context, node, frame),
+            fed=feeding.is_fed(node, frame),
             location=context.location(node, frame),
         )
     )
