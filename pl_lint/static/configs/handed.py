@@ -29,20 +29,18 @@ MAIN = re.compile(r"""\bhydra\.main\(([^()]*)\)""")
 CONFIG_PATH = re.compile(r"""config_path\s*=\s*["']([^"']*)["']""")
 
 
-def is_asked_for(path: str, project: Project) -> bool:
-    """Whether a ``hydra.main`` of the project names this file, by its folder and its name."""
-    wanted = PurePosixPath(path)
+def asked_for(project: Project) -> frozenset[str]:
+    """The files that a ``hydra.main`` of the project names, by their folder and their name; their
+    suffix aside."""
+    found: set[str] = set()
     for module in project.modules:
-        for given in MAIN.findall(module.source.text):
+        text = module.source.text
+        for given in MAIN.findall(text) if "hydra.main" in text else ():
             folder, name = CONFIG_PATH.search(given), CONFIG_NAME.search(given)
             if folder is not None and name is not None:
-                here = os.path.normpath(PurePosixPath(module.path).parent / folder[1])
-                if here == os.path.normpath(wanted.parent) and name[1] in (
-                    wanted.stem,
-                    wanted.name,
-                ):
-                    return True
-    return False
+                here = PurePosixPath(module.path).parent / folder[1] / name[1]
+                found.add(os.path.normpath(here).removesuffix(".yaml"))
+    return frozenset(found)
 
 
 @mutable

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
 
 from pl_lint.facts import lightning
 from pl_lint.facts.origins import UNPACKED, Pairs
@@ -27,7 +29,7 @@ from pl_lint.static.configs.commandline import (
     is_read_by_cli,
 )
 from pl_lint.static.configs.files import ConfigFile, walk
-from pl_lint.static.configs.handed import Handed, is_asked_for
+from pl_lint.static.configs.handed import Handed, asked_for
 from pl_lint.static.configs.located import Located
 from pl_lint.static.configs.tree import Leaf, Listing, Table
 from pl_lint.static.configs.values import (
@@ -121,10 +123,12 @@ def gather_configs(
             reading = _Reading(whole, project, modules, versions, recorder, gathered)
             variants += reading.record(one.chosen)
         gathered.monitors += _completed(variants)
+    asked = asked_for(project) if files else frozenset()
     for file in files:
         if file.path not in composed:
-            whole_one = is_read_by_cli(file) or (file.is_alone and is_asked_for(file.path, project))
-            whole = _Whole(file.content, file.path, whole_one, file.is_alone)
+            bare = os.path.normpath(PurePosixPath(file.path).with_suffix(""))
+            complete = is_read_by_cli(file) or (file.is_alone and bare in asked)
+            whole = _Whole(file.content, file.path, complete, file.is_alone)
             reading = _Reading(whole, project, modules, versions, recorder, gathered)
             gathered.monitors += (site for _, site in reading.record(True))
     return gathered

@@ -38,6 +38,8 @@ def identifiers(test: ast.expr) -> Iterator[str]:
 def asks_how_many(context: Context, test: ast.expr, frame: Frame) -> tuple[str, ...]:
     """``len(y[mask])`` and ``y[mask].shape[0]`` ask what ``numel`` does: how much of a batch a
     comparison picks."""
+    if {"len", "shape"}.isdisjoint(read_by(context, test, frame)):
+        return ()
     for part in walk(test):
         match part:
             case ast.Call(ast.Name("len"), [ast.Subscript(value, mask)]) | ast.Subscript(
