@@ -22,8 +22,8 @@ class CallSite:
     - ``guards``: the identifiers in the conditions that the call stands under, in the decorators of
       its functions, and in conditions that left the function before; ``within``: the context
       managers around it, and ``enabled=`` where one of them may be switched off by its argument.
-    - ``home``: the class whose body holds the call, by its own name; ``loading``: it stands where an
-      object loads an item, in ``__getitem__`` or a method that this calls.
+    - ``home``: the class whose body holds the call, by its own name; ``loading``: it stands where
+      an object loads an item, in ``__getitem__`` or a method that this calls.
     - ``assigned``: what the result is assigned to (``self.x``); ``kept``: the attribute that
       ``__init__`` makes of a local name that stands for the result and for nothing else; ``then``:
       the methods that are called on it, or on what it is an argument of, in the same expression;

@@ -8,7 +8,12 @@ from pl_lint.facts.origins import BatchValue, Origin, local_parts
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, TrainerSite, in_tests
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Location, Status
-from pl_lint.rules.distributed.evidence import OF_DATA, for_one_rank, several_devices, uses_several
+from pl_lint.rules.distributed.evidence import (
+    asks_for_data,
+    for_one_rank,
+    several_devices,
+    uses_several,
+)
 from pl_lint.rules.judging import beyond_one_device, stage_on_several
 from pl_lint.rules.loggers import choice
 from pl_lint.rules.registry import Rule, rule
@@ -73,9 +78,7 @@ def step_skipped_on_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findin
             skips = leaving.hook == "training_step" and leaving.written and leaving.guards
             chosen = "optimizer_idx" in leaving.guards
             nothing = must_be(leaving.value, None) and skips and not chosen
-            at_times = leaving.hook == "training_step" and not OF_DATA.isdisjoint(
-                leaving.nothing_if
-            )
+            at_times = leaving.hook == "training_step" and asks_for_data(leaving.nothing_if)
             if (nothing or at_times) and not in_tests(leaving.location):
                 yield self.finding(
                     leaving.location,

@@ -13,8 +13,8 @@ from pl_lint.rules.device_counts import COUNTS, splits_batches, uses_one_device
 RANK_WORDS = ("rank", "is_global_zero", "main_process", "is_master", "world_size", "is_main")
 OF_RANK = re.compile(
     r"((global|local|node|world|process|ddp|dist|trainer|my|cur|current)_?)?rank|"
-    r".*(rank_zero|zero_rank|global_zero|main_process|master_process|main_rank|master_rank|get_rank).*|"
-    r"is_(main|master)",
+    r".*(rank_zero|zero_rank|rank_?0|global_zero|main_process|master_process|main_rank|master_rank)|"
+    r"rank_zero_only|get_((global|local|node)_)?rank|rank_id|is_(main|master)",
     re.IGNORECASE,
 )
 """What asks which process this is, beyond doubt: ``lora_rank`` and ``ranking`` do not."""
@@ -24,6 +24,8 @@ COUNT_WORDS = frozenset(
 )
 OF_DATA = frozenset({"any", "numel", "isnan", "isfinite", "isinf", "nonzero", "unique"})
 """What a condition asks of the data, which are others on each process."""
+AGREEING = re.compile("gather|reduce|broadcast")
+"""What makes one answer of those of all processes."""
 STRATEGIES = ("ddp", "fsdp", "deepspeed")
 NAMING = ("strategy", "accelerator", "distributed_backend")
 """The arguments of a Trainer that name a strategy; the last two in Lightning 1."""
@@ -43,6 +45,12 @@ def asks_which_process(guards: Iterable[str]) -> bool:
     be one is enough to keep silent: ``for_one_rank``.)"""
     guards = tuple(guards)
     return any(map(OF_RANK.fullmatch, guards)) and "world_size" not in guards
+
+
+def asks_for_data(guards: Iterable[str]) -> bool:
+    """Whether a condition asks what stands in the batch, and the processes do not agree on it."""
+    guards = tuple(guards)
+    return not OF_DATA.isdisjoint(guards) and not any(map(AGREEING.search, guards))
 
 
 def for_one_count(guards: Iterable[str]) -> bool:

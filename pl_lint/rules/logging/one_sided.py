@@ -8,7 +8,7 @@ from pl_lint.facts.origins import MetricObject
 from pl_lint.facts.sites import LogSite, ProjectFacts
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.distributed.evidence import OF_DATA, asks_which_process
+from pl_lint.rules.distributed.evidence import asks_for_data, asks_which_process
 from pl_lint.rules.judging import beyond_one_device, one_device_in, single_device
 from pl_lint.rules.logging.keys import only_sites
 from pl_lint.rules.registry import Rule, rule
@@ -64,7 +64,7 @@ def key_of_some_processes(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in beyond_one_device(facts, facts.logging_classes()):
         for log in owner.logs:
-            differs = asks_which_process(log.guards) or not OF_DATA.isdisjoint(log.guards)
+            differs = asks_which_process(log.guards) or asks_for_data(log.guards)
             together = must_be(log.sync_dist, True) and must_be(log.rank_zero_only, False)
             if together and differs and "world_size" not in log.guards:
                 yield self.finding(

@@ -83,6 +83,8 @@ def _only_set_under(name: str, function: ast.AST | None) -> ast.expr | None:
     if not isinstance(function, FUNCTIONS):
         return None
     setting = [one for one in function.body if any(_given(name, one))]
+    if any(_looks_at(name, one) for one in function.body if one not in setting):
+        return None
     match setting:
         case [ast.Assign([ast.Name()], ast.Constant(None)), ast.If(test, body, other)]:
             inside = [one for part in body for one in _given(name, part)]
@@ -91,6 +93,12 @@ def _only_set_under(name: str, function: ast.AST | None) -> ast.expr | None:
             emptied = any(_is_none(getattr(one, "value", None)) for one in inside)
             return None if passed or filled or emptied else test
     return None
+
+
+def _looks_at(name: str, node: ast.stmt) -> bool:
+    """``if loss is None:``, ``assert torch.is_tensor(loss)``: somebody sees to it."""
+    tests = (one.test for one in walk(node) if isinstance(one, (ast.If, ast.Assert, ast.IfExp)))
+    return any(name in identifiers(test) for test in tests)
 
 
 def _given(name: str, tree: ast.AST | None) -> Iterator[ast.AST]:

@@ -72,13 +72,27 @@ class Frame:
     asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
     caller: tuple[ast.Call, Frame] | None = None
 
+    def forget(self, name: str) -> None:
+        """A name stands for something else from now on, or for what somebody has made of it."""
+        self.written.pop(name, None)
+        self.asked.pop(name, None)
+
     def meant(self, text: str) -> str:
         """A dotted name, its first part as what it was made of."""
         head, dot, rest = text.partition(".")
         return f"{self.written[head]}{dot}{rest}" if head in self.written else text
 
 
-Snapshot = tuple[dict[str, Abstract], dict[str, Abstract]]
+@frozen
+class Snapshot:
+    """What stands in a frame and in the attributes before a branch, or after one."""
+
+    names: dict[str, Abstract]
+    attributes: dict[str, Abstract]
+    written: dict[str, str]
+    asked: dict[str, tuple[str, ...]]
+
+
 Remembered = dict[tuple[object, ...], Abstract]
 """What functions around the classes of a file returned for constants and for what nothing is known
 of, where running them left no other trace: helpers of helpers are called like that again and again.
@@ -178,10 +192,13 @@ class Context(ABC):
 
     def snapshot(self, frame: Frame) -> Snapshot:
         self.work.spend((len(frame.names) + len(self.attributes)) // PER_UNIT)
-        return dict(frame.names), dict(self.attributes)
+        return Snapshot(
+            dict(frame.names), dict(self.attributes), dict(frame.written), dict(frame.asked)
+        )
 
     def restore(self, frame: Frame, snapshot: Snapshot) -> None:
-        frame.names, self.attributes = dict(snapshot[0]), dict(snapshot[1])
+        frame.names, self.attributes = dict(snapshot.names), dict(snapshot.attributes)
+        frame.written, frame.asked = dict(snapshot.written), dict(snapshot.asked)
 
     @contextmanager
     def may_be_another(self) -> Iterator[None]:

@@ -191,7 +191,7 @@ def assign(context: Context, target: ast.expr, value: Abstract, frame: Frame) ->
     match target:
         case ast.Name(text):
             frame.names[text] = value
-            frame.written.pop(text, None)
+            frame.forget(text)
         case ast.Attribute(owner, attr):
             held = context.evaluate(owner, frame)
             if isinstance(held, (Self, Holder)):

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Callable
 from collections.abc import Mapping as Table
+from typing import TypeVar
 
 from pl_lint.facts.origins import BatchValue, ListOfSteps, local_parts
 from pl_lint.static.interpreter import behaviour, held, listing, lookup, meters, noting
@@ -17,6 +18,7 @@ from pl_lint.static.interpreter.iteration import an_element, elements, over_samp
 from pl_lint.static.interpreter.truth import truth
 from pl_lint.static.names import FunctionNode, dotted
 
+Meaning = TypeVar("Meaning")
 BATCH_CONDITIONS = frozenset({"batch_idx", "batch_index", "batch_nb", "is_last_batch", "step"})
 """Names in a condition that is true for some batches only."""
 
@@ -34,6 +36,9 @@ def block(context: Context, body: list[ast.stmt], frame: Frame) -> bool:
 def _expression(context: Context, node: ast.Expr, frame: Frame) -> bool:
     context.dropped = node.value
     context.evaluate(node.value, frame)
+    if isinstance(node.value, ast.Call):  # ``dist.all_reduce(ok)`` makes something of it
+        for given in node.value.args:
+            frame.asked.pop(getattr(given, "id", ""), None)
     return True
 
 
@@ -65,7 +70,8 @@ def _remember(context: Context, target: ast.expr, value: ast.expr, frame: Frame)
     words = read_by(context, value, frame) if isinstance(value, CONDITIONS) else ()
     if isinstance(value, ast.Call) and not value.args:  # ``mask.any()``, ``get_rank()``
         words = (target.id, *read_by(context, value.func, frame))
-    frame.asked[target.id] = words or (target.id,)
+    if words:
+        frame.asked[target.id] = words
     if isinstance(value, ast.Attribute):
         text = frame.meant(dotted(value) or "")
         if text.startswith(GIVEN):
@@ -209,8 +215,18 @@ def branches(context: Context, frame: Frame, bodies: tuple[list[ast.stmt], ...])
 def _joined(snapshots: list[Snapshot]) -> Snapshot:
     first, *rest = snapshots
     for other in rest:
-        first = (_joined_names(first[0], other[0]), _joined_names(first[1], other[1]))
+        first = Snapshot(
+            _joined_names(first.names, other.names),
+            _joined_names(first.attributes, other.attributes),
+            _the_same(first.written, other.written),
+            _the_same(first.asked, other.asked),
+        )
     return first
+
+
+def _the_same(one: dict[str, Meaning], other: dict[str, Meaning]) -> dict[str, Meaning]:
+    """What a name stands for whichever branch was taken."""
+    return {name: meant for name, meant in one.items() if other.get(name) == meant}
 
 
 def _joined_names(one: dict[str, Abstract], other: dict[str, Abstract]) -> dict[str, Abstract]:
