@@ -217,7 +217,8 @@ def asked_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 def _made_too_early(self: Rule, facts: ProjectFacts, owner: ClassFacts) -> Iterator[Finding]:
     """Tensors on the device that a module has before Lightning moves it, which nothing moves."""
     methods = [one for one in owner.own_methods if one.name != INIT]
-    later = {word for one in methods for word in one.words - one.picked}
+    later = {word for one in methods for word in one.words}
+    whole = {word for one in methods for word in one.words - one.picked}
     later -= {one.attribute for one in owner.assignments if one.hook != INIT}
     moved = {site.receiver for site in facts.calls_in(owner, *MOVING)}
     there = {
@@ -228,6 +229,7 @@ def _made_too_early(self: Rule, facts: ProjectFacts, owner: ClassFacts) -> Itera
     for site in facts.calls_in(owner, *FACTORIES, "torch.tensor", "torch.arange"):
         name = site.assigned.removeprefix("self.")
         kept = site.hook == INIT and site.assigned.startswith("self.") and name in later
+        kept = kept and (name in whole or not _is_flat(site))
         handed = LISTED.isdisjoint(site.then) and site.location.line in there and "to" in site.then
         early = handed or (dict(site.written).get("device") == DEVICE and not site.then)
         if kept and early and site.assigned not in moved:
@@ -237,6 +239,17 @@ def _made_too_early(self: Rule, facts: ProjectFacts, owner: ClassFacts) -> Itera
                 remedy=f'write self.register_buffer("{name}", ...)',
                 subject=owner.short_name,
             )
+
+
+def _is_flat(site: CallSite) -> bool:
+    """Whether a tensor surely has one dimension: its items are numbers, good on any device."""
+    first = site.argument("data" if site.name == "torch.tensor" else "size", 0)
+    if site.name == "torch.arange":
+        return True
+    if site.name == "torch.tensor":
+        known = isinstance(first, Known) and isinstance(first.value, tuple)
+        return known and not any(isinstance(one, tuple) for one in first.value)
+    return isinstance(first, Known) and isinstance(first.value, int) and not site.gives("", 1)
 
 
 @rule(

@@ -36,8 +36,9 @@ def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Compares the mode of ModelCheckpoint, EarlyStopping and ReduceLROnPlateau with what torchmetrics
     says of the metric that logs the key (`higher_is_better`), or, where no metric object stands
     behind the key, with what its name says (`val_acc`, `val/loss`). A name that says both
-    (`acc_loss`) says nothing, nor does one that the same file watches in both directions. A run
-    takes the user's own checkpoint callback, plants scores, and shows what it kept.
+    (`acc_loss`) says nothing, nor does one that schedulers of the same class watch in both
+    directions. A run takes the user's own checkpoint callback, plants scores, and shows what it
+    kept.
 
     Why is this bad
     ---------------
@@ -82,12 +83,10 @@ def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _is_chosen(facts: ProjectFacts, monitor: MonitorSite, wanted: str) -> bool:
-    """Whether another branch of the same function watches the key the other way round: what is
-    logged under it depends on the same settings."""
-    return not monitor.places and any(
-        (other.watcher, other.key) == (monitor.watcher, monitor.key)
-        and other.location.path == monitor.location.path
-        and other.modules == monitor.modules
+    """Whether another branch of the same ``configure_optimizers`` watches the key the other way
+    round: what is logged under it depends on the same settings."""
+    return monitor.watcher == "lr_scheduler" and any(
+        (other.watcher, other.key, other.modules) == (monitor.watcher, monitor.key, monitor.modules)
         and must_be(other.mode, wanted)
         for other in facts.monitors
     )

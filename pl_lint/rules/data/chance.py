@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import augmentations
-from pl_lint.facts.origins import FunctionCall, sure_parts
+from pl_lint.facts.origins import FunctionCall, Origin, sure_parts
 from pl_lint.facts.sites import CallSite, ProjectFacts, made_of
 from pl_lint.facts.values import Known, Made, Value, must_be
 from pl_lint.findings import Finding, Status
@@ -111,13 +111,14 @@ def _only_split(facts: ProjectFacts, split: CallSite) -> bool:
 def _lends_indices(facts: ProjectFacts, split: CallSite) -> bool:
     """``Subset(plain, held_out.indices)``: what is held out is taken from another data set."""
     return any(
-        isinstance(part, FunctionCall) and part.name == SPLIT
+        _is_split(call.origin("indices", 1)) and not _is_split(call.origin("dataset", 0))
         for call in facts.calls_of(SUBSET)
         if (call.owner, call.location.path) == (split.owner, split.location.path)
-        for name, origin in call.origins
-        if name in ("1", "indices")
-        for part in sure_parts(origin)
     )
+
+
+def _is_split(origin: Origin) -> bool:
+    return any(isinstance(part, FunctionCall) and part.name == SPLIT for part in sure_parts(origin))
 
 
 @rule(
@@ -194,7 +195,8 @@ def _drops(probability: Value) -> bool:
 def _only_in_training(call: CallSite) -> bool:
     """Whether a condition asks for it, or the name of the function says that chance is meant, or
     that of the class that it samples."""
-    words = ("training", "mc", "monte", "augment", "perturb", "uncertain", "sampl", "noise")
+    words = ("training", "mc", "monte", "augment", "perturb", "uncertain", "sampl", "noisy")
+    words += ("add_noise", "with_noise")
     text = " ".join((*call.guards, call.function)).lower()
     if call.stage == "train" or "sampl" in call.home.lower():
         return True

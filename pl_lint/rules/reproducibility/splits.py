@@ -268,10 +268,11 @@ def _left_to_chance(facts: ProjectFacts) -> frozenset[Location]:
 
 def _is_governed(facts: ProjectFacts, split: SplitSite) -> bool:
     """Whether a seed decides what a split draws: its own, or one that its program sets. Where a
-    script trains by itself, the seeds of the scripts beside it are not its own."""
+    script trains by itself, the seeds of the scripts beside it that do so too are not its own."""
     path = split.location.path
-    trains = any(call.location.path == path for call in facts.trainer_calls)
-    around = (call for call in seeds(facts) if not trains or call.location.path == path)
+    training = {call.location.path for call in facts.trainer_calls}
+    beside = training - {path} if path in training else set()
+    around = (call for call in seeds(facts) if call.location.path not in beside)
     other = OF_NUMPY if split.function == "random_split" else OF_TORCH
     return split.seeded or any(call.name not in other for call in around)
 

@@ -297,7 +297,7 @@ def _picked(method: FunctionNode) -> frozenset[str]:
 def _is_number(index: ast.expr) -> bool:
     negative = isinstance(index, ast.UnaryOp) and isinstance(index.op, ast.USub)
     number = index.operand if negative and isinstance(index, ast.UnaryOp) else index
-    return isinstance(number, ast.Constant) and isinstance(number.value, int)
+    return isinstance(number, ast.Constant) and type(number.value) is int
 
 
 def _words(nodes: Iterable[ast.AST]) -> frozenset[str]:
