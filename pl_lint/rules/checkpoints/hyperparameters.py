@@ -5,17 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from pl_lint.facts import lightning
-from pl_lint.facts.origins import FunctionCall
-from pl_lint.facts.sites import CallSite, ClassFacts, ParameterSite, ProjectFacts, in_tests
-from pl_lint.facts.values import Known, Made, Value, may_be
-from pl_lint.findings import Finding, Status
+from pl_lint.facts.sites import CallSite, ClassFacts, ParameterSite, ProjectFacts
+from pl_lint.facts.values import Known, Value
+from pl_lint.findings import Finding
 from pl_lint.fixes import Fix, Insert, SetArgument
-from pl_lint.rules.judging import CLI, defines, target_version, uses_cli
+from pl_lint.rules.judging import CLI, defines, uses_cli
 from pl_lint.rules.registry import Rule, rule
 
 SAVING = ("self.save_hyperparameters", "super.save_hyperparameters")
-TRUSTING = ("torch.serialization.add_safe_globals", "torch.serialization.safe_globals")
 OPTIONAL = r"(?:{0}(?:\s*\|\s*None)?|(?:typing\.)?Optional\[{0}\])"
 NETWORK = re.compile(
     OPTIONAL.format(r"(?:(?:torch\.)?nn\.)?(?:Module|Sequential|ModuleList|ModuleDict)")
@@ -23,20 +20,6 @@ NETWORK = re.compile(
 """Annotations that say a network, and nothing else."""
 NETWORK_NAMES = "model net network backbone encoder decoder generator discriminator".split()
 """Attributes that hold a network wherever they are called."""
-REFUSED = re.compile(
-    OPTIONAL.format(
-        r"(?:(?:pathlib\.)?(?:Posix)?Path|(?:argparse\.)?Namespace|(?:omegaconf\.)?DictConfig|"
-        r"(?:np|numpy)\.ndarray|(?:typing\.)?(?:Callable|Type|type)(?:\[.*\])?)"
-    )
-)
-"""Annotations of objects that torch does not unpickle with ``weights_only=True``."""
-
-OBJECTS = {
-    "argparse.Namespace": "Namespace",
-    "pathlib.Path": "Path",
-    **{f"omegaconf.OmegaConf.{how}": "DictConfig" for how in ("load", "create", "merge")},
-}
-"""What makes such objects."""
 
 
 @rule(
@@ -289,97 +272,6 @@ def _left_out(facts: ProjectFacts, owner: ClassFacts) -> list[str]:
         return required
     calls = facts.calls_in(owner, *SAVING)
     return [name for name in required if calls and all(_surely_not(one, name) for one in calls)]
-
-
-@rule(
-    "LTN309",
-    "checkpoint-not-loadable",
-    rows=("CKP09",),
-    status=Status.SUSPECTED,
-    observers="both",
-    condition="with torch 2.6 and Lightning 2.6 or newer, unless loaded with weights_only=False",
-    calls=(*SAVING, CLI, "weights_only=", *TRUSTING, lightning.MODULE),
-)
-def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """The module's own checkpoint cannot be loaded, because of what it saved in it.
-
-    What it does
-    ------------
-    Finds `save_hyperparameters()` in a module whose `__init__` takes a `Path`, a `Namespace`, a
-    `DictConfig`, a numpy array or a function by its annotation, an Enum member or an object of a
-    class of the project by its annotation or its default, or has a class or a function for a
-    default, or where the project builds the module with what `parse_args()` returns, a
-    `DictConfig`, a `Path` or an object of a dataclass, in projects that nowhere load with
-    `weights_only=False` or tell torch which classes to trust (`add_safe_globals`). A run loads the
-    checkpoint as Lightning and torch do by default, with `weights_only=True`.
-
-    Why is this bad
-    ---------------
-    torch refuses to unpickle such objects unless it is told that the file is trusted. The error
-    comes at resume, or when the model is to be used at last.
-
-    Example
-    -------
-        def __init__(self, root: Path, lr: float):
-            super().__init__()
-            self.save_hyperparameters()
-
-    Use instead
-    -----------
-        def __init__(self, root: Path, lr: float):
-            super().__init__()
-            self.save_hyperparameters({"root": str(root), "lr": lr})
-
-    When to ignore
-    --------------
-    Where checkpoints are loaded with `weights_only=False`.
-
-    References
-    ----------
-    - https://github.com/Lightning-AI/pytorch-lightning/issues/21757
-    - https://pytorch.org/docs/stable/generated/torch.load.html
-    """
-    loaded = facts.calls_of("weights_only=")
-    trusted = any(may_be(call.argument("weights_only"), False) for call in loaded)
-    if trusted or facts.calls_of(*TRUSTING):
-        return  # the project knows of it
-    for owner in facts.modules():
-        if target_version(owner) < (2, 6):
-            continue
-        for call in facts.calls_in(owner, *SAVING):
-            found = [
-                told
-                for one in parameters_of(owner)
-                if surely_saved(call, one.name) and not one.rebound
-                if (told := _refused(one) or _given(facts, owner, one))
-            ]
-            if found and saves_here(owner, call) and not uses_cli(facts):
-                yield self.finding(
-                    call.location,
-                    f"the checkpoint holds {', '.join(found)}, which torch refuses to load",
-                    remedy="save what it says as text or numbers, or leave it out with ignore=",
-                    subject=owner.short_name,
-                )
-
-
-def _refused(parameter: ParameterSite) -> str:
-    """What says that torch refuses to unpickle a parameter; empty where nothing does."""
-    if REFUSED.fullmatch(parameter.annotation):
-        return f"{parameter.name}: {parameter.annotation}"
-    return parameter.told
-
-
-def _given(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> str:
-    """What the project is seen to give for a parameter that torch refuses to unpickle."""
-    place = parameters_of(owner).index(parameter)
-    for call in facts.calls_of(lightning.MODULE):
-        if call.built == owner.name and not in_tests(call.location):
-            value, origin = call.argument(parameter.name, place), call.origin(parameter.name, place)
-            for made in (value, origin):
-                name = made.name if isinstance(made, (Made, FunctionCall)) else ""
-                if name in OBJECTS or name in facts.data_classes:
-                    return f"{parameter.name}: {OBJECTS.get(name, name.rpartition('.')[2])}"
-    return ""
 
 
 # --- what is saved --------------------------------------------------------------------------------

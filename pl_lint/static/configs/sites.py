@@ -41,7 +41,7 @@ from pl_lint.static.configs.values import (
 )
 from pl_lint.static.interpreter.files import PACKAGES
 from pl_lint.static.interpreter.recorder import Recorder
-from pl_lint.static.interpreter.scripts import WATCHERS, defaults_of_watcher
+from pl_lint.static.interpreter.watchers import WATCHERS, defaults
 from pl_lint.static.names import ClassInfo, Project
 from pl_lint.static.versions import Versions
 
@@ -303,7 +303,7 @@ class _Reading:
         hidden = UNPACKED in given
         fields = {
             name: given.get(name, UNKNOWN if hidden else default)
-            for name, default in defaults_of_watcher(watcher).items()
+            for name, default in defaults(watcher).items()
         }
         key = fields.pop("monitor")
         if not complete and key == ABSENT:  # null, to be set by whoever chooses this

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from pl_lint.facts.origins import FunctionCall, Gathered
 from pl_lint.facts.sites import StrayLog
@@ -11,6 +11,7 @@ from pl_lint.facts.values import UNKNOWN
 from pl_lint.static.interpreter import (
     containers,
     extents,
+    following,
     held,
     listing,
     logs,
@@ -48,7 +49,7 @@ from pl_lint.static.interpreter.abstract import (
 from pl_lint.static.interpreter.arguments import evaluated
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.derivation import derived
-from pl_lint.static.names import ClassInfo, FunctionNode, dotted
+from pl_lint.static.names import ClassInfo, FunctionNode
 
 MODULE_WALKS = frozenset({"modules", "children", "named_modules", "named_children"})
 """Methods of a module that go over everything in it, its metrics too."""
@@ -91,11 +92,11 @@ def call(
             return _instance(context, info, arguments, node, frame)
         case Function(function, module, closure):
             inner = Frame(module, dict(closure), frame.defining, depth=frame.depth + 1)
-            inner.written = dict(_handed(function, node, frame))
+            inner.written = dict(following.handed(function, node, frame))
             inner.caller = node, frame
             if context.owner or closure:
-                return _follow(context, function, inner, arguments, None)
-            return _remembered(context, function, inner, arguments)
+                return following.follow(context, function, inner, arguments, None)
+            return following.remembered(context, function, inner, arguments)
         case Bound(receiver, name):
             return call_method(context, receiver, name, arguments, node, frame)
         case Self() | Super():  # torch's ``__call__`` hands it on
@@ -109,19 +110,6 @@ def call(
     _note_handed_on(context, arguments, node, frame)
     origins = [context.origin(value) for value in (callee, *arguments.all())]
     return Opaque(derived("call", origins), extents.of_object(callee))
-
-
-def _handed(
-    function: FunctionNode, node: ast.Call, frame: Frame, first: int = 0
-) -> Iterator[tuple[str, str]]:
-    """The parameters of a function that are given an attribute whole: what it does to the one, it
-    does to the other. ``first`` is where they begin."""
-    given = dict(zip((one.arg for one in function.args.args[first:]), node.args, strict=False))
-    given |= {one.arg: one.value for one in node.keywords if one.arg is not None}
-    for name, value in given.items():
-        text = frame.meant(dotted(value) or "") if isinstance(value, ast.Attribute) else ""
-        if text.startswith("self."):
-            yield name, text
 
 
 def _note_handed_on(context: Context, arguments: Arguments, node: ast.Call, frame: Frame) -> None:
@@ -235,10 +223,10 @@ def _own_method(
             return call(context, value, arguments, node, frame)
         with_self = _receives_self(function)
         inner = Frame(info.module, {}, info, depth=frame.depth + 1)
-        inner.written = dict(_handed(function, node, frame, int(with_self)))
+        inner.written = dict(following.handed(function, node, frame, int(with_self)))
         if name in ("log", "log_dict"):
             return _own_log(context, name, function, inner, arguments, node, frame)
-        return _follow(context, function, inner, arguments, Self() if with_self else None)
+        return following.follow(context, function, inner, arguments, Self() if with_self else None)
     return _of_lightning(context, name, arguments, node, frame)
 
 
@@ -257,7 +245,7 @@ def _own_log(
     outer, before = context.passed_on, context.logged
     open_ended = function.args.kwarg is not None
     context.passed_on = outer or ((node, frame) if open_ended else None)
-    result = _follow(context, function, inner, arguments, Self())
+    result = following.follow(context, function, inner, arguments, Self())
     context.passed_on = outer
     if context.logged == before and logs.reaches_lightning(function):
         logs.record(context, name, arguments, node, frame)
@@ -279,7 +267,7 @@ def _held(
     info, function = found
     inner = Frame(info.module, {}, info, depth=frame.depth + 1)
     given = receiver if _receives_self(function) else None
-    return _follow(context, function, inner, arguments, given)
+    return following.follow(context, function, inner, arguments, given)
 
 
 def _of_lightning(
@@ -345,7 +333,7 @@ def _inherited(
     for info in context.ancestors:
         if passed and isinstance(info, ClassInfo) and name in info.methods:
             inner = Frame(info.module, {}, info, depth=frame.depth + 1)
-            return _follow(context, info.methods[name], inner, arguments, Self())
+            return following.follow(context, info.methods[name], inner, arguments, Self())
         passed = passed or info is after
     return _of_lightning(context, name, arguments, node, frame)
 
@@ -357,53 +345,10 @@ def _of_class(
     for info in context.project.ancestors(receiver.info):
         if isinstance(info, ClassInfo) and name in info.methods:
             inner = Frame(info.module, {}, info, depth=frame.depth + 1)
-            return _follow(context, info.methods[name], inner, arguments, None)
+            return following.follow(context, info.methods[name], inner, arguments, None)
     if name == "load_from_checkpoint":
         return Instance(receiver.info.qualified, complete=False, label=scripts.LOADED)
     return NOTHING
-
-
-def _follow(
-    context: Context,
-    function: FunctionNode,
-    inner: Frame,
-    arguments: Arguments,
-    receiver: Abstract | None,
-) -> Abstract:
-    """Execute a function of the project with its arguments bound."""
-    outer = context.via
-    context.via = (*outer, function.name)
-    result = context.run(function, inner, arguments, receiver)
-    context.via = outer
-    if outside.gathers(function.name):
-        origins = [context.origin(value) for value in (result, *arguments.all())]
-        return Opaque(Gathered(tuple(dict.fromkeys(origins))))
-    return result
-
-
-def _remembered(
-    context: Context, function: FunctionNode, inner: Frame, arguments: Arguments
-) -> Abstract:
-    """The same of a function around the classes that is given nothing but constants and what
-    nothing is known of: what has left no trace is not run again."""
-    given = [*enumerate(arguments.positional), *arguments.keywords.items()]
-    key = (function, arguments.complete, context.around_now(), *(_plain(*one) for one in given))
-    if None in key:
-        return _follow(context, function, inner, arguments, None)
-    if key not in context.remembered:
-        before = context.traces()
-        result = _follow(context, function, inner, arguments, None)
-        if context.traces() != before:
-            return result
-        context.remembered[key] = result
-    return context.remembered[key]
-
-
-def _plain(name: int | str, value: Abstract) -> tuple[object, ...] | None:
-    """What tells an argument from others; None where two that are equal may be two."""
-    if isinstance(value, Const) and isinstance(value.value, (str, int, float, type(None))):
-        return name, type(value.value), value.value
-    return (name,) if value == NOTHING else None
 
 
 def _instance(

@@ -10,16 +10,15 @@ from pl_lint.facts import lightning
 from pl_lint.facts.sites import (
     ABSENT,
     NO,
-    YES,
     MonitorSite,
     SeedSite,
     SplitSite,
     TrainerCall,
     TrainerSite,
 )
-from pl_lint.facts.values import UNKNOWN, Known, Value, must_be
+from pl_lint.facts.values import UNKNOWN, Known, must_be
 from pl_lint.plain import frozen, replace
-from pl_lint.static.interpreter import asked, carried, everything, loaders, lookup
+from pl_lint.static.interpreter import asked, carried, everything, loaders, lookup, watchers
 from pl_lint.static.interpreter.abstract import (
     CHANGED,
     RELOADED,
@@ -28,11 +27,11 @@ from pl_lint.static.interpreter.abstract import (
     Instance,
     Sequence,
     options,
-    to_value,
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.handling import as_built
 from pl_lint.static.interpreter.outside import pairs
+from pl_lint.static.interpreter.watchers import given_or
 from pl_lint.static.names import ClassInfo, dotted
 
 
@@ -76,7 +75,6 @@ LOADED = "from a checkpoint"
 """The label of a model that ``load_from_checkpoint`` made."""
 OF_CHECKPOINTS = frozenset(["checkpoint_callback", "best_model_path", "last_model_path"])
 """What a Trainer and its ModelCheckpoint are asked for once they have saved something."""
-WATCHERS = (lightning.MODEL_CHECKPOINT, lightning.EARLY_STOPPING)
 SEED = {
     "torch.utils.data.random_split": "generator",
     "torch.utils.data.dataset.random_split": "generator",
@@ -104,15 +102,15 @@ def call(
 ) -> Abstract | None:
     """Call something that Lightning or a data library defines; None for anything else."""
     canonical = lightning.canonical(name)
-    if canonical in WATCHERS:
-        return _watcher(context, canonical, arguments, node, frame)
+    if canonical in watchers.WATCHERS:
+        return watchers.build(context, canonical, arguments, node, frame)
     if canonical == lightning.TRAINER:
         return _trainer(context, arguments, node, frame)
     if name.endswith(FROM_ARGUMENTS) and lightning.canonical(_owner(name)) == lightning.TRAINER:
         return _trainer(context, _overriding(arguments), node, frame)
     if canonical == lightning.SEED_EVERYTHING:
         workers = arguments.get(1, "workers")
-        value = _value(workers, NO, arguments)
+        value = given_or(workers, NO, arguments)
         context.recorder.add(SeedSite(value, context.location(node, frame)))
     if name in loaders.LOADERS:
         return loaders.build(context, name, arguments, node, frame)
@@ -138,8 +136,8 @@ def of_subclass(
         return None
     for base in context.project.ancestors(info):
         canonical = lightning.canonical(base) if isinstance(base, str) else None
-        if canonical in WATCHERS:
-            return _watcher(context, canonical, arguments, node, frame)
+        if canonical in watchers.WATCHERS:
+            return watchers.build(context, canonical, arguments, node, frame)
         if canonical == lightning.TRAINER:
             made = _trainer(context, arguments, node, frame)
             assert isinstance(made.label, Trainer)
@@ -153,12 +151,6 @@ def defines(context: Context, label: object, method: str) -> bool:
     return own is not None and context.project.method(own, method) is not None
 
 
-def _value(given: Abstract | None, default: Value, arguments: Arguments) -> Value:
-    if given is not None:
-        return to_value(given)
-    return default if arguments.complete else UNKNOWN
-
-
 def _split(context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame) -> None:
     keyword = (SEED | STATE).get(name)
     if keyword is None:
@@ -166,66 +158,12 @@ def _split(context: Context, name: str, arguments: Arguments, node: ast.Call, fr
     position = 2 if name in SEED else -1
     given = arguments.get(position, keyword)
     seeded = (given is not None and given != Const(None)) or not arguments.complete
-    unshuffled = _value(arguments.keywords.get("shuffle"), UNKNOWN, arguments) == NO
+    unshuffled = given_or(arguments.keywords.get("shuffle"), UNKNOWN, arguments) == NO
     if name.endswith("KFold"):
         unshuffled = unshuffled or "shuffle" not in arguments.keywords
     if not unshuffled:
         short = name.rpartition(".")[2]
         context.recorder.add(SplitSite(short, seeded, context.location(node, frame)))
-
-
-# --- callbacks that watch a key -------------------------------------------------------------------
-
-
-def _watcher(
-    context: Context, canonical: str, arguments: Arguments, node: ast.Call, frame: Frame
-) -> Instance:
-    checkpoint = canonical == lightning.MODEL_CHECKPOINT
-    given = {
-        name: _value(arguments.keywords.get(name), default, arguments)
-        for name, default in defaults_of_watcher(canonical).items()
-    }
-    for index, name in enumerate(
-        ("dirpath", "filename", "monitor") if checkpoint else ("monitor",)
-    ):
-        if index < len(arguments.positional) and name in given:
-            given[name] = to_value(arguments.positional[index])
-    key = given.pop("monitor")
-    key = asked.default_of(node, "monitor", frame) if key == UNKNOWN else key
-    site = MonitorSite(
-        watcher=canonical.rpartition(".")[2],
-        key=key,
-        location=context.location(node, frame),
-        modules=(context.owner,) if context.owner else (),
-        arguments=pairs(arguments),
-        **given,
-    )
-    if not _is_left_out(context, node, frame):
-        context.recorder.add(site)
-    return Instance(canonical, pairs(arguments), arguments.complete, site)
-
-
-def _is_left_out(context: Context, node: ast.Call, frame: Frame) -> bool:
-    """Whether the program that makes a callback has a Trainer and gives the callback to nobody: it
-    was commented out of a list."""
-    source = frame.module.source
-    if "Trainer(" not in source.text:
-        return False
-    name = source.unread.get(node)
-    return name is not None and not context.project.reads(name, frame.module)
-
-
-def defaults_of_watcher(canonical: str) -> dict[str, Value]:
-    """What a callback that watches a key does where nothing is said."""
-    if canonical == lightning.EARLY_STOPPING:
-        return {"monitor": UNKNOWN, "mode": Known("min")}
-    return {
-        "monitor": ABSENT,
-        "mode": Known("min"),
-        "filename": ABSENT,
-        "auto_insert_metric_name": YES,
-        "every_n_train_steps": ABSENT,
-    }
 
 
 # --- trainers -------------------------------------------------------------------------------------
@@ -354,7 +292,7 @@ def _call_of(
         trainer=trainer.site.location if trainer.site is not None else None,
         model=class_name(model),
         passes_model=model is not None and model != Const(None),
-        ckpt_path=_value(_path(arguments.get(CKPT_PATH[name], "ckpt_path")), ABSENT, arguments),
+        ckpt_path=given_or(_path(arguments.get(CKPT_PATH[name], "ckpt_path")), ABSENT, arguments),
         monitored=trainer.monitored and not trainer.averages,
         location=context.location(node, frame),
         reloaded=any(map(_is_reloaded, given)),

@@ -1,0 +1,68 @@
+"""Functions of the project that are run where they are called."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from pl_lint.facts.origins import Gathered
+from pl_lint.static.interpreter import outside
+from pl_lint.static.interpreter.abstract import NOTHING, Abstract, Const, Opaque
+from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.names import FunctionNode, dotted
+
+
+def follow(
+    context: Context,
+    function: FunctionNode,
+    inner: Frame,
+    arguments: Arguments,
+    receiver: Abstract | None,
+) -> Abstract:
+    """Execute a function of the project with its arguments bound."""
+    outer = context.via
+    context.via = (*outer, function.name)
+    result = context.run(function, inner, arguments, receiver)
+    context.via = outer
+    if outside.gathers(function.name):
+        origins = [context.origin(value) for value in (result, *arguments.all())]
+        return Opaque(Gathered(tuple(dict.fromkeys(origins))))
+    return result
+
+
+def remembered(
+    context: Context, function: FunctionNode, inner: Frame, arguments: Arguments
+) -> Abstract:
+    """The same of a function around the classes that is given nothing but constants and what
+    nothing is known of: what has left no trace is not run again."""
+    given = [*enumerate(arguments.positional), *arguments.keywords.items()]
+    key = (function, arguments.complete, context.around_now(), *(_plain(*one) for one in given))
+    if None in key:
+        return follow(context, function, inner, arguments, None)
+    if key not in context.remembered:
+        before = context.traces()
+        result = follow(context, function, inner, arguments, None)
+        if context.traces() != before:
+            return result
+        context.remembered[key] = result
+    return context.remembered[key]
+
+
+def _plain(name: int | str, value: Abstract) -> tuple[object, ...] | None:
+    """What tells an argument from others; None where two that are equal may be two."""
+    if isinstance(value, Const) and isinstance(value.value, (str, int, float, type(None))):
+        return name, type(value.value), value.value
+    return (name,) if value == NOTHING else None
+
+
+def handed(
+    function: FunctionNode, node: ast.Call, frame: Frame, first: int = 0
+) -> Iterator[tuple[str, str]]:
+    """The parameters of a function that are given an attribute whole: what it does to the one, it
+    does to the other. ``first`` is where they begin."""
+    given = dict(zip((one.arg for one in function.args.args[first:]), node.args, strict=False))
+    given |= {one.arg: one.value for one in node.keywords if one.arg is not None}
+    for name, value in given.items():
+        text = frame.meant(dotted(value) or "") if isinstance(value, ast.Attribute) else ""
+        if text.startswith("self."):
+            yield name, text

@@ -1,0 +1,74 @@
+"""The callbacks that watch a key: ModelCheckpoint and EarlyStopping."""
+
+from __future__ import annotations
+
+import ast
+
+from pl_lint.facts import lightning
+from pl_lint.facts.sites import ABSENT, YES, MonitorSite
+from pl_lint.facts.values import UNKNOWN, Known, Value
+from pl_lint.static.interpreter import asked
+from pl_lint.static.interpreter.abstract import Abstract, Instance, to_value
+from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.outside import pairs
+
+WATCHERS = (lightning.MODEL_CHECKPOINT, lightning.EARLY_STOPPING)
+
+
+def build(
+    context: Context, canonical: str, arguments: Arguments, node: ast.Call, frame: Frame
+) -> Instance:
+    """What a call makes, with a site unless nobody gets it."""
+    checkpoint = canonical == lightning.MODEL_CHECKPOINT
+    given = {
+        name: given_or(arguments.keywords.get(name), default, arguments)
+        for name, default in defaults(canonical).items()
+    }
+    for index, name in enumerate(
+        ("dirpath", "filename", "monitor") if checkpoint else ("monitor",)
+    ):
+        if index < len(arguments.positional) and name in given:
+            given[name] = to_value(arguments.positional[index])
+    key = given.pop("monitor")
+    key = asked.default_of(node, "monitor", frame) if key == UNKNOWN else key
+    site = MonitorSite(
+        watcher=canonical.rpartition(".")[2],
+        key=key,
+        location=context.location(node, frame),
+        modules=(context.owner,) if context.owner else (),
+        arguments=pairs(arguments),
+        **given,
+    )
+    if not _is_left_out(context, node, frame):
+        context.recorder.add(site)
+    return Instance(canonical, pairs(arguments), arguments.complete, site)
+
+
+def _is_left_out(context: Context, node: ast.Call, frame: Frame) -> bool:
+    """Whether the program that makes a callback has a Trainer and gives the callback to nobody: it
+    was commented out of a list."""
+    source = frame.module.source
+    if "Trainer(" not in source.text:
+        return False
+    name = source.unread.get(node)
+    return name is not None and not context.project.reads(name, frame.module)
+
+
+def defaults(canonical: str) -> dict[str, Value]:
+    """What a callback that watches a key does where nothing is said."""
+    if canonical == lightning.EARLY_STOPPING:
+        return {"monitor": UNKNOWN, "mode": Known("min")}
+    return {
+        "monitor": ABSENT,
+        "mode": Known("min"),
+        "filename": ABSENT,
+        "auto_insert_metric_name": YES,
+        "every_n_train_steps": ABSENT,
+    }
+
+
+def given_or(given: Abstract | None, default: Value, arguments: Arguments) -> Value:
+    """What is given for an argument, or else what stands for it."""
+    if given is not None:
+        return to_value(given)
+    return default if arguments.complete else UNKNOWN
