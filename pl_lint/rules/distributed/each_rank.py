@@ -332,7 +332,8 @@ def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Findin
         for call in facts.calls_in(owner, INIT, ".update", LOG):
             problem = _off_rank_zero(call) or _without_a_run(facts, owner, call)
             asks = for_one_rank(call.guards) or ASKS_FOR_UPDATE.issubset(call.guards)
-            if problem and not asks and not in_tests(call.location):
+            alone = asks or _saves_settings(owner, call)
+            if problem and not alone and not in_tests(call.location):
                 yield self.finding(call.location, problem, remedy=GUARD, subject=owner.short_name)
     several = {one.location.path for one in facts.trainers if _starts_scripts(one)}
     for call in facts.calls_of(INIT, ".update"):
@@ -345,6 +346,12 @@ def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                 f"each process runs this script, and {problem}",
                 remedy="leave it to WandbLogger(project=..., config=...)",
             )
+
+
+def _saves_settings(owner: ClassFacts, call: CallSite) -> bool:
+    """``save_config`` of LightningCLI's callback runs on rank zero (``setup`` of cli.py)."""
+    bases = (one.rpartition(".")[2] for one in owner.ancestors)
+    return call.function == "save_config" and "SaveConfigCallback" in bases
 
 
 def _starts_scripts(trainer: TrainerSite) -> bool:

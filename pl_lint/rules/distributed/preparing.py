@@ -103,7 +103,8 @@ def _prepares(facts: ProjectFacts, call: CallSite, owner: ClassFacts) -> bool:
     """Whether a call runs ``prepare_data`` of a class on every rank.
 
     What Lightning runs on one rank, and what a test runs, does not. Of an object that is not known
-    nobody can say whose method it is.
+    nobody can say whose method it is. A copy of a class is used as the class is: what counts is the
+    name.
     """
     if call.hook == "prepare_data" or for_one_rank(call.guards) or in_tests(call.location):
         return False
@@ -113,7 +114,8 @@ def _prepares(facts: ProjectFacts, call: CallSite, owner: ClassFacts) -> bool:
     if not kind or kind.startswith("self."):  # self.trainer.datamodule
         return True
     given = (one for one in facts.classes if one.name == kind)
-    return any(owner.name in (one.name, *one.ancestors) for one in given)
+    names = (name for one in given for name in (one.name, *one.ancestors))
+    return any(name.rpartition(".")[2] == owner.short_name for name in names)
 
 
 def _only_prepared(owner: ClassFacts) -> Iterator[AssignmentSite]:

@@ -96,7 +96,7 @@ def graph_kept_alive(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 yield self.finding(
                     site.location,
                     f"self.{site.attribute} keeps the graph of {kept}",
-                    remedy=f"append {kept}.detach()",
+                    remedy="append numbers without a graph: .detach() or .item()",
                     subject=owner.short_name,
                 )
         for total in owner.held:
