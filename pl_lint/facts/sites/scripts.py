@@ -85,6 +85,7 @@ class Hands:
 
     ``handled`` is the last line up to there at which the ``name`` got the model, or anybody but a
     Trainer was given it (0: it came as a parameter); ``later``: somebody is given it afterwards.
+    ``untouched``: nobody but a Trainer was given what the name stands for, or stood for, before.
     """
 
     scope: str
@@ -92,6 +93,7 @@ class Hands:
     line: int
     handled: int
     later: bool
+    untouched: bool
 
 
 @frozen

@@ -30,14 +30,21 @@ def hands(call: ast.Call, frame: Frame) -> Iterator[Hands]:
 
 
 def _hands(name: str, call: ast.Call, scope: Scope, frame: Frame) -> Hands:
-    handled = [line for line, around in scope.handled(name) if around is not call]
+    others = [(line, doer) for line, doer in scope.handled(name) if doer is not call]
+    handled = [line for line, _ in others]
     return Hands(
         scope=f"{frame.module.path}:{frame.function}",
         name=name,
         line=call.lineno,
         handled=max((line for line in handled if line <= call.lineno), default=0),
         later=any(line > call.lineno for line in handled),
+        untouched=all(line > call.lineno or _is_target(doer) for line, doer in others),
     )
+
+
+def _is_target(doer: ast.AST) -> bool:
+    """Whether all that is done is that the name gets an object."""
+    return isinstance(doer, ast.Name) and isinstance(doer.ctx, ast.Store)
 
 
 def _given_to(function: ast.AST, name: str, call: ast.Call) -> ast.expr | None:
