@@ -312,8 +312,9 @@ def _is_predicted(owner: ClassFacts, log: LogSite) -> bool:
 def _takes_samples(owner: ClassFacts, use: MetricUse) -> bool:
     """Whether a metric is one of classes, which takes something for each sample of a batch."""
     metric = owner.metric(use.metric)
-    named = metric is not None and metric.name.startswith("torchmetrics.")
-    return use.certain and named and TASK.sub("", metric.class_name) in OF_SAMPLES  # type: ignore[union-attr]
+    if metric is None or not metric.name.startswith("torchmetrics."):
+        return False
+    return use.certain and TASK.sub("", metric.class_name) in OF_SAMPLES
 
 
 def _metric_itself(owner: ClassFacts, log: LogSite) -> MetricSite | None:

@@ -31,9 +31,9 @@ def not_in_optimizer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds layers of torch.nn that `__init__` makes, and that are none of those whose parameters
-    `configure_optimizers` names one by one; also a `torch.nn.Parameter`, and an object of a class
-    of the project that holds parameters and no layers, as a loss does that learns its weights. A
-    run looks at every parameter that requires a gradient over a whole fit: whether one reached it,
+    `configure_optimizers`, or a method that it calls, names one by one; also a
+    `torch.nn.Parameter`, and an object of a class of the project that holds parameters and no
+    layers, as a loss does that learns its weights. A run looks at every parameter that requires a gradient over a whole fit: whether one reached it,
     whether an optimizer holds it, whether it moved. Layers that were unfrozen later are among them.
     Networks from a library, from outside or with loaded weights may be left out to freeze them, so
     a whole one is suspected only, and so is one that no prediction passes through: it may be there
@@ -80,18 +80,31 @@ def not_in_optimizer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         if owner.open or not given or all_of or not all(t.startswith("self.") for t in given):
             continue
         frozen = {site.receiver for site in named}
+        spoken = _spoken_of(owner)
         for site in owner.assignments:
             text = f"self.{site.attribute}"
             known = isinstance(site.value, Made) and (
                 _is_layer(site.value.name) or _is_left_out(facts, owner, site, site.value)
             )
-            if site.hook == "__init__" and known and text not in frozen:
+            left_out = text not in frozen and site.attribute not in spoken
+            if site.hook == "__init__" and known and left_out:
                 yield self.finding(
                     site.location,
                     f"configure_optimizers names other parts, and leaves {text} as it is",
                     remedy="give the optimizer self.parameters(), or freeze the layer",
                     subject=owner.short_name,
                 )
+
+
+def _spoken_of(owner: ClassFacts) -> set[str]:
+    """The names in the methods that ``configure_optimizers`` calls, and in those that they call:
+    ``[*self.net.parameters(), *self.others()]``."""
+    methods = {one.name: one.words for one in owner.own_methods}
+    reached, new = set[str](), {HOOK}
+    while new:
+        reached |= new
+        new = {word for name in new for word in methods.get(name, ())} & methods.keys() - reached
+    return {word for name in reached for word in methods.get(name, ())}
 
 
 def _is_left_out(facts: ProjectFacts, owner: ClassFacts, site: AssignmentSite, made: Made) -> bool:

@@ -24,7 +24,8 @@ PACKAGES = ("lightning", "pytorch_lightning")
 TELLING = re.compile(
     r"Trainer|Checkpoint|EarlyStopping|seed_everything|_split|Split|KFold|"
     r"\.log(?:_dict)?\b|callback_metrics|"
-    r"\.(?:fit|test|validate)\(|listdir|scandir|iterdir|glob\(|@(?:\w+\.)?case\b|\bmonitor\b|\bcallbacks\b|\btrainer_defaults\b"
+    r"\.(?:fit|test|validate)\(|listdir|scandir|iterdir|glob\(|@(?:\w+\.)?case\b|"
+    r"\bmonitor\b|\bcallbacks\b|\btrainer_defaults\b"
 )
 """A function whose text holds none of these leaves no site, and is not run."""
 

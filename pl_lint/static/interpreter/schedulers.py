@@ -62,10 +62,11 @@ def build(
 def of_batches(context: Context, made: Abstract, node: ast.Call, frame: Frame) -> Abstract:
     """An object of any other class, of the project too, whose steps are the batches of a loader: it
     may be a scheduler, if ``configure_optimizers`` returns it as one."""
-    builds = context.hook.name == "configure_optimizers" and isinstance(made, Instance)
-    if not builds or made.label is not None or not names_batches_steps(node, frame):  # type: ignore[union-attr]
+    if not isinstance(made, Instance) or made.label is not None:
         return made
-    return replace(made, label=Built(context.location(node, frame), True, False))  # type: ignore[type-var]
+    if context.hook.name != "configure_optimizers" or not names_batches_steps(node, frame):
+        return made
+    return replace(made, label=Built(context.location(node, frame), True, False))
 
 
 def record(context: Context, returned: Abstract) -> None:
