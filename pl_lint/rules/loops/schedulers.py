@@ -44,10 +44,10 @@ def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     Finds OneCycleLR, CyclicLR, the warm-up schedules of transformers and schedulers built with a
     number of steps that `configure_optimizers` returns without `"interval": "step"`; also a
     LambdaLR whose function calls its parameter a step and goes on for 500 of them and more
-    (`lambda step: min(1, step / 1000)`), or holds it against Lightning's number of steps, and a
-    scheduler of any other kind that is given the batches of a loader as its `..._steps`. Silent
-    where the class steps its schedulers by hand (`self.lr_schedulers().step()`): Lightning's steps,
-    asked for as well, would come on top.
+    (`lambda step: min(1, step / 1000)`), or holds it, multiplied by nothing, against Lightning's
+    number of steps, and a scheduler of any other kind that is given the batches of a loader as its
+    `..._steps`. Silent where the class steps its schedulers by hand
+    (`self.lr_schedulers().step()`): Lightning's steps, asked for as well, would come on top.
 
     Why is this bad
     ---------------

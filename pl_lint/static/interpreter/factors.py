@@ -16,6 +16,10 @@ COUNTERS = frozenset({"step", "steps", "iter", "iters", "iteration", "iterations
 """Words in the name of a parameter that say it counts optimizer steps."""
 MANY = 500
 """Fewer of something may be epochs, whatever they are called."""
+FEW = 10
+"""No epoch has as few steps."""
+OF_A_CIRCLE = frozenset({"math", "np", "numpy", "torch", "pi"})
+"""What the argument of a cosine is multiplied by."""
 
 
 @frozen
@@ -38,6 +42,31 @@ class Factor:
                 both = (part.left, part.right)
             if any(self.counted in words(one) for one in both):
                 yield from (one for one in both if self.counted not in words(one))
+
+    @property
+    def is_multiplied(self) -> bool:
+        """Whether the parameter is multiplied by what may be the steps of whatever it counts: by
+        anything but numbers of no size, and pi."""
+        for part in walk(self.node):
+            match part:
+                case ast.BinOp(one, ast.Mult(), other):
+                    if (self._is_in(one) and _may_be_steps(other)) or (
+                        self._is_in(other) and _may_be_steps(one)
+                    ):
+                        return True
+                case ast.AugAssign(target, ast.Mult()) if self._is_in(target):
+                    return True
+        return False
+
+    def _is_in(self, node: ast.expr) -> bool:
+        """Whether an operand is the parameter or grows with it, and is no share of anything yet."""
+        return self.counted in words(node) and not any(map(divides, walk(node)))
+
+
+def _may_be_steps(node: ast.expr) -> bool:
+    numbers = (one.value for one in walk(node) if isinstance(one, ast.Constant))
+    large = any(isinstance(one, (int, float)) and one > FEW for one in numbers)
+    return large or bool(words(node) - OF_A_CIRCLE)
 
 
 def falls_over_steps(context: Context, node: ast.Call, frame: Frame) -> bool:
@@ -100,6 +129,8 @@ def _counts_down(context: Context, factor: Factor) -> bool:
     what multiplies it no number of epochs."""
     spoken = {word.lower() for word in words(factor.node) | {factor.counted}}
     if not factor.counted or any("epoch" in word or "batches" in word for word in spoken - COUNTED):
+        return False
+    if factor.is_multiplied:
         return False
     return any(_is_made_of_steps(context, side, factor.frame) for side in factor.sides)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Iterator
 from typing import TypeGuard
 
 from pl_lint.static.interpreter.context import Frame
@@ -24,6 +26,8 @@ CYCLES = ("step_size_up", "step_size_down")
 """The arguments of a CyclicLR that say how long a cycle is."""
 LENGTHS = ("T_max", "total_iters", "num_training_steps")
 """The arguments that say how long a schedule is; in most it is the second one."""
+LOADER = re.compile(r"loader(_(train|training))?$", re.IGNORECASE)
+"""How the name of one loader ends; ``loader_names`` are none."""
 AFTER_OPTIMIZER = ("_with_warmup", ".OneCycleLR")
 """Schedules whose second and third arguments may be numbers of steps."""
 
@@ -63,13 +67,23 @@ def words(node: ast.AST) -> set[str]:
     return attributes | {part.id for part in parts if isinstance(part, ast.Name)}
 
 
-def counts_epochs(name: str, node: ast.Call) -> bool:
-    """Whether the number of steps is, by its name, a number of epochs; what there are in an epoch
-    (``step_per_epoch``) are steps."""
+def counts_epochs(name: str, node: ast.Call, frame: Frame) -> bool:
+    """Whether the number of steps is, by its name, a number of epochs, or a local name for one;
+    what there are in an epoch (``step_per_epoch``) are steps."""
     lengths = [keyword.value for keyword in node.keywords if keyword.arg in STEP_WORDS]
     lengths += node.args[1:3] if name.endswith(AFTER_OPTIMIZER) else []
-    names = ((dotted(length) or "").rpartition(".")[2] for length in lengths)
-    return any("epoch" in one.replace("per_epoch", "") for one in names)
+    return any(_is_called_epochs(one) or _stands_for_epochs(one, frame) for one in lengths)
+
+
+def _is_called_epochs(node: ast.expr) -> bool:
+    name = (dotted(node) or "").rpartition(".")[2]
+    return "epoch" in name.replace("per_epoch", "")
+
+
+def _stands_for_epochs(node: ast.expr, frame: Frame) -> bool:
+    named = isinstance(node, ast.Name)
+    given = [one.value for one in assignments(frame) if named and words(node) & _targets(one)]
+    return bool(given) and all(map(_is_called_epochs, given))
 
 
 def made_of_batches(node: ast.Call, frame: Frame) -> bool:
@@ -79,11 +93,7 @@ def made_of_batches(node: ast.Call, frame: Frame) -> bool:
     names = {one.id for one in lengths if isinstance(one, ast.Name)}
     given = [one.value for one in assignments(frame) if not names.isdisjoint(_targets(one))]
     products = [one for one in lengths + given if _is_product(one)]
-    counted = (part for one in products for part in walk(one) if isinstance(part, ast.Call))
-    return any(
-        dotted(part.func) == "len" and any("loader" in word for word in words(part))
-        for part in counted
-    )
+    return any(_is_loader(one, frame) for one in _counted(products))
 
 
 def names_batches_steps(node: ast.Call, frame: Frame) -> bool:
@@ -98,17 +108,37 @@ def _is_of_steps(name: str) -> bool:
 
 
 def _counts_batches(node: ast.expr, frame: Frame) -> bool:
-    made_of = (node, *what_makes(node, frame))
-    counted = [
-        argument
-        for one in made_of
-        for part in walk(one)
-        if isinstance(part, ast.Call) and dotted(part.func) == "len"
-        for argument in part.args
-    ]
-    loaders = [words(one).union(*map(words, what_makes(one, frame))) for one in counted]
+    made_of = [node, *what_makes(node, frame)]
     divided = any(divides(part) for one in made_of for part in walk(one))
-    return not divided and any("loader" in word for found in loaders for word in found)
+    return not divided and any(_is_loader(one, frame) for one in _counted(made_of))
+
+
+def _counted(made_of: list[ast.expr]) -> Iterator[ast.expr]:
+    """What ``len`` is asked of."""
+    for one in made_of:
+        for part in walk(one):
+            if isinstance(part, ast.Call) and dotted(part.func) == "len":
+                yield from part.args
+
+
+def _is_loader(node: ast.expr, frame: Frame) -> bool:
+    """Whether it is one loader, by its own name or by that of what a local name was assigned."""
+    given = [one.value for one in assignments(frame) if not words(node).isdisjoint(_targets(one))]
+    assigned = given if isinstance(node, ast.Name) else []
+    return any(LOADER.search(_last_name(one)) for one in (node, *assigned))
+
+
+def _last_name(node: ast.expr) -> str:
+    """``train_dataloader`` of ``self.train_dataloader()``; one of several ``loaders[0]`` is a
+    ``loader``."""
+    match node:
+        case ast.Call(func):
+            return _last_name(func)
+        case ast.Subscript(value):
+            return _last_name(value).removesuffix("s")
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name
+    return ""
 
 
 def _is_product(node: ast.expr) -> bool:

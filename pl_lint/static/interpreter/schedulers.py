@@ -52,7 +52,7 @@ def build(
     context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
 ) -> Instance:
     """A scheduler, remembered until ``configure_optimizers`` returns it."""
-    epochs = counts_epochs(name, node) or made_of_epochs(node, frame)
+    epochs = counts_epochs(name, node, frame) or made_of_epochs(node, frame)
     steps = mentions_steps(node, frame) or made_of_batches(node, frame)
     steps = steps or falls_over_steps(context, node, frame)
     built = Built(context.location(node, frame), steps, epochs)
