@@ -103,13 +103,15 @@ class TrainerCall:
     ``scope`` names the function; ``model`` and ``ckpt_path`` are Known(None) where left out.
     ``monitored``: the trainer has a ModelCheckpoint that watches a key, and does not leave averaged
     weights behind. ``reloaded``: the model was given other weights before by ``load_state_dict`` or
-    comes from ``load_from_checkpoint`` (``from_checkpoint``), at least in one branch. ``as_built``:
-    what is tested is surely as its constructor left it, which was given nothing that looks like
-    weights; asked of ``test`` only. ``arms``: the branches that it stands in, each with the line of
-    the first of them and its number. ``models``: all classes that the model may be of; an empty
-    name is one that is not known. ``data``: the classes of what it is given as a data module, or in
-    the place of loaders. ``loaders``: how many loaders it is given for a stage, 0 where they are
-    not seen in a list or a dict. ``written``: the model, where it is a plain name or attribute.
+    comes from ``load_from_checkpoint`` (``from_checkpoint``), at least in one branch, or somebody
+    was given the one that the Trainer holds. ``as_built``: what is tested is surely as its
+    constructor left it, which was given nothing that looks like weights; asked of ``test`` only.
+    ``arms``: the branches that it stands in, each with the line of the first of them and its
+    number. ``told``: the names that conditions around it, and around the calls that lead to it,
+    hold equal to constants, each with those. ``models``: all classes that the model may be of; an
+    empty name is one that is not known. ``data``: the classes of what it is given as a data module,
+    or in the place of loaders. ``loaders``: how many loaders it is given for a stage, 0 where they
+    are not seen in a list or a dict. ``written``: the model, where it is a plain name or attribute.
     ``hands``: through which functions a model that is a plain name came, the one that makes the
     call first.
     """
@@ -126,6 +128,7 @@ class TrainerCall:
     from_checkpoint: bool = False
     as_built: bool = False
     arms: tuple[tuple[int, int], ...] = ()
+    told: tuple[tuple[str, frozenset[str]], ...] = ()
     models: tuple[str, ...] = ("",)
     data: tuple[str, ...] = ()
     loaders: tuple[tuple[str, int], ...] = ()
@@ -134,9 +137,15 @@ class TrainerCall:
 
     def excludes(self, other: TrainerCall) -> bool:
         """Whether this and another call of the same function stand in two branches of one ``if``,
-        so that only one of them runs."""
+        or under two answers to one question, so that only one of them runs."""
         taken = dict(self.arms)
-        return any(taken.get(place, number) != number for place, number in other.arms)
+        if any(taken.get(place, number) != number for place, number in other.arms):
+            return True
+        return any(
+            one == two and answers.isdisjoint(others)
+            for one, answers in self.told
+            for two, others in other.told
+        )
 
 
 @frozen

@@ -158,11 +158,12 @@ def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     ------------
     Finds `trainer.test(model, ...)` without `ckpt_path` for a module that was built by calling its
     class, in a function in which no `trainer.fit` trains such a module (one in the other branch of
-    an `if` does not: either it is trained, or it is tested) and no weights are loaded into it,
-    neither by the script nor when it is built. A module that anything but a Trainer was given may
-    have got weights there, and so may one whose constructor was given a path, a network or
-    settings: of these nothing is said, nor of tests and of Trainers that only try the code. A run
-    decides where it can: the score must be another one under another seed, and after training.
+    an `if`, or under another `task == "..."`, does not: either it is trained, or it is tested) and
+    no weights are loaded into it, neither by the script nor when it is built. A module that
+    anything but a Trainer was given may have got weights there, and so may one whose constructor
+    was given a path, a network or settings: of these nothing is said, nor of tests and of Trainers
+    that only try the code. A run decides where it can: the score must be another one under another
+    seed, and after training.
 
     Why is this bad
     ---------------

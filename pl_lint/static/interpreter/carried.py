@@ -31,15 +31,29 @@ def hands(call: ast.Call, frame: Frame) -> Iterator[Hands]:
 
 def _hands(name: str, call: ast.Call, scope: Scope, frame: Frame) -> Hands:
     others = [(line, doer) for line, doer in scope.handled(name) if doer is not call]
-    handled = [line for line, _ in others]
+    held = list(scope.out_of_trainer())
+    handled = [*(line for line, _ in others), *held]
     return Hands(
         scope=f"{frame.module.path}:{frame.function}",
         name=name,
         line=call.lineno,
         handled=max((line for line in handled if line <= call.lineno), default=0),
         later=any(line > call.lineno for line in handled),
-        untouched=all(line > call.lineno or _is_target(doer) for line, doer in others),
+        untouched=all(line > call.lineno or _is_target(doer) for line, doer in others)
+        and all(line > call.lineno for line in held),
     )
+
+
+def out_of_trainer(call: ast.Call, frame: Frame) -> bool:
+    """Whether somebody was given the model that a Trainer holds (``load(trainer.model)``), in the
+    function of the call or in those that led there, before it."""
+    while True:
+        scope = Scope.around(call, frame.module.source.above)
+        if scope is not None and any(line <= call.lineno for line in scope.out_of_trainer()):
+            return True
+        if frame.caller is None:
+            return False
+        call, frame = frame.caller
 
 
 def _is_target(doer: ast.AST) -> bool:

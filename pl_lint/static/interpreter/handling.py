@@ -100,6 +100,12 @@ class Scope:
             doer = above if isinstance(above, ast.Call) else node
             yield doer.lineno, doer
 
+    def out_of_trainer(self) -> Iterator[int]:
+        """Where anybody but a Trainer is given the module that a Trainer holds: the lines."""
+        for node in walk(self.node):
+            if isinstance(node, ast.Attribute) and _is_held(node) and not self._leaves(node):
+                yield node.lineno
+
     def fits_in_turns(self, name: str, test: ast.Call) -> bool:
         """Whether one turn of a loop around the call may train the object that the next one tests:
         ``for phase in ("fit", "test")``."""
@@ -127,7 +133,7 @@ class Scope:
             if isinstance(node, ast.Name) and node.id == name:
                 yield node
 
-    def _leaves(self, node: ast.Name) -> bool:
+    def _leaves(self, node: ast.expr) -> bool:
         parent = self.above[node]
         if isinstance(parent, ast.Attribute):
             return parent.attr in HARMLESS and isinstance(parent.ctx, ast.Load)
@@ -138,6 +144,12 @@ class Scope:
         called = _last(parent.func)
         on_object = isinstance(parent.func, ast.Attribute)
         return called in (RUNNING if on_object else READING)
+
+
+def _is_held(node: ast.Attribute) -> bool:
+    """``trainer.lightning_module``, ``self.trainer.model``"""
+    held = node.attr == "model" and "trainer" in _last(node.value).lower()
+    return held or node.attr == "lightning_module"
 
 
 def _beside(name: ast.Name, names: ast.Tuple, around: ast.AST) -> ast.expr | None:

@@ -18,7 +18,15 @@ from pl_lint.facts.sites import (
 )
 from pl_lint.facts.values import UNKNOWN, Known, must_be
 from pl_lint.plain import frozen, replace
-from pl_lint.static.interpreter import asked, carried, everything, loaders, lookup, watchers
+from pl_lint.static.interpreter import (
+    answers,
+    asked,
+    carried,
+    everything,
+    loaders,
+    lookup,
+    watchers,
+)
 from pl_lint.static.interpreter.abstract import (
     CHANGED,
     RELOADED,
@@ -295,10 +303,11 @@ def _call_of(
         ckpt_path=given_or(_path(arguments.get(CKPT_PATH[name], "ckpt_path")), ABSENT, arguments),
         monitored=trainer.monitored and not trainer.averages,
         location=context.location(node, frame),
-        reloaded=any(map(_is_reloaded, given)),
+        reloaded=any(map(_is_reloaded, given)) or carried.out_of_trainer(node, frame),
         from_checkpoint=any(map(_is_loaded, given)) and all(map(_is_of_project, given)),
         as_built=name == "test" and as_built(node, frame.module.source.above),
         arms=context.arms,
+        told=tuple(answers.told(node, frame)),
         models=tuple(sorted(set(map(class_name, given)))),
         data=tuple(sorted(_data(name, arguments))),
         loaders=tuple(loaders.counted(name, arguments)),
