@@ -139,6 +139,8 @@ class Context(ABC):
         self.sample_loops = 0
         self.built: list[str] = []
         self.read_by: dict[ast.expr, tuple[str, ...]] = {}
+        self.kept_by: dict[FunctionNode, dict[str, str]] = {}
+        self.called_by: dict[FunctionNode, frozenset[str]] = {}
         self._identities = 0
         self._running: list[int] = []
         self._constants: set[tuple[str, str]] = set()

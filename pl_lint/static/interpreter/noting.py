@@ -9,6 +9,7 @@ keyword (``download=``).
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
@@ -32,7 +33,8 @@ from pl_lint.static.interpreter.abstract import (
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.derivation import derived
 from pl_lint.static.interpreter.scripts import defines
-from pl_lint.static.names import dotted
+from pl_lint.static.names import FunctionNode, dotted
+from pl_lint.static.naming import bindings, function_around, named, own
 from pl_lint.static.trees import walk
 
 BUILT = (lightning.MODULE, lightning.DATA_MODULE, "lightning.pytorch.cli.LightningCLI")
@@ -181,15 +183,28 @@ def _kept(context: Context, node: ast.Call, frame: Frame) -> str:
     name = context.assigned
     made_here = context.hook.name == frame.function == "__init__" and name.isidentifier()
     init = frame.defining.methods.get("__init__") if made_here and frame.defining else None
-    kept: list[str] = []
-    given = 0
-    for part in walk(init) if init is not None else ():
-        match part:
-            case ast.Assign([ast.Attribute(ast.Name("self"), attribute)], ast.Name(source)):
-                kept += [attribute] if source == name else []
-            case ast.Name(target, ast.Store()) if target == name:
-                given += 1
-    return kept[0] if given == 1 and len(kept) == 1 else ""
+    if init is None:
+        return ""
+    if init not in context.kept_by:
+        context.kept_by[init] = _attributes_of(init)
+    return context.kept_by[init].get(name, "")
+
+
+def _attributes_of(init: FunctionNode) -> dict[str, str]:
+    """The attribute that keeps a local name, where each of the two is given one value."""
+    pairs = [pair for part in walk(init) for pair in bindings(part)]
+    given = Counter(named(target) for target, _ in pairs)
+    kept = [
+        (value.id, attribute)
+        for target, value in pairs
+        if (attribute := own(target)) is not None and isinstance(value, ast.Name)
+    ]
+    times = Counter(name for name, _ in kept)
+    return {
+        name: attribute
+        for name, attribute in kept
+        if times[name] == given[name] == given[f"self.{attribute}"] == 1
+    }
 
 
 def _loads(context: Context, frame: Frame) -> bool:
@@ -197,10 +212,12 @@ def _loads(context: Context, frame: Frame) -> bool:
     if frame.defining is None or frame.function == LOADING:
         return frame.function == LOADING
     found = context.project.method(frame.defining, LOADING)
-    return found is not None and any(
-        isinstance(one, ast.Call) and dotted(one.func) == f"self.{frame.function}"
-        for one in walk(found[1])
-    )
+    if found is None:
+        return False
+    if found[1] not in context.called_by:
+        calls = (one for one in walk(found[1]) if isinstance(one, ast.Call))
+        context.called_by[found[1]] = frozenset(dotted(one.func) or "" for one in calls)
+    return f"self.{frame.function}" in context.called_by[found[1]]
 
 
 def _receiver(function: ast.expr, frame: Frame) -> str:
@@ -317,10 +334,7 @@ def note_global(context: Context, node: ast.Global, frame: Frame) -> None:
 
 def _carried(node: ast.Global, frame: Frame) -> Iterator[str]:
     """The names that the function around changes by what they were before."""
-    above = frame.module.source.above
-    around = above.get(node)
-    while around is not None and not isinstance(around, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        around = above.get(around)
+    around = function_around(node, frame.module.source.above)
     body = list(walk(around)) if around is not None else []
     compared = {name for one in body if isinstance(one, ast.Compare) for name in _ordered(one)}
     for name in node.names:

@@ -1,0 +1,80 @@
+"""Who gives a name its value, and which function a piece of code stands in."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+
+from pl_lint.static.names import FunctionNode, dotted
+
+Binding = tuple[ast.expr, ast.expr | None]
+"""A target, and what it is given; None for what ``+=`` or ``with`` makes of it."""
+
+
+def bindings(part: ast.AST) -> Iterator[Binding]:
+    """What one piece of code gives a value to. A loop gives its target what it goes over: a part
+    of that. An annotation alone gives nothing."""
+    match part:
+        case ast.Assign(targets, value):
+            for target in targets:
+                yield from _beside(target, value)
+        case ast.AnnAssign(target, ast.expr(), value) if value is not None:
+            yield target, value
+        case ast.NamedExpr(target, value):
+            yield target, value
+        case ast.For(target, over) | ast.AsyncFor(target, over) | ast.comprehension(target, over):
+            yield from _beside(target, over)
+        case ast.AugAssign(target):
+            yield target, None
+        case ast.withitem(_, ast.expr() as target):
+            yield from ((one, None) for one in _unpacked(target))
+
+
+def given_to(name: str, part: ast.AST) -> bool:
+    """Whether one piece of code gives a name a value."""
+    return any(named(target) == name for target, _ in bindings(part))
+
+
+def named(target: ast.expr) -> str:
+    """The name that is given a value; empty for an item of something."""
+    return dotted(target) or "" if isinstance(target, (ast.Attribute, ast.Name)) else ""
+
+
+def own(target: ast.expr) -> str | None:
+    """The name of ``self.<name>``."""
+    match target:
+        case ast.Attribute(ast.Name("self"), name):
+            return name
+    return None
+
+
+def function_around(node: ast.AST, above: Mapping[ast.AST, ast.AST]) -> FunctionNode | None:
+    """``above`` is the node around each node of the file."""
+    around = above.get(node)
+    while around is not None and not isinstance(around, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        around = above.get(around)
+    return around
+
+
+def _beside(target: ast.expr, value: ast.expr) -> Iterator[Binding]:
+    """``a, b = one, other``, each with its own; else each of them with all of it."""
+    if isinstance(target, (ast.Tuple, ast.List)) and isinstance(value, (ast.Tuple, ast.List)):
+        both = (*target.elts, *value.elts)
+        if len(target.elts) == len(value.elts) and not any(
+            isinstance(one, ast.Starred) for one in both
+        ):
+            for inner, item in zip(target.elts, value.elts, strict=True):
+                yield from _beside(inner, item)
+            return
+    yield from ((one, value) for one in _unpacked(target))
+
+
+def _unpacked(target: ast.expr) -> Iterator[ast.expr]:
+    match target:
+        case ast.Tuple(items) | ast.List(items):
+            for one in items:
+                yield from _unpacked(one)
+        case ast.Starred(inner):
+            yield from _unpacked(inner)
+        case _:
+            yield target
