@@ -7,21 +7,28 @@ not made anew counts. The interpreter sees what is written out in a LightningMod
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import LayersSite
 from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
+from pl_lint.static.naming import bindings, named, own
 from pl_lint.static.streams import identifiers
-from pl_lint.static.trees import walk
+from pl_lint.static.trees import children, walk
 
 MODULES = ("torch.nn.Module", "torch.nn.modules.module.Module")
 REGISTERING = frozenset(
-    "add_module register_module setattr __setattr__ register_parameter __dict__".split()
+    "add_module register_module setattr __setattr__ register_parameter __dict__ _modules".split()
 )
 """Who says one of these may register what it keeps."""
 LOOKING = frozenset("len enumerate zip range reversed sum iter print str repr isinstance".split())
 """Functions that keep nothing of what they are given."""
+PASSING = frozenset("enumerate zip reversed iter".split())
+"""Those of them whose result holds what they are given, as these methods' does:"""
+INNER = frozenset("values items copy get pop popitem __getitem__".split())
+NUMBERS = frozenset("weight bias in_features out_features in_channels out_channels".split())
+"""Attributes of a layer by which nobody gets hold of the layer."""
 
 
 def layers(project: Project) -> Iterator[LayersSite]:
@@ -44,40 +51,60 @@ class _Init:
     def __init__(self, info: ClassInfo, init: FunctionNode, project: Project) -> None:
         self.info, self.project = info, project
         self.parts = tuple(walk(init))
-        self.assigned = [one for one in self.parts if isinstance(one, ast.Assign)]
-        everywhere = [part for one in info.methods.values() for part in walk(one)]
-        self.calls = [part for part in everywhere if isinstance(part, ast.Call)]
-        given = [_written(target) for part in everywhere for target in _targets(part)]
-        self.given = [name for name in given if name.startswith("self.")]
-        local = [_written(target) for part in self.parts for target in _targets(part)]
-        self.given += [name for name in local if not name.startswith("self.")]
+        self.given: Counter[str] = Counter()
+        self.values: dict[str, ast.expr | None] = {}
+        for part in self.parts:
+            for target, value in bindings(part):
+                self.given[named(target)] += not isinstance(part, ast.AugAssign)
+                self.values[named(target)] = value if isinstance(part, ast.Assign) else None
+        self.uses = _Uses(self.parts)
+        self.elsewhere: set[str] = set()
+        others = (node for node in info.methods.values() if node is not init)
+        for parts in (tuple(walk(node)) for node in others):
+            uses = _Uses(parts)
+            self.elsewhere |= uses.handed.keys() | uses.kept.keys()
+            self.elsewhere |= {
+                named(target)
+                for part in parts
+                if not isinstance(part, ast.AugAssign)
+                for target, _ in bindings(part)
+            }
 
     def containers(self, written_out: bool) -> Iterator[LayersSite]:
-        for node in self.assigned:
-            attribute = _own(node.targets[0]) if len(node.targets) == 1 else None
-            if attribute is None or self.given.count(f"self.{attribute}") != 1:
+        added = self._added()
+        for node in self.parts:
+            if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+                continue
+            attribute = own(node.targets[0])
+            if attribute is None or not self._is_plain(f"self.{attribute}"):
                 continue
             names = [f"self.{attribute}"]
             value: ast.expr | None = node.value
             if isinstance(value, ast.Name):
                 names.append(value.id)
-                value = self._only_value(value.id)
-            if value is None or self._handed_on(names):
+                handed = self.uses.handed[value.id] or self.uses.kept[value.id] > 1
+                value = None if handed else self._only_value(value.id)
+            if value is None:
                 continue
-            held = tuple(self._held(value, names, written_out))
+            put_in = [one for name in names for one in added.get(name, ())]
+            held = tuple(self._held(value, put_in, written_out))
             if held:
                 where = self.info.module.source.location(node)
                 yield LayersSite(self.info.qualified, attribute, held, where)
 
+    def _is_plain(self, name: str) -> bool:
+        """Whether an attribute is given one value, and nobody is given what is in it."""
+        handed = self.uses.handed[name] or self.uses.kept[name] or name in self.elsewhere
+        return self.given[name] == 1 and not handed
+
     def _only_value(self, name: str) -> ast.expr | None:
         """What a local name is given, where it is given nothing else."""
-        values = [one.value for one in self.assigned if _written(one.targets[0]) == name]
-        return values[0] if len(values) == 1 and self.given.count(name) == 1 else None
+        return self.values[name] if self.given[name] == 1 else None
 
-    def _held(self, value: ast.expr, names: list[str], written_out: bool) -> Iterator[str]:
+    def _held(self, value: ast.expr, put_in: list[ast.expr], written_out: bool) -> Iterator[str]:
         match value:
             case ast.List([]) | ast.Dict([]) | ast.Call(ast.Name("list" | "dict"), [], []):
-                yield from (name for node in self._put_in(names) for name in self._layer(node))
+                yield from (name for node in put_in for name in self._layer(node))
             case ast.List(items) | ast.Tuple(items) if written_out:
                 yield from (name for node in items for name in self._layer(node))
             case ast.Dict(_, items) if written_out:
@@ -85,25 +112,25 @@ class _Init:
             case ast.ListComp(node) | ast.DictComp(_, node) if written_out:
                 yield from self._layer(node)
 
-    def _put_in(self, names: list[str]) -> Iterator[ast.expr]:
-        """What ``__init__`` adds to a container."""
+    def _added(self) -> dict[str, list[ast.expr]]:
+        """What ``__init__`` adds to containers, by their names."""
+        found: dict[str, list[ast.expr]] = {}
         for part in self.parts:
             match part:
-                case ast.Call(ast.Attribute(target, "append"), [node]) if dotted(target) in names:
-                    yield node
-                case ast.AugAssign(target, ast.Add(), ast.List(items)) if dotted(target) in names:
-                    yield from items
-                case ast.Assign([ast.Subscript(target)], node) if dotted(target) in names:
-                    yield node
+                case ast.Call(ast.Attribute(target, "append"), [node]):
+                    found.setdefault(dotted(target) or "", []).append(node)
+                case ast.AugAssign(target, ast.Add(), ast.List(items)):
+                    found.setdefault(dotted(target) or "", []).extend(items)
+                case ast.Assign([ast.Subscript(target)], node):
+                    found.setdefault(dotted(target) or "", []).append(node)
+        return found
 
     def _layer(self, node: ast.expr) -> Iterator[str]:
         """The class of a layer that is made here and kept nowhere else."""
         value: ast.expr | None = node
         if isinstance(node, ast.Name):
-            elsewhere = [one for one in self.assigned if _is_name(one.value, node.id)]
-            kept = any(_own(target) for one in elsewhere for target in one.targets)
-            handed = sum(_takes(call, node.id) for call in self.calls)
-            value = self._only_value(node.id) if not kept and handed <= 1 else None
+            kept = self.uses.kept[node.id] or self.uses.handed[node.id] > 1
+            value = None if kept else self._only_value(node.id)
         if isinstance(value, ast.Call):
             name = self.project.resolve(dotted(value.func) or "", self.info.module)
             if isinstance(name, str) and name.startswith("torch.nn.") and name.count(".") == 2:
@@ -112,47 +139,66 @@ class _Init:
                 bases = self.project.ancestors(name)
                 yield from [name.qualified] if any(one in MODULES for one in bases) else []
 
-    def _handed_on(self, names: list[str]) -> bool:
-        """Whether something is given the container, and may register what is in it."""
-        return any(
-            _takes(call, name)
-            for name in names
-            for call in self.calls
-            if (dotted(call.func) or "") not in LOOKING
-        )
+
+class _Uses:
+    """How often one function hands on what a name stands for, or keeps it as an attribute: it may
+    be registered there. What is made of a name by a loop or a subscript counts as the name."""
+
+    def __init__(self, parts: tuple[ast.AST, ...]) -> None:
+        self.handed: Counter[str] = Counter()
+        self.kept: Counter[str] = Counter()
+        made_of: dict[str, list[str]] = {}
+        for part in parts:
+            self.handed.update(name for value in _handed(part) for name in _mentions(value))
+            pairs = [(target, value) for target, value in bindings(part) if value is not None]
+            is_kept = any(own(target) for target, _ in pairs)
+            for target, value in pairs:
+                if own(target):
+                    self.kept.update(_mentions(value))
+                elif isinstance(target, ast.Name):
+                    self.kept[target.id] += is_kept and isinstance(part, ast.Assign)
+                    made_of.setdefault(target.id, []).extend(_mentions(value))
+        waiting = [name for name in made_of if self.handed[name] or self.kept[name]]
+        for name in waiting:  # which grows on the way
+            for one in made_of.pop(name, ()):
+                self.handed[one] += 1
+                waiting.append(one)
 
 
-def _targets(part: ast.AST) -> list[ast.expr]:
+def _handed(part: ast.AST) -> Iterator[ast.expr]:
+    """The values that a piece of code gives to something else."""
     match part:
-        case ast.Assign(targets):
-            return [one for target in targets for one in _unpacked(target)]
-        case ast.AnnAssign(target) | ast.For(target):
-            return _unpacked(target)
-    return []
+        case ast.Call(function, arguments, keywords) if dotted(function) not in LOOKING:
+            yield from arguments
+            yield from (one.value for one in keywords)
+        case ast.AugAssign(_, _, value) | ast.Assign([ast.Subscript()], value):
+            yield value
 
 
-def _unpacked(target: ast.expr) -> list[ast.expr]:
-    return list(target.elts) if isinstance(target, (ast.Tuple, ast.List)) else [target]
-
-
-def _written(target: ast.expr) -> str:
-    """The name that is given a value; empty for an item of something."""
-    return dotted(target) or "" if isinstance(target, (ast.Attribute, ast.Name)) else ""
-
-
-def _own(target: ast.expr) -> str | None:
-    """The name of ``self.<name>``."""
-    match target:
-        case ast.Attribute(ast.Name("self"), name):
-            return name
-    return None
-
-
-def _is_name(node: ast.expr, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name
-
-
-def _takes(call: ast.Call, name: str) -> bool:
-    """Whether a call is given a name as it is, or all that is in it."""
-    given = (*call.args, *(one.value for one in call.keywords))
-    return any(dotted(one.value if isinstance(one, ast.Starred) else one) == name for one in given)
+def _mentions(value: ast.expr) -> Iterator[str]:
+    """The names that a value holds: of a call, whose result is something new, only what functions
+    and methods like ``enumerate`` and ``values`` pass on."""
+    nodes: list[ast.AST] = [value]
+    for node in nodes:  # which grows on the way
+        match node:
+            case ast.Call(ast.Name(name), arguments):
+                nodes += arguments if name in PASSING else []
+            case ast.Call(ast.Attribute(owner, name)):
+                nodes += [owner] if name in INNER else []
+            case ast.Name() | ast.Subscript(ast.Name()):
+                yield dotted(node) or ""
+            case ast.Attribute(_, name) if name in NUMBERS:
+                pass
+            case ast.Attribute(owner):
+                yield dotted(node) or ""
+                nodes.append(owner)
+            case ast.Subscript(owner):
+                nodes.append(owner)
+            case ast.ListComp(item) | ast.SetComp(item) | ast.GeneratorExp(item):
+                nodes.append(item)
+            case ast.DictComp(_, item):
+                nodes.append(item)
+            case ast.Call() | ast.Compare():
+                pass
+            case _:
+                nodes += children(node)
