@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from pl_lint.facts.sites import StreamSite, ToldSite
 from pl_lint.static.names import ClassInfo, Project
+from pl_lint.static.naming import bindings, named
 from pl_lint.static.trees import walk
 
 BASES = frozenset(
@@ -17,7 +18,7 @@ BASES = frozenset(
     ]
 )
 
-
+ORDERS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 LAZY = ("iter", "map", "filter", "zip", "enumerate", "islice", "chain")
 """Functions that go over what they are given."""
 
@@ -35,8 +36,16 @@ def streams(project: Project) -> Iterator[StreamSite]:
                 where = home.module.source.location(node)
                 words, over = _words(ancestors), tuple(_gone_over(node))
                 loops = _loops(node) or any(map(_loops, _handed_to(node, info, project)))
-                called = frozenset(_called(ancestors))
-                yield StreamSite(info.qualified, words, loops, where, over, called)
+                yield StreamSite(
+                    info.qualified,
+                    words,
+                    loops,
+                    where,
+                    over,
+                    called=frozenset(_called(ancestors)),
+                    asked=frozenset(_asked(ancestors)),
+                    compared=frozenset(_compared(ancestors)),
+                )
 
 
 def classes_of_one_item(project: Project) -> Iterator[str]:
@@ -139,6 +148,48 @@ def _called(ancestors: tuple[ClassInfo | str, ...]) -> Iterator[str]:
             match part:
                 case ast.Call(ast.Name(name)) | ast.Call(ast.Attribute(attr=name)):
                     yield name
+
+
+def _asked(ancestors: tuple[ClassInfo | str, ...]) -> Iterator[str]:
+    """The methods of a stream that its loops give what they go over: ``self.get(path)``."""
+    classes = [info for info in ancestors if isinstance(info, ClassInfo)]
+    methods = {name for info in classes for name in info.methods}
+    for info in classes:
+        parts = tuple(walk(info.node))
+        gone_over = {named(target) for part in parts for target in _turns(part)}
+        for part in parts:
+            match part:
+                case ast.Call(ast.Attribute(ast.Name("self"), name), [ast.Name(given)], []):
+                    yield from [name] if given in gone_over and name in methods else []
+
+
+def _turns(part: ast.AST) -> list[ast.expr]:
+    """What a loop gives its turns to."""
+    is_loop = isinstance(part, (ast.For, ast.AsyncFor, ast.comprehension))
+    return [target for target, _ in bindings(part)] if is_loop else []
+
+
+def _compared(ancestors: tuple[ClassInfo | str, ...]) -> Iterator[str]:
+    """The names that numbers are compared with, and the bounds and steps of slices."""
+    for info in ancestors:
+        for part in walk(info.node) if isinstance(info, ClassInfo) else ():
+            for one in _numbers(part):
+                yield from identifiers(one) if not isinstance(one, ast.Call) else ()
+
+
+def _numbers(part: ast.AST) -> list[ast.expr]:
+    match part:
+        case ast.Compare(left, operators, right) if all(
+            isinstance(one, ORDERS) for one in operators
+        ):
+            sides = [left, *right]
+            texts = (isinstance(one, ast.Constant) and isinstance(one.value, str) for one in sides)
+            return [] if any(texts) else sides
+        case ast.Slice(lower, upper, step):
+            return [one for one in (lower, upper, step) if one is not None]
+        case ast.Call(ast.Name("islice") | ast.Attribute(attr="islice"), [_, *bounds]):
+            return bounds
+    return []
 
 
 def _of_workers(functions: Iterable[ast.AST]) -> set[str]:

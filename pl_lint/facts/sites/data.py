@@ -102,7 +102,10 @@ class StreamSite:
 
     ``words`` are the identifiers in its code, in that of its ancestors of the project, and in the
     functions of its file that it names. ``loops``: its ``__iter__`` goes over something itself, and
-    does not only hand on what another object gives. ``over`` are the attributes that it goes over.
+    does not only hand on what another object gives. ``over`` are the attributes that it goes over,
+    ``called`` the names of what its code calls, ``asked`` those of them that are methods of its own
+    and are given what a loop goes over, one by one. ``compared`` are the names in its code that are
+    compared with others, or that a part of something begins, ends or steps by.
     """
 
     name: str
@@ -111,6 +114,8 @@ class StreamSite:
     location: Location
     over: tuple[str, ...] = ()
     called: frozenset[str] = frozenset()
+    asked: frozenset[str] = frozenset()
+    compared: frozenset[str] = frozenset()
 
 
 @frozen

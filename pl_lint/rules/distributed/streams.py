@@ -44,9 +44,9 @@ def stream_read_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findi
     ------------
     Reading finds an IterableDataset of the project that a loader of a Lightning class or Trainer
     reads and whose code speaks of no rank or world size and takes no shard of anything (a list of
-    files that is called `shards` is none). Running reads the stream on two ranks and compares its
-    samples by their content: none may be read by two ranks, and none that one process reads by none
-    of them.
+    files that is called `shards` is none; a `shard` that numbers are compared with is one). Running
+    reads the stream on two ranks and compares its samples by their content: none may be read by two
+    ranks, and none that one process reads by none of them.
 
     Why is this bad
     ---------------
@@ -185,9 +185,20 @@ def _speaks_of(stream: StreamSite, words: tuple[str, ...]) -> bool:
 
 
 def _takes_a_part(stream: StreamSite) -> bool:
-    """``data.shard(...)``, or words for one part of several."""
-    calls = (name.lower().strip("_") for name in stream.called if "shard" in name.lower())
-    return _speaks_of(stream, PARTS) or any(not name.startswith(READS) for name in calls)
+    """``data.shard(...)``, words for one part of several, or a ``shard`` that numbers are compared
+    with or that slices go by: a file is neither."""
+    calls = (name for name in stream.called if "shard" in name.lower())
+    return (
+        _speaks_of(stream, PARTS)
+        or any("shard" in name.lower().split("_") for name in stream.compared)
+        or any(not _only_reads(name, stream) for name in calls)
+    )
+
+
+def _only_reads(name: str, stream: StreamSite) -> bool:
+    """``self.load_shard(path)``, and ``self.get_shard(path)`` for each of several."""
+    known = (*READS, "get") if name in stream.asked else READS
+    return name.lower().strip("_").startswith(known)
 
 
 def _by_chance(stream: StreamSite) -> bool:
