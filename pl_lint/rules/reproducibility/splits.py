@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pl_lint.facts.origins import FunctionCall, Origin, is_drawn, is_listing, sure_parts
 from pl_lint.facts.sites import (
+    ABSENT,
     CallSite,
     ClassFacts,
     ProjectFacts,
@@ -15,7 +16,7 @@ from pl_lint.facts.sites import (
 )
 from pl_lint.facts.values import Made, must_be
 from pl_lint.findings import Finding, Location, Status
-from pl_lint.rules.judging import CLI, uses_cli
+from pl_lint.rules.judging import CLI, single_device, uses_cli
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.reproducibility.seeds import SEEDING, seeds
 from pl_lint.rules.reproducibility.splitting import (
@@ -28,6 +29,7 @@ from pl_lint.rules.reproducibility.splitting import (
 )
 
 SHUFFLING = ("numpy.random.permutation", "numpy.random.shuffle", "random.shuffle", "torch.randperm")
+LOADING = ".load_from_checkpoint"
 OF_NUMPY = frozenset({"numpy.random.seed", "random.seed"})
 OF_TORCH = frozenset({"torch.manual_seed", "random.seed"})
 """Seeds that the splits of torch, and those of scikit-learn, do not draw from."""
@@ -40,7 +42,7 @@ OF_TORCH = frozenset({"torch.manual_seed", "random.seed"})
     status=Status.SUSPECTED,
     observers="both",
     condition="if the split is made more than once: by several ranks, at resume, by a later test",
-    calls=(*SEEDING, *SHUFFLING, *SPLITTING, *WRITING, CLI, "frac="),
+    calls=(*SEEDING, *SHUFFLING, *SPLITTING, *WRITING, CLI, "frac=", LOADING),
 )
 def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Data is split at random, and nothing seeds.
@@ -51,7 +53,9 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     that pandas draws (`df.sample(frac=...)`) without it where the same function then cuts them in
     two or takes them out of the table, and indices that a data module shuffles, in projects that
     call no `seed_everything` or the like. Silent where the same hook or function then writes the
-    parts to files, by what it calls them (`train.to_csv(...)`, `torch.save(indices, "split.pt")`).
+    parts to files, by what it calls them (`train.to_csv(...)`, `torch.save(indices, "split.pt")`),
+    and in projects that are seen to train on one device, without a test and without checkpoints
+    that are loaded.
 
     Why is this bad
     ---------------
@@ -77,7 +81,7 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     - https://pytorch.org/docs/stable/data.html#torch.utils.data.random_split
     - https://github.com/Lightning-AI/pytorch-lightning/issues/18638
     """
-    if seeds(facts) or uses_cli(facts):
+    if seeds(facts) or uses_cli(facts) or _trains_once(facts):
         return
     writes = parts_written(facts)
     for split in facts.splits:
@@ -110,6 +114,14 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
                     remedy="shuffle with a generator that has a fixed seed",
                     subject=owner.short_name,
                 )
+
+
+def _trains_once(facts: ProjectFacts) -> bool:
+    """Whether each run is seen to be one process that uses its split until the end, and no other
+    run needs the same."""
+    once = all(one.method == "fit" and one.ckpt_path == ABSENT for one in facts.trainer_calls)
+    loads = any(not in_tests(one.location) for one in facts.calls_of(LOADING))
+    return bool(facts.trainer_calls) and once and single_device(facts) and not loads
 
 
 def _is_written_down(facts: ProjectFacts, split: SplitSite, writes: Sequence[CallSite]) -> bool:
