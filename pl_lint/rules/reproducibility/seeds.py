@@ -180,14 +180,14 @@ def _may_be(built: CallSite, fit: TrainerCall) -> bool:
 
 
 def _had_before(fit: TrainerCall, seed: CallSite) -> bool:
-    """Whether the function that fits a module seeds when it has it already, be it from its caller
-    or from a function that it calls, and nobody is given it on the way: who is may load weights."""
+    """Whether the function that fits a module seeds when it has it already, be it from a caller
+    that got it or from a function that it calls, and nobody is given it on the way: who is may load
+    weights."""
     if not _fits_after(fit, _scope(seed), seed) or not fit.hands:
         return False
     if not all(one.untouched for one in fit.hands):
         return False
-    handled = fit.hands[0].handled
-    return handled < seed.location.line and (handled > 0 or len(fit.hands) > 1)
+    return fit.hands[0].handled < seed.location.line and fit.hands[-1].handled > 0
 
 
 def _of_another_program(facts: ProjectFacts, seed: CallSite, built: CallSite) -> bool:
