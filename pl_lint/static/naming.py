@@ -30,9 +30,12 @@ def bindings(part: ast.AST) -> Iterator[Binding]:
             yield from ((one, None) for one in _unpacked(target))
 
 
-def given_to(name: str, part: ast.AST) -> bool:
-    """Whether one piece of code gives a name a value."""
-    return any(named(target) == name for target, _ in bindings(part))
+def gives(part: ast.AST, name: str) -> bool:
+    """Whether one piece of code gives a name a value, or changes what is in it. The names of a
+    comprehension are its own."""
+    return not isinstance(part, ast.comprehension) and any(
+        (dotted(target) or "").partition(".")[0] == name for target, _ in bindings(part)
+    )
 
 
 def named(target: ast.expr) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts.origins import BatchValue, local_parts
 from pl_lint.static.interpreter.context import Context, Frame
+from pl_lint.static.naming import function_around, gives
 from pl_lint.static.trees import walk
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -55,7 +56,7 @@ def _compares(mask: ast.expr, node: ast.AST, frame: Frame) -> bool:
     """Whether an index is a comparison, or a name that only stands for one."""
     if not isinstance(mask, ast.Name):
         return isinstance(mask, ast.Compare)
-    function = _function_around(node, frame)
+    function = function_around(node, frame.module.source.above)
     given = list(_given(mask.id, function)) if function is not None else []
     return bool(given) and all(
         isinstance(one, ast.Assign) and isinstance(one.value, ast.Compare) for one in given
@@ -69,7 +70,7 @@ def nothing_if(context: Context, node: ast.Return, frame: Frame) -> tuple[str, .
         case ast.IfExp(test, one, other) if _is_none(one) != _is_none(other):
             return read_by(context, test, frame)
         case ast.Name(name):
-            test = _only_set_under(name, _function_around(node, frame))
+            test = _only_set_under(name, function_around(node, frame.module.source.above))
             return read_by(context, test, frame) if test is not None else ()
     return ()
 
@@ -102,27 +103,7 @@ def _looks_at(name: str, node: ast.stmt) -> bool:
 
 
 def _given(name: str, tree: ast.AST | None) -> Iterator[ast.AST]:
-    """The statements that give a name a value."""
+    """The pieces of code that give a name a value."""
     for part in walk(tree) if tree is not None else ():
-        match part:
-            case ast.Assign(targets) if name in _names(targets):
-                yield part
-            case (
-                ast.AnnAssign(ast.Name(id))
-                | ast.AugAssign(ast.Name(id))
-                | ast.NamedExpr(ast.Name(id))
-                | ast.For(ast.Name(id))
-            ) if id == name:
-                yield part
-
-
-def _names(targets: list[ast.expr]) -> set[str]:
-    return {one.id for each in targets for one in walk(each) if isinstance(one, ast.Name)}
-
-
-def _function_around(node: ast.AST, frame: Frame) -> ast.AST | None:
-    above = frame.module.source.above
-    around = above.get(node)
-    while around is not None and not isinstance(around, FUNCTIONS):
-        around = above.get(around)
-    return around
+        if gives(part, name):
+            yield part

@@ -25,6 +25,7 @@ from pl_lint.static.interpreter.abstract import (
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.lengths import assignments
 from pl_lint.static.names import FunctionNode, dotted
+from pl_lint.static.naming import function_around
 from pl_lint.static.streams import identifiers
 from pl_lint.static.trees import walk
 
@@ -122,7 +123,7 @@ def _chosen_by(node: ast.Call, frame: Frame) -> frozenset[str]:
     named = [one.value for one in node.keywords if one.arg in ("name", "dictionary")]
     words = {word for one in (*node.args[:1], *named) for word in identifiers(one)}
     above = frame.module.source.above
-    around = _function_around(node, above)
+    around = function_around(node, above)
     for one in walk(around) if around is not None else ():
         if isinstance(one, ast.Assign) and not words.isdisjoint(_names(one.targets)):
             words.update(identifiers(one.value))
@@ -132,13 +133,6 @@ def _chosen_by(node: ast.Call, frame: Frame) -> frozenset[str]:
 
 def _names(targets: list[ast.expr]) -> Iterator[str]:
     return (one.id for one in targets if isinstance(one, ast.Name))
-
-
-def _function_around(node: ast.AST, above: Table[ast.AST, ast.AST]) -> ast.AST | None:
-    around = above.get(node)
-    while around is not None and not isinstance(around, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        around = above.get(around)
-    return around
 
 
 def _conditions(node: ast.AST, above: Table[ast.AST, ast.AST]) -> Iterator[ast.expr]:
