@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from pl_lint.facts.sites import CallSite, ClassFacts, ParameterSite, ProjectFacts
+from pl_lint.facts.sites import CallSite, ClassFacts, ParameterSite, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, Value
 from pl_lint.findings import Finding
 from pl_lint.fixes import Fix, Insert, SetArgument
 from pl_lint.rules.judging import CLI, defines, uses_cli
 from pl_lint.rules.registry import Rule, rule
 
+LOADING = ".load_from_checkpoint"
 SAVING = ("self.save_hyperparameters", "super.save_hyperparameters")
 OPTIONAL = r"(?:{0}(?:\s*\|\s*None)?|(?:typing\.)?Optional\[{0}\])"
 NETWORK = re.compile(
@@ -107,7 +108,7 @@ def _quoted(names: Iterable[str]) -> str:
     "LTN307",
     "module-among-hyperparameters",
     rows=("CKP07",),
-    calls=(*SAVING, ".parameters", CLI, *(f"self.{name}" for name in NETWORK_NAMES)),
+    calls=(*SAVING, LOADING, ".parameters", CLI, *(f"self.{name}" for name in NETWORK_NAMES)),
 )
 def module_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A network or the Trainer given to __init__ is saved among the hyper-parameters too.
@@ -141,8 +142,9 @@ def module_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     When to ignore
     --------------
-    Where a checkpoint that builds its own network is worth that. Under LightningCLI the
-    configuration is saved in place of the objects; this rule leaves such projects alone.
+    Where a checkpoint that builds its own network is worth that. Projects that load it without
+    giving the network, and so count on that, are left alone, and those of LightningCLI, under which
+    the configuration is saved in place of the objects.
 
     References
     ----------
@@ -154,7 +156,9 @@ def module_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             names = [
                 one.name
                 for one in parameters_of(owner)
-                if surely_saved(call, one.name) and _is_whole(facts, owner, one)
+                if surely_saved(call, one.name)
+                and _is_whole(facts, owner, one)
+                and not _is_loaded_with(facts, owner, one)
             ]
             if names and saves_here(owner, call) and not uses_cli(facts):
                 yield self.finding(
@@ -164,6 +168,16 @@ def module_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     subject=owner.short_name,
                     fix=_without(call, names),
                 )
+
+
+def _is_loaded_with(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> bool:
+    """Whether the project loads the module, or one of a class that is not known, without giving
+    this: it counts on what the checkpoint holds."""
+    return any(
+        call.complete and not call.gives(parameter.name) and not in_tests(call.location)
+        for call in facts.calls_of(LOADING)
+        if call.name.rpartition(".")[0] in ("", owner.name)
+    )
 
 
 def _without(call: CallSite, names: list[str]) -> Fix | None:
@@ -199,7 +213,7 @@ def _is_whole(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) 
     "LTN308",
     "loaded-without-arguments",
     rows=("CKP08",),
-    calls=(*SAVING, ".load_from_checkpoint"),
+    calls=(*SAVING, LOADING),
 )
 def loaded_without_arguments(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """load_from_checkpoint is not given what the checkpoint does not hold.
@@ -245,7 +259,7 @@ def loaded_without_arguments(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     - https://github.com/ashleve/lightning-hydra-template/issues/456
     """
     owners = {owner.name: owner for owner in facts.modules()}
-    for call in facts.calls_of(".load_from_checkpoint"):
+    for call in facts.calls_of(LOADING):
         owner = owners.get(call.name.rpartition(".")[0])
         if owner is None or not call.complete or call.bound or call.gives("hparams_file", 2):
             continue

@@ -92,7 +92,7 @@ def several_optimizers(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 _NOT_GIVEN = (
-    "Lightning 2.0 calls training_step without optimizer_idx, and the class has one optimizer"
+    "Lightning 2.0 raises where training_step takes optimizer_idx, and the class has one optimizer"
 )
 
 

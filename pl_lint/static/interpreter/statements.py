@@ -64,7 +64,13 @@ CONDITIONS = (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.Attribute)
 
 def _remember(context: Context, target: ast.expr, value: ast.expr, frame: Frame) -> None:
     """``board = self.logger.experiment``: what is done to ``board`` is done to that. ``main = rank
-    == 0``: who asks for ``main`` asks for ``rank``."""
+    == 0``: who asks for ``main`` asks for ``rank``. Of what several names are given by a call its
+    function is told: ``x, y = self.gather(x, y)`` are of all processes."""
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Call):
+        words = read_by(context, value.func, frame)
+        frame.asked |= {
+            one.id: (one.id, *words) for one in target.elts if isinstance(one, ast.Name)
+        }
     if not isinstance(target, ast.Name):
         return
     words = read_by(context, value, frame) if isinstance(value, CONDITIONS) else ()
