@@ -20,7 +20,7 @@ from pl_lint.findings import Location
 from pl_lint.plain import frozen
 from pl_lint.static.complaints import explain, is_notebook
 from pl_lint.static.suppressions import Suppressions
-from pl_lint.static.trees import children, left_unread, parents
+from pl_lint.static.trees import children, left_unread, parents, walk
 from pl_lint.static.walk import find_sources
 
 __all__ = [
@@ -134,6 +134,15 @@ class SourceFile:
     def lines(self) -> tuple[str, ...]:
         """The lines as Python counts them (``str.splitlines`` would also cut at form feeds)."""
         return tuple(self.text.split("\n"))
+
+    @cached_property
+    def mentions(self) -> Mapping[str, tuple[ast.Name, ...]]:
+        """Where each name stands, for what asks of one function after another."""
+        found: dict[str, list[ast.Name]] = {}
+        for node in walk(self.tree):
+            if isinstance(node, ast.Name):
+                found.setdefault(node.id, []).append(node)
+        return {name: tuple(nodes) for name, nodes in found.items()}
 
     @cached_property
     def above(self) -> Mapping[ast.AST, ast.AST]:

@@ -22,7 +22,7 @@ def told(call: ast.Call, frame: Frame) -> Iterator[tuple[str, frozenset[str]]]:
     """The names of which the call knows what they are, each with the function it is a name of, and
     the constants that it may be."""
     while True:
-        scope = Scope.around(call, frame.module.source.above)
+        scope = Scope.around(call, frame.module.source)
         if scope is None:
             return
         place = _place(frame)

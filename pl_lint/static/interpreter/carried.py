@@ -19,7 +19,7 @@ def hands(call: ast.Call, frame: Frame) -> Iterator[Hands]:
     """The function of the call and, as long as the model is handed down by name, its callers."""
     model = model_of(call)
     while isinstance(model, ast.Name):
-        scope = Scope.around(call, frame.module.source.above)
+        scope = Scope.around(call, frame.module.source)
         if scope is None:
             return
         yield _hands(model.id, call, scope, frame)
@@ -48,7 +48,7 @@ def out_of_trainer(call: ast.Call, frame: Frame) -> bool:
     """Whether somebody was given the model that a Trainer holds (``load(trainer.model)``), in the
     function of the call or in those that led there, before it."""
     while True:
-        scope = Scope.around(call, frame.module.source.above)
+        scope = Scope.around(call, frame.module.source)
         if scope is not None and any(line <= call.lineno for line in scope.out_of_trainer()):
             return True
         if frame.caller is None:

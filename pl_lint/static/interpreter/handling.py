@@ -8,15 +8,19 @@ This is asked of the text, around one call: values do not say who held them.
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Iterator, Mapping
 
 from pl_lint.plain import frozen
+from pl_lint.static.sources import SourceFile
 from pl_lint.static.trees import walk
 
 RUNNING = frozenset(["fit", "validate", "test", "predict"])
 HARMLESS = frozenset(["eval", "train", "to", "cuda", "cpu", "float", "double", "half", "freeze"])
 """Methods of a module that bring it no weights."""
+HELD = re.compile(r"\.lightning_module\b|[Tt]rainer\w*\.model\b")
+"""The module that a Trainer holds."""
 READING = frozenset(["print", "len", "type", "isinstance", "repr", "ModelSummary", "summary"])
 PLAIN_CALLS = frozenset(["len", "int", "float", "str", "bool", "tuple", "list", "dict", "range"])
 _BRINGS_WEIGHTS = re.compile(
@@ -28,14 +32,14 @@ _BRINGS_WEIGHTS = re.compile(
 _PLACE = re.compile(r"[/\\]|\.(pt|pth|ckpt|bin|safetensors|pkl)$")
 
 
-def as_built(call: ast.Call, above: Mapping[ast.AST, ast.AST]) -> bool:
+def as_built(call: ast.Call, source: SourceFile) -> bool:
     """Whether the module that a Trainer's method is given here is as its constructor left it, and
     the constructor was given nothing that looks like weights. A module that came into a function
-    from outside is not. ``above`` is the node around each node of the file."""
+    from outside is not."""
     model = model_of(call)
     if isinstance(model, ast.Call):
         return _is_plain_construction(model)
-    scope = Scope.around(call, above)
+    scope = Scope.around(call, source)
     if not isinstance(model, ast.Name) or scope is None:
         return False
     made = list(scope.assigned(model.id))
@@ -54,20 +58,26 @@ def model_of(call: ast.Call) -> ast.expr | None:
 
 @frozen
 class Scope:
-    """A function, or a file outside of its functions; ``above`` is the parent of each node."""
+    """A function, or a file outside of its functions."""
 
     node: ast.AST
-    above: Mapping[ast.AST, ast.AST]
+    source: SourceFile
+
+    @property
+    def above(self) -> Mapping[ast.AST, ast.AST]:
+        """The parent of each node."""
+        return self.source.above
 
     @classmethod
-    def around(cls, call: ast.Call, above: Mapping[ast.AST, ast.AST]) -> Scope | None:
+    def around(cls, call: ast.Call, source: SourceFile) -> Scope | None:
         """None for a call that stands in another file."""
+        above = source.above
         node: ast.AST | None = call
         while not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module)):
             if node is None:
                 return None
             node = above.get(node)
-        return cls(node, above)
+        return cls(node, source)
 
     def assigned(self, name: str) -> Iterator[ast.expr | None]:
         """What the name is made to stand for; None for what cannot be told."""
@@ -102,7 +112,7 @@ class Scope:
 
     def out_of_trainer(self) -> Iterator[int]:
         """Where anybody but a Trainer is given the module that a Trainer holds: the lines."""
-        for node in walk(self.node):
+        for node in walk(self.node) if HELD.search(self.source.text) else ():
             if isinstance(node, ast.Attribute) and _is_held(node) and not self._leaves(node):
                 yield node.lineno
 
@@ -129,8 +139,9 @@ class Scope:
         return isinstance(call, ast.Call) and _last(call.func) == "fit"
 
     def _mentions(self, name: str) -> Iterator[ast.Name]:
-        for node in walk(self.node):
-            if isinstance(node, ast.Name) and node.id == name:
+        first, last = _lines(self.node)
+        for node in self.source.mentions.get(name, ()):
+            if first <= node.lineno <= last:
                 yield node
 
     def _leaves(self, node: ast.expr) -> bool:
@@ -144,6 +155,13 @@ class Scope:
         called = _last(parent.func)
         on_object = isinstance(parent.func, ast.Attribute)
         return called in (RUNNING if on_object else READING)
+
+
+def _lines(scope: ast.AST) -> tuple[float, float]:
+    """The first and the last line of a function; of a file, all there are."""
+    if isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return scope.lineno, scope.end_lineno or math.inf
+    return 0, math.inf
 
 
 def _is_held(node: ast.Attribute) -> bool:
