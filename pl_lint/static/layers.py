@@ -7,6 +7,7 @@ not made anew counts. The interpreter sees what is written out in a LightningMod
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -27,6 +28,8 @@ LOOKING = frozenset("len enumerate zip range reversed sum iter print str repr is
 PASSING = frozenset("enumerate zip reversed iter".split())
 """Those of them whose result holds what they are given, as these methods' does:"""
 INNER = frozenset("values items copy get pop popitem __getitem__".split())
+FILLED = re.compile(r"=\s*(?:[\[{(]|(?:list|dict|OrderedDict|defaultdict)\()")
+"""What makes a container, before anybody looks closer."""
 NUMBERS = frozenset("weight bias in_features out_features in_channels out_channels".split())
 """Attributes of a layer by which nobody gets hold of the layer."""
 
@@ -40,6 +43,9 @@ def layers(project: Project) -> Iterator[LayersSite]:
             outside = [one for one in project.ancestors(info) if isinstance(one, str)]
             whole = any(map(lightning.kind_of, outside))
             if init is None or not (whole or any(one in MODULES for one in outside)):
+                continue
+            lines = module.source.lines[init.lineno - 1 : init.end_lineno]
+            if not FILLED.search("\n".join(lines)):
                 continue
             if REGISTERING.isdisjoint(identifiers(info.node)):
                 yield from _Init(info, init, project).containers(not whole)

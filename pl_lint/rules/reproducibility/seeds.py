@@ -139,8 +139,9 @@ def seeded_too_late(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     if uses_cli(facts):
         return
+    fitting = _fitting(facts)
     for built in facts.calls_of(lightning.MODULE):
-        governing = [seed for seed in seeds(facts) if not _of_another_program(facts, seed, built)]
+        governing = [seed for seed in seeds(facts) if not _of_another_program(seed, built, fitting)]
         late = [seed for seed in governing if _is_later(seed, built)]
         if late and len(late) == len(governing) and _is_fitted(facts, built, late[0]):
             yield self.finding(
@@ -155,6 +156,7 @@ def seeded_too_late(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 def _handed_on(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Modules that a function has got from another one when it seeds, and then fits."""
+    fitting = _fitting(facts)
     for fit in facts.trainer_calls:
         made = {one.location: one for one in facts.calls_of(lightning.MODULE) if _may_be(one, fit)}
         if len(made) != 1 or fit.reloaded:
@@ -162,7 +164,7 @@ def _handed_on(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         [built] = made.values()
         if _scope(built) == fit.scope:
             continue
-        governing = [one for one in seeds(facts) if not _of_another_program(facts, one, built)]
+        governing = [one for one in seeds(facts) if not _of_another_program(one, built, fitting)]
         late = [one for one in governing if _had_before(fit, one)]
         if late and len(late) == len(governing):
             yield self.finding(
@@ -190,13 +192,16 @@ def _had_before(fit: TrainerCall, seed: CallSite) -> bool:
     return fit.hands[0].handled < seed.location.line and fit.hands[-1].handled > 0
 
 
-def _of_another_program(facts: ProjectFacts, seed: CallSite, built: CallSite) -> bool:
+def _of_another_program(seed: CallSite, built: CallSite, fitting: frozenset[str]) -> bool:
     """Whether a seed is one of a test, or of a function in another file that fits for itself."""
     if seed.location.path == built.location.path:
         return False
-    return in_tests(seed.location) or any(
-        (call.method, call.scope) == ("fit", _scope(seed)) for call in facts.trainer_calls
-    )
+    return in_tests(seed.location) or _scope(seed) in fitting
+
+
+def _fitting(facts: ProjectFacts) -> frozenset[str]:
+    """The functions that fit a module."""
+    return frozenset(call.scope for call in facts.trainer_calls if call.method == "fit")
 
 
 def _scope(call: CallSite) -> str:
