@@ -10,6 +10,7 @@ from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, SetArgument
 from pl_lint.rules.checkpoints.loading import BEST
+from pl_lint.rules.judging import defines
 from pl_lint.rules.registry import Rule, rule
 
 LOADING = ("torch.load", ".load_from_checkpoint", ".load_state_dict", ".from_pretrained")
@@ -198,7 +199,8 @@ def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     - https://lightning.ai/docs/pytorch/stable/common/evaluation_intermediate.html
     """
     for call in facts.trainer_calls:
-        if call.as_built and _is_untrained(facts, call) and _reports(facts, call):
+        untrained = call.as_built and _is_untrained(facts, call) and not _measures(facts, call)
+        if untrained and _reports(facts, call):
             yield self.finding(
                 call.location,
                 "trainer.test takes the module as it was built: nothing here has trained it or "
@@ -206,6 +208,18 @@ def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding
                 remedy="add ckpt_path=, or build it with load_from_checkpoint",
                 subject=call.model.rpartition(".")[2],
             )
+
+
+def _measures(facts: ProjectFacts, call: TrainerCall) -> bool:
+    """Whether a module is for tests alone, and no training is thought of: it compares what is in
+    the data."""
+    owners = [one for one in facts.modules() if one.name == call.model]
+    return any(
+        defines(facts, one, "test_step")
+        and not defines(facts, one, "training_step")
+        and not defines(facts, one, "configure_optimizers")
+        for one in owners
+    )
 
 
 def _reports(facts: ProjectFacts, call: TrainerCall) -> bool:
