@@ -67,7 +67,7 @@ def _remember(context: Context, target: ast.expr, value: ast.expr, frame: Frame)
     == 0``: who asks for ``main`` asks for ``rank``. Of what several names are given by a call its
     function is told: ``x, y = self.gather(x, y)`` are of all processes."""
     if isinstance(target, ast.Tuple) and isinstance(value, ast.Call):
-        words = read_by(context, value.func, frame)
+        words = _called(context, value, frame)
         frame.asked |= {
             one.id: (one.id, *words) for one in target.elts if isinstance(one, ast.Name)
         }
@@ -75,13 +75,19 @@ def _remember(context: Context, target: ast.expr, value: ast.expr, frame: Frame)
         return
     words = read_by(context, value, frame) if isinstance(value, CONDITIONS) else ()
     if isinstance(value, ast.Call) and not value.args:  # ``mask.any()``, ``get_rank()``
-        words = (target.id, *read_by(context, value.func, frame))
+        words = (target.id, *_called(context, value, frame))
     if words:
         frame.asked[target.id] = words
     if isinstance(value, ast.Attribute):
         text = frame.meant(dotted(value) or "")
         if text.startswith(GIVEN):
             frame.written[target.id] = text
+
+
+def _called(context: Context, call: ast.Call, frame: Frame) -> tuple[str, ...]:
+    """The names in what is called. ``self.step(batch)`` asks for no step of the run."""
+    words = read_by(context, call.func, frame)
+    return tuple(word for word in words if word not in BATCH_CONDITIONS)
 
 
 def _name_of(target: ast.expr) -> str:
