@@ -136,10 +136,30 @@ class SourceFile:
         return tuple(self.text.split("\n"))
 
     @cached_property
+    def _parts(self) -> dict[ast.AST, tuple[ast.AST, ...]]:
+        return {}
+
+    @cached_property
+    def _found(self) -> dict[re.Pattern[str], tuple[str, ...]]:
+        return {}
+
+    def parts(self, tree: ast.AST) -> tuple[ast.AST, ...]:
+        """All nodes of a function or a class: gone over once, however often they are asked for."""
+        if tree not in self._parts:
+            self._parts[tree] = tuple(walk(tree))
+        return self._parts[tree]
+
+    def found(self, pattern: re.Pattern[str]) -> tuple[str, ...]:
+        """What a pattern finds in the text: looked for once, as ``re.findall`` does."""
+        if pattern not in self._found:
+            self._found[pattern] = tuple(pattern.findall(self.text))
+        return self._found[pattern]
+
+    @cached_property
     def mentions(self) -> Mapping[str, tuple[ast.Name, ...]]:
         """Where each name stands, for what asks of one function after another."""
         found: dict[str, list[ast.Name]] = {}
-        for node in walk(self.tree):
+        for node in self.parts(self.tree):
             if isinstance(node, ast.Name):
                 found.setdefault(node.id, []).append(node)
         return {name: tuple(nodes) for name, nodes in found.items()}

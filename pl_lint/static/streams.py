@@ -144,7 +144,7 @@ def _words(ancestors: tuple[ClassInfo | str, ...]) -> frozenset[str]:
 def _called(ancestors: tuple[ClassInfo | str, ...]) -> Iterator[str]:
     """What the code of a stream calls, by the last part of its name."""
     for info in ancestors:
-        for part in walk(info.node) if isinstance(info, ClassInfo) else ():
+        for part in info.module.source.parts(info.node) if isinstance(info, ClassInfo) else ():
             match part:
                 case ast.Call(ast.Name(name)) | ast.Call(ast.Attribute(attr=name)):
                     yield name
@@ -155,7 +155,7 @@ def _asked(ancestors: tuple[ClassInfo | str, ...]) -> Iterator[str]:
     classes = [info for info in ancestors if isinstance(info, ClassInfo)]
     methods = {name for info in classes for name in info.methods}
     for info in classes:
-        parts = tuple(walk(info.node))
+        parts = info.module.source.parts(info.node)
         gone_over = {named(target) for part in parts for target in _turns(part)}
         for part in parts:
             match part:
@@ -172,7 +172,7 @@ def _turns(part: ast.AST) -> list[ast.expr]:
 def _compared(ancestors: tuple[ClassInfo | str, ...]) -> Iterator[str]:
     """The names that numbers are compared with, and the bounds and steps of slices."""
     for info in ancestors:
-        for part in walk(info.node) if isinstance(info, ClassInfo) else ():
+        for part in info.module.source.parts(info.node) if isinstance(info, ClassInfo) else ():
             for one in _numbers(part):
                 yield from identifiers(one) if not isinstance(one, ast.Call) else ()
 

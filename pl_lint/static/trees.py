@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Mapping
+
+NO_NODES = frozenset(
+    {
+        *("ctx", "op", "ops", "id", "attr", "arg", "name", "asname", "module", "level"),
+        *("kind", "type_comment", "conversion", "simple", "is_async", "kwd_attrs", "rest"),
+    }
+)
+"""Fields that hold names and numbers, or marks (``Load``, ``Add``): a third of all nodes, which
+nobody looks for by themselves."""
+PLAIN = (ast.Constant, ast.MatchSingleton, ast.Global, ast.Nonlocal)
+"""What holds nothing but names and values."""
+FIELDS: Mapping[type[ast.AST], tuple[str, ...]] = {
+    kind: tuple(name for name in kind._fields if name not in NO_NODES)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+} | dict.fromkeys(PLAIN, ())
 
 
-def walk(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes in the order of ``ast.walk``, in half of its time.
-
-    The marks that say whether a name is read or written are left out: they are a third of all
-    nodes, and nobody looks for them.
-    """
+def walk(tree: ast.AST) -> list[ast.AST]:
+    """All nodes in the order of ``ast.walk``, in less than half of its time, marks left out."""
     nodes = [tree]
     for node in nodes:  # which grows on the way
-        nodes.extend(children(node))
-        yield node
+        for field in FIELDS[type(node)]:
+            value = getattr(node, field, None)
+            if value.__class__ is list:
+                nodes.extend(filter(None, value))
+            elif value is not None:
+                nodes.append(value)
+    return nodes
 
 
 SEE_NAMES = frozenset(["locals", "globals", "vars", "eval", "exec"])
@@ -44,11 +61,11 @@ def left_unread(tree: ast.AST) -> dict[ast.expr, str]:
 def children(node: ast.AST) -> list[ast.AST]:
     """The nodes right below one."""
     found: list[ast.AST] = []
-    for field in node._fields:
+    for field in FIELDS[type(node)]:
         value = getattr(node, field, None)
-        if isinstance(value, list):
-            found.extend([one for one in value if isinstance(one, ast.AST)])
-        elif isinstance(value, ast.AST) and field != "ctx":
+        if value.__class__ is list:
+            found.extend(filter(None, value))
+        elif value is not None:
             found.append(value)
     return found
 

@@ -8,7 +8,6 @@ import ast
 
 from pl_lint.static.interpreter.context import Frame
 from pl_lint.static.names import ClassInfo
-from pl_lint.static.trees import walk
 
 
 def of(node: ast.expr | None, frame: Frame) -> str:
@@ -43,7 +42,7 @@ def _only_given(target: str, info: ClassInfo) -> ast.expr | None:
     values = [
         part.value
         for method in info.methods.values()
-        for part in walk(method)
+        for part in info.module.source.parts(method)
         if isinstance(part, ast.Assign) and len(part.targets) == 1
         if isinstance(part.targets[0], (ast.Attribute, ast.Subscript))
         if ast.unparse(part.targets[0]) == target

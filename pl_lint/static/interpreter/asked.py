@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pl_lint.facts.values import UNKNOWN, Known, OneOf, Value
 from pl_lint.static.interpreter.context import Arguments, Frame
 from pl_lint.static.names import dotted
-from pl_lint.static.trees import walk
 
 AS_DICT = frozenset({"to_container", "to_object", "dict", "vars"})
 """Functions that make plain dicts of settings."""
@@ -77,7 +76,7 @@ def default_of(node: ast.Call, name: str, frame: Frame) -> Value:
     given = next((one.value for one in node.keywords if one.arg == name), None)
     match given:
         case ast.Attribute(ast.Name(namespace), option):
-            parts = tuple(walk(frame.module.source.tree))
+            parts = frame.module.source.parts(frame.module.source.tree)
             parsed = any(_parses(part, namespace) for part in parts)
             found = [one for part in parts for one in _options_named(part, option)]
             if parsed and len(found) == 1 and isinstance(found[0], ast.Constant):
@@ -112,8 +111,7 @@ def put_in_before(
     ``Trainer.from_argparse_args(args)``. It may stand in a branch."""
     given = [one.value for one in node.keywords if one.arg in (None, "args")]
     handed = {one.id for one in (*node.args[:1], *given) if isinstance(one, ast.Name)}
-    function = _function_of(frame) if handed and not arguments.complete else None
-    for part in walk(function) if function is not None else ():
+    for part in frame.parts if handed and not arguments.complete else ():
         for key, value in _made_in_a_branch(part, handed):
             if key in (*OF_PROCESSES, "distributed_backend") and key not in arguments.keywords:
                 yield key, _or_nothing(value)
@@ -139,8 +137,3 @@ def _made_in_a_branch(part: ast.AST, handed: set[str]) -> Iterator[tuple[str, as
 
 def _or_nothing(node: ast.expr) -> Value:
     return OneOf((None, node.value)) if isinstance(node, ast.Constant) else UNKNOWN
-
-
-def _function_of(frame: Frame) -> ast.AST | None:
-    functions = frame.module.functions if frame.defining is None else frame.defining.methods
-    return functions.get(frame.function)

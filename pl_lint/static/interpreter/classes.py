@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import (
@@ -43,7 +43,6 @@ from pl_lint.static.interpreter.work import Work
 from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
 from pl_lint.static.sources import SourceFile
 from pl_lint.static.streams import identifiers
-from pl_lint.static.trees import walk
 
 STEPS = ("training_step", "validation_step", "test_step", "predict_step")
 COUNTED = re.compile(r"\bself\.(\w+)\s*(?:[-+*%]|//?)=(?!=)")
@@ -119,7 +118,7 @@ def _takes_batch(info: ClassInfo) -> bool:
         isinstance(node, ast.Attribute) and node.attr in ("log", "log_dict")
         for step in STEPS
         if step in info.methods
-        for node in walk(info.methods[step])
+        for node in info.module.source.parts(info.methods[step])
     )
 
 
@@ -161,9 +160,9 @@ def interpret(found: LightningClass, project: Project, recorder: Recorder, work:
 
 def _forget_counters(machine: Machine, methods: dict[str, tuple[ClassInfo, FunctionNode]]) -> None:
     """A number that some method counts up is another one whenever a hook reads it."""
-    texts = {info.module.path: info.module.source.text for info, _ in methods.values()}
-    for text in texts.values():
-        for attribute in COUNTED.findall(text):
+    sources = {info.module.path: info.module.source for info, _ in methods.values()}
+    for source in sources.values():
+        for attribute in source.found(COUNTED):
             value = machine.attributes.get(attribute)
             if isinstance(value, Const) and type(value.value) in (int, float):
                 machine.attributes[attribute] = NOTHING
@@ -281,13 +280,12 @@ def _method_sites(
             keywords=node.args.kwarg is not None,
             words=named | _words(signature),
             unused=tuple(parameter for parameter in given if parameter not in named),
-            picked=_picked(node),
+            picked=_picked(info.module.source.parts(node)),
         )
 
 
-def _picked(method: FunctionNode) -> frozenset[str]:
+def _picked(nodes: Sequence[ast.AST]) -> frozenset[str]:
     """The attributes of which single items are taken by a whole number, and nothing else."""
-    nodes = list(walk(method))
     items = (node for node in nodes if isinstance(node, ast.Subscript) and _is_number(node.slice))
     taken = {node.value for node in items}
     whole = {one.attr for one in nodes if isinstance(one, ast.Attribute) and one not in taken}

@@ -77,6 +77,21 @@ class Frame:
         self.written.pop(name, None)
         self.asked.pop(name, None)
 
+    @property
+    def code(self) -> FunctionNode | None:
+        """The function or method that is run; None outside of functions and for nested ones."""
+        owner = self.module.functions if self.defining is None else self.defining.methods
+        return owner.get(self.function)
+
+    @property
+    def parts(self) -> tuple[ast.AST, ...]:
+        """All nodes of it."""
+        return self.module.source.parts(self.code) if self.code is not None else ()
+
+    @property
+    def assignments(self) -> list[ast.Assign]:
+        return [one for one in self.parts if isinstance(one, ast.Assign)]
+
     def meant(self, text: str) -> str:
         """A dotted name, its first part as what it was made of."""
         head, dot, rest = text.partition(".")

@@ -31,11 +31,9 @@ def added(context: Context, node: ast.Call, frame: Frame) -> Value:
 
 
 def _of_a_sigmoid(node: ast.expr, frame: Frame) -> bool:
-    functions = frame.module.functions if frame.defining is None else frame.defining.methods
-    function = functions.get(frame.function)
     words = set(identifiers(node))
-    for part in walk(function) if function is not None else ():
-        if isinstance(part, ast.Assign) and not words.isdisjoint(_names(part)):
+    for part in frame.assignments:
+        if not words.isdisjoint(_names(part)):
             words = words | set(identifiers(part.value))
     return "sigmoid" in words and words.isdisjoint(CAST)
 

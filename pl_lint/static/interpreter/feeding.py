@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator
 
 from pl_lint.static.interpreter.context import Frame
-from pl_lint.static.names import FunctionNode, dotted
+from pl_lint.static.names import dotted
 from pl_lint.static.streams import identifiers
 from pl_lint.static.trees import walk
 
@@ -24,22 +24,16 @@ def is_fed(node: ast.Call, frame: Frame) -> bool:
     torch.randint(...)``, where ``forward`` moves nothing."""
     if frame.defining is None or (dotted(node.func) or "").rpartition(".")[2] not in MAKING:
         return False
-    function = frame.defining.methods.get(frame.function)
-    uses = [node, *_named(node, function)] if function is not None else []
-    return any(_reaches_a_layer(use, frame) for use in uses)
+    return any(_reaches_a_layer(use, frame) for use in (node, *_named(node, frame)))
 
 
-def _named(node: ast.Call, function: FunctionNode) -> Iterator[ast.expr]:
+def _named(node: ast.Call, frame: Frame) -> Iterator[ast.expr]:
     """Where the only name is read that the result is given, be it in another shape."""
-    made = [
-        part
-        for part in walk(function)
-        if isinstance(part, ast.Assign) and any(one is node for one in walk(part.value))
-    ]
+    made = [part for part in frame.assignments if any(one is node for one in walk(part.value))]
     name = made[0].targets[0] if len(made) == 1 else None
     if not isinstance(name, ast.Name) or not MOVING.isdisjoint(identifiers(made[0].value)):
         return
-    names = [one for one in walk(function) if isinstance(one, ast.Name) and one.id == name.id]
+    names = [one for one in frame.parts if isinstance(one, ast.Name) and one.id == name.id]
     if sum(isinstance(one.ctx, ast.Store) for one in names) == 1:
         yield from (one for one in names if isinstance(one.ctx, ast.Load))
 

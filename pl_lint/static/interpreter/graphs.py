@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator
 
 from pl_lint.static.interpreter.context import Context, Frame
-from pl_lint.static.interpreter.lengths import assignments
 
 WITHOUT = frozenset({"no_grad", "inference_mode"})
 """Under these nothing that is computed gets a graph."""
@@ -50,7 +49,7 @@ def _meant(node: ast.expr, frame: Frame, fits: Callable[[ast.expr], bool]) -> as
     else the node."""
     if not isinstance(node, ast.Name):
         return node
-    given = [one.value for one in assignments(frame) if _assigns(one, node.id)]
+    given = [one.value for one in frame.assignments if _assigns(one, node.id)]
     return given[0] if len(given) == 1 and fits(given[0]) else node
 
 

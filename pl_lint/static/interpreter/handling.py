@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 
 from pl_lint.plain import frozen
 from pl_lint.static.sources import SourceFile
-from pl_lint.static.trees import walk
 
 RUNNING = frozenset(["fit", "validate", "test", "predict"])
 HARMLESS = frozenset(["eval", "train", "to", "cuda", "cpu", "float", "double", "half", "freeze"])
@@ -112,7 +111,7 @@ class Scope:
 
     def out_of_trainer(self) -> Iterator[int]:
         """Where anybody but a Trainer is given the module that a Trainer holds: the lines."""
-        for node in walk(self.node) if HELD.search(self.source.text) else ():
+        for node in self.source.parts(self.node) if self.source.found(HELD) else ():
             if isinstance(node, ast.Attribute) and _is_held(node) and not self._leaves(node):
                 yield node.lineno
 

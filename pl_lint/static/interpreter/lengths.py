@@ -47,7 +47,7 @@ def mentions_steps(node: ast.Call, frame: Frame) -> bool:
 
 def what_makes(node: ast.AST, frame: Frame) -> list[ast.expr]:
     """What the local names in an expression were assigned, and the names in that."""
-    assigned, names, found = assignments(frame), words(node), list[ast.expr]()
+    assigned, names, found = frame.assignments, words(node), list[ast.expr]()
     for _ in range(CHAIN):
         new = [one.value for one in assigned if not names.isdisjoint(_targets(one))]
         new = [one for one in new if one is not node and one not in found]
@@ -62,7 +62,7 @@ def divides(node: ast.AST) -> TypeGuard[ast.BinOp]:
 
 def words(node: ast.AST) -> set[str]:
     """The identifiers in an expression."""
-    parts = list(walk(node))
+    parts = walk(node)
     attributes = {part.attr for part in parts if isinstance(part, ast.Attribute)}
     return attributes | {part.id for part in parts if isinstance(part, ast.Name)}
 
@@ -82,7 +82,7 @@ def _is_called_epochs(node: ast.expr) -> bool:
 
 def _stands_for_epochs(node: ast.expr, frame: Frame) -> bool:
     named = isinstance(node, ast.Name)
-    given = [one.value for one in assignments(frame) if named and words(node) & _targets(one)]
+    given = [one.value for one in frame.assignments if named and words(node) & _targets(one)]
     return bool(given) and all(map(_is_called_epochs, given))
 
 
@@ -91,7 +91,7 @@ def made_of_batches(node: ast.Call, frame: Frame) -> bool:
     ``T_max=len(self.train_dataloader()) * self.trainer.max_epochs``."""
     lengths = [one.value for one in node.keywords if one.arg in LENGTHS] + node.args[1:2]
     names = {one.id for one in lengths if isinstance(one, ast.Name)}
-    given = [one.value for one in assignments(frame) if not names.isdisjoint(_targets(one))]
+    given = [one.value for one in frame.assignments if not names.isdisjoint(_targets(one))]
     products = [one for one in lengths + given if _is_product(one)]
     return any(_is_loader(one, frame) for one in _counted(products))
 
@@ -123,7 +123,7 @@ def _counted(made_of: list[ast.expr]) -> Iterator[ast.expr]:
 
 def _is_loader(node: ast.expr, frame: Frame) -> bool:
     """Whether it is one loader, by its own name or by that of what a local name was assigned."""
-    given = [one.value for one in assignments(frame) if not words(node).isdisjoint(_targets(one))]
+    given = [one.value for one in frame.assignments if not words(node).isdisjoint(_targets(one))]
     assigned = given if isinstance(node, ast.Name) else []
     return any(LOADER.search(_last_name(one)) for one in (node, *assigned))
 
@@ -143,26 +143,22 @@ def _last_name(node: ast.expr) -> str:
 
 def _is_product(node: ast.expr) -> bool:
     """Whether something is multiplied, and by nothing divided."""
-    grown = any(isinstance(one, ast.Mult) for one in walk(node))
-    return grown and not any(divides(one) for one in walk(node))
+    parts = walk(node)
+    return any(map(_multiplies, parts)) and not any(map(divides, parts))
 
 
-def assignments(frame: Frame) -> list[ast.Assign]:
-    """The assignments of the method that is run."""
-    owner = frame.defining
-    function = owner.methods.get(frame.function) if owner is not None else None
-    walked = walk(function) if function is not None else ()
-    return [one for one in walked if isinstance(one, ast.Assign)]
+def _multiplies(node: ast.AST) -> bool:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)
 
 
 def made_of_epochs(node: ast.Call, frame: Frame) -> bool:
     """Whether the length of a cycle is worked out from a number of epochs alone: what multiplies
     it, or asks for a length, may be the batches of one."""
-    assigned = assignments(frame)
+    assigned = frame.assignments
     lengths = [keyword.value for keyword in node.keywords if keyword.arg in CYCLES]
     names = {word for length in lengths for word in words(length)}
     parts = lengths + [one.value for one in assigned if not names.isdisjoint(_targets(one))]
-    grown = any(isinstance(one, ast.Mult) for part in parts for one in walk(part))
+    grown = any(_multiplies(one) for part in parts for one in walk(part))
     found = {word for part in parts for word in words(part)}
     return not grown and "len" not in found and any("epochs" in word for word in found)
 

@@ -23,7 +23,6 @@ from pl_lint.static.interpreter.abstract import (
     to_value,
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
-from pl_lint.static.interpreter.lengths import assignments
 from pl_lint.static.names import FunctionNode, dotted
 from pl_lint.static.naming import function_around
 from pl_lint.static.streams import identifiers
@@ -93,7 +92,7 @@ def _statistic(node: ast.Call, frame: Frame) -> str:
     named = [one.value for one in node.keywords if one.arg == "value"]
     value = next(iter((*named, *node.args[1:2])), None)
     if isinstance(value, ast.Name):
-        assigned = [one.value for one in assignments(frame) if value.id in _names(one.targets)]
+        assigned = [one.value for one in frame.assignments if value.id in _names(one.targets)]
         value = assigned[0] if len(assigned) == 1 else None
     while isinstance(value, ast.Call):
         last = (dotted(value.func) or getattr(value.func, "attr", "")).rpartition(".")[2]
@@ -124,7 +123,7 @@ def _chosen_by(node: ast.Call, frame: Frame) -> frozenset[str]:
     words = {word for one in (*node.args[:1], *named) for word in identifiers(one)}
     above = frame.module.source.above
     around = function_around(node, above)
-    for one in walk(around) if around is not None else ():
+    for one in frame.module.source.parts(around) if around is not None else ():
         if isinstance(one, ast.Assign) and not words.isdisjoint(_names(one.targets)):
             words.update(identifiers(one.value))
             words.update(word for test in _conditions(one, above) for word in identifiers(test))

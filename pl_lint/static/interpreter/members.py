@@ -12,7 +12,6 @@ from pl_lint.facts.sites import AssignmentSite, MemberReadSite
 from pl_lint.facts.values import Made
 from pl_lint.plain import replace
 from pl_lint.static.names import ClassInfo, FunctionNode, dotted
-from pl_lint.static.trees import walk
 
 READ = re.compile(r"\btrainer\.(\w+)")
 OWN = re.compile(r"\bself\.(\w+)")
@@ -41,7 +40,7 @@ def of_trainer(
         receivers = {"self.trainer"} if kind != "callback" else set()
         if kind == "callback" and HOOK.fullmatch(name) and _takes_trainer(node):
             receivers = {"trainer"}
-        for read in walk(node):
+        for read in info.module.source.parts(node):
             if isinstance(read, ast.Attribute) and read.attr in gone:
                 loaded = isinstance(read.ctx, ast.Load)
                 if loaded and dotted(read.value) in receivers:
@@ -57,7 +56,7 @@ def of_module(info: ClassInfo, bases: Sequence[ClassInfo]) -> Iterator[MemberRea
         gone = {word for word in gone if not any(_makes(base, word) for base in bases)}
         if not gone or ASKS.search(text):
             continue
-        for read in walk(node):
+        for read in info.module.source.parts(node):
             if (
                 isinstance(read, ast.Attribute)
                 and read.attr in gone
@@ -77,7 +76,7 @@ def _makes(base: ClassInfo, name: str) -> bool:
     """Whether a class has a member of that name, or may have it by its text or ``__getattr__``."""
     if {name, "__getattr__"} & base.methods.keys() or name in base.constants:
         return True
-    return any(_names(part, name) for part in walk(base.node))
+    return any(_names(part, name) for part in base.module.source.parts(base.node))
 
 
 def _names(part: ast.AST, name: str) -> bool:

@@ -11,7 +11,6 @@ from pl_lint.static.interpreter.abstract import Abstract, Instance
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.listing import own_attribute_of
 from pl_lint.static.names import ClassInfo
-from pl_lint.static.trees import walk
 
 TOGETHER = re.compile("gather|reduce|distributed|sync|world_size")
 """What a meter that knows of several processes has in its text."""
@@ -77,7 +76,7 @@ def _knows_of_others(info: ClassInfo) -> bool:
 def _from_libraries(info: ClassInfo) -> Iterator[str]:
     """What a class may have from outside: by the names in it, its own imports and star imports."""
     yield from info.module.stars
-    for part in walk(info.node):
+    for part in info.module.source.parts(info.node):
         match part:
             case ast.Name(name):
                 yield info.module.imports.get(name, "")

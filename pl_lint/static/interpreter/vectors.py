@@ -6,8 +6,7 @@ import ast
 
 from pl_lint.static.interpreter.abstract import Abstract, Const
 from pl_lint.static.interpreter.context import Context, Frame
-from pl_lint.static.names import FunctionNode, dotted
-from pl_lint.static.trees import walk
+from pl_lint.static.names import dotted
 
 EACH = frozenset({"abs", "square", "torch.abs", "torch.square"})
 """What is done to each number by itself."""
@@ -56,16 +55,15 @@ def _of_each(node: ast.expr | None) -> ast.expr | None:
 
 def _is_of_batch(context: Context, name: str, frame: Frame) -> bool:
     """Whether a name is unpacked from the batch of the step, and is nothing else."""
-    function = _function(frame)
+    function = frame.code if frame.defining is not None else None
     if function is None or not context.hook.name.endswith("_step") or _stores(frame, name) != 1:
         return False
     batch = next((one.arg for one in function.args.args[1:2]), "")
     return any(
-        isinstance(one, ast.Assign)
-        and isinstance(one.value, ast.Name)
+        isinstance(one.value, ast.Name)
         and one.value.id == batch
         and any(name in _unpacked(target) for target in one.targets)
-        for one in walk(function)
+        for one in frame.assignments
     )
 
 
@@ -76,12 +74,7 @@ def _unpacked(target: ast.expr) -> set[str]:
 
 def _stores(frame: Frame, name: str) -> int:
     """How often a method assigns a name."""
-    function = _function(frame)
     return sum(
         isinstance(one, ast.Name) and one.id == name and isinstance(one.ctx, ast.Store)
-        for one in (walk(function) if function is not None else ())
+        for one in frame.parts
     )
-
-
-def _function(frame: Frame) -> FunctionNode | None:
-    return frame.defining.methods.get(frame.function) if frame.defining is not None else None
