@@ -163,7 +163,9 @@ def _compare(kind: Any) -> None:
     of = _values(kind)
 
     def __eq__(self: object, other: object) -> bool:
-        return of(self) == of(other) if other.__class__ is self.__class__ else NotImplemented
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return self is other or of(self) == of(other)
 
     def __hash__(self: object) -> int:
         return hash(of(self))
@@ -187,9 +189,10 @@ def _values(kind: Any) -> Callable[[object], tuple[object, ...]]:
     """What tells two objects apart; a tuple of one as well, which holds a NaN for equal to itself
     and has no hash that somebody else's has."""
     told = [name for name, one in kind.__fields__.items() if one.compare]
-    if len(told) > 1:
-        return operator.attrgetter(*told)
-    return lambda one: tuple([getattr(one, name) for name in told])
+    if len(told) != 1:
+        return operator.attrgetter(*told) if told else lambda _: ()
+    alone = operator.attrgetter(*told)
+    return lambda one: (alone(one),)
 
 
 class _ForDataclasses:

@@ -234,6 +234,7 @@ class Project:
         for module in self.modules:
             self._by_tail.setdefault(module.parts[-1], []).append(module)
         self._resolved: dict[tuple[str, str], Definition | str] = {}
+        self._found: dict[tuple[str, str], Module | None] = {}
         self._ancestors: dict[ClassInfo, tuple[ClassInfo | str, ...]] = {}
         self._homes = {
             id(node): module for module in self.modules for node in module.functions.values()
@@ -257,7 +258,12 @@ class Project:
         The import may start deeper than the path the user gave (``src/`` on the path, a script's
         own folder), so the tail of the path decides, and among several the nearest file.
         """
-        wanted = tuple(name.split("."))
+        key = (name, near.path)
+        if key not in self._found:
+            self._found[key] = self._nearest(tuple(name.split(".")), near)
+        return self._found[key]
+
+    def _nearest(self, wanted: tuple[str, ...], near: Module) -> Module | None:
         candidates = [
             module
             for module in self._by_tail.get(wanted[-1], ())

@@ -22,9 +22,6 @@ from pl_lint.static.sources import SourceFile, parse, shown
 from pl_lint.static.surroundings import Surroundings
 from pl_lint.static.walk import installed_package
 
-SOURCE_FOLDERS = ("", "src")
-"""Where a project's packages stand."""
-
 
 @frozen(eq=False)
 class Material:
@@ -102,8 +99,8 @@ def _home(path: str, apart: Sequence[str], around: Surroundings) -> str:
 def _used(source: Material, home: str, homes: set[str], around: Surroundings) -> Iterator[str]:
     """The projects that a file imports a package of, and has none of that name nearer by."""
     for name in roots_of_imports(source.text):
-        if not any(_holds(folder, name, around) for folder in _between(source.path, home)):
-            yield from (other for other in homes if other and _holds(other, name, around))
+        if not any(around.can_import(name, folder) for folder in _between(source.path, home)):
+            yield from (other for other in homes if other and around.can_import(name, other))
 
 
 def _between(path: str, home: str) -> Iterator[str]:
@@ -115,12 +112,6 @@ def _between(path: str, home: str) -> Iterator[str]:
         if folder == home or above == folder:
             return
         folder = above
-
-
-def _holds(folder: str, name: str, around: Surroundings) -> bool:
-    """Whether a module or package of that name can be imported from a folder."""
-    places = (os.path.normpath(os.path.join(folder, one)) for one in SOURCE_FOLDERS)
-    return any(around.can_import(name, place) for place in places)
 
 
 class _Groups:

@@ -38,6 +38,8 @@ PIN_FILES = (
 PINS = re.compile("|".join(map(fnmatch.translate, PIN_FILES)))
 NESTED = ("requirements", "req", "reqs", "docker", "environment", "environments", "conda")
 """Folders of pin files."""
+SOURCE_FOLDERS = ("", "src")
+"""Where the packages of a project stand."""
 README = "README"
 MAX_FOLDERS = 8
 LARGEST = 4 * 2**20
@@ -55,6 +57,7 @@ class Surroundings:
         self._readmes: dict[str, tuple[str, ...]] = {}
         self._is_one: dict[str, bool] = {}
         self._above: dict[str, tuple[str, ...]] = {}
+        self._importable: dict[tuple[str, str], bool] = {}
 
     def folders(self, path: str) -> tuple[str, ...]:
         """The folder of a file and those above it, up to the root of its repository."""
@@ -116,9 +119,14 @@ class Surroundings:
         return self._is_one[folder]
 
     def can_import(self, name: str, folder: str) -> bool:
-        """Whether a module or package of that name stands in a folder."""
-        path = os.path.join(folder, name)
-        return self._trail.looked_for(path) or self._trail.looked_for(f"{path}.py")
+        """Whether a module or package of that name can be imported from a folder."""
+        if (name, folder) not in self._importable:
+            paths = [os.path.normpath(os.path.join(folder, one, name)) for one in SOURCE_FOLDERS]
+            self._importable[name, folder] = any(
+                self._trail.looked_for(path) or self._trail.looked_for(f"{path}.py")
+                for path in paths
+            )
+        return self._importable[name, folder]
 
     def names(self, folder: str) -> tuple[str, ...]:
         """What stands in a folder, and in its folders of requirements, and may tell something."""

@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -106,7 +107,7 @@ class Versions:
         self._sources = sources
         self._configured = asked_for(config)
         self._common = _common_folder(sources)
-        self._old = self._projects_of_old_code(sources)
+        self._old: dict[Path, bool] = {}
         self._own = {
             source.path: limit
             for source in sources
@@ -141,7 +142,7 @@ class Versions:
             return told
         if self._old_installed:
             return Judged(self._old_installed, "installed beside pl-lint")
-        old = self.project_of(path) in self._old and path not in self._new
+        old = path not in self._new and self._is_of_old_code(self.project_of(path))
         old = old and not (path.endswith(SETTINGS) and self.project_of(path) in self._young)
         return Judged(UNDATED_OLD, "signs of 1.x in the code") if old else Judged()
 
@@ -171,14 +172,19 @@ class Versions:
             self._metrics[folder] = tuple(found)
         return self._metrics[folder]
 
-    def _projects_of_old_code(self, sources: Sequence[ReadFile]) -> set[Path]:
-        """One old file makes a project old, and the others need not be searched."""
-        old: set[Path] = set()
-        for source in sources:
-            project = self.project_of(source.path)
-            if project not in old and _is_old(source):
-                old.add(project)
-        return old
+    def _is_of_old_code(self, project: Path) -> bool:
+        """One old file makes a project old, and the others need not be searched: nor is any file
+        of a project that says what it needs."""
+        if project not in self._old:
+            self._old[project] = any(map(_is_old, self._by_project[project]))
+        return self._old[project]
+
+    @cached_property
+    def _by_project(self) -> Mapping[Path, list[ReadFile]]:
+        found: dict[Path, list[ReadFile]] = defaultdict(list)
+        for source in self._sources:
+            found[self.project_of(source.path)].append(source)
+        return found
 
     @cached_property
     def _young(self) -> set[Path]:

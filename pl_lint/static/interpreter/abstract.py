@@ -249,7 +249,7 @@ part: ``model.net = best.net``."""
 
 def join(*values: Abstract) -> Abstract:
     """The value that may be any of these. What one branch did to an object may have been done."""
-    if len(values) == 1 and not isinstance(values[0], Choice):
+    if values and not isinstance(values[0], Choice) and all(one is values[0] for one in values):
         return values[0]
     distinct: list[Abstract] = []
     for value in values:
@@ -306,10 +306,10 @@ def to_value(abstract: Abstract) -> Value:
 def to_origin(abstract: Abstract, path_of: PathOf) -> Origin:
     """What a value was made of; ``path_of`` names metrics as the class reaches them."""
     match abstract:
+        case Opaque(origin):  # most are
+            return origin
         case Const() | Text() | Sequence((), True):
             return Number()
-        case Opaque(origin):
-            return origin
         case Metric(identity) | Collection(identity):
             return MetricObject(path_of(identity))
         case Choice(choices):

@@ -110,8 +110,9 @@ def _is_caught(node: ast.AST, frame: Frame) -> bool:
 
 def _is_loggers(receiver: Abstract, node: ast.expr, frame: Frame) -> bool:
     """Whether it is the list of all loggers: the module's or its Trainer's."""
-    if receiver == Bound(Self(), "loggers"):
-        return True
+    match receiver:
+        case Bound(Self(), "loggers"):
+            return True
     named = isinstance(node, ast.Attribute) and node.attr == "loggers"
     known = isinstance(node, ast.Name) and node.id in frame.written
     return (named or known) and frame.meant(dotted(node) or "").endswith("trainer.loggers")

@@ -7,6 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 
 from pl_lint.facts.origins import Origin
 from pl_lint.facts.stages import Stage
@@ -114,6 +115,10 @@ of, where running them left no other trace: helpers of helpers are called like t
 No other values are compared: two Trainers that are equal are two."""
 
 
+State = tuple[tuple[str, Abstract], ...]
+"""The attributes of a class, and what they hold."""
+
+
 class Context(ABC):
     """The state of interpreting one class or one script."""
 
@@ -130,6 +135,7 @@ class Context(ABC):
         self.work = work
         self.ancestors = ancestors
         self.remembered: Remembered = {} if remembered is None else remembered
+        self.properties: dict[tuple[object, ...], tuple[State, Abstract]] = {}
         self.cuts = 0
         self.attributes: dict[str, Abstract] = {}
         self.step_lists: set[str] = set()
@@ -171,7 +177,7 @@ class Context(ABC):
         self, node: FunctionNode, frame: Frame, arguments: Arguments, receiver: Abstract | None
     ) -> Abstract: ...
 
-    @property
+    @cached_property
     def owner(self) -> str:
         """The class that is interpreted; empty in a script."""
         first = self.ancestors[0] if self.ancestors else ""

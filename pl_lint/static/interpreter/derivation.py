@@ -75,7 +75,8 @@ def called(
 
 
 def _distinct(origins: Iterable[Origin]) -> tuple[Origin, ...]:
-    return tuple(dict.fromkeys(origins))
+    found = tuple(origins)
+    return found if len(found) < 2 else tuple(dict.fromkeys(found))  # a hash goes all the way down
 
 
 def _leaves(origins: tuple[Origin, ...]) -> tuple[Origin, ...]:

@@ -10,6 +10,7 @@ from pl_lint.facts.origins import FunctionCall, ListOfSteps
 from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import Unknown, Value, may_be
 from pl_lint.plain import replace
+from pl_lint.static.interpreter import properties
 from pl_lint.static.interpreter.abstract import (
     CHANGED,
     NOTHING,
@@ -32,7 +33,7 @@ from pl_lint.static.interpreter.abstract import (
     join,
     to_value,
 )
-from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.interpreter.derivation import derived
 from pl_lint.static.names import ClassInfo, FunctionNode, Module, dotted
 
@@ -153,7 +154,7 @@ def own_attribute(context: Context, attr: str, frame: Frame) -> Abstract:
         info, node = method
         if is_property(node):
             inner = Frame(info.module, {}, info, depth=frame.depth + 1)  # it returns, not the hook
-            return context.run(node, inner, Arguments(), Self())
+            return properties.read(context, node, inner)
         return Bound(Self(), attr)
     for info in context.ancestors:
         if isinstance(info, ClassInfo) and attr in info.constants:
