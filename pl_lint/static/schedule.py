@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pl_lint.facts.sites import ProjectFacts
@@ -33,9 +34,7 @@ def on_all_cores(judge: Judge, parts: Sequence[Part]) -> list[Reading]:
     count = min(_cores(), len(parts), MOST)
     if count < 2 or sum(part.size for part in parts) < ENOUGH:
         return one_by_one(judge, parts)
-    answers: dict[int, Reading] = {}
-    for share in _run(judge, parts, _shares(parts, count)):
-        answers.update(share)
+    answers = _run(judge, parts, count)
     return [answers[index] for index in range(len(parts))]
 
 
@@ -45,43 +44,47 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _shares(parts: Sequence[Part], count: int) -> list[list[int]]:
-    """Which parts each process judges: the largest first, each to whoever has least to do."""
-    shares: list[list[int]] = [[] for _ in range(count)]
-    loads = [0] * count
-    for index in sorted(range(len(parts)), key=lambda one: (-parts[one].size, one)):
-        least = loads.index(min(loads))
-        shares[least].append(index)
-        loads[least] += parts[index].size
-    return shares
-
-
-def _run(judge: Judge, parts: Sequence[Part], shares: list[list[int]]) -> list[dict[int, Reading]]:
-    """The first share in this process, the others in children."""
+def _run(judge: Judge, parts: Sequence[Part], count: int) -> dict[int, Reading]:
+    """Each process takes the next part, the largest first, until there is none: how long one takes
+    is not known before."""
     import multiprocessing
 
     context: Any = multiprocessing.get_context("fork")
+    order = sorted(range(len(parts)), key=lambda one: (-parts[one].size, one))
+    taken = context.Value("i", 0)
     waiting = []
-    for share in shares[1:]:
+    for _ in range(count - 1):
         receiver, sender = context.Pipe(duplex=False)
-        child = context.Process(target=_child, args=(judge, parts, share, sender), daemon=True)
+        child = context.Process(
+            target=_child, args=(judge, parts, _next(order, taken), sender), daemon=True
+        )
         child.start()
         sender.close()
-        waiting.append((share, receiver, child))
-    answers = [_answers(judge, parts, shares[0])]
-    for share, receiver, child in waiting:
-        try:
-            answers.append(receiver.recv())
-        except EOFError:  # it ended before it was done; what goes wrong shall go wrong here
-            answers.append(_answers(judge, parts, share))
+        waiting.append((receiver, child))
+    answers = _answers(judge, parts, _next(order, taken))
+    for receiver, child in waiting:
+        with suppress(EOFError):  # it ended before it was done
+            answers.update(receiver.recv())
         child.join()
-    return answers
+    left = (index for index in order if index not in answers)  # what goes wrong shall go wrong here
+    return answers | _answers(judge, parts, left)
 
 
-def _answers(judge: Judge, parts: Sequence[Part], share: list[int]) -> dict[int, Reading]:
-    return {index: replace(judge(parts[index]), project=ProjectFacts()) for index in share}
+def _next(order: Sequence[int], taken: Any) -> Iterator[int]:
+    """The parts that no other process has taken."""
+    while True:
+        with taken.get_lock():
+            place = taken.value
+            taken.value += 1
+        if place >= len(order):
+            return
+        yield order[place]
 
 
-def _child(judge: Judge, parts: Sequence[Part], share: list[int], sender: Any) -> None:
-    sender.send(_answers(judge, parts, share))
+def _answers(judge: Judge, parts: Sequence[Part], mine: Iterable[int]) -> dict[int, Reading]:
+    return {index: replace(judge(parts[index]), project=ProjectFacts()) for index in mine}
+
+
+def _child(judge: Judge, parts: Sequence[Part], mine: Iterable[int], sender: Any) -> None:
+    sender.send(_answers(judge, parts, mine))
     sender.close()

@@ -58,6 +58,12 @@ OLD = re.compile(
     r"weights_summary|pytorch_lightning\.core\.lightning|tpu_cores\s*="
 )
 """What a program can only say to Lightning 1.x or older."""
+OLD_WORDS = (
+    *("argparse_args", "metrics", "hparams", "optimizer_idx", "EvalResult", "TrainResult"),
+    *("progress_bar", "LoggerBase", "gpus", "resume_from_checkpoint", "distributed_backend"),
+    *("checkpoint_callback", "weights_summary", "core.lightning", "tpu_cores"),
+)
+"""One of these stands in each of them."""
 NEW = re.compile(r"^\s*(?:import lightning\b|from lightning\b)", re.MULTILINE)
 """The package ``lightning`` came with 2.0 (as a shell around the old name, shortly before)."""
 OLD_SETTINGS = re.compile(
@@ -305,8 +311,10 @@ def _pinned_inside(source: ReadFile) -> str | None:
 
 
 def _is_old(source: ReadFile) -> bool:
-    signs = OLD_SETTINGS if _holds_settings(source) else OLD
-    return signs.search(source.text) is not None
+    if _holds_settings(source):
+        return OLD_SETTINGS.search(source.text) is not None
+    known = any(word in source.text for word in OLD_WORDS)  # a tenth of the time of the pattern
+    return known and OLD.search(source.text) is not None
 
 
 def _is_new(source: ReadFile) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from pl_lint.facts import removed
 from pl_lint.facts.sites import CaseSite, ImportSite, ListedSite, RemovedNameSite
@@ -13,7 +13,7 @@ from pl_lint.static.interpreter.abstract import Holder
 from pl_lint.static.interpreter.context import Arguments, Frame
 from pl_lint.static.interpreter.machine import Machine
 from pl_lint.static.interpreter.members import ASKS
-from pl_lint.static.interpreter.recorder import Recorder, Watched
+from pl_lint.static.interpreter.recorder import Recorder
 from pl_lint.static.interpreter.work import Work
 from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project, dotted, statements
 from pl_lint.static.streams import identifiers
@@ -30,11 +30,11 @@ TELLING = re.compile(
 """A function whose text holds none of these leaves no site, and is not run."""
 
 
-def _tells(node: FunctionNode, module: Module, watched: Watched) -> bool:
-    """Whether running a function can leave a site."""
+def _tells(node: FunctionNode, module: Module, words: Sequence[str]) -> bool:
+    """Whether running a function can leave a site; ``words`` begin the calls that do."""
     first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
     text = "\n".join(module.source.lines[first - 1 : node.end_lineno])
-    return TELLING.search(text) is not None or any(word in text for word in watched.texts)
+    return TELLING.search(text) is not None or any(word in text for word in words)
 
 
 def interpret_file(
@@ -53,12 +53,13 @@ def interpret_file(
     recorder.extend(_removed_names(module, imports))
     machine = Machine(project, recorder, work)
     machine.block(module.source.tree.body, Frame(module))
+    words = [word for word in recorder.watched.texts if word in module.source.text]
     for node in module.functions.values():
-        if _tells(node, module, recorder.watched):
+        if _tells(node, module, words):
             _run_alone(module, node, machine)
     for info in module.classes.values():
         if info not in skip:
-            _run_class(info, machine)
+            _run_class(info, machine, words)
 
 
 def _imports(module: Module) -> Iterator[ImportSite]:
@@ -132,12 +133,10 @@ def _imported(node: ast.stmt) -> Iterator[tuple[str, str]]:
             yield f"{node.module}.{alias.name}", alias.asname or alias.name
 
 
-def _run_class(info: ClassInfo, around: Machine) -> None:
+def _run_class(info: ClassInfo, around: Machine, words: Sequence[str]) -> None:
     """Each method of a class that Lightning does not call, after its ``__init__``: what that makes
     (a Trainer, callbacks) the others use."""
-    telling = [
-        node for node in info.methods.values() if _tells(node, info.module, around.recorder.watched)
-    ]
+    telling = [node for node in info.methods.values() if _tells(node, info.module, words)]
     if not telling:
         return
     machine = around.fresh()
