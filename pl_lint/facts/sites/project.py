@@ -146,6 +146,18 @@ class ProjectFacts:
     def programs(self) -> Programs:
         return Programs(self.classes, self.trainers, self.trainer_calls, dict(self.copies))
 
+    def trainers_of(self, call: TrainerCall) -> tuple[TrainerSite, ...]:
+        """The Trainers that a call may be one of: a function that makes them may make several,
+        which all stand in one place."""
+        return tuple(self._trainers_by_place.get(call.trainer, ()))
+
+    @cached_property
+    def _trainers_by_place(self) -> Mapping[Location | None, list[TrainerSite]]:
+        placed: dict[Location | None, list[TrainerSite]] = {}
+        for site in self.trainers:
+            placed.setdefault(site.location, []).append(site)
+        return placed
+
     def calls_of(self, *names: str) -> tuple[CallSite, ...]:
         """The calls of these names, ``.x`` of a method whatever its object is."""
         return tuple(site for name in names for site in self._calls_by_name.get(name, ()))

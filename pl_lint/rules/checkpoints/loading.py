@@ -118,7 +118,6 @@ def weights_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://github.com/Lightning-AI/pytorch-lightning/issues/2114
     """
-    trainers = {trainer.location: trainer for trainer in facts.trainers}
     by_hand = facts.calls_of(".save_checkpoint")
     for call in facts.trainer_calls:
         if call.method != "fit":
@@ -130,11 +129,10 @@ def weights_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy="save all of it",
             )
             continue
-        trainer = trainers.get(call.trainer) if call.trainer is not None else None
-        if trainer is None or not _is_written(call.ckpt_path):
+        if not _is_written(call.ckpt_path):
             continue
-        kept = checkpoints_of(trainer.argument("callbacks"))
-        if kept and all(map(_holds_weights_only, kept)):
+        made = [checkpoints_of(one.argument("callbacks")) for one in facts.trainers_of(call)]
+        if made and all(kept and all(map(_holds_weights_only, kept)) for kept in made):
             yield self.finding(
                 call.location,
                 "the checkpoints of this Trainer hold weights only: no optimizer to resume with",

@@ -225,12 +225,9 @@ def _measures(facts: ProjectFacts, call: TrainerCall) -> bool:
 def _reports(facts: ProjectFacts, call: TrainerCall) -> bool:
     """Whether what is tested is looked at: tests, dry runs and measurements of time only try it,
     and Lightning 1 may be told a checkpoint where the Trainer is built."""
-    trainer = next((site for site in facts.trainers if site.location == call.trainer), None)
     trying = ("fast_dev_run", "barebones", "limit_test_batches", "profiler", RESUMED)
-    tries = trainer is not None and any(
-        not must_be(trainer.argument(name), None) and not must_be(trainer.argument(name), False)
-        for name in trying
-    )
+    given = [one.argument(name) for one in facts.trainers_of(call) for name in trying]
+    tries = any(not must_be(one, None) and not must_be(one, False) for one in given)
     return not tries and not in_tests(call.location) and not _loads(facts, call)
 
 
@@ -294,14 +291,13 @@ def best_is_the_last(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     if any(method.name == "configure_callbacks" for o in facts.classes for method in o.own_methods):
         return
-    trainers = {trainer.location: trainer for trainer in facts.trainers}
     for call in facts.trainer_calls:
         if in_tests(call.location):
             continue
-        trainer = trainers.get(call.trainer) if call.trainer is not None else None
+        made = facts.trainers_of(call)
         by_path = call.method != "fit" and _is_path_of_last(call.ckpt_path)
-        by_word = trainer is not None and must_be(call.ckpt_path, "best")
-        if by_path or (by_word and trainer is not None and _watches_nothing(trainer)):
+        by_word = bool(made) and must_be(call.ckpt_path, "best")
+        if by_path or (by_word and all(map(_watches_nothing, made))):
             yield self.finding(
                 call.location,
                 'no checkpoint callback of this Trainer watches a key: "best" is the last one',

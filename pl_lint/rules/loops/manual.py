@@ -190,11 +190,11 @@ def clips_manual(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/model/manual_optimization.html
     """
     by_hand = {owner.name for owner in facts.modules() if owner.manual_optimization}
-    trainers = {trainer.location: trainer for trainer in facts.trainers}
     for call in facts.trainer_calls:
-        trainer = trainers.get(call.trainer) if call.trainer is not None else None
-        if call.method != "fit" or call.model not in by_hand or trainer is None:
+        made = facts.trainers_of(call)
+        if call.method != "fit" or call.model not in by_hand or len(made) != 1:
             continue
+        trainer = made[0]
         if any(map(_accumulates, made_of(trainer.argument("callbacks")))):
             yield self.finding(
                 trainer.location,

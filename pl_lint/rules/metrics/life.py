@@ -129,13 +129,20 @@ def _computed_without_reset(owner: ClassFacts, metric: MetricSite) -> MetricUse 
         return None  # its collection is judged
     uses = owner.uses_of(metric.path)
     inner = [use for use in owner.uses if use.metric.startswith(f"{metric.path}[")]
-    if any(use.use in ("reset", "log") for use in (*uses, *inner)):
+    if any(use.use in ("reset", "log") for use in (*uses, *inner)) or _made_anew(owner, metric):
         return None
     if _averaged_in_step(owner, metric):
         return None  # LTN101 says so
     filled = any(use.use in FILLS and use.stage for use in uses)
     computed = (use for use in uses if use.use == "compute" and use.stage and use.certain)
     return next(computed, None) if filled else None
+
+
+def _made_anew(owner: ClassFacts, metric: MetricSite) -> bool:
+    """Whether a hook of the run gives the attribute another object."""
+    name = metric.path.partition("[")[0]
+    given = (one for one in owner.assignments if one.attribute == name)
+    return any(one.hook.startswith("on_") for one in given)
 
 
 def _reset_from_outside(facts: ProjectFacts, owner: ClassFacts, metric: MetricSite) -> bool:

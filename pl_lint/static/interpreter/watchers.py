@@ -7,28 +7,35 @@ import ast
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import ABSENT, YES, MonitorSite
 from pl_lint.facts.values import UNKNOWN, Known, Value
+from pl_lint.plain import replace
 from pl_lint.static.interpreter import asked
 from pl_lint.static.interpreter.abstract import Abstract, Instance, to_value
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.outside import pairs
 
 WATCHERS = (lightning.MODEL_CHECKPOINT, lightning.EARLY_STOPPING)
+POSITIONS = {
+    lightning.MODEL_CHECKPOINT: ("dirpath", "filename", "monitor"),
+    lightning.EARLY_STOPPING: ("monitor", "min_delta", "patience", "verbose", "mode"),
+}
+"""Their arguments in order, as far as every version has it: what follows for a ModelCheckpoint has
+moved."""
 
 
 def build(
     context: Context, canonical: str, arguments: Arguments, node: ast.Call, frame: Frame
 ) -> Instance:
     """What a call makes, with a site unless nobody gets it."""
-    checkpoint = canonical == lightning.MODEL_CHECKPOINT
+    order = POSITIONS[canonical]
+    known = arguments.complete and len(arguments.positional) <= len(order)
+    told = replace(arguments, complete=known)
     given = {
-        name: given_or(arguments.keywords.get(name), default, arguments)
+        name: given_or(arguments.keywords.get(name), default, told)
         for name, default in defaults(canonical).items()
     }
-    for index, name in enumerate(
-        ("dirpath", "filename", "monitor") if checkpoint else ("monitor",)
-    ):
-        if index < len(arguments.positional) and name in given:
-            given[name] = to_value(arguments.positional[index])
+    for name, value in zip(order, arguments.positional, strict=False):
+        if name in given:
+            given[name] = to_value(value)
     key = given.pop("monitor")
     key = asked.default_of(node, "monitor", frame) if key == UNKNOWN else key
     site = MonitorSite(
