@@ -13,7 +13,7 @@ from pl_lint.facts.sites.behaviour import (
     RemovedNameSite,
     ReturnSite,
 )
-from pl_lint.facts.sites.calls import AssignmentSite, CallSite, GlobalSite, ReachSite
+from pl_lint.facts.sites.calls import AssignmentSite, CallSite, GlobalSite, ItemSite, ReachSite
 from pl_lint.facts.sites.classes import (
     CheckpointKeySite,
     ClassFacts,
@@ -80,6 +80,7 @@ __all__ = [
     "HeldSite",
     "HyperparameterSite",
     "ImportSite",
+    "ItemSite",
     "LayersSite",
     "ListSite",
     "ListedSite",

@@ -102,6 +102,17 @@ class AssignmentSite:
 
 
 @frozen
+class ItemSite:
+    """``self.attribute[index] = value`` in a Lightning class, or ``+=``."""
+
+    attribute: str
+    origin: Origin
+    location: Location
+    stage: Stage | None = None
+    guards: tuple[str, ...] = ()
+
+
+@frozen
 class ReachSite:
     """``owner.attribute = value`` on something that is not the class itself, in a class that
     Lightning calls: ``self.trainer.datamodule.dataset.level = 3``. ``receiver`` is the text before

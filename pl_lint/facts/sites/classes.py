@@ -6,7 +6,7 @@ from typing import Literal
 
 from pl_lint.facts.origins import Pairs
 from pl_lint.facts.sites.behaviour import ContainerSite, MemberReadSite, ReadSite, ReturnSite
-from pl_lint.facts.sites.calls import AssignmentSite
+from pl_lint.facts.sites.calls import AssignmentSite, ItemSite
 from pl_lint.facts.sites.logged import HeldSite, LogSite, MetricSite, MetricUse, within
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import UNKNOWN, Value
@@ -154,6 +154,7 @@ class ClassFacts:
     lists: tuple[ListSite, ...] = ()
     held: tuple[HeldSite, ...] = ()
     assignments: tuple[AssignmentSite, ...] = ()
+    items: tuple[ItemSite, ...] = ()
     devices: tuple[DeviceSite, ...] = ()
     checkpoint_keys: tuple[CheckpointKeySite, ...] = ()
     schedulers: tuple[SchedulerSite, ...] = ()

@@ -178,6 +178,10 @@ def _updates(
         trains = (site.augmented or site.carried) and site.stage == "train"
         if trains and site.attribute in buffers and _of_batch(site.origin):
             yield f"self.{site.attribute}", site.location
+    for item in owner.items:
+        learns = item.stage == "train" and not for_one_rank(item.guards) and _of_batch(item.origin)
+        if learns and item.attribute in buffers:
+            yield f"self.{item.attribute}", item.location
     for call in facts.calls_in(owner, *IN_PLACE) if buffers else ():
         changed = call.receiver.removesuffix(".data")
         trains = call.stage == "train" and not for_one_rank(call.guards)

@@ -22,11 +22,13 @@ PARTS = ("num_shards", "n_shards", "nshards", "shard_count", "shard_id", "shard_
 READS = ("load", "read", "open", "iter", "parse", "decode", "download", "fetch", "write")
 """How the name of a function begins that is given a file that is called a shard."""
 BY_CHANCE = (
-    *("random", "rand", "randn", "randint", "randperm", "rng", "normal", "choice", "sample"),
-    *("shuffle", "buffer", "queue", "env"),
+    *("random", "rand", "randn", "randint", "randperm", "rng", "normal", "choice", "shuffle"),
+    *("queue", "env", "replay", "experience"),
 )
 """Words of a stream that is drawn: where each process has a seed of its own, nothing is read
 twice."""
+DRAWS = ("sample", "samples", "choices")
+"""Words of the functions that do so: what a loop calls ``sample`` is read, and not drawn."""
 
 
 @rule(
@@ -202,7 +204,9 @@ def _only_reads(name: str, stream: StreamSite) -> bool:
 
 
 def _by_chance(stream: StreamSite) -> bool:
-    return any(part in BY_CHANCE for word in stream.words for part in word.lower().split("_"))
+    drawn = {part for name in stream.called for part in name.lower().split("_")}
+    said = {part for word in stream.words for part in word.lower().split("_")}
+    return not drawn.isdisjoint(DRAWS) or not said.isdisjoint(BY_CHANCE)
 
 
 def _workers(loader: LoaderSite) -> int:

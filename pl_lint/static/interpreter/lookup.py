@@ -10,7 +10,7 @@ from pl_lint.facts.origins import FunctionCall, ListOfSteps
 from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import Unknown, Value, may_be
 from pl_lint.plain import replace
-from pl_lint.static.interpreter import properties
+from pl_lint.static.interpreter import best, properties
 from pl_lint.static.interpreter.abstract import (
     CHANGED,
     NOTHING,
@@ -126,7 +126,7 @@ def member(receiver: Abstract, attr: str) -> Abstract | None:
             return next((metric for key, metric in members if key == attr), None)
         case Mapping(items, maker="torch.nn.ModuleDict"):
             return next((value for key, value in items if key == Const(attr)), None)
-    return None
+    return best.field(receiver, attr)
 
 
 def _of_holder(context: Context, receiver: Holder, info: ClassInfo, attr: str) -> Abstract:

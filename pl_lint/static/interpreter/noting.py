@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import AssignmentSite, CallSite, GlobalSite, ReachSite
+from pl_lint.facts.sites import AssignmentSite, CallSite, GlobalSite, ItemSite, ReachSite
 from pl_lint.static.interpreter import epsilons, feeding, outside
 from pl_lint.static.interpreter.abstract import (
     Abstract,
@@ -266,6 +266,8 @@ def note_assignment(
     if context.owner and isinstance(target, (ast.Tuple, ast.List)):
         for inner, item in zip(target.elts, _items(context, value, len(target.elts)), strict=True):
             note_assignment(context, inner, item, augmented, frame)
+    if context.owner and isinstance(target, ast.Subscript):
+        _note_item(context, target, value, frame)
     if not context.owner or not isinstance(target, ast.Attribute):
         return
     if not isinstance(context.evaluate(target.value, frame), Self):
@@ -286,6 +288,18 @@ def note_assignment(
             carried=written is not None and _mentions(written, target.attr),
         )
     )
+
+
+def _note_item(context: Context, target: ast.Subscript, value: Abstract, frame: Frame) -> None:
+    """``self.centers[y] = value``, also of what ``.data`` is; ``self.position[0]`` is a counter."""
+    whole: ast.expr = target
+    while isinstance(whole, ast.Subscript):
+        whole = whole.value
+    attribute = frame.meant(dotted(whole) or "").removeprefix("self.").removesuffix(".data")
+    if attribute in context.attributes and not isinstance(target.slice, ast.Constant):
+        where = context.location(target, frame)
+        stage, guards = context.hook.stage, context.guards
+        context.recorder.add(ItemSite(attribute, context.origin(value), where, stage, guards))
 
 
 def _mentions(node: ast.expr, attribute: str) -> bool:

@@ -6,7 +6,7 @@ import ast
 
 from pl_lint.facts.origins import DRAWN_ROWS, Gathered
 from pl_lint.facts.sites import DeviceSite
-from pl_lint.static.interpreter import counting, extents, logs, outside, slices
+from pl_lint.static.interpreter import best, counting, extents, logs, outside, slices
 from pl_lint.static.interpreter.abstract import Abstract, Const, Instance, Opaque
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.derivation import called, derived
@@ -54,6 +54,9 @@ def method(
         return Opaque(called("argparse.Namespace", (), ()))
     if outside.gathers(name) and not outside.picks(name, arguments):
         return Opaque(Gathered(tuple(dict.fromkeys(origins))))
+    pair = best.along(name, arguments, 0, origins)
+    if pair is not None:
+        return pair
     if counting.is_total(name, node):
         return Opaque(counting.total(origins), extent)
     return Opaque(derived(TELLING.get(name, "call"), origins), extent)

@@ -16,7 +16,7 @@ from pl_lint.facts.origins import (
 )
 from pl_lint.facts.values import UNKNOWN
 from pl_lint.plain import replace
-from pl_lint.static.interpreter import counting, everything, extents, lookup
+from pl_lint.static.interpreter import best, counting, everything, extents, lookup
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -180,6 +180,9 @@ def _other(context: Context, name: str, arguments: Arguments) -> Abstract:
         return Instance(name, pairs(arguments), arguments.complete)
     if last in JOINING and any(isinstance(one, ListOfSteps) for o in origins for one in parts(o)):
         return Opaque(derived("joined", origins))
+    pair = best.along(last, arguments, 1, origins) if name.startswith("torch.") else None
+    if pair is not None:
+        return pair
     extent = extents.of_function(name, pairs(arguments))
     return Opaque(derived(TELLING.get(last, "call"), origins), extent)
 
