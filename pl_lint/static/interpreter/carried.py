@@ -13,11 +13,14 @@ from collections.abc import Iterator
 from pl_lint.facts.sites import Hands
 from pl_lint.static.interpreter.context import Frame
 from pl_lint.static.interpreter.handling import Scope, model_of
+from pl_lint.static.names import dotted
 
 
 def hands(call: ast.Call, frame: Frame) -> Iterator[Hands]:
     """The function of the call and, as long as the model is handed down by name, its callers."""
     model = model_of(call)
+    if isinstance(model, ast.Attribute) and isinstance(model.value, ast.Name):
+        yield from _of_object(model, call, frame)
     while isinstance(model, ast.Name):
         scope = Scope.around(call, frame.module.source)
         if scope is None:
@@ -27,6 +30,13 @@ def hands(call: ast.Call, frame: Frame) -> Iterator[Hands]:
             return
         handed = _given_to(scope.node, model.id, frame.caller[0])
         (call, frame), model = frame.caller, handed
+
+
+def _of_object(model: ast.Attribute, call: ast.Call, frame: Frame) -> Iterator[Hands]:
+    """``self.trainer.fit(self.model)``: any method of the object may do something to its model."""
+    scope = Scope.around(call, frame.module.source)
+    if scope is not None and dotted(model) == f"self.{model.attr}":
+        yield _hands(f"self.{model.attr}", call, scope, frame)
 
 
 def _hands(name: str, call: ast.Call, scope: Scope, frame: Frame) -> Hands:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from pl_lint.plain import frozen
+from pl_lint.static.names import dotted
 from pl_lint.static.sources import SourceFile
 
 RUNNING = frozenset(["fit", "validate", "test", "predict"])
@@ -98,7 +99,7 @@ class Scope:
     def handled(self, name: str) -> Iterator[tuple[int, ast.AST]]:
         """Where the name gets another object, or anybody but a Trainer is given the one that it
         has: the line, and the call or the name that does it."""
-        for node in self._mentions(name):
+        for node in (*self._mentions(name), *self._at_work(name.partition(".")[0])):
             if isinstance(node.ctx, ast.Load) and self._leaves(node):
                 continue
             above = self.above[node]
@@ -132,12 +133,23 @@ class Scope:
             if isinstance(node, (ast.For, ast.While)):
                 yield node
 
-    def _is_fitted(self, node: ast.Name) -> bool:
+    def _is_fitted(self, node: ast.expr) -> bool:
         call = self.above[node]
         call = self.above[call] if isinstance(call, ast.keyword) else call
         return isinstance(call, ast.Call) and _last(call.func) == "fit"
 
-    def _mentions(self, name: str) -> Iterator[ast.Name]:
+    def _at_work(self, owner: str) -> Iterator[ast.Attribute]:
+        """The methods of an object that are called, for whatever they do."""
+        for node in self.source.parts(self.node) if owner == "self" else ():
+            match node:
+                case ast.Call(ast.Attribute(ast.Name("self")) as method):
+                    yield method
+
+    def _mentions(self, name: str) -> Iterator[ast.Name | ast.Attribute]:
+        """A local name, or an attribute: ``self.model``."""
+        for node in self.source.parts(self.node) if "." in name else ():
+            if isinstance(node, ast.Attribute) and dotted(node) == name:
+                yield node
         first, last = _lines(self.node)
         for node in self.source.mentions.get(name, ()):
             if first <= node.lineno <= last:
