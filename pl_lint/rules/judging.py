@@ -7,7 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pl_lint.facts import lightning, torchmetrics
 from pl_lint.facts.lightning import LATEST, Version
 from pl_lint.facts.origins import FunctionCall, Pairs
-from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts, TrainerSite
+from pl_lint.facts.sites import (
+    ClassFacts,
+    LogSite,
+    MetricSite,
+    ProjectFacts,
+    TrainerSite,
+    in_tests,
+)
 from pl_lint.facts.values import Value, must_be
 from pl_lint.findings import Location
 from pl_lint.rules.device_counts import uses_one_device
@@ -76,6 +83,25 @@ def in_batches_of_one(facts: ProjectFacts, owner: ClassFacts, stage: str | None)
     return bool(meant) and all(one.of_single_samples for one in meant)
 
 
+FEEDS = {"validate": "val_dataloader", "test": "test_dataloader"}
+"""The hook that feeds a stage."""
+
+
+def is_never_fed(facts: ProjectFacts, stage: str | None) -> bool:
+    """Whether all that could feed a stage refuses to: the only hooks for it raise, no loader for it
+    is in sight, and no Trainer is asked to run it."""
+    hooks = [
+        method
+        for one in facts.classes
+        if not in_tests(one.location)
+        for method in one.own_methods
+        if method.name == FEEDS.get(stage or "")
+    ]
+    fed = any(one.stage == stage for one in (*facts.loaders, *facts.unshared))
+    asked = any(one.method == stage for one in facts.trainer_calls)
+    return bool(hooks) and all(one.refuses for one in hooks) and not fed and not asked
+
+
 def uses_cli(facts: ProjectFacts) -> bool:
     """Whether the project is run by LightningCLI, for a rule that asks for calls of ``CLI``."""
     return bool(facts.calls_of(CLI))
@@ -114,7 +140,7 @@ def stage_on_several(facts: ProjectFacts, owner: ClassFacts, stage: str | None) 
     running = [one for one in known if one.location not in others]
     meant = known if None in places else running or known
     several = (may_use_several(one, version_at(facts, one.location)) for one in meant)
-    return any(several)
+    return any(several) and not is_never_fed(facts, stage)
 
 
 def run_on_several(facts: ProjectFacts, owner: ClassFacts) -> bool:

@@ -26,7 +26,7 @@ CLASS_NAME = re.compile(r"_*[A-Z][A-Z\d]*[a-z]\w*")
 OF_CLASSES = re.compile(
     rb"^[ \t]*class[ \t]+\w+[ \t]*\([^)]*\b(?:Enum|IntEnum|StrEnum|Flag|IntFlag)\b|"
     rb"^[ \t]*@(?:dataclasses\.)?dataclass\b|"
-    rb"^[ \t]+def[ \t]+__len__\b[^\n]*\n(?:[^\n]*\n){0,6}?[ \t]+return 1[ \t]*$|"
+    rb"^[ \t]+def[ \t]+__len__\b[^\n]*\n(?:[^\n]*\n){0,6}?[ \t]+return (?:1|self\.\w+)[ \t]*$|"
     rb"\b(?:listdir|scandir|iterdir|r?glob)\(|"
     rb"^[ \t]+def[ \t]+set_epoch\b|"
     rb"\bself\.\w+[ \t]*=[^\n]*\b(?:default_rng|RandomState|random\.Random|Generator)\(|"

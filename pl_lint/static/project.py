@@ -53,7 +53,12 @@ from pl_lint.static.measures import learning_measures
 from pl_lint.static.names import ClassInfo, Module, Project, index_module
 from pl_lint.static.sizes import sized
 from pl_lint.static.sources import SourceFile
-from pl_lint.static.streams import classes_of_one_item, streams, told_from_outside
+from pl_lint.static.streams import (
+    classes_of_one_item,
+    streams,
+    told_from_outside,
+    told_their_length,
+)
 from pl_lint.static.surroundings import Surroundings
 from pl_lint.static.versions import Versions
 
@@ -133,6 +138,7 @@ def gather(
         layers=tuple(layers(project)),
         copies=tuple(copies(project, versions)),
         of_one_item=frozenset(classes_of_one_item(project)),
+        lengths=tuple(told_their_length(project)),
         learning_measures=frozenset(learning_measures(project)),
         loaders=tuple(sized(shared.all(LoaderSite), project, configs)),
         told=tuple(told_from_outside(project)),

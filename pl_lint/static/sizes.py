@@ -1,28 +1,87 @@
-"""Batch sizes that only settings know: YAML, and the defaults of a class of settings."""
+"""Batch sizes that only settings know: YAML, the defaults of a class of settings or of a data
+module, and what code writes under the name of the setting."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
-from pl_lint.facts.sites import LoaderSite
+from pl_lint.facts.sites import ABSENT, LoaderSite
+from pl_lint.facts.values import Known
 from pl_lint.plain import replace
 from pl_lint.static.configs.files import ConfigFile, walk
 from pl_lint.static.configs.tree import Leaf
-from pl_lint.static.names import Project
+from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
+from pl_lint.static.naming import bindings
+from pl_lint.static.trees import walk as nodes
+
+LOGGING = ("log", "log_dict")
+"""Methods that take a batch size of another kind: how many samples a value is of."""
+OTHER = object()
+"""Something else than a number that is written out."""
 
 
 def sized(
     loaders: Iterable[LoaderSite], project: Project, configs: Sequence[ConfigFile]
 ) -> Iterator[LoaderSite]:
     """The loaders, with whether all that is written of the setting that sizes them says 1."""
-    ones: dict[str, bool] = {}
+    settings = _Settings(project, configs)
     for loader in loaders:
+        yield replace(loader, one_by_setting=True) if settings.say_one(loader) else loader
+
+
+class _Settings:
+    """What is written of settings, each name looked for once."""
+
+    def __init__(self, project: Project, configs: Sequence[ConfigFile]) -> None:
+        self._project = project
+        self._configs = configs
+        self._said: dict[str, list[object]] = {}
+        self._in_code: dict[str, list[object]] = {}
+
+    @cached_property
+    def _classes(self) -> Mapping[str, ClassInfo]:
+        modules = self._project.modules
+        return {info.qualified: info for one in modules for info in one.classes.values()}
+
+    def say_one(self, loader: LoaderSite) -> bool:
         name = loader.sized_by
-        if name and name not in ones:
-            written = [*_of_yaml(name, configs), *_of_classes(name, project)]
-            ones[name] = bool(written) and all(one == 1 for one in written)
-        yield replace(loader, one_by_setting=True) if ones.get(name) else loader
+        if not name:
+            return False
+        if name not in self._said:
+            found = (*_of_yaml(name, self._configs), *_of_classes(name, self._project))
+            self._said[name] = list(found)
+        said = [*self._said[name], *self._by_default(loader)]
+        return _are_one(said) and all(one == 1 for one in self._written(name))
+
+    def _by_default(self, loader: LoaderSite) -> Iterator[object]:
+        """What the loader is given without a setting: by ``get``, by ``__init__`` of its class."""
+        if isinstance(loader.otherwise, Known) and loader.otherwise != ABSENT:
+            yield loader.otherwise.value
+        owner = self._classes.get(loader.owner)
+        found = self._project.method(owner, "__init__") if owner is not None else None
+        if found is not None:
+            yield from _defaults(found[1], loader.sized_by)
+
+    def _written(self, name: str) -> list[object]:
+        """What code says of a setting of that name, where it does not hand it on."""
+        if name not in self._in_code:
+            sources = (one.source for one in self._project.modules)
+            trees = (one.tree for one in sources if name in one.text)
+            self._in_code[name] = [
+                one.value if isinstance(one, ast.Constant) else OTHER
+                for tree in trees
+                for part in nodes(tree)
+                for one in _said_of(part, name)
+                if not _hands_on(one, name)
+            ]
+        return self._in_code[name]
+
+
+def _are_one(values: Sequence[object]) -> bool:
+    return bool(values) and all(one == 1 for one in values)
 
 
 def _of_yaml(name: str, configs: Sequence[ConfigFile]) -> Iterator[object]:
@@ -40,3 +99,63 @@ def _of_classes(name: str, project: Project) -> Iterator[object]:
             node = info.constants.get(name)
             if node is not None:
                 yield node.value if isinstance(node, ast.Constant) else node
+
+
+def _defaults(node: FunctionNode, name: str) -> Iterator[object]:
+    positional = [*node.args.posonlyargs, *node.args.args]
+    given = zip(reversed(positional), reversed(node.args.defaults), strict=False)
+    for parameter, value in (
+        *given,
+        *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True),
+    ):
+        if parameter.arg == name and isinstance(value, ast.Constant):
+            yield value.value
+
+
+def _said_of(part: ast.AST, name: str) -> Iterator[ast.expr]:
+    """What a piece of code gives to a setting: as an argument of anything but a loader, as an item,
+    as an attribute, as the default of the command line."""
+    match part:
+        case ast.Call(function, arguments, keywords):
+            called = (dotted(function) or "").rpartition(".")[2]
+            options = [one.value for one in arguments if isinstance(one, ast.Constant)]
+            is_option = called == "add_argument" and _is_option(options, name)
+            wanted = "default" if is_option else name
+            if not called.endswith("Loader") and called not in LOGGING:
+                yield from (one.value for one in keywords if one.arg == wanted)
+        case ast.Dict(keys, values):
+            for key, value in zip(keys, values, strict=True):
+                if isinstance(key, ast.Constant) and key.value == name:
+                    yield value
+        case ast.Assign() | ast.AnnAssign():
+            for target, value in bindings(part):
+                kept = isinstance(target, ast.Attribute) and target.attr == name
+                if value is not None and (kept or _is_item(target, name)):
+                    yield value
+
+
+def _is_option(options: Sequence[object], name: str) -> bool:
+    """``--batch-size`` fills ``args.batch_size``."""
+    texts = (one for one in options if isinstance(one, str))
+    return any(re.sub("-", "_", one.lstrip("-")) == name for one in texts)
+
+
+def _is_item(target: ast.expr, name: str) -> bool:
+    match target:
+        case ast.Subscript(_, ast.Constant(value)):
+            return bool(value == name)
+    return False
+
+
+def _hands_on(value: ast.expr, name: str) -> bool:
+    """Whether a value is what is called so elsewhere: ``batch_size=args.batch_size``."""
+    match value:
+        case ast.Name(last) | ast.Attribute(attr=last):
+            return last == name
+        case ast.Subscript(_, ast.Constant(last)):
+            return bool(last == name)
+        case ast.Call(ast.Attribute(attr="get"), [ast.Constant(last), *_]):
+            return bool(last == name)
+        case ast.Call(ast.Name("int"), [inner]):
+            return _hands_on(inner, name)
+    return False

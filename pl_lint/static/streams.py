@@ -6,9 +6,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
-from pl_lint.facts.sites import StreamSite, ToldSite
+from pl_lint.facts.sites import LengthSite, StreamSite, ToldSite
 from pl_lint.static.names import ClassInfo, Project
-from pl_lint.static.naming import bindings, named
+from pl_lint.static.naming import bindings, gives, named
 from pl_lint.static.trees import walk
 
 BASES = frozenset(
@@ -57,6 +57,43 @@ def classes_of_one_item(project: Project) -> Iterator[str]:
         found = project.method(info, "__len__")
         if found is not None and _says_one(found[0]):
             yield info.qualified
+
+
+def told_their_length(project: Project) -> Iterator[LengthSite]:
+    """The classes whose objects hold as many items as ``__init__`` was told: ``__len__`` returns an
+    attribute that nothing else gives a value."""
+    for module in project.modules:
+        for info in module.classes.values():
+            kept, init = _kept_length(info), info.methods.get("__init__")
+            given = _only_given(info, kept) if kept and init is not None else None
+            if init is None or not isinstance(given, ast.Name):
+                continue
+            names = [one.arg for one in (*init.args.posonlyargs, *init.args.args)]
+            if given.id in names and not any(gives(part, given.id) for part in walk(init)):
+                yield LengthSite(info.qualified, given.id, names.index(given.id) - 1)
+
+
+def _kept_length(info: ClassInfo) -> str:
+    """The attribute that ``__len__`` returns, and does nothing else."""
+    node = info.methods.get("__len__")
+    body = node.body if node is not None else []
+    said = [one for one in body if not isinstance(one, ast.Expr)]  # its docstring aside
+    match said:
+        case [ast.Return(ast.Attribute(ast.Name("self"), name))]:
+            return name
+    return ""
+
+
+def _only_given(info: ClassInfo, attribute: str) -> ast.expr | None:
+    """What an attribute is given, where that happens once in a class."""
+    given = [
+        value
+        for node in info.methods.values()
+        for part in walk(node)
+        for target, value in bindings(part)
+        if named(target) == f"self.{attribute}"
+    ]
+    return given[0] if len(given) == 1 else None
 
 
 def told_from_outside(project: Project) -> Iterator[ToldSite]:

@@ -26,6 +26,7 @@ from pl_lint.facts.sites.classes import (
 )
 from pl_lint.facts.sites.data import (
     LayersSite,
+    LengthSite,
     ListedSite,
     LoaderSite,
     StreamSite,
@@ -82,6 +83,7 @@ __all__ = [
     "ImportSite",
     "ItemSite",
     "LayersSite",
+    "LengthSite",
     "ListSite",
     "ListedSite",
     "LoaderSite",

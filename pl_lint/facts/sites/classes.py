@@ -21,7 +21,7 @@ class MethodSite:
     ``called``: its class calls it, or some code of the project names it (``model.on_something``).
     ``keywords``: it takes any (``**kwargs``). ``unused``: the parameters that its body never names.
     ``picked``: the attributes of which it only takes single numbers (``self.bounds[0]``), which are
-    good on any device.
+    good on any device. ``refuses``: it does nothing but raise.
     """
 
     name: str
@@ -35,6 +35,7 @@ class MethodSite:
     words: frozenset[str] = frozenset()
     unused: tuple[str, ...] = ()
     picked: frozenset[str] = frozenset()
+    refuses: bool = False
 
 
 @frozen

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts.origins import NO_ORIGIN, UNPACKED, Origin, Pairs
 from pl_lint.facts.stages import Stage
-from pl_lint.facts.values import UNKNOWN, Known, Made, Several, Table, Value
+from pl_lint.facts.values import ABSENT, UNKNOWN, Known, Made, Several, Table, Value
 from pl_lint.findings import Location
 from pl_lint.plain import frozen
 
@@ -21,9 +21,9 @@ class LoaderSite:
     ``main:val_set``), empty where that is no plain name; ``origin`` is what it is made of.
     ``single``: the function that hands it to the Trainer makes it, once. ``sized_by``: the name
     under which settings hold its batch size, ``batch_size`` of ``self.cfg.batch_size``;
-    ``one_by_setting``: all settings of that name that are written are 1. ``alias``: what else the
-    class calls it: ``self.test_set`` after its only ``self.val_set = self.test_set``, and an item
-    of a dict by its key.
+    ``otherwise``: what the code takes without one; ``one_by_setting``: all settings of that name
+    that are written are 1. ``alias``: what else the class calls it: ``self.test_set`` after its
+    only ``self.val_set = self.test_set``, and an item of a dict by its key.
     """
 
     stage: Stage
@@ -35,13 +35,20 @@ class LoaderSite:
     origin: Origin = NO_ORIGIN
     single: bool = False
     sized_by: str = ""
+    otherwise: Value = ABSENT
     one_by_setting: bool = False
     alias: str = ""
 
     @property
     def of_single_samples(self) -> bool:
         """Whether it is seen to give one sample at a time."""
-        return self.one_by_setting or self.argument("batch_size", 1) == Known(1)
+        return self.one_by_setting or self.argument("batch_size", 1) == Known(1) or self._unsized
+
+    @property
+    def _unsized(self) -> bool:
+        """Whether nothing at all says how many samples a batch has: torch takes one."""
+        named = ("batch_size", "batch_sampler", "sampler", "collate_fn", "1", "3", "4", "6")
+        return self.complete and not any(map(self.gives, named))
 
     @property
     def dataset(self) -> Value:
@@ -84,6 +91,16 @@ class ListedSite:
     owner: str
     attribute: str
     location: Location
+
+
+@frozen
+class LengthSite:
+    """A class of the project (``owner``) whose objects have as many items as this parameter of its
+    ``__init__`` says."""
+
+    owner: str
+    parameter: str
+    position: int
 
 
 @frozen

@@ -11,6 +11,7 @@ from pl_lint.facts.sites.calls import CallSite, GlobalSite, ReachSite
 from pl_lint.facts.sites.classes import ClassFacts
 from pl_lint.facts.sites.data import (
     LayersSite,
+    LengthSite,
     ListedSite,
     LoaderSite,
     StreamSite,
@@ -89,9 +90,9 @@ class ProjectFacts:
     ``copies``: the files that stand in a program of its own inside the project, with its folder.
     ``hides_trainers``: a file that could not be read may build some.
     ``of_one_item``: the classes of the project whose ``__len__`` says 1: a data set that is one
-    graph. ``told``: the methods by which data sets are told what their items depend on.
-    ``learning_measures``: its modules that hold parameters and no layers, as a loss does
-    that learns its weights.
+    graph. ``lengths``: those that are told how many items they have. ``told``: the methods by which
+    data sets are told what their items depend on. ``learning_measures``: its modules that hold
+    parameters and no layers, as a loss does that learns its weights.
     """
 
     classes: tuple[ClassFacts, ...] = ()
@@ -122,6 +123,7 @@ class ProjectFacts:
     copies: tuple[tuple[str, str], ...] = ()
     hides_trainers: bool = False
     of_one_item: frozenset[str] = frozenset()
+    lengths: tuple[LengthSite, ...] = ()
     told: tuple[ToldSite, ...] = ()
     data_classes: frozenset[str] = frozenset()
     learning_measures: frozenset[str] = frozenset()

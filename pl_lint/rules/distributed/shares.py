@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pl_lint.facts.sites import CallSite, ClassFacts, LoaderSite, ProjectFacts, TrainerSite
 from pl_lint.facts.stages import Stage
-from pl_lint.facts.values import Made, Table, must_be
+from pl_lint.facts.values import Known, Made, Table, must_be
 from pl_lint.rules.distributed.evidence import may_use_several
 from pl_lint.rules.judging import CLI, version_at
 
@@ -47,7 +47,8 @@ def _is_fed_whole(facts: ProjectFacts, stage: Stage | None) -> bool:
 def _is_fed_one_item(facts: ProjectFacts, owner: ClassFacts, stage: Stage | None) -> bool:
     """Whether all data sets that are seen to feed the class are one item: by its own loaders, by
     those that a script hands over with it, or else by all of the project."""
-    loaders = [one for one in facts.loaders if one.stage == stage] if facts.of_one_item else []
+    counted = facts.of_one_item or facts.lengths
+    loaders = [one for one in facts.loaders if one.stage == stage] if counted else []
     own = [one for one in loaders if one.owner in (owner.name, *owner.ancestors)]
     meant = own or loaders
     return bool(meant) and all(_is_of_one_item(facts, one) for one in meant)
@@ -55,8 +56,11 @@ def _is_fed_one_item(facts: ProjectFacts, owner: ClassFacts, stage: Stage | None
 
 def _is_of_one_item(facts: ProjectFacts, loader: LoaderSite) -> bool:
     """The data set itself, or what ``__init__`` was given and keeps as ``self.dataset``."""
-    if isinstance(loader.dataset, Made):
-        return loader.dataset.name in facts.of_one_item
+    data = loader.dataset
+    if isinstance(data, Made):
+        told = (one for one in facts.lengths if one.owner == data.name)
+        lengths = (data.argument(one.parameter, one.position) for one in told)
+        return data.name in facts.of_one_item or any(one == Known(1) for one in lengths)
     kept = loader.source.removeprefix("self.")
     holders = (one for one in facts.classes if one.name == loader.owner)
     sites = (one.hyperparameters for one in holders if kept != loader.source)

@@ -66,7 +66,8 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     Silent as well where every process sees all data: with `use_distributed_sampler=False` and no
     sampler of its own, where what feeds the stage is no DataLoader, or where its data set is one
-    item (`__len__` returns 1: one graph).
+    item (`__len__` returns 1: one graph). And where the stage never runs: the only
+    `test_dataloader` of the project raises NotImplementedError.
 
     Why is this bad
     ---------------

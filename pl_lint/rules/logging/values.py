@@ -11,7 +11,7 @@ from pl_lint.facts.values import Known
 from pl_lint.findings import Finding
 from pl_lint.fixes import Fix
 from pl_lint.plain import replace
-from pl_lint.rules.judging import averaged, is_linear, logged_again
+from pl_lint.rules.judging import averaged, in_batches_of_one, is_linear, logged_again
 from pl_lint.rules.logging.averages import averaged_value
 from pl_lint.rules.logging.mending import held_by, log_object
 from pl_lint.rules.metrics.judging import is_single_number
@@ -113,7 +113,8 @@ def batch_metric_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     the epoch, or kept by the steps and averaged at its end, for metrics that are not linear with
     the arguments they are built with: F1, precision, recall, AUROC, macro accuracy, R2 and others.
     Metrics for which the weighted mean of the batches is exact (micro accuracy, MSE, MAE) are left
-    alone, and so are those that are made in one of several ways, of which one is linear.
+    alone, and so are those that are made in one of several ways, of which one is linear, and values
+    of loaders that are seen to give one sample at a time.
 
     Why is this bad
     ---------------
@@ -201,6 +202,8 @@ def _batch_metrics(self: Rule, facts: ProjectFacts, members: bool) -> Iterator[F
         for log in owner.logs:
             metric = unlinear_metric(owner, log, averaged_value(owner, log))
             if metric is None or _in_collection(owner, metric) is not members:
+                continue
+            if in_batches_of_one(facts, owner, log.stage):
                 continue
             if not all(_is_unlinear(owner, other) for other in _other_ways(owner, log)):
                 continue

@@ -283,7 +283,15 @@ def _method_sites(
             words=named | _words(signature),
             unused=tuple(parameter for parameter in given if parameter not in named),
             picked=_picked(info.module.source.parts(node)),
+            refuses=_refuses(node),
         )
+
+
+def _refuses(method: FunctionNode) -> bool:
+    """Whether a method only raises, its docstring aside, and is not there for others to write."""
+    written_by_others = any("abstract" in _decorator(one) for one in method.decorator_list)
+    said = [one for one in method.body if not isinstance(one, ast.Expr)]
+    return not written_by_others and [type(one) for one in said] == [ast.Raise]
 
 
 def _picked(nodes: Sequence[ast.AST]) -> frozenset[str]:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from collections.abc import Mapping as Table
 
 from pl_lint.facts.origins import Origin
-from pl_lint.facts.sites import LoaderSite, UnsharedSite
+from pl_lint.facts.sites import ABSENT, LoaderSite, UnsharedSite
 from pl_lint.facts.stages import Stage
+from pl_lint.facts.values import Known, Value
 from pl_lint.findings import Location
 from pl_lint.plain import frozen
 from pl_lint.static.interpreter import aliases
@@ -74,6 +75,7 @@ class Loader:
     origin: Origin
     function: str | None
     sized_by: str = ""
+    otherwise: Value = ABSENT
     alias: str = ""
 
 
@@ -84,8 +86,8 @@ def build(
     data = context.origin(arguments.get(0, "dataset"))
     function = frame.function if context.turns == 1 and context.loops == 0 else None
     where, source = context.location(node, frame), _source(node, frame)
-    size, alias = _size(node, frame), aliases.of(_given(node), frame)
-    label = Loader(source, where, data, function, size, alias)
+    (size, otherwise), alias = _size(node, frame), aliases.of(_given(node), frame)
+    label = Loader(source, where, data, function, size, otherwise, alias)
     return Instance(name, pairs(arguments), arguments.complete, label)
 
 
@@ -100,12 +102,18 @@ def _source(node: ast.Call, frame: Frame) -> str:
     return f"{frame.function}:{text}" if text and not frame.depth else ""
 
 
-def _size(node: ast.Call, frame: Frame) -> str:
-    """The last name of the setting that is the batch size: ``self.cfg.train.batch_size``."""
+def _size(node: ast.Call, frame: Frame) -> tuple[str, Value]:
+    """The last name of the setting that is the batch size (``self.cfg.train.batch_size``), and what
+    the code takes where there is none: ``cfg.get("batch_size", 1)``."""
     named = [keyword.value for keyword in node.keywords if keyword.arg == "batch_size"]
     given = next(iter((*named, *node.args[1:2])), None)
-    text = frame.meant(dotted(given) or "") if given is not None else ""
-    return text.rpartition(".")[2] if "." in text else ""
+    match given:
+        case ast.Call(ast.Attribute(attr="get"), [ast.Constant(str(name)), ast.Constant(value)]):
+            return name, Known(value)
+        case None:
+            return "", ABSENT
+    text = frame.meant(dotted(given) or "")
+    return (text.rpartition(".")[2] if "." in text else ""), ABSENT
 
 
 def _given(node: ast.Call) -> ast.expr | None:
@@ -164,6 +172,7 @@ def _record(
                     origin=loader.label.origin,
                     single=loader.label.function == function,
                     sized_by=loader.label.sized_by,
+                    otherwise=loader.label.otherwise,
                     alias=loader.label.alias,
                 )
             )
