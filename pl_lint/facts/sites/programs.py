@@ -38,7 +38,8 @@ class Programs:
     def trainers_of(self, owner: ClassFacts) -> tuple[TrainerSite, ...]:
         """The Trainers that are known to run a class, and those of the nearest folder that has any:
         a repository may hold several programs. Tests speak for themselves alone. Where some run it
-        or may, others do not count of which all that they run is known and something else. A copy
+        or may, others do not count of which all that they run is known and something else; nor do
+        they where code says of every Trainer what it runs. A copy
         of another program in the repository speaks for itself alone, where the class has Trainers
         of its own program."""
         if owner.name not in self._answers:
@@ -54,9 +55,14 @@ class Programs:
         running = {place for place, models in self._run_by.items() if not kin.isdisjoint(models)}
         near = {one.location for one in _nearest(candidates, owner.location)}
         free = {place for place in near if "" in self._run_by.get(place, ("",))}
-        if running or free:
+        if running or free or all(map(self._runs_what_is_written, candidates)):
             near = free
         return tuple(one for one in candidates if one.location in near | running)
+
+    def _runs_what_is_written(self, trainer: TrainerSite) -> bool:
+        """Whether code says all that a Trainer runs. Settings that build one may be composed
+        otherwise on the command line."""
+        return not trainer.modules and "" not in self._run_by.get(trainer.location, ("",))
 
     def places_of(self, methods: tuple[str, ...]) -> frozenset[Location | None]:
         """The Trainers of which one of these methods is called; None where one is not known."""
