@@ -299,7 +299,8 @@ def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     What it does
     ------------
     Reading finds `experiment.config.update(...)` and `wandb.init(...)` in Lightning classes under
-    no condition on the rank, the same two in scripts with a Trainer of several devices, and
+    no condition on the rank, the same two in scripts with a Trainer of several devices (commands of
+    a command line that run no Trainer aside), and
     `wandb.log(...)` where the run is WandbLogger's, in classes that several processes may run by
     what is written. Running answers on rank 1 as Lightning does: there every attribute of the
     experiment is a function that does nothing.
@@ -342,6 +343,7 @@ def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     several = {one.location.path for one in facts.trainers if _starts_scripts(one)}
     for call in facts.calls_of(INIT, ".update"):
         in_script = not call.owner and call.location.path in several
+        in_script = in_script and not _is_a_program_without_trainer(facts, call)
         asks = for_one_rank(call.guards) or ASKS_FOR_UPDATE.issubset(call.guards)
         problem = _off_rank_zero(call) if in_script and not asks else ""
         if problem and not in_tests(call.location):
@@ -350,6 +352,14 @@ def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                 f"each process runs this script, and {problem}",
                 remedy="leave it to WandbLogger(project=..., config=...)",
             )
+
+
+def _is_a_program_without_trainer(facts: ProjectFacts, call: CallSite) -> bool:
+    """Whether a call stands in a command of a command line (``@click.command()``), which is started
+    by itself, and the command makes no Trainer run."""
+    here = (one for one in facts.trainer_calls if one.location.path == call.location.path)
+    runs = any(one.scope.rpartition(":")[2] == call.function for one in here)
+    return "command" in call.guards and not runs
 
 
 def _saves_settings(owner: ClassFacts, call: CallSite) -> bool:

@@ -360,16 +360,22 @@ def _switches_on(name: str) -> bool:
     return name in SWITCHING or own
 
 
+BEGINNING = {"validate": "on_validation_", "test": "on_test_", "predict": "on_predict_"}
+"""How the hooks begin that may switch gradients on for the steps of a stage."""
+
+
 def _asked_in_evaluation(
     facts: ProjectFacts, owner: ClassFacts, switches: tuple[CallSite, ...]
 ) -> Iterator[Problem]:
     """Gradients that are asked for while Lightning has switched them off."""
     on = {site.hook for site in switches if not must_be(site.argument("mode", 0), False)}
+    by_hooks = {stage for stage, name in BEGINNING.items() for hook in on if hook.startswith(name)}
     for site in facts.calls_in(owner, *ASKING):
         around = any(map(_switches_on, (*site.within, *site.guards)))
         in_training = {"training", "requires_grad", "is_grad_enabled"}.intersection(site.guards)
         in_step = site.stage in WITHOUT_GRADIENTS_IN and site.hook.endswith("_step")
-        if in_step and not around and not in_training and site.hook not in on:
+        switched = site.hook in on or site.stage in by_hooks
+        if in_step and not around and not in_training and not switched:
             text = f"Lightning switches gradients off before {site.hook}: this fails"
             manager = "with torch.inference_mode(False), torch.enable_grad():"
             yield site, text, f"put it and what it needs, cloned, into {manager}"

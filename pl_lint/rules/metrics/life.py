@@ -147,15 +147,16 @@ def _made_anew(owner: ClassFacts, metric: MetricSite) -> bool:
 
 def _reset_from_outside(facts: ProjectFacts, owner: ClassFacts, metric: MetricSite) -> bool:
     """Whether other code resets what has the metric's name (``pl_module.val_f1.reset()``), or a
-    callback something that it has a name of its own for: what a loop finds in the module."""
+    callback something that it has a name of its own for: what a loop finds in the module. What the
+    callback, or anybody, has made itself is another thing."""
     name = metric.path.partition("[")[0]
     callbacks = {one.name for one in facts.classes if one.kind == "callback"}
     resets = (one for one in facts.calls_of(".reset") if one.owner != owner.name)
     return any(
         one.receiver.endswith(f".{name}")
-        or (one.owner in callbacks and one.receiver.isidentifier())
+        or (one.owner in callbacks and one.receiver.isidentifier() and not one.bound)
         for one in resets
-        if not one.receiver.startswith("self.")
+        if one.receiver != "self" and not one.receiver.startswith("self.")
     )
 
 

@@ -244,7 +244,7 @@ def _written(node: ast.Call) -> Iterator[tuple[str, str]]:
 def _is_object(context: Context, receiver: Abstract | None) -> bool:
     """Whether a receiver is surely no class, as the first parameter of a class method is."""
     of_class = isinstance(receiver, Self) and "classmethod" in context.guards
-    return isinstance(receiver, (Self, Instance)) and not of_class
+    return isinstance(receiver, (Self, Instance, Metric, Collection)) and not of_class
 
 
 def _origins(context: Context, arguments: Arguments) -> Iterator[tuple[str, object]]:

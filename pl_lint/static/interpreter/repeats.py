@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 
 from pl_lint.facts.sites import LogSite
-from pl_lint.facts.values import Known
+from pl_lint.facts.values import Known, Value
 from pl_lint.plain import replace
 from pl_lint.static.names import FunctionNode
 from pl_lint.static.sources import SourceFile
@@ -40,7 +40,7 @@ def _as_written(
 ) -> tuple[str, tuple[tuple[str, str, int], ...]] | None:
     """What is logged, and where the names in it were last given a value."""
     call = _call_at(log, source) if source is not None else None
-    value = _value(call) if call is not None else None
+    value = _value(call, log) if call is not None else None
     if source is None or call is None or value is None:
         return None
     return ast.dump(value), tuple(sorted(_last_given(call, value, source)))
@@ -52,12 +52,27 @@ def _call_at(log: LogSite, source: SourceFile) -> ast.Call | None:
     return next((node for node in here if source.location(node) == log.location), None)
 
 
-def _value(call: ast.Call) -> ast.expr | None:
-    """What ``self.log(key, value)`` is given; nothing of ``log_dict``."""
-    if not isinstance(call.func, ast.Attribute) or call.func.attr != "log":
+def _value(call: ast.Call, log: LogSite) -> ast.expr | None:
+    """What ``self.log(key, value)`` is given, or ``log_dict`` under the key of a dict that is
+    written out."""
+    if not isinstance(call.func, ast.Attribute):
         return None
-    named = (keyword.value for keyword in call.keywords if keyword.arg == "value")
-    return call.args[1] if len(call.args) > 1 else next(named, None)
+    position, name = (1, "value") if call.func.attr == "log" else (0, "dictionary")
+    named = (keyword.value for keyword in call.keywords if keyword.arg == name)
+    given = call.args[position] if len(call.args) > position else next(named, None)
+    return given if call.func.attr == "log" else _last_of(given, log.key)
+
+
+def _last_of(given: ast.expr | None, key: Value) -> ast.expr | None:
+    """The value of a key in a dict, where nothing that follows may put another one in its place."""
+    if not isinstance(given, ast.Dict) or not isinstance(key, Known):
+        return None
+    for name, value in zip(reversed(given.keys), reversed(given.values), strict=True):
+        if not isinstance(name, ast.Constant):
+            return None
+        if name.value == key.value:
+            return value
+    return None
 
 
 def _last_given(
