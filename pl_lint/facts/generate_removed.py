@@ -51,6 +51,7 @@ RENAMED = {
     "NativeMixedPrecisionPlugin": "plugins.MixedPrecision",
     "MixedPrecisionPlugin": "plugins.MixedPrecision",
     "get_init_args": "",
+    "NeptuneLogger": "",
 }
 """What took the place of a class that has another name today (docs, upgrade/from_1_*); the empty
 text where nothing did, though something bears the name."""

@@ -162,6 +162,8 @@ def _uses_one(facts: ProjectFacts, trainer: TrainerSite) -> bool:
 
 GUESSED: Version = (1, 5, 0)
 """What undated old code is judged by (``static/versions.py``): not to be told what 1.5 refuses."""
+GUESSES = (GUESSED, (0, 9, 0))
+"""The same, and what code from before 1.0 is judged by: nothing keeps newer ones from it."""
 
 
 def version_at(facts: ProjectFacts, location: Location) -> Version:

@@ -64,6 +64,16 @@ OLD_WORDS = (
     *("checkpoint_callback", "weights_summary", "core.lightning", "tpu_cores"),
 )
 """One of these stands in each of them."""
+OLDER = re.compile(
+    r"^\s*from pytorch_lightning import [^\n]*\bdata_loader\b|^\s*@(?:pl\.|ptl\.)?data_loader\b|"
+    r"\bLearningRateLogger\b|"
+    r"\bTrainer\((?:[^()]|\([^()]*\))*\b(?:early_stop_callback|(?:train|val|test)_percent_check|"
+    r"overfit_pct|m(?:ax|in)_nb_epochs|nb_gpu_nodes|nb_sanity_val_steps|row_log_interval|"
+    r"log_save_interval|print_nan_grads)\s*=",
+    re.MULTILINE,
+)
+"""What could only be said to Lightning before 1.0."""
+LOGS = re.compile(r"\bself\.log(?:_dict)?\(")
 NEW = re.compile(r"^\s*(?:import lightning\b|from lightning\b)", re.MULTILINE)
 """The package ``lightning`` came with 2.0 (as a shell around the old name, shortly before)."""
 OLD_SETTINGS = re.compile(
@@ -78,6 +88,8 @@ ENVIRONMENT = re.compile(r"^dependencies:\s*\n\s*-\s", re.MULTILINE)
 UNDATED_OLD = "1.5.0"
 """Old code without a pin is taken for one that still had every hook of the 1.x years; 1.6 began to
 say goodbye to them. Three numbers say that it is a guess: what pins say has two."""
+UNDATED_OLDER = "0.9.0"
+"""The same of code that was written before there was a 1.0."""
 
 Version = tuple[int, ...]
 
@@ -119,6 +131,8 @@ class Versions:
             for source in sources
             if (limit := _pinned_inside(source)) is not None
         }
+        self._older = {self.project_of(one.path) for one in sources if _is_older(one)}
+        self._older -= {self.project_of(one.path) for one in sources if _logs(one)}
         self._new = {source.path for source in sources if _is_new(source)}
         self._environments = {
             os.path.dirname(os.path.abspath(source.path)): source
@@ -150,6 +164,8 @@ class Versions:
             return Judged(self._old_installed, "installed beside pl-lint")
         old = path not in self._new and self._is_of_old_code(self.project_of(path))
         old = old and not (path.endswith(SETTINGS) and self.project_of(path) in self._young)
+        if old and self.project_of(path) in self._older:
+            return Judged(UNDATED_OLDER, "signs of 0.x in the code")
         return Judged(UNDATED_OLD, "signs of 1.x in the code") if old else Judged()
 
     def _told(self, path: str) -> Judged | None:
@@ -315,6 +331,15 @@ def _is_old(source: ReadFile) -> bool:
         return OLD_SETTINGS.search(source.text) is not None
     known = any(word in source.text for word in OLD_WORDS)  # a tenth of the time of the pattern
     return known and OLD.search(source.text) is not None
+
+
+def _is_older(source: ReadFile) -> bool:
+    return not _holds_settings(source) and OLDER.search(source.text) is not None
+
+
+def _logs(source: ReadFile) -> bool:
+    """Whether code logs as one can since 0.10."""
+    return LOGS.search(source.text) is not None
 
 
 def _is_new(source: ReadFile) -> bool:

@@ -360,7 +360,7 @@ def _switches_on(name: str) -> bool:
     return name in SWITCHING or own
 
 
-BEGINNING = {"validate": "on_validation_", "test": "on_test_", "predict": "on_predict_"}
+HOOKS_OF = {"validate": "on_validation_", "test": "on_test_", "predict": "on_predict_"}
 """How the hooks begin that may switch gradients on for the steps of a stage."""
 
 
@@ -369,7 +369,7 @@ def _asked_in_evaluation(
 ) -> Iterator[Problem]:
     """Gradients that are asked for while Lightning has switched them off."""
     on = {site.hook for site in switches if not must_be(site.argument("mode", 0), False)}
-    by_hooks = {stage for stage, name in BEGINNING.items() for hook in on if hook.startswith(name)}
+    by_hooks = {stage for stage, name in HOOKS_OF.items() for hook in on if hook.startswith(name)}
     for site in facts.calls_in(owner, *ASKING):
         around = any(map(_switches_on, (*site.within, *site.guards)))
         in_training = {"training", "requires_grad", "is_grad_enabled"}.intersection(site.guards)

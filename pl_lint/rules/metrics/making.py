@@ -12,7 +12,7 @@ from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, Rehome, SetArgument
 from pl_lint.places import Location
 from pl_lint.rules.containers import registered_container
-from pl_lint.rules.judging import by_name, target_version, version_at
+from pl_lint.rules.judging import GUESSES, by_name, target_version, version_at
 from pl_lint.rules.registry import Rule, rule
 
 REGISTERING = ("torch.nn.ModuleList", "torch.nn.ModuleDict", "self.add_module")
@@ -304,7 +304,8 @@ def metrics_of_lightning(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             if metric.name.startswith(OLD_HOME) and metric.location.path not in imported:
                 places.setdefault(metric.location, metric.name)
     for place, name in places.items():
-        if version_at(facts, place) >= (1, 5):
+        at = version_at(facts, place)
+        if at >= (1, 5) or at in GUESSES:
             yield self.finding(
                 place,
                 f"{name}: Lightning has had no metrics since 1.5",
