@@ -118,7 +118,10 @@ def one_device_in(facts: ProjectFacts, path: str) -> bool:
 
 
 def beyond_one_device(facts: ProjectFacts, owners: Iterable[ClassFacts]) -> Iterator[ClassFacts]:
-    """The classes that several devices may run: not those whose Trainers surely use one each."""
+    """The classes that several devices may run: not those whose Trainers surely use one each, nor
+    those that nothing reaches in a project whose Trainers stand elsewhere."""
+    if any(one.location.path not in facts.orphans for one in facts.trainers):
+        owners = [one for one in owners if one.location.path not in facts.orphans]
     if not any(_uses_one(facts, trainer) for trainer in facts.trainers):
         yield from owners
     elif not single_device(facts):

@@ -51,6 +51,7 @@ from pl_lint.static.interpreter.work import TooMuch, Works, blamed
 from pl_lint.static.layers import layers
 from pl_lint.static.measures import learning_measures
 from pl_lint.static.names import ClassInfo, Module, Project, index_module
+from pl_lint.static.orphans import orphans
 from pl_lint.static.sizes import sized
 from pl_lint.static.sources import SourceFile
 from pl_lint.static.streams import (
@@ -137,6 +138,7 @@ def gather(
         streams=tuple(streams(project)),
         layers=tuple(layers(project)),
         copies=tuple(copies(project, versions)),
+        orphans=frozenset(orphans(project, configs, {one.location.path for one in classes})),
         of_one_item=frozenset(classes_of_one_item(project)),
         lengths=tuple(told_their_length(project)),
         learning_measures=frozenset(learning_measures(project)),

@@ -88,6 +88,7 @@ class ProjectFacts:
     ``lightning`` is the version that each file is judged by, ``because`` what says so.
     ``without_task``: the files whose project is pinned to a torchmetrics that knows no tasks.
     ``copies``: the files that stand in a program of its own inside the project, with its folder.
+    ``orphans``: the files with Lightning's classes that start nothing and that no other file names.
     ``hides_trainers``: a file that could not be read may build some.
     ``of_one_item``: the classes of the project whose ``__len__`` says 1: a data set that is one
     graph. ``lengths``: those that are told how many items they have. ``told``: the methods by which
@@ -121,6 +122,7 @@ class ProjectFacts:
     unshared: tuple[UnsharedSite, ...] = ()
     listed: tuple[ListedSite, ...] = ()
     copies: tuple[tuple[str, str], ...] = ()
+    orphans: frozenset[str] = frozenset()
     hides_trainers: bool = False
     of_one_item: frozenset[str] = frozenset()
     lengths: tuple[LengthSite, ...] = ()

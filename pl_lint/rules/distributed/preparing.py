@@ -41,8 +41,9 @@ def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Reading finds attributes that `prepare_data` assigns, that other methods use, that no hook of
     every process assigns as well, and that are no constants. A class whose `prepare_data` code
     outside of tests calls itself, on every rank, and one whose Trainers all use one device, are
-    left alone. Running notes what is assigned on rank zero, who reads it afterwards, and what the
-    other ranks have in its place.
+    left alone; so is one in a file that nothing reaches in a project that trains elsewhere.
+    Running notes what is assigned on rank zero, who reads it afterwards, and what the other ranks
+    have in its place.
 
     Why is this bad
     ---------------

@@ -62,7 +62,7 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     word, although Lightning 2 then takes all devices: most who write so have one. Nor is a number
     that only a setting or the command line knows, or a strategy that is one of two. A Trainer that
     is seen to run other classes only, and one of a program copied into the repository, are no
-    evidence where there are others.
+    evidence where there are others; none is about a file that no other one names.
 
     Silent as well where every process sees all data: with `use_distributed_sampler=False` and no
     sampler of its own, where what feeds the stage is no DataLoader, or where its data set is one
