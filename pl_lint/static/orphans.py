@@ -31,13 +31,13 @@ def orphans(project: Project, configs: Sequence[ConfigFile], paths: Set[str]) ->
     if not found or len(texts) < 2 or any(BY_TEXT.search(text) for _, text in texts):
         return
     stems = {PurePath(path).stem for path in found}
-    names = re.compile(rf"^.*?\b(?:{'|'.join(map(re.escape, sorted(stems)))})\b.*$", re.MULTILINE)
+    names = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(stems)))})\b")
     named: dict[str, set[str]] = {stem: set() for stem in stems}
     for path, text in texts:
-        for line in names.finditer(text):
-            for stem in stems:
-                if stem in line[0] and _names(line[0], stem):
-                    named[stem].add(path)
+        for match in names.finditer(text):
+            known = named[match[0]]
+            if path not in known and _names(_line_around(match, text), match[0]):
+                known.add(path)
     alone = [path for path in found if named[PurePath(path).stem] <= {path}]
     handed_on = {package for _, text in texts for package in _packages(text)} if alone else set()
     yield from (path for path in alone if PurePath(path).parent.name not in handed_on)
@@ -48,6 +48,11 @@ def _packages(text: str) -> Iterator[str]:
     its files."""
     for match in FROM.finditer(text):
         yield (match[1] or match[2]).rpartition(".")[2]
+
+
+def _line_around(match: re.Match[str], text: str) -> str:
+    end = text.find("\n", match.end())
+    return text[text.rfind("\n", 0, match.start()) + 1 : end if end >= 0 else len(text)]
 
 
 def _names(line: str, stem: str) -> bool:
