@@ -4,7 +4,7 @@ A hook that 2.0 removed is no mistake in a project that is pinned to 1.7. What c
 version that the project admits, since that is the one where its code breaks.
 
 In this order: the target that the user asks about, the version that the settings name, the pins of
-the project, the Lightning 1.x that is installed beside pl-lint, signs of 1.x in the code.
+the project, the Lightning 1.x that is installed beside pl-lint, signs of 1.x or 0.x in the code.
 """
 
 from __future__ import annotations
