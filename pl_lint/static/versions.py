@@ -125,14 +125,12 @@ class Versions:
         self._sources = sources
         self._configured = asked_for(config)
         self._common = _common_folder(sources)
-        self._old: dict[Path, bool] = {}
+        self._guessed: dict[Path, Judged] = {}
         self._own = {
             source.path: limit
             for source in sources
             if (limit := _pinned_inside(source)) is not None
         }
-        self._older = {self.project_of(one.path) for one in sources if _is_older(one)}
-        self._older -= {self.project_of(one.path) for one in sources if _logs(one)}
         self._new = {source.path for source in sources if _is_new(source)}
         self._environments = {
             os.path.dirname(os.path.abspath(source.path)): source
@@ -162,11 +160,9 @@ class Versions:
             return told
         if self._old_installed:
             return Judged(self._old_installed, "installed beside pl-lint")
-        old = path not in self._new and self._is_of_old_code(self.project_of(path))
-        old = old and not (path.endswith(SETTINGS) and self.project_of(path) in self._young)
-        if old and self.project_of(path) in self._older:
-            return Judged(UNDATED_OLDER, "signs of 0.x in the code")
-        return Judged(UNDATED_OLD, "signs of 1.x in the code") if old else Judged()
+        project = self.project_of(path)
+        young = path in self._new or (path.endswith(SETTINGS) and project in self._young)
+        return Judged() if young else self._guess(project)
 
     def _told(self, path: str) -> Judged | None:
         """The version that the nearest README names, where no file pins one."""
@@ -194,12 +190,18 @@ class Versions:
             self._metrics[folder] = tuple(found)
         return self._metrics[folder]
 
-    def _is_of_old_code(self, project: Path) -> bool:
-        """One old file makes a project old, and the others need not be searched: nor is any file
-        of a project that says what it needs."""
-        if project not in self._old:
-            self._old[project] = any(map(_is_old, self._by_project[project]))
-        return self._old[project]
+    def _guess(self, project: Path) -> Judged:
+        """By the code of a project that does not say what it needs: one old file makes it old, and
+        the others need not be searched."""
+        if project not in self._guessed:
+            sources = self._by_project[project]
+            guess = Judged()
+            if any(map(_is_old, sources)):
+                guess = Judged(UNDATED_OLD, "signs of 1.x in the code")
+                if any(map(_is_older, sources)) and not any(map(_logs, sources)):
+                    guess = Judged(UNDATED_OLDER, "signs of 0.x in the code")
+            self._guessed[project] = guess
+        return self._guessed[project]
 
     @cached_property
     def _by_project(self) -> Mapping[Path, list[ReadFile]]:
