@@ -178,7 +178,7 @@ def _updates(
         trains = (site.augmented or site.carried) and site.stage == "train"
         if trains and site.attribute in buffers and _of_batch(site.origin):
             yield f"self.{site.attribute}", site.location
-    for item in owner.items:
+    for item in owner.items if not _gathers(owner) else ():
         learns = item.stage == "train" and not for_one_rank(item.guards) and _of_batch(item.origin)
         if learns and item.attribute in buffers:
             yield f"self.{item.attribute}", item.location
@@ -188,6 +188,17 @@ def _updates(
         learns = trains and any(_of_batch(origin) for _, origin in call.origins)
         if learns and changed in {f"self.{one}" for one in buffers}:
             yield changed, call.location
+
+
+def _gathers(owner: ClassFacts) -> bool:
+    """Whether some method of the class gathers something: a queue of keys may hold those of all, in
+    ways that reading cannot follow."""
+    return any(
+        part in word for one in owner.own_methods for word in one.words for part in GATHERING
+    )
+
+
+GATHERING = ("gather", "all_reduce")
 
 
 def _of_batch(origin: Origin) -> bool:
