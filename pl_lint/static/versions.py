@@ -4,7 +4,10 @@ A hook that 2.0 removed is no mistake in a project that is pinned to 1.7. What c
 version that the project admits, since that is the one where its code breaks.
 
 In this order: the target that the user asks about, the version that the settings name, the pins of
-the project, the Lightning 1.x that is installed beside pl-lint, signs of 1.x or 0.x in the code.
+the project, the Lightning 1.x that is installed beside pl-lint, signs of 1.x or 0.x in
+the code. Where
+pins leave it open, the torch that the project is pinned to may lower it: no Lightning is newer than
+the newest that can be installed beside that torch.
 """
 
 from __future__ import annotations
@@ -14,12 +17,13 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol
 
 from pl_lint.config import Config
 from pl_lint.facts import lightning
+from pl_lint.facts.floors import newest_beside
 from pl_lint.plain import frozen
 from pl_lint.static.surroundings import Surroundings
 from pl_lint.trail import Trail
@@ -44,6 +48,24 @@ TOLD = re.compile(
 """What a README says of its environment: ``pytorch-lightning       1.7.0``, no ``1.7+``."""
 FROM_GIT = re.compile(r"""(?:pytorch[-_]lightning|lightning)(?:\.git)?@v?(?P<spec>\d+(?:\.\d+)+)""")
 """A tag in the address of a repository: ``git+https://.../pytorch-lightning.git@1.5.10``."""
+PIN_OF_TORCH = re.compile(
+    PIN.pattern.replace("(?:pytorch[-_]lightning|lightning)", r"(?P<name>pytorch|torch(?:vision)?)")
+    + r"(?P<rest>[^\n]*)",
+    re.VERBOSE,
+)
+LOCKED_TORCH = re.compile(
+    r"""name\s*=\s*"(?P<name>torch(?:vision)?)"\s*\nversion\s*=\s*"(?P<spec>[\d.]+)(?P<rest>)"""
+)
+ANY_TORCH = re.compile(
+    r"""^[\s'"-]*(?:torch|pytorch)["']?\s*(?:>=?[^,;\n]*|["'*=\s]*)?["']?,?[ \t]*(?:;.*)?$""",
+    re.MULTILINE,
+)
+"""A line that asks for torch, without saying which is too new."""
+LIGHTNING = re.compile(r"(?<![\w/.-])(?:pytorch[-_]lightning|lightning)(?![\w./-])")
+CHANNELS = re.compile(r"^channels:[ \t]*\n(?:[ \t]*-[^\n]*\n)*", re.MULTILINE)
+"""Where conda looks; one place is called pytorch."""
+LIBRARY = ("setup.py", "setup.cfg", "pyproject.toml")
+"""What says with which versions a package may work; which are installed, other files say."""
 ONE = re.compile(r"(?P<op>[=<>!~^]*)\s*(?<![\w.])(?P<version>\d+(?:\.\d+)*)(?P<star>\.\*)?")
 """One bound; not the 0 of ``2.5.0.post0``."""
 
@@ -103,6 +125,14 @@ class Judged:
     because: str = ""
 
 
+@frozen
+class _Pinned:
+    """What the files of a folder say of Lightning: the newest that they admit, and the oldest."""
+
+    judged: Judged
+    oldest: Version = ()
+
+
 class ReadFile(Protocol):
     """What is asked of a file: Python or settings."""
 
@@ -120,7 +150,8 @@ class Versions:
         self, sources: Sequence[ReadFile], config: Config, around: Surroundings | None = None
     ) -> None:
         self._around = around or Surroundings(Trail())
-        self._pinned: dict[tuple[str, bool], Judged | None] = {}
+        self._pinned: dict[tuple[str, bool], _Pinned | None] = {}
+        self._beside_torch: dict[str, Judged | None] = {}
         self._metrics: dict[str, tuple[str, ...]] = {}
         self._sources = sources
         self._configured = asked_for(config)
@@ -155,14 +186,48 @@ class Versions:
         for folder in self._around.folders(path):
             pinned = self._newest_pinned(folder, path in self._new)
             if pinned is not None:
-                return pinned
+                return self._lowered(pinned.judged, path, folder, pinned.oldest)
         if path not in self._new and (told := self._told(path)):
             return told
         if self._old_installed:
             return Judged(self._old_installed, "installed beside pl-lint")
+        return self._lowered(self._guessed_of(path), path)
+
+    def _guessed_of(self, path: str) -> Judged:
+        """What the code alone says."""
         project = self.project_of(path)
         young = path in self._new or (path.endswith(SETTINGS) and project in self._young)
         return Judged() if young else self._guess(project)
+
+    def _lowered(self, judged: Judged, path: str, last: str = "", oldest: Version = ()) -> Judged:
+        """The same, or the newest Lightning beside the torch that the nearest folder pins, up to
+        the ``last`` one to look in, where that is older and the project may have it.
+
+        One that is too old for what the project says or imports means that one of two pins was
+        left behind; who knows which?
+        """
+        for folder in self._around.folders(path):
+            found = self._newest_beside_torch(folder)
+            if found is not None:
+                newest = _numbers(found.version)
+                possible = newest >= oldest[:2] and not (path in self._new and newest < (2,))
+                older = newest < (_numbers(judged.version)[:2] or lightning.LATEST)
+                return found if possible and older else judged
+            if folder == last:
+                break
+        return judged
+
+    def _newest_beside_torch(self, folder: str) -> Judged | None:
+        """The newest Lightning beside the torch that the files of a folder ask for; None where
+        they ask for none."""
+        if folder not in self._beside_torch:
+            files = [(os.path.join(folder, name), t) for name, t in self._around.pins(folder)]
+            if beside := self._environments.get(folder):
+                files.append((beside.path, beside.text))
+            limits = [_beside_torch(file, text) for file, text in files]
+            known = [one for one in limits if one is not None]
+            self._beside_torch[folder] = max(known, key=_newness, default=None)
+        return self._beside_torch[folder]
 
     def _told(self, path: str) -> Judged | None:
         """The version that the nearest README names, where no file pins one."""
@@ -237,7 +302,7 @@ class Versions:
         present = installed(self._around, package_folders())
         return present if present is not None and _numbers(present) < (2,) else ""
 
-    def _newest_pinned(self, folder: str, new: bool) -> Judged | None:
+    def _newest_pinned(self, folder: str, new: bool) -> _Pinned | None:
         """The newest version that the files of a folder admit; None where they do not say.
 
         Where both packages are pinned, that one counts which a file imports: the pin of the other
@@ -249,10 +314,12 @@ class Versions:
             if not pins and (beside := self._environments.get(folder)):
                 pins = [(beside.path, *pin) for pin in _pins(beside.text)]
             pins = [one for one in pins if one[1] is new] or pins
-            limits = [(limit, file) for file, _, limit in pins if limit is not None]
+            limits = [(limit, file) for file, _, limit, _ in pins if limit is not None]
             limits = limits or [("", file) for file, *_ in pins]
             newest = min(limits, key=lambda one: _numbers(one[0]), default=None)
-            self._pinned[folder, new] = newest and Judged(newest[0], _shown(newest[1]))
+            oldest = max((oldest for *_, oldest in pins), default=())
+            judged = newest and Judged(newest[0], _shown(newest[1]))
+            self._pinned[folder, new] = judged and _Pinned(judged, oldest)
         return self._pinned[folder, new]
 
 
@@ -358,13 +425,60 @@ def _is_environment(source: ReadFile) -> bool:
     return _holds_settings(source) and ENVIRONMENT.search(source.text) is not None
 
 
-def _pins(text: str) -> Iterator[tuple[bool, str | None]]:
-    """Whether each mention of Lightning is of the package ``lightning``, and the newest version
-    that it admits; None for no limit."""
+def _pins(text: str) -> Iterator[tuple[bool, str | None, Version]]:
+    """Whether each mention of Lightning is of the package ``lightning``, the newest version that
+    it admits (None for no limit), and the oldest."""
     text = re.sub(r"(?m)^\s*#.*$", "", text)
     for pattern in (LOCKED, PIN, FROM_GIT):
         for match in pattern.finditer(text):
-            yield "pytorch" not in match[0], newest_admitted(match["spec"])
+            spec = match["spec"]
+            yield "pytorch" not in match[0], newest_admitted(spec), _oldest_admitted(spec)
+
+
+def _oldest_admitted(specifier: str) -> Version:
+    """The minor version from which on a specifier admits any; empty where it does not say."""
+    least = (_numbers(one["version"])[:2] for one in ONE.finditer(specifier) if _is_least(one))
+    return max(least, default=())
+
+
+def _is_least(one: re.Match[str]) -> bool:
+    return one["op"] not in ("<", "<=", "!=")
+
+
+def _beside_torch(file: str, text: str) -> Judged | None:
+    """The newest Lightning beside the torch and the torchvision that a file asks for; None where
+    it asks for none, or for any without asking for Lightning (others install that), or says that a
+    package works with any.
+
+    Of several for one package (of extras, of platforms) the newest counts, and none that only some
+    platform needs.
+    """
+    if "torch" not in text:
+        return None
+    text = re.sub(r"(?m)(?:^|\s)#.*$", "", CHANNELS.sub("", text))
+    asked = list(LOCKED_TORCH.finditer(text)) or list(PIN_OF_TORCH.finditer(text))
+    pins = [_beside_pin(one, file) for one in asked if ";" not in (one["rest"] or "")]
+    visions = [pin for one, pin in pins if one == "torchvision"]
+    torches = [pin for one, pin in pins if one != "torchvision"]
+    if ANY_TORCH.search(text) and not LOCKED_TORCH.search(text):
+        torches.append(Judged(_text(lightning.LATEST)))
+    newest = [max(of, key=_newness) for of in (torches, visions) if of]
+    found = min(newest, key=_newness, default=None)
+    is_open = found is not None and _newness(found) == lightning.LATEST
+    installs = LIGHTNING.search(text) and os.path.basename(file) not in LIBRARY
+    return None if is_open and not installs else found
+
+
+def _beside_pin(one: re.Match[str], file: str) -> tuple[str, Judged]:
+    """Which package is pinned, and the newest Lightning beside it."""
+    name, spec = one["name"], one["spec"]
+    newest = newest_beside(partial(_is_below, spec), vision=name == "torchvision")
+    said = name + ("==" if spec[0].isdigit() else "") + spec.replace(" ", "")
+    return name, Judged(_text(newest or min(lightning.versions())), f"{said} in {_shown(file)}")
+
+
+def _newness(judged: Judged) -> Version:
+    return _numbers(judged.version)
 
 
 def _specifiers_of_metrics(text: str) -> Iterator[str]:
@@ -381,8 +495,10 @@ def _is_below(specifier: str, version: Version) -> bool:
 def _ends_below(one: re.Match[str], version: Version) -> bool:
     given = _numbers(one["version"])
     leading = next((n for n, part in enumerate(given) if part), len(given) - 1)
+    if one["op"] == "=" or (one["star"] and one["op"] in ("", "==", "===")):  # any of these
+        return _next(given) <= version
     match one["op"]:
-        case "" | "=" | "==" | "===" | "<=":
+        case "" | "==" | "===" | "<=":
             return given < version
         case "<":
             return given <= version

@@ -104,6 +104,46 @@ def test_a_folder_of_requirements_pins_as_well(project: Path) -> None:
     assert {version for _, version in reading.project.lightning} == {"1.9"}
 
 
+BESIDE_TORCH = {
+    "pytorch-lightning>=1.2.4\ntorch==1.8.0+cu111\ntorchvision==0.9.0+cu111\n": "1.6",
+    "pytorch-lightning\ntorch>=1.7,<1.10  # torch==2.1 is too new\n": "1.8",
+    "pytorch-lightning\ntorch\ntorchvision==0.9.0\n": "1.6",
+    "pytorch-lightning<2\ntorch==1.11\n": "1.9",
+    "torch==1.7.1\nnumpy\n": "1.5",
+    "pytorch-lightning==1.4.9\ntorch==1.9.0\n": "1.4",
+    "pytorch-lightning>=2.0\ntorch==1.8.0\n": "",
+    "pytorch-lightning\ntorch>=1.8\n": "",
+    "pytorch-lightning\ntorch==2.7.0\n": "",
+    "pytorch-lightning\ntorch==1.8.0; python_version < '3.7'\n": "",
+    "pytorch-lightning\ntorch-geometric==1.7\n": "",
+}
+
+
+@pytest.mark.parametrize("text", BESIDE_TORCH)
+def test_no_lightning_is_newer_than_the_torch_beside_it_allows(project: Path, text: str) -> None:
+    (project / "train.py").write_text("import pytorch_lightning as pl\n", "utf-8")
+    (project / "requirements.txt").write_text(text, "utf-8")
+    (read_as,) = read([project], Config(root=project), all_rules()).project.lightning
+    assert read_as[1] == BESIDE_TORCH[text]
+
+
+def test_it_is_told_which_torch_lowers_the_version(project: Path) -> None:
+    (project / "train.py").write_text("import pytorch_lightning as pl\n", "utf-8")
+    (project / "requirements.txt").unlink()
+    lines = ["channels:", "  - pytorch", "dependencies:", "  - pytorch=1.7", "  - pip: [x]"]
+    (project / "environment.yml").write_text("\n".join(lines), "utf-8")
+    reading = read([project], Config(root=project), all_rules())
+    because = dict(reading.project.because)[str(project / "train.py")]
+    assert because.startswith("pytorch=1.7 in ") and because.endswith("environment.yml")
+
+
+def test_a_file_that_imports_lightning_2_is_not_older_than_that(project: Path) -> None:
+    (project / "train.py").write_text("import lightning.pytorch as pl\n", "utf-8")
+    (project / "requirements.txt").write_text("lightning\ntorch==1.8.0\n", "utf-8")
+    (read_as,) = read([project], Config(root=project), all_rules()).project.lightning
+    assert read_as[1] == ""
+
+
 def test_a_target_goes_before_the_version_of_the_settings(project: Path) -> None:
     both = Config(root=project, lightning_version="1.7", target="2")
     assert codes(project, both) >= BREAKS

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import subprocess
 import sys
+from importlib.metadata import requires, version
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 from lightning.fabric.loggers import Logger as FabricLogger
 from lightning.pytorch.trainer.connectors.logger_connector.fx_validator import _FxValidator
 
-from pl_lint.facts import generate, lightning
+from pl_lint.facts import floors, generate, lightning
 from pl_lint.facts.origins import NO_ORIGIN
 from pl_lint.facts.releases import Release, read_release, spans
 from pl_lint.facts.sites import LogSite
@@ -414,3 +416,13 @@ def test_importing_the_tables_imports_nothing_heavy_and_reads_nothing() -> None:
         "assert not l._data.cache_info().currsize and not t._data.cache_info().currsize\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_each_version_is_known_to_need_some_torch() -> None:
+    assert tuple(floors.TORCH) == lightning.versions()
+    assert list(floors.TORCH.values()) == sorted(floors.TORCH.values())
+    needed = [one for one in requires("pytorch_lightning") or () if re.match(r"torch\b", one)]
+    installed = tuple(map(int, version("pytorch_lightning").split(".")[:2]))
+    least = re.search(r">=\s*(\d+)\.(\d+)", needed[0])
+    assert least is not None
+    assert floors.TORCH[installed] == (int(least[1]), int(least[2]))
