@@ -133,7 +133,8 @@ KINDS = {"module": "LightningModule", "callback": "Callback"}
 def _is_refused(owner: ClassFacts, hook: str) -> bool:
     kind = KINDS.get(owner.kind, "")
     known = bool(hook) and lightning.hook_exists(kind, hook)
-    return known and lightning.log_defaults(hook) is None
+    dated = known and lightning.hook_exists(kind, hook, target_version(owner))
+    return dated and lightning.log_defaults(hook) is None
 
 
 @rule("LTN123", "flags-that-are-refused", rows=("LOG23",))

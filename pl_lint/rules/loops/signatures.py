@@ -21,6 +21,9 @@ CLOSING = "optimizer_step"
 ASKED_FOR = {("callback", "on_save_checkpoint"): (1, 5)}
 """Hooks that Lightning gave an argument more some day, and asked until this version whether they
 take it (``trainer/callback_hook.py`` of 1.4)."""
+SET_UP_ONCE = (1, 6)
+"""Until then a data module that was set up by hand was set up for all stages, and no Trainer did it
+again (``track_data_hook_calls`` in ``core/datamodule.py``)."""
 MOST_OF_STEPS = {"training_step": 2, "validation_step": 3, "test_step": 3, "predict_step": 3}
 """The most that a step is given: batch, batch_idx, dataloader_idx."""
 
@@ -36,7 +39,7 @@ def wrong_signature(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     version since 1.0 passes. Also finds an `optimizer_step` that does nothing with the closure that
     it is given. The ends of epochs with outputs of 1.x have a code of their own, LTN701. Data
     modules that a project runs by itself (`data.setup()`) are left alone where every Trainer is
-    handed loaders.
+    handed loaders, and before Lightning 1.6, which set up no data module a second time.
 
     Why is this bad
     ---------------
@@ -67,11 +70,17 @@ def wrong_signature(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.classes:
         judged = surely_lightning(owner) and not owner.open
         for method in owner.own_methods if judged else ():
-            own = by_hand and owner.kind == "datamodule" and method.called
+            own = owner.kind == "datamodule" and method.called
+            own = own and (by_hand or _is_set_up_once(owner, method))
             told = _is_plain(method) and not own and _is_dated(owner, method)
             problem = _does_not_fit(owner, method) if told else None
             if problem is not None:
                 yield said(self, owner, method, problem, _completed(owner, method))
+
+
+def _is_set_up_once(owner: ClassFacts, method: MethodSite) -> bool:
+    """Whether who sets it up by hand keeps Lightning from doing so."""
+    return method.name == "setup" and target_version(owner) < SET_UP_ONCE
 
 
 def _is_dated(owner: ClassFacts, method: MethodSite) -> bool:
