@@ -50,6 +50,7 @@ RENAMED = {
     "LightningLite": "lightning.fabric.Fabric",
     "NativeMixedPrecisionPlugin": "plugins.MixedPrecision",
     "MixedPrecisionPlugin": "plugins.MixedPrecision",
+    "NeptuneLogger": "",
     "get_init_args": "",
     "NeptuneLogger": "",
 }

@@ -41,7 +41,7 @@ class Programs:
         or may, others do not count of which all that they run is known and something else; nor do
         they where code says of every Trainer what it runs. A copy
         of another program in the repository speaks for itself alone, where the class has Trainers
-        of its own program."""
+        of its own program, and so does a notebook: nobody can import a class of it."""
         if owner.name not in self._answers:
             self._answers[owner.name] = self._trainers_of(owner)
         return self._answers[owner.name]
@@ -50,7 +50,8 @@ class Programs:
         trainers = self._trainers if in_tests(owner.location) else self._outside_tests
         program = self._copies.get(owner.location.path)
         own = [one for one in trainers if self._copies.get(one.location.path) == program]
-        candidates = own or trainers
+        here = [one for one in trainers if one.location.path == owner.location.path]
+        candidates = (here if _is_of_notebook(owner) else None) or own or trainers
         kin = {owner.name, *self._heirs.get(owner.name, ())}
         running = {place for place, models in self._run_by.items() if not kin.isdisjoint(models)}
         near = {one.location for one in _nearest(candidates, owner.location)}
@@ -114,6 +115,10 @@ class Programs:
             if site.modules:
                 found.setdefault(site.location, set()).update(site.modules)
         return found
+
+
+def _is_of_notebook(owner: ClassFacts) -> bool:
+    return owner.location.path.endswith(".ipynb")
 
 
 def _class_meant(name: str, by_last: Mapping[str, Sequence[str]]) -> str:
