@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Collection, Iterator
 
 from pl_lint.facts import lightning
-from pl_lint.facts.lightning import EARLY_STOPPING, TRAINER
+from pl_lint.facts.lightning import EARLY_STOPPING, MODEL_CHECKPOINT, TRAINER
 from pl_lint.facts.origins import UNPACKED
 from pl_lint.facts.sites import ABSENT, ProjectFacts, SchedulerSite, TrainerSite
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
@@ -55,6 +55,11 @@ REPLACEMENTS = {
 
 TAKES_NO_MORE = (0, 8)
 """Before, the Trainer took arguments of any name (``**kwargs``)."""
+FLAG = "checkpoint_callback"
+BOOLEAN_ONLY = ((1, 3), (1, 7))
+"""It took a callback before, and was gone then (``callback_connector.py``)."""
+REFUSES = (1, 4)
+"""The others take any callback for True, at most."""
 LIKE = 0.8
 """How alike, by ``difflib``, a misspelled argument is to the one that was meant."""
 
@@ -66,11 +71,13 @@ def removed_trainer_argument(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     What it does
     ------------
     Compares the arguments of every Trainer with those of the Lightning version that the project
-    admits.
+    admits. From 1.3 to 1.6 a ModelCheckpoint as `checkpoint_callback` is found as well.
 
     Why is this bad
     ---------------
-    The Trainer raises a TypeError: "unexpected keyword argument".
+    The Trainer raises a TypeError: "unexpected keyword argument". A callback as
+    `checkpoint_callback`, which was for True and False only, raises in 1.4; in 1.3, 1.5 and 1.6 the
+    Trainer does without it and says nothing.
 
     Example
     -------
@@ -106,6 +113,19 @@ def removed_trainer_argument(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                     remedy=_instead(name, taken),
                     fix=_today(facts, trainer, name, taken),
                 )
+        if BOOLEAN_ONLY[0] <= at[:2] < BOOLEAN_ONLY[1] and _has_callback_for_flag(trainer):
+            raises = "raises: this is for True and False" if at[:2] == REFUSES else "leaves it out"
+            yield self.finding(
+                trainer.keyword(FLAG),
+                f"a callback is given as {FLAG}: the Trainer of Lightning"
+                f" {'.'.join(map(str, at))} {raises}",
+                remedy="put it into callbacks=[...]",
+            )
+
+
+def _has_callback_for_flag(trainer: TrainerSite) -> bool:
+    value = trainer.argument(FLAG)
+    return isinstance(value, Made) and lightning.canonical(value.name) == MODEL_CHECKPOINT
 
 
 def _instead(name: str, taken: Collection[str]) -> str:
