@@ -21,6 +21,9 @@ DRAWS = tuple(
 )
 TORCH_DRAWS = ("torch.rand", "torch.randn", "torch.randint", "torch.randperm", "torch.normal")
 SEEDED_ANEW = ("numpy.random.default_rng", *GENERATORS[1:], "torch.Generator")
+RESEEDING = ("set_random_state", "set_rnd", "reseed", "set_seed", "seed")
+"""What methods are called that give an object a new generator; MONAI's loaders call the first two
+in every worker."""
 
 TELLING = (".set_epoch",)
 """How data sets are told between epochs what their items depend on."""
@@ -110,11 +113,12 @@ def _in_worker(call: CallSite, loaders: Sequence[CallSite]) -> bool:
 
 def _is_renewed(draw: CallSite, anew: Sequence[CallSite]) -> bool:
     """Whether the generator that is drawn from is made anew: by the function that draws, or as an
-    attribute of its name outside of ``__init__``. Another function's own is another one."""
+    attribute of its name outside of ``__init__``. Another function's own is another one, and so is
+    that of another file, unless it is made for others to inherit (``set_random_state``)."""
     name = draw.receiver if draw.name in DRAWS else dict(draw.written).get("generator", "")
     for made in anew:
-        in_file = made.location.path == draw.location.path
-        if not in_file or made.function in ("__init__", ""):
+        near = made.location.path == draw.location.path or made.function in RESEEDING
+        if not near or made.function in ("__init__", ""):
             continue
         if made.function == draw.function and made.assigned in (name, ""):
             return True
