@@ -89,10 +89,12 @@ def _best(call: TrainerCall) -> SetArgument:
 
 
 def _best_is_tested(facts: ProjectFacts, call: TrainerCall) -> bool:
-    """Whether the same function also runs a checkpoint: then the last weights are meant."""
+    """Whether the same function also runs a checkpoint: then the last weights are meant. Not what
+    it does in a run of another kind, which only tests."""
     return any(
         (other.method, other.scope, other.trainer) == (call.method, call.scope, call.trainer)
         and not must_be(other.ckpt_path, None)
+        and not call.excludes(other)
         for other in facts.trainer_calls
     )
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from pl_lint.facts import lightning
 from pl_lint.facts.origins import Gathered, parts
 from pl_lint.facts.sites import ListSite
 from pl_lint.plain import replace
 from pl_lint.static.interpreter import graphs
 from pl_lint.static.interpreter.abstract import (
     Abstract,
+    Choice,
     Const,
+    Instance,
     Mapping,
     Opaque,
     Self,
@@ -181,6 +184,8 @@ def _grow(
     """A local list, or one in ``__init__`` that metrics are put in."""
     added = arguments.positional[-1]
     match receiver:
+        case Choice(choices) if function.attr == "append" and _is_callback(added):
+            rebind(context, function.value, _with_any(choices, added), frame)
         case Sequence(items) if function.attr != "extend":
             rebind(context, function.value, replace(receiver, items=(*items, added)), frame)
         case Sequence(items):
@@ -194,6 +199,22 @@ def _grow(
         case _:
             return False
     return True
+
+
+def _is_callback(value: Abstract) -> bool:
+    return isinstance(value, Instance) and lightning.kind_of(value.name) == "Callback"
+
+
+def _with_any(choices: tuple[Abstract, ...], added: Abstract) -> Abstract:
+    """One of several lists of callbacks with one more: a list that may hold what any of them
+    holds. Each on its own would soon be too many, with one condition for each callback."""
+    if not all(isinstance(one, Sequence) for one in choices):
+        return join(*choices)
+    held: list[Abstract] = []
+    for one in choices:
+        assert isinstance(one, Sequence)
+        held += [item for item in one.items if not any(item is known for known in held)]
+    return Sequence((*held, added), complete=False)
 
 
 def last_methods(node: ast.expr | None) -> Iterator[str]:
