@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import CallSite, ProjectFacts
 from pl_lint.findings import Finding, Status
+from pl_lint.rules.distributed.evidence import for_one_count, starts_scripts
 from pl_lint.rules.judging import single_device, version_at
+from pl_lint.rules.loops.loaders import RUNS
 from pl_lint.rules.registry import Rule, rule
 
 RANK_WORDS = frozenset(
@@ -15,6 +17,8 @@ RANK_WORDS = frozenset(
     "is_main_process main_process rank_zero is_master local_zero".split()
 )
 """What code asks when it wants to know whether it is the first process."""
+SURE_WORDS = RANK_WORDS - {"rank"}
+"""A script may speak of the rank of other things."""
 
 
 @rule(
@@ -24,22 +28,24 @@ RANK_WORDS = frozenset(
     status=Status.SUSPECTED,
     observers="both",
     condition="on several devices",
-    calls=(".save_checkpoint",),
+    calls=(".save_checkpoint", *RUNS),
 )
 def saved_by_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """trainer.save_checkpoint is called by one process only: the others wait for ever.
 
     What it does
     ------------
-    Finds `trainer.save_checkpoint(...)` under a condition on the rank. A run counts on each rank
+    Finds `trainer.save_checkpoint(...)` under a condition on the rank, and `trainer.test(...)` and
+    its sisters under one, where that Trainer has several processes. A run counts on each rank
     which calls the user's code makes that all ranks have to make. Code for Lightning 1 is left
     alone, where some versions did not wait.
 
     Why is this bad
     ---------------
     The call gathers state from all processes and waits for them; Lightning writes the file on rank
-    zero by itself. On several devices the run hangs until the time limit of the process group, or
-    the call meets another one of the other ranks.
+    zero by itself. A test under `if trainer.is_global_zero` waits for the others to begin. On
+    several devices the run hangs until the time limit of the process group, or the call meets
+    another one of the other ranks.
 
     Example
     -------
@@ -71,6 +77,20 @@ def saved_by_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 f"only the processes that {asked[0]} lets through save, and they wait for the "
                 "others",
                 remedy="call it on every process; Lightning writes on rank zero only",
+            )
+    trainers = {one.location: one for one in facts.trainers}
+    made = {one.location: one.trainer for one in facts.trainer_calls}
+    for call in facts.calls_of(*RUNS):
+        asked = sorted(SURE_WORDS & set(call.guards))
+        trainer = trainers.get(made.get(call.location) or call.location)
+        at = version_at(facts, call.location)
+        if asked and trainer and starts_scripts(trainer, at) and not for_one_count(call.guards):
+            verb = call.name.rpartition(".")[2]
+            yield self.finding(
+                call.location,
+                f"only the processes that {asked[0]} lets through {verb}, and they wait for the "
+                "others",
+                remedy=f"{verb} on every process, or with a Trainer of one device",
             )
 
 

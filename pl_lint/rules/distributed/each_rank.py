@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.origins import BatchValue, Origin, local_parts
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, TrainerSite, in_tests
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.distributed.evidence import (
-    NAMING,
     asks_for_data,
     for_one_rank,
     several_devices,
-    uses_several,
+    starts_scripts,
 )
 from pl_lint.rules.judging import beyond_one_device, stage_on_several, version_at
 from pl_lint.rules.loggers import choice
@@ -292,9 +291,6 @@ def _writes(call: CallSite) -> bool:
 
 
 INIT, LOG = "wandb.init", "wandb.log"
-FORKED = ("spawn", "fork", "notebook")
-HARDWARE = (Known("gpu"), Known("cpu"), Known("auto"))
-"""Accelerators that say nothing of processes."""
 SETTINGS = (".yaml", ".yml")
 ASKS_FOR_UPDATE = frozenset({"hasattr", "'update'"})
 """``if hasattr(experiment.config, "update")`` is false where there is none."""
@@ -356,7 +352,11 @@ def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Findin
             alone = asks or _saves_settings(owner, call)
             if problem and not alone and not in_tests(call.location):
                 yield self.finding(call.location, problem, remedy=GUARD, subject=owner.short_name)
-    several = {one.location.path for one in facts.trainers if _starts_scripts(facts, one)}
+    several = {
+        one.location.path
+        for one in facts.trainers
+        if starts_scripts(one, version_at(facts, one.location))
+    }
     for call in facts.calls_of(INIT, ".update"):
         in_script = not call.owner and call.location.path in several
         in_script = in_script and not _is_a_program_without_trainer(facts, call)
@@ -383,19 +383,6 @@ def _saves_settings(owner: ClassFacts, call: CallSite) -> bool:
     """``save_config`` of LightningCLI's callback runs on rank zero (``setup`` of cli.py)."""
     bases = (one.rpartition(".")[2] for one in owner.ancestors)
     return call.function == "save_config" and "SaveConfigCallback" in bases
-
-
-def _starts_scripts(facts: ProjectFacts, trainer: TrainerSite) -> bool:
-    """Whether a Trainer surely has several processes, each of which runs the script anew: none that
-    are forked out of it, as they are in a notebook, and in Lightning 1 where no strategy is named.
-    """
-    named = [trainer.argument(name) for name in NAMING]
-    texts = [one.value for one in named if isinstance(one, Known)]
-    forks = any(isinstance(text, str) and text.endswith(FORKED) for text in texts)
-    old = version_at(facts, trainer.location) < (2, 0)
-    unsaid = old and all(must_be(one, None) or one in HARDWARE for one in named)
-    in_one = forks or unsaid or trainer.location.path.endswith(".ipynb")
-    return uses_several(trainer) and not in_one
 
 
 def _off_rank_zero(call: CallSite) -> str:

@@ -29,6 +29,9 @@ AGREEING = re.compile("gather|reduce|broadcast")
 STRATEGIES = ("ddp", "fsdp", "deepspeed")
 NAMING = ("strategy", "accelerator", "distributed_backend")
 """The arguments of a Trainer that name a strategy; the last two in Lightning 1."""
+FORKED = ("spawn", "fork", "notebook")
+HARDWARE = (Known("gpu"), Known("cpu"), Known("auto"))
+"""Accelerators that say nothing of processes."""
 COUNTED_TEXTS: Version = (1, 5, 0)
 """Since then ``gpus="3"`` is three of them; before it was the one with this number. Code without a
 date is judged by this version, and says neither."""
@@ -70,6 +73,19 @@ def uses_several(trainer: TrainerSite) -> bool:
     counts = (trainer.argument(name) for name in ("devices", "gpus", "num_nodes"))
     named = (trainer.argument(name) for name in NAMING)
     return any(map(_counts_several, counts)) or any(map(_names_several, named))
+
+
+def starts_scripts(trainer: TrainerSite, version: Version) -> bool:
+    """Whether a Trainer surely has several processes, each of which runs the script anew: none that
+    are forked out of it, as they are in a notebook, and in Lightning 1 where no strategy is named.
+    """
+    named = [trainer.argument(name) for name in NAMING]
+    texts = [one.value for one in named if isinstance(one, Known)]
+    forks = any(isinstance(text, str) and text.endswith(FORKED) for text in texts)
+    old = version < (2, 0)
+    unsaid = old and all(must_be(one, None) or one in HARDWARE for one in named)
+    in_one = forks or unsaid or trainer.location.path.endswith(".ipynb")
+    return uses_several(trainer) and not in_one
 
 
 def may_use_several(trainer: TrainerSite, version: Version) -> bool:
