@@ -89,13 +89,19 @@ def _best(call: TrainerCall) -> SetArgument:
 
 
 def _best_is_tested(facts: ProjectFacts, call: TrainerCall) -> bool:
-    """Whether the same function also runs a checkpoint: then the last weights are meant. Not what
-    it does in a run of another kind, which only tests."""
-    return any(
-        (other.method, other.scope, other.trainer) == (call.method, call.scope, call.trainer)
-        and not must_be(other.ckpt_path, None)
-        and not call.excludes(other)
+    """Whether the same function also runs a checkpoint: then the last weights are meant. Not where
+    it does so without fitting anything, in a run of another kind."""
+    beside = [
+        other
         for other in facts.trainer_calls
+        if (other.scope, other.trainer) == (call.scope, call.trainer)
+    ]
+    fits = [other for other in beside if other.method == "fit"]
+    return any(
+        other.method == call.method
+        and not must_be(other.ckpt_path, None)
+        and not (fits and all(one.excludes(other) for one in (call, *fits)))
+        for other in beside
     )
 
 
