@@ -184,7 +184,7 @@ def _grow(
     """A local list, or one in ``__init__`` that metrics are put in."""
     added = arguments.positional[-1]
     match receiver:
-        case Choice(choices) if function.attr == "append" and _is_callback(added):
+        case Choice(choices) if function.attr == "append" and _of_callbacks(choices, added):
             rebind(context, function.value, _with_any(choices, added), frame)
         case Sequence(items) if function.attr != "extend":
             rebind(context, function.value, replace(receiver, items=(*items, added)), frame)
@@ -201,19 +201,24 @@ def _grow(
     return True
 
 
-def _is_callback(value: Abstract) -> bool:
-    return isinstance(value, Instance) and lightning.kind_of(value.name) == "Callback"
+def _of_callbacks(choices: tuple[Abstract, ...], added: Abstract) -> bool:
+    """Whether some of Lightning's callbacks are in one of several lists, or put into it."""
+    if not all(isinstance(one, Sequence) for one in choices):
+        return False
+    held = [item for one in choices if isinstance(one, Sequence) for item in one.items]
+    return any(
+        isinstance(one, Instance) and lightning.kind_of(one.name) == "Callback"
+        for one in (*held, added)
+    )
 
 
 def _with_any(choices: tuple[Abstract, ...], added: Abstract) -> Abstract:
-    """One of several lists of callbacks with one more: a list that may hold what any of them
-    holds. Each on its own would soon be too many, with one condition for each callback."""
-    if not all(isinstance(one, Sequence) for one in choices):
-        return join(*choices)
+    """One of several lists with one more item: a list that may hold what any of them holds. Each
+    on its own would soon be too many, with one condition for each callback."""
     held: list[Abstract] = []
     for one in choices:
-        assert isinstance(one, Sequence)
-        held += [item for item in one.items if not any(item is known for known in held)]
+        items = one.items if isinstance(one, Sequence) else ()
+        held += [item for item in items if not any(item is known for known in held)]
     return Sequence((*held, added), complete=False)
 
 
