@@ -4,10 +4,9 @@ A hook that 2.0 removed is no mistake in a project that is pinned to 1.7. What c
 version that the project admits, since that is the one where its code breaks.
 
 In this order: the target that the user asks about, the version that the settings name, the pins of
-the project, the Lightning 1.x that is installed beside pl-lint, signs of 1.x or 0.x in
-the code. Where
-pins leave it open, the torch that the project is pinned to may lower it: no Lightning is newer than
-the newest that can be installed beside that torch.
+the project, the Lightning 1.x that is installed beside pl-lint, signs of 1.x or 0.x in the code.
+Where pins leave it open, the torch that the project is pinned to may lower it: no Lightning is
+newer than the newest that can be installed beside that torch.
 """
 
 from __future__ import annotations

@@ -111,7 +111,8 @@ class TrainerCall:
     hold equal to constants, each with those. ``models``: all classes that the model may be of; an
     empty name is one that is not known. ``data``: the classes of what it is given as a data module,
     or in the place of loaders. ``loaders``: how many loaders it is given for a stage, 0 where they
-    are not seen in a list or a dict. ``written``: the model, where it is a plain name or attribute.
+    are not seen in a list or a dict. ``written``: the model, where it is a plain name or attribute;
+    ``replaced``: the same function puts another into that attribute later.
     ``hands``: through which functions a model that is a plain name came, the one that makes the
     call first.
     """
@@ -133,6 +134,7 @@ class TrainerCall:
     data: tuple[str, ...] = ()
     loaders: tuple[tuple[str, int], ...] = ()
     written: str = ""
+    replaced: bool = False
     hands: tuple[Hands, ...] = ()
 
     def excludes(self, other: TrainerCall) -> bool:

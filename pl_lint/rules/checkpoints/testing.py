@@ -126,7 +126,8 @@ def _is_before(fit: TrainerCall, call: TrainerCall) -> bool:
     if fit.location.order > call.location.order or fit.location.path != call.location.path:
         return False
     if fit.scope != call.scope:
-        return bool(call.model) and call.written.startswith("self.") and call.written == fit.written
+        same = call.written.startswith("self.") and call.written == fit.written
+        return bool(call.model) and same and not fit.replaced
     return bool(call.model) and not call.excludes(fit)
 
 

@@ -14,6 +14,7 @@ from pl_lint.facts.sites import Hands
 from pl_lint.static.interpreter.context import Frame
 from pl_lint.static.interpreter.handling import Scope, model_of
 from pl_lint.static.names import dotted
+from pl_lint.static.naming import bindings
 
 
 def hands(call: ast.Call, frame: Frame) -> Iterator[Hands]:
@@ -52,6 +53,22 @@ def _hands(name: str, call: ast.Call, scope: Scope, frame: Frame) -> Hands:
         untouched=all(line > call.lineno or _is_target(doer) for line, doer in others)
         and all(line > call.lineno for line in held),
     )
+
+
+def replaced(written: str, call: ast.Call, frame: Frame) -> bool:
+    """Whether the function of the call puts another model where that one was, in an attribute, or
+    other weights into it, after the call."""
+    if "." not in written:
+        return False
+    later = [one for one in frame.parts if getattr(one, "lineno", 0) > call.lineno]
+    targets = {dotted(target) for one in later for target, _ in bindings(one)}
+    loads = (one.func for one in later if isinstance(one, ast.Call))
+    loaded = (
+        dotted(one.value)
+        for one in loads
+        if isinstance(one, ast.Attribute) and one.attr == "load_state_dict"
+    )
+    return written in {*targets, *loaded}
 
 
 def out_of_trainer(call: ast.Call, frame: Frame) -> bool:

@@ -312,6 +312,7 @@ def _call_of(
         data=tuple(sorted(_data(name, arguments))),
         loaders=tuple(loaders.counted(name, arguments)),
         written=_model_written(node),
+        replaced=carried.replaced(_model_written(node), node, frame),
         hands=tuple(carried.hands(node, frame)),
     )
 
