@@ -50,7 +50,6 @@ RENAMED = {
     "LightningLite": "lightning.fabric.Fabric",
     "NativeMixedPrecisionPlugin": "plugins.MixedPrecision",
     "MixedPrecisionPlugin": "plugins.MixedPrecision",
-    "NeptuneLogger": "",
     "get_init_args": "",
     "NeptuneLogger": "",
 }
