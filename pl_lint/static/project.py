@@ -43,6 +43,7 @@ from pl_lint.plain import replace
 from pl_lint.static.configs.files import ConfigFile
 from pl_lint.static.configs.sites import gather_configs
 from pl_lint.static.copies import copies
+from pl_lint.static.heirs import settled
 from pl_lint.static.interpreter.classes import LightningClass, classify, facts_of
 from pl_lint.static.interpreter.files import interpret_file
 from pl_lint.static.interpreter.parameters import data_classes
@@ -126,8 +127,9 @@ def gather(
     linked = tuple(_linked(shared, project, found, versions))
     modules = tuple(one.info for one in found if one.kind == "module")
     settings = gather_configs(configs, project, modules, versions, shared)
+    known = settled(classes, shared.all(TrainerCall))
     return ProjectFacts(
-        classes=tuple(settings.added(names_used.marked(one)) for one in classes),
+        classes=tuple(settings.added(names_used.marked(one)) for one in known),
         monitors=(*linked, *settings.monitors),
         trainers=tuple(settings.handed.completed(shared.all(TrainerSite))),
         lightning=tuple((one.path, versions.newest(one.path)) for one in (*sources, *configs)),

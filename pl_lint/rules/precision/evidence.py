@@ -34,3 +34,15 @@ def offered(facts: ProjectFacts, owner: ClassFacts, choices: tuple[object, ...])
     some = any(may_be(value, one) for value in told for one in choices)
     others = all(any(may_be(value, one) for one in choices) for value in given)
     return surely(facts, owner, choices) or (some and others)
+
+
+def set_by_default(facts: ProjectFacts, owner: ClassFacts, choices: tuple[object, ...]) -> bool:
+    """Whether the settings of a Trainer that is known to run a class, or may, say one of some
+    precisions: what is put on top of them to find errors (``debug: trainer: precision: 32``) does
+    not change what is trained with."""
+    near = facts.programs.trainers_of(owner)
+    given = [one.argument("precision") for one in near if one.location.path.endswith(SETTINGS)]
+    return any(must_be(value, one) for value in given for one in choices)
+
+
+SETTINGS = (".yaml", ".yml")

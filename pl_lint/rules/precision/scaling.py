@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pl_lint.facts.sites import ABSENT, CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known, Named, OneOf, Value, may_be, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.precision.evidence import SCALED, offered, precisions, surely
+from pl_lint.rules.precision.evidence import SCALED, offered, precisions, set_by_default, surely
 from pl_lint.rules.registry import Rule, rule
 
 BACKWARD = "torch.autograd.backward"
@@ -83,9 +83,10 @@ def clipped_while_scaled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.modules():
         by_hand = owner.manual_optimization and not facts.calls_in(owner, ".unscale_")
-        if not by_hand or not offered(facts, owner, SCALED):
-            continue
-        for site in facts.calls_in(owner, *CLIPPING):
+        scaled = by_hand and (
+            offered(facts, owner, SCALED) or set_by_default(facts, owner, SCALED)
+        )
+        for site in facts.calls_in(owner, *CLIPPING) if scaled else ():
             if site.hook.startswith(("training_step", "on_train")):
                 yield self.finding(
                     site.location,

@@ -1,0 +1,33 @@
+"""What the classes of a project that inherit a class say about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pl_lint.facts.sites import ClassFacts, TrainerCall
+from pl_lint.plain import replace
+
+ABSTRACT = "abc.ABC"
+BACKWARD = "manual_backward"
+
+
+def settled(classes: Sequence[ClassFacts], calls: Sequence[TrainerCall]) -> Iterator[ClassFacts]:
+    """The classes, where those that inherit one may say who steps its optimizers.
+
+    A base class that no Trainer is seen to be given runs as its heirs do. Where all of them
+    optimize by hand, so does what it calls ``manual_backward`` in; of other methods nothing is
+    known. An abstract class that calls it and has no heirs here has them elsewhere.
+    """
+    run = {name for call in calls for name in (call.model, *call.models)}
+    for one in classes:
+        yield one if one.optimization != "automatic" or one.name in run else _as_heirs(one, classes)
+
+
+def _as_heirs(base: ClassFacts, classes: Sequence[ClassFacts]) -> ClassFacts:
+    heirs = [one for one in classes if base.name in one.ancestors]
+    goes_back = any(BACKWARD in method.words for method in base.own_methods)
+    if heirs and all(one.manual_optimization for one in heirs):
+        return replace(base, optimization="manual" if goes_back else "unknown")
+    if not heirs and goes_back and ABSTRACT in base.ancestors:
+        return replace(base, optimization="unknown")
+    return base
