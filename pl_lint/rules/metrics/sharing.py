@@ -87,7 +87,7 @@ def _mixed_at(owner: ClassFacts, metric: MetricSite) -> MetricUse | None:
     filled = [use for use in uses if use.use in FILLS and not _emptied_in(uses, use.hook)]
     in_training = [use for use in filled if use.stage == "train"]
     in_validation = [use for use in filled if use.stage == "validate"]
-    if not in_training or not in_validation:
+    if not in_training or not in_validation or all(_ends_with(uses, use) for use in filled):
         return None
     read = _reads(owner, uses, "train") or (
         _reads(owner, uses, "validate") and not _emptied_before_validation(uses)
@@ -103,6 +103,14 @@ def _by_stage(use: MetricUse) -> bool:
 def _emptied_in(uses: list[MetricUse], hook: str) -> bool:
     """Whether a hook that fills a metric also resets it: then nothing outlives a batch."""
     return any(use.use == "reset" and use.hook == hook for use in uses)
+
+
+def _ends_with(uses: list[MetricUse], filled: MetricUse) -> bool:
+    """Whether a metric is filled once the batches of an epoch are over, in a hook that logs the
+    object: Lightning empties it before the next stage goes on."""
+    return filled.hook.endswith("_epoch_end") and any(
+        use.use == "log" and use.hook == filled.hook for use in uses
+    )
 
 
 def _emptied_before_validation(uses: list[MetricUse]) -> bool:
