@@ -10,6 +10,7 @@ from pl_lint.facts.origins import (
     Derived,
     Either,
     FunctionCall,
+    ListOfSteps,
     MetricForward,
     Number,
     Origin,
@@ -43,7 +44,8 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     Finds values of `torchmetrics.functional`, `sklearn.metrics` and correlations of `scipy.stats`
     that are not linear, square roots and exponentials of batch means, and ratios of sums over the
     batch under the name of a score (dice, IoU, F1, precision, recall), which are logged in a step
-    and reduced over the epoch, or kept by the steps and averaged at its end. Loaders that are seen
+    and reduced over the epoch, or kept by the steps and averaged at its end; so are values of all
+    that the steps have kept so far. Loaders that are seen
     to give one sample at a time are left alone, and so is what a loop works out for one sample of
     the batch after another.
 
@@ -87,12 +89,24 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
             if what is not None and not in_batches_of_one(facts, owner, log.stage):
                 yield self.finding(
                     log.location,
-                    f"{key_text(log)} is {what} of each batch, averaged over the epoch: that is "
-                    "not its value over the data",
+                    f"{key_text(log)} is {what} of {_of_what(owner, log)}, averaged over the "
+                    "epoch: that is not its value over the data",
                     remedy="update a torchmetrics object in the step and log the object, or "
                     "compute the value once from sums over the epoch",
                     subject=owner.short_name,
                 )
+
+
+def _of_what(owner: ClassFacts, log: LogSite) -> str:
+    """What a step's value is a function of: its batch, or what the steps have kept so far, where
+    none of them throws that away for each batch."""
+    kept = {part.attribute for part in parts(log.origin) if isinstance(part, ListOfSteps)}
+    emptied = {
+        one.attribute
+        for one in owner.lists
+        if one.action == "clear" and one.hook == log.hook and not one.guards
+    }
+    return "all batches so far" if log.per_batch and kept - emptied else "each batch"
 
 
 WORDS = {

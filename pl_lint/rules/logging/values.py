@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import torchmetrics
-from pl_lint.facts.origins import MetricCompute, MetricForward, Origin, sure_part
+from pl_lint.facts.origins import MetricCompute, MetricForward, Origin, parts, sure_part
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, ProjectFacts
 from pl_lint.facts.values import Known
 from pl_lint.findings import Finding
@@ -76,12 +76,24 @@ def computed_in_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 metric, made = made.container, owner.metric(made.container)
             yield self.finding(
                 log.location,
-                f"the running value of `{metric}` is averaged over the batches{_as(log)}, and the "
-                "metric is never reset by Lightning",
+                f"the running value of `{metric}` is averaged over the batches{_as(log)}"
+                f"{_and_kept(owner, metric)}",
                 remedy=_instead(owner, log, metric),
                 subject=owner.short_name,
                 fix=log_object(facts, owner, log, made) if made is not None else None,
             )
+
+
+def _and_kept(owner: ClassFacts, metric: str) -> str:
+    """Words for a metric that no epoch resets by hand: one who starts a fit does so once."""
+    resets = (use.hook for use in owner.uses_of(metric) if use.use == "reset")
+    by_hand = any("epoch" in hook or hook in AT_THE_EDGES for hook in resets)
+    return "" if by_hand else ", and the metric is never reset by Lightning"
+
+
+AT_THE_EDGES = tuple(
+    f"on_{stage}_{edge}" for stage in ("validation", "test") for edge in ("start", "end")
+)
 
 
 def _as(log: LogSite) -> str:
@@ -209,15 +221,30 @@ def _batch_metrics(self: Rule, facts: ProjectFacts, members: bool) -> Iterator[F
                 continue
             whole = metric.container if members else metric.path
             known = not whole.startswith("<")
+            beside = _computed_at_end(owner, log, metric)
+            remedy = _instead(owner, log, whole) if known else _keep_object(metric)
             yield self.finding(
                 log.location,
                 f"{key_text(log)} is the mean of {_named(metric)} over batches, which is not "
                 f"the {_named(metric)} of the data and changes with the batch size"
                 f"{_where(facts, owner, log)}",
-                remedy=_instead(owner, log, whole) if known else _keep_object(metric),
+                remedy=f"{ONLY_STEPS} {beside.location}" if beside is not None else remedy,
                 subject=owner.short_name,
-                fix=_logged(facts, owner, log, whole),
+                fix=_logged(facts, owner, log, whole) if beside is None else None,
             )
+
+
+ONLY_STEPS = "log it with on_step=True, on_epoch=False, or not: the epoch's value is logged at"
+
+
+def _computed_at_end(owner: ClassFacts, log: LogSite, metric: MetricSite) -> LogSite | None:
+    """Where the end of the epoch logs what the metric, or its collection, computes of all data."""
+    computed = (MetricCompute(metric.path), MetricCompute(metric.container))
+    for other in owner.logs if log.per_batch else ():
+        at_end = other.stage == log.stage and other.hook.endswith("_epoch_end")
+        if at_end and any(part in computed for part in parts(other.origin)):
+            return other
+    return None
 
 
 def _named(metric: MetricSite) -> str:
