@@ -13,7 +13,7 @@ from pl_lint.facts.sites import (
     MethodSite,
     ProjectFacts,
 )
-from pl_lint.facts.values import must_be
+from pl_lint.facts.values import Made, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import key_text
@@ -21,6 +21,11 @@ from pl_lint.rules.wording import key_text
 LOSS = re.compile(r"(self\.)?(\w*_)?loss(_\w+)?", re.IGNORECASE)
 FREED = re.compile(r"detach|item|float", re.IGNORECASE)
 """Names that say that the graph is gone: ``detached_loss``."""
+INLINE = re.compile(
+    r"(?P<whole>(?P<of>self|(torch\.nn\.|nn\.)?functional|F)\.(?P<name>\w+))\(", re.DOTALL
+)
+"""A call of an attribute, or of a function of torch's; of these only the ones below."""
+OF_TORCH = re.compile(r"\w+_loss|(binary_)?cross_entropy(_with_logits)?|kl_div")
 FORWARD = re.compile(r"self(\.forward)?\([^()]*\)")
 
 
@@ -38,10 +43,10 @@ def graph_kept_alive(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Reading finds `self.losses.append(loss)` in `training_step` without `detach()` or `item()`, in a
-    dict or a tuple as well, `self.made.append(self(x))`, `self.total += loss` where no step uses
-    the total or begins it anew, and `enable_graph=True` of `self.log`. Running counts tensors with
-    a graph in the attributes of a module after two and after five batches, and the operations
-    behind them. A list that the end of the epoch empties is suspected only: Lightning's guide to
+    dict or a tuple as well, `self.made.append(self(x))` and the same with one of torch's losses,
+    `self.total += loss` where no step uses the total or begins it anew, and `enable_graph=True` of
+    `self.log`. Running counts tensors with a graph in the attributes of a module after two and
+    after five batches, and the operations behind them. A list that the end of the epoch empties is suspected only: Lightning's guide to
     2.0 collects the losses of an epoch like that, and it is as long as an epoch.
 
     Why is this bad
@@ -114,8 +119,26 @@ def _with_graph(owner: ClassFacts, site: ListSite) -> str:
     its graph."""
     in_step = site.action == "append" and site.hook == "training_step"
     forward = in_step and not any(map(_cuts_off, owner.own_methods))
-    found = (one for one in site.kept if _is_loss(one) or (forward and FORWARD.fullmatch(one)))
+    found = (
+        one
+        for one in site.kept
+        if _is_loss(one) or (forward and FORWARD.fullmatch(one)) or _computes_loss(owner, site, one)
+    )
     return next(found, "") if in_step else ""
+
+
+def _computes_loss(owner: ClassFacts, site: ListSite, text: str) -> bool:
+    """Whether one of torch's losses is called right there, and nothing is done to its value."""
+    called = INLINE.match(text)
+    if called is None or FREED.search(text) or site.methods != (called["name"],):
+        return False
+    given = [one.value for one in owner.assignments if f"self.{one.attribute}" == called["whole"]]
+    of_torch = called["of"] != "self" and OF_TORCH.fullmatch(called["name"]) is not None
+    return of_torch or (bool(given) and all(map(_is_of_torch, given)))
+
+
+def _is_of_torch(value: Value) -> bool:
+    return isinstance(value, Made) and value.name.startswith("torch.nn.") and "Loss" in value.name
 
 
 def _is_loss(text: str) -> bool:
