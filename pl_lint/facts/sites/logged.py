@@ -29,6 +29,8 @@ class LogSite:
     identifiers that a key hangs on which is not written out (``names[dataloader_idx]``). ``shows``:
     the attributes of the class that the logged value is written with (``self.best``);
     ``statistic``: the function that it surely is the result of, if that is a median or the like.
+    ``made_of``: the attributes of the class that it is made of, as it is written or where its local
+    name is assigned, those that are called left out.
     """
 
     owner: str
@@ -59,6 +61,7 @@ class LogSite:
     shows: frozenset[str] = frozenset()
     statistic: str = ""
     named: str = ""
+    made_of: frozenset[str] = frozenset()
 
     @property
     def per_batch(self) -> bool:

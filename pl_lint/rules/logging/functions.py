@@ -124,7 +124,7 @@ SCORE = re.compile(
 
 def _unlinear_function(log: LogSite, value: Origin) -> str | None:
     per_sample = _averaged_operations(value)
-    scores = _is_score(log)
+    scores = is_score(log)
 
     def is_unlinear(part: Origin) -> bool:
         if isinstance(part, FunctionCall):
@@ -159,7 +159,7 @@ def _sure_part(value: Origin, fits: Callable[[Origin], bool]) -> Origin | None:
     return options[0] if options and None not in options else None
 
 
-def _is_score(log: LogSite) -> bool:
+def is_score(log: LogSite, also: frozenset[str] = frozenset()) -> bool:
     """Whether a value is called after a ratio of counts: a loss may be one of its own kind."""
     match log.key:
         case Known(str(text)):
@@ -168,7 +168,8 @@ def _is_score(log: LogSite) -> bool:
             words = re.split(r"[^a-z0-9]+", " ".join(piece or " " for piece in pieces).lower())
         case _:
             return False
-    return "loss" not in words and any(map(SCORE.fullmatch, words))
+    scores = any(map(SCORE.fullmatch, words)) or not also.isdisjoint(words)
+    return "loss" not in words and scores
 
 
 def _is_itself(origin: Origin, part: Origin) -> bool:

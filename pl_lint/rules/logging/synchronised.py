@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from pl_lint.facts.origins import (
@@ -31,7 +32,7 @@ from pl_lint.rules.judging import (
     linearity_of_call,
     stage_on_several,
 )
-from pl_lint.rules.logging.functions import means_do_not_suit
+from pl_lint.rules.logging.functions import is_score, means_do_not_suit
 from pl_lint.rules.logging.keys import only_sites
 from pl_lint.rules.logging.mending import set_flags
 from pl_lint.rules.registry import Rule, rule
@@ -238,6 +239,7 @@ def _is_within(inner: Location, outer: Location) -> bool:
     rows=("LOG09",),
     status=Status.SUSPECTED,
     observers="both",
+    calls=(".zero_",),
     condition="on two or more devices",
 )
 def ranks_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -246,9 +248,10 @@ def ranks_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Reading finds `sync_dist=True` at the end of an epoch beside a function of torchmetrics or
-    sklearn whose value for a part of the data says little of the value for all of it, or with the
-    `compute()` of such a metric that was built with `sync_on_compute=False`. Running
-    finds, on two ranks, a logged value that is the mean of each rank's own value, and not the value
+    sklearn whose value for a part of the data says little of the value for all of it, with the
+    `compute()` of such a metric that was built with `sync_on_compute=False`, or with a score (IoU,
+    F1, dice) that is made of counts or a confusion matrix which the steps of this process filled
+    and nothing gathers. Running finds, on two ranks, a logged value that is the mean of each rank's own value, and not the value
     of all samples.
 
     Why is this bad
@@ -289,6 +292,16 @@ def ranks_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in beyond_one_device(facts, facts.logging_classes()):
         for log in owner.logs:
             together = must_be(log.sync_dist, True)
+            counts = _own_counts(facts, owner, log) if together else ""
+            if counts:
+                yield self.finding(
+                    log.location,
+                    f"{key_text(log)} is the mean over processes of what each one makes of its own "
+                    f"self.{counts}, which is not the value of all data",
+                    remedy=f"add up self.{counts} over the processes first: "
+                    f"self.all_gather(self.{counts}).sum(0)",
+                    subject=owner.short_name,
+                )
             function = _unlinear_at_end(owner, log) if together else None
             if function is not None:
                 yield self.finding(
@@ -315,6 +328,43 @@ def _unlinear_at_end(owner: ClassFacts, log: LogSite) -> str | None:
         if metric is not None and _is_of_this_process(metric) and is_linear(metric) is False:
             return metric.class_name
     return None
+
+
+def _own_counts(facts: ProjectFacts, owner: ClassFacts, log: LogSite) -> str:
+    """The counts of this process that a score is made of when the epoch ends: attributes that the
+    steps of the stage fill, all of them called after counts, in a class that gathers nothing."""
+    if not log.hook.endswith("_epoch_end") or not is_score(log, OF_COUNTS):
+        return ""
+    words = (word for method in owner.own_methods for word in method.words)
+    if any(map(GATHERING.search, words)) or not stage_on_several(facts, owner, log.stage):
+        return ""
+    filled = [one for one in sorted(log.made_of) if _filled_by_steps(facts, owner, log, one)]
+    return filled[0] if filled and all(map(COUNTED.search, filled)) else ""
+
+
+OF_COUNTS = frozenset({"perplexity"})
+"""What else is worked out of counts: how many entries of a codebook are in use."""
+COUNTED = re.compile(r"conf|hist|count|usage|(^|_)(tp|fp|fn|tn|inter|intersections?|unions?)s?($|_)")
+GATHERING = re.compile("gather|reduce")
+
+
+def _filled_by_steps(facts: ProjectFacts, owner: ClassFacts, log: LogSite, attribute: str) -> bool:
+    """Whether the steps of a stage add to an attribute, or name one that each epoch sets to zero."""
+    if owner.metric(attribute) is not None:
+        return False
+    carried = any(
+        one.attribute == attribute and one.stage == log.stage and (one.augmented or one.carried)
+        for one in owner.assignments
+    )
+    emptied = any(
+        call.receiver == f"self.{attribute}" and call.stage == log.stage and "_epoch_" in call.hook
+        for call in facts.calls_in(owner, ".zero_")
+    )
+    steps = (one for one in owner.own_methods if one.name in STEPS.get(log.stage or "", ()))
+    return carried or (emptied and any(attribute in one.words for one in steps))
+
+
+STEPS = {"train": ("training_step",), "validate": ("validation_step",), "test": ("test_step",)}
 
 
 def _is_of_this_process(metric: MetricSite) -> bool:

@@ -74,6 +74,7 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             reduce_fx_given=_given(arguments, "reduce_fx") is not None,
             shows=frozenset(_shown(node)),
             statistic=_statistic(node, frame) if call == "log" else "",
+            made_of=frozenset(_made_of(node, frame)) if call == "log" else frozenset(),
             **flags,
             **settings,
         )
@@ -89,8 +90,7 @@ AS_NUMBER = ("item", "cpu", "detach", "float", "double")
 
 def _statistic(node: ast.Call, frame: Frame) -> str:
     """The name of a median or the like that a log call is given, also under a local name."""
-    named = [one.value for one in node.keywords if one.arg == "value"]
-    value = next(iter((*named, *node.args[1:2])), None)
+    value = _value(node)
     if isinstance(value, ast.Name):
         assigned = [one.value for one in frame.assignments if value.id in _names(one.targets)]
         value = assigned[0] if len(assigned) == 1 else None
@@ -105,6 +105,29 @@ def _statistic(node: ast.Call, frame: Frame) -> str:
         else:
             break
     return ""
+
+
+def _made_of(node: ast.Call, frame: Frame) -> Iterator[str]:
+    """The attributes of the class behind the value of a log call, or behind its local name, which
+    may be one of several that one call gives."""
+    value = _value(node)
+    if isinstance(value, ast.Name):
+        assigned = [one.value for one in frame.assignments if value.id in _all_names(one)]
+        value = assigned[0] if len(assigned) == 1 else None
+    found = list(walk(value)) if value is not None else []
+    called = [one.func for one in found if isinstance(one, ast.Call)]
+    for part in found:
+        if isinstance(part, ast.Attribute) and dotted(part.value) == "self" and part not in called:
+            yield part.attr
+
+
+def _all_names(node: ast.Assign) -> Iterator[str]:
+    return (one.id for each in node.targets for one in walk(each) if isinstance(one, ast.Name))
+
+
+def _value(node: ast.Call) -> ast.expr | None:
+    named = [one.value for one in node.keywords if one.arg == "value"]
+    return next(iter((*named, *node.args[1:2])), None)
 
 
 def _shown(node: ast.Call) -> Iterator[str]:
