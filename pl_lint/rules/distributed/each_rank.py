@@ -33,7 +33,8 @@ def step_skipped_on_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     What it does
     ------------
     Reading finds `return` and `return None` in a `training_step` that Lightning optimizes, and a
-    loss that is None where the data say so, where a Trainer of the project runs several processes.
+    loss that is None where the data say so, where a Trainer of the project runs several processes;
+    what the data decide also where one may by what is written (all devices, `sync_batchnorm`).
     Running recognises the error that Lightning
     raises on several ranks for it.
 
@@ -73,9 +74,13 @@ def step_skipped_on_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     - https://github.com/Lightning-AI/pytorch-lightning/issues/5243
     - https://github.com/Lightning-AI/pytorch-lightning/issues/12190
     """
-    for owner in facts.modules() if several_devices(facts) else ():
-        for leaving in owner.returns if owner.optimization == "automatic" else ():
+    surely = several_devices(facts)
+    for owner in facts.modules():
+        several = surely or stage_on_several(facts, owner, "train")
+        automatic = several and owner.optimization == "automatic"
+        for leaving in owner.returns if automatic else ():
             skips = leaving.hook == "training_step" and leaving.written and leaving.guards
+            skips = skips and (surely or asks_for_data(leaving.guards))
             chosen = "optimizer_idx" in leaving.guards
             nothing = must_be(leaving.value, None) and skips and not chosen
             at_times = leaving.hook == "training_step" and asks_for_data(leaving.nothing_if)
