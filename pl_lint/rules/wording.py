@@ -32,7 +32,17 @@ def is_told(value: Value) -> bool:
 
 
 def attribute_text(path: str) -> str:
-    """How code reaches a metric: ``metrics[val]`` is ``self.metrics['val']``."""
+    """How code reaches a metric: ``metrics[val]`` is ``self.metrics['val']``, ``metrics[*]`` one of
+    several that a loop made."""
     head, _, rest = path.partition("[")
     keys = rest.rstrip("]").split("][") if rest else []
-    return f"self.{head}" + "".join(f"[{k}]" if k.isdigit() else f"[{k!r}]" for k in keys)
+    return f"self.{head}" + "".join(map(_key_text, keys))
+
+
+ANY = "[...]"
+
+
+def _key_text(key: str) -> str:
+    if key == "*":
+        return ANY
+    return f"[{key}]" if key.isdigit() else f"[{key!r}]"

@@ -17,7 +17,7 @@ from pl_lint.fixes import Applicability, Command, Fix, Insert, Replace
 from pl_lint.rules.judging import averaged, target_version
 from pl_lint.rules.metrics.judging import BEST, FILLS, follows_common_rules
 from pl_lint.rules.registry import Rule, rule
-from pl_lint.rules.wording import attribute_text
+from pl_lint.rules.wording import ANY, attribute_text
 
 
 @rule(
@@ -35,9 +35,10 @@ def never_reset(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds a metric that steps fill and a hook computes, where neither the class nor a callback
-    resets it, and nothing logs the object. Best-so-far trackers such as `MaxMetric` are meant to be
-    like that. Lightning's own metrics were emptied by `compute()` before 1.2 and are gone since 1.5
-    (LTN208): they are told of in projects pinned to a version between.
+    resets it, or only `on_train_start` and the like, which run once, and nothing logs the object.
+    Best-so-far trackers such as `MaxMetric` are meant to be like that. Lightning's own metrics were
+    emptied by `compute()` before 1.2 and are gone since 1.5 (LTN208): they are told of in projects
+    pinned to a version between.
 
     Why is this bad
     ---------------
@@ -80,11 +81,19 @@ def never_reset(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 name = attribute_text(metric.path)
                 yield self.finding(
                     place.location,
-                    f"`{name}` is computed but never reset, so {_counted_on(place)}",
+                    f"`{name}` is computed but {_reset_when(owner, metric)}, so "
+                    f"{_counted_on(place)}",
                     remedy=f"call {name}.reset() after compute(), or log the object itself",
                     subject=owner.short_name,
-                    fix=Fix(f"call {name}.reset()", (_then(place, f"{name}.reset()"),)),
+                    fix=_reset(name, place),
                 )
+
+
+def _reset(name: str, place: MetricUse) -> Fix | None:
+    """Nothing for one of several that a loop fills, which has no name of its own."""
+    if ANY in name:
+        return None
+    return Fix(f"call {name}.reset()", (_then(place, f"{name}.reset()"),))
 
 
 def _then(use: MetricUse, text: str) -> Insert:
@@ -103,6 +112,21 @@ def _tested_again(facts: ProjectFacts) -> bool:
         for one in tests
         for other in tests
     )
+
+
+AT_THE_START = ("setup", "on_fit_start", "on_train_start", "on_sanity_check_end")
+"""Hooks that run once for a fit: what they reset counts on from one epoch to the next."""
+
+
+def _empties(use: MetricUse) -> bool:
+    """Whether Lightning or the class empties a metric while the epochs go by."""
+    return use.use == "log" or (use.use == "reset" and use.hook not in AT_THE_START)
+
+
+def _reset_when(owner: ClassFacts, metric: MetricSite) -> str:
+    resets = (use.hook for use in owner.uses_of(metric.path) if use.use == "reset")
+    hook = next(resets, "")
+    return f"reset in {hook} only" if hook else "never reset"
 
 
 def _counted_on(place: MetricUse) -> str:
@@ -129,7 +153,7 @@ def _computed_without_reset(owner: ClassFacts, metric: MetricSite) -> MetricUse 
         return None  # its collection is judged
     uses = owner.uses_of(metric.path)
     inner = [use for use in owner.uses if use.metric.startswith(f"{metric.path}[")]
-    if any(use.use in ("reset", "log") for use in (*uses, *inner)) or _made_anew(owner, metric):
+    if any(map(_empties, (*uses, *inner))) or _made_anew(owner, metric):
         return None
     if _averaged_in_step(owner, metric):
         return None  # LTN101 says so
@@ -315,6 +339,8 @@ def best_lost_on_resume(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-def _persistent(metric: MetricSite) -> Fix:
+def _persistent(metric: MetricSite) -> Fix | None:
     text = f"{attribute_text(metric.path)}.persistent(True)"
+    if ANY in text:
+        return None
     return Fix(f"call {text}", (Insert(metric.location, text, after=True),))
