@@ -1,8 +1,10 @@
-"""Losses and the like that learn something themselves: modules that hold parameters, no layers."""
+"""Losses and the like that learn something themselves: modules that hold parameters, no layers; and
+layers that compute their loss themselves."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from pl_lint.static.names import ClassInfo, Project, dotted
@@ -21,6 +23,25 @@ def learning_measures(project: Project) -> Iterator[str]:
         for info in module.classes.values():
             if _is_module(info, project) and _learns(info, project):
                 yield info.qualified
+
+
+LOSS = re.compile(r"(\w*_)?loss(_\w+)?", re.IGNORECASE)
+
+
+def giving_losses(project: Project) -> Iterator[tuple[str, str]]:
+    """The classes, by file and name, whose ``forward`` has a dropout and returns a loss alone."""
+    for module in project.modules:
+        infos = module.classes.values() if "dropout" in module.source.text else ()
+        for info in infos:
+            node = info.methods.get("forward")
+            returned = [one.value for one in walk(node) if isinstance(one, ast.Return)] if node else []
+            if returned and all(map(_is_loss, returned)):
+                yield module.path, info.name
+
+
+def _is_loss(value: ast.expr | None) -> bool:
+    name = (dotted(value) or "") if isinstance(value, (ast.Name, ast.Attribute)) else ""
+    return LOSS.fullmatch(name.rpartition(".")[2]) is not None
 
 
 def _is_module(info: ClassInfo, project: Project) -> bool:

@@ -50,7 +50,7 @@ from pl_lint.static.interpreter.parameters import data_classes
 from pl_lint.static.interpreter.recorder import Recorder, Watched
 from pl_lint.static.interpreter.work import TooMuch, Works, blamed
 from pl_lint.static.layers import layers
-from pl_lint.static.measures import learning_measures
+from pl_lint.static.measures import giving_losses, learning_measures
 from pl_lint.static.names import ClassInfo, Module, Project, index_module
 from pl_lint.static.orphans import orphans
 from pl_lint.static.sizes import sized
@@ -144,6 +144,7 @@ def gather(
         of_one_item=frozenset(classes_of_one_item(project)),
         lengths=tuple(told_their_length(project)),
         learning_measures=frozenset(learning_measures(project)),
+        giving_losses=frozenset(giving_losses(project)),
         loaders=tuple(sized(shared.all(LoaderSite), project, configs)),
         told=tuple(told_from_outside(project)),
         data_classes=frozenset(data_classes(project)),

@@ -93,7 +93,8 @@ class ProjectFacts:
     ``of_one_item``: the classes of the project whose ``__len__`` says 1: a data set that is one
     graph. ``lengths``: those that are told how many items they have. ``told``: the methods by which
     data sets are told what their items depend on. ``learning_measures``: its modules that hold
-    parameters and no layers, as a loss does that learns its weights.
+    parameters and no layers, as a loss does that learns its weights. ``giving_losses``: its layers
+    with a dropout, by file and name, that return their loss.
     """
 
     classes: tuple[ClassFacts, ...] = ()
@@ -129,6 +130,7 @@ class ProjectFacts:
     told: tuple[ToldSite, ...] = ()
     data_classes: frozenset[str] = frozenset()
     learning_measures: frozenset[str] = frozenset()
+    giving_losses: frozenset[tuple[str, str]] = frozenset()
 
     def lightning_at(self, location: Location) -> str:
         """The newest Lightning that the code around a place admits; empty without a limit."""

@@ -10,6 +10,7 @@ from pl_lint.facts.sites import CallSite, ProjectFacts, made_of
 from pl_lint.facts.values import Known, Made, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, SetArgument
+from pl_lint.plain import replace
 from pl_lint.rules.data.sharing import feeds
 from pl_lint.rules.registry import Rule, rule
 
@@ -130,8 +131,9 @@ def dropout_while_validating(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     What it does
     ------------
     Reading finds calls of `F.dropout` and its like that do not say `training=`, and
-    `F.scaled_dot_product_attention` with a constant `dropout_p`, outside of training hooks.
-    Running watches validation for such calls, where a logged value changes with the seed.
+    `F.scaled_dot_product_attention` with a constant `dropout_p`, outside of training hooks. A layer
+    whose `forward` returns a loss is suspected only: training alone may run it. Running watches
+    validation for such calls, where a logged value changes with the seed.
 
     Why is this bad
     ---------------
@@ -161,13 +163,15 @@ def dropout_while_validating(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     for call in facts.calls_of(*DROPOUTS):
         left_out = call.complete and not call.gives("training", 2)
         if left_out and not must_be(call.argument("p", 1), 0) and not _only_in_training(call):
-            yield self.finding(
+            found = self.finding(
                 call.location,
                 "this dropout drops in validation and prediction, too: training= is left out, and "
                 "True by default",
                 remedy="pass training=self.training",
                 fix=_by_mode(facts, call),
             )
+            trains = (call.location.path, call.home) in facts.giving_losses and not call.owner
+            yield replace(found, status=Status.SUSPECTED, condition=IF_RUN) if trains else found
     for call in facts.calls_of(SDPA):
         if _drops(call.argument("dropout_p", 4)) and not _only_in_training(call):
             yield self.finding(
@@ -175,6 +179,9 @@ def dropout_while_validating(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                 "this attention drops in validation and prediction, too",
                 remedy="pass dropout_p=p if self.training else 0.0",
             )
+
+
+IF_RUN = "if validation computes this loss, too"
 
 
 def _by_mode(facts: ProjectFacts, call: CallSite) -> Fix | None:
