@@ -33,8 +33,8 @@ def giving_losses(project: Project) -> Iterator[tuple[str, str]]:
     for module in project.modules:
         infos = module.classes.values() if "dropout" in module.source.text else ()
         for info in infos:
-            node = info.methods.get("forward")
-            returned = [one.value for one in walk(node) if isinstance(one, ast.Return)] if node else []
+            parts = walk(info.methods["forward"]) if "forward" in info.methods else []
+            returned = [one.value for one in parts if isinstance(one, ast.Return)]
             if returned and all(map(_is_loss, returned)):
                 yield module.path, info.name
 

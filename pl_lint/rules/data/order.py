@@ -83,7 +83,62 @@ def evaluation_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 f"{STAGES[loader.stage]} data are shuffled: outputs no longer stand in the order "
                 "of the data set",
                 remedy="leave shuffle out",
-                fix=_unshuffled(facts, loader),
+                fix=_without(facts, loader, "shuffle"),
+            )
+
+
+@rule(
+    "LTN811",
+    "evaluation-samples-dropped",
+    rows=(),
+    status=Status.SUSPECTED,
+    default=False,
+    condition="if the data do not divide into whole batches",
+)
+def evaluation_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """The last samples of validation, test or prediction data are dropped.
+
+    What it does
+    ------------
+    Finds `drop_last=True` in loaders that a validation, test or predict hook returns, or that a
+    script hands to `validate`, `test`, `predict` or as validation data to `fit`. Loaders that train
+    as well, and those of single samples, are left alone.
+
+    Why is this bad
+    ---------------
+    Up to a batch of samples is never judged, the same ones in each epoch: a score of 1000 samples
+    in batches of 128 is one of 896. Predictions are fewer than the data, and stand beside other
+    rows. Many want whole batches, for a network or a loss that needs them, and a part of the data
+    is enough to choose a checkpoint: so the rule is off by default.
+
+    Example
+    -------
+        def test_dataloader(self):
+            return DataLoader(self.test_set, batch_size=32, drop_last=True)
+
+    Use instead
+    -----------
+        def test_dataloader(self):
+            return DataLoader(self.test_set, batch_size=32)
+
+    When to ignore
+    --------------
+    Where the number of samples is a multiple of the batch size, or the network takes whole batches
+    only.
+
+    References
+    ----------
+    - https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.DataLoader
+    """
+    for loader in facts.loaders:
+        dropped = must_be(loader.argument("drop_last", 8), True) and not loader.of_single_samples
+        counts = loader.stage in STAGES and not in_tests(loader.location)
+        if counts and dropped and not feeds(facts, loader, "train"):
+            yield self.finding(
+                loader.location,
+                f"the last {STAGES[loader.stage]} samples that fill no batch are dropped",
+                remedy="leave drop_last out",
+                fix=_without(facts, loader, "drop_last"),
             )
 
 
@@ -121,13 +176,11 @@ def _stands_in(loader: LoaderSite, place: Location) -> bool:
     return same and loader.location.covers(place.line, place.column)
 
 
-def _unshuffled(facts: ProjectFacts, loader: LoaderSite) -> Fix | None:
-    """Without ``shuffle``; not where a helper makes loaders for training at the same place."""
-    named = "shuffle" in dict(loader.arguments)
-    drop = DropArgument(loader.location, "shuffle")
-    return (
-        Fix("leave shuffle out", (drop,)) if named and not _serves_others(facts, loader) else None
-    )
+def _without(facts: ProjectFacts, loader: LoaderSite, name: str) -> Fix | None:
+    """Without an argument; not where a helper makes loaders for training at the same place."""
+    if name not in dict(loader.arguments) or _serves_others(facts, loader):
+        return None
+    return Fix(f"leave {name} out", (DropArgument(loader.location, name),))
 
 
 def _serves_others(facts: ProjectFacts, loader: LoaderSite) -> bool:

@@ -251,8 +251,8 @@ def ranks_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     sklearn whose value for a part of the data says little of the value for all of it, with the
     `compute()` of such a metric that was built with `sync_on_compute=False`, or with a score (IoU,
     F1, dice) that is made of counts or a confusion matrix which the steps of this process filled
-    and nothing gathers. Running finds, on two ranks, a logged value that is the mean of each rank's own value, and not the value
-    of all samples.
+    and nothing gathers. Running finds, on two ranks, a logged value that is the mean of each rank's
+    own value, and not the value of all samples.
 
     Why is this bad
     ---------------
@@ -344,12 +344,14 @@ def _own_counts(facts: ProjectFacts, owner: ClassFacts, log: LogSite) -> str:
 
 OF_COUNTS = frozenset({"perplexity"})
 """What else is worked out of counts: how many entries of a codebook are in use."""
-COUNTED = re.compile(r"conf|hist|count|usage|(^|_)(tp|fp|fn|tn|inter|intersections?|unions?)s?($|_)")
+COUNTED = re.compile(
+    r"conf|hist|count|usage|(^|_)(tp|fp|fn|tn|inter|intersections?|unions?)s?($|_)"
+)
 GATHERING = re.compile("gather|reduce")
 
 
 def _filled_by_steps(facts: ProjectFacts, owner: ClassFacts, log: LogSite, attribute: str) -> bool:
-    """Whether the steps of a stage add to an attribute, or name one that each epoch sets to zero."""
+    """Whether the steps of a stage add to an attribute, or name one that epochs set to zero."""
     if owner.metric(attribute) is not None:
         return False
     carried = any(

@@ -163,7 +163,7 @@ def _all_full(facts: ProjectFacts, stage: Stage | None) -> bool:
 def _is_full(loader: LoaderSite) -> bool:
     """A setting that decides it is one that somebody has thought of."""
     given = dict(loader.arguments)
-    dropped = given.get("drop_last", given.get("7", NO))
+    dropped = given.get("drop_last", given.get("8", NO))
     return loader.of_single_samples or not must_be(dropped, False) or _may_deal_full(loader)
 
 

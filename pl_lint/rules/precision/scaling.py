@@ -83,9 +83,7 @@ def clipped_while_scaled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.modules():
         by_hand = owner.manual_optimization and not facts.calls_in(owner, ".unscale_")
-        scaled = by_hand and (
-            offered(facts, owner, SCALED) or set_by_default(facts, owner, SCALED)
-        )
+        scaled = by_hand and (offered(facts, owner, SCALED) or set_by_default(facts, owner, SCALED))
         for site in facts.calls_in(owner, *CLIPPING) if scaled else ():
             if site.hook.startswith(("training_step", "on_train")):
                 yield self.finding(
