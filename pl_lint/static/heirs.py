@@ -19,12 +19,16 @@ def settled(classes: Sequence[ClassFacts], calls: Sequence[TrainerCall]) -> Iter
     known. An abstract class that calls it and has no heirs here has them elsewhere.
     """
     run = {name for call in calls for name in (call.model, *call.models)}
+    heirs: dict[str, list[ClassFacts]] = {}
     for one in classes:
-        yield one if one.optimization != "automatic" or one.name in run else _as_heirs(one, classes)
+        for ancestor in one.ancestors:
+            heirs.setdefault(ancestor, []).append(one)
+    for one in classes:
+        decided = one.optimization != "automatic" or one.name in run
+        yield one if decided else _as_heirs(one, heirs.get(one.name, ()))
 
 
-def _as_heirs(base: ClassFacts, classes: Sequence[ClassFacts]) -> ClassFacts:
-    heirs = [one for one in classes if base.name in one.ancestors]
+def _as_heirs(base: ClassFacts, heirs: Sequence[ClassFacts]) -> ClassFacts:
     goes_back = any(BACKWARD in method.words for method in base.own_methods)
     if heirs and all(one.manual_optimization for one in heirs):
         return replace(base, optimization="manual" if goes_back else "unknown")
