@@ -14,7 +14,7 @@ from pl_lint.facts.values import Known, Made, Several, Table
 from pl_lint.static.project import gather
 from pl_lint.static.sources import SourceFile
 from pl_lint.static.suppressions import Suppressions
-from pl_lint.static.versions import newest_admitted
+from pl_lint.static.specifiers import newest_admitted
 
 HEAD = """
 import torch
