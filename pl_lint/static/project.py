@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from pl_lint.config import Config
 from pl_lint.facts.sites import (
@@ -99,6 +100,22 @@ AS_NOTED = {
 """Facts of the project that are what was noted on the way, and its kind."""
 
 
+AS_WRITTEN: Mapping[str, Callable[[Project], Iterable[Any]]] = {
+    "streams": streams,
+    "layers": layers,
+    "lengths": told_their_length,
+    "told": told_from_outside,
+}
+"""Those that are seen in the text of classes, and by what."""
+CLASSES_BY_TEXT: Mapping[str, Callable[[Project], Iterable[Any]]] = {
+    "of_one_item": classes_of_one_item,
+    "learning_measures": learning_measures,
+    "giving_losses": giving_losses,
+    "data_classes": data_classes,
+}
+"""The same of sets of classes by their names."""
+
+
 def gather(
     sources: Sequence[SourceFile],
     config: Config,
@@ -137,17 +154,11 @@ def gather(
         without_task=frozenset(
             one.path for one in sources if versions.keeps_metrics_below(one.path, TASKS)
         ),
-        streams=tuple(streams(project)),
-        layers=tuple(layers(project)),
         copies=tuple(copies(project, versions)),
         orphans=frozenset(orphans(project, configs, {one.location.path for one in classes})),
-        of_one_item=frozenset(classes_of_one_item(project)),
-        lengths=tuple(told_their_length(project)),
-        learning_measures=frozenset(learning_measures(project)),
-        giving_losses=frozenset(giving_losses(project)),
         loaders=tuple(sized(shared.all(LoaderSite), project, configs)),
-        told=tuple(told_from_outside(project)),
-        data_classes=frozenset(data_classes(project)),
+        **{name: tuple(seen(project)) for name, seen in AS_WRITTEN.items()},
+        **{name: frozenset(seen(project)) for name, seen in CLASSES_BY_TEXT.items()},
         **{name: shared.all(kind) for name, kind in AS_NOTED.items()},
     )
 
