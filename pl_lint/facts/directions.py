@@ -21,8 +21,8 @@ _TURNED = frozenset(
     "variance".split()
 )
 """``neg_f1`` is the other way round than ``f1``, or it may be; so may ``auc_gap`` (of two sets)."""
-_OF_MAPS = frozenset("l1 l2".split())
-"""``map_l1`` is a distance of feature maps, ``l1_loss`` a loss."""
+_OF_MAPS = frozenset("l1 l2 distance distances".split())
+"""``map_l1`` and ``map_distance`` are of feature maps, ``l1_loss`` is a loss."""
 _LESS = re.compile(
     r"(?<![a-z\d@])(?<!top[-_/ ])(?:1|one)"
     rf"(?:-(?:{'|'.join(sorted(_HIGHER))})(?![a-z])|[-_ ]?nna?(?![a-z]))"

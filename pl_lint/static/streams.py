@@ -4,6 +4,7 @@ told something between epochs."""
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from pl_lint.facts.sites import LengthSite, StreamSite, ToldSite
@@ -45,6 +46,7 @@ def streams(project: Project) -> Iterator[StreamSite]:
                     called=frozenset(_called(ancestors)),
                     asked=frozenset(_asked(ancestors)),
                     compared=frozenset(_compared(ancestors)),
+                    idle=_idle(ancestors),
                 )
 
 
@@ -187,6 +189,26 @@ def _called(ancestors: tuple[ClassInfo | str, ...]) -> Iterator[str]:
                     yield name
 
 
+def _idle(ancestors: tuple[ClassInfo | str, ...]) -> frozenset[str]:
+    """The parameters that the code of a stream takes, and keeps at most (``self.x = x``): no part
+    of what it does."""
+    taken: set[str] = set()
+    mentions: Counter[str] = Counter()
+    for info in ancestors:
+        for part in info.module.source.parts(info.node) if isinstance(info, ClassInfo) else ():
+            mentions.update(_mentioned(part))
+            match part:
+                case ast.arg(name):
+                    taken.add(name)
+                    mentions[name] -= 1
+                case (
+                    ast.Assign([ast.Attribute(ast.Name("self"), name)], ast.Name(value))
+                    | ast.AnnAssign(ast.Attribute(ast.Name("self"), name), _, ast.Name(value))
+                ):
+                    mentions[name] -= 2 * (name == value)
+    return frozenset(name for name in taken if mentions[name] <= 0)
+
+
 def _asked(ancestors: tuple[ClassInfo | str, ...]) -> Iterator[str]:
     """The methods of a stream that its loops give what they go over: ``self.get(path)``."""
     classes = [info for info in ancestors if isinstance(info, ClassInfo)]
@@ -239,9 +261,14 @@ def _of_workers(functions: Iterable[ast.AST]) -> set[str]:
 def identifiers(tree: ast.AST) -> Iterator[str]:
     """The names and attributes that a piece of code mentions."""
     for node in walk(tree):
-        if isinstance(node, ast.Name):
-            yield node.id
-        elif isinstance(node, ast.Attribute):
-            yield node.attr
-        elif isinstance(node, ast.arg) or (isinstance(node, ast.keyword) and node.arg):
-            yield node.arg
+        yield from _mentioned(node)
+
+
+def _mentioned(node: ast.AST) -> Iterator[str]:
+    """The identifier that one node is."""
+    if isinstance(node, ast.Name):
+        yield node.id
+    elif isinstance(node, ast.Attribute):
+        yield node.attr
+    elif isinstance(node, ast.arg) or (isinstance(node, ast.keyword) and node.arg):
+        yield node.arg

@@ -26,7 +26,7 @@ BY_CHANCE = (
     *("queue", "env", "replay", "experience"),
 )
 """Words of a stream that is drawn: where each process has a seed of its own, nothing is read
-twice."""
+twice. A parameter ``shuffle`` that nothing asks draws nothing."""
 DRAWS = ("sample", "samples", "choices")
 """Words of the functions that do so: what a loop calls ``sample`` is read, and not drawn."""
 
@@ -205,7 +205,7 @@ def _only_reads(name: str, stream: StreamSite) -> bool:
 
 def _by_chance(stream: StreamSite) -> bool:
     drawn = {part for name in stream.called for part in name.lower().split("_")}
-    said = {part for word in stream.words for part in word.lower().split("_")}
+    said = {part for word in stream.words - stream.idle for part in word.lower().split("_")}
     return not drawn.isdisjoint(DRAWS) or not said.isdisjoint(BY_CHANCE)
 
 

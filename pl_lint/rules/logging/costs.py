@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from pl_lint.facts.origins import BatchValue, parts
 from pl_lint.facts.sites import (
     ADDED,
     ClassFacts,
@@ -26,6 +27,12 @@ INLINE = re.compile(
 )
 """A call of an attribute, or of a function of torch's; of these only the ones below."""
 OF_TORCH = re.compile(r"\w+_loss|(binary_)?cross_entropy(_with_logits)?|kl_div")
+DRAWN_HERE = (
+    *(f"torch.{name}" for name in ("rand", "randn", "randint", "normal", "randperm")),
+    *(f"torch.distributions.{name}" for name in ("Beta", "Uniform", "Normal", "Categorical")),
+)
+"""What draws numbers on the CPU, unless it is told another device."""
+ELSEWHERE = frozenset({"to", "cuda", "type_as"})
 FORWARD = re.compile(r"self(\.forward)?\([^()]*\)")
 
 
@@ -174,14 +181,15 @@ def _in_training(hook: str) -> bool:
     "device-asked-each-step",
     rows=("LOG30",),
     default=False,
-    calls=(".item", "builtins.print"),
+    calls=(".item", "builtins.print", *DRAWN_HERE),
 )
 def device_asked_each_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Every training step waits for the device, or prints.
 
     What it does
     ------------
-    Finds `.item()` and `print` in `training_step` under no condition.
+    Finds `.item()` and `print` in `training_step` under no condition. A number that the step draws
+    on the CPU (`torch.rand(()).item()`) is there already.
 
     Why is this bad
     ---------------
@@ -212,8 +220,10 @@ def device_asked_each_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
     - https://lightning.ai/docs/pytorch/stable/advanced/speed.html
     """
     for owner in facts.modules():
+        drawn = set(_drawn_on_the_cpu(facts, owner))
         for call in facts.calls_in(owner, ".item", "builtins.print"):
-            if call.hook == "training_step" and not call.guards:
+            here = drawn & {call.location.line, (call.function, call.receiver)}
+            if call.hook == "training_step" and not call.guards and not here:
                 waits = call.name.endswith(".item")
                 yield self.finding(
                     call.location,
@@ -221,3 +231,16 @@ def device_asked_each_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
                     remedy="give self.log the tensor" if waits else "self.log, or self.print",
                     subject=owner.short_name,
                 )
+
+
+def _drawn_on_the_cpu(facts: ProjectFacts, owner: ClassFacts) -> Iterator[int | tuple[str, str]]:
+    """The lines where a number is drawn on the CPU and asked for at once, and the names it has."""
+    for site in facts.calls_in(owner, *DRAWN_HERE):
+        made_of = [part for _, origin in site.origins for part in parts(origin)]
+        of_the_batch = any(isinstance(part, BatchValue) for part in made_of)
+        if site.gives("device") or of_the_batch or not ELSEWHERE.isdisjoint(site.then):
+            continue
+        if "item" in site.then:
+            yield site.location.line
+        if site.assigned:
+            yield site.function, site.assigned
