@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import (
+    AssignmentSite,
     CallSite,
     ClassFacts,
     ContainerSite,
@@ -169,8 +171,8 @@ def asked_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `self.trainer` and `self.logger` in `__init__` and in what it calls, and attributes that
-    are tensors made with `device=self.device` or `.to(self.device)` there and used later, where
-    nothing moves them.
+    are tensors made with `device=self.device` or `.to(self.device)` there, or worked out from such
+    tensors, and used later, where nothing moves them.
 
     Why is this bad
     ---------------
@@ -221,6 +223,7 @@ def _made_too_early(self: Rule, facts: ProjectFacts, owner: ClassFacts) -> Itera
     whole = {word for one in methods for word in one.words - one.picked}
     later -= {one.attribute for one in owner.assignments if one.hook != INIT}
     moved = {site.receiver for site in facts.calls_in(owner, *MOVING)}
+    told: set[str] = set()
     there = {
         site.location.line
         for site in facts.calls_in(owner, ".to")
@@ -233,12 +236,28 @@ def _made_too_early(self: Rule, facts: ProjectFacts, owner: ClassFacts) -> Itera
         handed = LISTED.isdisjoint(site.then) and site.location.line in there and "to" in site.then
         early = handed or (dict(site.written).get("device") == DEVICE and not site.then)
         if kept and early and site.assigned not in moved:
-            yield self.finding(
-                site.location,
-                f"{DEVICE} is the CPU in __init__, and {site.assigned} stays there",
-                remedy=f'write self.register_buffer("{name}", ...)',
-                subject=owner.short_name,
-            )
+            told.add(name)
+            yield _stays_there(self, owner, site.location, name)
+    for one in _worked_out(owner, DEVICE):
+        if one.attribute in whole - told and f"self.{one.attribute}" not in moved:
+            yield _stays_there(self, owner, one.location, one.attribute)
+
+
+def _stays_there(self: Rule, owner: ClassFacts, place: Location, name: str) -> Finding:
+    return self.finding(
+        place,
+        f"{DEVICE} is the CPU in __init__, and self.{name} stays there",
+        remedy=f'write self.register_buffer("{name}", ...)',
+        subject=owner.short_name,
+    )
+
+
+def _worked_out(owner: ClassFacts, where: str) -> Iterator[AssignmentSite]:
+    """Attributes that are given one value, a tensor worked out from others that stays there."""
+    times = Counter(one.attribute for one in owner.assignments)
+    for one in owner.assignments:
+        if one.left == where and times[one.attribute] == 1:
+            yield one
 
 
 def _is_flat(site: CallSite) -> bool:
@@ -268,7 +287,8 @@ def no_buffer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `self.x = torch.zeros(...)` and the like in `__init__`, where nothing moves the tensor;
-    also where a local name stood for it first.
+    also where a local name stood for it first, and what is worked out from such tensors
+    (`self.roots = torch.cumprod(1 - betas, 0).sqrt()`) where a method computes with it.
 
     Why is this bad
     ---------------
@@ -299,6 +319,7 @@ def no_buffer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.modules():
         moved = {site.receiver for site in facts.calls_in(owner, *MOVING)}
+        told: set[str] = set()
         for site in facts.calls_in(owner, *FACTORIES, "torch.tensor", "torch.arange"):
             target = f"self.{site.kept}" if site.kept else site.assigned
             whole = target.startswith("self.") and target.count(".") == 1
@@ -311,12 +332,22 @@ def no_buffer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             known = number or lightning.is_member("LightningModule", name)
             kept = own and not moves and not known
             if kept and site.name.startswith("torch."):
+                told.add(name)
                 yield self.finding(
                     site.location,
                     f"{target} stays on the CPU, and is in no checkpoint",
                     remedy=f'write self.register_buffer("{name}", ...)',
                     subject=owner.short_name,
                     fix=_registered(site.location, name) if not site.kept else None,
+                )
+        for one in _worked_out(owner, "cpu"):
+            known = one.attribute in told or lightning.is_member("LightningModule", one.attribute)
+            if not known and f"self.{one.attribute}" not in moved:
+                yield self.finding(
+                    one.location,
+                    f"self.{one.attribute} stays on the CPU, and is in no checkpoint",
+                    remedy=f'write self.register_buffer("{one.attribute}", ...)',
+                    subject=owner.short_name,
                 )
 
 

@@ -201,10 +201,9 @@ def _idle(ancestors: tuple[ClassInfo | str, ...]) -> frozenset[str]:
                 case ast.arg(name):
                     taken.add(name)
                     mentions[name] -= 1
-                case (
-                    ast.Assign([ast.Attribute(ast.Name("self"), name)], ast.Name(value))
-                    | ast.AnnAssign(ast.Attribute(ast.Name("self"), name), _, ast.Name(value))
-                ):
+                case ast.Assign(
+                    [ast.Attribute(ast.Name("self"), name)], ast.Name(value)
+                ) | ast.AnnAssign(ast.Attribute(ast.Name("self"), name), _, ast.Name(value)):
                     mentions[name] -= 2 * (name == value)
     return frozenset(name for name in taken if mentions[name] <= 0)
 

@@ -85,7 +85,8 @@ class AssignmentSite:
     what ``__init__`` makes, and nothing that was read mentions again. ``carried``: the value is
     worked out from what the attribute held (``self.x = 0.9 * self.x + y``). ``arms``: the branches
     that it stands in, each with the line of the first of them and its number: 0 is where the
-    condition holds."""
+    condition holds. ``left``: where a tensor stays that ``__init__`` worked out from others
+    (``cpu``, ``self.device``), nothing moves, and other methods compute with."""
 
     attribute: str
     value: Value
@@ -99,6 +100,7 @@ class AssignmentSite:
     unread: bool = False
     carried: bool = False
     arms: tuple[tuple[int, int], ...] = ()
+    left: str = ""
 
 
 @frozen

@@ -122,8 +122,8 @@ class StreamSite:
     does not only hand on what another object gives. ``over`` are the attributes that it goes over,
     ``called`` the names of what its code calls, ``asked`` those of them that are methods of its own
     and are given what a loop goes over, one by one. ``compared`` are the names in its code that are
-    compared with others, or that a part of something begins, ends or steps by, ``idle`` the parameters that it does nothing
-    with but keep them.
+    compared with others, or that a part of something begins, ends or steps by, ``idle`` the
+    parameters that it does nothing with but keep them.
     """
 
     name: str

@@ -161,6 +161,7 @@ class Context(ABC):
         self.built: list[str] = []
         self.read_by: dict[ast.expr, tuple[str, ...]] = {}
         self.kept_by: dict[FunctionNode, dict[str, str]] = {}
+        self.given_by: dict[FunctionNode, dict[str, list[tuple[ast.AST, ast.expr | None]]]] = {}
         self.called_by: dict[FunctionNode, frozenset[str]] = {}
         self._identities = 0
         self._running: list[int] = []

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import AssignmentSite, CallSite, GlobalSite, ItemSite, ReachSite
-from pl_lint.static.interpreter import epsilons, feeding, outside
+from pl_lint.static.interpreter import epsilons, feeding, outside, tensors
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Collection,
@@ -286,6 +286,7 @@ def note_assignment(
             arms=context.arms,
             location=context.location(target, frame),
             carried=written is not None and _mentions(written, target.attr),
+            left="" if written is None else tensors.left(context, target, written, frame),
         )
     )
 

@@ -1,0 +1,251 @@
+"""Is what ``__init__`` keeps surely a tensor, and does anything move it? Asked of the text of one
+method, and of how the others use the attribute."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from pl_lint.static.interpreter.context import Context, Frame
+from pl_lint.static.names import FunctionNode, dotted
+from pl_lint.static.naming import bindings, named, own
+from pl_lint.static.streams import identifiers
+from pl_lint.static.trees import walk
+
+CPU, EARLY, NUMBER, UNSURE = "cpu", "self.device", "number", ""
+"""Where a tensor is: on the CPU, or on the device that a module says it has before Lightning moves
+it; a number, be it a tensor, is good on any device."""
+SIZED = frozenset("zeros ones randn rand eye linspace logspace full empty normal arange".split())
+"""Functions of torch that make a tensor of a size."""
+FILLED = frozenset({"tensor", "as_tensor", "FloatTensor", "LongTensor", "Tensor", "from_numpy"})
+"""Functions of torch that make a tensor of what they are given."""
+LISTED = re.compile(r"list|tuple|sequence|iterable|ndarray|array", re.IGNORECASE)
+"""Words of an annotation that is of no single number."""
+SAME = frozenset(
+    (
+        "sqrt rsqrt exp log log2 log1p pow clamp clip abs sin cos tanh sigmoid square reciprocal "
+        "cumsum cumprod softmax log_softmax flip roll float double half long int clone detach "
+        "reshape view flatten unsqueeze repeat transpose permute contiguous triu tril diff"
+    ).split()
+)
+"""Functions and methods of tensors whose result is one of the same kind."""
+REDUCED = frozenset("sum mean prod max min std var norm median numel".split())
+"""Those that may leave one number."""
+MOVING = frozenset("to cuda cpu type_as device new_tensor item tolist numpy as_tensor".split())
+"""Words for bringing a tensor elsewhere, or for asking for its numbers."""
+MAX_DEPTH = 12
+
+
+def left(context: Context, target: ast.expr, written: ast.expr, frame: Frame) -> str:
+    """Where a tensor stays that ``__init__`` keeps under ``self.<name>`` and works out from others:
+    nothing moves it, and other methods compute with it."""
+    name = own(target)
+    if name is None or context.hook.name != "__init__" or frame.defining is None:
+        return UNSURE
+    place = Placing(context, frame).of(written)
+    if place not in (CPU, EARLY):
+        return UNSURE
+    building = ("__init__", frame.function)
+    others = [one for key, one in frame.defining.methods.items() if key not in building]
+    uses = {_use(use, context, frame) for one in others for use in _mentions(name, one, frame)}
+    return place if "computed" in uses and "unsure" not in uses else UNSURE
+
+
+class Placing:
+    """Follows the names of one method back to what they are made of."""
+
+    def __init__(self, context: Context, frame: Frame) -> None:
+        self.context, self.frame, self.depth = context, frame, 0
+
+    def of(self, node: ast.expr) -> str:
+        if self.depth >= MAX_DEPTH:
+            return UNSURE
+        self.depth += 1
+        place = self._of(node)
+        self.depth -= 1
+        return place
+
+    def _of(self, node: ast.expr) -> str:
+        match node:
+            case ast.Constant(int() | float()):
+                return NUMBER
+            case ast.UnaryOp(ast.USub(), inner) | ast.Attribute(inner, "T" | "mT" | "data"):
+                return self.of(inner)
+            case ast.BinOp(one, operator, other) if not isinstance(operator, ast.MatMult):
+                return _together(self.of(one), self.of(other))
+            case ast.Subscript(whole, ast.Slice()):
+                return self.of(whole)
+            case ast.Call():
+                return self._of_call(node)
+            case ast.Name() | ast.Attribute(ast.Name("self")):
+                return self._of_name(node)
+        return UNSURE
+
+    def _of_name(self, node: ast.expr) -> str:
+        """What a name was given last, where each of its values stands in no branch, or in the
+        same."""
+        given = _given(self.context, self.frame).get(dotted(node) or "", [])
+        above = self.frame.module.source.above
+        blocks = {above.get(part) for part, _ in given}
+        before = [value for part, value in given if _end(part) < node.lineno and value is not None]
+        known = len(given) == 1 or blocks == {self.frame.code}
+        return self.of(before[-1]) if known and before else UNSURE
+
+    def _of_call(self, node: ast.Call) -> str:
+        name = self.context.project.resolve(dotted(node.func) or "", self.frame.module)
+        owner, _, last = name.rpartition(".") if isinstance(name, str) else ("", "", "")
+        if owner in ("torch", "torch.nn.functional"):
+            return self._made_by(last, node)
+        if not isinstance(node.func, ast.Attribute):
+            return UNSURE
+        return self._by_method(node.func.attr, self.of(node.func.value), node)
+
+    def _made_by(self, name: str, node: ast.Call) -> str:
+        first = node.args[0] if node.args else None
+        device = next((one.value for one in node.keywords if one.arg == "device"), None)
+        if name in SIZED or name in FILLED:
+            made = CPU if name in SIZED or self._is_listed(name, first) else UNSURE
+            number = isinstance(first, ast.Constant) and name in ("tensor", "as_tensor")
+            place = NUMBER if number or _is_empty(first) else made
+            if device is not None:
+                return EARLY if dotted(device) == EARLY and place == CPU else UNSURE
+            return place
+        if isinstance(first, (ast.List, ast.Tuple)) and name in ("cat", "stack", "concat"):
+            return _together(*map(self.of, first.elts)) if first.elts else UNSURE
+        return self._by_method(name, self.of(first), node) if first is not None else UNSURE
+
+    def _by_method(self, name: str, place: str, node: ast.Call) -> str:
+        if name in SAME:
+            return place
+        if name in REDUCED and place:
+            return NUMBER
+        keywords = {one.arg: one.value for one in node.keywords}
+        given = [*node.args[:1], *(keywords[one] for one in ("device",) if one in keywords)]
+        if name == "to" and place == CPU and len(given) == 1:
+            text = dotted(given[0]) or ""
+            return EARLY if text == EARLY else place if text.startswith("torch.") else UNSURE
+        return UNSURE
+
+    def _is_listed(self, name: str, given: ast.expr | None) -> bool:
+        """Whether a tensor is surely made of more than one number."""
+        match given:
+            case ast.List(items) | ast.Tuple(items):
+                return bool(items)
+            case ast.ListComp():
+                return True
+            case ast.Name(text):
+                code = self.frame.code
+                return name in ("FloatTensor", "LongTensor", "Tensor", "from_numpy") or (
+                    code is not None and any(_is_list(one) for one in _parameters(text, code))
+                )
+        return name == "from_numpy"
+
+
+Given = dict[str, list[tuple[ast.AST, ast.expr | None]]]
+"""What each name of a method is given, and in which statements."""
+
+
+def _given(context: Context, frame: Frame) -> Given:
+    code = frame.code
+    if code is None:
+        return {}
+    if code not in context.given_by:
+        found: Given = {}
+        for part in frame.parts:
+            for target, value in bindings(part):
+                found.setdefault(named(target), []).append((part, value))
+        context.given_by[code] = found
+    return context.given_by[code]
+
+
+def _together(*places: str) -> str:
+    """Where the result of an operation is."""
+    for place in (EARLY, CPU):
+        if place in places:
+            return place
+    return UNSURE if UNSURE in places else NUMBER
+
+
+def _is_empty(first: ast.expr | None) -> bool:
+    return isinstance(first, (ast.Tuple, ast.List)) and not first.elts
+
+
+def _end(part: ast.AST) -> int:
+    return getattr(part, "end_lineno", None) or 0
+
+
+def _parameters(name: str, code: FunctionNode) -> Iterator[ast.arg]:
+    every = (*code.args.posonlyargs, *code.args.args, *code.args.kwonlyargs)
+    return (one for one in every if one.arg == name)
+
+
+def _is_list(parameter: ast.arg) -> bool:
+    note = parameter.annotation
+    return note is not None and LISTED.search(ast.unparse(note)) is not None
+
+
+# --- how it is used -------------------------------------------------------------------------------
+
+
+ASKING = frozenset({"shape", "size", "dim", "ndim", "dtype", "numel"})
+"""What says something of a tensor that has nothing to do with where it is."""
+
+
+def _mentions(name: str, code: FunctionNode, frame: Frame) -> Iterator[ast.expr]:
+    for part in frame.module.source.parts(code):
+        if isinstance(part, ast.Attribute) and own(part) == name:
+            yield part
+
+
+def _use(mention: ast.expr, context: Context, frame: Frame) -> str:
+    """Whether a tensor is ``computed`` with where it is, only ``asked`` of its shape, or whether
+    that is ``unsure``: it is moved, gets a name, or is handed to code that may move it."""
+    above = frame.module.source.above
+    inner: ast.AST = mention
+    met = "unsure"
+    while inner in above:
+        outer = above[inner]
+        match outer:
+            case ast.Attribute(_, name) if name in ASKING:
+                return "asked"
+            case ast.Attribute(_, name) if name not in MOVING:
+                pass
+            case ast.BinOp(one, _, other):
+                met = "computed" if _is_given(other if one is inner else one) else met
+            case ast.UnaryOp() | ast.keyword():
+                pass
+            case ast.Subscript(value) if value is inner:
+                pass
+            case ast.Call(function, arguments, keywords):
+                if function is not inner and not _computes(function, context, frame):
+                    return "unsure"
+                beside = function is not inner and len(arguments) + len(keywords) > 1
+                met = "computed" if beside else met
+            case _:
+                return (
+                    met if isinstance(outer, (ast.Return, ast.Assign, ast.AugAssign)) else "unsure"
+                )
+        inner = outer
+    return "unsure"
+
+
+def _is_given(node: ast.expr) -> bool:
+    """Whether an expression is made of something that a method has, and not of its object only."""
+    found = (one.id for one in walk(node) if isinstance(one, ast.Name))
+    return any(name not in ("self", "torch", "math", "np", "len") for name in found)
+
+
+def _computes(function: ast.expr, context: Context, frame: Frame) -> bool:
+    """Whether a function takes its arguments where they are: one of torch, or one of the project
+    that speaks of no device."""
+    name = context.project.resolve(dotted(function) or "", frame.module)
+    if isinstance(name, str) and name.startswith("torch."):
+        return MOVING.isdisjoint(name.split("."))
+    code: ast.AST | None = None
+    match function:
+        case ast.Name(text):
+            code = frame.module.functions.get(text)
+        case ast.Attribute(ast.Name("self"), text):
+            code = frame.defining.methods.get(text) if frame.defining is not None else None
+    return code is not None and MOVING.isdisjoint(identifiers(code))
