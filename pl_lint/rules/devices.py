@@ -35,7 +35,9 @@ def device_in_module(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `.cuda()`, `.to("cuda")` and `device="cuda"` in LightningModules, DataModules and
-    callbacks, but for those under a condition that asks for the device.
+    callbacks, but for those under a condition that asks for the device. Of a device that is chosen
+    (`"cuda:0" if torch.cuda.is_available() else "cpu"`) only the number counts: `cuda` alone is the
+    device of the process.
 
     Why is this bad
     ---------------

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from pl_lint.facts.origins import DRAWN_ROWS, Gathered
 from pl_lint.facts.sites import DeviceSite
 from pl_lint.static.interpreter import best, counting, extents, logs, outside, slices
-from pl_lint.static.interpreter.abstract import Abstract, Const, Instance, Opaque
+from pl_lint.static.interpreter.abstract import Abstract, Const, Instance, Opaque, options
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.derivation import called, derived
 
@@ -67,15 +68,25 @@ def _may_be_parser(receiver: Abstract) -> bool:
     return not isinstance(receiver, Instance) or receiver.name.endswith(".ArgumentParser")
 
 
+def _tied_to(value: Abstract) -> Iterator[str]:
+    """The devices that a value may be: ``cuda``, or ``cuda:0`` where there is one."""
+    found = options(value)
+    for option in found:
+        text = option.value if isinstance(option, Const) and isinstance(option.value, str) else ""
+        kind, number, _ = text.partition(":")
+        if kind in ("cuda", "mps") and (number or len(found) == 1):
+            yield text
+
+
 def note_device(
     context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
 ) -> None:
-    """``x.cuda()``, ``x.to("cuda")``, ``device="cuda"`` in the class that is interpreted."""
+    """``x.cuda()``, ``x.to("cuda")``, ``device="cuda"`` in the class that is interpreted. One of
+    several is told where it has a number: what is called ``cuda`` alone is the process' own."""
     if not context.owner:
         return
     values = [arguments.keywords.get("device"), *(arguments.positional[:1] if name == "to" else ())]
-    written = [v.value for v in values if isinstance(v, Const) and isinstance(v.value, str)]
-    text = next((text for text in written if text.partition(":")[0] in ("cuda", "mps")), None)
+    text = next((text for value in values if value for text in _tied_to(value)), None)
     shown = f'"{text}"' if text else (".cuda()" if name == "cuda" else None)
     if shown:
         where = context.location(node, frame)

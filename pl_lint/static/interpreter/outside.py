@@ -193,7 +193,8 @@ def _same(context: Context, name: str, value: Abstract) -> Abstract:
         return lookup.duplicate(context, value)
     text = isinstance(value, Const) and isinstance(value.value, str)
     number = text and name == "builtins.float"  # ``float("inf")``
-    kept = isinstance(value, (Const, Opaque)) and not number
+    devices = name == "torch.device" and all(isinstance(one, Const) for one in options(value))
+    kept = devices or (isinstance(value, (Const, Opaque)) and not number)
     return value if kept else Opaque(context.origin(value))
 
 
