@@ -243,6 +243,8 @@ SCIPY_UNLINEAR: Mapping[str, str] = dict.fromkeys(
     ["pearsonr", "spearmanr", "kendalltau", "weightedtau", "somersd"], _ASSOCIATION
 )
 """Of ``scipy.stats``. For one sample of many values they may be averaged; that the caller knows."""
+CORRELATED = frozenset({"numpy.corrcoef", "torch.corrcoef"})
+"""The same of numpy and torch, as a matrix."""
 SEGMENTATION: Mapping[str, Row] = dict.fromkeys(
     ["iou_score", "f1_score", "fbeta_score", "precision", "recall", "sensitivity", "specificity"],
     Row(

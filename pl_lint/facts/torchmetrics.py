@@ -14,6 +14,7 @@ from typing import Any
 
 from pl_lint.facts.linear_table import (
     BOXES,
+    CORRELATED,
     LINEAR,
     OTHERS,
     SCIPY_UNLINEAR,
@@ -186,6 +187,8 @@ def functional_linearity(name: str, arguments: Mapping[str, object]) -> bool | N
         return _judge(SKLEARN_LINEAR.get(simple), simple in SKLEARN_UNLINEAR, arguments)
     if name.startswith("scipy."):
         return False if simple in SCIPY_UNLINEAR else None
+    if name in CORRELATED:
+        return False
     if name.startswith("segmentation_models_pytorch."):
         return _judge(SEGMENTATION.get(simple), False, arguments)
     return _agreed(

@@ -42,12 +42,11 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     What it does
     ------------
     Finds values of `torchmetrics.functional`, `sklearn.metrics` and correlations of `scipy.stats`
-    that are not linear, square roots and exponentials of batch means, and ratios of sums over the
-    batch under the name of a score (dice, IoU, F1, precision, recall), which are logged in a step
-    and reduced over the epoch, or kept by the steps and averaged at its end; so are values of all
-    that the steps have kept so far. Loaders that are seen
-    to give one sample at a time are left alone, and so is what a loop works out for one sample of
-    the batch after another.
+    (and `corrcoef`) that are not linear, square roots and exponentials of batch means, and ratios
+    of sums over the batch under the name of a score (dice, IoU, F1, precision, recall), which are
+    logged in a step and reduced over the epoch, or kept by the steps and averaged at its end; so
+    are values of all that the steps have kept so far. Loaders that are seen to give one sample at a
+    time are left alone, and so is what a loop works out for one sample of the batch after another.
 
     Why is this bad
     ---------------
@@ -109,6 +108,8 @@ def _of_what(owner: ClassFacts, log: LogSite) -> str:
     return "all batches so far" if log.per_batch and kept - emptied else "each batch"
 
 
+OF_ANY_VALUES = ("scipy.", "numpy.", "torch.")
+"""Functions of these are of the batch only where they are what is logged."""
 WORDS = {
     "sqrt": "the square root",
     "exp": "the exponential",
@@ -128,7 +129,7 @@ def _unlinear_function(log: LogSite, value: Origin) -> str | None:
 
     def is_unlinear(part: Origin) -> bool:
         if isinstance(part, FunctionCall):
-            whole = log.per_batch and not part.name.startswith("scipy.")
+            whole = log.per_batch and not part.name.startswith(OF_ANY_VALUES)
             of_batch = not part.per_sample and linearity_of_call(part) is False
             return of_batch and (whole or _is_itself(value, part))
         if not isinstance(part, Derived) or part.operation not in WORDS:

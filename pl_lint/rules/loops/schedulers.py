@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts.lightning import Version
 from pl_lint.facts.origins import UNPACKED
-from pl_lint.facts.sites import ABSENT, ClassFacts, ProjectFacts, SchedulerSite
+from pl_lint.facts.sites import ABSENT, ClassFacts, ProjectFacts, SchedulerSite, TrainerSite
 from pl_lint.facts.values import UNKNOWN, Known, Made, Named, Several, Table, Value, may_be, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import target_version
@@ -43,11 +43,13 @@ def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     ------------
     Finds OneCycleLR, CyclicLR, the warm-up schedules of transformers and schedulers built with a
     number of steps that `configure_optimizers` returns without `"interval": "step"`; also a
-    LambdaLR whose function calls its parameter a step and goes on for 500 of them and more
-    (`lambda step: min(1, step / 1000)`), or holds it, multiplied by nothing, against Lightning's
-    number of steps, and a scheduler of any other kind that is given the batches of a loader as its
-    `..._steps`. Silent where the class steps its schedulers by hand
-    (`self.lr_schedulers().step()`): Lightning's steps, asked for as well, would come on top.
+    LambdaLR whose function calls its parameter a step and goes on for 500 of them and more (`lambda
+    step: min(1, step / 1000)`), or holds it, multiplied by nothing, against Lightning's number of
+    steps, and a scheduler of any other kind that is given the batches of a loader as its
+    `..._steps`; and a schedule of a thousand and more (`StepLR(optimizer, step_size=10_000)`) where
+    every Trainer of the class is written to end after a tenth of as many epochs, or after so many
+    steps. Silent where the class steps its schedulers by hand (`self.lr_schedulers().step()`):
+    Lightning's steps, asked for as well, would come on top.
 
     Why is this bad
     ---------------
@@ -84,7 +86,8 @@ def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Findin
             continue
         told = {site.location for site in owner.schedulers if may_be(site.interval, "step")}
         for site in owner.schedulers:
-            if site.location not in told and _once_per_epoch(site) and _for_steps(site):
+            for_steps = _for_steps(site) or _is_longer_than_training(facts, owner, site)
+            if site.location not in told and _once_per_epoch(site) and for_steps:
                 name = site.name.rpartition(".")[2]
                 yield self.finding(
                     site.location,
@@ -125,6 +128,44 @@ def _for_steps(site: SchedulerSite) -> bool:
         return False
     by_name = name in PER_STEP or name.endswith("_with_warmup")
     return by_name or site.per_step or any(_is_step_count(value) for _, value in site.arguments)
+
+
+LENGTHS = {
+    "StepLR": ("step_size", "1"),
+    "MultiStepLR": ("milestones", "1"),
+    "CosineAnnealingLR": ("T_max", "1"),
+    "PolynomialLR": ("total_iters", "1"),
+    "ConstantLR": ("total_iters", "2"),
+    "LinearLR": ("total_iters", "3"),
+}
+"""The argument that says when a scheduler has done something, and its position."""
+MANY, TIMES = 1000, 10
+"""So long a schedule, and so many times as long as training, is none of epochs."""
+
+
+def _is_longer_than_training(facts: ProjectFacts, owner: ClassFacts, site: SchedulerSite) -> bool:
+    """Whether a length is none of epochs by what all Trainers of the class say of theirs."""
+    name, _, last = site.name.rpartition(".")
+    given = dict(site.arguments)
+    values = [given[key] for key in LENGTHS.get(last, ()) if key in given]
+    length = _first_of(values[0]) if values and name.endswith("lr_scheduler") else 0
+    trainers = facts.programs.trainers_of(owner) if length >= MANY and not site.per_epoch else ()
+    return bool(trainers) and all(_ends_before(one, length) for one in trainers)
+
+
+def _first_of(value: Value) -> int:
+    inner = value.value if isinstance(value, Known) else 0
+    first = min(inner, default=0) if isinstance(inner, tuple) else inner
+    return first if isinstance(first, int) else 0
+
+
+def _ends_before(trainer: TrainerSite, length: int) -> bool:
+    """Whether so many epochs never come, or so many steps are a part of all."""
+    epochs, steps = trainer.argument("max_epochs"), trainer.argument("max_steps")
+    if isinstance(epochs, Known) and isinstance(epochs.value, int) and epochs.value > 0:
+        return epochs.value * TIMES <= length
+    known = isinstance(steps, Known) and isinstance(steps.value, int)
+    return known and epochs == ABSENT and length <= steps.value  # type: ignore[union-attr]
 
 
 FEW = 100

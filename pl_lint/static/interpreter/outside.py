@@ -45,6 +45,8 @@ NAMED_FUNCTIONS = (
     "torchmetrics.",
     "sklearn.metrics.",
     "scipy.stats.",
+    "numpy.corrcoef",
+    "torch.corrcoef",
     "segmentation_models_pytorch.metrics.",
     "pytorch_lightning.metrics.",
     "torch.load",
