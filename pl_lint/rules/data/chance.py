@@ -18,6 +18,7 @@ SPLIT = "torch.utils.data.random_split"
 SUBSET = "torch.utils.data.Subset"
 SDPA = "torch.nn.functional.scaled_dot_product_attention"
 DROPOUTS = tuple(f"torch.nn.functional.dropout{kind}" for kind in ("", "1d", "2d", "3d"))
+LAYERS = tuple(f"torch.nn.Dropout{kind}" for kind in ("", "1d", "2d", "3d"))
 
 
 @rule(
@@ -123,17 +124,22 @@ def _is_split(origin: Origin) -> bool:
 
 
 @rule(
-    "LTN804", "dropout-while-validating", rows=("DAT04",), observers="both", calls=(*DROPOUTS, SDPA)
+    "LTN804",
+    "dropout-while-validating",
+    rows=("DAT04",),
+    observers="both",
+    calls=(*DROPOUTS, SDPA, *LAYERS, *(f"{name}()" for name in LAYERS)),
 )
 def dropout_while_validating(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A functional dropout drops while validating.
 
     What it does
     ------------
-    Reading finds calls of `F.dropout` and its like that do not say `training=`, and
-    `F.scaled_dot_product_attention` with a constant `dropout_p`, outside of training hooks. A layer
-    whose `forward` returns a loss is suspected only: training alone may run it. Running watches
-    validation for such calls, where a logged value changes with the seed.
+    Reading finds calls of `F.dropout` and its like that do not say `training=`,
+    `F.scaled_dot_product_attention` with a constant `dropout_p`, and layers that are made where
+    they are called (`nn.Dropout(0.5)(x)`), outside of training hooks. A layer whose `forward`
+    returns a loss is suspected only: training alone may run it. Running watches validation for such
+    calls, where a logged value changes with the seed.
 
     Why is this bad
     ---------------
@@ -179,6 +185,22 @@ def dropout_while_validating(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                 "this attention drops in validation and prediction, too",
                 remedy="pass dropout_p=p if self.training else 0.0",
             )
+    made = {_start(call): call for call in facts.calls_of(*LAYERS)}
+    for used in facts.calls_of(*(f"{name}()" for name in LAYERS)):
+        layer = made.get(_start(used))
+        drops = layer is not None and not must_be(layer.argument("p", 0), 0)
+        if drops and not _only_in_training(used):
+            yield self.finding(
+                used.location,
+                "this layer drops in validation and prediction, too: it is made anew, in training "
+                "mode, and no part of the module",
+                remedy="make the layer in __init__, as self.dropout",
+            )
+
+
+def _start(call: CallSite) -> tuple[str, int, int]:
+    """Where a call begins: what is called there and then begins with it."""
+    return call.location.source, call.location.line, call.location.column
 
 
 IF_RUN = "if validation computes this loss, too"

@@ -101,6 +101,8 @@ def sanity_check_counted(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             )
 
 
+LOADED = ("on_load_checkpoint", "load_state_dict")
+"""Where an older value comes back: not before the sanity check of a training from the start."""
 VALIDATED = ("on_validation_epoch_end", "validation_epoch_end", "on_validation_end")
 A_BEST = re.compile(r"(^|_)(best|min|max|lowest|highest|top)(_|$)", re.IGNORECASE)
 
@@ -114,7 +116,12 @@ def _keeps_best(owner: ClassFacts, site: AssignmentSite) -> bool:
     named = A_BEST.search(site.attribute) and not any(word in site.guards for word in IN_SANITY)
     others = {one.hook for one in owner.assignments if one.attribute == site.attribute}
     shown = any(site.attribute in log.shows and log.hook in VALIDATED for log in owner.logs)
-    return bool(named) and shown and "__init__" in others and others <= {"__init__", *VALIDATED}
+    return (
+        bool(named)
+        and shown
+        and "__init__" in others
+        and others <= {"__init__", *VALIDATED, *LOADED}
+    )
 
 
 def _without_sanity_check(trainer: TrainerSite) -> bool:
