@@ -114,7 +114,7 @@ class TrainerCall:
     are not seen in a list or a dict. ``written``: the model, where it is a plain name or attribute;
     ``replaced``: the same function puts another into that attribute later.
     ``hands``: through which functions a model that is a plain name came, the one that makes the
-    call first.
+    call first. ``names``: the local names of loaders that nothing is known of, by their stages.
     """
 
     method: Literal["fit", "validate", "test", "predict"]
@@ -136,6 +136,7 @@ class TrainerCall:
     written: str = ""
     replaced: bool = False
     hands: tuple[Hands, ...] = ()
+    names: tuple[tuple[str, str], ...] = ()
 
     def excludes(self, other: TrainerCall) -> bool:
         """Whether this and another call of the same function stand in two branches of one ``if``,

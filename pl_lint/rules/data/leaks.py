@@ -12,6 +12,7 @@ from pl_lint.facts.sites import (
     CallSite,
     LoaderSite,
     ProjectFacts,
+    TrainerCall,
     TrainerSite,
     in_tests,
 )
@@ -39,8 +40,8 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     ------------
     Finds a test loader over the data set of the validation loader: the same attribute or variable,
     also under another name (`self.val_set = self.test_set`), one loader that a script gives to
-    both, or the same part of the same torchvision data set. And a
-    validation loader over the test part of a torchvision data set, where a ModelCheckpoint or
+    both, be it a parameter of the function, or the same part of the same torchvision data set. And
+    a validation loader over the test part of a torchvision data set, where a ModelCheckpoint or
     EarlyStopping chooses by what is logged. A project whose Trainers are all in sight, and none of
     which has anything that chooses, is left alone, and so is one that trains and never tests.
 
@@ -85,6 +86,12 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                 f"the test runs on {_name(test)}, which validation runs on as well{where}",
                 remedy=HOLD_OUT,
             )
+    for call, name in _tested_by_name(facts):
+        yield self.finding(
+            call.location,
+            f"the test runs on {name}, which validation runs on as well",
+            remedy=HOLD_OUT,
+        )
     for loader in facts.loaders:
         selects = (
             loader.stage == "validate" and loader.by in SELECTING and _chosen_by(facts, loader)
@@ -96,6 +103,23 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                 "kept is chosen by it",
                 remedy=HOLD_OUT,
             )
+
+
+def _tested_by_name(facts: ProjectFacts) -> Iterator[tuple[TrainerCall, str]]:
+    """The calls that test on the name that ``fit`` was given for validation in the same function,
+    and not for training, where no other call tests there."""
+    if _chooses_nothing(facts):
+        return
+    for test in facts.trainer_calls:
+        name = dict(test.names).get("test", "")
+        there = [one for one in facts.trainer_calls if one.scope == test.scope]
+        tests = [one for one in there if one.method == "test"]
+        fits = [dict(one.names) for one in there if one.method == "fit" and not one.excludes(test)]
+        shared = any(one.get("validate") == name and "train" in one for one in fits)
+        trained = any(one.get("train") == name for one in fits)
+        alone = all(dict(one.names).get("test") == name for one in tests)
+        if name and shared and alone and not trained and not in_tests(test.location):
+            yield test, name
 
 
 def _never_tests(facts: ProjectFacts) -> bool:

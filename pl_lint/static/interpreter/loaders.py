@@ -149,6 +149,26 @@ def counted(method: str, arguments: Arguments) -> Iterator[tuple[Stage, int]]:
                 yield stage, 0
 
 
+def named(
+    method: str, arguments: Arguments, node: ast.Call, frame: Frame
+) -> Iterator[tuple[Stage, str]]:
+    """The local names of what a call of a Trainer gives to its stages, where nothing is known of it
+    and its function gives the name no other value."""
+    written = {one.arg: one.value for one in node.keywords}
+    for stage, position, names in GIVEN[method]:
+        at = node.args[position] if position < len(node.args) else None
+        given = next((written[name] for name in names if name in written), at)
+        value = arguments.get(position, names[0])
+        seen = value is not None and any(isinstance(one, Instance) for one in options(value))
+        if isinstance(given, ast.Name) and not seen and _times_given(given.id, frame) < 2:
+            yield stage, given.id
+
+
+def _times_given(name: str, frame: Frame) -> int:
+    stores = (one for one in frame.parts if isinstance(one, ast.Name) and one.id == name)
+    return sum(not isinstance(one.ctx, ast.Load) for one in stores)
+
+
 def _record(
     context: Context,
     stage: Stage,

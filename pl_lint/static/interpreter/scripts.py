@@ -314,6 +314,7 @@ def _call_of(
         written=_model_written(node),
         replaced=carried.replaced(_model_written(node), node, frame),
         hands=tuple(carried.hands(node, frame)),
+        names=tuple(loaders.named(name, arguments, node, frame)),
     )
 
 
