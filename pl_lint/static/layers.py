@@ -111,12 +111,20 @@ class _Init:
         match value:
             case ast.List([]) | ast.Dict([]) | ast.Call(ast.Name("list" | "dict"), [], []):
                 yield from (name for node in put_in for name in self._layer(node))
+            case ast.BinOp(ast.List(items), ast.Mult()) | ast.BinOp(_, ast.Mult(), ast.List(items)):
+                yield from (name for node in items for name in self._layer(node))
+            case ast.ListComp(ast.Call(copied, [node])) if self._copies(copied):
+                yield from self._layer(node)
             case ast.List(items) | ast.Tuple(items) if written_out:
                 yield from (name for node in items for name in self._layer(node))
             case ast.Dict(_, items) if written_out:
                 yield from (name for node in items for name in self._layer(node))
             case ast.ListComp(node) | ast.DictComp(_, node) if written_out:
                 yield from self._layer(node)
+
+    def _copies(self, function: ast.expr) -> bool:
+        name = self.project.resolve(dotted(function) or "", self.info.module)
+        return name == "copy.deepcopy"
 
     def _added(self) -> dict[str, list[ast.expr]]:
         """What ``__init__`` adds to containers, by their names."""
