@@ -34,6 +34,9 @@ OF_NUMPY = frozenset({"numpy.random.seed", "random.seed"})
 OF_TORCH = frozenset({"torch.manual_seed", "random.seed"})
 """Seeds that the splits of torch, and those of scikit-learn, do not draw from."""
 
+MASKS = ("numpy.random.rand", "numpy.random.random", "numpy.random.random_sample")
+"""What draws one number for each row of a table."""
+
 
 @rule(
     "LTN406",
@@ -42,7 +45,7 @@ OF_TORCH = frozenset({"torch.manual_seed", "random.seed"})
     status=Status.SUSPECTED,
     observers="both",
     condition="if the split is made more than once: by several ranks, at resume, by a later test",
-    calls=(*SEEDING, *SHUFFLING, *SPLITTING, *WRITING, CLI, "frac=", LOADING),
+    calls=(*SEEDING, *SHUFFLING, *SPLITTING, *WRITING, *MASKS, CLI, "frac=", LOADING),
 )
 def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Data is split at random, and nothing seeds.
@@ -51,11 +54,12 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     ------------
     Finds `random_split` without `generator=`, scikit-learn's splits without `random_state=`, rows
     that pandas draws (`df.sample(frac=...)`) without it where the same function then cuts them in
-    two or takes them out of the table, and indices that a data module shuffles, in projects that
-    call no `seed_everything` or the like. Silent where the same hook or function then writes the
-    parts to files, by what it calls them (`train.to_csv(...)`, `torch.save(indices, "split.pt")`),
-    and in projects that are seen to train on one device, without a test and without checkpoints
-    that are loaded.
+    two or takes them out of the table, tables that are cut in two by a drawn mask (`table[mask]`,
+    `table[~mask]`), and indices that a data module shuffles, in projects that call no
+    `seed_everything` or the like. Silent where the same hook or function then writes the parts to
+    files, by what it calls them (`train.to_csv(...)`, `torch.save(indices, "split.pt")`), and in
+    projects that are seen to train on one device, without a test and without checkpoints that are
+    loaded.
 
     Why is this bad
     ---------------
@@ -88,12 +92,15 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
         meant = split.seeded or _is_written_down(facts, split, writes)
         if not meant and not _is_asked_for(facts, split):
             argument = seed_argument(split.function)
+            masked = split.function.startswith("numpy.")
             yield self.finding(
                 split.location,
                 f"{split.function} draws from a global state that nothing seeds: each run and each "
                 "process has its own split",
-                remedy=f"pass {argument}= with a fixed seed",
-                fix=with_a_seed(split.location, argument),
+                remedy="draw from numpy.random.default_rng(42)"
+                if masked
+                else f"pass {argument}= with a fixed seed",
+                fix=None if masked else with_a_seed(split.location, argument),
             )
     for call in facts.calls_of("frac="):
         if _draws_a_part(facts, call) and not any(follows(one, call) for one in writes):
@@ -126,7 +133,9 @@ def _trains_once(facts: ProjectFacts) -> bool:
 
 def _is_written_down(facts: ProjectFacts, split: SplitSite, writes: Sequence[CallSite]) -> bool:
     """Whether what a split gives is kept in a file, to be read again."""
-    drawing = (call for call in facts.calls_of(*SPLITTING) if call.location == split.location)
+    drawing = (
+        call for call in facts.calls_of(*SPLITTING, *MASKS) if call.location == split.location
+    )
     return any(follows(one, call) for call in drawing for one in writes)
 
 

@@ -25,6 +25,7 @@ from pl_lint.static.interpreter import (
     everything,
     loaders,
     lookup,
+    masks,
     watchers,
 )
 from pl_lint.static.interpreter.abstract import (
@@ -161,6 +162,8 @@ def defines(context: Context, label: object, method: str) -> bool:
 
 def _split(context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame) -> None:
     keyword = (SEED | STATE).get(name)
+    if name in masks.DRAWN and masks.splits(node, frame):
+        context.recorder.add(SplitSite(name, False, context.location(node, frame)))
     if keyword is None:
         return
     position = 2 if name in SEED else -1
