@@ -9,7 +9,7 @@ from pl_lint.facts import lightning, torchmetrics
 from pl_lint.facts.directions import higher_by_name
 from pl_lint.facts.origins import MetricCompute, MetricForward, MetricObject
 from pl_lint.facts.sites import CallSite, ClassFacts, LogSite, MonitorSite, ProjectFacts
-from pl_lint.facts.values import Known, Made, must_be
+from pl_lint.facts.values import UNKNOWN, Known, Made, must_be
 from pl_lint.findings import Finding, Location
 from pl_lint.fixes import Applicability, Fix, SetArgument
 from pl_lint.rules.checkpoints.feeding import fed, nearest, text_of, well_known
@@ -218,10 +218,10 @@ def old_score(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds a ModelCheckpoint that saves inside the epoch (`every_n_train_steps`,
-    `train_time_interval`) and watches a key that only validation logs. A run takes the user's own
-    callback, plants scores, and compares the score that it judged weights by with what they were
-    worth.
+    Finds a ModelCheckpoint that saves inside the epoch (`every_n_train_steps`, be it a number by
+    default only, `train_time_interval`) and watches a key that only validation logs. A run takes
+    the user's own callback, plants scores, and compares the score that it judged weights by with
+    what they were worth.
 
     Why is this bad
     ---------------
@@ -269,6 +269,8 @@ def _saves_inside_the_epoch(monitor: MonitorSite) -> str | None:
         return None
     for name in ("every_n_train_steps", "train_time_interval"):
         given = monitor.argument(name)
+        if given == UNKNOWN and name == "every_n_train_steps":
+            given = monitor.every_n_train_steps  # by the default of a parameter
         number = isinstance(given, Known) and isinstance(given.value, int) and given.value > 0
         if number or isinstance(given, Made):
             return name

@@ -84,6 +84,26 @@ def default_of(node: ast.Call, name: str, frame: Frame) -> Value:
     return UNKNOWN
 
 
+def number_of_parameter(node: ast.Call, name: str, frame: Frame) -> Value:
+    """The number that ``name=parameter`` is unless a caller says otherwise, in a function that
+    leaves its parameter as it is."""
+    given = next((one.value for one in node.keywords if one.arg == name), None)
+    code = frame.code
+    if not isinstance(given, ast.Name) or code is None:
+        return UNKNOWN
+    named = (one for one in frame.parts if isinstance(one, ast.Name) and one.id == given.id)
+    if not all(isinstance(one.ctx, ast.Load) for one in named):
+        return UNKNOWN
+    positional = (*code.args.posonlyargs, *code.args.args)[::-1]
+    pairs = (
+        *zip(positional, code.args.defaults[::-1], strict=False),
+        *zip(code.args.kwonlyargs, code.args.kw_defaults, strict=True),
+    )
+    default = next((value for one, value in pairs if one.arg == given.id), None)
+    number = isinstance(default, ast.Constant) and type(default.value) is int
+    return Known(default.value) if number else UNKNOWN  # type: ignore[union-attr]
+
+
 def _parses(part: ast.AST, namespace: str) -> bool:
     """``args = parser.parse_args()``."""
     match part:

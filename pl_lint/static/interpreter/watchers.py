@@ -13,6 +13,7 @@ from pl_lint.static.interpreter.abstract import Abstract, Instance, to_value
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.outside import pairs
 
+RHYTHM = "every_n_train_steps"
 WATCHERS = (lightning.MODEL_CHECKPOINT, lightning.EARLY_STOPPING)
 POSITIONS = {
     lightning.MODEL_CHECKPOINT: ("dirpath", "filename", "monitor"),
@@ -38,6 +39,8 @@ def build(
             given[name] = to_value(value)
     key = given.pop("monitor")
     key = asked.default_of(node, "monitor", frame) if key == UNKNOWN else key
+    if given.get(RHYTHM) == UNKNOWN:
+        given[RHYTHM] = asked.number_of_parameter(node, RHYTHM, frame)
     site = MonitorSite(
         watcher=canonical.rpartition(".")[2],
         key=key,
