@@ -13,8 +13,8 @@ from pl_lint.facts.sites import ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known, Made, Several, Table
 from pl_lint.static.project import gather
 from pl_lint.static.sources import SourceFile
-from pl_lint.static.suppressions import Suppressions
 from pl_lint.static.specifiers import newest_admitted
+from pl_lint.static.suppressions import Suppressions
 
 HEAD = """
 import torch
