@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from pl_lint.facts.sites.classes import ClassFacts
@@ -27,11 +27,13 @@ class Programs:
         trainers: Sequence[TrainerSite],
         calls: Sequence[TrainerCall],
         copies: Mapping[str, str],
+        built: Iterable[str] = (),
     ) -> None:
         self._classes = classes
         self._trainers = trainers
         self._calls = calls
         self._copies = copies
+        self._built = frozenset(built)
         self._answers: dict[str, tuple[TrainerSite, ...]] = {}
         self._places: dict[tuple[str, ...], frozenset[Location | None]] = {}
 
@@ -39,7 +41,7 @@ class Programs:
         """The Trainers that are known to run a class, and those of the nearest folder that has any:
         a repository may hold several programs. Tests speak for themselves alone. Where some run it
         or may, others do not count of which all that they run is known and something else; nor do
-        they where code says of every Trainer what it runs. A copy
+        they where code says of every Trainer what it runs, unless a case builds the class. A copy
         of another program in the repository speaks for itself alone, where the class has Trainers
         of its own program, and so does a notebook: nobody can import a class of it."""
         if owner.name not in self._answers:
@@ -56,7 +58,8 @@ class Programs:
         running = {place for place, models in self._run_by.items() if not kin.isdisjoint(models)}
         near = {one.location for one in _nearest(candidates, owner.location)}
         free = {place for place in near if "" in self._run_by.get(place, ("",))}
-        if running or free or all(map(self._runs_what_is_written, candidates)):
+        others = owner.name not in self._built and all(map(self._runs_what_is_written, candidates))
+        if running or free or others:
             near = free
         return tuple(one for one in candidates if one.location in near | running)
 

@@ -150,7 +150,8 @@ class ProjectFacts:
 
     @cached_property
     def programs(self) -> Programs:
-        return Programs(self.classes, self.trainers, self.trainer_calls, dict(self.copies))
+        built = (name for case in self.cases for name in case.builds)
+        return Programs(self.classes, self.trainers, self.trainer_calls, dict(self.copies), built)
 
     def trainers_of(self, call: TrainerCall) -> tuple[TrainerSite, ...]:
         """The Trainers that a call may be one of: a function that makes them may make several,

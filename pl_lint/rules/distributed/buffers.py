@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.origins import BatchValue, Origin, local_parts
-from pl_lint.facts.sites import ClassFacts, ProjectFacts
-from pl_lint.facts.values import Known
+from pl_lint.facts.sites import ClassFacts, ProjectFacts, TrainerSite
+from pl_lint.facts.values import Known, Made
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.distributed.evidence import for_one_rank
 from pl_lint.rules.judging import stage_on_several
 from pl_lint.rules.registry import Rule, rule
 
 IN_PLACE = (".copy_", ".add_", ".mul_", ".lerp_", ".sub_", ".index_add_", ".scatter_add_")
+EMPTYING = (".zero_", ".fill_")
 GATHERING = ("gather", "all_reduce")
 
 
@@ -22,7 +23,7 @@ GATHERING = ("gather", "all_reduce")
     rows=("DDP08",),
     status=Status.SUSPECTED,
     observers="both",
-    calls=("self.register_buffer", *IN_PLACE),
+    calls=("self.register_buffer", *IN_PLACE, *EMPTYING),
     condition="if several processes train",
 )
 def statistic_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -76,6 +77,8 @@ def statistic_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     ----------
     - https://pytorch.org/docs/stable/generated/torch.nn.parallel.DistributedDataParallel.html
     """
+    if any(map(_keeps_apart, facts.trainers)):
+        return
     for owner in facts.modules():
         several = stage_on_several(facts, owner, "train")
         for attribute, location in (
@@ -91,8 +94,17 @@ def statistic_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Findin
 
 
 def _buffers(facts: ProjectFacts, owner: ClassFacts) -> set[str]:
+    """The buffers that keep something: one that is emptied in training is scratch paper."""
     given = (call.argument("name", 0) for call in facts.calls_in(owner, "self.register_buffer"))
-    return {value.value for value in given if isinstance(value, Known)}  # type: ignore[misc]
+    names = {str(value.value) for value in given if isinstance(value, Known)}
+    emptied = (one for one in facts.calls_in(owner, *EMPTYING) if one.stage == "train")
+    return names - {one.receiver.removeprefix("self.") for one in emptied}
+
+
+def _keeps_apart(trainer: TrainerSite) -> bool:
+    """Whether DDP is told to leave the buffers of each process alone."""
+    strategy = trainer.argument("strategy")
+    return isinstance(strategy, Made) and strategy.argument("broadcast_buffers") == Known(False)
 
 
 def _updates(

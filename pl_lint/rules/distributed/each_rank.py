@@ -9,6 +9,7 @@ from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.distributed.evidence import (
     asks_for_data,
+    for_one_count,
     for_one_rank,
     several_devices,
     starts_scripts,
@@ -80,6 +81,7 @@ def step_skipped_on_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findin
         for leaving in owner.returns if automatic else ():
             skips = leaving.hook == "training_step" and leaving.written and leaving.guards
             skips = skips and (surely or asks_for_data(leaving.guards))
+            skips = skips and not for_one_count(leaving.guards)
             chosen = "optimizer_idx" in leaving.guards
             nothing = must_be(leaving.value, None) and skips and not chosen
             at_times = leaving.hook == "training_step" and asks_for_data(leaving.nothing_if)

@@ -10,6 +10,8 @@ from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.naming import function_around, gives
 from pl_lint.static.trees import walk
 
+OVER_ANYTHING = ("any", "all")
+"""Python's own, which go over names and parameters as well; a tensor's are methods."""
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -29,7 +31,7 @@ def identifiers(test: ast.expr) -> Iterator[str]:
     and the strings in it: ``'fit'``, quoted."""
     for node in walk(test):
         if isinstance(node, ast.Name):
-            yield node.id
+            yield from (node.id,) if node.id not in OVER_ANYTHING else ()
         elif isinstance(node, ast.Attribute):
             yield node.attr
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):

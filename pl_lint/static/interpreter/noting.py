@@ -296,8 +296,9 @@ def _note_item(context: Context, target: ast.Subscript, value: Abstract, frame: 
     whole: ast.expr = target
     while isinstance(whole, ast.Subscript):
         whole = whole.value
-    attribute = frame.meant(dotted(whole) or "").removeprefix("self.").removesuffix(".data")
-    if attribute in context.attributes and not isinstance(target.slice, ast.Constant):
+    owner, _, attribute = frame.meant(dotted(whole) or "").removesuffix(".data").partition(".")
+    own = owner == "self" and attribute in context.attributes
+    if own and not isinstance(target.slice, ast.Constant):
         where = context.location(target, frame)
         stage, guards = context.hook.stage, context.guards
         context.recorder.add(ItemSite(attribute, context.origin(value), where, stage, guards))

@@ -9,7 +9,7 @@ from collections.abc import Mapping as Table
 from typing import TypeVar
 
 from pl_lint.facts.origins import BatchValue, ListOfSteps, local_parts
-from pl_lint.static.interpreter import behaviour, held, listing, lookup, meters, noting
+from pl_lint.static.interpreter import behaviour, held, listing, lookup, meters, noting, outside
 from pl_lint.static.interpreter.abstract import NOTHING, Abstract, Const, Function, join
 from pl_lint.static.interpreter.conditions import asks_how_many, identifiers, read_by
 from pl_lint.static.interpreter.context import Context, Frame, Snapshot
@@ -74,7 +74,8 @@ def _remember(context: Context, target: ast.expr, value: ast.expr, frame: Frame)
     if not isinstance(target, ast.Name):
         return
     words = read_by(context, value, frame) if isinstance(value, CONDITIONS) else ()
-    if isinstance(value, ast.Call) and not value.args:  # ``mask.any()``, ``get_rank()``
+    if isinstance(value, ast.Call) and (not value.args or _gathers(value)):
+        # ``mask.any()``, ``get_rank()``, ``self.all_gather(mask)``
         words = (target.id, *_called(context, value, frame))
     if words:
         frame.asked[target.id] = words
@@ -82,6 +83,11 @@ def _remember(context: Context, target: ast.expr, value: ast.expr, frame: Frame)
         text = frame.meant(dotted(value) or "")
         if text.startswith(GIVEN):
             frame.written[target.id] = text
+
+
+def _gathers(call: ast.Call) -> bool:
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    return outside.gathers(name)
 
 
 def _called(context: Context, call: ast.Call, frame: Frame) -> tuple[str, ...]:
