@@ -259,9 +259,11 @@ def join(*values: Abstract) -> Abstract:
                 distinct.append(option)
             elif isinstance(option, Instance) and option.label in (RELOADED, CHANGED):
                 distinct[place] = option
+            if len(distinct) > MAX_OPTIONS:  # of the thousands in a table all would be compared
+                return NOTHING
     if len(distinct) == 1:
         return distinct[0]
-    if not distinct or len(distinct) > MAX_OPTIONS:
+    if not distinct:
         return NOTHING
     if all(isinstance(option, Opaque) for option in distinct):
         extent = joined_extent(option.extent for option in distinct)  # type: ignore[union-attr]
