@@ -82,8 +82,8 @@ def beside_torch(file: str, text: str) -> Bound | None:
     it asks for none, or for any without asking for Lightning (others install that), or says that a
     package works with any.
 
-    Of several for one package (of extras, of platforms) the newest counts, and none that only some
-    platform needs.
+    Of several for one package (of extras, of platforms) the newest counts, but what says no limit
+    is no answer beside what says one, and none counts that only some platform needs.
     """
     if "torch" not in text:
         return None
@@ -94,6 +94,7 @@ def beside_torch(file: str, text: str) -> Bound | None:
     torches = [pin for one, pin in pins if one != "torchvision"]
     if ANY_TORCH.search(text) and not LOCKED_TORCH.search(text):
         torches.append(Bound(lightning.LATEST))
+    torches = [one for one in torches if one.version < lightning.LATEST] or torches
     newest = [max(of, key=_newness) for of in (torches, visions) if of]
     found = min(newest, key=_newness, default=None)
     is_open = found is not None and found.version == lightning.LATEST

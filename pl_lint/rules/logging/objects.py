@@ -298,6 +298,10 @@ TOO_EARLY = {
 """Hooks in which a reset comes before the epoch's value is computed, and who logs it."""
 
 
+COMPUTING = frozenset({"callback_metrics", "logged_metrics", "progress_bar_metrics"})
+"""Whoever reads these has Lightning compute what was logged for the epoch, before the reset."""
+
+
 def _who_logs(use: MetricUse) -> str:
     return TOO_EARLY.get(use.hook, "")
 
@@ -306,6 +310,9 @@ def _emptied(owner: ClassFacts, use: MetricUse) -> str | None:
     """The metric whose epoch value a reset spoils."""
     step = _who_logs(use)
     if use.use != "reset" or not step or use.guards or not use.certain:
+        return None
+    hooks = (one.words for one in owner.own_methods if one.name == use.hook)
+    if any(not words.isdisjoint(COMPUTING) for words in hooks):
         return None
     for log in owner.logs:
         path = logged_object(log)

@@ -110,6 +110,10 @@ def _of_mapping(
             return receiver
         case "get" | "pop" | "setdefault":
             return _of_key(context, receiver, name, arguments, node, frame)
+        case "add_module" | "register_module" if len(arguments.positional) == 2:
+            target = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+            lookup.rebind(context, target, receiver.with_item(*arguments.positional), frame)
+            return Const(None)
         case "update":
             _update(context, receiver, arguments, node, frame)
             return Const(None)

@@ -60,6 +60,8 @@ def make_collection(
     context: Context, arguments: Arguments, node: ast.Call, frame: Frame
 ) -> Collection:
     given = arguments.get(0, "metrics") or NOTHING
+    if len(arguments.positional) > 1:  # MetricCollection(Accuracy(...), F1Score(...))
+        given = Sequence(arguments.positional, arguments.complete)
     members, complete = _members(given)
     affixes = {
         name: to_value(arguments.keywords.get(name) or Const(None))
