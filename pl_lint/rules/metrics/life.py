@@ -36,7 +36,8 @@ def never_reset(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds a metric that steps fill and a hook computes, where neither the class nor a callback
     resets it, or only `on_train_start` and the like, which run once, and nothing logs the object.
-    Best-so-far trackers such as `MaxMetric` are meant to be like that. Lightning's own metrics were
+    One that these empty and that a step or `on_train_end` computes, or that adds up, is the total
+    of a run. Best-so-far trackers such as `MaxMetric` are meant to be like that. Lightning's own metrics were
     emptied by `compute()` before 1.2 and are gone since 1.5 (LTN208): they are told of in projects
     pinned to a version between.
 
@@ -123,6 +124,17 @@ def _empties(use: MetricUse) -> bool:
     return use.use == "log" or (use.use == "reset" and use.hook not in AT_THE_START)
 
 
+def _begun_with_the_run(metric: MetricSite, use: MetricUse, resets: set[str]) -> bool:
+    """Whether the start of a run empties a metric for what a hook computes: each test has a start
+    of its own, and a total of a fit is read when it ends, or in its steps to see it grow."""
+    if use.stage in ONCE:
+        return "setup" in resets
+    return bool(resets) and (not use.hook.endswith(EPOCH) or metric.class_name == "SumMetric")
+
+
+EPOCH = ("_epoch_start", "_epoch_end")
+
+
 def _reset_when(owner: ClassFacts, metric: MetricSite) -> str:
     resets = (use.hook for use in owner.uses_of(metric.path) if use.use == "reset")
     hook = next(resets, "")
@@ -159,7 +171,9 @@ def _computed_without_reset(owner: ClassFacts, metric: MetricSite) -> MetricUse 
         return None  # LTN101 says so
     filled = any(use.use in FILLS and use.stage for use in uses)
     computed = (use for use in uses if use.use == "compute" and use.stage and use.certain)
-    return next(computed, None) if filled else None
+    resets = {use.hook for use in (*uses, *inner) if use.use == "reset"}
+    meant = (use for use in computed if not _begun_with_the_run(metric, use, resets))
+    return next(meant, None) if filled else None
 
 
 def _made_anew(owner: ClassFacts, metric: MetricSite) -> bool:
