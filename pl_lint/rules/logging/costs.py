@@ -102,10 +102,10 @@ def graph_kept_alive(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="leave enable_graph=True out",
                     subject=owner.short_name,
                 )
-        emptied = {(one.attribute, one.hook) for one in owner.lists if one.action == "clear"}
+        emptied = set(_emptied_by_steps(owner))
         for site in owner.lists:
             kept = _with_graph(owner, site)
-            if kept and (site.attribute, site.hook) not in emptied:
+            if kept and site.attribute not in emptied:
                 yield self.finding(
                     site.location,
                     f"self.{site.attribute} keeps the graph of {kept}",
@@ -120,6 +120,16 @@ def graph_kept_alive(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy=f"add {total.kept}.detach()",
                     subject=owner.short_name,
                 )
+
+
+def _emptied_by_steps(owner: ClassFacts) -> Iterator[str]:
+    """The attributes that a training step, or a hook around it, clears or gives another object."""
+    for one in owner.lists:
+        if one.action == "clear" and _in_training(one.hook):
+            yield one.attribute
+    for given in owner.assignments:
+        if _in_training(given.hook) and not (given.augmented or given.carried):
+            yield given.attribute
 
 
 def _with_graph(owner: ClassFacts, site: ListSite) -> str:

@@ -233,13 +233,18 @@ def _is_within(inner: Location, outer: Location) -> bool:
     return same and outer.line <= inner.line <= (outer.end_line or outer.line)
 
 
+TOGETHER = (".all_gather", ".all_reduce", ".all_gather_object", ".all_gather_into_tensor")
+TOGETHER += ("torch.distributed.gather", "torch.distributed.reduce")
+"""What brings the values of processes together, also in a function that a class calls."""
+
+
 @rule(
     "LTN109",
     "ranks-averaged",
     rows=("LOG09",),
     status=Status.SUSPECTED,
     observers="both",
-    calls=(".zero_",),
+    calls=(".zero_", *TOGETHER),
     condition="on two or more devices",
 )
 def ranks_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -335,11 +340,20 @@ def _own_counts(facts: ProjectFacts, owner: ClassFacts, log: LogSite) -> str:
     steps of the stage fill, all of them called after counts, in a class that gathers nothing."""
     if not log.hook.endswith("_epoch_end") or not is_score(log, OF_COUNTS):
         return ""
-    words = (word for method in owner.own_methods for word in method.words)
-    if any(map(GATHERING.search, words)) or not stage_on_several(facts, owner, log.stage):
+    if _gathers(facts, owner) or not stage_on_several(facts, owner, log.stage):
         return ""
     filled = [one for one in sorted(log.made_of) if _filled_by_steps(facts, owner, log, one)]
-    return filled[0] if filled and all(map(COUNTED.search, filled)) else ""
+    of_data = [one for one in filled if not NUMBER_OF.search(one)]
+    return of_data[0] if of_data and all(map(COUNTED.search, filled)) else ""
+
+
+def _gathers(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether a class, one that it inherits from, or a function that it calls brings together what
+    the processes have."""
+    kin = {owner.name, *owner.ancestors}
+    methods = (one for known in facts.classes if known.name in kin for one in known.own_methods)
+    words = (word for method in methods for word in method.words)
+    return any(map(GATHERING.search, words)) or bool(facts.calls_in(owner, *TOGETHER))
 
 
 OF_COUNTS = frozenset({"perplexity"})
@@ -347,6 +361,8 @@ OF_COUNTS = frozenset({"perplexity"})
 COUNTED = re.compile(
     r"conf|hist|count|usage|(^|_)(tp|fp|fn|tn|inter|intersections?|unions?)s?($|_)"
 )
+NUMBER_OF = re.compile(r"(batch|step|epoch|sample|image|item)(e?s)?_count|^([a-z]+_)?counter$")
+"""How many of something there were, which is the same on every rank or nearly so."""
 GATHERING = re.compile("gather|reduce")
 
 

@@ -37,9 +37,9 @@ def never_reset(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds a metric that steps fill and a hook computes, where neither the class nor a callback
     resets it, or only `on_train_start` and the like, which run once, and nothing logs the object.
     One that these empty and that a step or `on_train_end` computes, or that adds up, is the total
-    of a run. Best-so-far trackers such as `MaxMetric` are meant to be like that. Lightning's own metrics were
-    emptied by `compute()` before 1.2 and are gone since 1.5 (LTN208): they are told of in projects
-    pinned to a version between.
+    of a run. Best-so-far trackers such as `MaxMetric` are meant to be like that. Lightning's own
+    metrics were emptied by `compute()` before 1.2 and are gone since 1.5 (LTN208): they are told of
+    in projects pinned to a version between.
 
     Why is this bad
     ---------------

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from pl_lint.static.interpreter.context import Context, Frame
+from pl_lint.static.names import dotted
 
 WITHOUT = frozenset({"no_grad", "inference_mode"})
 """Under these nothing that is computed gets a graph."""
@@ -17,10 +18,84 @@ TELLING = re.compile(
 
 
 def kept(context: Context, node: ast.expr, frame: Frame) -> tuple[str, ...]:
-    """The items of a dict or tuple that is put away, also under a local name, or the whole."""
+    """The items of a dict or tuple that is put away, also under a local name, or the whole; but for
+    what surely has no graph."""
     if not WITHOUT.isdisjoint((*context.guards, *context.within)):
         return ()
-    return tuple(ast.unparse(_meant(one, frame, _tells)) for one in _items(node, frame))
+    items = (one for one in _items(node, frame) if not _has_none(one, frame))
+    return tuple(ast.unparse(_meant(one, frame, _tells)) for one in items)
+
+
+def _has_none(node: ast.expr, frame: Frame) -> bool:
+    """Whether a loss is computed of nothing but the batch and what is made without a graph:
+    ``F.mse_loss(target, y)`` of a target made under ``no_grad``."""
+    if isinstance(node, ast.Call) and dotted(node.func):
+        return all(_is_free(one, frame, frozenset()) for one in _given(node))
+    return isinstance(node, ast.Name) and _is_free(node, frame, frozenset())
+
+
+def _given(node: ast.Call) -> Iterator[ast.expr]:
+    yield from node.args
+    yield from (one.value for one in node.keywords)
+
+
+def _is_free(node: ast.expr, frame: Frame, seen: frozenset[str]) -> bool:
+    """Whether a value is seen to have no graph: where in doubt, it may have one."""
+    match node:
+        case ast.Constant():
+            return True
+        case ast.Name(name):
+            return name in seen or _is_free_name(name, frame, seen | {name})
+        case ast.Call(ast.Attribute(ast.Name("F" | "torch"))):
+            return all(_is_free(one, frame, seen) for one in _given(node))
+        case ast.Call(ast.Attribute(of)):
+            return all(_is_free(one, frame, seen) for one in (of, *_given(node)))
+        case ast.Attribute(of) | ast.Subscript(of) | ast.UnaryOp(_, of):
+            return _is_free(of, frame, seen)
+        case ast.Tuple(items) | ast.List(items):
+            return all(_is_free(one, frame, seen) for one in items)
+        case ast.BinOp(left, _, right):
+            return _is_free(left, frame, seen) and _is_free(right, frame, seen)
+    return False
+
+
+def _is_free_name(name: str, frame: Frame, seen: frozenset[str]) -> bool:
+    """Whether all that a local name is given has no graph: the batch of a training step, what is
+    made under ``no_grad``, and what is made of these."""
+    given = [one for one in frame.assignments if name in _stored(one)]
+    stored = [one for one in frame.parts if _stores(one, name)]
+    told = sum(_stored(one).count(name) for one in given)
+    if len(stored) != told or name in ("self", "cls"):
+        return False
+    outside = [one for one in given if one not in _made_without(frame)]
+    if not all(_is_free(one.value, frame, seen) for one in outside):
+        return False
+    return bool(given) or (frame.function == "training_step" and _is_parameter(frame, name))
+
+
+def _stores(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store)
+
+
+def _stored(node: ast.Assign) -> list[str]:
+    parts = (part for target in node.targets for part in ast.walk(target))
+    return [one.id for one in parts if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)]
+
+
+def _is_parameter(frame: Frame, name: str) -> bool:
+    return frame.code is not None and any(one.arg == name for one in frame.code.args.args)
+
+
+def _made_without(frame: Frame) -> list[ast.AST]:
+    """What stands under ``with torch.no_grad():`` in a function."""
+    blocks = [one for one in frame.parts if isinstance(one, ast.With) and _frees(one)]
+    return [inner for block in blocks for one in block.body for inner in ast.walk(one)]
+
+
+def _frees(block: ast.With) -> bool:
+    called = (one.context_expr for one in block.items)
+    names = (dotted(one.func) or "" for one in called if isinstance(one, ast.Call))
+    return any(name.rpartition(".")[2] in WITHOUT for name in names)
 
 
 def _items(node: ast.expr, frame: Frame) -> Iterator[ast.expr]:
