@@ -48,7 +48,8 @@ class TrainerSite:
     places of a call's keyword arguments. ``spread``: the keys that lead to the settings in
     ``Trainer(**cfg.trainer)``; ``asked``: those that lead to one value, as in
     ``Trainer(devices=cfg.trainer.devices)``, and what it is where settings do not say.
-    ``modules``: the classes that the settings which build it name as what it runs. ``one_gpu``: the
+    ``modules``: the classes that the settings which build it name as what it runs; ``chosen_for``:
+    those for which a program or an experiment of it chooses just these arguments. ``one_gpu``: the
     machine that its file is written for has no more."""
 
     arguments: Pairs
@@ -59,6 +60,7 @@ class TrainerSite:
     spread: tuple[str, ...] = ()
     asked: tuple[tuple[str, tuple[str, ...], Value], ...] = ()
     modules: tuple[str, ...] = ()
+    chosen_for: tuple[str, ...] = ()
     one_gpu: bool = False
 
     def at(self, *names: str) -> Location:

@@ -39,9 +39,13 @@ def offered(facts: ProjectFacts, owner: ClassFacts, choices: tuple[object, ...])
 def set_by_default(facts: ProjectFacts, owner: ClassFacts, choices: tuple[object, ...]) -> bool:
     """Whether the settings of a Trainer that is known to run a class, or may, say one of some
     precisions: what is put on top of them to find errors (``debug: trainer: precision: 32``) does
-    not change what is trained with."""
+    not change what is trained with. What is chosen for this very class outweighs what others get,
+    or what it would get without."""
     near = facts.programs.trainers_of(owner)
-    given = [one.argument("precision") for one in near if one.location.path.endswith(SETTINGS)]
+    told = [one for one in near if one.location.path.endswith(SETTINGS)]
+    heirs = {one.name for one in facts.classes if owner.name in (one.name, *one.ancestors)}
+    chosen = [one for one in told if not heirs.isdisjoint(one.chosen_for)]
+    given = [one.argument("precision") for one in chosen or told]
     return any(must_be(value, one) for value in given for one in choices)
 
 

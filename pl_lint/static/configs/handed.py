@@ -53,6 +53,8 @@ class Handed:
     run: dict[Location, set[str]] = field(default_factory=dict)
     """The classes that the settings of a Trainer name as what it runs; an empty name where one of
     them names none."""
+    chosen: dict[TrainerSite, set[str]] = field(default_factory=dict)
+    """Those that are trained by what is composed without an option, or by an experiment."""
 
     def record(
         self,
@@ -93,8 +95,9 @@ class Handed:
         """The Trainers with what settings give them, once for each config."""
         for site in trainers:
             for made in map(_with_defaults, self.given.get(site, (site,))):
-                names = self.run.get(made.location)
-                yield replace(made, modules=tuple(sorted(names))) if names else made
+                names = tuple(sorted(self.run.get(made.location, ())))
+                chosen = tuple(sorted(self.chosen.get(site, ())))
+                yield replace(made, modules=names, chosen_for=chosen) if names else made
 
 
 def _with_table(site: TrainerSite, tree: Table, values: Reader) -> TrainerSite:

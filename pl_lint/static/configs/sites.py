@@ -185,7 +185,9 @@ class _Reading:
         for one in self._made:
             self._named(one)
             if one.canonical == lightning.TRAINER:
-                self._trainer(one.table, one.path, target_place(one.table))
+                site = self._trainer(one.table, one.path, target_place(one.table))
+                if chosen:
+                    self._gathered.handed.chosen.setdefault(site, set()).update(self._trained())
             watcher = self._watcher(one)
             if watcher is not None:
                 site = self._monitor(one, watcher, linked, complete)
@@ -258,7 +260,7 @@ class _Reading:
 
     def _trainer(
         self, table: Table, path: tuple[str, ...], place: Location, more: Pairs = ()
-    ) -> None:
+    ) -> TrainerSite:
         """A Trainer. Code and the command line may give it more, so it is never complete."""
         pairs = dict(self._values.pairs(table, path, hidden=False))
         pairs.update(more)
@@ -266,10 +268,11 @@ class _Reading:
             pairs["callbacks"] = given
         lines = places(table)
         pairs |= odd_on_purpose(table)
+        site = TrainerSite(tuple(pairs.items()), False, place, lines)
         if not self._whole.only or self._whole.only in {place.path, *(p.path for _, p in lines)}:
-            site = TrainerSite(tuple(pairs.items()), False, place, lines)
             self._recorder.add(site)
             self._gathered.handed.run.setdefault(place, set()).update(self._trained() or ("",))
+        return site
 
     def _callbacks(self) -> Value | None:
         """What Hydra's ``callbacks`` build, which code hands to the Trainer."""

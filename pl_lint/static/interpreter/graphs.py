@@ -29,7 +29,7 @@ def kept(context: Context, node: ast.expr, frame: Frame) -> tuple[str, ...]:
 def _has_none(node: ast.expr, frame: Frame) -> bool:
     """Whether a loss is computed of nothing but the batch and what is made without a graph:
     ``F.mse_loss(target, y)`` of a target made under ``no_grad``."""
-    if isinstance(node, ast.Call) and dotted(node.func):
+    if isinstance(node, ast.Call) and dotted(node.func) not in (None, "self", "self.forward"):
         return all(_is_free(one, frame, frozenset()) for one in _given(node))
     return isinstance(node, ast.Name) and _is_free(node, frame, frozenset())
 
