@@ -14,7 +14,7 @@ BACKWARD = "manual_backward"
 def settled(classes: Sequence[ClassFacts], calls: Sequence[TrainerCall]) -> Iterator[ClassFacts]:
     """The classes, where those that inherit one may say who steps its optimizers.
 
-    A base class that no Trainer is seen to be given runs as its heirs do. Where all of them
+    A base class that no Trainer is seen to be given runs as its last heirs do. Where all of them
     optimize by hand, so does what it calls ``manual_backward`` in; of other methods nothing is
     known. An abstract class that calls it and has no heirs here has them elsewhere.
     """
@@ -25,7 +25,10 @@ def settled(classes: Sequence[ClassFacts], calls: Sequence[TrainerCall]) -> Iter
             heirs.setdefault(ancestor, []).append(one)
     for one in classes:
         decided = one.optimization != "automatic" or one.name in run
-        yield one if decided else _as_heirs(one, heirs.get(one.name, ()))
+        last = [
+            heir for heir in heirs.get(one.name, ()) if heir.name in run or heir.name not in heirs
+        ]
+        yield one if decided else _as_heirs(one, last)
 
 
 def _as_heirs(base: ClassFacts, heirs: Sequence[ClassFacts]) -> ClassFacts:

@@ -73,10 +73,17 @@ def _is_quiet(module: Module) -> bool:
     return not any(map(_starts, module.source.tree.body))
 
 
+def _runs(function: ast.expr) -> bool:
+    """``status = main()``, ``cli = LightningCLI(Net)``; a constant is made of other calls."""
+    return (dotted(function) or "").rpartition(".")[2] in ("main", "run", "LightningCLI")
+
+
 def _starts(node: ast.stmt) -> bool:
     match node:
+        case ast.Expr(ast.Call(function)) | ast.Assign(_, ast.Call(function)) if _runs(function):
+            return True
         case ast.Expr(ast.Call(function)):
             return not (dotted(function) or "").startswith(QUIET)
-        case ast.If() | ast.For() | ast.While() | ast.With():
+        case ast.If() | ast.For() | ast.While() | ast.With() | ast.Try():
             return True
     return False

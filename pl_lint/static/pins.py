@@ -35,7 +35,7 @@ FROM_GIT = re.compile(r"""(?:pytorch[-_]lightning|lightning)(?:\.git)?@v?(?P<spe
 """A tag in the address of a repository: ``git+https://.../pytorch-lightning.git@1.5.10``."""
 PIN_OF_TORCH = re.compile(
     PIN.pattern.replace("(?:pytorch[-_]lightning|lightning)", r"(?P<name>pytorch|torch(?:vision)?)")
-    + r"(?P<rest>[^\n]*)",
+    + r"""(?=(?P<rest>[^\n"',]*))""",
     re.VERBOSE,
 )
 LOCKED_TORCH = re.compile(

@@ -33,9 +33,7 @@ def _limit(one: re.Match[str]) -> str | None:
 
 def _below(bound: Version) -> str | None:
     """The newest known minor version below a bound; no limit where all known ones are below."""
-    while len(bound) > 2 and bound[-1] == 0:  # 2.0.0 is 2.0
-        bound = bound[:-1]
-    known = [version for version in lightning.versions() if version < bound]
+    known = [version for version in lightning.versions() if version < _short(bound)]
     if not known or max(known) == lightning.LATEST:
         return None
     return text_of(max(known))
@@ -65,7 +63,7 @@ def _ends_below(one: re.Match[str], version: Version) -> bool:
         case "" | "==" | "===" | "<=":
             return given < version
         case "<":
-            return given <= version
+            return _short(given) <= version
         case "~=":
             return _next(given[:-1]) <= version
         case "~":
@@ -73,6 +71,13 @@ def _ends_below(one: re.Match[str], version: Version) -> bool:
         case "^":  # up to the next change of the first number that is not zero
             return _next(given[: leading + 1]) <= version
     return False
+
+
+def _short(version: Version) -> Version:
+    """2.0.0 is 2.0."""
+    while len(version) > 2 and version[-1] == 0:
+        version = version[:-1]
+    return version
 
 
 def _next(version: Version) -> Version:

@@ -30,7 +30,7 @@ def walk(tree: ast.AST) -> list[ast.AST]:
             value = getattr(node, field, None)
             if value.__class__ is list:
                 nodes.extend(filter(None, value))
-            elif value is not None:
+            elif isinstance(value, ast.AST):
                 nodes.append(value)
     return nodes
 
@@ -65,7 +65,7 @@ def children(node: ast.AST) -> list[ast.AST]:
         value = getattr(node, field, None)
         if value.__class__ is list:
             found.extend(filter(None, value))
-        elif value is not None:
+        elif isinstance(value, ast.AST):
             found.append(value)
     return found
 

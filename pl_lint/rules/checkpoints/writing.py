@@ -78,13 +78,18 @@ def saved_by_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 "others",
                 remedy="call it on every process; Lightning writes on rank zero only",
             )
-    trainers = {one.location: one for one in facts.trainers}
-    made = {one.location: one.trainer for one in facts.trainer_calls}
+    yield from _begun_alone(self, facts)
+
+
+def _begun_alone(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Runs of a Trainer with several processes that only some of them begin."""
+    runs = {one.location: one for one in facts.trainer_calls}
     for call in facts.calls_of(*RUNS):
         asked = sorted(SURE_WORDS & set(call.guards))
-        trainer = trainers.get(made.get(call.location) or call.location)
         at = version_at(facts, call.location)
-        if asked and trainer and starts_scripts(trainer, at) and not for_one_count(call.guards):
+        made = facts.trainers_of(runs[call.location]) if call.location in runs else ()
+        several = bool(made) and all(starts_scripts(one, at) for one in made)
+        if asked and several and not for_one_count(call.guards):
             verb = call.name.rpartition(".")[2]
             yield self.finding(
                 call.location,

@@ -32,8 +32,9 @@ def statistic_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     What it does
     ------------
     Reading finds a registered buffer that training adds parts of the batch to, in place, with
-    `+=` or as `self.mean = 0.9 * self.mean + 0.1 * x`, without gathering them, where a Trainer of
-    the project is written to use several devices. Running compares the buffers of the module's own
+    `+=`, as `self.mean = 0.9 * self.mean + 0.1 * x` or by index (`self.queue[a:b] = keys`, unless
+    the class gathers anything), without gathering them, where a Trainer of the project is written
+    to use several devices. Running compares the buffers of the module's own
     classes, and its parameters, on all ranks after some steps. The running statistics of torch's
     batch norm are left alone.
 

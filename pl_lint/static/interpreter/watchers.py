@@ -21,6 +21,8 @@ POSITIONS = {
 }
 """Their arguments in order, as far as every version has it: what follows for a ModelCheckpoint has
 moved."""
+FIRST_MODE = 7
+"""So many arguments of a ModelCheckpoint may hold its mode, by their place in some version."""
 
 
 def build(
@@ -28,7 +30,7 @@ def build(
 ) -> Instance:
     """What a call makes, with a site unless nobody gets it."""
     order = POSITIONS[canonical]
-    known = arguments.complete and len(arguments.positional) <= len(order)
+    known = arguments.complete and len(arguments.positional) < FIRST_MODE
     told = replace(arguments, complete=known)
     given = {
         name: given_or(arguments.keywords.get(name), default, told)
