@@ -85,7 +85,7 @@ def starts_scripts(trainer: TrainerSite, version: Version) -> bool:
     old = version < (2, 0)
     unsaid = old and all(must_be(one, None) or one in HARDWARE for one in named)
     in_one = forks or unsaid or trainer.location.path.endswith(".ipynb")
-    return uses_several(trainer) and not in_one
+    return uses_several(trainer) and not in_one and not uses_one_device(trainer, version)
 
 
 def may_use_several(trainer: TrainerSite, version: Version) -> bool:
