@@ -80,7 +80,7 @@ def _runs(function: ast.expr) -> bool:
 
 def _starts(node: ast.stmt) -> bool:
     match node:
-        case ast.Expr(ast.Call(function)) | ast.Assign(_, ast.Call(function)) if _runs(function):
+        case ast.Assign(_, ast.Call(function)) if _runs(function):
             return True
         case ast.Expr(ast.Call(function)):
             return not (dotted(function) or "").startswith(QUIET)
