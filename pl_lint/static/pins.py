@@ -25,8 +25,10 @@ PIN = re.compile(
     re.VERBOSE,
 )
 LOCKED = re.compile(
-    r"""name\s*=\s*"(?:pytorch-lightning|lightning)"\s*\nversion\s*=\s*"(?P<spec>[\d.]+)"""
+    r"""name\s*=\s*"(?:pytorch-lightning|lightning)"\s*\n(?:(?!\[)[^\n]*\n)*?"""
+    r"""version\s*=\s*"(?P<spec>\d+(?:\.\d+)*)"""
 )
+"""A package of a lock file; the first of poetry's put other lines before the version."""
 PIN_OF_METRICS = re.compile(
     PIN.pattern.replace("pytorch[-_]lightning|lightning", "torchmetrics"), re.VERBOSE
 )
@@ -39,7 +41,8 @@ PIN_OF_TORCH = re.compile(
     re.VERBOSE,
 )
 LOCKED_TORCH = re.compile(
-    r"""name\s*=\s*"(?P<name>torch(?:vision)?)"\s*\nversion\s*=\s*"(?P<spec>[\d.]+)(?P<rest>)"""
+    LOCKED.pattern.replace("(?:pytorch-lightning|lightning)", r"(?P<name>torch(?:vision)?)")
+    + r"(?P<rest>)"
 )
 ANY_TORCH = re.compile(
     r"""^[\s'"-]*(?:torch|pytorch)["']?\s*(?:>=?[^,;\n]*|["'*=\s]*)?["']?,?[ \t]*(?:;.*)?$""",
