@@ -23,7 +23,10 @@ FIELDS: Mapping[type[ast.AST], tuple[str, ...]] = {
 
 
 def walk(tree: ast.AST) -> list[ast.AST]:
-    """All nodes in the order of ``ast.walk``, in less than half of its time, marks left out."""
+    """All nodes in the order of ``ast.walk``, in less than half of its time, marks left out.
+
+    The loop of ``children`` stands here again: a call for each node takes a quarter more.
+    """
     nodes = [tree]
     for node in nodes:  # which grows on the way
         for field in FIELDS[type(node)]:
