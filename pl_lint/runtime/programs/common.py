@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import inspect
 import re
 import sys
@@ -338,18 +337,3 @@ def load_weights(module: torch.nn.Module, state: Mapping[str, Any]) -> None:
             if buffer is not None and buffer.is_inference():
                 part._buffers[name] = buffer.clone()
     module.load_state_dict(state)
-
-
-def digest(tensor: torch.Tensor) -> str:
-    """A short fingerprint of a tensor's exact bits."""
-    data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-    return hashlib.blake2b(data, digest_size=8).hexdigest()
-
-
-def digests_of(state: Mapping[str, Any]) -> dict[str, str]:
-    """A fingerprint for each tensor of a state dict."""
-    return {name: digest(value) for name, value in state.items() if _is_plain(value)}
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, torch.Tensor) and value.layout is torch.strided and value.numel() > 0

@@ -29,10 +29,10 @@ from pl_lint.facts.events import (
 from pl_lint.facts.records import FitRecord
 from pl_lint.facts.watchers import Watcher
 from pl_lint.runtime.data import NotRebuilt, as_list, like, shortened
+from pl_lint.runtime.digests import digests_of
 from pl_lint.runtime.programs.common import (
     Subject,
     caught,
-    digests_of,
     fresh,
     load_weights,
     make_trainer,

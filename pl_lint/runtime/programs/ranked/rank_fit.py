@@ -15,12 +15,12 @@ from pl_lint.facts.events import RunError
 from pl_lint.facts.ranks import Best, Listing, RankFit, Split, Touch
 from pl_lint.facts.watchers import Watcher
 from pl_lint.findings import Location
+from pl_lint.runtime.digests import digests_of
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.programs.common import (
     Subject,
     caught,
     describe,
-    digests_of,
     fresh,
     make_trainer,
 )

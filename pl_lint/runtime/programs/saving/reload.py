@@ -13,9 +13,9 @@ import torch
 
 from pl_lint.facts.events import RunError
 from pl_lint.facts.records import Outputs, ReloadRecord
+from pl_lint.runtime.digests import digests_of
 from pl_lint.runtime.programs.common import (
     caught,
-    digests_of,
     fresh,
     make_trainer,
     seed_all,

@@ -25,12 +25,12 @@ from torch.utils.data import IterableDataset, RandomSampler, SequentialSampler
 from pl_lint.facts.events import EpochValues, RunError
 from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, Observation
 from pl_lint.runtime.data import Cut, NotRebuilt, as_list, like, samples_of
+from pl_lint.runtime.digests import digests_of
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.programs.common import (
     Subject,
     caught,
     cut_stage,
-    digests_of,
     fresh,
     make_trainer,
     seed_all,

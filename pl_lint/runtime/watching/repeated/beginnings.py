@@ -16,6 +16,7 @@ import numpy
 import torch
 
 from pl_lint.facts.repetition import TrainingBatch
+from pl_lint.runtime.digests import digests_of
 from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.watching.saved.states import unsaved_buffers
 
@@ -42,8 +43,8 @@ def beginnings_watcher(namespace: Namespace, seen: Beginnings) -> Any:
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
             state = pl_module.state_dict().items()
             seen.initial = {name: fingerprint(value) for name, value in state}
-            buffers = unsaved_buffers(pl_module).items()
-            seen.unsaved = {name: fingerprint(value) for name, value in buffers}
+            # All their bits, as at the end: what differs must differ from the start.
+            seen.unsaved = digests_of(unsaved_buffers(pl_module))
 
         def on_train_batch_start(
             self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int
