@@ -11,6 +11,7 @@ where its files are as they were.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -97,10 +98,13 @@ def _home(path: str, apart: Sequence[str], around: Surroundings) -> str:
 
 
 def _used(source: Material, home: str, homes: set[str], around: Surroundings) -> Iterator[str]:
-    """The projects that a file imports a package of, and has none of that name nearer by."""
-    for name in roots_of_imports(source.text):
+    """The projects that a file imports a package of, and has none of that name nearer by. A name
+    that several of them have (``utils``, ``datasets``) is no package of this project's: people who
+    read the checkouts of strangers in one call would join half of them."""
+    for name in roots_of_imports(source.text) - sys.stdlib_module_names:
         if not any(around.can_import(name, folder) for folder in _between(source.path, home)):
-            yield from (other for other in homes if other and around.can_import(name, other))
+            others = [other for other in homes if other and around.can_import(name, other)]
+            yield from others if len(others) == 1 else ()
 
 
 def _between(path: str, home: str) -> Iterator[str]:

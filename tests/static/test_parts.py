@@ -114,6 +114,17 @@ def test_a_name_of_ones_own_joins_nothing() -> None:
     assert parts() == [{"one/main.py", "one/utils.py"}, {"two/utils.py"}]
 
 
+def test_a_name_that_several_projects_have_joins_nothing() -> None:
+    """``datasets`` is a library here, and a folder of strangers' checkouts there."""
+    plant(one__main=HEIR.format(origin="data.base"), two__data__base=SICK, far__data__base=SICK)
+    assert len(parts()) == 3
+
+
+def test_a_module_of_python_joins_nothing() -> None:
+    plant(one__main=HEIR.format(origin="csv"), two__csv__rows=SICK)
+    assert len(parts()) == 2
+
+
 def test_a_relative_import_joins_nothing() -> None:
     plant(one__main=HEIR.format(origin=".two"), two__two=SICK)
     assert len(parts()) == 2
