@@ -19,7 +19,7 @@ SINGLE = ("cpu", "mps")
 def uses_one_device(trainer: TrainerSite, version: Version) -> bool:
     """Whether a Trainer surely runs one process.
 
-    Where nothing is said, Lightning 1 takes one process on the CPU, and Lightning 2 all that the
+    Where no number is said, Lightning 1 takes one process on the CPU, and Lightning 2 all that the
     accelerator has.
     """
     if trainer.one_gpu or any(_is_one(trainer.argument(name)) for name in ("devices", "gpus")):
@@ -29,7 +29,7 @@ def uses_one_device(trainer: TrainerSite, version: Version) -> bool:
     if version < (2, 0):
         counts = (trainer.argument(name) for name in COUNTS)
         kinds = (trainer.argument(name) for name in KINDS)
-        return all(map(_is_one_at_most, counts)) and all(must_be(kind, None) for kind in kinds)
+        return all(map(_is_one_at_most, counts)) and all(map(_brings_no_number, kinds))
     devices = trainer.argument("devices")
     kind = trainer.argument("accelerator")
     unsaid = must_be(devices, None) or must_be(devices, "auto")
@@ -52,6 +52,10 @@ def _is_one(value: Value) -> bool:
             counts = [each for each in values if each != 0]  # ``min(1, device_count())``
             return bool(counts) and all(_is_one(Known(each)) for each in counts)
     return must_be(value, 1) or must_be(value, "1")
+
+
+def _brings_no_number(kind: Value) -> bool:
+    return any(must_be(kind, name) for name in (None, "cpu"))
 
 
 def _is_one_at_most(value: Value) -> bool:

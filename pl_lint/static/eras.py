@@ -40,8 +40,13 @@ OLDER = re.compile(
 )
 """What could only be said to Lightning before 1.0."""
 LOGS = re.compile(r"\bself\.log(?:_dict)?\(")
-NEW = re.compile(r"^\s*(?:import lightning\b|from lightning\b)", re.MULTILINE)
-"""The package ``lightning`` came with 2.0 (as a shell around the old name, shortly before)."""
+NEW = re.compile(
+    r"^\s*(?:import|from)\s+lightning(?:\.(?:pytorch|fabric|app|data|store|__\w+)\b|(?![\w.]))",
+    re.MULTILINE,
+)
+"""The package ``lightning`` came with 2.0 (as a shell around the old name, shortly before). What is
+none of its parts (``from lightning.system``) stands in a folder of the project that is called so.
+"""
 OLD_SETTINGS = re.compile(
     r"^\s*(?:gpus|resume_from_checkpoint|progress_bar_refresh_rate|weights_summary|tpu_cores|"
     r"distributed_backend|terminate_on_nan|checkpoint_callback|auto_scale_batch_size)\s*:",

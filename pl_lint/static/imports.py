@@ -2,8 +2,9 @@
 
 A key may stand in ``settings.py``, a helper that computes an F1 in ``scores.py``, a dead hook in a
 mixin. They are few, so the rest of a large tree still goes unparsed. What they import in turn is
-left out. Files from which classes alone are imported are many, and matter only for what a search of
-their text can find; a package that passes on the classes of its modules says where they stand.
+left out, but for the functions that a package passes on from its modules. Files from which classes
+alone are imported are many, and matter only for what a search of their text can find; a package
+that passes on the classes of its modules says where they stand.
 """
 
 from __future__ import annotations
@@ -64,14 +65,32 @@ def imported(
         folder = Path(source.path).parent.parts
         for level, name, tells in _names(source.text):
             (telling if tells else of_classes)[package].add(folder, level, name)
+    passed_on: dict[str, _Wanted] = defaultdict(_Wanted)
+    left: list[tuple[str, Parts, Path]] = []
     for path in others:
-        package = installed_package(path)
-        parts = _module_parts(path)
+        package, parts = installed_package(path), _module_parts(path)
         tells = telling[package].holds(parts)
         if tells or of_classes[package].holds(parts):
             data = contents(path)
             if isinstance(data, bytes) and (tells or _tells_of_classes(path, data)):
+                if path.name == "__init__.py":
+                    passed_on[package].add_all(_homes(path, parts, data, telling[package]))
                 yield path, data
+                continue
+        left.append((package, parts, path))
+    for package, parts, path in left if passed_on else ():
+        if passed_on[package].holds(parts) and isinstance(data := contents(path), bytes):
+            yield path, data
+
+
+def _homes(
+    path: Path, package: Parts, data: bytes, telling: _Wanted
+) -> Iterator[tuple[Parts, int, Parts]]:
+    """Where the functions stand that a package passes on to those who want them."""
+    for match in IMPORT.finditer(data.decode("utf-8", "replace")):
+        names = re.findall(r"\w+", match["names"] or "")
+        if any(telling.holds((*package, name)) for name in names):
+            yield path.parent.parts, len(match["dots"] or ""), _origin(match)
 
 
 def _tells_of_classes(path: Path, data: bytes) -> bool:
@@ -93,6 +112,10 @@ class _Wanted:
         if not level and len(name) > 1:
             self._tails.add(name)
         self._lasts.update(place[-1:])
+
+    def add_all(self, imports: Iterable[tuple[Parts, int, Parts]]) -> None:
+        for folder, level, name in imports:
+            self.add(folder, level, name)
 
     def holds(self, parts: Parts) -> bool:
         known = bool(parts) and parts[-1] in self._lasts
@@ -116,12 +139,16 @@ def _names(text: str) -> Iterator[tuple[int, Parts, bool]]:
     bases = set(re.findall(r"\w+", " ".join(BASES.findall(text))))
     for match in IMPORT.finditer(text):
         level = len(match["dots"] or "")
-        origin = tuple(filter(None, (match["origin"] or match["module"] or "").split(".")))
+        origin = _origin(match)
         names = re.findall(r"\w+", match["names"] or "")
         telling = [name for name in names if name in bases or _tells(name)]
         yield level, origin, bool(telling or not names)
         for name in telling:
             yield level, (*origin, name), True
+
+
+def _origin(match: re.Match[str]) -> Parts:
+    return tuple(filter(None, (match["origin"] or match["module"] or "").split(".")))
 
 
 def _tells(name: str) -> bool:

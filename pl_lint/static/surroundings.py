@@ -5,6 +5,7 @@ Each folder is listed once; its state goes into the trail, so that a new pin fil
 
 from __future__ import annotations
 
+import codecs
 import fnmatch
 import os
 import re
@@ -42,6 +43,8 @@ SOURCE_FOLDERS = ("", "src")
 """Where the packages of a project stand."""
 README = "README"
 MAX_FOLDERS = 8
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""How PowerShell writes ``pip freeze > requirements.txt``."""
 LARGEST = 4 * 2**20
 """Bytes of a lock file that are still looked through."""
 
@@ -178,7 +181,7 @@ class Surroundings:
     def _read(self, path: str) -> str:
         self._trail.saw(path)
         try:
-            small = os.path.getsize(path) <= LARGEST
-            return Path(path).read_text("utf-8", "replace") if small else ""
+            data = Path(path).read_bytes() if os.path.getsize(path) <= LARGEST else b""
         except OSError:
             return ""
+        return data.decode("utf-16" if data.startswith(UTF_16) else "utf-8", "replace")

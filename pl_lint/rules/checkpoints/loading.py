@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pl_lint.facts import lightning
 from pl_lint.facts.origins import FunctionCall, Origin
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, Made, OneOf, Pattern, Several, Value, must_be
@@ -254,14 +255,14 @@ REFUSED_ON_OBJECTS = (2, 1)
 ``_restricted_classmethod``); before, it returned a module as it does for the class."""
 
 
-@rule("LTN322", "loaded-module-dropped", rows=("CKP22",), calls=(LOAD,))
+@rule("LTN322", "loaded-module-dropped", rows=("CKP22",), calls=(LOAD, lightning.MODULE))
 def loaded_and_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """load_from_checkpoint is called on an object, or what it returns is thrown away.
 
     What it does
     ------------
     Finds `model.load_from_checkpoint(path)` on an instance of a LightningModule, and such calls
-    whose result is not used.
+    whose result is not used; by the class itself only where the file makes a module of it, too.
 
     Why is this bad
     ---------------
@@ -300,7 +301,7 @@ def loaded_and_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         if owner is None or in_tests(call.location) or defines(facts, owner, LOAD[1:]):
             continue
         on_object = call.bound and target_version(owner) >= REFUSED_ON_OBJECTS
-        if not on_object and not call.dropped:
+        if not on_object and (not call.dropped or _only_tries(facts, owner, call)):
             continue
         yield self.finding(
             call.location,
@@ -312,6 +313,14 @@ def loaded_and_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             subject=owner.short_name,
             fix=_kept(owner, call),
         )
+
+
+def _only_tries(facts: ProjectFacts, owner: ClassFacts, call: CallSite) -> bool:
+    """Whether a script loads by the class and has no module of it that anybody could take for the
+    loaded one: it looks whether the file can be loaded."""
+    built = (one for one in facts.calls_of(lightning.MODULE) if one.built == owner.name)
+    here = any(one.location.path == call.location.path for one in built)
+    return not (call.bound or call.owner or here)
 
 
 def _kept(owner: ClassFacts, call: CallSite) -> Fix | None:

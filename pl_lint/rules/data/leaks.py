@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
 from pl_lint.facts import lightning
@@ -43,7 +43,8 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     both, be it a parameter of the function, or the same part of the same torchvision data set. And
     a validation loader over the test part of a torchvision data set, where a ModelCheckpoint or
     EarlyStopping chooses by what is logged. A project whose Trainers are all in sight, and none of
-    which has anything that chooses, is left alone, and so is one that trains and never tests.
+    which has anything that chooses, is left alone, and so is one that trains and never tests, and a
+    validation loader that comes after another over data of its own.
 
     Why is this bad
     ---------------
@@ -183,9 +184,19 @@ def _part(data: Made, name: str) -> Value | None:
 
 
 def _validated_with(facts: ProjectFacts, test: LoaderSite) -> LoaderSite | None:
-    """A validation loader over the data of a test loader."""
+    """A validation loader over the data of a test loader; one that comes after another over data of
+    its own is there to be looked at, and what is chosen is chosen by the first."""
     selecting = (one for one in facts.loaders if one.stage == "validate" and one.by in SELECTING)
-    return next((one for one in selecting if _beside(test, one) and _same_data(test, one)), None)
+    near = [one for one in selecting if _beside(test, one)]
+    shared = next((one for one in near if _same_data(test, one)), None)
+    return None if shared is None or _comes_after(shared, near) else shared
+
+
+def _comes_after(loader: LoaderSite, others: Iterable[LoaderSite]) -> bool:
+    """Whether the same hook gives another loader before this one, over data by another name."""
+    hook = (one for one in others if (one.owner, one.by) == (loader.owner, loader.by))
+    named = (one for one in hook if one.source not in ("", loader.source))
+    return loader.by == "val_dataloader" and any(one.location < loader.location for one in named)
 
 
 def _of_training(facts: ProjectFacts, loader: LoaderSite) -> bool:

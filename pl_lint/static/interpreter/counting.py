@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from pl_lint.facts.origins import (
     BatchValue,
@@ -20,6 +20,8 @@ from pl_lint.static.interpreter.derivation import derived
 PLAIN = (BatchValue, Number, UnknownOrigin)
 COMMON = frozenset({"call", "arithmetic", "decided", "sequence", "sum", "ratio", "macro"})
 """Operations that leave a number which nothing more is known of."""
+EACH = COMMON | {"sqrt", "exp", "log"}
+"""These too, under a sum: it adds up what they make of each element."""
 TOTALS = frozenset({"sum", "count_nonzero"})
 FUNCTIONS = frozenset({"torch.sum", "numpy.sum", "torch.count_nonzero", "numpy.count_nonzero"})
 
@@ -37,7 +39,7 @@ def is_total_of(name: str, node: ast.Call) -> bool:
 def total(sources: Iterable[Origin]) -> Origin:
     """The sum of something; of what operations made that a rule may ask for, as before."""
     origins = tuple(sources)
-    if any(map(_is_plain, origins)):
+    if any(_is_plain(one, EACH) for one in origins):
         return derived("sum", tuple(map(_leaf, origins)))
     return derived("call", origins)
 
@@ -77,9 +79,9 @@ def _is(origin: Origin, operation: str) -> bool:
     return isinstance(origin, Derived) and origin.operation == operation
 
 
-def _is_plain(origin: Origin) -> bool:
+def _is_plain(origin: Origin, common: Collection[str] = COMMON) -> bool:
     """Whether a number is made of the batch by operations that no rule asks for."""
-    made = (part.operation in COMMON for part in parts(origin) if isinstance(part, Derived))
+    made = (part.operation in common for part in parts(origin) if isinstance(part, Derived))
     leaves = (part for part in parts(origin) if not isinstance(part, Derived))
     return all(made) and all(isinstance(leaf, PLAIN) for leaf in leaves)
 

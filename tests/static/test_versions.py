@@ -1,0 +1,49 @@
+"""By which Lightning code is judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pl_lint.config import Config
+from pl_lint.static.parts import Material
+from pl_lint.static.versions import Judged, Versions
+
+OLD = "import pytorch_lightning as pl\nfrom lightning.system import System\npl.Trainer(gpus=2)\n"
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".git").mkdir()
+
+
+def judged(code: str, requirements: bytes = b"") -> Judged:
+    Path("train.py").write_text(code)
+    if requirements:
+        Path("requirements.txt").write_bytes(requirements)
+    source = Material(Path("train.py"), code.encode())
+    return Versions([source], Config()).judged("train.py")
+
+
+@pytest.mark.parametrize(
+    "line", ["import lightning as L", "from lightning.pytorch import Trainer", "import lightning"]
+)
+def test_the_package_lightning_is_new(line: str) -> None:
+    assert judged(f"{line}\nL.Trainer(gpus=2)\n") == Judged()
+
+
+@pytest.mark.parametrize("line", ["from lightning.system import System", "import lightning.model"])
+def test_a_folder_called_lightning_is_not(line: str) -> None:
+    assert judged(f"{line}\npl.Trainer(gpus=2)\n").version == "1.5.0"
+
+
+def test_the_torch_of_the_project_bounds_what_code_alone_says() -> None:
+    assert judged(OLD, b"torch == 1.7.0\n").version.startswith("1.5")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_requirements_are_read_as_powershell_writes_them(encoding: str) -> None:
+    text = "pytorch-lightning==1.6.4\n"
+    assert judged("import pytorch_lightning as pl\n", text.encode(encoding)).version == "1.6"
