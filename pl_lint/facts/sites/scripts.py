@@ -114,7 +114,8 @@ class TrainerCall:
     empty name is one that is not known. ``data``: the classes of what it is given as a data module,
     or in the place of loaders. ``loaders``: how many loaders it is given for a stage, 0 where they
     are not seen in a list or a dict. ``written``: the model, where it is a plain name or attribute;
-    ``replaced``: the same function puts another into that attribute later.
+    ``replaced``: the same function puts another into that attribute later; ``renewed``: where it
+    last did so before, or gave it other weights.
     ``hands``: through which functions a model that is a plain name came, the one that makes the
     call first. ``names``: the local names of loaders that nothing is known of, by their stages.
     """
@@ -137,6 +138,7 @@ class TrainerCall:
     loaders: tuple[tuple[str, int], ...] = ()
     written: str = ""
     replaced: bool = False
+    renewed: Location | None = None
     hands: tuple[Hands, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
 

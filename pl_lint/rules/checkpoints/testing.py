@@ -114,9 +114,17 @@ def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
         other.method == "fit"
         and (other.trainer, other.model, other.reloaded)
         == (call.trainer, call.model, call.reloaded)
+        and not _renewed_between(other, call)
         and (_is_before(other, call) or _hands_over(other, call))
         for other in facts.trainer_calls
     )
+
+
+def _renewed_between(fit: TrainerCall, test: TrainerCall) -> bool:
+    """Whether the function that does both puts another model under the name in between, or other
+    weights into it: the best ones."""
+    between = test.renewed is not None and test.renewed.order > fit.location.order
+    return between and fit.scope == test.scope
 
 
 def _is_before(fit: TrainerCall, call: TrainerCall) -> bool:
@@ -127,7 +135,7 @@ def _is_before(fit: TrainerCall, call: TrainerCall) -> bool:
         return False
     if fit.scope != call.scope:
         same = call.written.startswith("self.") and call.written == fit.written
-        return bool(call.model) and same and not fit.replaced
+        return bool(call.model) and same and not fit.replaced and call.renewed is None
     return bool(call.model) and not call.excludes(fit)
 
 

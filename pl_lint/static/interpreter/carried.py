@@ -8,13 +8,13 @@ asked of the text, of the function that makes the call and of those that hand th
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pl_lint.facts.sites import Hands
 from pl_lint.static.interpreter.context import Frame
 from pl_lint.static.interpreter.handling import Scope, model_of
 from pl_lint.static.names import dotted
-from pl_lint.static.naming import bindings
+from pl_lint.static.naming import bindings, named
 
 
 def hands(call: ast.Call, frame: Frame) -> Iterator[Hands]:
@@ -58,17 +58,48 @@ def _hands(name: str, call: ast.Call, scope: Scope, frame: Frame) -> Hands:
 def replaced(written: str, call: ast.Call, frame: Frame) -> bool:
     """Whether the function of the call puts another model where that one was, in an attribute, or
     other weights into it, after the call."""
-    if "." not in written:
-        return False
-    later = [one for one in frame.parts if getattr(one, "lineno", 0) > call.lineno]
-    targets = {dotted(target) for one in later for target, _ in bindings(one)}
-    loads = (one.func for one in later if isinstance(one, ast.Call))
-    loaded = (
-        dotted(one.value)
-        for one in loads
-        if isinstance(one, ast.Attribute) and one.attr == "load_state_dict"
-    )
-    return written in {*targets, *loaded}
+    later = (one for one in frame.parts if getattr(one, "lineno", 0) > call.lineno)
+    return "." in written and any(_renews(one, {written}) for one in later)
+
+
+def renewed(written: str, call: ast.Call, frame: Frame) -> ast.stmt | ast.expr | None:
+    """Where the function of the call last puts another model under the name that the call is given,
+    or other weights into it, before the call: by that name or by another one for the same object
+    (``model = self.model``)."""
+    source = frame.module.source
+    scope = Scope.around(call, source) if written else None
+    if scope is None:
+        return None
+    before = (one for one in source.parts(scope.node) if getattr(one, "lineno", 0) < call.lineno)
+    doing = [one for one in before if isinstance(one, DOING)]
+    names = {written, *_other_names(written, doing)}
+    found = (one for one in doing if _renews(one, {written}) or _loads(one, names))
+    here = (one for one in found if Scope.around(one, source) == scope)
+    return max(here, key=lambda one: one.lineno, default=None)
+
+
+DOING = (ast.stmt, ast.NamedExpr, ast.Call)
+"""Pieces of code that have a place and may put another object under a name."""
+
+
+def _renews(part: ast.AST, names: set[str]) -> bool:
+    """Whether one piece of code gives a name another object, or its object other weights."""
+    return any(named(target) in names for target, _ in bindings(part)) or _loads(part, names)
+
+
+def _loads(part: ast.AST, names: set[str]) -> bool:
+    match part:
+        case ast.Call(ast.Attribute(holder, "load_state_dict")):
+            return dotted(holder) in names
+    return False
+
+
+def _other_names(written: str, parts: Iterable[ast.AST]) -> Iterator[str]:
+    for target, value in (pair for part in parts for pair in bindings(part)):
+        if value is not None and dotted(value) == written:
+            yield named(target)
+        elif named(target) == written and isinstance(value, (ast.Name, ast.Attribute)):
+            yield named(value)
 
 
 def out_of_trainer(call: ast.Call, frame: Frame) -> bool:

@@ -69,10 +69,10 @@ class Scope:
         return self.source.above
 
     @classmethod
-    def around(cls, call: ast.Call, source: SourceFile) -> Scope | None:
-        """None for a call that stands in another file."""
+    def around(cls, part: ast.AST, source: SourceFile) -> Scope | None:
+        """None for a piece of code that stands in another file."""
         above = source.above
-        node: ast.AST | None = call
+        node: ast.AST | None = part
         while not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module)):
             if node is None:
                 return None

@@ -297,6 +297,7 @@ def _call_of(
 ) -> TrainerCall:
     model = arguments.get(0, "model")
     given = options(model or Const(None))
+    renewed = carried.renewed(_model_written(node), node, frame)
     return TrainerCall(
         method=name,  # type: ignore[arg-type]
         scope=f"{frame.module.path}:{frame.function}",
@@ -316,6 +317,7 @@ def _call_of(
         loaders=tuple(loaders.counted(name, arguments)),
         written=_model_written(node),
         replaced=carried.replaced(_model_written(node), node, frame),
+        renewed=context.location(renewed, frame) if renewed is not None else None,
         hands=tuple(carried.hands(node, frame)),
         names=tuple(loaders.named(name, arguments, node, frame)),
     )
