@@ -139,6 +139,7 @@ class Context(ABC):
         self.cuts = 0
         self.attributes: dict[str, Abstract] = {}
         self.step_lists: set[str] = set()
+        self.brought_together: set[tuple[str, str]] = set()
         self.path_of = PathOf()
         self.made: dict[int, tuple[Metric | Collection, Location, str]] = {}
         self.hook = Hook()

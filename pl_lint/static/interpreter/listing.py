@@ -120,6 +120,15 @@ def emptied_in_turn(context: Context, node: ast.For | ast.AsyncFor, frame: Frame
         _record(context, attr, "clear", node.iter, frame)
 
 
+def stored_back(context: Context, target: ast.expr, value: Abstract, frame: Frame) -> None:
+    """``self.<attr> = self.all_gather(self.<attr>)``, or so with its items: for the rest of this
+    hook it is what all processes saw."""
+    attr = own_attribute_of(context, target, frame)
+    gathered = any(isinstance(part, Gathered) for part in parts(context.origin(value)))
+    if attr in context.step_lists and gathered:
+        context.brought_together.add((context.hook.name, attr))
+
+
 def _cleared(node: ast.stmt) -> str:
     """The name of what a statement empties: ``each.clear()``, ``del each[:]``."""
     match node:

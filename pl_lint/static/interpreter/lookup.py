@@ -6,7 +6,7 @@ import ast
 import builtins
 from collections.abc import Mapping as Table
 
-from pl_lint.facts.origins import FunctionCall, ListOfSteps
+from pl_lint.facts.origins import FunctionCall, Gathered, ListOfSteps
 from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import Unknown, Value, may_be
 from pl_lint.plain import replace
@@ -146,7 +146,9 @@ def _of_class(context: Context, info: ClassInfo, attr: str) -> Abstract:
 def own_attribute(context: Context, attr: str, frame: Frame) -> Abstract:
     """``self.<attr>`` in the class that is interpreted."""
     if attr in context.step_lists:
-        return Opaque(ListOfSteps(attr))
+        steps = ListOfSteps(attr)
+        together = (context.hook.name, attr) in context.brought_together
+        return Opaque(Gathered((steps,)) if together else steps)
     if attr in context.attributes:
         return context.attributes[attr]
     method = context.find_method(attr)

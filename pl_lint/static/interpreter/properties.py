@@ -10,7 +10,13 @@ from pl_lint.static.names import FunctionNode
 def read(context: Context, function: FunctionNode, inner: Frame) -> Abstract:
     """What a property of the class is: what it was before, in the same hook and loops, as long as
     every attribute holds the very object that it held then; unless it left a trace."""
-    key = (function, context.hook, context.around_now(), frozenset(context.step_lists))
+    key = (
+        function,
+        context.hook,
+        context.around_now(),
+        frozenset(context.step_lists),
+        frozenset(context.brought_together),
+    )
     state = tuple(context.attributes.items())
     known, result = context.properties.get(key, ((), NOTHING))
     if known and _are_the_same(known, state):

@@ -48,6 +48,7 @@ def _assign(context: Context, node: ast.Assign, frame: Frame) -> bool:
     context.assigned = ""
     for target in node.targets:
         listing.emptied(context, target, value, frame)
+        listing.stored_back(context, target, value, frame)
         lookup.assign(context, target, value, frame)
         _remember(context, target, node.value, frame)
         noting.note_assignment(context, target, value, False, frame, node.value)
