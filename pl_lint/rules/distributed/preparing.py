@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, Made, must_be
-from pl_lint.findings import Finding, Status
+from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.distributed.evidence import for_one_rank
 from pl_lint.rules.judging import beyond_one_device, run_on_several
 from pl_lint.rules.registry import Rule, rule
@@ -39,9 +39,11 @@ def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Reading finds attributes that `prepare_data` assigns, that other methods use, that no hook of
-    every process assigns as well, and that are no constants. A class whose `prepare_data` code
-    outside of tests calls itself, on every rank, and one whose Trainers all use one device, are
-    left alone; so is one in a file that nothing reaches in a project that trains elsewhere.
+    every process assigns as well, and that are no constants: one finding for each `prepare_data`,
+    at the first of them. A class whose `prepare_data` code outside of tests calls itself, on every
+    rank, and one that no Trainer in sight can run on several devices by what is written (as in
+    LTN503, to say nothing is to take all), are left alone; so is one in a file that nothing
+    reaches in a project that trains elsewhere.
     Running notes what is assigned on rank zero, who reads it afterwards, and what the other ranks
     have in its place.
 
@@ -80,18 +82,37 @@ def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/data/datamodule.html#prepare-data
     - https://github.com/Lightning-AI/pytorch-lightning/issues/11220
     """
+    told: set[Location] = set()  # one that inherits prepare_data has its own part left to tell
     for owner in beyond_one_device(facts, facts.classes):
-        if owner.kind in KINDS and _only_lightning_prepares(facts, owner):
-            for site in _only_prepared(owner):
-                if not _used_elsewhere(facts, owner, site.attribute):
-                    continue
-                yield self.finding(
-                    site.location,
-                    f"self.{site.attribute} is assigned in prepare_data, which one process runs: "
-                    "the others never have it",
-                    remedy="assign it in setup, which every process runs",
-                    subject=owner.short_name,
-                )
+        judged = owner.kind in KINDS and run_on_several(facts, owner)
+        if not judged or not _only_lightning_prepares(facts, owner):
+            continue
+        sites = [one for one in _only_prepared(owner) if one.location not in told]
+        used = [one for one in sites if _used_elsewhere(facts, owner, one.attribute)]
+        told.update(one.location for one in used)
+        if used:
+            yield self.finding(
+                used[0].location,
+                f"{_named(used)} assigned in prepare_data, which one process runs: the others "
+                f"never have {'it' if len(used) == 1 else 'them'}",
+                remedy=f"assign {'it' if len(used) == 1 else 'them'} in setup, which every process "
+                "runs",
+                subject=owner.short_name,
+            )
+
+
+SHOWN = 4
+"""So many attributes are named in a message at most."""
+
+
+def _named(sites: list[AssignmentSite]) -> str:
+    """The attributes in words, the first few of them by name."""
+    names = [f"self.{one.attribute}" for one in sites]
+    if len(names) == 1:
+        return f"{names[0]} is"
+    if len(names) > SHOWN:
+        names = [*names[: SHOWN - 1], f"{len(names) - SHOWN + 1} more"]
+    return f"{', '.join(names[:-1])} and {names[-1]} are"
 
 
 def _only_lightning_prepares(facts: ProjectFacts, owner: ClassFacts) -> bool:
