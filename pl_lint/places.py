@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pl_lint.plain import frozen
 
+SETTINGS = (".yaml", ".yml")
+"""What files of settings end with."""
+
 
 @frozen(order=True)
 class Location:

@@ -11,6 +11,7 @@ from pl_lint.facts.sites import CallSite, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import DropArgument, Fix
+from pl_lint.places import SETTINGS
 from pl_lint.rules.registry import Rule, rule
 
 SHORT = 1000
@@ -19,7 +20,6 @@ FEW = 100
 """So many steps train nothing."""
 TRYING = ("debug", "dev", "test", "smoke", "dry", "quick", "sanity", "overfit", "profil", "tune")
 """Words of functions and conditions that are there for trying things out."""
-SETTINGS = (".yaml", ".yml")
 LOGGING_CALLBACKS = ("LearningRateMonitor", "DeviceStatsMonitor")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
+from pl_lint.places import SETTINGS
+
 
 class ReadFile(Protocol):
     """What is asked of a file: Python or settings."""
@@ -54,7 +56,6 @@ OLD_SETTINGS = re.compile(
 )
 NEW_SETTINGS = re.compile(r"""(?:_target_|class_path)\s*:\s*["']?lightning\.""")
 """The same of settings in YAML."""
-SETTINGS = (".yaml", ".yml")
 ENVIRONMENT = re.compile(r"^dependencies:\s*\n\s*-\s", re.MULTILINE)
 
 

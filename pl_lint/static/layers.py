@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import LayersSite
 from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
-from pl_lint.static.naming import bindings, named, own
-from pl_lint.static.streams import identifiers
+from pl_lint.static.naming import bindings, identifiers, named, own
 from pl_lint.static.trees import children, walk
 
 MODULES = ("torch.nn.Module", "torch.nn.modules.module.Module")

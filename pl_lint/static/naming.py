@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 
 from pl_lint.static.names import FunctionNode, dotted
+from pl_lint.static.trees import walk
 
 Binding = tuple[ast.expr, ast.expr | None]
 """A target, and what it is given; None for what ``+=`` or ``with`` makes of it."""
@@ -49,6 +50,33 @@ def own(target: ast.expr) -> str | None:
         case ast.Attribute(ast.Name("self"), name):
             return name
     return None
+
+
+def identifiers(tree: ast.AST) -> Iterator[str]:
+    """The names and attributes that a piece of code mentions, those included by which it takes or
+    gives arguments."""
+    return (name for node in walk(tree) for name in named_by(node))
+
+
+def named_by(node: ast.AST) -> Iterator[str]:
+    """The identifier that one node is."""
+    match node:
+        case ast.arg(name) | ast.keyword(str(name)):
+            yield name
+        case _:
+            yield from mentioned(node)
+
+
+def read_in(tree: ast.AST) -> set[str]:
+    """The names and attributes that an expression reads."""
+    return {name for node in walk(tree) for name in mentioned(node)}
+
+
+def mentioned(node: ast.AST) -> Iterator[str]:
+    """The name or the attribute that one node is."""
+    match node:
+        case ast.Name(name) | ast.Attribute(attr=name):
+            yield name
 
 
 def function_around(node: ast.AST, above: Mapping[ast.AST, ast.AST]) -> FunctionNode | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from pl_lint.facts.sites import LengthSite, StreamSite, ToldSite
 from pl_lint.static.names import ClassInfo, Project
-from pl_lint.static.naming import bindings, gives, named
+from pl_lint.static.naming import bindings, gives, identifiers, named, named_by
 from pl_lint.static.trees import walk
 
 BASES = frozenset(
@@ -196,7 +196,7 @@ def _idle(ancestors: tuple[ClassInfo | str, ...]) -> frozenset[str]:
     mentions: Counter[str] = Counter()
     for info in ancestors:
         for part in info.module.source.parts(info.node) if isinstance(info, ClassInfo) else ():
-            mentions.update(_mentioned(part))
+            mentions.update(named_by(part))
             match part:
                 case ast.arg(name):
                     taken.add(name)
@@ -255,19 +255,3 @@ def _of_workers(functions: Iterable[ast.AST]) -> set[str]:
     worker's own copy of the data set."""
     said = (set(identifiers(one)) for one in functions)
     return {word for words in said if {"get_worker_info", "dataset"} <= words for word in words}
-
-
-def identifiers(tree: ast.AST) -> Iterator[str]:
-    """The names and attributes that a piece of code mentions."""
-    for node in walk(tree):
-        yield from _mentioned(node)
-
-
-def _mentioned(node: ast.AST) -> Iterator[str]:
-    """The identifier that one node is."""
-    if isinstance(node, ast.Name):
-        yield node.id
-    elif isinstance(node, ast.Attribute):
-        yield node.attr
-    elif isinstance(node, ast.arg) or (isinstance(node, ast.keyword) and node.arg):
-        yield node.arg

@@ -21,9 +21,9 @@ from pathlib import Path
 
 from pl_lint.config import Config
 from pl_lint.facts import lightning
+from pl_lint.places import SETTINGS
 from pl_lint.plain import frozen
 from pl_lint.static.eras import (
-    SETTINGS,
     ReadFile,
     holds_settings,
     is_environment,

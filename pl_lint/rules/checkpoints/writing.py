@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import CallSite, ProjectFacts
-from pl_lint.findings import Finding, Status
+from pl_lint.facts.sites import CallSite, ProjectFacts, TrainerCall
+from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.distributed.evidence import for_one_count, starts_scripts
 from pl_lint.rules.judging import single_device, version_at
 from pl_lint.rules.loops.loaders import RUNS
@@ -89,7 +89,8 @@ def _begun_alone(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         at = version_at(facts, call.location)
         made = facts.trainers_of(runs[call.location]) if call.location in runs else ()
         several = bool(made) and all(starts_scripts(one, at) for one in made)
-        if asked and several and not for_one_count(call.guards):
+        alone = asked and not _all_begin(call, runs, facts.calls_of(*RUNS))
+        if alone and several and not for_one_count(call.guards):
             verb = call.name.rpartition(".")[2]
             yield self.finding(
                 call.location,
@@ -97,6 +98,21 @@ def _begun_alone(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 "others",
                 remedy=f"{verb} on every process, or with a Trainer of one device",
             )
+
+
+def _all_begin(
+    call: CallSite, runs: Mapping[Location, TrainerCall], others: Sequence[CallSite]
+) -> bool:
+    """Whether the other branch of the condition runs the same method: all processes begin."""
+    here = runs.get(call.location)
+    beside = ((runs.get(one.location), one) for one in others if one.name == call.name)
+    return here is not None and any(
+        run is not None
+        and (run.scope, run.trainer) == (here.scope, here.trainer)
+        and run.excludes(here)
+        and not SURE_WORDS.isdisjoint(one.guards)
+        for run, one in beside
+    )
 
 
 def _of_trainer(call: CallSite) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pl_lint.facts.origins import BatchValue, Origin, local_parts
 from pl_lint.facts.sites import ClassFacts, ProjectFacts, TrainerSite
 from pl_lint.facts.values import Known, Made
+from pl_lint.facts.words import MAY_GATHER
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.distributed.evidence import for_one_rank
 from pl_lint.rules.judging import stage_on_several
@@ -14,7 +15,6 @@ from pl_lint.rules.registry import Rule, rule
 
 IN_PLACE = (".copy_", ".add_", ".mul_", ".lerp_", ".sub_", ".index_add_", ".scatter_add_")
 EMPTYING = (".zero_", ".fill_")
-GATHERING = ("gather", "all_reduce")
 
 
 @rule(
@@ -131,9 +131,7 @@ def _updates(
 def _gathers(owner: ClassFacts) -> bool:
     """Whether some method of the class gathers something: a queue of keys may hold those of all, in
     ways that reading cannot follow."""
-    return any(
-        part in word for one in owner.own_methods for word in one.words for part in GATHERING
-    )
+    return any(MAY_GATHER.search(word) for one in owner.own_methods for word in one.words)
 
 
 def _of_batch(origin: Origin) -> bool:

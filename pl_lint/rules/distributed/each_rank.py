@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.places import SETTINGS
 from pl_lint.rules.distributed.evidence import (
     asks_for_data,
     for_one_count,
@@ -179,7 +180,6 @@ def _writes(call: CallSite) -> bool:
 
 
 INIT, LOG = "wandb.init", "wandb.log"
-SETTINGS = (".yaml", ".yml")
 ASKS_FOR_UPDATE = frozenset({"hasattr", "'update'"})
 """``if hasattr(experiment.config, "update")`` is false where there is none."""
 

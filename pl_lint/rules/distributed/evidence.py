@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pl_lint.facts.lightning import Version
 from pl_lint.facts.sites import ProjectFacts, TrainerSite
 from pl_lint.facts.values import Known, Made, OneOf, Value, must_be
+from pl_lint.facts.words import MAY_GATHER
 from pl_lint.rules.device_counts import COUNTS, splits_batches, uses_one_device
 
 RANK_WORDS = ("rank", "is_global_zero", "main_process", "is_master", "world_size", "is_main")
@@ -24,8 +25,6 @@ COUNT_WORDS = frozenset(
 )
 OF_DATA = frozenset({"any", "numel", "isnan", "isfinite", "isinf", "nonzero", "unique"})
 """What a condition asks of the data, which are others on each process."""
-AGREEING = re.compile("gather|reduce|broadcast")
-"""What makes one answer of those of all processes."""
 STRATEGIES = ("ddp", "fsdp", "deepspeed")
 NAMING = ("strategy", "accelerator", "distributed_backend")
 """The arguments of a Trainer that name a strategy; the last two in Lightning 1."""
@@ -53,7 +52,12 @@ def asks_which_process(guards: Iterable[str]) -> bool:
 def asks_for_data(guards: Iterable[str]) -> bool:
     """Whether a condition asks what stands in the batch, and the processes do not agree on it."""
     guards = tuple(guards)
-    return not OF_DATA.isdisjoint(guards) and not any(map(AGREEING.search, guards))
+    return not OF_DATA.isdisjoint(guards) and not any(map(_agrees, guards))
+
+
+def _agrees(guard: str) -> bool:
+    """Whether something makes one answer of those of all processes."""
+    return "broadcast" in guard or MAY_GATHER.search(guard) is not None
 
 
 def for_one_count(guards: Iterable[str]) -> bool:

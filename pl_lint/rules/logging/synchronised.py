@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from pl_lint.facts.origins import (
     BatchValue,
@@ -16,6 +17,7 @@ from pl_lint.facts.origins import (
 )
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, MonitorSite, ProjectFacts
 from pl_lint.facts.values import NO, Known, must_be
+from pl_lint.facts.words import MAY_GATHER, words_of
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix
 from pl_lint.plain import replace
@@ -344,7 +346,12 @@ def _own_counts(facts: ProjectFacts, owner: ClassFacts, log: LogSite) -> str:
         return ""
     filled = [one for one in sorted(log.made_of) if _filled_by_steps(facts, owner, log, one)]
     of_data = [one for one in filled if not NUMBER_OF.search(one)]
-    return of_data[0] if of_data and all(map(COUNTED.search, filled)) else ""
+    return of_data[0] if of_data and all(map(_is_counted, filled)) else ""
+
+
+def _is_counted(attribute: str) -> bool:
+    words = words_of(attribute)
+    return not COUNTED.isdisjoint(words) or not set(MATRIX).isdisjoint(pairwise(words))
 
 
 def _gathers(facts: ProjectFacts, owner: ClassFacts) -> bool:
@@ -353,17 +360,21 @@ def _gathers(facts: ProjectFacts, owner: ClassFacts) -> bool:
     kin = {owner.name, *owner.ancestors}
     methods = (one for known in facts.classes if known.name in kin for one in known.own_methods)
     words = (word for method in methods for word in method.words)
-    return any(map(GATHERING.search, words)) or bool(facts.calls_in(owner, *TOGETHER))
+    return any(map(MAY_GATHER.search, words)) or bool(facts.calls_in(owner, *TOGETHER))
 
 
 OF_COUNTS = frozenset({"perplexity"})
 """What else is worked out of counts: how many entries of a codebook are in use."""
-COUNTED = re.compile(
-    r"conf|hist|count|usage|(^|_)(tp|fp|fn|tn|inter|intersections?|unions?)s?($|_)"
+COUNTED = frozenset(
+    "confmat confmats confusion confusions hist hists histogram histograms count counts usage "
+    "usages counter counters tp fp fn tn tps fps fns tns inter inters intersection intersections "
+    "union unions".split()
 )
+MATRIX = (("conf", "mat"), ("conf", "matrix"), ("conf", "mats"))
+"""The words of counts, and of a matrix of them: ``conf_mat``. Neither a confidence nor an account
+or a discount is one."""
 NUMBER_OF = re.compile(r"(batch|step|epoch|sample|image|item)(e?s)?_count|^([a-z]+_)?counter$")
 """How many of something there were, which is the same on every rank or nearly so."""
-GATHERING = re.compile("gather|reduce")
 
 
 def _filled_by_steps(facts: ProjectFacts, owner: ClassFacts, log: LogSite, attribute: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pl_lint.facts.sites import ClassFacts, ProjectFacts
 from pl_lint.facts.values import OneOf, Value, may_be, must_be
+from pl_lint.places import SETTINGS
 
 SCALED = (16, "16", "16-mixed")
 """Precisions under which Lightning multiplies the loss by a scale."""
@@ -47,6 +48,3 @@ def set_by_default(facts: ProjectFacts, owner: ClassFacts, choices: tuple[object
     chosen = [one for one in told if not heirs.isdisjoint(one.chosen_for)]
     given = [one.argument("precision") for one in chosen or told]
     return any(must_be(value, one) for value in given for one in choices)
-
-
-SETTINGS = (".yaml", ".yml")

@@ -7,13 +7,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from pl_lint.places import Location
+from pl_lint.places import SETTINGS, Location
 from pl_lint.plain import frozen
 from pl_lint.static.configs.comments import YamlSuppressions
 from pl_lint.static.configs.tree import Broken, Leaf, Listing, Node, Table, parse
 from pl_lint.static.sources import Contents, Unreadable, shown
 
-SUFFIXES = (".yaml", ".yml")
 WORDS = (b"_target_", b"class_path", b"lightning", b"trainer", b"callbacks", b"defaults:")
 WORDS += (b"devices:", b"gpus:")
 """A file that holds none of these has nothing to say about Lightning."""
@@ -84,7 +83,7 @@ def _is_default(node: Node) -> bool:
 
 def is_config(path: Path) -> bool:
     """Whether a file is YAML by its name."""
-    return path.suffix in SUFFIXES
+    return path.suffix in SETTINGS
 
 
 def matters(path: Path, data: bytes) -> bool:

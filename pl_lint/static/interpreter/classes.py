@@ -42,8 +42,8 @@ from pl_lint.static.interpreter.machine import Machine
 from pl_lint.static.interpreter.recorder import Recorder
 from pl_lint.static.interpreter.work import Work
 from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
+from pl_lint.static.naming import identifiers
 from pl_lint.static.sources import SourceFile
-from pl_lint.static.streams import identifiers
 
 STEPS = ("training_step", "validation_step", "test_step", "predict_step")
 COUNTED = re.compile(r"\bself\.(\w+)\s*(?:[-+*%]|//?)=(?!=)")

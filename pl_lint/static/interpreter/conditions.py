@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts.origins import BatchValue, local_parts
 from pl_lint.static.interpreter.context import Context, Frame
-from pl_lint.static.naming import function_around, gives
+from pl_lint.static.naming import function_around, gives, mentioned
 from pl_lint.static.trees import walk
 
 OVER_ANYTHING = ("any", "all")
@@ -19,23 +19,24 @@ def read_by(context: Context, test: ast.expr, frame: Frame) -> tuple[str, ...]:
     """The names in a condition, and in those that its names stand for. They are looked for once: a
     helper is interpreted for each of its calls."""
     if test not in context.read_by:
-        context.read_by[test] = tuple(identifiers(test))
+        context.read_by[test] = tuple(asked_by(test))
     names = context.read_by[test]
     if frame.asked.keys().isdisjoint(names):
         return names
     return tuple(one for name in names for one in frame.asked.get(name, (name,)))
 
 
-def identifiers(test: ast.expr) -> Iterator[str]:
+def asked_by(test: ast.expr) -> Iterator[str]:
     """The names that a condition reads: ``is_global_zero`` of ``self.trainer.is_global_zero``,
     and the strings in it: ``'fit'``, quoted."""
     for node in walk(test):
-        if isinstance(node, ast.Name):
-            yield from (node.id,) if node.id not in OVER_ANYTHING else ()
-        elif isinstance(node, ast.Attribute):
-            yield node.attr
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield repr(node.value)
+        match node:
+            case ast.Constant(str(text)):
+                yield repr(text)
+            case ast.Name(name) if name in OVER_ANYTHING:
+                continue
+            case _:
+                yield from mentioned(node)
 
 
 def asks_how_many(context: Context, test: ast.expr, frame: Frame) -> tuple[str, ...]:
@@ -101,7 +102,7 @@ def _only_set_under(name: str, function: ast.AST | None) -> ast.expr | None:
 def _looks_at(name: str, node: ast.stmt) -> bool:
     """``if loss is None:``, ``assert torch.is_tensor(loss)``: somebody sees to it."""
     tests = (one.test for one in walk(node) if isinstance(one, (ast.If, ast.Assert, ast.IfExp)))
-    return any(name in identifiers(test) for test in tests)
+    return any(name in asked_by(test) for test in tests)
 
 
 def _given(name: str, tree: ast.AST | None) -> Iterator[ast.AST]:

@@ -12,7 +12,7 @@ from pl_lint.facts.sites import ABSENT
 from pl_lint.facts.values import Value
 from pl_lint.static.interpreter.abstract import to_value
 from pl_lint.static.interpreter.context import Context, Frame
-from pl_lint.static.streams import identifiers
+from pl_lint.static.naming import identifiers
 from pl_lint.static.trees import walk
 
 CAST = frozenset("float double float32 float64 softmax log_softmax to type".split())

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pl_lint.plain import frozen, replace
 from pl_lint.static.interpreter.abstract import Abstract, Bound, Const, Function, Reference, Self
 from pl_lint.static.interpreter.context import Context, Frame
-from pl_lint.static.interpreter.lengths import COUNTED, STEP_WORDS, divides, what_makes, words
+from pl_lint.static.interpreter.lengths import COUNTED, STEP_WORDS, divides, what_makes
 from pl_lint.static.names import FunctionNode, dotted
+from pl_lint.static.naming import read_in
 from pl_lint.static.trees import walk
 
 COUNTERS = frozenset({"step", "steps", "iter", "iters", "iteration", "iterations", "batch"})
@@ -40,8 +41,8 @@ class Factor:
                 both = (part.left, *part.comparators)
             elif divides(part):
                 both = (part.left, part.right)
-            if any(self.counted in words(one) for one in both):
-                yield from (one for one in both if self.counted not in words(one))
+            if any(self.counted in read_in(one) for one in both):
+                yield from (one for one in both if self.counted not in read_in(one))
 
     @property
     def is_multiplied(self) -> bool:
@@ -60,13 +61,13 @@ class Factor:
 
     def _is_in(self, node: ast.expr) -> bool:
         """Whether an operand is the parameter or grows with it, and is no share of anything yet."""
-        return self.counted in words(node) and not any(map(divides, walk(node)))
+        return self.counted in read_in(node) and not any(map(divides, walk(node)))
 
 
 def _may_be_steps(node: ast.expr) -> bool:
     numbers = (one.value for one in walk(node) if isinstance(one, ast.Constant))
     large = any(isinstance(one, (int, float)) and one > FEW for one in numbers)
-    return large or bool(words(node) - OF_A_CIRCLE)
+    return large or bool(read_in(node) - OF_A_CIRCLE)
 
 
 def falls_over_steps(context: Context, node: ast.Call, frame: Frame) -> bool:
@@ -127,7 +128,7 @@ def _number(context: Context, node: ast.expr, factor: Factor) -> float:
 def _counts_down(context: Context, factor: Factor) -> bool:
     """Whether the parameter is held against Lightning's number of steps, and is by its name and by
     what multiplies it no number of epochs."""
-    spoken = {word.lower() for word in words(factor.node) | {factor.counted}}
+    spoken = {word.lower() for word in read_in(factor.node) | {factor.counted}}
     if not factor.counted or any("epoch" in word or "batches" in word for word in spoken - COUNTED):
         return False
     if factor.is_multiplied:
@@ -138,10 +139,10 @@ def _counts_down(context: Context, factor: Factor) -> bool:
 def _is_made_of_steps(context: Context, node: ast.expr, frame: Frame) -> bool:
     """Whether all is counted in Lightning's steps, and nothing is divided."""
     made_of = (node, *what_makes(node, frame))
-    names = {name for one in made_of for name in words(one)}
+    names = {name for one in made_of for name in read_in(one)}
     if any(divides(part) for one in made_of for part in walk(one)) or _counts_epochs(names):
         return False
-    held = (frame.names[name] for name in words(node) & frame.names.keys())
+    held = (frame.names[name] for name in read_in(node) & frame.names.keys())
     return bool(names & COUNTED) or any(map(_is_count, held))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from pl_lint.static.interpreter.context import Frame
 from pl_lint.static.names import dotted
-from pl_lint.static.streams import identifiers
+from pl_lint.static.naming import identifiers
 from pl_lint.static.trees import walk
 
 MAKING = ("arange", "randint", "randperm")

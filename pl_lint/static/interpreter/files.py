@@ -16,7 +16,7 @@ from pl_lint.static.interpreter.members import ASKS
 from pl_lint.static.interpreter.recorder import Recorder
 from pl_lint.static.interpreter.work import Work
 from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project, dotted, statements
-from pl_lint.static.streams import identifiers
+from pl_lint.static.naming import identifiers
 from pl_lint.static.trees import walk
 
 CASE = "pl_lint.case"

@@ -9,6 +9,7 @@ from typing import TypeGuard
 
 from pl_lint.static.interpreter.context import Frame
 from pl_lint.static.names import dotted
+from pl_lint.static.naming import read_in
 from pl_lint.static.trees import walk
 
 STEP_WORDS = frozenset(
@@ -39,32 +40,25 @@ def mentions_steps(node: ast.Call, frame: Frame) -> bool:
         return True
     made_of = (node, *what_makes(node, frame))
     divided = [part.left for one in made_of for part in walk(one) if divides(part)]
-    if any(words(left) & STEP_WORDS for left in divided):
+    if any(read_in(left) & STEP_WORDS for left in divided):
         return False  # steps divided by steps in an epoch are epochs
-    counted = any(words(one) & COUNTED for one in made_of[1:]) and not divided
-    return bool(words(node) & STEP_WORDS) or counted
+    counted = any(read_in(one) & COUNTED for one in made_of[1:]) and not divided
+    return bool(read_in(node) & STEP_WORDS) or counted
 
 
 def what_makes(node: ast.AST, frame: Frame) -> list[ast.expr]:
     """What the local names in an expression were assigned, and the names in that."""
-    assigned, names, found = frame.assignments, words(node), list[ast.expr]()
+    assigned, names, found = frame.assignments, read_in(node), list[ast.expr]()
     for _ in range(CHAIN):
         new = [one.value for one in assigned if not names.isdisjoint(_targets(one))]
         new = [one for one in new if one is not node and one not in found]
         found += new
-        names = {word for one in new for word in words(one)}
+        names = {word for one in new for word in read_in(one)}
     return found
 
 
 def divides(node: ast.AST) -> TypeGuard[ast.BinOp]:
     return isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Div, ast.FloorDiv))
-
-
-def words(node: ast.AST) -> set[str]:
-    """The identifiers in an expression."""
-    parts = walk(node)
-    attributes = {part.attr for part in parts if isinstance(part, ast.Attribute)}
-    return attributes | {part.id for part in parts if isinstance(part, ast.Name)}
 
 
 def counts_epochs(name: str, node: ast.Call, frame: Frame) -> bool:
@@ -82,7 +76,7 @@ def _is_called_epochs(node: ast.expr) -> bool:
 
 def _stands_for_epochs(node: ast.expr, frame: Frame) -> bool:
     named = isinstance(node, ast.Name)
-    given = [one.value for one in frame.assignments if named and words(node) & _targets(one)]
+    given = [one.value for one in frame.assignments if named and read_in(node) & _targets(one)]
     return bool(given) and all(map(_is_called_epochs, given))
 
 
@@ -123,7 +117,7 @@ def _counted(made_of: list[ast.expr]) -> Iterator[ast.expr]:
 
 def _is_loader(node: ast.expr, frame: Frame) -> bool:
     """Whether it is one loader, by its own name or by that of what a local name was assigned."""
-    given = [one.value for one in frame.assignments if not words(node).isdisjoint(_targets(one))]
+    given = [one.value for one in frame.assignments if not read_in(node).isdisjoint(_targets(one))]
     assigned = given if isinstance(node, ast.Name) else []
     return any(LOADER.search(_last_name(one)) for one in (node, *assigned))
 
@@ -156,10 +150,10 @@ def made_of_epochs(node: ast.Call, frame: Frame) -> bool:
     it, or asks for a length, may be the batches of one."""
     assigned = frame.assignments
     lengths = [keyword.value for keyword in node.keywords if keyword.arg in CYCLES]
-    names = {word for length in lengths for word in words(length)}
+    names = {word for length in lengths for word in read_in(length)}
     parts = lengths + [one.value for one in assigned if not names.isdisjoint(_targets(one))]
     grown = any(_multiplies(one) for part in parts for one in walk(part))
-    found = {word for part in parts for word in words(part)}
+    found = {word for part in parts for word in read_in(part)}
     return not grown and "len" not in found and any("epochs" in word for word in found)
 
 

@@ -24,7 +24,7 @@ from pl_lint.static.interpreter.abstract import (
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.outside import pairs
 from pl_lint.static.names import ClassInfo, dotted
-from pl_lint.static.streams import identifiers
+from pl_lint.static.naming import identifiers
 
 LOADERS = frozenset(
     [

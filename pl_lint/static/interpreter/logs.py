@@ -24,8 +24,7 @@ from pl_lint.static.interpreter.abstract import (
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.names import FunctionNode, dotted
-from pl_lint.static.naming import function_around
-from pl_lint.static.streams import identifiers
+from pl_lint.static.naming import function_around, identifiers
 from pl_lint.static.trees import walk
 
 POSITIONAL = ("prog_bar", "logger", "on_step", "on_epoch", "reduce_fx", "enable_graph", "sync_dist")

@@ -15,6 +15,7 @@ from pl_lint.facts.origins import (
     parts,
 )
 from pl_lint.facts.values import UNKNOWN
+from pl_lint.facts.words import GATHERING
 from pl_lint.plain import replace
 from pl_lint.static.interpreter import best, counting, everything, extents, lookup
 from pl_lint.static.interpreter.abstract import (
@@ -61,7 +62,6 @@ NAMED_FUNCTIONS = (
     "sklearn.model_selection.train_test_split",
 )
 """Functions from these places keep their name in the origin of what they return."""
-GATHERING = ("gather", "all_reduce", "allreduce", "reduce_tensor", "sync_across")
 SPREADING = ("torch.distributed.broadcast", "torch.distributed.reduce")
 """What leaves one number in several processes, or brings theirs to one: done by hand."""
 BY_STRATEGY = ("strategy.reduce", "training_type_plugin.reduce", "accelerator_backend.reduce")

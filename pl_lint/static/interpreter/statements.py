@@ -11,7 +11,7 @@ from typing import TypeVar
 from pl_lint.facts.origins import BatchValue, ListOfSteps, local_parts
 from pl_lint.static.interpreter import behaviour, held, listing, lookup, meters, noting, outside
 from pl_lint.static.interpreter.abstract import NOTHING, Abstract, Const, Function, join
-from pl_lint.static.interpreter.conditions import asks_how_many, identifiers, read_by
+from pl_lint.static.interpreter.conditions import asked_by, asks_how_many, read_by
 from pl_lint.static.interpreter.context import Context, Frame, Snapshot
 from pl_lint.static.interpreter.expressions import binary, compared
 from pl_lint.static.interpreter.iteration import an_element, elements, over_samples
@@ -272,7 +272,7 @@ def _match(context: Context, node: ast.Match, frame: Frame) -> bool:
         bodies.append([])
     outer = context.guards
     if len(bodies) > 1:
-        context.guards += tuple(identifiers(node.subject))
+        context.guards += tuple(asked_by(node.subject))
     reaches = branches(context, frame, tuple(bodies))
     context.guards = outer
     return reaches

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.names import FunctionNode, dotted
-from pl_lint.static.naming import bindings, named, own
-from pl_lint.static.streams import identifiers
+from pl_lint.static.naming import bindings, identifiers, named, own
 from pl_lint.static.trees import walk
 
 CPU, EARLY, NUMBER, UNSURE = "cpu", "self.device", "number", ""

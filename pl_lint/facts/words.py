@@ -1,0 +1,17 @@
+"""What the names in code tell, by the words that they are made of."""
+
+from __future__ import annotations
+
+import re
+
+GATHERING = ("gather", "all_reduce", "allreduce", "reduce_tensor", "sync_across")
+"""What is in the name of a function that surely brings together what all processes have."""
+MAY_GATHER = re.compile("gather|reduce")
+"""What is in the names of a class that may do so somewhere, in ways that reading cannot follow."""
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """The words of a name, in small letters: those of ``valConfMat`` are val, conf and mat. There
+    is no count in ``discount``."""
+    return tuple(word.lower() for word in _WORD.findall(name))
