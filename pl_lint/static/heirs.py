@@ -11,12 +11,15 @@ ABSTRACT = "abc.ABC"
 BACKWARD = "manual_backward"
 
 
-def settled(classes: Sequence[ClassFacts], calls: Sequence[TrainerCall]) -> Iterator[ClassFacts]:
+def settled(
+    classes: Sequence[ClassFacts], calls: Sequence[TrainerCall], switched: bool
+) -> Iterator[ClassFacts]:
     """The classes, where those that inherit one may say who steps its optimizers.
 
     A base class that no Trainer is seen to be given runs as its last heirs do. Where all of them
     optimize by hand, so does what it calls ``manual_backward`` in; of other methods nothing is
-    known. An abstract class that calls it and has no heirs here has them elsewhere.
+    known. An abstract class that calls it and has no heirs here has them elsewhere. And where code
+    beside the classes switches it off for a module (``switched``), that may be any of them.
     """
     run = {name for call in calls for name in (call.model, *call.models)}
     heirs: dict[str, list[ClassFacts]] = {}
@@ -28,7 +31,9 @@ def settled(classes: Sequence[ClassFacts], calls: Sequence[TrainerCall]) -> Iter
         last = [
             heir for heir in heirs.get(one.name, ()) if heir.name in run or heir.name not in heirs
         ]
-        yield one if decided else _as_heirs(one, last)
+        known = one if decided else _as_heirs(one, last)
+        unsure = switched and known.optimization == "automatic"
+        yield replace(known, optimization="unknown") if unsure else known
 
 
 def _as_heirs(base: ClassFacts, heirs: Sequence[ClassFacts]) -> ClassFacts:

@@ -144,7 +144,7 @@ def gather(
     linked = tuple(_linked(shared, project, found, versions))
     modules = tuple(one.info for one in found if one.kind == "module")
     settings = gather_configs(configs, project, modules, versions, shared)
-    known = settled(classes, shared.all(TrainerCall))
+    known = settled(classes, shared.all(TrainerCall), _switches(project))
     return ProjectFacts(
         classes=tuple(settings.added(names_used.marked(one)) for one in known),
         monitors=(*linked, *settings.monitors),
@@ -161,6 +161,14 @@ def gather(
         **{name: frozenset(seen(project)) for name, seen in CLASSES_BY_TEXT.items()},
         **{name: shared.all(kind) for name, kind in AS_NOTED.items()},
     )
+
+
+SWITCHED = re.compile(r"(?<!self)\.automatic_optimization\s*=(?!=)\s*(?!True\b)\S")
+"""Automatic optimization that code beside a module switches off for it."""
+
+
+def _switches(project: Project) -> bool:
+    return any(module.source.found(SWITCHED) for module in project.modules)
 
 
 def _lightning_classes(project: Project) -> Iterator[LightningClass]:

@@ -47,6 +47,7 @@ def streams(project: Project) -> Iterator[StreamSite]:
                     asked=frozenset(_asked(ancestors)),
                     compared=frozenset(_compared(ancestors)),
                     idle=_idle(ancestors),
+                    got=frozenset(_got(node)),
                 )
 
 
@@ -150,6 +151,14 @@ def _gone_over(node: ast.AST) -> Iterator[str]:
         for source in _sources(part):
             if isinstance(source, ast.Attribute) and isinstance(source.value, ast.Name):
                 yield source.attr
+
+
+def _got(node: ast.AST) -> Iterator[str]:
+    """The attributes of ``for ... in self.<attribute>.get()``."""
+    for source in (one for part in walk(node) for one in _sources(part)):
+        match source:
+            case ast.Call(ast.Attribute(ast.Attribute(ast.Name("self"), name), "get")):
+                yield name
 
 
 def _sources(part: ast.AST) -> list[ast.expr]:

@@ -25,6 +25,7 @@ from pl_lint.facts.sites.classes import (
     SchedulerSite,
 )
 from pl_lint.facts.sites.data import (
+    WHOLE,
     LayersSite,
     LengthSite,
     ListedSite,
@@ -67,6 +68,7 @@ __all__ = [
     "ABSENT",
     "ADDED",
     "NO",
+    "WHOLE",
     "YES",
     "AssignmentSite",
     "CallSite",

@@ -86,7 +86,8 @@ class AssignmentSite:
     worked out from what the attribute held (``self.x = 0.9 * self.x + y``). ``arms``: the branches
     that it stands in, each with the line of the first of them and its number: 0 is where the
     condition holds. ``left``: where a tensor stays that ``__init__`` worked out from others
-    (``cpu``, ``self.device``), nothing moves, and other methods compute with."""
+    (``cpu``, ``self.device``), nothing moves, and other methods compute with. ``given``: the value
+    as it is written, where that is a name or an attribute of something."""
 
     attribute: str
     value: Value
@@ -101,6 +102,7 @@ class AssignmentSite:
     carried: bool = False
     arms: tuple[tuple[int, int], ...] = ()
     left: str = ""
+    given: str = ""
 
 
 @frozen

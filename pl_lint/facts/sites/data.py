@@ -10,6 +10,9 @@ from pl_lint.facts.values import ABSENT, UNKNOWN, Known, Made, Several, Table, V
 from pl_lint.findings import Location
 from pl_lint.plain import frozen
 
+WHOLE = "len()"
+"""What a batch size is called that is the length of the data."""
+
 
 @frozen
 class LoaderSite:
@@ -20,7 +23,8 @@ class LoaderSite:
     Trainer. ``source`` is the data set as the code reaches it (``self.val_set``,
     ``main:val_set``), empty where that is no plain name; ``origin`` is what it is made of.
     ``single``: the function that hands it to the Trainer makes it, once. ``sized_by``: the name
-    under which settings hold its batch size, ``batch_size`` of ``self.cfg.batch_size``;
+    under which settings hold its batch size, ``batch_size`` of ``self.cfg.batch_size``, or
+    ``WHOLE``: one batch holds all the data;
     ``otherwise``: what the code takes without one; ``one_by_setting``: all settings of that name
     that are written are 1. ``alias``: what else the class calls it: ``self.test_set`` after its
     only ``self.val_set = self.test_set``, and an item of a dict by its key.
@@ -123,7 +127,8 @@ class StreamSite:
     ``called`` the names of what its code calls, ``asked`` those of them that are methods of its own
     and are given what a loop goes over, one by one. ``compared`` are the names in its code that are
     compared with others, or that a part of something begins, ends or steps by, ``idle`` the
-    parameters that it does nothing with but keep them.
+    parameters that it does nothing with but keep them. ``got``: the attributes whose ``get()`` it
+    goes over.
     """
 
     name: str
@@ -135,6 +140,7 @@ class StreamSite:
     asked: frozenset[str] = frozenset()
     compared: frozenset[str] = frozenset()
     idle: frozenset[str] = frozenset()
+    got: frozenset[str] = frozenset()
 
 
 @frozen

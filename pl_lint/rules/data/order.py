@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts.sites import (
     ABSENT,
+    WHOLE,
     LoaderSite,
     ProjectFacts,
     TrainerSite,
@@ -102,7 +103,8 @@ def evaluation_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds `drop_last=True` in loaders that a validation, test or predict hook returns, or that a
     script hands to `validate`, `test`, `predict` or as validation data to `fit`. Loaders that train
-    as well, and those of single samples, are left alone.
+    as well, those of single samples and those of one batch (`batch_size=len(data)`) are left
+    alone.
 
     Why is this bad
     ---------------
@@ -132,7 +134,8 @@ def evaluation_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.DataLoader
     """
     for loader in facts.loaders:
-        dropped = must_be(loader.argument("drop_last", 8), True) and not loader.of_single_samples
+        whole = loader.of_single_samples or loader.sized_by == WHOLE
+        dropped = must_be(loader.argument("drop_last", 8), True) and not whole
         counts = loader.stage in STAGES and not in_tests(loader.location)
         if counts and dropped and not feeds(facts, loader, "train"):
             yield self.finding(

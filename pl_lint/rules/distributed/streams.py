@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts.sites import LoaderSite, ProjectFacts, StreamSite, in_tests
 from pl_lint.facts.values import Known, Made
+from pl_lint.facts.words import words_of
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import single_device
 from pl_lint.rules.registry import Rule, rule
@@ -29,6 +30,8 @@ BY_CHANCE = (
 twice. A parameter ``shuffle`` that nothing asks draws nothing."""
 DRAWS = ("sample", "samples", "choices")
 """Words of the functions that do so: what a loop calls ``sample`` is read, and not drawn."""
+PLAYED = ("buffer", "rollout", "rollouts")
+"""Words of what holds the steps of an agent."""
 
 
 @rule(
@@ -206,7 +209,14 @@ def _only_reads(name: str, stream: StreamSite) -> bool:
 def _by_chance(stream: StreamSite) -> bool:
     drawn = {part for name in stream.called for part in name.lower().split("_")}
     said = {part for word in stream.words - stream.idle for part in word.lower().split("_")}
-    return not drawn.isdisjoint(DRAWS) or not said.isdisjoint(BY_CHANCE)
+    return not drawn.isdisjoint(DRAWS) or not said.isdisjoint(BY_CHANCE) or _played(stream)
+
+
+def _played(stream: StreamSite) -> bool:
+    """Whether a stream goes over what a buffer of rollouts is asked for (``self.buffer.get()``):
+    what this process's own agent has seen."""
+    asked = {word for one in stream.got for word in words_of(one)}
+    return not asked.isdisjoint(PLAYED)
 
 
 def _workers(loader: LoaderSite) -> int:

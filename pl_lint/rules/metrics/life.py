@@ -188,14 +188,23 @@ def _reset_from_outside(facts: ProjectFacts, owner: ClassFacts, metric: MetricSi
     callback something that it has a name of its own for: what a loop finds in the module. What the
     callback, or anybody, has made itself is another thing."""
     name = metric.path.partition("[")[0]
-    callbacks = {one.name for one in facts.classes if one.kind == "callback"}
-    resets = (one for one in facts.calls_of(".reset") if one.owner != owner.name)
-    return any(
+    watching = [one for one in facts.classes if one.kind == "callback"]
+    callbacks = {one.name for one in watching}
+    kept = {one.name: set(_kept_under(one, name)) for one in watching}
+    resets = [one for one in facts.calls_of(".reset") if one.owner != owner.name]
+    return any(one.receiver in kept.get(one.owner, ()) for one in resets) or any(
         one.receiver.endswith(f".{name}")
         or (one.owner in callbacks and one.receiver.isidentifier() and not one.bound)
         for one in resets
         if one.receiver != "self" and not one.receiver.startswith("self.")
     )
+
+
+def _kept_under(callback: ClassFacts, name: str) -> Iterator[str]:
+    """What a callback calls a metric that it keeps: ``self.metric = pl_module.val_acc``."""
+    for site in callback.assignments:
+        if site.given.endswith(f".{name}"):
+            yield f"self.{site.attribute}"
 
 
 def _averaged_in_step(owner: ClassFacts, metric: MetricSite) -> bool:

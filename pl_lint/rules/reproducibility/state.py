@@ -21,9 +21,9 @@ DRAWS = tuple(
 )
 TORCH_DRAWS = ("torch.rand", "torch.randn", "torch.randint", "torch.randperm", "torch.normal")
 SEEDED_ANEW = ("numpy.random.default_rng", *GENERATORS[1:], "torch.Generator")
-RESEEDING = ("set_random_state", "set_rnd", "reseed", "set_seed", "seed")
-"""What methods are called that give an object a new generator; MONAI's loaders call the first two
-in every worker."""
+RESEEDING = ("set_random_state", "set_rnd", "reseed")
+"""What methods are called that give an object a new generator, whoever inherits them; MONAI's
+loaders call the first two in every worker. What is called ``seed`` is many another thing's."""
 
 TELLING = (".set_epoch",)
 """How data sets are told between epochs what their items depend on."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping as Table
 
 from pl_lint.facts.origins import Origin
-from pl_lint.facts.sites import ABSENT, LoaderSite, UnsharedSite
+from pl_lint.facts.sites import ABSENT, WHOLE, LoaderSite, UnsharedSite
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import Known, Value
 from pl_lint.findings import Location
@@ -110,10 +110,17 @@ def _size(node: ast.Call, frame: Frame) -> tuple[str, Value]:
     match given:
         case ast.Call(ast.Attribute(attr="get"), [ast.Constant(str(name)), ast.Constant(value)]):
             return name, Known(value)
+        case ast.Call(ast.Name("len"), [data]) if ast.unparse(data) == _written_data(node):
+            return WHOLE, ABSENT
         case None:
             return "", ABSENT
     text = frame.meant(dotted(given) or "")
     return (text.rpartition(".")[2] if "." in text else ""), ABSENT
+
+
+def _written_data(node: ast.Call) -> str:
+    given = _given(node)
+    return ast.unparse(given) if given is not None else ""
 
 
 def _given(node: ast.Call) -> ast.expr | None:

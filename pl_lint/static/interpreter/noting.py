@@ -287,6 +287,7 @@ def note_assignment(
             location=context.location(target, frame),
             carried=written is not None and _mentions(written, target.attr),
             left="" if written is None else tensors.left(context, target, written, frame),
+            given=frame.meant(named(written)) if written is not None else "",
         )
     )
 
