@@ -9,7 +9,7 @@ from pl_lint.facts import lightning, torchmetrics
 from pl_lint.facts.directions import higher_by_name
 from pl_lint.facts.origins import MetricCompute, MetricForward, MetricObject
 from pl_lint.facts.sites import CallSite, ClassFacts, LogSite, MonitorSite, ProjectFacts
-from pl_lint.facts.values import UNKNOWN, Known, Made, must_be
+from pl_lint.facts.values import UNKNOWN, Known, Made, OneOf, must_be
 from pl_lint.findings import Finding, Location
 from pl_lint.fixes import Applicability, Fix, SetArgument
 from pl_lint.rules.checkpoints.feeding import fed, nearest, text_of, well_known
@@ -37,8 +37,9 @@ def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     says of the metric that logs the key (`higher_is_better`), or, where no metric object stands
     behind the key, with what its name says (`val_acc`, `val/loss`). A name that says both
     (`acc_loss`) says nothing, nor does one that schedulers of the same class watch in both
-    directions. A run takes the user's own checkpoint callback, plants scores, and shows what it
-    kept.
+    directions. Of several keys that branches choose from, each has to suit the mode, where nothing
+    else decides about the monitor or its mode. A run takes the user's own checkpoint callback,
+    plants scores, and shows what it kept.
 
     Why is this bad
     ---------------
@@ -64,9 +65,8 @@ def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/Lightning-AI/pytorch-lightning/issues/4668
     - https://github.com/Lightning-AI/pytorch-lightning/issues/4695
     """
-    for monitor in facts.monitors:
-        key = text_of(monitor.key)
-        rises = _should_rise(facts, monitor, key) if key is not None else None
+    for monitor, key in ((one, key) for one in facts.monitors for key in _keys(facts, one)):
+        rises = _should_rise(facts, monitor, key)
         wanted = {True: "max", False: "min"}.get(rises)  # type: ignore[call-overload]
         other = "min" if wanted == "max" else "max"
         if wanted is None or not _mode_is(monitor, other) or _is_chosen(facts, monitor, wanted):
@@ -76,10 +76,22 @@ def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             _where_it_is_told(monitor),
             f"{monitor.watcher} takes the {'lowest' if rises else 'highest'} {key!r} for the best, "
             f"but {better} is better",
-            remedy=f"write mode: {wanted}" if monitor.places else f'pass mode="{wanted}"',
+            remedy=_remedy(monitor, wanted),
             subject=monitor.watcher,
             fix=_turned(facts, monitor, wanted),
         )
+
+
+def _keys(facts: ProjectFacts, monitor: MonitorSite) -> Iterator[str]:
+    """The key that a monitor watches. Of several that branches choose from, whichever way it may
+    go, each of them: but not where the monitor, too, is made under a condition."""
+    match monitor.key:
+        case Known(str(text)):
+            yield text
+        case OneOf(values):
+            made = [one for one in facts.calls_of(*WATCHING) if one.location == monitor.location]
+            if made and not any(one.guards for one in made):
+                yield from (one for one in values if isinstance(one, str))
 
 
 def _is_chosen(facts: ProjectFacts, monitor: MonitorSite, wanted: str) -> bool:
@@ -90,6 +102,12 @@ def _is_chosen(facts: ProjectFacts, monitor: MonitorSite, wanted: str) -> bool:
         and must_be(other.mode, wanted)
         for other in facts.monitors
     )
+
+
+def _remedy(monitor: MonitorSite, wanted: str) -> str:
+    if isinstance(monitor.key, OneOf):
+        return f'choose the mode where the key is chosen: "{wanted}" for this one'
+    return f"write mode: {wanted}" if monitor.places else f'pass mode="{wanted}"'
 
 
 def _where_it_is_told(monitor: MonitorSite) -> Location:
@@ -108,6 +126,7 @@ def _turned(facts: ProjectFacts, monitor: MonitorSite, wanted: str) -> Fix | Non
         if call.location == monitor.location or _is_plateau_of(call, monitor)
     ]
     alone = sum(one.location == monitor.location for one in facts.monitors) == 1
+    alone = alone and not isinstance(monitor.key, OneOf)
     if len({call.location for call in made}) != 1 or not alone:
         return None
     key = text_of(monitor.key) or ""
