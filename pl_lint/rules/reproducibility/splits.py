@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 
 from pl_lint.facts.origins import FunctionCall, Origin, is_drawn, is_listing, sure_parts
 from pl_lint.facts.sites import (
@@ -12,6 +13,7 @@ from pl_lint.facts.sites import (
     ProjectFacts,
     SliceSite,
     SplitSite,
+    TrainerCall,
     in_tests,
 )
 from pl_lint.facts.values import Made, must_be
@@ -59,7 +61,8 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     `seed_everything` or the like. Silent where the same hook or function then writes the parts to
     files, by what it calls them (`train.to_csv(...)`, `torch.save(indices, "split.pt")`), and in
     projects that are seen to train on one device, without a test and without checkpoints that are
-    loaded.
+    loaded; so where `setup` splits under `stage == "fit"` alone, on one device, and no fit goes on
+    from a checkpoint. What a notebook of another folder seeds is no seed of scripts that train.
 
     Why is this bad
     ---------------
@@ -85,11 +88,39 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     - https://pytorch.org/docs/stable/data.html#torch.utils.data.random_split
     - https://github.com/Lightning-AI/pytorch-lightning/issues/18638
     """
-    if seeds(facts) or uses_cli(facts) or _trains_once(facts):
+    if uses_cli(facts) or _trains_once(facts):
         return
+    for found in _unseeded(self, facts):
+        if not _is_seeded(facts, found.location):
+            yield found
+
+
+def _is_seeded(facts: ProjectFacts, place: Location) -> bool:
+    """Whether something seeds before a split. In a project whose scripts train, a notebook of
+    another folder seeds its own runs only."""
+    scripts = any(
+        one.method == "fit" and not _is_notebook(one.location) and not in_tests(one.location)
+        for one in facts.trainer_calls
+    )
+    folder = PurePath(place.path).parent
+    return any(
+        not (scripts and _is_notebook(one.location))
+        or _is_notebook(place)
+        or PurePath(one.location.path).parent == folder
+        for one in seeds(facts)
+    )
+
+
+def _is_notebook(place: Location) -> bool:
+    return place.path.endswith(".ipynb")
+
+
+def _unseeded(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """The splits that draw from a global state, whether something seeds that or not."""
     writes = parts_written(facts)
     for split in facts.splits:
         meant = split.seeded or _is_written_down(facts, split, writes)
+        meant = meant or _is_of_one_fit(facts, split)
         if not meant and not _is_asked_for(facts, split):
             argument = seed_argument(split.function)
             masked = split.function.startswith("numpy.")
@@ -129,6 +160,24 @@ def _trains_once(facts: ProjectFacts) -> bool:
     once = all(one.method == "fit" and one.ckpt_path == ABSENT for one in facts.trainer_calls)
     loads = any(not in_tests(one.location) for one in facts.calls_of(LOADING))
     return bool(facts.trainer_calls) and once and single_device(facts) and not loads
+
+
+def _is_of_one_fit(facts: ProjectFacts, split: SplitSite) -> bool:
+    """Whether ``setup`` splits for fit alone, on one device, where no fit goes on with what another
+    one has trained: tests do without it."""
+    made = [one for one in facts.calls_of(*SPLITTING) if one.location == split.location]
+    alone = bool(made) and all(
+        one.hook == "setup" and "'fit'" in one.guards and OTHER_STAGES.isdisjoint(one.guards)
+        for one in made
+    )
+    return alone and single_device(facts) and not any(map(_goes_on, facts.trainer_calls))
+
+
+OTHER_STAGES = frozenset({"'validate'", "'test'", "'predict'"})
+
+
+def _goes_on(call: TrainerCall) -> bool:
+    return call.method == "fit" and (call.ckpt_path != ABSENT or call.from_checkpoint)
 
 
 def _is_written_down(facts: ProjectFacts, split: SplitSite, writes: Sequence[CallSite]) -> bool:
