@@ -17,6 +17,7 @@ class ReturnSite:
     ``written`` is false where the body ends without ``return``; ``methods`` are the methods that
     the returned expression ends with: ``("detach", "cpu")`` of ``return loss.detach().cpu()``.
     ``nothing_if`` are the names in the condition by which it is None at times, and a value else.
+    ``made_on`` is the line that last gives a returned name its value, ``made_of`` the names there.
     """
 
     hook: str
@@ -27,6 +28,8 @@ class ReturnSite:
     methods: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()
     nothing_if: tuple[str, ...] = ()
+    made_on: int = 0
+    made_of: tuple[str, ...] = ()
 
 
 @frozen

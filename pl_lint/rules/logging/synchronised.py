@@ -201,6 +201,8 @@ def monitor_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
     - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
     """
     for monitor in facts.monitors if several_devices(facts) else ():
+        if must_be(monitor.argument("save_top_k"), -1):  # all are kept: nothing is chosen
+            continue
         sites = only_sites(facts, monitor) if _trained_by_several(facts, monitor) else []
         if sites and all(map(_is_kept_apart, sites)):
             alone = ", without rank_zero_only," if must_be(sites[0].rank_zero_only, True) else ""

@@ -197,8 +197,8 @@ def backward_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds `.backward()` in a `training_step` that also returns a loss under automatic optimization,
     and `self.manual_backward(...)`, which Lightning refuses there. Steps that ask for gradients of
-    their inputs (`requires_grad_`), or that step an optimizer of their own, and classes with a
-    `backward` hook of their own are left alone.
+    their inputs (`requires_grad_`), that step an optimizer of their own, or that make the loss that
+    they return afterwards, and classes with a `backward` hook of their own are left alone.
 
     Why is this bad
     ---------------
@@ -245,7 +245,8 @@ def backward_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         steps_its_own = any(map(_of_its_own, facts.calls_in(owner, ".step")))
         for site in facts.calls_in(owner, ".backward"):
             by_choice = "automatic_optimization" in site.guards or asks_for_inputs or steps_its_own
-            if site.hook == "training_step" and not by_choice and site.receiver != "super()":
+            mine = site.hook == "training_step" and site.receiver != "super()"
+            if mine and not by_choice and not _returns_another(owner, site):
                 yield self.finding(
                     site.location,
                     _HARM[site.gives("retain_graph")],
@@ -260,6 +261,17 @@ _HARM = {
     "counts them twice where batches are accumulated",
 }
 """By whether the graph is retained."""
+
+
+def _returns_another(owner: ClassFacts, backward: CallSite) -> bool:
+    """Whether the step makes what it returns after it has called backward, and not of the same."""
+    returns = [one for one in owner.returns if one.hook == "training_step"]
+    return all(
+        one.location.path == backward.location.path
+        and one.made_on > backward.location.line
+        and backward.receiver not in one.made_of
+        for one in returns
+    )
 
 
 def _of_its_own(site: CallSite) -> bool:

@@ -87,6 +87,8 @@ def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Findin
         told = {site.location for site in owner.schedulers if may_be(site.interval, "step")}
         for site in owner.schedulers:
             for_steps = _for_steps(site) or _is_longer_than_training(facts, owner, site)
+            if _is_one_of_epochs(owner, site):
+                continue
             if site.location not in told and _once_per_epoch(site) and for_steps:
                 name = site.name.rpartition(".")[2]
                 yield self.finding(
@@ -166,6 +168,19 @@ def _ends_before(trainer: TrainerSite, length: int) -> bool:
         return epochs.value * TIMES <= length
     known = isinstance(steps, Known) and isinstance(steps.value, int)
     return known and epochs == ABSENT and length <= steps.value  # type: ignore[union-attr]
+
+
+SHORT = 500
+"""Few optimizer steps for a whole training, and many epochs."""
+
+
+def _is_one_of_epochs(owner: ClassFacts, site: SchedulerSite) -> bool:
+    """Whether a length that is written there is small, and a setting may choose another scheduler
+    in its place, which counts epochs as all do."""
+    given = dict(site.arguments)
+    length = given.get("total_steps", given.get("num_training_steps"))
+    small = isinstance(length, Known) and isinstance(length.value, int) and length.value <= SHORT
+    return small and any(not _for_steps(other) for other in owner.schedulers)
 
 
 FEW = 100

@@ -41,17 +41,35 @@ def note_return(context: Context, value: Abstract, node: ast.Return, frame: Fram
         return
     where = context.location(node, frame)
     held.note_returned(context, value, where)
+    loss = _loss(context, node.value)
+    made = _last_made(loss, frame)
     context.recorder.add(
         ReturnSite(
             hook=context.hook.name,
             value=to_value(value),
             origin=context.origin(value),
             location=where,
-            methods=tuple(last_methods(_loss(context, node.value))),
+            methods=tuple(last_methods(loss)),
             guards=context.guards,
             nothing_if=nothing_if(context, node, frame),
+            made_on=made.lineno if made else 0,
+            made_of=tuple(one.id for one in walk(made.value) if isinstance(one, ast.Name))
+            if made
+            else (),
         )
     )
+
+
+def _last_made(returned: ast.expr | None, frame: Frame) -> ast.Assign | None:
+    """The last assignment to a name that is returned."""
+    name = returned.id if isinstance(returned, ast.Name) else ""
+    made = (
+        one
+        for one in frame.assignments
+        if name
+        and any(isinstance(target, ast.Name) and target.id == name for target in one.targets)
+    )
+    return max(made, key=lambda one: one.lineno, default=None)
 
 
 def _loss(context: Context, node: ast.expr | None) -> ast.expr | None:

@@ -30,23 +30,36 @@ def marked(logs: Iterable[LogSite], sources: Iterable[SourceFile]) -> Iterator[L
 
 
 def _same(one: LogSite, other: LogSite, sources: Mapping[str, SourceFile]) -> bool:
-    """Whether both are written alike, and nothing that they are made of changed in between."""
+    """Whether both are written alike, and nothing that they are made of changed in between; or one
+    is an item of a dict, and the other line logs a dict by its name, which may be that one."""
+    if _item_and_dict(*(_call_at(log, sources.get(log.location.path)) for log in (one, other))):
+        return True
     found = {_as_written(log, sources.get(log.location.path)) for log in (one, other)}
     return len(found) == 1 and None not in found
+
+
+def _item_and_dict(item: ast.Call | None, whole: ast.Call | None) -> bool:
+    """``self.log("val_loss", losses["val_loss"])`` and ``self.log_dict(losses)``."""
+    match item, whole:
+        case ast.Call(args=[_, ast.Subscript(ast.Name())]), ast.Call(args=[ast.Name(), *_]):
+            return getattr(whole.func, "attr", "") == "log_dict"
+    return False
 
 
 def _as_written(
     log: LogSite, source: SourceFile | None
 ) -> tuple[str, tuple[tuple[str, str, int], ...]] | None:
     """What is logged, and where the names in it were last given a value."""
-    call = _call_at(log, source) if source is not None else None
+    call = _call_at(log, source)
     value = _value(call, log) if call is not None else None
     if source is None or call is None or value is None:
         return None
     return ast.dump(value), tuple(sorted(_last_given(call, value, source)))
 
 
-def _call_at(log: LogSite, source: SourceFile) -> ast.Call | None:
+def _call_at(log: LogSite, source: SourceFile | None) -> ast.Call | None:
+    if source is None:
+        return None
     calls = (node for node in walk(source.tree) if isinstance(node, ast.Call))
     here = (node for node in calls if node.lineno == log.location.line)
     return next((node for node in here if source.location(node) == log.location), None)
