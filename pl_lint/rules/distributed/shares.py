@@ -6,6 +6,7 @@ from pl_lint.facts.sites import CallSite, ClassFacts, LoaderSite, ProjectFacts, 
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import Known, Made, Table, must_be
 from pl_lint.rules.distributed.evidence import may_use_several
+from pl_lint.rules.distributed.streams import read_by_every_rank
 from pl_lint.rules.judging import CLI, version_at
 
 SAMPLER = ("use_distributed_sampler", "replace_sampler_ddp")
@@ -22,11 +23,13 @@ def is_shared_out(facts: ProjectFacts, owner: ClassFacts, stage: Stage | None) -
 
     Lightning shares out what a DataLoader has, by a sampler of its own
     (``_process_dataloader`` of ``data_connector.py``). Where a Trainer keeps that out and the code
-    brings none, where no loader of the stage is a DataLoader, and where the data set is one item
-    (which the sampler repeats for each process), every process sees everything and comes to the
-    same value.
+    brings none, where no loader of the stage is a DataLoader, where a stream is read (LTN506), and
+    where the data set is one item (which the sampler repeats for each process), every process sees
+    everything and comes to the same value.
     """
     if _is_fed_whole(facts, stage) or _is_fed_one_item(facts, owner, stage):
+        return False
+    if _is_fed_whole_streams(facts, owner, stage):
         return False
     known = [(one, version_at(facts, one.location)) for one in facts.programs.trainers_of(owner)]
     several = [one for one, version in known if may_use_several(one, version)]
@@ -47,11 +50,23 @@ def _is_fed_whole(facts: ProjectFacts, stage: Stage | None) -> bool:
 def _is_fed_one_item(facts: ProjectFacts, owner: ClassFacts, stage: Stage | None) -> bool:
     """Whether all data sets that are seen to feed the class are one item: by its own loaders, by
     those that a script hands over with it, or else by all of the project."""
-    counted = facts.of_one_item or facts.lengths
-    loaders = [one for one in facts.loaders if one.stage == stage] if counted else []
-    own = [one for one in loaders if one.owner in (owner.name, *owner.ancestors)]
-    meant = own or loaders
+    meant = _feeding(facts, owner, stage) if facts.of_one_item or facts.lengths else []
     return bool(meant) and all(_is_of_one_item(facts, one) for one in meant)
+
+
+def _is_fed_whole_streams(facts: ProjectFacts, owner: ClassFacts, stage: Stage | None) -> bool:
+    """The same, of streams that nothing shares out."""
+    whole = [loader for _, loader in read_by_every_rank(facts)]
+    meant = _feeding(facts, owner, stage) if whole else []
+    return bool(meant) and all(one in whole for one in meant)
+
+
+def _feeding(facts: ProjectFacts, owner: ClassFacts, stage: Stage | None) -> list[LoaderSite]:
+    """The loaders of a stage that a class returns itself, or a script hands over with it, or else
+    all of the project."""
+    loaders = [one for one in facts.loaders if one.stage == stage]
+    own = [one for one in loaders if one.owner in (owner.name, *owner.ancestors)]
+    return own or loaders
 
 
 def _is_of_one_item(facts: ProjectFacts, loader: LoaderSite) -> bool:

@@ -92,17 +92,23 @@ def stream_read_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findi
     """
     if single_device(facts):
         return
+    for stream, loader in read_by_every_rank(facts):
+        name = stream.name.rpartition(".")[2]
+        yield self.finding(
+            stream.location,
+            f"every process reads all of {name}: nothing in it asks for the rank, and "
+            f"Lightning shares out no streams (loader in line {loader.location.line})",
+            remedy="yield every n-th sample, by rank and worker",
+            subject=name,
+        )
+
+
+def read_by_every_rank(facts: ProjectFacts) -> Iterator[tuple[StreamSite, LoaderSite]]:
+    """Each stream that nothing shares out between processes, with the loaders that read it."""
     for stream, loader in _read(facts):
         shared = _speaks_of(stream, SHARES) or _takes_a_part(stream)
         if not shared and not _by_chance(stream):
-            name = stream.name.rpartition(".")[2]
-            yield self.finding(
-                stream.location,
-                f"every process reads all of {name}: nothing in it asks for the rank, and "
-                f"Lightning shares out no streams (loader in line {loader.location.line})",
-                remedy="yield every n-th sample, by rank and worker",
-                subject=name,
-            )
+            yield stream, loader
 
 
 @rule(
