@@ -16,6 +16,7 @@ from pl_lint.findings import Finding
 from pl_lint.plain import frozen, replace
 from pl_lint.static.configs.files import ConfigFile, is_config, load
 from pl_lint.static.imports import imported
+from pl_lint.static.offspring import inheriting
 from pl_lint.static.parts import Material, split
 from pl_lint.static.reading import AnyRule, JudgedAs, Reading, joined
 from pl_lint.static.schedule import Schedule, one_by_one
@@ -118,7 +119,10 @@ def _load(paths: Sequence[Path], config: Config, contents: Contents, trail: Trai
             sources.append(Material(path, data))
         elif path.suffix != ".ipynb":  # which nothing can import
             passed_over.append(path)
-    for path, data in imported(tuple(sources), passed_over, contents):
+    heirs = dict(inheriting(tuple(sources), passed_over, contents))
+    sources += (Material(path, data) for path, data in heirs.items())
+    rest = [path for path in passed_over if path not in heirs]
+    for path, data in imported(tuple(sources), rest, contents):
         sources.append(Material(path, data, asked_for=False))
     configs, broken = load(settings, contents, frozenset(paths))
     count = files + len(configs) + len(broken)
