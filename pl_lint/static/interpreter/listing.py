@@ -124,8 +124,9 @@ def stored_back(context: Context, target: ast.expr, value: Abstract, frame: Fram
     """``self.<attr> = self.all_gather(self.<attr>)``, or so with its items: for the rest of this
     hook it is what all processes saw."""
     attr = own_attribute_of(context, target, frame)
-    gathered = any(isinstance(part, Gathered) for part in parts(context.origin(value)))
-    if attr in context.step_lists and gathered:
+    if attr is None or attr not in context.step_lists:
+        return
+    if any(isinstance(part, Gathered) for part in parts(context.origin(value))):
         context.brought_together.add((context.hook.name, attr))
 
 
