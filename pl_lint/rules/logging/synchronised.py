@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import pairwise
 
 from pl_lint.facts.origins import (
     BatchValue,
@@ -352,8 +351,7 @@ def _own_counts(facts: ProjectFacts, owner: ClassFacts, log: LogSite) -> str:
 
 
 def _is_counted(attribute: str) -> bool:
-    words = words_of(attribute)
-    return not COUNTED.isdisjoint(words) or not set(MATRIX).isdisjoint(pairwise(words))
+    return not COUNTED.isdisjoint(words_of(attribute))
 
 
 def _gathers(facts: ProjectFacts, owner: ClassFacts) -> bool:
@@ -368,13 +366,11 @@ def _gathers(facts: ProjectFacts, owner: ClassFacts) -> bool:
 OF_COUNTS = frozenset({"perplexity"})
 """What else is worked out of counts: how many entries of a codebook are in use."""
 COUNTED = frozenset(
-    "confmat confmats confusion confusions hist hists histogram histograms count counts usage "
-    "usages counter counters tp fp fn tn tps fps fns tns inter inters intersection intersections "
-    "union unions".split()
+    "conf confs confmat confmats confusion confusions hist hists histogram histograms count counts "
+    "usage usages counter counters tp fp fn tn tps fps fns tns inter inters intersection "
+    "intersections union unions".split()
 )
-MATRIX = (("conf", "mat"), ("conf", "matrix"), ("conf", "mats"))
-"""The words of counts, and of a matrix of them: ``conf_mat``. Neither a confidence nor an account
-or a discount is one."""
+"""The words of counts: neither a confidence nor an account or a discount is one."""
 NUMBER_OF = re.compile(r"(batch|step|epoch|sample|image|item)(e?s)?_count|^([a-z]+_)?counter$")
 """How many of something there were, which is the same on every rank or nearly so."""
 
