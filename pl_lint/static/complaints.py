@@ -53,10 +53,21 @@ def explain(error: SyntaxError, text: str) -> str:
     for recognises, sentence in _KINDS:
         if recognises(situation):
             return sentence
+    here = sys.version_info[:2]
+    for version, recognises, what in _NEWER:
+        if here < version and recognises(situation):
+            return (
+                f"{what} came with Python {_dotted(version)}, and pl-lint runs under Python "
+                f"{_dotted(here)}; install pl-lint under the newer one, or exclude the file"
+            )
     return (
         f"syntax error: {situation.said}; correct it or exclude the file"
-        f" (read with Python {sys.version_info.major}.{sys.version_info.minor})"
+        f" (read with Python {_dotted(here)})"
     )
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 def _line(text: str, number: int) -> str:
@@ -82,6 +93,13 @@ def _is_python_2(situation: Situation) -> bool:
     )
 
 
+def _is_free_f_string(situation: Situation) -> bool:
+    """Its own quotes, or a backslash, within the braces of an f-string."""
+    within = r"""\bf(["']).*?\{[^}]*(?:\1|\\)[^}]*\}"""
+    said = ("f-string", "invalid syntax", "unexpected character after line continuation")
+    return situation.said.startswith(said) and bool(re.search(within, situation.line, re.I))
+
+
 _KINDS: tuple[tuple[Callable[[Situation], bool], str], ...] = (
     (
         _any(r"^(<{7}|>{7}|\|{7}) ", r"^={7}$"),
@@ -105,3 +123,12 @@ _KINDS: tuple[tuple[Callable[[Situation], bool], str], ...] = (
     ),
 )
 """What the usual reasons look like, most specific first."""
+_NEWER: tuple[tuple[tuple[int, int], Callable[[Situation], bool], str], ...] = (
+    (
+        (3, 12),
+        _any(r"^\s*type\s+\w+\s*(\[.*\])?\s*=", r"^\s*(async\s+)?(def|class)\s+\w+\s*\["),
+        "this way to write types",
+    ),
+    ((3, 12), _is_free_f_string, "this way to write f-strings"),
+)
+"""Syntax that is no mistake, by the Python that it came with."""

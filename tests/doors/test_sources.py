@@ -204,6 +204,29 @@ def test_what_cannot_be_read_is_named(data: bytes, place: tuple[int, int], words
     assert (answer.location.path, answer.location.line, answer.location.column) == ("t.py", *place)
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="this Python can read it")
+@pytest.mark.parametrize(
+    "line",
+    [
+        "type Pair = tuple[int, int]",
+        "def first[T](items: list[T]) -> T: ...",
+        "class Box[T]: ...",
+        "x = f'{known['a']}'",
+        r"""x = f"{'\n'.join(lines)}" """,
+    ],
+)
+def test_syntax_that_is_too_new_is_no_mistake(line: str) -> None:
+    answer = read(line.encode())
+    assert isinstance(answer, Unreadable)
+    assert "came with Python 3.12, and pl-lint runs under Python 3." in answer.message
+
+
+def test_what_is_never_closed_is_not_taken_for_new() -> None:
+    answer = read(b"x = f'{a'")
+    assert isinstance(answer, Unreadable)
+    assert "3.12" not in answer.message or sys.version_info[:2] == (3, 12)
+
+
 def test_a_notebook_is_named_by_its_suffix_too() -> None:
     Path("a.ipynb").write_text("{}", encoding="utf-8")
     assert "no notebook" in reason("a.ipynb")
