@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pl_lint.facts.sites import LogSite
 from pl_lint.facts.values import Known, OneOf, Pattern, Value
 
@@ -22,6 +24,18 @@ def shown(value: Value) -> str:
 def key_text(log: LogSite) -> str:
     """The key of a log call in words, as the subject of a sentence."""
     return shown(log.key) if is_told(log.key) else "this value"
+
+
+MOST = 4
+"""So many names are still read."""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a sentence, in their order; of many, how many more there are."""
+    known = list(dict.fromkeys(names))
+    if len(known) > MOST:
+        known = [*known[: MOST - 1], f"{len(known) - MOST + 1} more"]
+    return " and ".join(filter(None, (", ".join(known[:-1]), *known[-1:])))
 
 
 def is_told(value: Value) -> bool:

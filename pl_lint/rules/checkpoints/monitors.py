@@ -15,6 +15,7 @@ from pl_lint.fixes import Applicability, Fix, SetArgument
 from pl_lint.rules.checkpoints.feeding import fed, nearest, text_of, well_known
 from pl_lint.rules.judging import version
 from pl_lint.rules.registry import Rule, rule
+from pl_lint.rules.wording import listed
 
 PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
 WATCHING = {lightning.MODEL_CHECKPOINT: 8, lightning.EARLY_STOPPING: 4, PLATEAU: 1}
@@ -222,10 +223,11 @@ def never_logged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             continue
         near = nearest(key, modules)
         hint = f"; did you mean {near!r}?" if near else ""
-        names = " and ".join(sorted({module.short_name for module in modules}))
+        names = sorted({module.short_name for module in modules})
+        never = f"{listed(names)} never log{'s' if len(names) == 1 else ''}"
         yield self.finding(
             monitor.at("monitor"),
-            f"{monitor.watcher} watches {key!r}, which {names} never logs{hint}",
+            f"{monitor.watcher} watches {key!r}, which {never}{hint}",
             remedy=f"watch {near!r}, or log {key!r}" if near else f"log {key!r} with self.log",
             subject=monitor.watcher,
         )

@@ -8,6 +8,7 @@ from pl_lint.facts.sites import CallSite, ProjectFacts, in_tests
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.loggers import choice
 from pl_lint.rules.registry import Rule, rule
+from pl_lint.rules.wording import listed
 
 TENSORBOARD_ONLY = tuple(
     f".add_{what}"
@@ -231,7 +232,7 @@ def method_of_another_logger(self: Rule, facts: ProjectFacts) -> Iterator[Findin
             method = call.name.rpartition(".")[2]
             strange = [name for name, _ in call.arguments if not _of_text(name)]
             if without:
-                known = " and ".join(sorted(kind.rpartition(".")[2] for kind in kinds))
+                known = listed(sorted(kind.rpartition(".")[2] for kind in kinds))
                 message = f"{known} has no {method}: an AttributeError"
             elif method == "log_text" and strange:
                 message = f"WandbLogger.log_text takes no {', '.join(strange)}: a TypeError"

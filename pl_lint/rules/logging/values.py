@@ -16,7 +16,7 @@ from pl_lint.rules.logging.averages import averaged_value
 from pl_lint.rules.logging.mending import held_by, log_object
 from pl_lint.rules.metrics.judging import is_single_number
 from pl_lint.rules.registry import Rule, rule
-from pl_lint.rules.wording import attribute_text, is_told, key_text, shown
+from pl_lint.rules.wording import attribute_text, is_told, key_text, listed, shown
 
 
 @rule("LTN101", "computed-metric-logged-in-step", rows=("LOG01",), observers="both")
@@ -320,7 +320,7 @@ def _instead(owner: ClassFacts, log: LogSite, path: str) -> str:
         [one for one in held_by(owner, found) if is_single_number(one) is False] if found else []
     )
     if shaped:
-        names = " and ".join(dict.fromkeys(one.class_name for one in shaped))
+        names = listed(one.class_name for one in shaped)
         return f"log objects that give one number each; {names} once, when the epoch ends"
     if log.call == "log_dict":
         return f"log the metrics themselves: self.log_dict({attribute_text(path)})"
