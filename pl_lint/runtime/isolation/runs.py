@@ -42,6 +42,8 @@ PRELOAD = (
     "torch.distributed.algorithms.ddp_comm_hooks.debugging_hooks",
     "torch.profiler._cupti_monitor",
     "torch.utils.serialization.config",
+    # Last: what every fit would find out anew.
+    "pl_lint.runtime.programs.warming:warm",
 )
 MOST_LANES = 4
 
@@ -109,7 +111,7 @@ class Runner:
 
     @cached_property
     def _servers(self) -> Servers:
-        return Servers([*self.preload, *installed(self.namespaces)], self.base, self.limits)
+        return Servers([*installed(self.namespaces), *self.preload], self.base, self.limits)
 
     @cached_property
     def _all_lanes(self) -> list[Lane]:

@@ -40,8 +40,8 @@ def _load(modules: list[str], control: Channel) -> bool:
     # Collections would write to every object's header and so copy the pages that forks share.
     gc.disable()
     try:
-        for module in modules:
-            _import(module)
+        for name in modules:
+            _import(name)
     except BaseException:
         control.send({"failed": traceback.format_exc()})
         return False
@@ -53,14 +53,20 @@ def _load(modules: list[str], control: Channel) -> bool:
     return True
 
 
-def _import(module: str) -> None:
-    """Part of a package that another version of it does not have is no loss: what needs it will
+def _import(name: str) -> None:
+    """A module, or one and a function of it to be called: ``package.module:function``.
+
+    Part of a package that another version of it does not have is no loss: what needs it will
     say so. (``fsspec.implementations.chained`` came in 2025.)"""
+    module, _, function = name.partition(":")
     try:
-        importlib.import_module(module)
+        loaded = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name != module or "." not in module:
             raise
+        return
+    if function:
+        getattr(loaded, function)()
 
 
 class Server:

@@ -11,7 +11,7 @@ from pl_lint.facts.building import Building
 from pl_lint.runtime import cases
 from pl_lint.runtime.data import STAGE_HOOKS, Supply
 from pl_lint.runtime.specs import CaseRef
-from pl_lint.runtime.watching.callsite import is_library
+from pl_lint.runtime.watching.callsite import own_files
 
 
 def building_of(
@@ -35,9 +35,8 @@ def building_of(
 def _beside(root: str) -> Iterator[str]:
     """Other folders that modules of the project were imported from: a script that is started by
     itself does not look there."""
-    files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
     inside = os.path.join(root, "")
-    own = [one for one in files if one and not one.startswith(inside) and not is_library(one)]
+    own = [file for file in own_files() if not file.startswith(inside)]
     for folder in dict.fromkeys(sys.path):
         below = os.path.join(folder, "")
         if folder != root and any(one.startswith(below) for one in own):

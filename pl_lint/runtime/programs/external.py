@@ -10,6 +10,7 @@ import functools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib import metadata
 from typing import Any
 from unittest.mock import patch
 
@@ -28,12 +29,33 @@ def without_needless_work() -> Iterator[None]:
     with ExitStack() as patches:
         for registry in map(sys.modules.get, REGISTRIES):
             if registry is not None and hasattr(registry, "entry_points"):
-                once = functools.cache(registry.entry_points)
+                once = asked_once(registry.entry_points)
                 patches.enter_context(patch.object(registry, "entry_points", once))
         for kind in (getattr(sys.modules.get(name), "_ResultMetric", None) for name in RESULTS):
             if kind is not None:
                 patches.enter_context(patch.object(kind, "to", moved_where_needed(kind.to)))
         yield
+
+
+def asked_once(find: Callable[..., Any]) -> Callable[..., Any]:
+    """Each Trainer asks all installed packages whether they have callbacks for it. What they say
+    holds in forked processes, too, unless the path has got another folder with packages in it."""
+
+    @functools.wraps(find)
+    def found(**wanted: Any) -> Any:
+        return _found(find, tuple(filter(_has_packages, sys.path)), **wanted)
+
+    return found
+
+
+@functools.cache
+def _found(find: Callable[..., Any], folders: tuple[str, ...], **wanted: Any) -> Any:
+    return find(**wanted)
+
+
+@functools.cache
+def _has_packages(folder: str) -> bool:
+    return any(True for _ in metadata.distributions(path=[folder]))
 
 
 def moved_where_needed(to: Callable[..., Any]) -> Callable[..., Any]:

@@ -25,8 +25,8 @@ _LIBRARIES = (
     "torchmetrics",
     "pl_lint",
 )
-
-
+_others: set[str] = set()
+"""Modules that are not the user's, as far as they were looked at."""
 _COLLECTIVES = os.path.join("torch", "distributed", "distributed_c10d.py")
 
 
@@ -92,6 +92,19 @@ def entered_from() -> str:
 def is_library(filename: str) -> bool:
     """Whether a file belongs to Python, an installed package or to this tool."""
     return filename.startswith(("<", *_library_roots()))
+
+
+def own_files() -> list[str]:
+    """The files of those modules that are the user's, of all that are loaded. These are thousands:
+    what is once known to be somebody else's is not looked at again, nor in what is forked here."""
+    found = []
+    for name in sys.modules.keys() - _others:
+        file = getattr(sys.modules.get(name), "__file__", None) or ""
+        if file and not is_library(file):
+            found.append(file)
+        else:
+            _others.add(name)
+    return found
 
 
 def of_library(value: Any) -> bool:
