@@ -25,8 +25,8 @@ _LIBRARIES = (
     "torchmetrics",
     "pl_lint",
 )
-_others: set[str] = set()
-"""Modules that are not the user's, as far as they were looked at."""
+
+
 _COLLECTIVES = os.path.join("torch", "distributed", "distributed_c10d.py")
 
 
@@ -95,16 +95,16 @@ def is_library(filename: str) -> bool:
 
 
 def own_files() -> list[str]:
-    """The files of those modules that are the user's, of all that are loaded. These are thousands:
-    what is once known to be somebody else's is not looked at again, nor in what is forked here."""
-    found = []
-    for name in sys.modules.keys() - _others:
-        file = getattr(sys.modules.get(name), "__file__", None) or ""
-        if file and not is_library(file):
-            found.append(file)
-        else:
-            _others.add(name)
-    return found
+    """The files of those modules that are the user's, of all that are loaded."""
+    return [file for name in list(sys.modules) if (file := _own_file(name))]
+
+
+@functools.cache
+def _own_file(name: str) -> str:
+    """Empty for somebody else's module. There are thousands: what is once known is not asked
+    again, nor in what is forked from here."""
+    file = getattr(sys.modules.get(name), "__file__", None) or ""
+    return "" if is_library(file) else file
 
 
 def of_library(value: Any) -> bool:
