@@ -51,6 +51,7 @@ TOO_DEEP = "too deeply nested to read; simplify it or exclude the file"
 
 WORDS = (
     b"lightning",
+    b"LightningCLI",
     b"torchmetrics",
     b"pl_lint",
     b"test_step(",

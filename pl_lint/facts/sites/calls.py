@@ -6,6 +6,7 @@ from pl_lint.facts.origins import NO_ORIGIN, UNPACKED, Origin, Pairs
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import ABSENT, UNKNOWN, Value
 from pl_lint.findings import Location
+from pl_lint.places import Arms
 from pl_lint.plain import frozen
 
 
@@ -100,7 +101,7 @@ class AssignmentSite:
     guards: tuple[str, ...] = ()
     unread: bool = False
     carried: bool = False
-    arms: tuple[tuple[int, int], ...] = ()
+    arms: Arms = ()
     left: str = ""
     given: str = ""
 

@@ -8,6 +8,7 @@ from pl_lint.facts.origins import Extent, Origin, Pairs
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import ABSENT, NO, UNKNOWN, YES, Known, Value, may_be
 from pl_lint.findings import Location
+from pl_lint.places import Arms, apart
 from pl_lint.plain import frozen
 
 MEAN = Known("mean")
@@ -30,7 +31,8 @@ class LogSite:
     the attributes of the class that the logged value is written with (``self.best``);
     ``statistic``: the function that it surely is the result of, if that is a median or the like.
     ``made_of``: the attributes of the class that it is made of, as it is written or where its local
-    name is assigned, those that are called left out.
+    name is assigned, those that are called left out. ``arms``: the branches that the call stands
+    in, those of ``try`` among them, each with its first line and its number.
     """
 
     owner: str
@@ -62,6 +64,11 @@ class LogSite:
     statistic: str = ""
     named: str = ""
     made_of: frozenset[str] = frozenset()
+    arms: Arms = ()
+
+    def excludes(self, other: LogSite) -> bool:
+        """Whether only one of two calls runs: they stand in two branches of one statement."""
+        return apart(self.arms, other.arms)
 
     @property
     def per_batch(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Literal
 from pl_lint.facts.origins import UNPACKED, Origin, Pairs
 from pl_lint.facts.values import ABSENT, UNKNOWN, YES, Value
 from pl_lint.findings import Location
+from pl_lint.places import Arms, apart
 from pl_lint.plain import frozen
 
 
@@ -131,7 +132,7 @@ class TrainerCall:
     reloaded: bool = False
     from_checkpoint: bool = False
     as_built: bool = False
-    arms: tuple[tuple[int, int], ...] = ()
+    arms: Arms = ()
     told: tuple[tuple[str, frozenset[str]], ...] = ()
     models: tuple[str, ...] = ("",)
     data: tuple[str, ...] = ()
@@ -145,10 +146,7 @@ class TrainerCall:
     def excludes(self, other: TrainerCall) -> bool:
         """Whether this and another call of the same function stand in two branches of one ``if``,
         or under two answers to one question, so that only one of them runs."""
-        taken = dict(self.arms)
-        if any(taken.get(place, number) != number for place, number in other.arms):
-            return True
-        return any(
+        return apart(self.arms, other.arms) or any(
             one == two and answers.isdisjoint(others)
             for one, answers in self.told
             for two, others in other.told

@@ -282,7 +282,8 @@ def key_logged_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             if log.guards or not log.hook or not isinstance(log.key, Known):
                 continue
             other = first.setdefault((log.hook, str(log.key.value)), log)
-            if other.location != log.location and not log.repeats:
+            both = other.location != log.location and not log.excludes(other)
+            if both and not log.repeats:
                 yield self.finding(
                     log.location,
                     f"{shown(log.key)} is logged a second time in {log.hook}, after "

@@ -105,6 +105,8 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         for log in owner.logs:
             if not _of_one_process(log) or means_do_not_suit(owner, log):
                 continue
+            if _is_replaced(owner, log):
+                continue
             shared = is_shared_out(facts, owner, log.stage)
             if shared and stage_on_several(facts, owner, log.stage):
                 yield self.finding(
@@ -115,6 +117,16 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     subject=owner.short_name,
                     fix=_synchronised(log),
                 )
+
+
+def _is_replaced(owner: ClassFacts, log: LogSite) -> bool:
+    """Whether the end of the epoch logs the same key: that value is what is reported then (run with
+    Lightning 2.6.6)."""
+    return isinstance(log.key, Known) and any(
+        other.key == log.key and other.stage == log.stage and not other.guards
+        for other in owner.logs
+        if other.hook.endswith("_epoch_end")
+    )
 
 
 def _reduced(log: LogSite) -> str:

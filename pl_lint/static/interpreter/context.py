@@ -12,6 +12,7 @@ from functools import cached_property
 from pl_lint.facts.origins import Origin
 from pl_lint.facts.stages import Stage
 from pl_lint.findings import Location
+from pl_lint.places import Arms
 from pl_lint.plain import field, frozen, mutable
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
@@ -147,7 +148,7 @@ class Context(ABC):
         self.sampled = 0
         self.guards: tuple[str, ...] = ()
         self.within: tuple[str, ...] = ()
-        self.arms: tuple[tuple[int, int], ...] = ()
+        self.arms: Arms = ()
         self.assigned = ""
         self.then: tuple[str, ...] = ()
         self.dropped: ast.expr | None = None

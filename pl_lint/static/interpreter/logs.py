@@ -74,6 +74,7 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             shows=frozenset(_shown(node)),
             statistic=_statistic(node, frame) if call == "log" else "",
             made_of=frozenset(_made_of(node, frame)) if call == "log" else frozenset(),
+            arms=context.arms,
             **flags,
             **settings,
         )

@@ -139,6 +139,10 @@ def picks(name: str, arguments: Arguments) -> bool:
     return by_index and name in ("gather", "torch.gather")
 
 
+SORTING = frozenset({"numpy.sort", "numpy.unique", "natsort.natsorted", "natsort.os_sorted"})
+"""What gives files an order that they have everywhere, as ``sorted`` does."""
+
+
 def pairs(arguments: Arguments) -> Pairs:
     """Arguments as plain data."""
     positional = ((str(index), to_value(v)) for index, v in enumerate(arguments.positional))
@@ -160,6 +164,8 @@ def call(
         return _made_by(name, _mapping(context, arguments))
     if name == "builtins.sorted":
         return _sorted(context, arguments)
+    if name in SORTING and in_listed_order(context, _sequence(context, arguments)):
+        return NOTHING
     if name in SEQUENCES:
         return _made_by(name, _sequence(context, arguments))
     if name in SAME_VALUE and arguments.positional:
