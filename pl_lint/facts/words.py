@@ -8,6 +8,8 @@ GATHERING = ("gather", "all_reduce", "allreduce", "reduce_tensor", "sync_across"
 """What is in the name of a function that surely brings together what all processes have."""
 MAY_GATHER = re.compile("gather|reduce")
 """What is in the names of a class that may do so somewhere, in ways that reading cannot follow."""
+MISSING = "not there"
+"""What stands among the guards of code that runs where a file or a folder is not there yet."""
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 

@@ -173,7 +173,7 @@ class SplitSite:
 @frozen
 class SliceSite:
     """A part of a list of files, or of a table whose rows were drawn: ``of[lower:upper]``, each as
-    it is written, in one function."""
+    it is written, in one function. ``guards``: as those of a CallSite."""
 
     of: str
     lower: str
@@ -181,6 +181,9 @@ class SliceSite:
     function: str
     origin: Origin
     location: Location
+    owner: str = ""
+    hook: str = ""
+    guards: tuple[str, ...] = ()
 
 
 @frozen

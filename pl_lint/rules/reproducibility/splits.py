@@ -17,13 +17,16 @@ from pl_lint.facts.sites import (
     in_tests,
 )
 from pl_lint.facts.values import Made, must_be
+from pl_lint.facts.words import MISSING
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.judging import CLI, single_device, uses_cli
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.reproducibility.seeds import SEEDING, seeds
 from pl_lint.rules.reproducibility.splitting import (
+    COPYING,
     SPLITTING,
     WRITING,
+    copies,
     follows,
     parts_written,
     seed_argument,
@@ -244,7 +247,7 @@ def _splits_data(owner: ClassFacts, call: CallSite) -> bool:
     status=Status.SUSPECTED,
     observers="both",
     condition="on another machine, or when files come and go",
-    calls=(*SPLITTING, *SEEDING, CLI),
+    calls=(*SPLITTING, *SEEDING, *WRITING, *COPYING, CLI),
 )
 def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Training depends on the order of a set, on the hash of a text, or on the file system.
@@ -254,8 +257,9 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds `random_split` and `train_test_split` of what `os.listdir`, `glob` or `Path.iterdir`
     gave, of a data set of the project that keeps it so, and two parts of it that meet (`files[:n]`
     and `files[n:]`), where no branch sorts. A
-    split that nothing seeds is left alone: chance decides it, whatever the order (LTN406). A run
-    fits the module in processes with two values of PYTHONHASHSEED: fits with the same value are
+    split that nothing seeds is left alone: chance decides it, whatever the order (LTN406), and so
+    is one that is made once: where a file or a folder is not there yet (`if not path.exists():`),
+    or where the same function then copies the files or writes the parts down. A run fits the module in processes with two values of PYTHONHASHSEED: fits with the same value are
     equal, those with different ones are not.
 
     Why is this bad
@@ -287,13 +291,15 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://docs.python.org/3/library/os.html#os.listdir
     - https://docs.python.org/3/using/cmdline.html#envvar-PYTHONHASHSEED
     """
-    free = _left_to_chance(facts)
+    free = _left_to_chance(facts) | _made_once(facts)
     listed = [
         call.location
         for call in facts.calls_of(*SPLITTING)
         if call.location not in free and any(_is_listed(origin) for _, origin in call.origins)
     ]
-    files = tuple(one for one in facts.slices if not _is_drawn(one.origin))
+    files = tuple(
+        one for one in facts.slices if not _is_drawn(one.origin) and one.location not in free
+    )
     for location in dict.fromkeys((*listed, *_cut_in_two(files))):
         yield self.finding(
             location,
@@ -309,6 +315,17 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 "decides the split and differs between machines",
                 remedy=f"sort them where {kept} is made",
             )
+
+
+def _made_once(facts: ProjectFacts) -> frozenset[Location]:
+    """The splits whose parts stay as they are: they are made where they are not there yet, or get
+    files or folders of their own."""
+    kept = (*parts_written(facts), *copies(facts))
+    return frozenset(
+        one.location
+        for one in (*facts.calls_of(*SPLITTING), *facts.slices)
+        if MISSING in one.guards or any(follows(write, one) for write in kept)
+    )
 
 
 def _split_as_kept(facts: ProjectFacts) -> Iterator[tuple[Location, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import CallSite, ProjectFacts
+from pl_lint.facts.sites import CallSite, ProjectFacts, SliceSite
 from pl_lint.facts.values import Known, Pattern, Value
 from pl_lint.findings import Location
 from pl_lint.fixes import Fix, Import, SetArgument
@@ -21,6 +21,11 @@ WRITING = (
     *("json.dump", "pickle.dump", "yaml.dump"),
 )
 """What keeps values in a file."""
+COPYING = (
+    *("shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.move", "shutil.copytree"),
+    *("os.rename", "os.replace", "os.link", "os.symlink", ".symlink_to", ".rename", ".hardlink_to"),
+)
+"""What gives files a place of their own; ``rename`` of a table does nothing of the kind."""
 PART = re.compile(
     r"(?<![a-z])(?:train|training|val|valid|validation|splits?|folds?|idx|indices)(?![a-z])"
 )
@@ -32,7 +37,12 @@ def parts_written(facts: ProjectFacts) -> list[CallSite]:
     return [call for call in facts.calls_of(*WRITING) if _names_a_part(call)]
 
 
-def follows(write: CallSite, draw: CallSite) -> bool:
+def copies(facts: ProjectFacts) -> list[CallSite]:
+    """The calls that give each part of listed files a folder of its own."""
+    return [call for call in facts.calls_of(*COPYING) if "columns" not in dict(call.arguments)]
+
+
+def follows(write: CallSite, draw: CallSite | SliceSite) -> bool:
     """Whether something is written where it was drawn: in the same hook of a class, or else in the
     same function."""
     if draw.hook:

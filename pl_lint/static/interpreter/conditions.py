@@ -12,6 +12,7 @@ from pl_lint.static.trees import walk
 
 OVER_ANYTHING = ("any", "all")
 """Python's own, which go over names and parameters as well; a tensor's are methods."""
+ASKING_FOR_FILES = frozenset({"exists", "is_dir", "is_file", "isdir", "isfile"})
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -64,6 +65,20 @@ def _compares(mask: ast.expr, node: ast.AST, frame: Frame) -> bool:
     return bool(given) and all(
         isinstance(one, ast.Assign) and isinstance(one.value, ast.Compare) for one in given
     )
+
+
+def missing_in(test: ast.expr) -> int | None:
+    """The branch (0: the condition holds) in which a file or a folder is not there yet: ``if not
+    path.exists():``. What is done there is done once, and kept; None where a condition asks for
+    nothing of the kind."""
+    match test:
+        case ast.UnaryOp(ast.Not(), asked) if missing_in(asked) is not None:
+            return 1 - (missing_in(asked) or 0)
+        case ast.BoolOp(_, several):
+            return next((one for one in map(missing_in, several) if one is not None), None)
+        case ast.Call(ast.Attribute(_, asking)) if asking in ASKING_FOR_FILES:
+            return 1
+    return None
 
 
 def nothing_if(context: Context, node: ast.Return, frame: Frame) -> tuple[str, ...]:

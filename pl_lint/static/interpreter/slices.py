@@ -29,6 +29,9 @@ def note(context: Context, node: ast.Subscript, receiver: Abstract, frame: Frame
             function=frame.function,
             origin=context.origin(receiver),
             location=context.location(node, frame),
+            owner=context.owner,
+            hook=context.hook.name,
+            guards=context.guards,
         )
     )
 

@@ -9,9 +9,10 @@ from collections.abc import Mapping as Table
 from typing import TypeVar
 
 from pl_lint.facts.origins import BatchValue, ListOfSteps, local_parts
+from pl_lint.facts.words import MISSING
 from pl_lint.static.interpreter import behaviour, held, listing, lookup, meters, noting, outside
 from pl_lint.static.interpreter.abstract import NOTHING, Abstract, Const, Function, join
-from pl_lint.static.interpreter.conditions import asked_by, asks_how_many, read_by
+from pl_lint.static.interpreter.conditions import asked_by, asks_how_many, missing_in, read_by
 from pl_lint.static.interpreter.context import Context, Frame, Snapshot
 from pl_lint.static.interpreter.expressions import binary, compared
 from pl_lint.static.interpreter.iteration import an_element, elements, over_samples
@@ -160,10 +161,13 @@ def _if(context: Context, node: ast.If, frame: Frame) -> bool:
     context.sampled += sampled
     outer = context.guards
     context.guards += names
-    reaches = branches(context, frame, (node.body, node.orelse))
+    missing = missing_in(node.test)
+    reaches = branches(context, frame, (node.body, node.orelse), missing)
     context.sampled -= sampled
     if not _leaves(node, names):  # else the condition holds, or does not, until the function ends
         context.guards = outer
+    elif missing == 1 and isinstance(node.body[-1], ast.Return):
+        context.guards += (MISSING,)
     return reaches
 
 
@@ -212,15 +216,22 @@ def _asks_for_batch(context: Context, names: tuple[str, ...]) -> bool:
     return any(name in picking or name.endswith("global_step") for name in names)
 
 
-def branches(context: Context, frame: Frame, bodies: tuple[list[ast.stmt], ...]) -> bool:
-    """Execute alternatives from the same state and join what they leave behind."""
+def branches(
+    context: Context,
+    frame: Frame,
+    bodies: tuple[list[ast.stmt], ...],
+    missing: int | None = None,
+) -> bool:
+    """Execute alternatives from the same state and join what they leave behind. ``missing``: the
+    one that is taken where some file is not there yet."""
     before, guards, arms = context.snapshot(frame), context.guards, context.arms
     place = next((first.lineno for body in bodies for first in body[:1]), 0)
     after: list[Snapshot] = []
     reached: list[tuple[tuple[int, int], ...]] = []
     for number, body in enumerate(bodies):
         context.restore(frame, before)
-        context.guards, context.arms = guards, (*arms, (place, number))
+        context.guards = (*guards, MISSING) if number == missing else guards
+        context.arms = (*arms, (place, number))
         if block(context, body, frame):
             after.append(context.snapshot(frame))
             reached.append(context.arms)
