@@ -22,7 +22,8 @@ class CallSite:
       is surely an object, no class.
     - ``guards``: the identifiers in the conditions that the call stands under, in the decorators of
       its functions, and in conditions that left the function before, and MISSING where a file was
-      not there yet; ``within``: the context managers around it, and ``enabled=`` where one of them may be switched off by its argument.
+      not there yet; ``within``: the context managers around it, and ``enabled=`` where one of them
+      may be switched off by its argument.
     - ``home``: the class whose body holds the call, by its own name; ``loading``: it stands where
       an object loads an item, in ``__getitem__`` or a method that this calls.
     - ``assigned``: what the result is assigned to (``self.x``); ``kept``: the attribute that

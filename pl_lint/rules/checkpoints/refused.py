@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
-from pl_lint.facts.origins import FunctionCall
-from pl_lint.facts.sites import ClassFacts, ParameterSite, ProjectFacts, in_tests
-from pl_lint.facts.values import Made, may_be
+from pl_lint.facts.origins import FunctionCall, Origin, parts
+from pl_lint.facts.sites import CallSite, ClassFacts, ParameterSite, ProjectFacts, in_tests
+from pl_lint.facts.values import Known, Made, Named, Value, may_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.checkpoints.hyperparameters import (
     OPTIONAL,
@@ -29,6 +29,10 @@ REFUSED = re.compile(
 )
 """Annotations of objects that torch does not unpickle with ``weights_only=True``."""
 
+OF_PATHS = re.compile(r"\bPath\b|PosixPath")
+PARSING = ".add_argument"
+"""What makes a path of a text, by its ``type=``."""
+
 OBJECTS = {
     "argparse.Namespace": "Namespace",
     "pathlib.Path": "Path",
@@ -44,7 +48,7 @@ OBJECTS = {
     status=Status.SUSPECTED,
     observers="both",
     condition="with torch 2.6 and Lightning 2.6 or newer, unless loaded with weights_only=False",
-    calls=(*SAVING, CLI, "weights_only=", *TRUSTING, lightning.MODULE),
+    calls=(*SAVING, CLI, "weights_only=", *TRUSTING, PARSING, lightning.MODULE),
 )
 def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """The module's own checkpoint cannot be loaded, because of what it saved in it.
@@ -55,9 +59,11 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     `DictConfig`, a numpy array or a function by its annotation, an Enum member or an object of a
     class of the project by its annotation or its default, or has a class or a function for a
     default, or where the project builds the module with what `parse_args()` returns, a
-    `DictConfig`, a `Path` or an object of a dataclass, in projects that nowhere load with
-    `weights_only=False` or tell torch which classes to trust (`add_safe_globals`). A run loads the
-    checkpoint as Lightning and torch do by default, with `weights_only=True`.
+    `DictConfig`, a `Path` or an object of a dataclass. Where the project is seen to build the
+    module, and never with a path (or with constants only), the annotation is not enough. Silent in
+    projects that load with `weights_only=False` or tell torch which classes to trust
+    (`add_safe_globals`). A run loads the checkpoint as Lightning and torch do by default, with
+    `weights_only=True`.
 
     Why is this bad
     ---------------
@@ -97,7 +103,7 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 told
                 for one in parameters_of(owner)
                 if surely_saved(call, one.name) and not one.rebound
-                if (told := _refused(one) or _given(facts, owner, one))
+                if (told := _refused(facts, owner, one) or _given(facts, owner, one))
             ]
             if found and saves_here(owner, call) and not uses_cli(facts):
                 yield self.finding(
@@ -108,21 +114,46 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-def _refused(parameter: ParameterSite) -> str:
+def _refused(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> str:
     """What says that torch refuses to unpickle a parameter; empty where nothing does."""
-    if REFUSED.fullmatch(parameter.annotation):
+    if REFUSED.fullmatch(parameter.annotation) and not _is_only_said(facts, owner, parameter):
         return f"{parameter.name}: {parameter.annotation}"
     return parameter.told
 
 
+def _is_only_said(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> bool:
+    """Whether the project builds the module and gives it something else than the annotation says.
+    A text does where a ``Path`` is asked for, so there a path has to be seen."""
+    calls = _building(facts, owner)
+    values = [_argument(owner, call, parameter) for call in calls]
+    if not OF_PATHS.search(parameter.annotation):
+        return bool(calls) and all(isinstance(value, Known) for value, _ in values)
+    parsed = any(_is_path(call.argument("type")) for call in facts.calls_of(PARSING))
+    seen = any(_is_path(value) or any(map(_is_path, parts(made))) for value, made in values)
+    return bool(calls) and not parsed and not seen
+
+
+def _is_path(made: Value | Origin) -> bool:
+    return isinstance(made, (Made, Named, FunctionCall)) and made.name.startswith("pathlib.")
+
+
+def _building(facts: ProjectFacts, owner: ClassFacts) -> list[CallSite]:
+    """The calls that build a module, other than those of tests."""
+    calls = facts.calls_of(lightning.MODULE)
+    return [one for one in calls if one.built == owner.name and not in_tests(one.location)]
+
+
+def _argument(owner: ClassFacts, call: CallSite, parameter: ParameterSite) -> tuple[Value, Origin]:
+    """What a call gives for a parameter, and what that is made of."""
+    place = parameters_of(owner).index(parameter)
+    return call.argument(parameter.name, place), call.origin(parameter.name, place)
+
+
 def _given(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> str:
     """What the project is seen to give for a parameter that torch refuses to unpickle."""
-    place = parameters_of(owner).index(parameter)
-    for call in facts.calls_of(lightning.MODULE):
-        if call.built == owner.name and not in_tests(call.location):
-            value, origin = call.argument(parameter.name, place), call.origin(parameter.name, place)
-            for made in (value, origin):
-                name = made.name if isinstance(made, (Made, FunctionCall)) else ""
-                if name in OBJECTS or name in facts.data_classes:
-                    return f"{parameter.name}: {OBJECTS.get(name, name.rpartition('.')[2])}"
+    for call in _building(facts, owner):
+        for made in _argument(owner, call, parameter):
+            name = made.name if isinstance(made, (Made, FunctionCall)) else ""
+            if name in OBJECTS or name in facts.data_classes:
+                return f"{parameter.name}: {OBJECTS.get(name, name.rpartition('.')[2])}"
     return ""

@@ -259,8 +259,9 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     and `files[n:]`), where no branch sorts. A
     split that nothing seeds is left alone: chance decides it, whatever the order (LTN406), and so
     is one that is made once: where a file or a folder is not there yet (`if not path.exists():`),
-    or where the same function then copies the files or writes the parts down. A run fits the module in processes with two values of PYTHONHASHSEED: fits with the same value are
-    equal, those with different ones are not.
+    or where the same function then copies the files or writes the parts down. A run fits the module
+    in processes with two values of PYTHONHASHSEED: fits with the same value are equal, those with
+    different ones are not.
 
     Why is this bad
     ---------------
