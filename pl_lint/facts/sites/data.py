@@ -27,7 +27,8 @@ class LoaderSite:
     ``WHOLE``: one batch holds all the data;
     ``otherwise``: what the code takes without one; ``one_by_setting``: all settings of that name
     that are written are 1. ``alias``: what else the class calls it: ``self.test_set`` after its
-    only ``self.val_set = self.test_set``, and an item of a dict by its key.
+    only ``self.val_set = self.test_set``, and an item of a dict by its key. ``unsaid``: the
+    arguments that are the default of a helper's parameter, which its caller says nothing of.
     """
 
     stage: Stage
@@ -42,6 +43,7 @@ class LoaderSite:
     otherwise: Value = ABSENT
     one_by_setting: bool = False
     alias: str = ""
+    unsaid: tuple[str, ...] = ()
 
     @property
     def of_single_samples(self) -> bool:

@@ -208,9 +208,10 @@ def training_not_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds a training DataLoader without `shuffle`, `sampler` and `batch_sampler`. Streams, which
-    bring their own order, data sets and classes that have a sampler, and loaders that say
-    `shuffle=False` are left alone.
+    Finds a training DataLoader without `shuffle`, `sampler` and `batch_sampler`, also where a
+    helper takes `shuffle` (`def loader(self, data, train=False)`) and is told nothing for training.
+    Streams, which bring their own order, data sets and classes that have a sampler, and loaders
+    that say `shuffle=False` are left alone.
 
     Why is this bad
     ---------------
@@ -252,16 +253,22 @@ def training_not_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 def _shuffled(facts: ProjectFacts, loader: LoaderSite) -> Fix | None:
     change = SetArgument(loader.location, "shuffle", "True", 2)
-    return None if _serves_others(facts, loader) else Fix("add shuffle=True", (change,))
+    elsewhere = _serves_others(facts, loader) or "shuffle" in loader.unsaid
+    return None if elsewhere else Fix("add shuffle=True", (change,))
 
 
 def _decided(loader: LoaderSite) -> bool:
     """Whether the loader says anything about order, or gives its samples one by one: a graph, a
     bag of instances, a stand-in."""
     named = zip(DECIDES, (2, 3, 4), strict=True)
-    decided = any(loader.gives(name, position) for name, position in named)
+    decided = any(loader.gives(*one) for one in named if not _falls_to_false(loader, one[0]))
     alone = loader.gives("batch_size", 1) and loader.argument("batch_size", 1) in (ABSENT, ONE)
     return decided or alone or not loader.complete
+
+
+def _falls_to_false(loader: LoaderSite, name: str) -> bool:
+    """Whether an argument is False because nobody has said anything to the helper that takes it."""
+    return name in loader.unsaid and must_be(loader.argument(name), False)
 
 
 def _has_a_sampler(facts: ProjectFacts, loader: LoaderSite) -> bool:

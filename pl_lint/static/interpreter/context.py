@@ -62,7 +62,8 @@ class Frame:
     """One function in execution. ``defining`` is the class whose body holds the method; ``written``
     is what local names were made of, as it is written: ``self.logger.experiment`` of ``board``;
     ``asked``: the names in the condition that a local name is, ``rank`` of ``main = rank == 0``;
-    ``caller``: the call that a function was entered by, and where that stands."""
+    ``caller``: the call that a function was entered by, and where that stands; ``left_out``: the
+    parameters that are at their defaults, because that call says nothing of them."""
 
     module: Module
     names: dict[str, Abstract] = field(default_factory=dict)
@@ -73,11 +74,13 @@ class Frame:
     written: dict[str, str] = field(default_factory=dict)
     asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
     caller: tuple[ast.Call, Frame] | None = None
+    left_out: set[str] = field(default_factory=set)
 
     def forget(self, name: str) -> None:
         """A name stands for something else from now on, or for what somebody has made of it."""
         self.written.pop(name, None)
         self.asked.pop(name, None)
+        self.left_out.discard(name)
 
     @property
     def code(self) -> FunctionNode | None:

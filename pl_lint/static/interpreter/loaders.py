@@ -77,6 +77,7 @@ class Loader:
     sized_by: str = ""
     otherwise: Value = ABSENT
     alias: str = ""
+    unsaid: tuple[str, ...] = ()
 
 
 def build(
@@ -87,8 +88,17 @@ def build(
     function = frame.function if context.turns == 1 and context.loops == 0 else None
     where, source = context.location(node, frame), _source(node, frame)
     (size, otherwise), alias = _size(node, frame), aliases.of(_given(node), frame)
-    label = Loader(source, where, data, function, size, otherwise, alias)
+    unsaid = tuple(_unsaid(node, frame))
+    label = Loader(source, where, data, function, size, otherwise, alias, unsaid)
     return Instance(name, pairs(arguments), arguments.complete, label)
+
+
+def _unsaid(node: ast.Call, frame: Frame) -> Iterator[str]:
+    """The arguments that a helper takes for it and was not given: ``shuffle=train``."""
+    for one in node.keywords:
+        named = one.value.id if isinstance(one.value, ast.Name) else ""
+        if one.arg is not None and named in frame.left_out:
+            yield one.arg
 
 
 def _source(node: ast.Call, frame: Frame) -> str:
@@ -201,6 +211,7 @@ def _record(
                     sized_by=loader.label.sized_by,
                     otherwise=loader.label.otherwise,
                     alias=loader.label.alias,
+                    unsaid=loader.label.unsaid,
                 )
             )
 

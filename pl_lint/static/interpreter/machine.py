@@ -126,6 +126,7 @@ def bind(
             default = _default(node, name)
             known = default is not None and arguments.complete
             values[name] = context.evaluate(default, frame) if known and default else NOTHING
+            frame.left_out |= {name} if known and frame.depth else set()
     return values | _rest(node, names, positional, arguments)
 
 
