@@ -29,6 +29,8 @@ class LoaderSite:
     that are written are 1. ``alias``: what else the class calls it: ``self.test_set`` after its
     only ``self.val_set = self.test_set``, and an item of a dict by its key. ``unsaid``: the
     arguments that are the default of a helper's parameter, which its caller says nothing of.
+    ``written``: the call that makes its data set of a part of the data, where it stands and as it
+    is written, whichever transforms it has: two that are equal are one part.
     """
 
     stage: Stage
@@ -44,6 +46,7 @@ class LoaderSite:
     one_by_setting: bool = False
     alias: str = ""
     unsaid: tuple[str, ...] = ()
+    written: str = ""
 
     @property
     def of_single_samples(self) -> bool:

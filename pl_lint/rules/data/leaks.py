@@ -18,6 +18,7 @@ from pl_lint.facts.sites import (
 )
 from pl_lint.facts.values import Known, Made, Several, Value
 from pl_lint.findings import Finding, Status
+from pl_lint.rules.data.order import DRAWN
 from pl_lint.rules.registry import Rule, rule
 
 SELECTING = ("val_dataloader", "fit")
@@ -40,7 +41,9 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     ------------
     Finds a test loader over the data set of the validation loader: the same attribute or variable,
     also under another name (`self.val_set = self.test_set`), one loader that a script gives to
-    both, be it a parameter of the function, or the same part of the same torchvision data set. And
+    both, be it a parameter of the function, the same part of the same torchvision data set, or two
+    data sets that one call makes, word for word, but for transforms, with a constant that names a
+    part (`Leaves(root / "test", self.plain)`, `Scans(self.files, train=False)`). And
     a validation loader over the test part of a torchvision data set, where a ModelCheckpoint or
     EarlyStopping chooses by what is logged. A project whose Trainers are all in sight, and none of
     which has anything that chooses, is left alone, and so is one that trains and never tests, and a
@@ -227,7 +230,14 @@ def _same_data(one: LoaderSite, other: LoaderSite) -> bool:
     same_file = one.location.path == other.location.path
     names = {one.source, one.alias} & {other.source, other.alias} - {""}
     by_name = bool(names) and same_file
-    return by_name or _one_loader(one, other) or _same_part(one.dataset, other.dataset)
+    same_part = _same_part(one.dataset, other.dataset) or _written_alike(one, other)
+    return by_name or _one_loader(one, other) or same_part
+
+
+def _written_alike(one: LoaderSite, other: LoaderSite) -> bool:
+    """Whether two data sets are made by one and the same call, other than of numbers by chance."""
+    drawn = any(word in one.written for word in DRAWN)
+    return bool(one.written) and one.written == other.written and not drawn
 
 
 def _one_loader(one: LoaderSite, other: LoaderSite) -> bool:

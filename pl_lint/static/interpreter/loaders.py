@@ -12,7 +12,7 @@ from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import Known, Value
 from pl_lint.findings import Location
 from pl_lint.plain import frozen
-from pl_lint.static.interpreter import aliases
+from pl_lint.static.interpreter import aliases, written
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Const,
@@ -78,6 +78,7 @@ class Loader:
     otherwise: Value = ABSENT
     alias: str = ""
     unsaid: tuple[str, ...] = ()
+    written: str = ""
 
 
 def build(
@@ -89,7 +90,8 @@ def build(
     where, source = context.location(node, frame), _source(node, frame)
     (size, otherwise), alias = _size(node, frame), aliases.of(_given(node), frame)
     unsaid = tuple(_unsaid(node, frame))
-    label = Loader(source, where, data, function, size, otherwise, alias, unsaid)
+    as_text = written.of(context, _given(node), frame)
+    label = Loader(source, where, data, function, size, otherwise, alias, unsaid, as_text)
     return Instance(name, pairs(arguments), arguments.complete, label)
 
 
@@ -212,6 +214,7 @@ def _record(
                     otherwise=loader.label.otherwise,
                     alias=loader.label.alias,
                     unsaid=loader.label.unsaid,
+                    written=loader.label.written,
                 )
             )
 
