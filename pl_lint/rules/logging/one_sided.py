@@ -29,7 +29,8 @@ def key_of_some_processes(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Reading finds it under a condition on the rank or on what stands in the batch (`any()`,
-    `numel()`, `isnan()`, `len(y[y > 0])`), or in a loop over what is in it (`labels.unique()`).
+    `numel()`, `isnan()`, `mask.sum() > 0`, `len(y[y > 0])`), or in a loop over what is in it
+    (`labels.unique()`, `set(batch["region"])`).
     Running compares the sequence of reduced keys on all ranks, in steps and at the ends of epochs,
     and what was logged with the mean of those that met.
 

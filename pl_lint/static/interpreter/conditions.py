@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from pl_lint.facts.origins import BatchValue, local_parts
 from pl_lint.static.interpreter.context import Context, Frame
@@ -54,6 +55,46 @@ def asks_how_many(context: Context, test: ast.expr, frame: Frame) -> tuple[str, 
                 if any(isinstance(one, BatchValue) for one in found):
                     return ("numel",)
     return ()
+
+
+COUNTING = frozenset({"sum", "count_nonzero"})
+
+
+def asks_for_any(context: Context, test: ast.expr, frame: Frame) -> tuple[str, ...]:
+    """``mask.sum() > 0`` asks what ``mask.any()`` does, of a batch; so does a name that only stands
+    for the sum."""
+    if COUNTING.isdisjoint(read_by(context, test, frame)):
+        return ()
+    for part in walk(test):
+        counted = part.left if isinstance(part, ast.Compare) and _with_nothing(part) else part
+        if (part is test or counted is not part) and _is_a_count(counted, frame):
+            found = local_parts(context.origin(context.evaluate(counted, frame)))
+            if any(isinstance(one, BatchValue) for one in found):
+                return ("any",)
+    return ()
+
+
+def _with_nothing(node: ast.Compare) -> bool:
+    """``> 0``, ``== 0``, ``>= 1``"""
+    match node.ops, node.comparators:
+        case [ast.Gt() | ast.Eq() | ast.NotEq()], [ast.Constant(0)]:
+            return True
+        case [ast.GtE() | ast.Lt()], [ast.Constant(1)]:
+            return True
+    return False
+
+
+def _is_a_count(node: ast.AST, frame: Frame) -> TypeGuard[ast.expr]:
+    match node:
+        case ast.Call(ast.Attribute(of, "item" | "detach" | "cpu")) | ast.Call(
+            ast.Name("int" | "float"), [of]
+        ):
+            return _is_a_count(of, frame)
+        case ast.Call(ast.Attribute(_, method)):
+            return method in COUNTING
+        case ast.Name(name):
+            return not COUNTING.isdisjoint(frame.asked.get(name, ()))
+    return False
 
 
 def _compares(mask: ast.expr, node: ast.AST, frame: Frame) -> bool:

@@ -12,7 +12,13 @@ from pl_lint.facts.origins import BatchValue, ListOfSteps, local_parts
 from pl_lint.facts.words import MISSING
 from pl_lint.static.interpreter import behaviour, held, listing, lookup, meters, noting, outside
 from pl_lint.static.interpreter.abstract import NOTHING, Abstract, Const, Function, join
-from pl_lint.static.interpreter.conditions import asked_by, asks_how_many, missing_in, read_by
+from pl_lint.static.interpreter.conditions import (
+    asked_by,
+    asks_for_any,
+    asks_how_many,
+    missing_in,
+    read_by,
+)
 from pl_lint.static.interpreter.context import Context, Frame, Snapshot
 from pl_lint.static.interpreter.expressions import binary, compared
 from pl_lint.static.interpreter.iteration import an_element, elements, over_samples
@@ -157,6 +163,7 @@ def _if(context: Context, node: ast.If, frame: Frame) -> bool:
     if known is not None:
         return _decided(context, node, known, frame)
     names = read_by(context, node.test, frame) + asks_how_many(context, node.test, frame)
+    names += asks_for_any(context, node.test, frame)
     sampled = _asks_for_batch(context, names)
     context.sampled += sampled
     outer = context.guards
@@ -324,7 +331,21 @@ def _picked(context: Context, node: ast.expr, value: Abstract, frame: Frame) -> 
     found = local_parts(context.origin(value))
     if not any(isinstance(one, (BatchValue, ListOfSteps)) for one in found):
         return ()
-    return tuple(one for one in read_by(context, node, frame) if one in PICKING)
+    picking = tuple(one for one in read_by(context, node, frame) if one in PICKING)
+    return (*picking, "unique") if _is_a_set(node) else picking
+
+
+def _is_a_set(node: ast.expr) -> bool:
+    """``set(batch["region"])`` and ``sorted(set(labels.tolist()))``: each value once. A set of a
+    batch that is a dict would be one of its keys."""
+    match node:
+        case ast.Call(ast.Name("sorted" | "list" | "tuple" | "enumerate"), [of, *_]):
+            return _is_a_set(of)
+        case ast.Call(ast.Name("set"), [ast.Subscript(_, ast.Constant(str()))]):
+            return True
+        case ast.Call(ast.Name("set"), [ast.Call(ast.Attribute(_, "tolist"))]):
+            return True
+    return False
 
 
 def _for(context: Context, node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
