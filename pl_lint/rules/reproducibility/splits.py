@@ -60,12 +60,14 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     Finds `random_split` without `generator=`, scikit-learn's splits without `random_state=`, rows
     that pandas draws (`df.sample(frac=...)`) without it where the same function then cuts them in
     two or takes them out of the table, tables that are cut in two by a drawn mask (`table[mask]`,
-    `table[~mask]`), and indices that a data module shuffles, in projects that call no
-    `seed_everything` or the like. Silent where the same hook or function then writes the parts to
-    files, by what it calls them (`train.to_csv(...)`, `torch.save(indices, "split.pt")`), and in
-    projects that are seen to train on one device, without a test and without checkpoints that are
-    loaded; so where `setup` splits under `stage == "fit"` alone, on one device, and no fit goes on
-    from a checkpoint. What a notebook of another folder seeds is no seed of scripts that train.
+    `table[~mask]`), indices that a data module shuffles, and an order that is drawn
+    (`torch.randperm`, `np.random.permutation`) of which the same function makes two `Subset`s, in
+    projects that call no `seed_everything` or the like. Silent where the same hook or function then
+    writes the parts to files, by what it calls them (`train.to_csv(...)`, `torch.save(indices,
+    "split.pt")`), and in projects that are seen to train on one device, without a test and without
+    checkpoints that are loaded; so where `setup` splits under `stage == "fit"` alone, on one
+    device, and no fit goes on from a checkpoint. What a notebook of another folder seeds is no seed
+    of scripts that train.
 
     Why is this bad
     ---------------
@@ -126,15 +128,15 @@ def _unseeded(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         meant = meant or _is_of_one_fit(facts, split)
         if not meant and not _is_asked_for(facts, split):
             argument = seed_argument(split.function)
-            masked = split.function.startswith("numpy.")
+            of_numpy = split.function.startswith("numpy.")
             yield self.finding(
                 split.location,
                 f"{split.function} draws from a global state that nothing seeds: each run and each "
                 "process has its own split",
                 remedy="draw from numpy.random.default_rng(42)"
-                if masked
+                if of_numpy
                 else f"pass {argument}= with a fixed seed",
-                fix=None if masked else with_a_seed(split.location, argument),
+                fix=None if of_numpy else with_a_seed(split.location, argument),
             )
     for call in facts.calls_of("frac="):
         if _draws_a_part(facts, call) and not any(follows(one, call) for one in writes):
@@ -145,9 +147,12 @@ def _unseeded(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy="pass random_state= with a fixed seed",
                 fix=with_a_seed(call.location, "random_state"),
             )
+    told = {split.location for split in facts.splits}
     for owner in facts.classes:
         for call in facts.calls_in(owner, *SHUFFLING):
-            if _splits_data(owner, call) and not any(follows(one, call) for one in writes):
+            if call.location in told or not _splits_data(owner, call):
+                continue
+            if not any(follows(one, call) for one in writes):
                 yield self.finding(
                     call.location,
                     f"{call.name} draws from a global state that nothing seeds: each run and each "
@@ -168,7 +173,8 @@ def _trains_once(facts: ProjectFacts) -> bool:
 def _is_of_one_fit(facts: ProjectFacts, split: SplitSite) -> bool:
     """Whether ``setup`` splits for fit alone, on one device, where no fit goes on with what another
     one has trained: tests do without it."""
-    made = [one for one in facts.calls_of(*SPLITTING) if one.location == split.location]
+    drawing = facts.calls_of(*SPLITTING, *SHUFFLING)
+    made = [one for one in drawing if one.location == split.location]
     alone = bool(made) and all(
         one.hook == "setup" and "'fit'" in one.guards and OTHER_STAGES.isdisjoint(one.guards)
         for one in made
@@ -186,7 +192,9 @@ def _goes_on(call: TrainerCall) -> bool:
 def _is_written_down(facts: ProjectFacts, split: SplitSite, writes: Sequence[CallSite]) -> bool:
     """Whether what a split gives is kept in a file, to be read again."""
     drawing = (
-        call for call in facts.calls_of(*SPLITTING, *MASKS) if call.location == split.location
+        call
+        for call in facts.calls_of(*SPLITTING, *MASKS, *SHUFFLING)
+        if call.location == split.location
     )
     return any(follows(one, call) for call in drawing for one in writes)
 
@@ -195,7 +203,7 @@ def _is_asked_for(facts: ProjectFacts, split: SplitSite) -> bool:
     """Whether a condition decides between this split and one with a seed: who takes this one asks
     for chance."""
     seeded = {one.location for one in facts.splits if one.seeded}
-    drawn = facts.calls_of(*SPLITTING)
+    drawn = facts.calls_of(*SPLITTING, *SHUFFLING)
     mine = {_under(one) for one in drawn if one.location == split.location and one.guards}
     return any(_under(one) in mine for one in drawn if one.location in seeded)
 

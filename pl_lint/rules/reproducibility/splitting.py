@@ -67,7 +67,8 @@ def _texts(value: Value) -> Iterator[str]:
 
 def seed_argument(function: str) -> str:
     """What a function that splits calls its source of chance."""
-    return "generator" if function.endswith("random_split") else "random_state"
+    of_torch = function.endswith(("random_split", "randperm"))
+    return "generator" if of_torch else "random_state"
 
 
 def with_a_seed(split: Location, argument: str) -> Fix:

@@ -1,13 +1,19 @@
-"""A table that is cut in two by numbers that are drawn, one for each row. Asked of the text."""
+"""Data that are cut in two by numbers that are drawn, one for each row, or by an order that is.
+Asked of the text."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from pl_lint.static.interpreter.context import Frame
 from pl_lint.static.names import dotted
+from pl_lint.static.naming import bindings, named
 
 DRAWN = frozenset({"numpy.random.rand", "numpy.random.random", "numpy.random.random_sample"})
+SHUFFLED = frozenset({"torch.randperm", "numpy.random.permutation"})
+KEEPING = frozenset({"tolist", "numpy", "list"})
+"""What gives the same order back."""
 ORDERS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 
 
@@ -27,11 +33,52 @@ def splits(node: ast.Call, frame: Frame) -> bool:
     return bool((held & others) - {""})
 
 
+def orders(node: ast.Call, frame: Frame) -> bool:
+    """``order = torch.randperm(len(data)).tolist()``, of which the same function takes
+    ``Subset(data, order[:n])`` and ``Subset(data, order[n:])``."""
+    if any(one.arg == "generator" for one in node.keywords) or len(node.args) != 1:
+        return False
+    made: ast.AST = node
+    above = frame.module.source.above
+    while isinstance(around := above.get(made), (ast.Attribute, ast.Call)):
+        made = around
+        if isinstance(made, ast.Call) and (dotted(made.func) or "list") not in KEEPING:
+            return False
+        if isinstance(made, ast.Attribute) and made.attr not in KEEPING:
+            return False
+    given = dict(_bound(frame))
+    names = [name for name, value in given.items() if value is made]
+    taken = [_part(one, given) for one in frame.parts if isinstance(one, ast.Call)]
+    cuts = [one.slice for one in taken if one is not None and _is(one.value, *names[:1])]
+    parts = [one for one in cuts if isinstance(one, ast.Slice) and one.step is None]
+    ends = {ast.unparse(one.upper) for one in parts if one.upper is not None}
+    return any(one.lower is not None and ast.unparse(one.lower) in ends for one in parts)
+
+
+def _bound(frame: Frame) -> Iterator[tuple[str, ast.expr]]:
+    """The local names that are given one value, and what that is."""
+    pairs = [pair for part in frame.parts for pair in bindings(part)]
+    names = [named(target) for target, _ in pairs]
+    for target, value in pairs:
+        if isinstance(target, ast.Name) and names.count(target.id) == 1:
+            yield target.id, value
+
+
+def _part(node: ast.Call, given: dict[str, ast.expr]) -> ast.Subscript | None:
+    """The part of an order that a ``Subset`` is made of."""
+    named_so = [one.value for one in node.keywords if one.arg == "indices"]
+    indices = next(iter((*named_so, *node.args[1:2])), None)
+    if isinstance(indices, ast.Name):
+        indices = given.get(indices.id)
+    of_subset = (dotted(node.func) or "").rpartition(".")[2] == "Subset"
+    return indices if of_subset and isinstance(indices, ast.Subscript) else None
+
+
 def _whole(node: ast.Subscript) -> str:
     return (dotted(node.value) or "").removesuffix(".loc")
 
 
-def _is(node: ast.expr, name: str) -> bool:
+def _is(node: ast.expr, name: str = "") -> bool:
     return isinstance(node, ast.Name) and node.id == name
 
 

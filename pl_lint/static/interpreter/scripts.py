@@ -162,7 +162,8 @@ def defines(context: Context, label: object, method: str) -> bool:
 
 def _split(context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame) -> None:
     keyword = (SEED | STATE).get(name)
-    if name in masks.DRAWN and masks.splits(node, frame):
+    by_mask = name in masks.DRAWN and masks.splits(node, frame)
+    if by_mask or (name in masks.SHUFFLED and masks.orders(node, frame)):
         context.recorder.add(SplitSite(name, False, context.location(node, frame)))
     if keyword is None:
         return
