@@ -40,11 +40,12 @@ class MethodSite:
 
 @frozen
 class ListSite:
-    """Something done to a Python list attribute; ``methods`` are those that what is added ends
-    with: ``("item",)`` of ``loss.item()``; ``added`` is what ``append`` was given, as it is
-    written; ``guards`` are the names in the conditions around it. ``kept``: what that holds, each
-    as it is written: the items of a dict or tuple, else the whole; a local name that is assigned
-    once is what it was assigned. Nothing where no graph is recorded."""
+    """Something done to a Python list attribute. ``clear`` without a name is of any: what
+    ``setattr(self, name, [])`` is given as the name is not known. ``methods`` are those that what
+    is added ends with: ``("item",)`` of ``loss.item()``; ``added`` is what ``append`` was given, as
+    it is written; ``guards`` are the names in the conditions around it. ``kept``: what that holds,
+    each as it is written: the items of a dict or tuple, else the whole; a local name that is
+    assigned once is what it was assigned. Nothing where no graph is recorded."""
 
     attribute: str
     action: Literal["append", "clear"]

@@ -105,7 +105,7 @@ def graph_kept_alive(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         emptied = set(_emptied_by_steps(owner))
         for site in owner.lists:
             kept = _with_graph(owner, site)
-            if kept and site.attribute not in emptied:
+            if kept and emptied.isdisjoint((site.attribute, "")):
                 yield self.finding(
                     site.location,
                     f"self.{site.attribute} keeps the graph of {kept}",

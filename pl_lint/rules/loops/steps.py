@@ -14,6 +14,9 @@ from pl_lint.rules.registry import Rule, rule
 
 STEP = ".training_step"
 QUEUE = "collections.deque"
+ANY = ""
+"""What is emptied where nobody knows the name of it."""
+BY_HAND = frozenset({"__dict__", "__setattr__", "__delattr__"})
 DETACHING = frozenset({"item", "detach", "numpy", "tolist", "data"})
 
 
@@ -180,7 +183,8 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds lists that a step appends to, that another hook uses and that nothing empties: no
-    `clear()`, no new list in a hook, no `del`. Lists of plain numbers (`.item()`) are taken for a
+    `clear()`, no new list in a hook, no `del`, nothing that goes by names (`setattr(self, name,
+    [])`) which may be theirs. Lists of plain numbers (`.item()`) are taken for a
     history unless their mean is logged when an epoch ends, or anything of one number for each
     sample (`.tolist()`); so are those of a callback that no end of an epoch uses. What is added
     only as long as a list is short enough is left alone; so are modules that scripts are seen to
@@ -240,7 +244,7 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         grown = {site.attribute: site for site in growing if not _is_bounded(owner, site)}
         for attribute, site in grown.items():
             used = any(_is_use(owner, read, attribute) for read in owner.reads)
-            if used and attribute not in emptied and not owner.open:
+            if used and emptied.isdisjoint((attribute, ANY)) and not owner.open:
                 yield self.finding(
                     site.location,
                     f"self.{attribute} grows with every batch and is never emptied: what is made "
@@ -306,7 +310,10 @@ def _holds(site: ListSite, read: ReadSite) -> bool:
 
 
 def _emptied(facts: ProjectFacts, owner: ClassFacts) -> set[str]:
-    """The attributes that something empties or replaces, and those of a bounded length."""
+    """The attributes that something empties or replaces, and those of a bounded length. Who goes
+    by the dict of the object may empty any."""
+    methods = [one for one in owner.own_methods if one.name != "__init__"]
+    by_hand = {ANY for one in methods if not BY_HAND.isdisjoint(one.words)}
     cleared = {site.attribute for site in owner.lists if site.action == "clear"}
     replaced = {site.attribute for site in owner.assignments if site.function != "__init__"}
     bounded = {
@@ -315,7 +322,8 @@ def _emptied(facts: ProjectFacts, owner: ClassFacts) -> set[str]:
         if site.gives("maxlen", 1)
     }
     taken = facts.calls_in(owner, ".pop", ".popleft", ".popitem", ".clear")
-    return cleared | replaced | bounded | {site.receiver.rpartition(".")[2] for site in taken}
+    cleared |= by_hand | replaced | bounded
+    return cleared | {site.receiver.rpartition(".")[2] for site in taken}
 
 
 def _emptied_by_others(facts: ProjectFacts, owner: ClassFacts) -> set[str]:

@@ -78,6 +78,7 @@ def evaluate_call(context: Context, node: ast.Call, frame: Frame) -> Abstract:
     callee = context.evaluate(function, frame)
     arguments = evaluated(context, node, frame)
     noting.note_function(context, callee, arguments, node, frame)
+    noting.note_setting(context, callee, arguments, node, frame)
     return call(context, callee, arguments, node, frame)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from pl_lint.static.interpreter import lookup
+from pl_lint.static.interpreter import listing, lookup
 from pl_lint.static.interpreter.abstract import Abstract, Mapping, Sequence, Text
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.interpreter.iteration import an_element, elements, over_samples
@@ -18,6 +18,7 @@ MAX_CLAUSES = 8
 def sequence(context: Context, node: ast.ListComp, frame: Frame) -> Abstract:
     items: list[Abstract] = []
     complete = True
+    listing.emptied_in_turn(context, node.generators[0], [node.elt], frame)
     for inner, known in _passes(context, node.generators, frame):
         items.append(context.evaluate(node.elt, inner))
         complete = complete and known

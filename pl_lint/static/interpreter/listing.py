@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.origins import Gathered, parts
@@ -21,12 +21,14 @@ from pl_lint.static.interpreter.abstract import (
     Sequence,
     is_list_of_steps,
     join,
+    options,
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.derivation import derived
 from pl_lint.static.interpreter.lookup import rebind
 
 ADDS = frozenset({"append", "extend", "insert", "appendleft"})
+Body = Iterable[ast.stmt | ast.expr]
 
 
 def changes_list(
@@ -39,10 +41,10 @@ def changes_list(
 ) -> bool:
     """Whether the call adds to a list or clears it; then it is recorded and done."""
     if function.attr == "clear" and not arguments.all():
-        attr = own_attribute_of(context, function.value, frame)
-        if attr is not None:
+        names = _meant_by(context, function.value, frame)
+        for attr in names:
             _record(context, attr, "clear", node, frame)
-        return attr is not None
+        return bool(names)
     if function.attr not in ADDS or not arguments.positional:
         return False
     attr = own_attribute_of(context, function.value, frame)
@@ -93,8 +95,7 @@ def _holds_lists(value: Abstract | None) -> bool:
 
 def deleted(context: Context, target: ast.expr, frame: Frame) -> None:
     """``del self.<attr>``, or a part of it: what it held is gone."""
-    attr = own_attribute_of(context, target, frame)
-    if attr is not None:
+    for attr in _meant_by(context, target, frame):
         _record(context, attr, "clear", target, frame)
 
 
@@ -108,16 +109,33 @@ def emptied(context: Context, target: ast.expr, value: Abstract, frame: Frame) -
                 deleted(context, inner, frame)
 
 
-def emptied_in_turn(context: Context, node: ast.For | ast.AsyncFor, frame: Frame) -> None:
-    """``for each in self.<attr>.values(): each.clear()``: all of it begins anew."""
+def emptied_in_turn(
+    context: Context, node: ast.For | ast.AsyncFor | ast.comprehension, body: Body, frame: Frame
+) -> None:
+    """``for each in self.<attr>.values(): each.clear()``: all of it begins anew, and so do both of
+    ``for each in (self.<attr>, self.<other>)``."""
+    turns = {one.id for one in ast.walk(node.target) if isinstance(one, ast.Name)}
+    if turns.isdisjoint(map(_cleared, body)):
+        return
     match node.iter:
         case ast.Call(ast.Attribute(held, "values" | "items"), []):
-            attr = own_attribute_of(context, held, frame)
+            lists = [held]
+        case ast.Tuple(items) | ast.List(items):
+            lists = items
         case other:
-            attr = own_attribute_of(context, other, frame)
-    turns = {one.id for one in ast.walk(node.target) if isinstance(one, ast.Name)}
-    if attr is not None and not turns.isdisjoint(map(_cleared, node.body)):
-        _record(context, attr, "clear", node.iter, frame)
+            lists = [other]
+    for one in lists:
+        deleted(context, one, frame)
+
+
+def set_by_name(
+    context: Context, name: Abstract, deletes: bool, node: ast.Call, frame: Frame
+) -> None:
+    """``setattr(self, name, [])`` and ``delattr(self, name)``: what the attribute held is gone. Of
+    a name that is known, ``setattr`` is an assignment, and told as one."""
+    for attr in _names(name) if context.hook.name != "__init__" else ():
+        if deletes or not attr:
+            _record(context, attr, "clear", node, frame)
 
 
 def stored_back(context: Context, target: ast.expr, value: Abstract, frame: Frame) -> None:
@@ -130,10 +148,10 @@ def stored_back(context: Context, target: ast.expr, value: Abstract, frame: Fram
         context.brought_together.add((context.hook.name, attr))
 
 
-def _cleared(node: ast.stmt) -> str:
+def _cleared(node: ast.stmt | ast.expr) -> str:
     """The name of what a statement empties: ``each.clear()``, ``del each[:]``."""
-    match node:
-        case ast.Expr(ast.Call(ast.Attribute(ast.Name(name), "clear"), [])):
+    match node.value if isinstance(node, ast.Expr) else node:
+        case ast.Call(ast.Attribute(ast.Name(name), "clear"), []):
             return name
         case ast.Delete([ast.Subscript(ast.Name(name), ast.Slice(None, None, None))]):
             return name
@@ -237,6 +255,26 @@ def last_methods(node: ast.expr | None) -> Iterator[str]:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         yield from last_methods(node.func.value)
         yield node.func.attr
+
+
+def _meant_by(context: Context, node: ast.expr, frame: Frame) -> list[str]:
+    """The attributes that hold a container; ``""`` for any, where ``getattr`` is given a name that
+    nobody knows."""
+    match node:
+        case ast.Subscript(inner):
+            return _meant_by(context, inner, frame)
+        case ast.Call(ast.Name("getattr"), [ast.Name(owner), name, *_]):
+            is_own = isinstance(frame.names.get(owner), Self)
+            known = is_own and context.hook.name != "__init__"
+            return _names(context.evaluate(name, frame)) if known else []
+    attr = own_attribute_of(context, node, frame)
+    return [attr] if attr is not None else []
+
+
+def _names(value: Abstract) -> list[str]:
+    """What a text may be; ``""`` where that is not known."""
+    known = [one.value if isinstance(one, Const) else "" for one in options(value)]
+    return [one if isinstance(one, str) else "" for one in known]
 
 
 def own_attribute_of(context: Context, node: ast.expr, frame: Frame) -> str | None:

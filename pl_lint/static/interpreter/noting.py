@@ -14,10 +14,11 @@ from collections.abc import Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import AssignmentSite, CallSite, GlobalSite, ItemSite, ReachSite
-from pl_lint.static.interpreter import epsilons, feeding, outside, tensors
+from pl_lint.static.interpreter import epsilons, feeding, listing, outside, tensors
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Collection,
+    Const,
     Holder,
     Instance,
     LocalClass,
@@ -41,6 +42,7 @@ BUILT = (lightning.MODULE, lightning.DATA_MODULE, "lightning.pytorch.cli.Lightni
 """Kinds of classes whose making is a call of the kind, whatever the class is called."""
 
 LOADING = "__getitem__"
+SETTING = (Reference("builtins.setattr"), Reference("builtins.delattr"))
 
 
 def note_method(
@@ -290,6 +292,36 @@ def note_assignment(
             given=frame.meant(named(written)) if written is not None else "",
         )
     )
+
+
+def note_setting(
+    context: Context, callee: Abstract, arguments: Arguments, node: ast.Call, frame: Frame
+) -> None:
+    """``setattr(self, "x", value)`` in a method that runs later is ``self.x = value``."""
+    given = arguments.positional
+    if (
+        not context.owner
+        or callee not in SETTING
+        or len(given) < 2
+        or not isinstance(given[0], Self)
+    ):
+        return
+    listing.set_by_name(context, given[1], callee == SETTING[1], node, frame)
+    for option in options(given[1]) if len(given) == 3 and context.hook.name != "__init__" else ():
+        if isinstance(option, Const) and isinstance(option.value, str):
+            context.recorder.add(
+                AssignmentSite(
+                    attribute=option.value,
+                    value=to_value(given[2]),
+                    origin=context.origin(given[2]),
+                    hook=context.hook.name,
+                    stage=context.hook.stage,
+                    function=frame.function,
+                    guards=context.guards,
+                    arms=context.arms,
+                    location=context.location(node, frame),
+                )
+            )
 
 
 def _note_item(context: Context, target: ast.Subscript, value: Abstract, frame: Frame) -> None:

@@ -349,7 +349,7 @@ def _is_a_set(node: ast.expr) -> bool:
 
 
 def _for(context: Context, node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
-    listing.emptied_in_turn(context, node, frame)
+    listing.emptied_in_turn(context, node, node.body, frame)
     iterable = context.evaluate(node.iter, frame)
     known = elements(context, iterable)
     of_samples = known is None and over_samples(context, node.iter, iterable)
