@@ -7,15 +7,6 @@ from pl_lint.plain import frozen
 SETTINGS = (".yaml", ".yml")
 """What files of settings end with."""
 
-Arms = tuple[tuple[int, int], ...]
-"""The branches that something stands in: the line of the first of them, and its number."""
-
-
-def apart(one: Arms, other: Arms) -> bool:
-    """Whether two pieces of a function stand in two branches of one statement: one of them runs."""
-    taken = dict(one)
-    return any(taken.get(place, number) != number for place, number in other)
-
 
 @frozen(order=True)
 class Location:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from pl_lint.facts.branches import Arms
 from pl_lint.facts.origins import NO_ORIGIN, UNPACKED, Origin, Pairs
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import ABSENT, UNKNOWN, Value
 from pl_lint.findings import Location
-from pl_lint.places import Arms
 from pl_lint.plain import frozen
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pl_lint.facts.branches import Arms, apart
 from pl_lint.facts.origins import Extent, Origin, Pairs
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import ABSENT, NO, UNKNOWN, YES, Known, Value, may_be
 from pl_lint.findings import Location
-from pl_lint.places import Arms, apart
 from pl_lint.plain import frozen
 
 MEAN = Known("mean")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pl_lint.facts.branches import Arms, apart
 from pl_lint.facts.origins import UNPACKED, Origin, Pairs
 from pl_lint.facts.values import ABSENT, UNKNOWN, YES, Value
 from pl_lint.findings import Location
-from pl_lint.places import Arms, apart
 from pl_lint.plain import frozen
 
 

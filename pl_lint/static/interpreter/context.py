@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
+from pl_lint.facts.branches import Arms
 from pl_lint.facts.origins import Origin
 from pl_lint.facts.stages import Stage
 from pl_lint.findings import Location
-from pl_lint.places import Arms
 from pl_lint.plain import field, frozen, mutable
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
