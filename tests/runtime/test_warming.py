@@ -39,6 +39,15 @@ def test_a_small_fit_of_each_lightning_leaves_no_thread_and_draws_nothing(
     assert (drawn(), threads_alive()) == (before, threads)
 
 
+def test_no_class_of_optimizers_is_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    wrapped: list[type] = []
+    kind = torch.optim.Optimizer
+    monkeypatch.setattr(kind, "_patch_step_function", lambda self: wrapped.append(type(self)))
+    warming.warm()
+    assert not [each for each in wrapped if each.__module__.startswith("torch.")]
+
+
 def test_where_a_gpu_may_be_in_sight_none_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(warming, "_fit", lambda of: pytest.fail("a Trainer was made"))
