@@ -36,12 +36,12 @@ def _judge_alone(record: SearchRecord, runs: Runs, random: Set[str]) -> Gatherin
 def _judge_on_ranks(
     record: SearchRecord, runs: Runs, told: Set[str], random: Set[str]
 ) -> Gathering:
-    """What lies on ranks and not in one process (``told``), where ranks can be compared at all. A
-    key that ``sync-dist`` reports is its business; here it is told in which smallest run it
-    lies."""
+    """What lies on ranks and not in one process (``told``), where ranks can be compared at all:
+    each draws other random numbers than one process does. A key that ``sync-dist`` reports is its
+    business; here it is told in which smallest run it lies."""
     into = Gathering()
     for searched in record.searched:
-        lying = [one for one in searched.smallest if one.key not in told]
+        lying = [one for one in searched.smallest if one.key not in told | random]
         cut_off = [one for one in lying if is_cut_off(one)]
         into.notes += map(_lightnings_own, cut_off)
         others = [one for one in lying if one not in cut_off]
