@@ -323,7 +323,7 @@ def _emptied(facts: ProjectFacts, owner: ClassFacts) -> set[str]:
     }
     taken = facts.calls_in(owner, ".pop", ".popleft", ".popitem", ".clear")
     cleared |= by_hand | replaced | bounded
-    return cleared | {site.receiver.rpartition(".")[2] for site in taken}
+    return cleared | {site.receiver.rpartition(".")[2] for site in taken if site.receiver}
 
 
 def _emptied_by_others(facts: ProjectFacts, owner: ClassFacts) -> set[str]:
@@ -334,6 +334,7 @@ def _emptied_by_others(facts: ProjectFacts, owner: ClassFacts) -> set[str]:
     emptied = {
         site.receiver.rpartition(".")[2]
         for site in facts.calls_of(".clear")
-        if site.owner not in strangers or site.receiver.rpartition(".")[0] != "self"
+        if site.receiver
+        and (site.owner not in strangers or site.receiver.rpartition(".")[0] != "self")
     }
     return emptied | {reach.attribute for reach in facts.reaches}
