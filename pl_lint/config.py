@@ -189,7 +189,9 @@ class _Reader:
             raise self.error(key, f"must be a table, not {value!r}", f"write {remedy}")
         for pattern in value:
             self._check_pattern(key, pattern)
-        return tuple((pattern, self.codes(key, codes)) for pattern, codes in value.items())
+        return tuple(
+            (pattern, self.codes(f'{key}."{pattern}"', codes)) for pattern, codes in value.items()
+        )
 
     def boolean(self, key: str, value: object) -> bool:
         if isinstance(value, bool):

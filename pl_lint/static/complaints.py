@@ -50,9 +50,6 @@ def explain(error: SyntaxError, text: str) -> str:
     if stranger:
         return _character(chr(int(stranger[1], 16)))
     situation = Situation(error.msg or "invalid syntax", line)
-    for recognises, sentence in _KINDS:
-        if recognises(situation):
-            return sentence
     here = sys.version_info[:2]
     for version, recognises, what in _NEWER:
         if here < version and recognises(situation):
@@ -60,6 +57,9 @@ def explain(error: SyntaxError, text: str) -> str:
                 f"{what} came with Python {_dotted(version)}, and pl-lint runs under Python "
                 f"{_dotted(here)}; install pl-lint under the newer one, or exclude the file"
             )
+    for recognises, sentence in _KINDS:
+        if recognises(situation):
+            return sentence
     return (
         f"syntax error: {situation.said}; correct it or exclude the file"
         f" (read with Python {_dotted(here)})"
@@ -130,5 +130,11 @@ _NEWER: tuple[tuple[tuple[int, int], Callable[[Situation], bool], str], ...] = (
         "this way to write types",
     ),
     ((3, 12), _is_free_f_string, "this way to write f-strings"),
+    (
+        (3, 14),
+        _any(r"^\s*except\s+[A-Z][\w.]*(\s*,\s*[A-Z]\w*[a-z][\w.]*)+\s*:"),
+        "several exceptions without brackets",
+    ),
+    ((3, 14), _any(r"""(?<![\w'"])[tT][rR]?["']"""), 'a template string (t"...")'),
 )
 """Syntax that is no mistake, by the Python that it came with."""

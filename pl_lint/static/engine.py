@@ -126,18 +126,20 @@ def _load(paths: Sequence[Path], config: Config, contents: Contents, trail: Trai
         sources.append(Material(path, data, asked_for=False))
     configs, broken = load(settings, contents, frozenset(paths))
     count = files + len(configs) + len(broken)
-    warnings = (*_empty(paths, everything), *_idle(paths, everything, config))
+    warnings = (*_empty(paths, everything, config), *_idle(paths, everything, config))
     return Found(tuple(sources), tuple(configs), (*unreadable, *broken), count, warnings)
 
 
-def _empty(paths: Sequence[Path], found: Sequence[Path]) -> Iterator[str]:
+def _empty(paths: Sequence[Path], found: Sequence[Path], config: Config) -> Iterator[str]:
     """The folders that were named for nothing. Of the one that everybody is in something else is
     said."""
     files = [os.path.abspath(one) for one in found]
+    left_out = f", but for what `exclude` leaves out ({', '.join(config.exclude)})"
+    why = left_out if config.exclude else ""
     for path in (one for one in paths if one != Path()):
         folder = os.path.join(os.path.abspath(path), "")
         if os.path.isdir(path) and not any(one.startswith(folder) for one in files):
-            yield f"{path}: there is no file to read in this folder"
+            yield f"{path}: there is no file to read in this folder{why}"
 
 
 def _idle(paths: Sequence[Path], found: Sequence[Path], config: Config) -> Iterator[str]:

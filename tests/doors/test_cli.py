@@ -483,6 +483,14 @@ def test_an_empty_folder_is_named(form: str, capsys: Captured) -> None:
     assert "no Python file found" in "\n".join(told(capsys, "--output-format", form, "empty"))
 
 
+def test_what_may_leave_a_folder_out_is_named_with_it(capsys: Captured) -> None:
+    projects.plant(Path("src"), model=projects.HEALTHY)
+    projects.plant(Path("old"), model=projects.HEALTHY)
+    Path("pyproject.toml").write_text('[tool.pl-lint]\nexclude = ["old/"]\n', encoding="utf-8")
+    said = "old: there is no file to read in this folder, but for what `exclude` leaves out (old/)"
+    assert said in "\n".join(told(capsys, "src", "old"))
+
+
 def test_it_is_said_which_rules_are_in_preview(capsys: Captured) -> None:
     previews = [rule.code for rule in registry.all_rules() if rule.preview]
     with pytest.raises(SystemExit):

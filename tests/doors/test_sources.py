@@ -221,6 +221,16 @@ def test_syntax_that_is_too_new_is_no_mistake(line: str) -> None:
     assert "came with Python 3.12, and pl-lint runs under Python 3." in answer.message
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="this Python can read it")
+@pytest.mark.parametrize(
+    "code", ["try:\n    x()\nexcept ValueError, TypeError:\n    pass", 'x = t"{name}"']
+)
+def test_the_syntax_of_3_14_is_no_mistake(code: str) -> None:
+    answer = read(code.encode())
+    assert isinstance(answer, Unreadable)
+    assert "came with Python 3.14" in answer.message
+
+
 def test_what_is_never_closed_is_not_taken_for_new() -> None:
     answer = read(b"x = f'{a'")
     assert isinstance(answer, Unreadable)
