@@ -20,8 +20,9 @@ from pl_lint.static.interpreter.derivation import derived
 PLAIN = (BatchValue, Number, UnknownOrigin)
 COMMON = frozenset({"call", "arithmetic", "decided", "sequence", "sum", "ratio", "macro"})
 """Operations that leave a number which nothing more is known of."""
-EACH = COMMON | {"sqrt", "exp", "log"}
-"""These too, under a sum: it adds up what they make of each element."""
+EACH = COMMON | {"exp", "log"}
+"""These too, under a sum: it adds up what they make of each element. Whether a root under a sum is
+that of each sample is left open; a run decides it, as the demo shows."""
 TOTALS = frozenset({"sum", "count_nonzero"})
 FUNCTIONS = frozenset({"torch.sum", "numpy.sum", "torch.count_nonzero", "numpy.count_nonzero"})
 
