@@ -10,6 +10,7 @@ from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.distributed.evidence import for_one_rank
 from pl_lint.rules.judging import beyond_one_device, run_on_several
 from pl_lint.rules.registry import Rule, rule
+from pl_lint.rules.wording import listed
 
 KINDS = ("module", "datamodule")
 EVERYWHERE = frozenset(
@@ -101,18 +102,10 @@ def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             )
 
 
-SHOWN = 4
-"""So many attributes are named in a message at most."""
-
-
 def _named(sites: list[AssignmentSite]) -> str:
     """The attributes in words, the first few of them by name."""
-    names = [f"self.{one.attribute}" for one in sites]
-    if len(names) == 1:
-        return f"{names[0]} is"
-    if len(names) > SHOWN:
-        names = [*names[: SHOWN - 1], f"{len(names) - SHOWN + 1} more"]
-    return f"{', '.join(names[:-1])} and {names[-1]} are"
+    names = listed(f"self.{one.attribute}" for one in sites)
+    return f"{names} {'is' if len(sites) == 1 else 'are'}"
 
 
 def _only_lightning_prepares(facts: ProjectFacts, owner: ClassFacts) -> bool:
