@@ -11,24 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
+from pl_lint.static.imports import Readable
 from pl_lint.static.walk import installed_package
 
 CLASS = re.compile(r"^[ \t]*class[ \t]+(\w+)[ \t]*\(([^)]*)", re.MULTILINE)
 LIGHTNING = frozenset({"LightningModule", "LightningDataModule", "Callback"})
 GENERATIONS = 3
 """How many files one after another may inherit so."""
-
-
-class Readable(Protocol):
-    """A file that is read: where it is, and its text."""
-
-    @property
-    def path(self) -> str: ...
-
-    @property
-    def text(self) -> str: ...
 
 
 def inheriting(
