@@ -234,7 +234,7 @@ def test_the_syntax_of_3_14_is_no_mistake(code: str) -> None:
 def test_what_is_never_closed_is_not_taken_for_new() -> None:
     answer = read(b"x = f'{a'")
     assert isinstance(answer, Unreadable)
-    assert "3.12" not in answer.message or sys.version_info[:2] == (3, 12)
+    assert "came with" not in answer.message
 
 
 def test_a_notebook_is_named_by_its_suffix_too() -> None:
