@@ -18,6 +18,7 @@ from pl_lint.plain import field, frozen, mutable, replace
 from pl_lint.trail import Trail
 
 EVERYTHING = "ALL"
+LISTED = "`pl-lint rules` lists them"
 TABLE = "pl-lint"
 FAIL_ON = {status.value: status for status in (Status.CERTAIN, Status.SUSPECTED)}
 
@@ -167,8 +168,9 @@ class _Reader:
         code = text.upper()
         if code and any(matches(code, known) for known in self.known_codes):
             return code
-        candidates = [*self.known_codes, EVERYTHING]
-        raise self.error(key, f"no rule has the code {text!r}", _nearest(code, candidates))
+        near = nearest(code, [*self.known_codes, EVERYTHING])
+        hint = f"did you mean {near!r}?" if near else LISTED
+        raise self.error(key, f"no rule has the code {text!r}", hint)
 
     def texts(self, key: str, value: object) -> tuple[str, ...]:
         if isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
@@ -259,7 +261,7 @@ def _nearest(word: str, candidates: Iterable[str]) -> str:
     near = nearest(word, known)
     if near:
         return f"did you mean {near!r}?"
-    return f"known: {', '.join(known)}" if known else "no rules are installed"
+    return f"known: {', '.join(known)}"
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:

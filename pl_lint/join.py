@@ -40,7 +40,7 @@ def decide(findings: Iterable[Finding], rulings: Sequence[Ruling]) -> tuple[Find
 def _decided(finding: Finding, rulings: Sequence[Ruling]) -> Finding:
     if finding.status is not Status.SUSPECTED:
         return finding
-    about = [ruling for ruling in rulings if _settles(ruling, finding)]
+    about = [ruling for ruling in rulings if settles(ruling, finding)]
     for status in (Status.PROVED, Status.REFUTED):
         for ruling in about:
             if ruling.status is status:
@@ -48,7 +48,8 @@ def _decided(finding: Finding, rulings: Sequence[Ruling]) -> Finding:
     return finding
 
 
-def _settles(ruling: Ruling, finding: Finding) -> bool:
+def settles(ruling: Ruling, finding: Finding) -> bool:
+    """Whether a ruling is about what reading found."""
     return finding.code in ruling.codes and same_place(ruling.location, finding.location)
 
 

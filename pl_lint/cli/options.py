@@ -46,7 +46,7 @@ def check_parser() -> argparse.ArgumentParser:
         prog="pl-lint",
         usage="pl-lint [check] [OPTIONS] [PATHS]\n"
         "       pl-lint explain CODE\n"
-        "       pl-lint rules",
+        "       pl-lint rules [CODE ...]",
         description="Can you believe what your PyTorch Lightning code logs, saves and repeats?"
         " Reads it without running it.",
         epilog="Exit code: 0 nothing found, 1 findings that count, 2 bad use or a file that"

@@ -10,7 +10,6 @@ from pl_lint.cli.exits import refuse
 
 SHOWN = 12
 """Names that an incomplete one is answered with."""
-LISTED = "`pl-lint rules` lists them"
 
 
 def explain(arguments: list[str]) -> int:
@@ -32,7 +31,7 @@ def explain(arguments: list[str]) -> int:
 
 
 def _unknown(word: str, names: Iterable[str]) -> str:
-    from pl_lint.config import nearest
+    from pl_lint.config import LISTED, nearest
 
     spelled = {name.casefold(): name for name in sorted(names)}
     begun = [name for folded, name in spelled.items() if folded.startswith(word.casefold())]
@@ -44,13 +43,19 @@ def _unknown(word: str, names: Iterable[str]) -> str:
 
 
 def rules(arguments: list[str]) -> int:
-    argparse.ArgumentParser(
-        prog="pl-lint rules", description="Lists every rule, and whether it is on by default."
-    ).parse_args(arguments)
+    parser = argparse.ArgumentParser(
+        prog="pl-lint rules", description="Lists the rules, and whether each is on by default."
+    )
+    parser.add_argument(
+        "codes", metavar="CODE", nargs="*", help="such as LTN1: those that begin so"
+    )
+    begins = tuple(code.upper() for code in parser.parse_args(arguments).codes)
 
     from pl_lint.rules.registry import all_rules
 
-    every = tuple(all_rules())
+    every = tuple(rule for rule in all_rules() if rule.code.startswith(begins or ""))
+    if not every:
+        return refuse(f"no rule has a code that begins with {' or '.join(begins)}")
     longest = max((len(rule.name) for rule in every), default=0)
     for rule in every:
         state = "on " if rule.default else "off"

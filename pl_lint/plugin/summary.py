@@ -11,6 +11,7 @@ import pytest
 
 from pl_lint.checks.registry import rank_of
 from pl_lint.findings import Finding, Status
+from pl_lint.join import settles
 from pl_lint.plugin.items import READING, near
 from pl_lint.plugin.outcomes import State
 from pl_lint.plugin.results import Results, Row
@@ -104,11 +105,16 @@ class Summary:
             yield f"{check} passed: {reason} ({', '.join(row.module for row in group)})"
 
     def _read(self) -> Iterator[str]:
+        """What nothing but reading says; a run may have proved the rest of its findings."""
         read = [row for row in self.results.rows if row.check == READING]
-        failed = [row for row in read if row.outcome.state is State.FAILED]
-        if failed:
-            number = sum(len(row.outcome.findings) for row in failed)
-            files = f"{len(failed)} of {len(read)} files"
+        proofs = [ruling for ruling in self.results.rulings if ruling.status is Status.PROVED]
+        alone = [
+            [one for one in row.outcome.findings if not any(settles(r, one) for r in proofs)]
+            for row in read
+            if row.outcome.state is State.FAILED
+        ]
+        if number := sum(map(len, alone)):
+            files = f"{sum(map(bool, alone))} of {len(read)} files"
             yield f"reading alone is certain of {number} more, in {files}"
 
     # --- what is left open --------------------------------------------------------------------

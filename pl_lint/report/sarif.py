@@ -61,6 +61,10 @@ def _driver(result: Result, codes: list[str]) -> dict[str, Any]:
         }
         for code in codes
     ]
+    told = {finding.code for finding in result.findings}
+    for rule in result.rules:
+        if rule.code in told and rule.documentation:  # what viewers show beside a finding
+            rules[codes.index(rule.code)]["help"] = {"text": rule.documentation}
     return {"name": "pl-lint", "version": __version__, "rules": rules}
 
 

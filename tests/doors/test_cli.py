@@ -107,7 +107,7 @@ def test_an_unreadable_file_wins_but_the_rest_is_reported(capsys: Captured) -> N
     out = capsys.readouterr().out
     assert f"word.py:{projects.SICK_LINE}:18: cannot be read: typographic quote U+201C" in out
     assert f"sick.py:{projects.SICK_LINE}:9: LTN101" in out
-    assert "1 finding, 1 file that cannot be read; 2 files read" in out
+    assert "1 finding, 1 file that cannot be read; 1 file read" in out
 
 
 BROKEN = b"import lightning\n"
@@ -517,6 +517,15 @@ def test_a_rule_is_explained_by_any_of_its_names(
     out = capsys.readouterr().out
     assert f"# {rule.code}: {rule.name}\n" in out
     assert rule.summary in out
+
+
+def test_the_rules_of_a_family_are_listed(capsys: Captured) -> None:
+    assert main(["rules", "ltn10", "LTN201"]) == 0
+    codes = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert {"LTN101", "LTN201"} < {*codes}
+    assert all(code.startswith(("LTN10", "LTN201")) for code in codes)
+    assert main(["rules", "XYZ"]) == 2
+    assert "no rule has a code that begins with XYZ" in capsys.readouterr().err
 
 
 def test_an_unknown_code_names_the_nearest(capsys: Captured) -> None:

@@ -50,7 +50,13 @@ def lines(path: str) -> Sequence[str]:
     return SOURCE if path == "a.py" else ()
 
 
-NAMED = SimpleNamespace(code="LTN101", name="compute-in-step", summary="", observers="reading")
+NAMED = SimpleNamespace(
+    code="LTN101",
+    name="compute-in-step",
+    summary="",
+    documentation="Why.",
+    observers="reading",
+)
 
 
 def result(*findings: Finding, unreadable: tuple[Unreadable, ...] = (), **fields: Any) -> Result:
@@ -218,7 +224,7 @@ def test_a_place_that_cannot_be_shown_is_still_reported(place: Location) -> None
         (result(files=0, relevant=0), "no Python file found"),
         (
             result(FINDING, unreadable=(Unreadable(Location("b.py", 1), "no such file"),)),
-            "1 finding, 1 file that cannot be read; 3 files read, 2 with Lightning code",
+            "1 finding, 1 file that cannot be read; 2 files read, 2 with Lightning code",
         ),
         (
             result(unreadable=(Unreadable(Location("b.py", 1), "gone"),), files=0, relevant=0),
@@ -377,6 +383,14 @@ def test_sarif_is_what_the_official_schema_says() -> None:
         assert not list(validator.iter_errors(document))
     broken = {**report, "version": 3}
     assert list(validator.iter_errors(broken))  # the schema can say no
+
+
+def test_sarif_explains_the_rules_that_found_something() -> None:
+    quiet = SimpleNamespace(**{**vars(NAMED), "code": "LTN102", "documentation": "Another."})
+    found = result(FINDING, rules=[NAMED, quiet])
+    told, silent = sarif_report.document(found)["runs"][0]["tool"]["driver"]["rules"]
+    assert told["help"] == {"text": NAMED.documentation}
+    assert "help" not in silent
 
 
 def test_sarif_tells_levels_places_and_fixes() -> None:

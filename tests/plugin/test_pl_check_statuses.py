@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from sessions import NO_CACHE, Session, plant, pytest_in, with_head
@@ -51,6 +52,23 @@ def test_what_is_certain_fails(tmp_path: Path) -> None:
     [finding] = found.report["read"]
     assert (finding["code"], finding["status"], finding["counts"]) == ("LTN101", "certain", True)
     assert 'self.log("val_f1", self.f1.compute())' in found.output
+
+
+def test_what_a_run_proved_is_not_counted_as_read_alone(tmp_path: Path) -> None:
+    case = """
+
+    @pl_lint.case
+    def built():
+        return {}(), {{"train": pairs(), "val": pairs()}}
+    """
+    for module, alone in (("Line", True), ("Averaging", False)):
+        text = CERTAIN + dedent(case).format(module)
+        found = session(tmp_path / module, text, "reading or (built and logged-values)")
+        ran = found.states["models.py::built::logged-values"]
+        assert (ran == "failed") is not alone
+        assert found.states["models.py::reading"] == "failed"
+        said = "reading alone is certain of 1 more, in 1 of 1 files" in found.closing
+        assert said is alone
 
 
 def test_a_comment_hides_it(tmp_path: Path) -> None:
