@@ -59,13 +59,12 @@ def slash_in_filename(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for monitor in facts.monitors:
         field = _field_with_slash(monitor.filename)
         if field is not None and must_be(monitor.auto_insert_metric_name, True):
-            plain = field.replace("/", "_")
+            named = f"{field.replace('/', '_')}={_as_written(field, monitor.filename)}"
             yield self.finding(
                 monitor.at("filename"),
                 f"the '/' of {field!r} in the filename puts every checkpoint into a folder of its "
                 "own",
-                remedy=f"write {plain}={{{field}}} in the filename and add "
-                "auto_insert_metric_name=False",
+                remedy=f"write {named} in the filename and add auto_insert_metric_name=False",
                 subject=monitor.watcher,
                 fix=_named_by_hand(facts, monitor),
             )
@@ -89,6 +88,12 @@ def _named_by_hand(facts: ProjectFacts, monitor: MonitorSite) -> Fix | None:
 def _field_with_slash(filename: Value) -> str | None:
     """The first replacement field of a file name that holds a slash."""
     return next((field for field in fields(filename) if "/" in field), None)
+
+
+def _as_written(field: str, filename: Value) -> str:
+    """A field with its braces and its format."""
+    written = re.compile(rf"\{{{re.escape(field)}(?::[^{{}}]*)?\}}")
+    return next(found[0] for found in map(written.search, _pieces(filename)) if found)
 
 
 def _pieces(filename: Value) -> tuple[str, ...]:
