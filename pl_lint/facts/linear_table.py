@@ -29,10 +29,15 @@ NONE: Final = ("none", None)
 
 @frozen
 class Choice:
-    """The values of one argument with which a metric is linear, and with which it is not."""
+    """The values of one argument with which a metric is linear, and with which it is not.
+
+    ``either``: with these the batches decide the value, but the metric's own over an epoch is the
+    mean of what its batches say as well, so that neither way of logging it is better.
+    """
 
     linear: tuple[object, ...]
     unlinear: tuple[object, ...] = ()
+    either: tuple[object, ...] = ()
 
 
 @frozen
@@ -55,7 +60,7 @@ _MICRO_OR_WEIGHTED = Choice(("micro", "weighted"), ("macro", *NONE))
 _EACH_LABEL = Choice(("micro", "macro", *NONE), ("weighted",))
 _MEAN = {"reduction": Choice(("mean",), ("sum",))}
 _IMAGE_MEAN = {"reduction": Choice(("elementwise_mean",), ("sum",))}
-_GIVEN_RANGE = {"data_range": Choice(OTHERS, (None,))}
+_GIVEN_RANGE = {"data_range": Choice(OTHERS, either=(None,))}
 
 _MICRO_IS_ACCURACY = Row(
     "one prediction per sample: the micro average has the number of samples as denominator",

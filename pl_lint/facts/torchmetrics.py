@@ -270,6 +270,8 @@ def _answer(choice: Choice, value: object) -> str:
         return "yes"
     if _among(value, choice.unlinear):
         return "no"
+    if _among(value, choice.either):
+        return "unmeasured"
     sides = {choice.linear: "yes", choice.unlinear: "no"}
     return sides.get(OTHERS, "unmeasured")
 

@@ -152,6 +152,36 @@ def test_other_rows_differ_on_some_split(name: str, special: dict[str, object]) 
     assert any(gap > VISIBLE for gap in measured_gaps(name, special, seeds=6))
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("name", "argument", "given"),
+    [
+        (name, argument, given)
+        for name, row in LINEAR.items()
+        for argument, choice in row.when.items()
+        for given in choice.either
+    ],
+)
+def test_with_some_arguments_a_metric_is_the_mean_of_its_batches(
+    name: str, argument: str, given: object
+) -> None:
+    """Although its value is another one in other batches: to log the object is no better."""
+    cls = metric_class(name)
+    arguments = {**base_arguments(name, cls), argument: given}
+    assert facts.is_linear(name, arguments) is None
+    assert any(gap > VISIBLE for gap in measured_gaps(name, {argument: given}, seeds=6))
+    columns = maker(name, cls.__module__)(torch.Generator().manual_seed(1))
+    whole, sizes = cls(**arguments), data.SPLITS[0]
+    means = []
+    for piece in zip(*(column.split(list(sizes)) for column in columns[:2]), strict=True):
+        one = cls(**arguments)
+        one.update(*piece)
+        whole.update(*piece)
+        means.append(one.compute())
+    weighted = torch.stack(means) @ torch.tensor(sizes, dtype=means[0].dtype) / sum(sizes)
+    assert float((whole.compute() - weighted).abs()) < EXACT
+
+
 RETRIEVAL = (
     *("RetrievalAUROC", "RetrievalMAP", "RetrievalMRR", "RetrievalHitRate", "RetrievalRecall"),
     *("RetrievalNormalizedDCG", "RetrievalPrecision", "RetrievalRPrecision"),

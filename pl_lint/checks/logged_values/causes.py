@@ -61,7 +61,7 @@ def left_in_training(names: Sequence[str]) -> Cause:
 def _object_causes(moved: Moved, metric: str) -> Iterator[Cause]:
     unweighted = moved.replay.formulas.get("LTN218") if moved.replay is not None else None
     if unweighted is not None and same(unweighted, moved.logged, moved.close):
-        yield from added_up(moved)  # if no weights would make it right
+        yield from added_up(moved)  # if weighting by samples would not make it right
         yield Cause(
             "LTN218",
             "the unweighted mean of the batch means, in which a short batch counts as a full one, "

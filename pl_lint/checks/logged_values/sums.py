@@ -69,8 +69,10 @@ def _mean_of(kept: Accumulator, moved: Moved) -> Iterator[Cause]:
     if any(same(average, moved.logged, moved.close) for average in averages):
         yield Cause(
             "LTN103",
-            f"the mean of {where} is {shown(moved.logged)}, and no weights make it the truth",
+            f"the mean of {where} is {shown(moved.logged)}; weighted by samples it is "
+            f"{shown(weighted)}, which is not the truth either",
             "collect predictions and targets, or update a torchmetrics object, and compute once; "
+            "of a mean over something else (tokens, say) weight each batch by how many it has; "
             f"if it is meant to compare the samples of a batch, declare it: {DECLARE}",
         )
 

@@ -185,7 +185,8 @@ def _cause_of_accumulation(smallest: SmallestRun, lie: Lie) -> Cause:
         return Cause(
             "LTN724",
             f"the value divided by the {count} batches that are accumulated is {shown(lie.logged)}",
-            "log the loss of the batch as it is; Lightning divides it for the optimizer",
+            "log or collect the loss in training_step: Lightning divides it for the optimizer, and "
+            "gives on_train_batch_end what it has divided",
         )
     return Cause(
         UNKNOWN.code,
