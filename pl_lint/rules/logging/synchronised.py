@@ -259,7 +259,7 @@ TOGETHER += ("torch.distributed.gather", "torch.distributed.reduce")
     rows=("LOG09",),
     status=Status.SUSPECTED,
     observers="both",
-    calls=(".zero_", *TOGETHER),
+    calls=(".zero_", *TOGETHER, *ASKED),
     condition="on two or more devices",
 )
 def ranks_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -323,7 +323,7 @@ def ranks_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     subject=owner.short_name,
                 )
             function = _unlinear_at_end(owner, log) if together else None
-            if function is not None:
+            if function is not None and is_shared_out(facts, owner, log.stage):
                 yield self.finding(
                     log.location,
                     f"{key_text(log)} is the mean over processes of {function}, which is not the "
