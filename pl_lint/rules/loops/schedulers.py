@@ -16,8 +16,10 @@ from pl_lint.rules.registry import Rule, rule
 PER_STEP = frozenset({"OneCycleLR", "CyclicLR"})
 STEP_COUNTS = frozenset({"estimated_stepping_batches", "num_training_batches"})
 """What Lightning itself calls a number of steps."""
-OUTER_KEYS = frozenset({"optimizer", "lr_scheduler", "monitor", "frequency"})
-"""What Lightning reads beside an optimizer (``_validate_optim_conf``; ``frequency`` in 1.x)."""
+OUTER_KEYS = frozenset({"optimizer", "lr_scheduler", "monitor"})
+"""What Lightning reads beside an optimizer (``_validate_optim_conf``)."""
+IN_LISTS = OUTER_KEYS | {"frequency"}
+"""The same of one of several optimizers: Lightning 1 took turns, each as often as it says."""
 INNER_KEYS = frozenset(
     {
         *("scheduler", "name", "interval", "frequency"),
@@ -203,10 +205,11 @@ def scheduler_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds keys in what `configure_optimizers` returns that Lightning does not read there:
-    `"scheduler"` beside `"optimizer"`, `"interval"` in the outer dict, a misspelled key; and an
-    optimizer and a scheduler that stand side by side without lists. A run looks for schedulers that
-    were built during the fit, that are none of those which Lightning steps, and that nobody has
-    stepped either; and for schedulers of an optimizer that is not the one in use.
+    `"scheduler"` beside `"optimizer"`, `"interval"` or `"frequency"` in the outer dict (of several
+    optimizers Lightning 1 read a frequency there), a misspelled key; and an optimizer and a
+    scheduler that stand side by side without lists. A run looks for schedulers that were built
+    during the fit, that are none of those which Lightning steps, and that nobody has stepped
+    either; and for schedulers of an optimizer that is not the one in use.
 
     Why is this bad
     ---------------
@@ -239,17 +242,17 @@ def scheduler_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         for site in owner.returns:
             if site.hook == "configure_optimizers":
-                for message, remedy in _dropped(site.value):
+                for message, remedy in _dropped(site.value, target_version(owner)):
                     yield self.finding(
                         site.location, message, remedy=remedy, subject=owner.short_name
                     )
 
 
-def _dropped(returned: Value) -> Iterator[tuple[str, str]]:
+def _dropped(returned: Value, version: Version) -> Iterator[tuple[str, str]]:
     """What Lightning does not read of a returned configuration."""
     match returned:
         case Table():
-            yield from _dropped_of(returned)
+            yield from _dropped_of(returned, OUTER_KEYS)
         case Several((Made(first), Made(second))) if _unlisted(first, second):
             text = "Lightning takes an optimizer and a scheduler only as two lists: it stops"
             yield text, "return [optimizer], [scheduler]"
@@ -260,17 +263,23 @@ def _dropped(returned: Value) -> Iterator[tuple[str, str]]:
         case Several(items):
             for item in items:
                 if isinstance(item, Table):
-                    yield from _dropped_of(item)
+                    yield from _dropped_of(item, OUTER_KEYS if version >= ONE_TURN else IN_LISTS)
+
+
+ONE_TURN: Version = (2, 0)
+"""Since then optimizers take no turns."""
 
 
 def _unlisted(first: str, second: str) -> bool:
     return ".lr_scheduler." in second and first.startswith("torch.optim.")
 
 
-def _dropped_of(configuration: Table) -> Iterator[tuple[str, str]]:
+def _dropped_of(configuration: Table, read: frozenset[str]) -> Iterator[tuple[str, str]]:
     if configuration.get("optimizer") is None:
         return
-    for name in _unread(configuration, OUTER_KEYS):
+    for name in _unread(configuration, read):
+        if name == "frequency" and must_be(configuration.get(name), 1):
+            continue  # as it is without
         place = "in the dict of lr_scheduler" if name in INNER_KEYS else "nowhere"
         remedy = f"write it {place}" if name in INNER_KEYS else "drop it, or correct its spelling"
         if name == "scheduler" or "sched" in name:
