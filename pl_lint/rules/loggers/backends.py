@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import CallSite, ProjectFacts, in_tests
+from pl_lint.facts.sites import CallSite, ImportSite, ProjectFacts, in_tests
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.loggers import choice
 from pl_lint.rules.registry import Rule, rule
@@ -135,18 +135,36 @@ def experiment_of_a_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-@rule("LTN903", "logger-that-does-not-exist", rows=("LGR03",), calls=(choice.TENSORBOARD,))
+OTHERWISE = (
+    *("WandBLogger", "WANDBLogger", "TensorboardLogger", "TensorBoardlogger", "CsvLogger"),
+    *("MLflowLogger", "MlflowLogger", "MlFlowLogger", "MLFLowLogger", "COMETLogger"),
+)
+SPELLED_OTHERWISE = tuple(
+    f"{package}.loggers.{name}"
+    for package in ("lightning.pytorch", "pytorch_lightning")
+    for name in OTHERWISE
+)
+"""Loggers in other capitals, as they are reached through what was imported."""
+
+
+@rule(
+    "LTN903",
+    "logger-that-does-not-exist",
+    rows=("LGR03",),
+    calls=(choice.TENSORBOARD, *SPELLED_OTHERWISE),
+)
 def logger_that_does_not_exist(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """A logger is imported by a name that it does not have, or built without its folder.
+    """A logger is asked for by a name that it does not have, or built without its folder.
 
     What it does
     ------------
-    Finds imports such as `WandBLogger` and `TensorboardLogger`, which differ from Lightning's
-    names in upper and lower case only, and a `TensorBoardLogger` without a folder.
+    Finds names such as `WandBLogger` and `TensorboardLogger`, imported or reached through
+    `loggers`, which differ from Lightning's in upper and lower case only, and a `TensorBoardLogger`
+    without a folder.
 
     Why is this bad
     ---------------
-    ImportError, or TypeError: the run does not start.
+    ImportError, AttributeError or TypeError: the run does not start.
 
     Example
     -------
@@ -165,10 +183,13 @@ def logger_that_does_not_exist(self: Rule, facts: ProjectFacts) -> Iterator[Find
     - https://lightning.ai/docs/pytorch/stable/api_references.html#loggers
     """
     right = {name.rpartition(".")[2].lower(): name.rpartition(".")[2] for name in choice.KNOWN}
-    for one in facts.imports:
+    imported = {one.name for one in facts.imports}
+    through = [one for one in facts.calls_of(*SPELLED_OTHERWISE) if one.name not in imported]
+    for one in (*facts.imports, *through):
         module, _, name = one.name.rpartition(".")
         meant = right.get(name.lower(), name)
-        if module.endswith("loggers") and name != meant and not one.optional:
+        optional = isinstance(one, ImportSite) and one.optional
+        if module.endswith("loggers") and name != meant and not optional:
             yield self.finding(
                 one.location, f"Lightning has no logger {name}", remedy=f"did you mean {meant}?"
             )
