@@ -24,7 +24,8 @@ class LogSite:
     call. ``sampled``: a condition on the batch index stands before the call. ``guards`` are the
     names in the conditions and decorators around it, ``function`` is the one it stands in.
     ``kind``: ``list``, ``dict`` or ``str`` where the value is surely no number, ``vector`` where it
-    is one for each sample; ``named``: the local name that it is, which is assigned once.
+    is one for each sample; ``named``: the local name that it is, which is assigned once;
+    ``result``: it is all that the call of an attribute gives.
     ``reduce_fx_given``: the call says ``reduce_fx`` itself.
     ``repeats``: another line has logged the very same value under this key. ``chosen_by``: the
     identifiers that a key hangs on which is not written out (``names[dataloader_idx]``). ``shows``:
@@ -63,6 +64,7 @@ class LogSite:
     shows: frozenset[str] = frozenset()
     statistic: str = ""
     named: str = ""
+    result: bool = False
     made_of: frozenset[str] = frozenset()
     arms: Arms = ()
 

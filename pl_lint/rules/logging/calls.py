@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning, torchmetrics
-from pl_lint.facts.origins import MetricObject
+from pl_lint.facts.origins import MetricCompute, MetricForward, MetricObject
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, MetricUse, ProjectFacts
 from pl_lint.facts.values import Known, Named
 from pl_lint.findings import Finding
@@ -226,9 +226,10 @@ def no_single_number(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds metrics whose value is a matrix, a curve or a value for each class (`average="none"`),
-    MetricCollections given to `self.log` instead of `self.log_dict`, lists, dicts and text, and one
-    number for each sample: what the step gives to a metric as predictions, `(y_hat - y).abs()`.
+    Finds metrics whose value is a matrix, a curve or a value for each class (`average="none"`), or
+    that value, MetricCollections given to `self.log` instead of `self.log_dict`, lists, dicts and
+    text, and one number for each sample: what the step gives to a metric as predictions,
+    `(y_hat - y).abs()`.
 
     Why is this bad
     ---------------
@@ -279,7 +280,7 @@ def no_single_number(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="log their mean" if kind == "vector" else REMEDY,
                     subject=owner.short_name,
                 )
-            metric = _metric_itself(owner, log) if owner.kind == "module" else None
+            metric = _metric_of(owner, log) if owner.kind == "module" else None
             problem = metric and _not_one_number(log, metric)
             if metric and problem:
                 yield self.finding(
@@ -318,13 +319,21 @@ def _takes_samples(owner: ClassFacts, use: MetricUse) -> bool:
     return use.certain and TASK.sub("", metric.class_name) in OF_SAMPLES
 
 
-def _metric_itself(owner: ClassFacts, log: LogSite) -> MetricSite | None:
-    """The metric whose object is logged: of a value, an element may have been taken."""
+def _metric_of(owner: ClassFacts, log: LogSite) -> MetricSite | None:
+    """The metric whose object is logged, or what it gives: of a value, an element may have been
+    taken."""
     match log.origin:
-        case MetricObject(path):
+        case MetricObject(path) if not path.startswith("<"):
+            return owner.metric(path)
+        case MetricForward(path) | MetricCompute(path) if log.result and not path.startswith("<"):
             found = owner.metric(path)
-            return found if found and not path.startswith("<") else None
+            refused = found and target_version(owner) >= SINCE[_kind_of(found)]
+            return found if refused and not torchmetrics.is_collection(found.name) else None
     return None
+
+
+def _kind_of(metric: MetricSite) -> str:
+    return "dict" if is_of_several(metric) else "vector"
 
 
 def _not_one_number(log: LogSite, metric: MetricSite) -> str:

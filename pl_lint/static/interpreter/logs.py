@@ -69,6 +69,7 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             function=frame.function,
             kind=kind if isinstance(key, Const) else "",
             named=vectors.name_of(given, frame),
+            result=vectors.is_result(given, frame),
             chosen_by=frozenset() if isinstance(key, Const) else _chosen_by(node, frame),
             reduce_fx_given=_given(arguments, "reduce_fx") is not None,
             shows=frozenset(_shown(node)),

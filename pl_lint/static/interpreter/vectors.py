@@ -32,6 +32,19 @@ def name_of(node: ast.expr | None, frame: Frame) -> str:
     return node.id if _stores(frame, node.id) == 1 else ""
 
 
+def is_result(node: ast.expr | None, frame: Frame) -> bool:
+    """Whether it is all that a call on an attribute gives, ``self.each(x, y)``, or a local name
+    that is assigned this once: no element of it, as a loop takes them."""
+    if isinstance(node, ast.Name) and _stores(frame, node.id) == 1:
+        given = (one.value for one in frame.assignments if _names(one.targets, node.id))
+        node = next(given, None)
+    return isinstance(node, ast.Call) and (dotted(node.func) or "").startswith("self.")
+
+
+def _names(targets: list[ast.expr], name: str) -> bool:
+    return any(isinstance(one, ast.Name) and one.id == name for one in targets)
+
+
 def is_vector(context: Context, node: ast.expr | None, frame: Frame) -> bool:
     """Whether it is ``(prediction - y).abs()``, where the step unpacks ``y`` from its batch."""
     inner = _of_each(node)
