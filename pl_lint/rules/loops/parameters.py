@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts.sites import AssignmentSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Made
-from pl_lint.findings import Finding, Status
+from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.registry import Rule, rule
 
 HOOK = "configure_optimizers"
@@ -30,9 +30,9 @@ def not_in_optimizer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds layers of torch.nn that `__init__` makes, and that are none of those whose parameters
-    `configure_optimizers`, or a method that it calls, names one by one; also a
-    `torch.nn.Parameter`, and an object of a class of the project that holds parameters and no
+    Finds layers of torch.nn that `__init__` makes, and containers of them (`torch.nn.Sequential`),
+    that are none of those whose parameters `configure_optimizers`, or a method that it calls, names
+    one by one; also a `torch.nn.Parameter`, and an object of a class of the project that holds parameters and no
     layers, as a loss does that learns its weights. A run looks at every parameter that requires a
     gradient over a whole fit: whether one reached it, whether an optimizer holds it, whether it
     moved. Layers that were unfrozen later are among them. Networks from a library, from outside or
@@ -81,19 +81,26 @@ def not_in_optimizer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             continue
         frozen = {site.receiver for site in named}
         spoken = _spoken_of(owner)
-        for site in owner.assignments:
-            text = f"self.{site.attribute}"
-            known = isinstance(site.value, Made) and (
-                _is_layer(site.value.name) or _is_left_out(facts, owner, site, site.value)
-            )
-            left_out = text not in frozen and site.attribute not in spoken
-            if site.hook == "__init__" and known and left_out:
+        for attribute, location in _parts(facts, owner):
+            if f"self.{attribute}" not in frozen and attribute not in spoken:
                 yield self.finding(
-                    site.location,
-                    f"configure_optimizers names other parts, and leaves {text} as it is",
+                    location,
+                    f"configure_optimizers names other parts, and leaves self.{attribute} as it is",
                     remedy="give the optimizer self.parameters(), or freeze the layer",
                     subject=owner.short_name,
                 )
+
+
+def _parts(facts: ProjectFacts, owner: ClassFacts) -> Iterator[tuple[str, Location]]:
+    """The attributes that learn: layers, containers of torch's with layers in them, and what is
+    left out easily. A container that is a part of another is trained with that."""
+    for site in owner.assignments:
+        made = site.value if isinstance(site.value, Made) and site.hook == "__init__" else None
+        if made and (_is_layer(made.name) or _is_left_out(facts, owner, site, made)):
+            yield site.attribute, site.location
+    for held in owner.containers:
+        if held.maker and not held.handed_on and any(map(_is_layer, held.modules)):
+            yield held.attribute, held.location
 
 
 def _spoken_of(owner: ClassFacts) -> set[str]:

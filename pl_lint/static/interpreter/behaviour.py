@@ -152,9 +152,11 @@ def containers(context: Context) -> Iterator[ContainerSite]:
 
 
 def _is_handed_on(context: Context, attribute: str) -> bool:
-    """Whether ``__init__`` gives ``self.<attribute>`` to the constructor of something."""
+    """Whether ``__init__`` gives ``self.<attribute>``, or all in it, to the constructor of
+    something."""
     return any(
-        isinstance(argument, ast.Attribute) and dotted(argument) == f"self.{attribute}"
+        dotted(argument.value if isinstance(argument, ast.Starred) else argument)
+        == f"self.{attribute}"
         for _, node in context.methods("__init__")
         for call in walk(node)
         if isinstance(call, ast.Call)
