@@ -284,13 +284,14 @@ def _is_flat(site: CallSite) -> bool:
     observers="both",
 )
 def no_buffer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """A tensor is a plain attribute of a LightningModule.
+    """A tensor is a plain attribute of a LightningModule, or of a network.
 
     What it does
     ------------
     Finds `self.x = torch.zeros(...)` and the like in `__init__`, where nothing moves the tensor;
     also where a local name stood for it first, and what is worked out from such tensors
-    (`self.roots = torch.cumprod(1 - betas, 0).sqrt()`) where a method computes with it.
+    (`self.roots = torch.cumprod(1 - betas, 0).sqrt()`) where a method computes with it; in the
+    networks of the project that are plain `nn.Module`s as well.
 
     Why is this bad
     ---------------
@@ -351,6 +352,14 @@ def no_buffer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy=f'write self.register_buffer("{one.attribute}", ...)',
                     subject=owner.short_name,
                 )
+    for site in facts.kept if facts.modules() else ():
+        if not in_tests(site.location):
+            yield self.finding(
+                site.location,
+                f"self.{site.attribute} stays on the CPU, and is in no checkpoint",
+                remedy=f'write self.register_buffer("{site.attribute}", ...)',
+                subject=site.name.rpartition(".")[2],
+            )
 
 
 def _registered(place: Location, name: str) -> Fix:

@@ -50,6 +50,7 @@ from pl_lint.static.interpreter.files import interpret_file
 from pl_lint.static.interpreter.parameters import data_classes
 from pl_lint.static.interpreter.recorder import Recorder, Watched
 from pl_lint.static.interpreter.work import TooMuch, Works, blamed
+from pl_lint.static.kept import kept
 from pl_lint.static.layers import layers
 from pl_lint.static.measures import giving_losses, learning_measures
 from pl_lint.static.names import ClassInfo, Module, Project, index_module
@@ -103,6 +104,7 @@ AS_NOTED = {
 AS_WRITTEN: Mapping[str, Callable[[Project], Iterable[Any]]] = {
     "streams": streams,
     "layers": layers,
+    "kept": kept,
     "lengths": told_their_length,
     "told": told_from_outside,
 }

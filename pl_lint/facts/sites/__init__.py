@@ -26,6 +26,7 @@ from pl_lint.facts.sites.classes import (
 )
 from pl_lint.facts.sites.data import (
     WHOLE,
+    KeptSite,
     LayersSite,
     LengthSite,
     ListedSite,
@@ -84,6 +85,7 @@ __all__ = [
     "HyperparameterSite",
     "ImportSite",
     "ItemSite",
+    "KeptSite",
     "LayersSite",
     "LengthSite",
     "ListSite",

@@ -159,6 +159,16 @@ class LayersSite:
     location: Location
 
 
+@frozen
+class KeptSite:
+    """A tensor that the ``__init__`` of a network keeps as a plain attribute, works out from
+    others and leaves where it is: nothing moves it, and other methods compute with it."""
+
+    name: str
+    attribute: str
+    location: Location
+
+
 def made_of(value: Value, libraries: tuple[str, ...] = ("",)) -> Iterator[Made]:
     """Every object that reading sees inside a value: the transforms of a data set, say.
 

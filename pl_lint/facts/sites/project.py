@@ -10,6 +10,7 @@ from pl_lint.facts.sites.behaviour import ImportSite, RemovedNameSite
 from pl_lint.facts.sites.calls import CallSite, GlobalSite, ReachSite
 from pl_lint.facts.sites.classes import ClassFacts
 from pl_lint.facts.sites.data import (
+    KeptSite,
     LayersSite,
     LengthSite,
     ListedSite,
@@ -120,6 +121,7 @@ class ProjectFacts:
     loaders: tuple[LoaderSite, ...] = ()
     streams: tuple[StreamSite, ...] = ()
     layers: tuple[LayersSite, ...] = ()
+    kept: tuple[KeptSite, ...] = ()
     unshared: tuple[UnsharedSite, ...] = ()
     listed: tuple[ListedSite, ...] = ()
     copies: tuple[tuple[str, str], ...] = ()

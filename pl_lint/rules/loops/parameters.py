@@ -32,12 +32,12 @@ def not_in_optimizer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds layers of torch.nn that `__init__` makes, and containers of them (`torch.nn.Sequential`),
     that are none of those whose parameters `configure_optimizers`, or a method that it calls, names
-    one by one; also a `torch.nn.Parameter`, and an object of a class of the project that holds parameters and no
-    layers, as a loss does that learns its weights. A run looks at every parameter that requires a
-    gradient over a whole fit: whether one reached it, whether an optimizer holds it, whether it
-    moved. Layers that were unfrozen later are among them. Networks from a library, from outside or
-    with loaded weights may be left out to freeze them, so a whole one is suspected only, and so is
-    one that no prediction passes through: it may be there to measure the others.
+    one by one; also a `torch.nn.Parameter`, and an object of a class of the project that holds
+    parameters and no layers, as a loss does that learns its weights. A run looks at every parameter
+    that requires a gradient over a whole fit: whether one reached it, whether an optimizer holds
+    it, whether it moved. Layers that were unfrozen later are among them. Networks from a library,
+    from outside or with loaded weights may be left out to freeze them, so a whole one is suspected
+    only, and so is one that no prediction passes through: it may be there to measure the others.
 
     Why is this bad
     ---------------

@@ -6,9 +6,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from typing import Protocol
 
 from pl_lint.static.interpreter.context import Context, Frame
-from pl_lint.static.names import FunctionNode, dotted
+from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
 from pl_lint.static.naming import bindings, identifiers, named, own
 from pl_lint.static.trees import walk
 
@@ -40,10 +41,24 @@ def left(context: Context, target: ast.expr, written: ast.expr, frame: Frame) ->
     """Where a tensor stays that ``__init__`` keeps under ``self.<name>`` and works out from others:
     nothing moves it, and other methods compute with it."""
     name = own(target)
-    if name is None or context.hook.name != "__init__" or frame.defining is None:
-        return UNSURE
-    place = Placing(context, frame).of(written)
-    if place not in (CPU, EARLY):
+    made_here = name is not None and context.hook.name == "__init__"
+    return stays(context, name, written, frame) if name and made_here else UNSURE
+
+
+class Asked(Protocol):
+    """What has to be known of the program."""
+
+    @property
+    def project(self) -> Project: ...
+
+    @property
+    def given_by(self) -> dict[FunctionNode, Given]: ...
+
+
+def stays(context: Asked, name: str, written: ast.expr, frame: Frame) -> str:
+    """The same of one attribute of a class, which may be any network."""
+    place = Placing(context, frame).of(written) if frame.defining is not None else UNSURE
+    if place not in (CPU, EARLY) or frame.defining is None:
         return UNSURE
     building = ("__init__", frame.function)
     others = [one for key, one in frame.defining.methods.items() if key not in building]
@@ -54,7 +69,7 @@ def left(context: Context, target: ast.expr, written: ast.expr, frame: Frame) ->
 class Placing:
     """Follows the names of one method back to what they are made of."""
 
-    def __init__(self, context: Context, frame: Frame) -> None:
+    def __init__(self, context: Asked, frame: Frame) -> None:
         self.context, self.frame, self.depth = context, frame, 0
 
     def of(self, node: ast.expr) -> str:
@@ -145,7 +160,7 @@ Given = dict[str, list[tuple[ast.AST, ast.expr | None]]]
 """What each name of a method is given, and in which statements."""
 
 
-def _given(context: Context, frame: Frame) -> Given:
+def _given(context: Asked, frame: Frame) -> Given:
     code = frame.code
     if code is None:
         return {}
@@ -197,7 +212,7 @@ def _mentions(name: str, code: FunctionNode, frame: Frame) -> Iterator[ast.expr]
             yield part
 
 
-def _use(mention: ast.expr, context: Context, frame: Frame) -> str:
+def _use(mention: ast.expr, context: Asked, frame: Frame) -> str:
     """Whether a tensor is ``computed`` with where it is, only ``asked`` of its shape, or whether
     that is ``unsure``: it is moved, gets a name, or is handed to code that may move it."""
     above = frame.module.source.above
@@ -235,16 +250,72 @@ def _is_given(node: ast.expr) -> bool:
     return any(name not in ("self", "torch", "math", "np", "len") for name in found)
 
 
-def _computes(function: ast.expr, context: Context, frame: Frame) -> bool:
+def _computes(function: ast.expr, context: Asked, frame: Frame) -> bool:
     """Whether a function takes its arguments where they are: one of torch, or one of the project
-    that speaks of no device."""
+    that speaks of no device, or a layer whose classes do not."""
     name = context.project.resolve(dotted(function) or "", frame.module)
     if isinstance(name, str) and name.startswith("torch."):
         return MOVING.isdisjoint(name.split("."))
-    code: ast.AST | None = None
+    methods = frame.defining.methods if frame.defining is not None else {}
     match function:
+        case ast.Name(text) if text in frame.module.functions:
+            return MOVING.isdisjoint(identifiers(frame.module.functions[text]))
+        case ast.Attribute(ast.Name("self"), text) if text in methods:
+            return MOVING.isdisjoint(identifiers(methods[text]))
         case ast.Name(text):
-            code = frame.module.functions.get(text)
-        case ast.Attribute(ast.Name("self"), text):
-            code = frame.defining.methods.get(text) if frame.defining is not None else None
-    return code is not None and MOVING.isdisjoint(identifiers(code))
+            return _is_layer(_looped_over(text, frame), context, frame)
+        case ast.Attribute(ast.Name("self")):
+            return _is_layer(function, context, frame)
+    return False
+
+
+def _looped_over(name: str, frame: Frame) -> ast.expr | None:
+    """What every loop with this name goes over: ``self.blocks``."""
+    parts = frame.module.source.parts(frame.defining.node) if frame.defining is not None else ()
+    given = [pair for part in parts for pair in bindings(part) if named(pair[0]) == name]
+    loops = [one.iter for one in parts if isinstance(one, ast.For) and named(one.target) == name]
+    same = len(loops) == len(given) and len({dotted(one) for one in loops}) == 1
+    return loops[0] if same else None
+
+
+def _is_layer(node: ast.expr | None, context: Asked, frame: Frame) -> bool:
+    """Whether an attribute, or what is in it, is of classes of torch, or of the project that speak
+    of no device."""
+    name = own(node) if node is not None else None
+    init = frame.defining.methods.get("__init__") if frame.defining is not None else None
+    if name is None or init is None:
+        return False
+    pairs = [pair for part in frame.module.source.parts(init) for pair in bindings(part)]
+    values = [value for target, value in pairs if own(target) == name]
+    made = [
+        one.func for value in values if value for one in walk(value) if isinstance(one, ast.Call)
+    ]
+    names = [dotted(one) or "" for one in made if dotted(one) != "range"]
+    classes = [context.project.resolve(one, frame.module) for one in names]
+    return bool(classes) and len(values) == 1 and all(_is_still(one, context) for one in classes)
+
+
+def _is_still(found: object, context: Asked) -> bool:
+    """Whether a class of layers, and those that it is made of, leave tensors where they are."""
+    classes = [found]
+    for one in classes:  # which grows on the way
+        if isinstance(one, str) and not one.startswith("torch.nn."):
+            return False
+        node = one.node if isinstance(one, ClassInfo) else one
+        if isinstance(node, ast.AST) and not MOVING.isdisjoint(identifiers(node)):
+            return False
+        if isinstance(one, ClassInfo):
+            names = {
+                dotted(part.func) or "" for part in walk(one.node) if isinstance(part, ast.Call)
+            }
+            made = [context.project.resolve(name, one.module) for name in names]
+            parts = [part for part in made if not isinstance(part, str)]
+            parts += context.project.ancestors(one)
+            classes += [part for part in parts if part not in classes]
+    return True
+
+
+def _called_in(tree: ast.AST) -> Iterator[str]:
+    """The names of what is called; empty for what has none."""
+    calls = (one for one in walk(tree) if isinstance(one, ast.Call))
+    return (dotted(one.func) or "" for one in calls)
