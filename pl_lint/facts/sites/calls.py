@@ -122,7 +122,7 @@ class ItemSite:
 class ReachSite:
     """``owner.attribute = value`` on something that is not the class itself, in a class that
     Lightning calls: ``self.trainer.datamodule.dataset.level = 3``. ``receiver`` is the text before
-    the last dot."""
+    the last dot, ``origin`` what that is made of."""
 
     receiver: str
     attribute: str
@@ -130,6 +130,8 @@ class ReachSite:
     hook: str
     stage: Stage | None
     location: Location
+    value: Value = UNKNOWN
+    origin: Origin = NO_ORIGIN
 
 
 @frozen

@@ -31,7 +31,7 @@ def last_weights_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `trainer.test(model, ...)` or `trainer.validate(model, ...)` without `ckpt_path` after
+    Finds `trainer.test(model, ...)`, `validate` or `predict` without `ckpt_path` after
     `trainer.fit` of the same model by the same Trainer, in the same function, in functions that the
     model is handed to one after the other, or in a method further up of the object that holds the
     model, where the Trainer has a ModelCheckpoint with a monitor. Where weights are averaged
@@ -73,7 +73,7 @@ def last_weights_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/Lightning-AI/pytorch-lightning/issues/2046
     """
     for call in facts.trainer_calls:
-        if call.method in ("test", "validate") and _after_fit(facts, call):
+        if call.method != "fit" and _after_fit(facts, call):
             yield self.finding(
                 call.location,
                 f"trainer.{call.method} with a model takes its last weights, not those of the "
@@ -85,12 +85,14 @@ def last_weights_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _best(call: TrainerCall) -> SetArgument:
-    return SetArgument(call.location, "ckpt_path", '"best"', 2)
+    position = 4 if call.method == "predict" else 2
+    return SetArgument(call.location, "ckpt_path", '"best"', position)
 
 
 def _best_is_tested(facts: ProjectFacts, call: TrainerCall) -> bool:
     """Whether the same function also runs a checkpoint: then the last weights are meant. Not where
-    it does so without fitting anything, in a run of another kind."""
+    it does so without fitting anything, in a run of another kind. A prediction has the weights that
+    a test has loaded before."""
     beside = [
         other
         for other in facts.trainer_calls
@@ -98,11 +100,20 @@ def _best_is_tested(facts: ProjectFacts, call: TrainerCall) -> bool:
     ]
     fits = [other for other in beside if other.method == "fit"]
     return any(
-        other.method == call.method
-        and not must_be(other.ckpt_path, None)
+        (_has_loaded(other) if call.method == "predict" else _has_path(other, call.method))
         and not (fits and all(one.excludes(other) for one in (call, *fits)))
         for other in beside
     )
+
+
+def _has_path(call: TrainerCall, method: str) -> bool:
+    return call.method == method and not must_be(call.ckpt_path, None)
+
+
+def _has_loaded(call: TrainerCall) -> bool:
+    """Whether a checkpoint is loaded, which is the best one where neither it nor a model is
+    given."""
+    return call.method != "fit" and not (call.passes_model and must_be(call.ckpt_path, None))
 
 
 def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:

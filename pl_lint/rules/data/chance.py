@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts import augmentations
 from pl_lint.facts.origins import FunctionCall, Origin, sure_parts
-from pl_lint.facts.sites import CallSite, ProjectFacts, made_of
+from pl_lint.facts.sites import CallSite, ProjectFacts, ReachSite, made_of
 from pl_lint.facts.values import Known, Made, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, SetArgument
@@ -35,7 +35,8 @@ def evaluation_augmented(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds a validation or test loader whose data set is built with random transforms, and a
-    `random_split` of such a data set: both parts share the one object, transforms included.
+    `random_split` of such a data set: both parts share the one object, transforms included, also
+    where these are set on one part (`self.train_set.dataset.transform = ...`).
 
     Why is this bad
     ---------------
@@ -87,6 +88,25 @@ def evaluation_augmented(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 f"both parts share one data set, so that what is held out goes through {transform}",
                 remedy="build the data set twice, with and without augmentation, and split indices",
             )
+    for reach in facts.reaches:
+        transform = _augmentation(reach.value) if _is_of_parts(facts, reach) else ""
+        if transform:
+            yield self.finding(
+                reach.location,
+                "both parts of the split share this data set, so that what is held out goes "
+                f"through {transform} too",
+                remedy="build the data set twice, with and without augmentation, and split indices",
+            )
+
+
+def _is_of_parts(facts: ProjectFacts, reach: ReachSite) -> bool:
+    """Whether it is the transform of the data set behind a part of a split, set once: nobody gives
+    a part another data set, or its data set another transform afterwards."""
+    beside = [one for one in facts.reaches if one.owner == reach.owner and one != reach]
+    retouched = any(one.attribute in ("dataset", reach.attribute) for one in beside)
+    whole = reach.receiver.endswith(".dataset") and reach.attribute in ("transform", "transforms")
+    lent = _lends_indices(facts, reach)
+    return whole and not retouched and not lent and _is_split(reach.origin)
 
 
 def _augmentation(data: Value) -> str:
@@ -110,7 +130,7 @@ def _only_split(facts: ProjectFacts, split: CallSite) -> bool:
     return not beside and not retouched and not _lends_indices(facts, split)
 
 
-def _lends_indices(facts: ProjectFacts, split: CallSite) -> bool:
+def _lends_indices(facts: ProjectFacts, split: CallSite | ReachSite) -> bool:
     """``Subset(plain, held_out.indices)``: what is held out is taken from another data set."""
     return any(
         _is_split(call.origin("indices", 1)) and not _is_split(call.origin("dataset", 0))

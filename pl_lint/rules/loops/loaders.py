@@ -272,8 +272,9 @@ def for_fit_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds attributes that `val_dataloader` uses and that `setup` assigns under `stage == "fit"`
-    alone. Silent in projects that call `trainer.validate` only in functions that fit before.
+    Finds attributes that `val_dataloader` uses and that `setup` assigns under `stage == "fit"` (or
+    `TrainerFn.FITTING`) alone. Silent in projects that call `trainer.validate` only in functions
+    that fit before.
 
     Why is this bad
     ---------------
@@ -345,6 +346,6 @@ def _used_for_validation(owner: ClassFacts) -> frozenset[str]:
 
 def _for_fit_alone(site: AssignmentSite) -> bool:
     """Whether what ``setup`` assigns is there for fit and for no stage else."""
-    others = {"'validate'", "'test'", "'predict'"}
-    asked = "'fit'" in site.guards and others.isdisjoint(site.guards)
+    others = {"'validate'", "'test'", "'predict'", "VALIDATING", "TESTING", "PREDICTING"}
+    asked = not {"'fit'", "FITTING"}.isdisjoint(site.guards) and others.isdisjoint(site.guards)
     return site.hook == "setup" and asked and all(number == 0 for _, number in site.arms)

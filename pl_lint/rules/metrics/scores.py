@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import MetricSite, ProjectFacts
+from pl_lint.facts.sites import CallSite, MetricSite, MetricUse, ProjectFacts
 from pl_lint.facts.values import Known
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import by_name
@@ -100,11 +100,12 @@ def logits_for_probabilities(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     What it does
     ------------
     Reading finds binary and multilabel metrics in a class that trains with a loss of logits and
-    nowhere applies the sigmoid. Running looks at what a metric was given, a multiclass one too
-    (there it is the softmax), where its value depends on the batches: some batches hold numbers
-    between 0 and 1 only, others do not, and with all of them squashed the value is another one. It
-    fails if there are such batches among the user's own. If only smaller ones are like that (of a
-    single sample it is likely, of sixteen it is rare), it is a note with that condition.
+    applies the sigmoid nowhere but in steps that do not fill them. Running looks at what a metric
+    was given, a multiclass one too (there it is the softmax), where its value depends on the
+    batches: some batches hold numbers between 0 and 1 only, others do not, and with all of them
+    squashed the value is another one. It fails if there are such batches among the user's own. If
+    only smaller ones are like that (of a single sample it is likely, of sixteen it is rare), it is
+    a note with that condition.
 
     Why is this bad
     ---------------
@@ -148,12 +149,14 @@ def logits_for_probabilities(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     - https://github.com/Lightning-AI/torchmetrics/issues/3269
     """
     for owner in facts.modules() if facts.calls_of(*LOGIT_LOSSES) else ():
-        if not facts.calls_in(owner, *LOGIT_LOSSES) or facts.calls_in(owner, *SQUASHING):
+        if not facts.calls_in(owner, *LOGIT_LOSSES):
             continue
+        squashed = facts.calls_in(owner, *SQUASHING)
         for metric in owner.metrics:
             fills = [use for use in owner.uses_of(metric.path) if use.use in FILLS and use.stage]
             scores = [use for use in fills if use.certain and not is_decided(use)]
-            if scores and len(scores) == len(fills) and _judges_scores(metric):
+            plain = all(_is_elsewhere(one, use) for one in squashed for use in fills)
+            if scores and len(scores) == len(fills) and plain and _judges_scores(metric):
                 yield self.finding(
                     scores[0].location,
                     f"{attribute_text(metric.path)} is given logits, and takes those of a batch "
@@ -161,6 +164,12 @@ def logits_for_probabilities(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                     remedy="give it torch.sigmoid(...) of them",
                     subject=owner.short_name,
                 )
+
+
+def _is_elsewhere(squashing: CallSite, use: MetricUse) -> bool:
+    """Whether a hook that does not fill a metric applies the sigmoid, by itself: what ``forward``
+    and the methods that several hooks call do is done for all."""
+    return squashing.function == squashing.hook != use.hook and squashing.function.endswith("_step")
 
 
 def _judges_scores(metric: MetricSite) -> bool:

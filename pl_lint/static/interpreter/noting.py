@@ -273,7 +273,7 @@ def note_assignment(
     if not context.owner or not isinstance(target, ast.Attribute):
         return
     if not isinstance(context.evaluate(target.value, frame), Self):
-        _note_reach(context, target, frame)
+        _note_reach(context, target, value, frame)
         return
     context.recorder.add(
         AssignmentSite(
@@ -287,7 +287,7 @@ def note_assignment(
             guards=context.guards,
             arms=context.arms,
             location=context.location(target, frame),
-            carried=written is not None and _mentions(written, target.attr),
+            carried=written is not None and _mentions(written, target.attr, frame),
             left="" if written is None else tensors.left(context, target, written, frame),
             given=frame.meant(named(written)) if written is not None else "",
         )
@@ -337,10 +337,12 @@ def _note_item(context: Context, target: ast.Subscript, value: Abstract, frame: 
         context.recorder.add(ItemSite(attribute, context.origin(value), where, stage, guards))
 
 
-def _mentions(node: ast.expr, attribute: str) -> bool:
-    """Whether an expression reads ``self.<attribute>``."""
-    read = (one for one in walk(node) if isinstance(one, ast.Attribute))
-    return any(dotted(one) == f"self.{attribute}" for one in read)
+def _mentions(node: ast.expr, attribute: str, frame: Frame) -> bool:
+    """Whether an expression reads ``self.<attribute>``, or works with a local name that stands for
+    it; that name alone puts back what was there."""
+    read = (one for one in walk(node) if isinstance(one, (ast.Attribute, ast.Name)))
+    texts = (dotted(one) or "" for one in read if not isinstance(node, ast.Name))
+    return any(frame.meant(text) == f"self.{attribute}" for text in texts)
 
 
 def _items(context: Context, value: Abstract, count: int) -> tuple[Abstract, ...]:
@@ -350,7 +352,7 @@ def _items(context: Context, value: Abstract, count: int) -> tuple[Abstract, ...
     return (Opaque(derived("call", (context.origin(value),))),) * count
 
 
-def _note_reach(context: Context, target: ast.Attribute, frame: Frame) -> None:
+def _note_reach(context: Context, target: ast.Attribute, value: Abstract, frame: Frame) -> None:
     """``something.else.x = value``."""
     receiver = dotted(target.value)
     if receiver is not None:
@@ -362,6 +364,8 @@ def _note_reach(context: Context, target: ast.Attribute, frame: Frame) -> None:
                 hook=context.hook.name,
                 stage=context.hook.stage,
                 location=context.location(target, frame),
+                value=to_value(value),
+                origin=context.origin(context.evaluate(target.value, frame)),
             )
         )
 
