@@ -185,14 +185,14 @@ def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding
 
     What it does
     ------------
-    Finds `trainer.test(model, ...)` without `ckpt_path` for a module that was built by calling its
-    class, in a function in which no `trainer.fit` trains such a module (one in the other branch of
-    an `if`, or under another `task == "..."`, does not: either it is trained, or it is tested) and
-    no weights are loaded into it, neither by the script nor when it is built. A module that
-    anything but a Trainer was given may have got weights there, and so may one whose constructor
-    was given a path, a network or settings: of these nothing is said, nor of tests and of Trainers
-    that only try the code. A run decides where it can: the score must be another one under another
-    seed, and after training.
+    Finds `trainer.test(model, ...)`, and `trainer.validate` in a script that fits nothing, without
+    `ckpt_path` for a module that was built by calling its class, in a function in which no
+    `trainer.fit` trains such a module (one in the other branch of an `if`, or under another `task
+    == "..."`, does not: either it is trained, or it is tested) and no weights are loaded into it,
+    neither by the script nor when it is built. A module that anything but a Trainer was given may
+    have got weights there, and so may one whose constructor was given a path, a network or
+    settings: of these nothing is said, nor of tests and of Trainers that only try the code. A run
+    decides where it can: the score must be another one under another seed, and after training.
 
     Why is this bad
     ---------------
@@ -228,14 +228,21 @@ def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     """
     for call in facts.trainer_calls:
         untrained = call.as_built and _is_untrained(facts, call) and not _measures(facts, call)
+        untrained = untrained and not (call.method == "validate" and _trains_too(facts, call))
         if untrained and _reports(facts, call):
             yield self.finding(
                 call.location,
-                "trainer.test takes the module as it was built: nothing here has trained it or "
-                "loaded weights into it",
+                f"trainer.{call.method} takes the module as it was built: nothing here has trained "
+                "it or loaded weights into it",
                 remedy="add ckpt_path=, or build it with load_from_checkpoint",
                 subject=call.model.rpartition(".")[2],
             )
+
+
+def _trains_too(facts: ProjectFacts, call: TrainerCall) -> bool:
+    """Whether the script fits as well: what is validated there may be the beginning."""
+    path = call.location.path
+    return any(one.method == "fit" and one.location.path == path for one in facts.trainer_calls)
 
 
 def _measures(facts: ProjectFacts, call: TrainerCall) -> bool:
@@ -253,7 +260,8 @@ def _measures(facts: ProjectFacts, call: TrainerCall) -> bool:
 def _reports(facts: ProjectFacts, call: TrainerCall) -> bool:
     """Whether what is tested is looked at: tests, dry runs and measurements of time only try it,
     and Lightning 1 may be told a checkpoint where the Trainer is built."""
-    trying = ("fast_dev_run", "barebones", "limit_test_batches", "profiler", RESUMED)
+    trying = ("fast_dev_run", "barebones", "profiler", RESUMED)
+    trying += ("limit_test_batches", "limit_val_batches")
     given = [one.argument(name) for one in facts.trainers_of(call) for name in trying]
     tries = any(not must_be(one, None) and not must_be(one, False) for one in given)
     return not tries and not in_tests(call.location) and not _loads(facts, call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from pl_lint.facts.sites import CallSite, ProjectFacts
@@ -159,7 +160,8 @@ def persistent_workers(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds hooks that assign to an attribute of a data set, or tell it the epoch by a method that
     does (`set_epoch`), in projects with a `DataLoader(persistent_workers=True)`: one that such a
-    loader is seen to be given, or that is called one.
+    loader is seen to be given, or that is called one, or is called the training data of the
+    DataModule where all training loaders are like that.
 
     Why is this bad
     ---------------
@@ -200,11 +202,14 @@ def persistent_workers(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         return
     lasting = (one for one in facts.loaders if must_be(one.argument("persistent_workers"), True))
     served = {(one.location.path, one.source) for one in lasting}
+    training = [one for one in facts.loaders if one.stage == "train"]
+    all_last = all(must_be(one.argument("persistent_workers"), True) for one in training)
     reached = ((reach, reach.attribute) for reach in facts.reaches)
     for site, attribute in (*reached, *_told(facts)):
         last = site.receiver.rpartition(".")[2]
         is_called_one = "dataset" in last.lower() or last.lower().endswith("_set")
         is_served = (site.location.path, f"self.{last}") in served
+        is_served |= bool(training) and all_last and bool(FOR_TRAINING.search(site.receiver))
         if _is_in_a_run(site.hook) and (is_called_one or is_served):
             yield self.finding(
                 site.location,
@@ -213,6 +218,10 @@ def persistent_workers(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy="drop persistent_workers=True, or share the value with the workers",
                 subject=site.owner.rpartition(".")[2],
             )
+
+
+FOR_TRAINING = re.compile(r"\.datamodule\.train_?(?:ds|data|set)$")
+"""What a DataModule calls the data of its training loader."""
 
 
 def _told(facts: ProjectFacts) -> Iterator[tuple[CallSite, str]]:

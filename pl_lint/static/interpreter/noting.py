@@ -358,7 +358,7 @@ def _note_reach(context: Context, target: ast.Attribute, value: Abstract, frame:
     if receiver is not None:
         context.recorder.add(
             ReachSite(
-                receiver=receiver,
+                receiver=frame.meant(receiver),
                 attribute=target.attr,
                 owner=context.owner,
                 hook=context.hook.name,

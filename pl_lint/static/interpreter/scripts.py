@@ -310,7 +310,7 @@ def _call_of(
         location=context.location(node, frame),
         reloaded=any(map(_is_reloaded, given)) or carried.out_of_trainer(node, frame),
         from_checkpoint=any(map(_is_loaded, given)) and all(map(_is_of_project, given)),
-        as_built=name == "test" and as_built(node, frame.module.source),
+        as_built=name in ("test", "validate") and as_built(node, frame.module.source),
         arms=context.arms,
         told=tuple(answers.told(node, frame)),
         models=tuple(sorted(set(map(class_name, given)))),
