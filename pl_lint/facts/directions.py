@@ -9,7 +9,7 @@ import re
 _HIGHER = frozenset(
     "acc accuracy accuracies f1 fbeta auc auroc auprc aupr prauc ap map miou iou jaccard dice "
     "precision recall sensitivity specificity r2 psnr ssim bleu rouge mcc kappa correct "
-    "ndcg mrr reward rewards".split()
+    "ndcg mrr reward rewards ap50 ap75 map50 map75 top1 top3 top5 pearson spearman".split()
 )
 _LOWER = frozenset(
     "loss losses error err mse mae rmse mape smape msle nll bce perplexity ppl wer cer fid lpips "
@@ -33,7 +33,8 @@ samples from real ones, of which a half is best."""
 
 def higher_by_name(key: str) -> bool | None:
     """``val/acc`` should rise, ``val_loss`` fall; ``val_acc_loss`` may be anything."""
-    words = set(re.findall(r"[a-z]+\d?", re.sub(r"([a-z])([A-Z])", r"\1_\2", key).lower()))
+    apart = re.sub(r"([a-z])([A-Z])", r"\1_\2", key)  # ``valAcc``; but ``mIoU`` is one word
+    words = set(re.findall(r"[a-z]+\d*", f"{apart} {key}".lower()))
     if words & _TURNED or _LESS.search(key.lower()):
         return None
     higher, lower = bool(words & _HIGHER), bool(words & _LOWER)
