@@ -10,7 +10,7 @@ from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFac
 from pl_lint.facts.values import Known, Made, Several, Table, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Assigned, Fix, Import, Replace, SetArgument, Statement
-from pl_lint.rules.judging import defines
+from pl_lint.rules.judging import defines, version_at
 from pl_lint.rules.registry import Rule, rule
 
 OWN_KEYS = frozenset(
@@ -268,7 +268,8 @@ def same_callback_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/extensions/callbacks_state.html
     """
     own = {owner.name for owner in facts.classes if _is_told_by_class(facts, owner)}
-    for trainer in facts.trainers:
+    judged = (one for one in facts.trainers if version_at(facts, one.location) >= REFUSED)
+    for trainer in judged:
         keys: set[tuple[object, ...]] = set()
         for callback in _items(trainer.argument("callbacks")):
             key = (callback.name,) if callback.name in own else _state_key(callback)
@@ -285,6 +286,10 @@ def same_callback_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     subject=name,
                 )
             keys.add(key)
+
+
+REFUSED = (1, 9)
+"""Before, the last state was kept without a word (pull request 15634)."""
 
 
 def _what_is_same(key: tuple[object, ...]) -> str:

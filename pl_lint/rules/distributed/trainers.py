@@ -268,7 +268,8 @@ def _counts_for_one(facts: ProjectFacts, owner: ClassFacts, call: CallSite) -> b
     around = {one.name: one.words for one in methods if one.name in (call.function, call.hook)}
     own = around.get(call.function, frozenset())
     accounted = any(not words.isdisjoint(ACCOUNTS) for words in around.values())
-    return "len" in own and "dataset" not in own and not accounted
+    of_data = any("dataset" in word for word in own)
+    return "len" in own and not of_data and not accounted
 
 
 @rule("LTN513", "removed-strategy", rows=("DDP13",))

@@ -242,28 +242,29 @@ def scheduler_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         for site in owner.returns:
             if site.hook == "configure_optimizers":
-                for message, remedy in _dropped(site.value, target_version(owner)):
+                for message, remedy in _dropped(site.value, owner):
                     yield self.finding(
                         site.location, message, remedy=remedy, subject=owner.short_name
                     )
 
 
-def _dropped(returned: Value, version: Version) -> Iterator[tuple[str, str]]:
+def _dropped(returned: Value, owner: ClassFacts) -> Iterator[tuple[str, str]]:
     """What Lightning does not read of a returned configuration."""
     match returned:
         case Table():
-            yield from _dropped_of(returned, OUTER_KEYS)
+            yield from _dropped_of(returned, owner, OUTER_KEYS)
         case Several((Made(first), Made(second))) if _unlisted(first, second):
             text = "Lightning takes an optimizer and a scheduler only as two lists: it stops"
             yield text, "return [optimizer], [scheduler]"
         case Several((Several() | Known(tuple()), Several(items))):
             for item in items:
                 if isinstance(item, Table):
-                    yield from _dropped_inside(item)
+                    yield from _dropped_inside(item, owner)
         case Several(items):
+            read = OUTER_KEYS if target_version(owner) >= ONE_TURN else IN_LISTS
             for item in items:
                 if isinstance(item, Table):
-                    yield from _dropped_of(item, OUTER_KEYS if version >= ONE_TURN else IN_LISTS)
+                    yield from _dropped_of(item, owner, read)
 
 
 ONE_TURN: Version = (2, 0)
@@ -274,7 +275,9 @@ def _unlisted(first: str, second: str) -> bool:
     return ".lr_scheduler." in second and first.startswith("torch.optim.")
 
 
-def _dropped_of(configuration: Table, read: frozenset[str]) -> Iterator[tuple[str, str]]:
+def _dropped_of(
+    configuration: Table, owner: ClassFacts, read: frozenset[str]
+) -> Iterator[tuple[str, str]]:
     if configuration.get("optimizer") is None:
         return
     for name in _unread(configuration, read):
@@ -290,10 +293,10 @@ def _dropped_of(configuration: Table, read: frozenset[str]) -> Iterator[tuple[st
         )
     inner = configuration.get("lr_scheduler")
     if isinstance(inner, Table):
-        yield from _dropped_inside(inner)
+        yield from _dropped_inside(inner, owner)
 
 
-def _dropped_inside(configuration: Table) -> Iterator[tuple[str, str]]:
+def _dropped_inside(configuration: Table, owner: ClassFacts) -> Iterator[tuple[str, str]]:
     if configuration.get("scheduler") is None:
         text = "the dict of a scheduler has no key 'scheduler': Lightning stops"
         yield text, 'call it "scheduler"'
@@ -302,7 +305,8 @@ def _dropped_inside(configuration: Table) -> Iterator[tuple[str, str]]:
         text = f"Lightning does not read the key {name!r} in the dict of a scheduler: it is dropped"
         yield text, "drop it, or correct its spelling"
     interval = configuration.get("interval")
-    if isinstance(interval, Known) and interval.value not in ("step", "epoch"):
+    asked = owner.optimization == "automatic"  # who steps schedulers by hand may write anything
+    if asked and isinstance(interval, Known) and interval.value not in ("step", "epoch"):
         yield f"interval is {interval.value!r}: Lightning stops", 'write "step" or "epoch"'
 
 

@@ -313,9 +313,3 @@ def _is_still(found: object, context: Asked) -> bool:
             parts += context.project.ancestors(one)
             classes += [part for part in parts if part not in classes]
     return True
-
-
-def _called_in(tree: ast.AST) -> Iterator[str]:
-    """The names of what is called; empty for what has none."""
-    calls = (one for one in walk(tree) if isinstance(one, ast.Call))
-    return (dotted(one.func) or "" for one in calls)
