@@ -165,8 +165,9 @@ def gather(
     )
 
 
-SWITCHED = re.compile(r"(?<!self)\.automatic_optimization\s*=(?!=)\s*(?!True\b)\S")
-"""Automatic optimization that code beside a module switches off for it."""
+SWITCHED = re.compile(r"(?:(?<!self)\.|[(,]\s*)automatic_optimization\s*=(?!=)\s*(?!True\b)\S")
+"""Automatic optimization that code beside a module switches off for it, or a Trainer did for all
+before Lightning 1.3."""
 
 
 def _switches(project: Project) -> bool:

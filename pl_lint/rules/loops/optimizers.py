@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pl_lint.facts.lightning import TRAINER
 from pl_lint.facts.origins import FunctionCall, parts
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
-from pl_lint.facts.values import UNKNOWN, Known, Made, Named, Several, Table, Value, must_be
+from pl_lint.facts.values import UNKNOWN, Known, Made, Named, Several, Table, Value
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import defines, target_version
 from pl_lint.rules.loops.stepping import (
@@ -231,7 +231,7 @@ def backward_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         if owner.optimization != "automatic" or not returns_a_loss(owner):
             continue
-        if defines(facts, owner, "backward") or _is_told_by_trainer(facts, owner):
+        if defines(facts, owner, "backward"):
             continue
         for site in facts.calls_in(owner, MANUAL):
             if site.hook == "training_step" and "automatic_optimization" not in site.guards:
@@ -253,12 +253,6 @@ def backward_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="return the loss only, or set self.automatic_optimization = False",
                     subject=owner.short_name,
                 )
-
-
-def _is_told_by_trainer(facts: ProjectFacts, owner: ClassFacts) -> bool:
-    """Whether a Trainer says who optimises, as it could before Lightning 1.3."""
-    told = (one.argument("automatic_optimization") for one in facts.trainers)
-    return target_version(owner) < (1, 3) and not all(must_be(one, None) for one in told)
 
 
 _HARM = {
