@@ -126,12 +126,16 @@ def _is_of_notebook(owner: ClassFacts) -> bool:
 
 def _class_meant(name: str, by_last: Mapping[str, Sequence[str]]) -> str:
     """The class of the project that a name means, which may lead over a package that hands the
-    class on (``models.Net`` for ``models.nets.Net``); empty for any other."""
+    class on (``models.Net`` for ``models.nets.Net``), or to where it stood before it was moved: in
+    a folder of the same name the project has no other class that is called so. Empty for any other.
+    """
     package, _, last = name.rpartition(".")
     known = by_last.get(last, ())
     through = [one for one in known if package and one.startswith(f"{package}.")]
     if name in known:
         return name
+    if len(known) == 1 and package.partition(".")[0] in known[0].split(".")[:-1]:
+        return known[0]
     return through[0] if len(through) == 1 else ""
 
 
