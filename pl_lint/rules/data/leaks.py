@@ -10,6 +10,7 @@ from pl_lint.facts.sites import (
     ABSENT,
     NO,
     CallSite,
+    ClassFacts,
     LoaderSite,
     ProjectFacts,
     TrainerCall,
@@ -127,14 +128,20 @@ def _tested_by_name(facts: ProjectFacts) -> Iterator[tuple[TrainerCall, str]]:
 
 
 def _never_tests(facts: ProjectFacts) -> bool:
-    """Whether Trainers are seen at work and none is told to test, nor has a class that was read
-    whole a step for it."""
+    """Whether Trainers are seen at work and none tests: no class that was read whole has a step for
+    it, and none is told to, or what is trained is all of these classes."""
     calls = any(call.method == "test" for call in facts.trainer_calls)
-    steps = any(
-        owner.open or any(one.name == "test_step" for one in owner.own_methods)
-        for owner in facts.modules()
-    )
-    return bool(facts.trainer_calls) and not calls and not steps
+    modules = facts.modules()
+    steps = any(one.open or _has(one, "test_step") for one in modules)
+    trained = any(_has(one, "training_step") for one in modules)
+    loops = any(_has(one, "test_dataloader", called=True) for one in facts.classes)
+    return bool(facts.trainer_calls) and not steps and not (calls and (loops or not trained))
+
+
+def _has(owner: ClassFacts, name: str, *, called: bool = False) -> bool:
+    """Whether a class defines a method, one that some code calls."""
+    found = (one for one in owner.own_methods if one.name == name)
+    return any(one.called or not called for one in found)
 
 
 def _chooses_nothing(facts: ProjectFacts) -> bool:
