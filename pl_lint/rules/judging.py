@@ -9,6 +9,7 @@ from pl_lint.facts.lightning import LATEST, Version
 from pl_lint.facts.origins import FunctionCall, Pairs
 from pl_lint.facts.sites import (
     ClassFacts,
+    LoaderSite,
     LogSite,
     MetricSite,
     ProjectFacts,
@@ -75,12 +76,33 @@ def defines(facts: ProjectFacts, owner: ClassFacts, method: str) -> bool:
 
 
 def in_batches_of_one(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> bool:
-    """Whether the loaders that a class itself returns for a stage, or else those of the project,
-    are seen to give one sample at a time: a mean over batches is one over samples then."""
+    """Whether the loaders that feed a stage of a class are seen to give one sample at a time: a
+    mean over batches is one over samples then."""
+    meant = loaders_of(facts, owner, stage)
+    return bool(meant) and all(one.of_single_samples for one in meant)
+
+
+def loaders_of(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> list[LoaderSite]:
+    """The loaders that a class itself returns for a stage, or those of the data modules that all
+    settings which train it name, or else those of the project."""
     loaders = [one for one in facts.loaders if one.stage == stage]
     own = [one for one in loaders if one.owner == owner.name]
-    meant = own or loaders
-    return bool(meant) and all(one.of_single_samples for one in meant)
+    fed = [
+        {one.owner for one in loaders} & set(site.classes)
+        for site in facts.fed
+        if site.owner == owner.name
+    ]
+    known = frozenset[str]().union(*fed)
+    if not all(fed) or _fed_by_code(facts, owner, known):
+        return own or loaders
+    return own or [one for one in loaders if one.owner in known] or loaders
+
+
+def _fed_by_code(facts: ProjectFacts, owner: ClassFacts, known: frozenset[str]) -> bool:
+    """Whether code hands a class other data modules than these."""
+    given = {name for call in facts.programs.calls_with(owner) for name in call.data}
+    others = {one.name for one in facts.classes if one.kind == "datamodule"} - known
+    return not given.isdisjoint(others)
 
 
 FEEDS = {"validate": "val_dataloader", "test": "test_dataloader"}

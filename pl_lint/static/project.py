@@ -15,6 +15,7 @@ from pl_lint.facts.sites import (
     CaseSite,
     ClassFacts,
     DeviceSite,
+    FedSite,
     GlobalSite,
     HyperparameterSite,
     ImportSite,
@@ -96,6 +97,7 @@ AS_NOTED = {
     "imports": ImportSite,
     "removed_names": RemovedNameSite,
     "unshared": UnsharedSite,
+    "fed": FedSite,
     "listed": ListedSite,
 }
 """Facts of the project that are what was noted on the way, and its kind."""

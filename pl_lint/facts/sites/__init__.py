@@ -26,6 +26,7 @@ from pl_lint.facts.sites.classes import (
 )
 from pl_lint.facts.sites.data import (
     WHOLE,
+    FedSite,
     KeptSite,
     LayersSite,
     LengthSite,
@@ -79,6 +80,7 @@ __all__ = [
     "CommentSlip",
     "ContainerSite",
     "DeviceSite",
+    "FedSite",
     "GlobalSite",
     "Hands",
     "HeldSite",

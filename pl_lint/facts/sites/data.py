@@ -93,6 +93,15 @@ class UnsharedSite:
 
 
 @frozen
+class FedSite:
+    """One way in which settings feed a module of the project (``owner``). ``classes``: the other
+    classes of the project that they build beside it, its data module among them."""
+
+    owner: str
+    classes: tuple[str, ...]
+
+
+@frozen
 class ListedSite:
     """A class of the project (``owner``) whose ``__init__`` keeps files in the order in which the
     file system gave them, in an attribute that its ``__getitem__`` reads."""

@@ -10,6 +10,7 @@ from pl_lint.facts.sites.behaviour import ImportSite, RemovedNameSite
 from pl_lint.facts.sites.calls import CallSite, GlobalSite, ReachSite
 from pl_lint.facts.sites.classes import ClassFacts
 from pl_lint.facts.sites.data import (
+    FedSite,
     KeptSite,
     LayersSite,
     LengthSite,
@@ -123,6 +124,7 @@ class ProjectFacts:
     layers: tuple[LayersSite, ...] = ()
     kept: tuple[KeptSite, ...] = ()
     unshared: tuple[UnsharedSite, ...] = ()
+    fed: tuple[FedSite, ...] = ()
     listed: tuple[ListedSite, ...] = ()
     copies: tuple[tuple[str, str], ...] = ()
     orphans: frozenset[str] = frozenset()

@@ -7,7 +7,7 @@ from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import Known, Made, Table, must_be
 from pl_lint.rules.distributed.evidence import may_use_several
 from pl_lint.rules.distributed.streams import read_by_every_rank
-from pl_lint.rules.judging import CLI, version_at
+from pl_lint.rules.judging import CLI, loaders_of, version_at
 
 SAMPLER = ("use_distributed_sampler", "replace_sampler_ddp")
 """The argument of a Trainer that keeps Lightning's sampler out, today and in 1.x."""
@@ -63,10 +63,10 @@ def _is_fed_whole_streams(facts: ProjectFacts, owner: ClassFacts, stage: Stage |
 
 def _feeding(facts: ProjectFacts, owner: ClassFacts, stage: Stage | None) -> list[LoaderSite]:
     """The loaders of a stage that a class returns itself, or a script hands over with it, or else
-    all of the project."""
+    those that settings feed it with, or all of the project."""
     loaders = [one for one in facts.loaders if one.stage == stage]
     own = [one for one in loaders if one.owner in (owner.name, *owner.ancestors)]
-    return own or loaders
+    return own or loaders_of(facts, owner, stage)
 
 
 def _is_of_one_item(facts: ProjectFacts, loader: LoaderSite) -> bool:

@@ -33,7 +33,7 @@ from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import ABSENT, NO, Known, Made, Value, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix, Samples, SetArgument
-from pl_lint.rules.judging import linearity_of_call
+from pl_lint.rules.judging import linearity_of_call, loaders_of
 from pl_lint.rules.logging.averages import mean_of_list, what_steps_left
 from pl_lint.rules.metrics.judging import FILLS
 from pl_lint.rules.precision.evidence import precisions
@@ -118,7 +118,7 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         by_name = not _of_single_samples(facts, owner)
         for use in owner.uses:
-            if _feeds_mean(owner, use, by_name) and not _all_full(facts, use.stage):
+            if _feeds_mean(owner, use, by_name) and not _all_full(facts, owner, use.stage):
                 yield self.finding(
                     use.location,
                     f"{attribute_text(use.metric)} gives each batch the same weight",
@@ -129,7 +129,7 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
         for log in owner.logs:
             attribute = _averaged_list(owner, log, by_name)
-            if attribute is not None and not _all_full(facts, log.stage):
+            if attribute is not None and not _all_full(facts, owner, log.stage):
                 yield self.finding(
                     log.location,
                     f"{key_text(log)} is the mean of {attribute}, in which each batch has the "
@@ -154,9 +154,9 @@ def _of_single_samples(facts: ProjectFacts, owner: ClassFacts) -> bool:
     return any(one != Known("mean") for one in given) or any(one == Known(False) for one in older)
 
 
-def _all_full(facts: ProjectFacts, stage: Stage | None) -> bool:
-    """Whether no loader of a stage that is in sight has a shorter last batch."""
-    loaders = [one for one in facts.loaders if one.stage == stage]
+def _all_full(facts: ProjectFacts, owner: ClassFacts, stage: Stage | None) -> bool:
+    """Whether no loader that feeds a stage and is in sight has a shorter last batch."""
+    loaders = loaders_of(facts, owner, stage)
     return bool(loaders) and all(map(_is_full, loaders))
 
 

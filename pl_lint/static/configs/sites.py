@@ -28,6 +28,7 @@ from pl_lint.static.configs.commandline import (
     configures_itself,
     is_read_by_cli,
 )
+from pl_lint.static.configs.fed import Built, fed
 from pl_lint.static.configs.files import ConfigFile, walk
 from pl_lint.static.configs.handed import Handed, asked_for
 from pl_lint.static.configs.located import Located
@@ -182,6 +183,8 @@ class _Reading:
         linked = self._linked() if chosen else ()
         found: list[tuple[tuple[str, ...], MonitorSite]] = []
         complete = self._complete and chosen
+        for site in fed(*self._of_project()) if chosen else ():
+            self._recorder.add(site)
         for one in self._made:
             self._named(one)
             if one.canonical == lightning.TRAINER:
@@ -240,6 +243,15 @@ class _Reading:
         """The modules of the project that this config builds."""
         named = {one.info.qualified for one in self._made if one.info in self._modules}
         return tuple(sorted(named))
+
+    def _of_project(self) -> tuple[list[Built], list[Built]]:
+        """The modules of the project that it builds, and its other classes."""
+        modules, others = list[Built](), list[Built]()
+        for one in self._made:
+            if one.info is not None and one.path:
+                found = modules if one.info in self._modules else others
+                found.append((one.info.qualified, one.path, one.table))
+        return modules, others
 
     # --- sites ------------------------------------------------------------------------------------
 
