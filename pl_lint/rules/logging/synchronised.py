@@ -271,8 +271,9 @@ def ranks_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     sklearn whose value for a part of the data says little of the value for all of it, with the
     `compute()` of such a metric that was built with `sync_on_compute=False`, or with a score (IoU,
     F1, dice) that is made of counts or a confusion matrix which the steps of this process filled
-    and nothing gathers. Running finds, on two ranks, a logged value that is the mean of each rank's
-    own value, and not the value of all samples.
+    and nothing gathers; not where every process sees all data, as LTN106 says. Running finds, on
+    two ranks, a logged value that is the mean of each rank's own value, and not the value of all
+    samples.
 
     Why is this bad
     ---------------
@@ -311,7 +312,7 @@ def ranks_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in beyond_one_device(facts, facts.logging_classes()):
         for log in owner.logs:
-            together = must_be(log.sync_dist, True)
+            together = must_be(log.sync_dist, True) and is_shared_out(facts, owner, log.stage)
             counts = _own_counts(facts, owner, log) if together else ""
             if counts:
                 yield self.finding(

@@ -188,6 +188,8 @@ def _batch(names: list[str], hook: Hook) -> dict[str, Abstract]:
         return {names[0]: Opaque(BatchValue())}
     if "_batch_" in hook.name:
         return {name: Opaque(BatchValue()) for name in names if name in ("outputs", "batch")}
-    if hook.name.endswith("_epoch_end") and names[0] != "trainer":  # which callbacks get
-        return {names[0]: Opaque(ListOfSteps(names[0]))}
+    if hook.name.endswith("_epoch_end"):
+        of_callback = names[0] == "trainer"  # and the module: the outputs came behind them
+        given = names[2:] if of_callback else names
+        return {one: Opaque(ListOfSteps(one)) for one in given[:1]}
     return {}
