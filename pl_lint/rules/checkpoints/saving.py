@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
+from pl_lint.facts.lightning import Version
 from pl_lint.facts.origins import Number
 from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, Made, Several, Table, Value, must_be
@@ -244,7 +245,8 @@ def same_callback_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Why is this bad
     ---------------
     Lightning tells them apart by these arguments, and others by their class. It raises "Found more
-    than one stateful callback of type" when the Trainer is built.
+    than one stateful callback of type" when the Trainer is built, since 1.9: older ones are left
+    alone.
 
     Example
     -------
@@ -268,8 +270,8 @@ def same_callback_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/extensions/callbacks_state.html
     """
     own = {owner.name for owner in facts.classes if _is_told_by_class(facts, owner)}
-    judged = (one for one in facts.trainers if version_at(facts, one.location) >= REFUSED)
-    for trainer in judged:
+    refused = (one for one in facts.trainers if version_at(facts, one.location) >= REFUSED_SINCE)
+    for trainer in refused:
         keys: set[tuple[object, ...]] = set()
         for callback in _items(trainer.argument("callbacks")):
             key = (callback.name,) if callback.name in own else _state_key(callback)
@@ -288,8 +290,8 @@ def same_callback_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             keys.add(key)
 
 
-REFUSED = (1, 9)
-"""Before, the last state was kept without a word (pull request 15634)."""
+REFUSED_SINCE: Version = (1, 9)
+"""Before, the second state took the place of the first when a checkpoint was written."""
 
 
 def _what_is_same(key: tuple[object, ...]) -> str:
