@@ -167,7 +167,10 @@ def gather(
     )
 
 
-SWITCHED = re.compile(r"(?:(?<!self)\.|[(,]\s*)automatic_optimization\s*=(?!=)\s*(?!True\b)\S")
+SWITCHED = re.compile(
+    r"(?<!self)\.automatic_optimization\s*=(?!=)\s*(?!True\b)\S|"
+    r"(?<![.\w])automatic_optimization\s*=(?!=)\s*(?!True\b)[^\n#]*[,)]"
+)
 """Automatic optimization that code beside a module switches off for it, or a Trainer did for all
 before Lightning 1.3."""
 
