@@ -163,7 +163,9 @@ def entry_arguments(node: FunctionNode, hook: Hook) -> dict[str, Abstract]:
     if not names or hook.stage is None:
         return {}
     index: dict[str, Abstract] = {
-        one: Reference("batch_idx") for one in names if one in BATCH_INDEX
+        one: Reference("batch_idx")
+        for place, one in enumerate(names)
+        if one in BATCH_INDEX or (place == 1 and hook.name in STEPS)
     }
     return _of_their_own(node, hook) | index | _batch(names, hook)
 

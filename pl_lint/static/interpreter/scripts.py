@@ -92,6 +92,10 @@ STATE = {
     "sklearn.model_selection.train_test_split": "random_state",
     "sklearn.model_selection.KFold": "random_state",
     "sklearn.model_selection.StratifiedKFold": "random_state",
+    "sklearn.model_selection.StratifiedGroupKFold": "random_state",
+    "sklearn.model_selection.ShuffleSplit": "random_state",
+    "sklearn.model_selection.StratifiedShuffleSplit": "random_state",
+    "sklearn.model_selection.GroupShuffleSplit": "random_state",
 }
 FROM_ARGUMENTS = ".from_argparse_args"
 """The method of Lightning 1 that builds a Trainer of what a program was called with."""
