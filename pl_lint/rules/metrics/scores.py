@@ -167,9 +167,10 @@ def logits_for_probabilities(self: Rule, facts: ProjectFacts) -> Iterator[Findin
 
 
 def _is_elsewhere(squashing: CallSite, use: MetricUse) -> bool:
-    """Whether a hook that does not fill a metric applies the sigmoid, by itself: what ``forward``
-    and the methods that several hooks call do is done for all."""
-    return squashing.function == squashing.hook != use.hook and squashing.function.endswith("_step")
+    """Whether the sigmoid is applied by the step of another stage than the one whose step fills a
+    metric: what ``forward`` and the methods that several hooks call do is done for all."""
+    by_step = squashing.function == squashing.hook and squashing.function.endswith("_step")
+    return by_step and use.hook.endswith("_step") and squashing.stage != use.stage
 
 
 def _judges_scores(metric: MetricSite) -> bool:
