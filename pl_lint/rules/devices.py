@@ -113,8 +113,9 @@ def made_on_cpu(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `torch.zeros`, `torch.randn` and the like without `device=` in the steps and the `forward`
-    of a LightningModule, where nothing moves the result. Indices (`torch.randint`, `torch.arange`)
-    only where an embedding, or `forward`, is given them: they may pick from anywhere.
+    of a LightningModule, where nothing moves the result, and in the `forward` of plain networks
+    that move nothing at all. Indices (`torch.randint`, `torch.arange`) only where an embedding, or
+    `forward`, is given them: they may pick from anywhere.
 
     Why is this bad
     ---------------
@@ -155,6 +156,25 @@ def made_on_cpu(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     subject=owner.short_name,
                     fix=Fix("add device=self.device", (_here(site),)),
                 )
+    moves = {(one.home, one.location.path) for one in _in_networks(facts, *MOVING)}
+    for site in _in_networks(facts, *FACTORIES) if facts.modules() else ():
+        beside = (site.home, site.location.path)
+        number = isinstance(site.argument("size", 0), Known) and not site.gives("", 1)
+        if not (site.gives("device") or number or beside in moves or not site.complete):
+            yield self.finding(
+                site.location,
+                f"{site.name} makes a tensor on the CPU, wherever the batch is",
+                remedy="add device=... of what forward is given",
+                subject=site.home,
+            )
+
+
+def _in_networks(facts: ProjectFacts, *names: str) -> Iterator[CallSite]:
+    """The calls in ``forward`` of the project's plain networks."""
+    for site in facts.calls_of(*names):
+        plain = not site.owner and bool(site.home) and site.function == "forward"
+        if plain and not in_tests(site.location):
+            yield site
 
 
 def _here(site: CallSite) -> SetArgument:
