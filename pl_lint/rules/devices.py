@@ -28,16 +28,23 @@ ASKED = frozenset({"is_available", "on_gpu", "'cuda'", "'gpu'", "use_cuda", "use
 """Words of a condition that asks for the device before it is used."""
 
 
-@rule("LTN651", "device-written-into-module", rows=("DEV01",), default=False, observers="both")
+@rule(
+    "LTN651",
+    "device-written-into-module",
+    rows=("DEV01",),
+    default=False,
+    observers="both",
+    calls=(".cuda", ".to"),
+)
 def device_in_module(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A Lightning class moves tensors to a device that is written into the code.
 
     What it does
     ------------
     Finds `.cuda()`, `.to("cuda")` and `device="cuda"` in LightningModules, DataModules and
-    callbacks, but for those under a condition that asks for the device. Of a device that is chosen
-    (`"cuda:0" if torch.cuda.is_available() else "cpu"`) only the number counts: `cuda` alone is the
-    device of the process.
+    callbacks, and the first two in the `forward` of plain networks, but for those under a condition
+    that asks for the device. Of a device that is chosen (`"cuda:0" if torch.cuda.is_available()
+    else "cpu"`) only the number counts: `cuda` alone is the device of the process.
 
     Why is this bad
     ---------------
@@ -73,6 +80,24 @@ def device_in_module(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 subject=owner.short_name,
                 fix=_on_own_device(owner, site),
             )
+    for call in _in_networks(facts, ".cuda", ".to") if facts.modules() else ():
+        text = _written_device(call)
+        if text and not ASKED.intersection(call.guards):
+            yield self.finding(
+                call.location,
+                f"{text} ties {call.home} to one kind of device",
+                remedy="take the device of what forward is given, or register a buffer",
+                subject=call.home,
+            )
+
+
+def _written_device(call: CallSite) -> str:
+    """The device that a tensor is surely moved to, as ``forward`` says it."""
+    if call.name.endswith(".cuda"):
+        return ".cuda()" if not call.arguments else ""
+    given = call.argument("device", 0)
+    text = given.value if isinstance(given, Known) and isinstance(given.value, str) else ""
+    return f'"{text}"' if text.startswith(("cuda", "mps")) else ""
 
 
 def _on_own_device(owner: ClassFacts, site: DeviceSite) -> Fix | None:
