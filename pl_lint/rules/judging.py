@@ -22,6 +22,7 @@ from pl_lint.rules.device_counts import uses_one_device
 from pl_lint.rules.distributed.evidence import may_use_several, takes_all
 
 CLI = "lightning.pytorch.cli.LightningCLI"
+LOADING = ".load_from_checkpoint"
 
 
 def averaged(log: LogSite) -> bool:
@@ -175,6 +176,16 @@ def run_on_several(facts: ProjectFacts, owner: ClassFacts) -> bool:
     known = [(one, version_at(facts, one.location)) for one in facts.programs.trainers_of(owner)]
     several = (may_use_several(one, at) or takes_all(one, at) for one, at in known)
     return any(several) if known else not facts.hides_trainers
+
+
+def is_only_loaded(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether a class is there to be used: code loads it, and all Trainers in sight are seen to run
+    other ones. For a rule that asks for calls of ``LOADING``."""
+    loaded = any(
+        call.name == owner.name + LOADING and not in_tests(call.location)
+        for call in facts.calls_of(LOADING)
+    )
+    return loaded and bool(facts.trainers) and not facts.programs.trainers_of(owner)
 
 
 def _all_use_one(facts: ProjectFacts, trainers: Sequence[TrainerSite]) -> bool:

@@ -8,7 +8,8 @@ from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFac
 from pl_lint.facts.values import Known, Made, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.distributed.evidence import for_one_rank
-from pl_lint.rules.judging import beyond_one_device, run_on_several
+from pl_lint.rules.judging import LOADING as LOADED
+from pl_lint.rules.judging import beyond_one_device, is_only_loaded, run_on_several
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import listed
 
@@ -31,7 +32,7 @@ LOADING = EVERYWHERE | {"__init__"}
     rows=("DDP02",),
     status=Status.SUSPECTED,
     observers="both",
-    calls=(PREPARE,),
+    calls=(PREPARE, LOADED),
     condition="if several processes train",
 )
 def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -44,7 +45,8 @@ def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     at the first of them. A class whose `prepare_data` code outside of tests calls itself, on every
     rank, and one that no Trainer in sight can run on several devices by what is written (as in
     LTN503, to say nothing is to take all), are left alone; so is one in a file that nothing
-    reaches in a project that trains elsewhere.
+    reaches in a project that trains elsewhere, and one that is only loaded from checkpoints where
+    all Trainers are seen to run other classes.
     Running notes what is assigned on rank zero, who reads it afterwards, and what the other ranks
     have in its place.
 
@@ -86,7 +88,7 @@ def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     told: set[Location] = set()  # one that inherits prepare_data has its own part left to tell
     for owner in beyond_one_device(facts, facts.classes):
         judged = owner.kind in KINDS and run_on_several(facts, owner)
-        if not judged or not _only_lightning_prepares(facts, owner):
+        if not judged or not _only_lightning_prepares(facts, owner) or is_only_loaded(facts, owner):
             continue
         sites = [one for one in _only_prepared(owner) if one.location not in told]
         used = [one for one in sites if _used_elsewhere(facts, owner, one.attribute)]

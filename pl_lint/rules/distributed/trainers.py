@@ -20,7 +20,7 @@ from pl_lint.facts.values import UNKNOWN, Known, Made, OneOf, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Change, Fix, RenameArgument, SetArgument
 from pl_lint.rules.distributed.evidence import several_devices, uses_several
-from pl_lint.rules.judging import single_device, version_at
+from pl_lint.rules.judging import LOADING, is_only_loaded, single_device, version_at
 from pl_lint.rules.registry import Rule, rule
 
 SAMPLER = ("use_distributed_sampler", "replace_sampler_ddp")
@@ -154,7 +154,7 @@ def order_lost_on_ranks(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     "steps-of-one-process",
     rows=("DDP10",),
     status=Status.SUSPECTED,
-    calls=("self.train_dataloader", ".train_dataloader", lightning.MODULE),
+    calls=("self.train_dataloader", ".train_dataloader", lightning.MODULE, LOADING),
     condition="if several processes train, or gradients are accumulated",
 )
 def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -166,7 +166,8 @@ def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     asks for the number of devices; and scripts that give a module the length of a loader for its
     `steps_per_epoch`, beside a Trainer of several devices. A project whose Trainers all use one
     device is left alone, and so are training loaders with a sampler that may share the data out
-    already.
+    already, and a class that is only loaded from checkpoints where all Trainers are seen to run
+    other ones.
 
     Why is this bad
     ---------------
@@ -212,6 +213,8 @@ def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy="use self.trainer.estimated_stepping_batches in configure_optimizers",
             )
     for owner in facts.modules():
+        if is_only_loaded(facts, owner):
+            continue
         told = set[str]()  # once for each function: what counts again is often a line of a log
         for call in facts.calls_in(owner, ".train_dataloader"):
             counts = call.hook == "configure_optimizers" and call.function not in told

@@ -125,8 +125,9 @@ def batch_metric_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     the epoch, or kept by the steps and averaged at its end, for metrics that are not linear with
     the arguments they are built with: F1, precision, recall, AUROC, macro accuracy, R2 and others.
     Metrics for which the weighted mean of the batches is exact (micro accuracy, MSE, MAE) are left
-    alone, and so are those that are made in one of several ways, of which one is linear, and values
-    of loaders that are seen to give one sample at a time.
+    alone, and so are SSIM without `data_range`, which the object takes of each batch as well, those
+    that are made in one of several ways, of which one is linear, and values of loaders that are
+    seen to give one sample at a time.
 
     Why is this bad
     ---------------
