@@ -1,0 +1,33 @@
+"""What makes tensors, what moves them, and where they stay."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts, in_tests
+
+FACTORIES = tuple(
+    f"torch.{name}"
+    for name in ("zeros", "ones", "randn", "rand", "eye", "linspace", "full", "empty", "normal")
+)
+INDICES = ("torch.arange", "torch.randint", "torch.randperm")
+MOVING = (".to", ".cuda", ".type_as", ".cpu")
+MOVED = frozenset(word.lstrip(".") for word in MOVING) | {"item", "tolist", "numpy"}
+"""Attributes of a tensor that is moved, or that becomes plain numbers, in the same expression."""
+
+
+def in_networks(facts: ProjectFacts, *names: str) -> Iterator[CallSite]:
+    """The calls in ``forward`` of the project's plain networks."""
+    for site in facts.calls_of(*names):
+        plain = not site.owner and bool(site.home) and site.function == "forward"
+        if plain and not in_tests(site.location):
+            yield site
+
+
+def worked_out(owner: ClassFacts, where: str) -> Iterator[AssignmentSite]:
+    """Attributes that are given one value, a tensor worked out from others that stays there."""
+    times = Counter(one.attribute for one in owner.assignments)
+    for one in owner.assignments:
+        if one.left == where and times[one.attribute] == 1:
+            yield one

@@ -1,0 +1,212 @@
+"""Tensors and layers that a module keeps where Lightning and torch do not see them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pl_lint.facts import lightning
+from pl_lint.facts.sites import ContainerSite, LayersSite, ProjectFacts, in_tests
+from pl_lint.facts.values import UNKNOWN, Known
+from pl_lint.findings import Finding, Status
+from pl_lint.fixes import Assigned, Fix, Replace, Statement
+from pl_lint.places import Location
+from pl_lint.rules.containers import registered_container
+from pl_lint.rules.devices.made import FACTORIES, MOVED, MOVING, worked_out
+from pl_lint.rules.registry import Rule, rule
+
+
+@rule(
+    "LTN654",
+    "tensor-that-is-no-buffer",
+    rows=("DEV04",),
+    calls=(*FACTORIES, "torch.tensor", "torch.arange", *MOVING, "self.register_buffer"),
+    status=Status.SUSPECTED,
+    condition="if the tensor takes part in what the module computes",
+    default=False,
+    observers="both",
+)
+def no_buffer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A tensor is a plain attribute of a LightningModule, or of a network.
+
+    What it does
+    ------------
+    Finds `self.x = torch.zeros(...)` and the like in `__init__`, where nothing moves the tensor;
+    also where a local name stood for it first, and what is worked out from such tensors
+    (`self.roots = torch.cumprod(1 - betas, 0).sqrt()`) where a method computes with it; in the
+    networks of the project that are plain `nn.Module`s as well.
+
+    Why is this bad
+    ---------------
+    The tensor does not go to the GPU with the module, and is not in its checkpoints: what it learns
+    is lost when training resumes.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.weights = torch.ones(10)
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.register_buffer("weights", torch.ones(10))
+
+    When to ignore
+    --------------
+    Where it is only read as a Python number.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
+    """
+    for owner in facts.modules():
+        moved = {site.receiver for site in facts.calls_in(owner, *MOVING)}
+        told: set[str] = set()
+        for site in facts.calls_in(owner, *FACTORIES, "torch.tensor", "torch.arange"):
+            target = f"self.{site.kept}" if site.kept else site.assigned
+            whole = target.startswith("self.") and target.count(".") == 1
+            own = whole and site.hook == "__init__"
+            name = target.removeprefix("self.")
+            data = site.argument("data", 0) if site.name == "torch.tensor" else UNKNOWN
+            one = not isinstance(data, Known) or not isinstance(data.value, tuple)
+            number = isinstance(data, Known) and (one or not data.value)  # or nothing, to be filled
+            moves = moved.intersection((target, site.assigned)) or MOVED.intersection(site.then)
+            known = number or lightning.is_member("LightningModule", name)
+            kept = own and not moves and not known
+            if kept and site.name.startswith("torch."):
+                told.add(name)
+                yield self.finding(
+                    site.location,
+                    f"{target} stays on the CPU, and is in no checkpoint",
+                    remedy=f'write self.register_buffer("{name}", ...)',
+                    subject=owner.short_name,
+                    fix=_registered(site.location, name) if not site.kept else None,
+                )
+        for one in worked_out(owner, "cpu"):
+            known = one.attribute in told or lightning.is_member("LightningModule", one.attribute)
+            if not known and f"self.{one.attribute}" not in moved:
+                yield self.finding(
+                    one.location,
+                    f"self.{one.attribute} stays on the CPU, and is in no checkpoint",
+                    remedy=f'write self.register_buffer("{one.attribute}", ...)',
+                    subject=owner.short_name,
+                )
+    for site in facts.kept if facts.modules() else ():
+        if not in_tests(site.location):
+            yield self.finding(
+                site.location,
+                f"self.{site.attribute} stays on the CPU, and is in no checkpoint",
+                remedy=f'write self.register_buffer("{site.attribute}", ...)',
+                subject=site.name.rpartition(".")[2],
+            )
+
+
+def _registered(place: Location, name: str) -> Fix:
+    text = (f'self.register_buffer("{name}", ', Assigned(place), ")")
+    return Fix("register it as a buffer", (Replace(Statement(place), text),))
+
+
+PLAIN = re.compile(
+    r"\.(\w*Loss|\w*ReLU6?|[GSCM]?ELU|GLU|SiLU|\w*[Ss]igmoid|Tanh\w*|Hardtanh|Soft\w+|LogSoftmax|"
+    r"Identity|Flatten|Unflatten|\w*Pool\dd|Upsample\w*|Pixel\w+|Fold|Unfold|\w*Pad\dd|Mish|"
+    r"Cosine\w*|PairwiseDistance)$"
+)
+"""Classes of torch.nn without parameters and without a mode: they work wherever they are."""
+
+
+REGISTERING = ("self.add_module", "self.register_module")
+HIDDEN = re.compile(
+    r"teacher|ema|target|frozen|reference|perceptual|lpips|pretrained", re.IGNORECASE
+)
+"""Names of networks that people hide from checkpoints and optimizers on purpose."""
+
+
+@rule(
+    "LTN655",
+    "layers-in-a-list",
+    rows=("DEV05",),
+    observers="both",
+    default=False,
+    calls=REGISTERING,
+)
+def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Layers are kept in a plain list or dict, where Lightning and torch do not see them.
+
+    What it does
+    ------------
+    Finds attributes of LightningModules, and of the networks of the project that are plain
+    `nn.Module`s, that are Python lists, tuples or dicts of layers, written out or filled in
+    `__init__`, and that nothing else is given. A run
+    looks for parameters in lists, dicts and plain objects of a module that `parameters()` does not
+    name and that training gives gradients to. What is hidden and gets none, such as a teacher that
+    no checkpoint should hold, is left alone.
+
+    Why is this bad
+    ---------------
+    They are not among the parameters: nobody trains them, moves them to the GPU, or saves them. On
+    a CPU nothing shows it.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.layers = [torch.nn.Linear(8, 8), torch.nn.Linear(8, 2)]
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.layers = torch.nn.ModuleList([torch.nn.Linear(8, 8), torch.nn.Linear(8, 2)])
+
+    When to ignore
+    --------------
+    Where the layers are registered under another name as well, or are to be hidden on purpose.
+
+    References
+    ----------
+    - https://pytorch.org/docs/stable/generated/torch.nn.ModuleList.html
+    """
+    told: set[tuple[str, str]] = set()
+    for owner in facts.modules():
+        if facts.calls_in(owner, *REGISTERING):
+            continue
+        made = [held for held in owner.containers if held.maker]
+        seen = {name for held in made for name in held.modules}
+        kept = {held.attribute for held in made}  # a plain one became a ModuleDict on the way
+        for held in owner.containers:
+            registered = held.handed_on or held.attribute in kept or seen.issuperset(held.modules)
+            layers = _trained(held.attribute, held.modules)
+            if layers and not registered and not held.maker:
+                told.add((owner.name, held.attribute))
+                fix = registered_container(held)
+                yield _hidden(self, held, layers, owner.short_name, fix)
+    for site in facts.layers:
+        layers = _trained(site.attribute, site.modules)
+        if layers and (site.name, site.attribute) not in told and not in_tests(site.location):
+            yield _hidden(self, site, layers, site.name.rpartition(".")[2], None)
+
+
+def _trained(attribute: str, modules: tuple[str, ...]) -> list[str]:
+    """The layers with something to train, where nobody hides them on purpose."""
+    hidden = HIDDEN.search(attribute)
+    return [] if hidden else [name for name in modules if not PLAIN.search(name)]
+
+
+def _hidden(
+    self: Rule, held: ContainerSite | LayersSite, layers: list[str], subject: str, fix: Fix | None
+) -> Finding:
+    text = layers[0].rpartition(".")[2]
+    return self.finding(
+        held.location,
+        f"self.{held.attribute} holds {text} in a plain container: its parameters are neither "
+        "trained nor saved",
+        remedy="use torch.nn.ModuleList or torch.nn.ModuleDict",
+        subject=subject,
+        fix=fix,
+    )
