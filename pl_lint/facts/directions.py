@@ -9,13 +9,15 @@ import re
 _HIGHER = frozenset(
     "acc accuracy accuracies f1 fbeta auc auroc auprc aupr prauc ap map miou iou jaccard dice "
     "precision recall sensitivity specificity r2 psnr ssim bleu rouge mcc kappa correct "
-    "ndcg mrr reward rewards ap50 ap75 map50 map75 top1 top3 top5 pearson spearman".split()
+    "ndcg mrr reward rewards ap50 ap75 map50 map75 pearson spearman".split()
 )
 _LOWER = frozenset(
     "loss losses error err mse mae rmse mape smape msle nll bce perplexity ppl wer cer fid lpips "
     "eer".split()
 )
 
+_OF_THE_FIRST = frozenset("top1 top3 top5".split())
+"""Of these an accuracy is meant where nothing else is said."""
 _TURNED = frozenset(
     "neg negative negated minus inverse inverted inv gap diff difference delta drop std var "
     "variance".split()
@@ -38,6 +40,7 @@ def higher_by_name(key: str) -> bool | None:
     if words & _TURNED or _LESS.search(key.lower()):
         return None
     higher, lower = bool(words & _HIGHER), bool(words & _LOWER)
+    higher = higher or (not lower and bool(words & _OF_THE_FIRST))
     if words & _OF_MAPS and not lower:
         return None
     return higher if higher != lower else None
