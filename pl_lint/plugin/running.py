@@ -50,7 +50,13 @@ class Running:
     def runner(self) -> Runner:
         """The workers of pytest-xdist share the cores, with one run at a time each."""
         base, root = self.base / "runs", self.config.invocation_params.dir
-        return Runner(base, root=root, **({"lanes": 1} if self.is_worker else {}))
+        lanes = {"lanes": 1} if self.is_worker else {}
+        return Runner(base, root=root, servers=self.servers, **lanes)
+
+    @property
+    def servers(self) -> Path:
+        """Where the workers of pytest-xdist meet, to have one server together."""
+        return self.base / "servers"
 
     @property
     def is_worker(self) -> bool:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+SERVERS = "PL_LINT_TEST_SERVERS"
+"""The variable that names the folder where sessions find their servers (``session.py``)."""
 NO_CACHE = ("-p", "no:cacheprovider")
 HEAD = """\
 import lightning as L
@@ -97,7 +99,18 @@ class Session:
 
 
 def command(*arguments: str) -> list[str]:
+    """A session that loads Lightning itself."""
     return [sys.executable, "-m", "pytest", *arguments]
+
+
+def session(*arguments: str) -> list[str]:
+    """One that finds it loaded."""
+    return [
+        sys.executable,
+        str(Path(__file__).with_name("session.py")),
+        os.environ[SERVERS],
+        *arguments,
+    ]
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -113,7 +126,7 @@ def pytest_in(folder: Path, *arguments: str, **variables: str) -> Session:
     report.unlink(missing_ok=True)
     given = ("--pl-check", f"--pl-report={report}", *arguments)
     done = subprocess.run(
-        command(*given),
+        session(*given),
         cwd=folder,
         env=environment(**variables),
         stdout=subprocess.PIPE,

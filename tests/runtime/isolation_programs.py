@@ -52,6 +52,13 @@ def tell(spec: Spec, directory: Path, rank: int) -> None:
     print("err of", rank, file=sys.stderr)
 
 
+def tell_server(spec: Spec, directory: Path, rank: int) -> None:
+    """Which process all this is forked from, and for which of pytest's workers."""
+    stat = Path(f"/proc/{os.getppid()}/stat").read_text()
+    server = int(stat.rpartition(")")[2].split()[1])
+    note(directory, rank, server=server, worker=os.environ.get("PYTEST_XDIST_WORKER"))
+
+
 def segfault(spec: Spec, directory: Path, rank: int) -> None:
     ctypes.string_at(0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -11,17 +12,21 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from pl_lint.runtime.isolation.outcome import Observed
-from pl_lint.runtime.isolation.process import without_launchers
+from pl_lint.runtime.isolation.process import of_pytest, without_launchers
 from pl_lint.runtime.isolation.wire import (
     Channel,
     Closed,
     Files,
     Message,
     TemplateOrder,
+    listener,
     write_atomically,
 )
 
@@ -29,10 +34,12 @@ POLL = 0.02
 """Seconds between looks at how much a run has printed."""
 LAST_WORDS = 1.0
 """Seconds that a run to be killed has for writing its stacks."""
+LEAVING = 10.0
+"""Seconds that a server has for ending what is a client's."""
 BOOT = (
     "import json, sys; a = json.loads(sys.argv[1]); sys.path[:] = a['sys_path']; "
     "from pl_lint.runtime.isolation.server import main; "
-    "main(a['descriptor'], a['client'], a['modules'])"
+    "main(a['descriptor'], a['listening'], a['modules'])"
 )
 """Not ``-m``, which would put the current directory, and whatever lies there, first in sys.path."""
 HUGE_PAGES = "glibc.malloc.hugetlb=1"
@@ -64,9 +71,11 @@ class ServerSettings:
     cuda: bool = False
 
     def environment(self) -> dict[str, str]:
+        # Lightning reads its rank while it is imported, and so does a case file.
+        inherited = without_launchers(os.environ)
         return {
-            # Lightning reads its rank while it is imported, and so does a case file.
-            **without_launchers(os.environ),
+            # Which of pytest's workers has started it is nothing to the others.
+            **{name: inherited[name] for name in inherited.keys() - of_pytest(inherited).keys()},
             **dict.fromkeys(ONE_THREAD, "1"),
             "PYTHONHASHSEED": self.hash_seed,
             # Asks the driver without starting CUDA, which no fork survives.
@@ -78,7 +87,11 @@ class ServerSettings:
 
 
 class ServerProcess:
-    """A server and the socket that keeps it alive. Several threads may use it."""
+    """A server, started here or met in ``base``, and the socket that keeps it alive.
+
+    Met is one that another process has started there, equal in all that matters to what it loads:
+    a worker of pytest-xdist beside this one. Several threads may use it.
+    """
 
     def __init__(
         self, settings: ServerSettings, modules: list[str], base: Path, limits: Limits
@@ -86,13 +99,32 @@ class ServerProcess:
         if not hasattr(os, "fork"):
             raise RunnerError("running modules needs fork: use Linux, macOS or WSL")
         self._limits = limits
-        self._log = base / f"server-{os.getpid()}-{settings.hash_seed}.txt"
-        self._control, theirs = Channel.pair()
+        self._settings = settings
+        self._modules = modules
+        self._at = base / f"server-{self._name()}"
+        self._process: subprocess.Popen[bytes] | None = None
+        with FileLock(self._at.with_suffix(".lock")):
+            self._control = Channel.to(self._at.with_suffix(".sock")) or self._start()
+        with suppress(Closed):
+            self._control.send({"op": "client", "pid": os.getpid()})
+        self._ready = False
+        self._lock = threading.RLock()
+
+    def _name(self) -> str:
+        """Equal for servers that would load the same, whoever starts them."""
+        environment = sorted(self._settings.environment().items())
+        parts = [sys.executable, absolute_import_path(), self._modules, environment]
+        return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
+
+    def _start(self) -> Channel:
+        control, theirs = Channel.pair()
+        door = listener(self._at.with_suffix(".sock"))
+        given = [theirs.sock.fileno(), *([] if door is None else [door.fileno()])]
         arguments = {
             "sys_path": absolute_import_path(),
-            "descriptor": theirs.sock.fileno(),
-            "client": os.getpid(),
-            "modules": modules,
+            "descriptor": given[0],
+            "listening": None if door is None else door.fileno(),
+            "modules": self._modules,
         }
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -100,24 +132,30 @@ class ServerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=settings.environment(),
-                pass_fds=[theirs.sock.fileno()],
+                env=self._settings.environment(),
+                pass_fds=given,
                 start_new_session=True,
             )
         theirs.close()
-        self._ready = False
-        self._lock = threading.RLock()
+        if door is not None:
+            door.close()
+        return control
 
-    def wait(self) -> None:
-        """Until the server has loaded everything; at once when it has."""
+    @property
+    def _log(self) -> Path:
+        return self._at.with_suffix(".txt")
+
+    def is_ready(self) -> bool:
+        """Wait until it has loaded everything. Not if who started it has ended it meanwhile."""
         with self._lock:
-            if not self._ready:
-                self._hear_hello()
+            return self._ready or self._hear_hello()
 
-    def _hear_hello(self) -> None:
+    def _hear_hello(self) -> bool:
         try:
             hello = self._control.receive(self._limits.start_seconds)
         except Closed:
+            if self._process is None:
+                return False
             hello = {"failed": self._log.read_text(errors="replace")}
         if hello is None or "failed" in hello:
             self.close()
@@ -126,13 +164,13 @@ class ServerProcess:
         if hello["threads"] > 1:
             warnings.warn("loading Lightning started threads: runs may hang", stacklevel=2)
         self._ready = True
+        return True
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        return self._control.is_open()
 
     def template(self, order: TemplateOrder) -> Template:
-        self.wait()
         ours, theirs = Channel.pair()
         Path(order.directory).mkdir(parents=True, exist_ok=True)
         with self._lock:
@@ -145,15 +183,43 @@ class ServerProcess:
             self._control.send({"op": "signal", "pid": pid, "signal": number})
 
     def close(self) -> None:
-        """The server sees the end of its socket and ends everything below it, then itself."""
+        """The server ends what this process has of it, and itself if nobody else is left."""
+        loaded = self._ready or self._has_spoken()
+        stays = loaded and self._take_leave()
+        if self._process is not None and not loaded:  # it listens to nobody meanwhile
+            self._process.kill()
         self._control.close()
-        if not self._ready:  # nothing is below it yet, and it listens to nobody while it loads
-            self._process.kill()
+        if self._process is not None and not stays:
+            self._bury(self._process)
+
+    def _has_spoken(self) -> bool:
+        """Whether it has loaded everything, and nobody has waited for that."""
+        if not self._lock.acquire(blocking=False):
+            return False  # somebody waits for it just now
         try:
-            self._process.wait(10)
+            return self._control.receive(0) is not None
+        except Closed:
+            return False
+        finally:
+            self._lock.release()
+
+    def _take_leave(self) -> bool:
+        """Until all that is ours has ended; whether the server goes on for others."""
+        deadline = time.monotonic() + LEAVING
+        with self._lock, suppress(Closed):
+            self._control.send({"op": "leave"})
+            while time.monotonic() < deadline:
+                message = self._control.receive(POLL)
+                if message is not None and "stays" in message:
+                    return True
+        return False
+
+    def _bury(self, process: subprocess.Popen[bytes]) -> None:
+        try:
+            process.wait(LEAVING)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            process.kill()
+            process.wait()
 
 
 def absolute_import_path() -> list[str]:

@@ -15,6 +15,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pl_lint.runtime.isolation import process
 from pl_lint.runtime.isolation.client import (
     Limits,
     RunnerError,
@@ -48,7 +49,8 @@ class Servers:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _closed: bool = False
 
-    def get(self, settings: ServerSettings) -> ServerProcess:
+    def start(self, settings: ServerSettings) -> ServerProcess:
+        """Have one load in the background, if there is none yet."""
         with self._lock:
             if self._closed:
                 raise RunnerError("the session is over")
@@ -61,6 +63,13 @@ class Servers:
             server = ServerProcess(settings, self.modules, self.base, self.limits)
             self._alive[settings] = server
             return server
+
+    def get(self, settings: ServerSettings) -> ServerProcess:
+        """One that has loaded everything. Whoever has started it may be gone before that, and then
+        so is the server."""
+        while not (server := self.start(settings)).is_ready():
+            pass
+        return server
 
     def close(self) -> None:
         with self._lock:
@@ -175,7 +184,8 @@ class Lane:
         name = hashlib.blake2b(repr(key).encode(), digest_size=8).hexdigest()
         directory = self.base / "templates" / f"{name}-{os.getpid()}-{self.name}"
         shutil.rmtree(directory, ignore_errors=True)
-        place = Place(str(self.root), absolute_import_path())
+        said = process.of_pytest(process.without_launchers(os.environ))
+        place = Place(str(self.root), absolute_import_path(), said)
         return TemplateOrder(str(directory), place, key[1] or None, key[2])
 
     def _living_server(self, settings: ServerSettings) -> ServerProcess:

@@ -97,6 +97,11 @@ def without_launchers(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def of_pytest(environment: Mapping[str, str]) -> dict[str, str]:
+    """What pytest says to a process of its own: which worker it is."""
+    return {name: value for name, value in environment.items() if name.startswith("PYTEST_")}
+
+
 def set_environment(additions: dict[str, str]) -> None:
     for name in os.environ.keys() - without_launchers(os.environ).keys():
         del os.environ[name]

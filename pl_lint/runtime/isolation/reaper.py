@@ -100,6 +100,22 @@ def catches(pid: int, number: int) -> bool:
     return False
 
 
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended does not, though nobody may have collected it."""
+    if LINUX:
+        with contextlib.suppress(OSError):
+            stat = Path("/proc", str(pid), "stat").read_bytes()
+            return stat.rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 def kill(pid: int, number: int = signal.SIGKILL) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)

@@ -60,7 +60,8 @@ class Runner:
 
     ``base`` should not outlive the session: a run's name knows the case file's content but not
     that of what it imports. ``root`` is the user's directory, where runs start, so that relative
-    paths to data hold. ``lanes`` is the number of runs at the same time.
+    paths to data hold. ``lanes`` is the number of runs at the same time. In ``servers``, ``base``
+    if nothing is said, Runners of several processes meet and have one server together.
     """
 
     base: Path
@@ -69,6 +70,7 @@ class Runner:
     preload: Iterable[str] = PRELOAD
     limits: Limits = field(default_factory=Limits)
     lanes: int = field(default_factory=lanes_for_this_machine)
+    servers: Path | None = None
 
     def __post_init__(self) -> None:
         self.base = Path(self.base).resolve()
@@ -76,7 +78,7 @@ class Runner:
 
     def start(self, hash_seed: str = ServerSettings.hash_seed) -> None:
         """Have Lightning loaded in the background, for those who will ask soon."""
-        self._servers.get(ServerSettings(hash_seed))
+        self._servers.start(ServerSettings(hash_seed))
 
     def run(self, spec: HasDict | Mapping[str, Any]) -> RunOutcome:
         """The outcome of ``spec``: read back if there is one already, otherwise run now."""
@@ -111,7 +113,8 @@ class Runner:
 
     @cached_property
     def _servers(self) -> Servers:
-        return Servers([*installed(self.namespaces), *self.preload], self.base, self.limits)
+        modules = [*installed(self.namespaces), *self.preload]
+        return Servers(modules, self.servers or self.base, self.limits)
 
     @cached_property
     def _all_lanes(self) -> list[Lane]:

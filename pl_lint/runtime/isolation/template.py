@@ -33,7 +33,7 @@ def live(order: TemplateOrder, channel: Channel, server: int) -> NoReturn:
     os.setpgid(0, 0)
     reaper.adopt_orphans()
     process.redirect(Files(order.directory), 0)
-    process.set_environment(process.quiet_environment(order.directory))
+    process.set_environment(order.place.said_by_pytest | process.quiet_environment(order.directory))
     with contextlib.suppress(Closed):
         channel.send({"template": os.getpid()})
         if _prepare(order, channel):

@@ -36,6 +36,26 @@ class Channel:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         return cls(ours), cls(theirs)
 
+    @classmethod
+    def to(cls, path: Path) -> Channel | None:
+        """To whoever listens there, if anybody does."""
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.connect(str(path))
+        except OSError:
+            sock.close()
+            return None
+        return cls(sock)
+
+    def is_open(self) -> bool:
+        """Whether the other end is there, as far as can be known without reading."""
+        if not select.select([self.sock], [], [], 0)[0]:
+            return True
+        try:
+            return bool(self.sock.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
     def send(self, message: Message, *descriptors: int) -> None:
         line = json.dumps(message).encode() + b"\n"
         try:
@@ -71,12 +91,28 @@ class Channel:
             os.close(self.descriptors.popleft())
 
 
+def listener(path: Path) -> socket.socket | None:
+    """A socket for others to come to; nothing where the system takes no such path, for they are
+    short."""
+    path.unlink(missing_ok=True)  # that of a process that was killed
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(str(path))
+        sock.listen()
+    except OSError:
+        sock.close()
+        return None
+    return sock
+
+
 @dataclass(frozen=True)
 class Place:
-    """Where a process gets its code and data from: the user's directory and import path."""
+    """Where a process gets its code and data from: the user's directory and import path, and what
+    pytest says to the process that asks, which may not be the one that has started the server."""
 
     root: str
     sys_path: list[str]
+    said_by_pytest: dict[str, str]
 
 
 @dataclass(frozen=True)
