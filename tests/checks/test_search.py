@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -148,18 +146,13 @@ SICK = [
 
 
 @pytest.mark.parametrize(("file", "case"), SICK, ids=lambda text: Path(text).stem)
-def test_the_script_prints_what_the_finding_says(
-    file: str, case: str, runner: Runner, tmp_path: Path
-) -> None:
+def test_the_script_prints_what_the_finding_says(file: str, case: str, runner: Runner) -> None:
     finding = searched(runner, file, case).findings[0]
     [evidence] = finding.evidence
-    script = tmp_path / "smallest.py"
-    script.write_text(finding.script, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    outcome = runner.run({"entry": "scripted:run", "script": finding.script})
+    assert outcome.finished, outcome.message
     said = f"{evidence.key}: logged {evidence.logged:.6g}, true {evidence.true:.6g}"
-    assert done.stdout.splitlines()[-1] == said
+    assert outcome.outputs[0].splitlines()[-1] == said
     assert "pl_lint" not in finding.script
 
 

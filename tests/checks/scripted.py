@@ -1,0 +1,13 @@
+"""A script run by itself in a child that has Lightning loaded: the entry, as ``programs.run`` is."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+
+def run(spec: dict[str, Any], directory: Path, rank: int) -> None:
+    script = directory / "script.py"
+    script.write_text(spec["script"], encoding="utf-8")
+    runpy.run_path(str(script), run_name="__main__")
