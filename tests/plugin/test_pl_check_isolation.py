@@ -168,18 +168,26 @@ def test_ctrl_c_ends_the_session_and_all_runs(tmp_path: Path, workers: list[str]
     folder = plant(tmp_path / "project", {"models.py": HANGING})
     mark, started = uuid.uuid4().hex, tmp_path / "started"
     variables = {MARK: mark, "STARTED": str(started)}
-    with subprocess.Popen(
-        command("--pl-check", *NO_CACHE, *workers),
-        cwd=folder,
-        env=environment(**variables),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as session:
+    with (
+        (tmp_path / "output").open("wb") as output,
+        subprocess.Popen(
+            command("--pl-check", *NO_CACHE, *workers),
+            cwd=folder,
+            env=environment(**variables),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        ) as session,
+    ):
         try:
             assert soon(started.exists, 60)
             os.killpg(session.pid, signal.SIGINT)  # as a terminal does
-            assert session.wait(60) == pytest.ExitCode.INTERRUPTED
+            ended = soon(lambda: session.poll() is not None, 120)
+            if not ended:
+                os.killpg(session.pid, signal.SIGABRT)  # pytest has each write its stacks
+                session.wait(10)
+            assert ended, (tmp_path / "output").read_text()
+            assert session.returncode == pytest.ExitCode.INTERRUPTED
             assert soon(lambda: not processes_with(MARK, mark), 10)
         finally:
             for pid in processes_with(MARK, mark):
