@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 SERVERS = "PL_LINT_TEST_SERVERS"
-"""The variable that names the folder where sessions find their servers (``session.py``)."""
+"""The variable that names the folder where sessions find their servers (``warm_session.py``)."""
 NO_CACHE = ("-p", "no:cacheprovider")
 HEAD = """\
 import lightning as L
@@ -107,7 +107,7 @@ def session(*arguments: str) -> list[str]:
     """One that finds it loaded."""
     return [
         sys.executable,
-        str(Path(__file__).with_name("session.py")),
+        str(Path(__file__).with_name("warm_session.py")),
         os.environ[SERVERS],
         *arguments,
     ]

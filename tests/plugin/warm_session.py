@@ -1,6 +1,6 @@
 """A pytest session as its console script starts it, whose servers are those of a folder.
 
-``python session.py FOLDER ARGUMENTS``, or without arguments to keep the servers of that folder
+``python warm_session.py FOLDER ARGUMENTS``, or without arguments to keep the servers of that folder
 loaded while the standard input is open. To load Lightning takes longer than most sessions of these
 tests, and they begin one after another: what users see is that of a session beside another one.
 """
