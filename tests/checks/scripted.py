@@ -1,4 +1,4 @@
-"""A script run by itself in a child that has Lightning loaded: the entry, as ``programs.run`` is."""
+"""An entry, as ``programs.run`` is: a script by itself, in a child that has Lightning loaded."""
 
 from __future__ import annotations
 
