@@ -637,5 +637,7 @@ def test_a_killed_server_is_replaced(tmp_path: Path) -> None:
 
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     runner = Runner(tmp_path, tmp_path, preload=("no_such_module",), namespaces=())
-    with runner, pytest.raises(RunnerError, match="No module named 'no_such_module'"):
-        runner.run(specification("tell", "never"))
+    with runner:
+        for _ in range(2):
+            with pytest.raises(RunnerError, match="No module named 'no_such_module'"):
+                runner.run(specification("tell", "never"))

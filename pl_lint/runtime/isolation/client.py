@@ -184,7 +184,7 @@ class ServerProcess:
 
     def close(self) -> None:
         """The server ends what this process has of it, and itself if nobody else is left."""
-        loaded = self._ready or self._has_spoken()
+        loaded = self._control.is_open() and (self._ready or self._has_spoken())
         stays = loaded and self._take_leave()
         if self._process is not None and not loaded:  # it listens to nobody meanwhile
             self._process.kill()

@@ -48,7 +48,9 @@ class Channel:
         return cls(sock)
 
     def is_open(self) -> bool:
-        """Whether the other end is there, as far as can be known without reading."""
+        """Whether both ends are, as far as can be known without reading."""
+        if self.sock.fileno() < 0:
+            return False
         if not select.select([self.sock], [], [], 0)[0]:
             return True
         try:
