@@ -26,15 +26,12 @@ CONFIG_NAME = re.compile(r"""config_name\s*=\s*["']([^"']+)["']""")
 """How a program says which config it wants, in ``hydra.main`` and in decorators around it."""
 
 MAIN = re.compile(r"""\bhydra\.main\(([^()]*)\)""")
-LOADED = re.compile(r"""\bOmegaConf\.load\(\s*["']([^"']+)["']\s*\)""")
-MERGED = re.compile(r"\bOmegaConf\.(?:merge|from_cli|from_dotlist|update)\b")
-"""What adds to the settings that were loaded."""
 CONFIG_PATH = re.compile(r"""config_path\s*=\s*["']([^"']*)["']""")
 
 
 def asked_for(project: Project) -> frozenset[str]:
-    """The files that a ``hydra.main`` of the project names, or that it loads by themselves, by
-    their folder and their name; their suffix aside."""
+    """The files that a ``hydra.main`` of the project names, by their folder and their name; their
+    suffix aside."""
     found: set[str] = set()
     for module in project.modules:
         text = module.source.text
@@ -43,10 +40,6 @@ def asked_for(project: Project) -> frozenset[str]:
             if folder is not None and name is not None:
                 here = PurePosixPath(module.path).parent / folder[1] / name[1]
                 found.add(os.path.normpath(here).removesuffix(".yaml"))
-        loaded = () if MERGED.search(text) else LOADED.findall(text)
-        for name in loaded if "OmegaConf.load" in text else ():
-            here = PurePosixPath(module.path).parent / name
-            found |= {os.path.normpath(os.path.splitext(one)[0]) for one in (here, name)}
     return frozenset(found)
 
 
