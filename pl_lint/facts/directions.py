@@ -18,9 +18,13 @@ _LOWER = frozenset(
 
 _OF_THE_FIRST = frozenset("top1 top3 top5".split())
 """Of these an accuracy is meant where nothing else is said."""
+_OF_NOTHING = frozenset(
+    "train training val valid validation test testing eval dev epoch step avg mean best".split()
+)
+"""Words that say where or how often, and not what."""
 _TURNED = frozenset(
     "neg negative negated minus inverse inverted inv gap diff difference delta drop std var "
-    "variance".split()
+    "variance p pval pvalue".split()
 )
 """``neg_f1`` is the other way round than ``f1``, or it may be; so may ``auc_gap`` (of two sets)."""
 _OF_MAPS = frozenset("l1 l2 distance distances".split())
@@ -40,7 +44,8 @@ def higher_by_name(key: str) -> bool | None:
     if words & _TURNED or _LESS.search(key.lower()):
         return None
     higher, lower = bool(words & _HIGHER), bool(words & _LOWER)
-    higher = higher or (not lower and bool(words & _OF_THE_FIRST))
+    what = words - _OF_NOTHING
+    higher = higher or (bool(what) and what <= _OF_THE_FIRST)
     if words & _OF_MAPS and not lower:
         return None
     return higher if higher != lower else None

@@ -41,6 +41,7 @@ from pl_lint.facts.sites import (
     TrainerSite,
     UnsharedSite,
 )
+from pl_lint.facts.values import YES, must_be
 from pl_lint.plain import replace
 from pl_lint.static.configs.files import ConfigFile
 from pl_lint.static.configs.sites import gather_configs
@@ -148,7 +149,7 @@ def gather(
     linked = tuple(_linked(shared, project, found, versions))
     modules = tuple(one.info for one in found if one.kind == "module")
     settings = gather_configs(configs, project, modules, versions, shared)
-    known = settled(classes, shared.all(TrainerCall), _switches(project))
+    known = settled(classes, shared.all(TrainerCall), _switches(project, shared.all(TrainerSite)))
     return ProjectFacts(
         classes=tuple(settings.added(names_used.marked(one)) for one in known),
         monitors=(*linked, *settings.monitors),
@@ -167,16 +168,15 @@ def gather(
     )
 
 
-SWITCHED = re.compile(
-    r"(?<!self)\.automatic_optimization\s*=(?!=)\s*(?!True\b)\S|"
-    r"(?<![.\w])automatic_optimization\s*=(?!=)\s*(?!True\b)[^\n#]*[,)]"
-)
-"""Automatic optimization that code beside a module switches off for it, or a Trainer did for all
-before Lightning 1.3."""
+SWITCHED = re.compile(r"(?<!self)\.automatic_optimization\s*=(?!=)\s*(?!True\b)\S")
+"""Automatic optimization that code beside a module switches off for it."""
 
 
-def _switches(project: Project) -> bool:
-    return any(module.source.found(SWITCHED) for module in project.modules)
+def _switches(project: Project, trainers: Sequence[TrainerSite]) -> bool:
+    """Whether code, or a Trainer of Lightning before 1.3, may switch automatic optimization off."""
+    told = (dict(one.arguments).get("automatic_optimization", YES) for one in trainers)
+    by_trainer = not all(must_be(one, True) for one in told)
+    return by_trainer or any(module.source.found(SWITCHED) for module in project.modules)
 
 
 def _lightning_classes(project: Project) -> Iterator[LightningClass]:

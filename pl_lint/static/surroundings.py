@@ -19,6 +19,7 @@ PIN_FILES = (
     "uv.lock",
     "pdm.lock",
     "Pipfile.lock",
+    "requirements*.lock",
     "req*.txt",
     "requirements*.in",
     "requirements/*.txt",

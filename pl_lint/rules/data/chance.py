@@ -100,13 +100,30 @@ def evaluation_augmented(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _is_of_parts(facts: ProjectFacts, reach: ReachSite) -> bool:
-    """Whether it is the transform of the data set behind a part of a split, set once: nobody gives
-    a part another data set, or its data set another transform afterwards."""
+    """Whether it is the transform of the data set behind a part of the only split, set once: nobody
+    gives a part another data set, or its data set another transform afterwards; and whether a part
+    is there to evaluate on."""
     beside = [one for one in facts.reaches if one.owner == reach.owner and one != reach]
     retouched = any(one.attribute in ("dataset", reach.attribute) for one in beside)
     whole = reach.receiver.endswith(".dataset") and reach.attribute in ("transform", "transforms")
-    lent = _lends_indices(facts, reach)
-    return whole and not retouched and not lent and _is_split(reach.origin)
+    alone = len(_splits_of(facts, reach)) == 1 and not _lends_indices(facts, reach)
+    held_out = _is_split(reach.origin) and _holds_out(facts, reach.owner)
+    return whole and held_out and alone and not retouched
+
+
+def _holds_out(facts: ProjectFacts, owner: str) -> bool:
+    """Whether a class evaluates on a part of what it splits."""
+    parts = {
+        f"self.{site.attribute}"
+        for known in facts.classes
+        if known.name == owner
+        for site in known.assignments
+        if _is_split(site.origin)
+    }
+    return any(
+        loader.owner == owner and loader.stage != "train" and loader.source in parts
+        for loader in facts.loaders
+    )
 
 
 def _augmentation(data: Value) -> str:
@@ -119,15 +136,17 @@ def _only_split(facts: ProjectFacts, split: CallSite) -> bool:
     """Whether no other split stands beside: two data sets may be split in the same way, and one
     part of each be used. Nor does the code reach for the transform of a part, or take the indices
     of one for another data set."""
-    beside = [
-        one
-        for one in facts.calls_of(SPLIT)
-        if (one.owner, one.location.path) == (split.owner, split.location.path) and one != split
-    ]
+    beside = [one for one in _splits_of(facts, split) if one != split]
     retouched = any(
         reach.owner == split.owner and "transform" in reach.attribute for reach in facts.reaches
     )
     return not beside and not retouched and not _lends_indices(facts, split)
+
+
+def _splits_of(facts: ProjectFacts, site: CallSite | ReachSite) -> list[CallSite]:
+    """The splits that stand in the same class, or beside it in a file without one."""
+    place = (site.owner, site.location.path)
+    return [one for one in facts.calls_of(SPLIT) if (one.owner, one.location.path) == place]
 
 
 def _lends_indices(facts: ProjectFacts, split: CallSite | ReachSite) -> bool:

@@ -83,13 +83,18 @@ def starts_scripts(trainer: TrainerSite, version: Version) -> bool:
     """Whether a Trainer surely has several processes, each of which runs the script anew: none that
     are forked out of it, as they are in a notebook, and in Lightning 1 where no strategy is named.
     """
+    in_one = forks(trainer, version) or trainer.location.path.endswith(".ipynb")
+    return uses_several(trainer) and not in_one and not uses_one_device(trainer, version)
+
+
+def forks(trainer: TrainerSite, version: Version) -> bool:
+    """Whether the processes of a Trainer that has several are made out of the one that fits: it
+    says so, or it says nothing in Lightning 1."""
     named = [trainer.argument(name) for name in NAMING]
     texts = [one.value for one in named if isinstance(one, Known)]
-    forks = any(isinstance(text, str) and text.endswith(FORKED) for text in texts)
-    old = version < (2, 0)
-    unsaid = old and all(must_be(one, None) or one in HARDWARE for one in named)
-    in_one = forks or unsaid or trainer.location.path.endswith(".ipynb")
-    return uses_several(trainer) and not in_one and not uses_one_device(trainer, version)
+    said = any(isinstance(text, str) and text.endswith(FORKED) for text in texts)
+    unsaid = all(must_be(one, None) or one in HARDWARE for one in named)
+    return said or (unsaid and version < (2, 0))
 
 
 def may_use_several(trainer: TrainerSite, version: Version) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from pl_lint.facts.lightning import Version
 from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, Made, must_be
 from pl_lint.findings import Finding, Location, Status
-from pl_lint.rules.distributed.evidence import for_one_rank
+from pl_lint.rules.distributed.evidence import for_one_rank, forks
 from pl_lint.rules.judging import LOADING as LOADED
-from pl_lint.rules.judging import beyond_one_device, is_only_loaded, run_on_several
+from pl_lint.rules.judging import beyond_one_device, is_only_loaded, run_on_several, version_at
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import listed
 
@@ -46,7 +47,8 @@ def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     rank, and one that no Trainer in sight can run on several devices by what is written (as in
     LTN503, to say nothing is to take all), are left alone; so is one in a file that nothing
     reaches in a project that trains elsewhere, and one that is only loaded from checkpoints where
-    all Trainers are seen to run other classes.
+    all Trainers are seen to run other classes, and those of Lightning before 1.6 that spawned its
+    processes after `prepare_data`.
     Running notes what is assigned on rank zero, who reads it afterwards, and what the other ranks
     have in its place.
 
@@ -90,6 +92,8 @@ def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         judged = owner.kind in KINDS and run_on_several(facts, owner)
         if not judged or not _only_lightning_prepares(facts, owner) or is_only_loaded(facts, owner):
             continue
+        if _is_copied(facts, owner):
+            continue
         sites = [one for one in _only_prepared(owner) if one.location not in told]
         used = [one for one in sites if _used_elsewhere(facts, owner, one.attribute)]
         told.update(one.location for one in used)
@@ -108,6 +112,18 @@ def _named(sites: list[AssignmentSite]) -> str:
     """The attributes in words, the first few of them by name."""
     names = listed(f"self.{one.attribute}" for one in sites)
     return f"{names} {'is' if len(sites) == 1 else 'are'}"
+
+
+PREPARED_IN_WORKERS: Version = (1, 6)
+"""Before, ``prepare_data`` ran in the process that others were spawned from, with all it had."""
+
+
+def _is_copied(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether every process of all Trainers in sight begins as a copy of the one that prepared."""
+    versions = [(one, version_at(facts, one.location)) for one in facts.programs.trainers_of(owner)]
+    return bool(versions) and all(
+        version < PREPARED_IN_WORKERS and forks(trainer, version) for trainer, version in versions
+    )
 
 
 def _only_lightning_prepares(facts: ProjectFacts, owner: ClassFacts) -> bool:

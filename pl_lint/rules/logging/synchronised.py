@@ -147,7 +147,7 @@ def _synchronised(log: LogSite) -> Fix | None:
 def _of_one_process(log: LogSite) -> bool:
     judged = log.stage in ("validate", "test") and log.per_batch and must_be(log.on_epoch, True)
     local = must_be(log.sync_dist, False) and must_be(log.rank_zero_only, False)
-    if not judged or not local or for_one_count(log.guards):
+    if not judged or not local or log.sampled or for_one_count(log.guards):
         return False
     found = tuple(local_parts(log.origin))
     if any(isinstance(part, (MetricObject, MetricCompute)) for part in found):

@@ -375,6 +375,8 @@ def _asked_in_evaluation(
         in_training = {"training", "requires_grad", "is_grad_enabled"}.intersection(site.guards)
         in_step = site.stage in WITHOUT_GRADIENTS_IN and site.hook.endswith("_step")
         switched = site.hook in on or site.stage in by_hooks
+        if site.name.endswith(".backward") and site.assigned:
+            continue  # that of a tensor gives nothing
         if in_step and not around and not in_training and not switched:
             text = f"Lightning switches gradients off before {site.hook}: this fails"
             manager = "with torch.inference_mode(False), torch.enable_grad():"

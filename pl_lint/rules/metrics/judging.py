@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from pl_lint.facts import torchmetrics
-from pl_lint.facts.origins import UNPACKED, Derived, Origin
-from pl_lint.facts.sites import MetricSite, MetricUse
+from pl_lint.facts.origins import UNPACKED, Derived, MetricCompute, MetricForward, Origin
+from pl_lint.facts.sites import LogSite, MetricSite, MetricUse
 from pl_lint.facts.values import Known
 from pl_lint.rules.judging import by_name
 
@@ -51,6 +51,12 @@ def has_value_per_class(metric: MetricSite) -> bool:
     several = task in (Known("multiclass"), Known("multilabel"))
     several = several or metric.class_name.startswith(("Multiclass", "Multilabel"))
     return several and given.get("average") in (Known("none"), Known(None))
+
+
+def is_logged_per_class(log: LogSite, metric: MetricSite) -> bool:
+    """Whether such a value is logged as the metric gives it, which no log call takes (LTN124)."""
+    as_given = log.result and isinstance(log.origin, (MetricForward, MetricCompute))
+    return as_given and has_value_per_class(metric)
 
 
 def is_single_number(metric: MetricSite) -> bool | None:

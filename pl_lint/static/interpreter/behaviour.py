@@ -153,15 +153,15 @@ def containers(context: Context) -> Iterator[ContainerSite]:
 
 def _is_handed_on(context: Context, attribute: str) -> bool:
     """Whether ``__init__`` gives ``self.<attribute>``, or all in it, to the constructor of
-    something."""
+    something, by itself or in a list."""
     return any(
-        dotted(argument.value if isinstance(argument, ast.Starred) else argument)
-        == f"self.{attribute}"
+        isinstance(part, ast.Attribute) and dotted(part) == f"self.{attribute}"
         for _, node in context.methods("__init__")
         for call in walk(node)
         if isinstance(call, ast.Call)
         and (dotted(call.func) or "").rpartition(".")[2].lstrip("_")[:1].isupper()
         for argument in (*call.args, *(keyword.value for keyword in call.keywords))
+        for part in walk(argument)
     )
 
 
