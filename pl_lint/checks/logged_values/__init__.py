@@ -59,18 +59,19 @@ def logged_values(runs: Runs) -> Result:
     batch size (LTN104), a sum or maximum of means (LTN121), batch means without weights (LTN218),
     sums in half precision (LTN209, LTN210). A metric shared between stages (LTN201), dataloaders
     (LTN116) or collections (LTN212), one that is never reset (LTN203), reset too early (LTN134),
-    given its batches twice (LTN135; Python numbers excepted, of which nobody knows whether they are
-    the same) or not at all (LTN133), or that still holds the sanity check's (LTN204; of a tracker
-    of the best, also where that was not the best this time: a better one is planted). One key at
-    two places of a step (LTN114). A monitor that sees the last batch of a training value, and a
-    loss, or a number of validation or test, that an attribute keeps of the last batch (LTN112); a
-    monitor that sees another stage's value (LTN113). Scores that are taken for logits in some
-    batches only (LTN205). NaN or Inf (LTN728). Where samples of a batch see each other, which
-    `training` proves, that is the cause of a value that moves with its batches. Notes, not
-    failures, are a ratio inside the batch, such as a loss with `ignore_index`, which moves a little
-    when batches change (LTN105), the curve of steps where batches are accumulated (LTN128), a
-    metric that is undefined on finite inputs, an Inf that no operation made (a value to begin
-    with), and sums in half precision, unless these 47 samples show what is lost.
+    given its batches twice (LTN135: the same tensors, or from two lines the same numbers in every
+    batch; lone numbers excepted, which may count each time) or not at all (LTN133), or that still
+    holds the sanity check's (LTN204; of a tracker of the best, also where that was not the best
+    this time: a better one is planted). One key at two places of a step (LTN114). A monitor that
+    sees the last batch of a training value, and a loss, or a number of validation or test, that an
+    attribute keeps of the last batch (LTN112); a monitor that sees another stage's value (LTN113).
+    Scores that are taken for logits in some batches only (LTN205). NaN or Inf (LTN728). Where
+    samples of a batch see each other, which `training` proves, that is the cause of a value that
+    moves with its batches. Notes, not failures, are a ratio inside the batch, such as a loss with
+    `ignore_index`, which moves a little when batches change (LTN105), the curve of steps where
+    batches are accumulated (LTN128), a metric that is undefined on finite inputs, an Inf that no
+    operation made (a value to begin with), and sums in half precision, unless these 47 samples show
+    what is lost.
 
     When it passes:
     Only if a mistake could have shown: the per-batch values differ, or a known mistake's formula is

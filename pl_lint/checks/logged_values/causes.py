@@ -283,7 +283,8 @@ _REPLAY_CAUSES = {
     ),
     "LTN135": (
         "the metric with its batches counted twice",
-        "call self.{metric}(...) or self.{metric}.update(...) for each batch, not both",
+        "give self.{metric} each batch once: self.{metric}(...) or self.{metric}.update(...), in "
+        "one place and by one name",
     ),
     "LTN134": (
         "the metric with a part of its batches only, because it was reset before it was read,",

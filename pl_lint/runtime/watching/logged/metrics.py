@@ -19,6 +19,10 @@ import torch
 from torch.utils.weak import WeakIdKeyDictionary
 from torchmetrics import Metric, MetricCollection
 
+from pl_lint.runtime.watching.callsite import Way, arguments_here, way
+
+_PLAIN = (bool, int, float, str, type(None))
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -47,7 +51,9 @@ class Update:
     ``via`` is the id of the collection that passed them on, ``tensors`` the numbers by which the
     tap knows the tensors among them: the same tensors given twice in one batch are one batch
     counted twice. A lone number may be counted several times on purpose (for each view of a batch);
-    it is counted twice by mistake where ``forward`` counts it and ``update`` again.
+    it is counted twice by mistake where ``forward`` counts it and ``update`` again. ``way`` is the
+    user's calls that led to it: where two of them always give the same, one is too many. ``said``
+    is the text of what they give, with the numbers of the tensors that it names.
     """
 
     moment: Moment
@@ -56,17 +62,34 @@ class Update:
     via: int | None = None
     tensors: tuple[int, ...] = ()
     by_forward: bool = False
+    way: Way = ()
+    said: tuple[str, tuple[int, ...]] = ("", ())
 
     def repeats(self, other: Update) -> bool:
         """Whether these are the same tensors in the same batch, not only the same numbers."""
         if not self.tensors or self.tensors != other.tensors or self.moment != other.moment:
             return False
         by_mistake = self.by_forward != other.by_forward or not self._is_number
-        return by_mistake and _equal(self.arguments, other.arguments)
+        return by_mistake and _equal(self.values, other.values)
+
+    def is_like(self, other: Update) -> bool:
+        """Whether these are the same numbers in the same batch, whoever worked them out."""
+        return self.moment == other.moment and _equal(self.values, other.values)
+
+    def anew(self, other: Update) -> list[torch.Tensor]:
+        """What of this was worked out once more, and is not the tensor that the other was given."""
+        own = (each for each in self.values if isinstance(each, torch.Tensor))
+        return [t for t, n in zip(own, self.tensors, strict=True) if n not in other.tensors]
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """Those by name in the order of their names: ``preds`` come before ``target`` either
+        way."""
+        return (*self.arguments, *(self.keywords[name] for name in sorted(self.keywords)))
 
     @property
     def _is_number(self) -> bool:
-        given = [each for each in self.arguments if isinstance(each, torch.Tensor)]
+        given = [each for each in self.values if isinstance(each, torch.Tensor)]
         return all(each.numel() <= 1 for each in given)
 
 
@@ -230,12 +253,20 @@ class MetricTap:
         if self._depth:
             return
         via = id(metric) if isinstance(metric, MetricCollection) else None
-        given = tuple(self._number_of(each) for each in args if isinstance(each, torch.Tensor))
-        update = Update(self.moment, frozen(args), frozen(kwargs), via, given, by_forward)
+        values = (*args, *(kwargs[name] for name in sorted(kwargs)))
+        given = tuple(self._number_of(each) for each in values if isinstance(each, torch.Tensor))
+        update = Update(
+            self.moment, frozen(args), frozen(kwargs), via, given, by_forward, way(), self._said()
+        )
         for member in members(metric):
             history = self.history(member)
             history.updates.append(update)
             history.held.append(update)
+
+    def _said(self) -> tuple[str, tuple[int, ...]]:
+        text, named = arguments_here()
+        tensors = (each for each in named.values() if isinstance(each, torch.Tensor))
+        return text, tuple(map(self._number_of, tensors))
 
     def _number_of(self, tensor: torch.Tensor) -> int:
         if tensor not in self._numbers:
@@ -274,10 +305,15 @@ def members(metric: Any) -> list[Metric]:
 
 
 def _equal(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
-    return len(one) == len(other) and all(
-        isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and torch.equal(a, b)
-        for a, b in zip(one, other, strict=True)
-    )
+    return len(one) == len(other) and all(map(_same, one, other))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Of what is neither a tensor nor a plain value nothing is known."""
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        like = (one.shape, one.dtype, one.device) == (other.shape, other.dtype, other.device)
+        return like and torch.equal(one, other)
+    return isinstance(one, _PLAIN) and type(one) is type(other) and bool(one == other)
 
 
 def frozen(value: Any) -> Any:

@@ -17,6 +17,7 @@ from torchmetrics import Metric
 
 from pl_lint.facts.events import LogEvent, Replay
 from pl_lint.facts.torchmetrics import is_tracker
+from pl_lint.runtime.watching.callsite import Way
 from pl_lint.runtime.watching.logged.metrics import (
     History,
     MetricTap,
@@ -100,12 +101,40 @@ def _through(updates: Sequence[Update], via: int | None) -> list[Update]:
 
 
 def _counted_once(updates: Sequence[Update]) -> list[Update]:
-    """Without the second ``update`` of a batch that ``forward`` has counted already."""
+    """Without the second ``update`` of a batch that is counted already: by ``forward``, or by
+    another line that gives the same."""
     once: list[Update] = []
     for update in updates:
         if not any(map(update.repeats, once[-2:])):
             once.append(update)
-    return once
+    return _of_lines_that_differ(once)
+
+
+def _of_lines_that_differ(updates: Sequence[Update]) -> list[Update]:
+    """Without the calls that give in every batch what another one gave before."""
+    by_way: dict[Way, list[Update]] = {}
+    for update in updates:
+        by_way.setdefault(update.way, []).append(update)
+    kept: list[list[Update]] = []
+    for given in by_way.values():
+        if not any(_gives_again(given, earlier) for earlier in kept):
+            kept.append(given)
+    known = {id(update) for given in kept for update in given}
+    return [update for update in updates if id(update) in known]
+
+
+def _gives_again(given: Sequence[Update], earlier: Sequence[Update]) -> bool:
+    """Whether one call gives nothing but what another one gave in the same batch, and by no chance:
+    two heads that are right of the same samples give the same hits."""
+    found = ((one, next(filter(one.is_like, earlier), None)) for one in given)
+    pairs = [(one, other) for one, other in found if other is not None]
+    anew = [one.anew(other) for one, other in pairs]
+    if len(anew) < len(given) or all(t.numel() <= 1 for tensors in anew for t in tensors):
+        return False
+    if all(one.said == other.said and all(one.said) for one, other in pairs):
+        return True
+    columns = zip(*anew, strict=False)
+    return all(len(torch.cat([t.flatten() for t in column]).unique()) > 2 for column in columns)
 
 
 def _planted_best(history: History, true: float) -> float | None:
@@ -282,5 +311,5 @@ def _why_different(
         return "LTN203"
     if any(update.via != updates[0].via for update in unasked if updates):
         return "LTN212"
-    twice = all(any(map(update.repeats, updates)) for update in unasked)
+    twice = all(any(u.repeats(one) or u.is_like(one) for one in updates) for u in unasked)
     return "LTN135" if twice else "LTN116"
