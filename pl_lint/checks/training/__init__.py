@@ -50,13 +50,15 @@ def training(runs: Runs) -> Result:
 
     What it sets aside:
     Frozen layers, backbones from a library or with loaded weights that are left out on purpose,
-    target and teacher networks, layers that only evaluation uses and batch norm that is kept in
-    evaluation mode are notes at most. Two optimizers may take turns at a parameter; that both move
-    it in a batch fails where one of them holds everything, else it is suspected. A loss that does
-    not fall is a note unless it is known why: a small learning rate is no mistake. In manual
-    optimization it is the loss that is gone backward from, where one optimizer does so once for a
-    batch; the losses of several are not decided. A history of numbers, or of a value for each
-    epoch, may grow; what may be kept below a bound is suspected.
+    target and teacher networks, layers that only evaluation uses, batch norm that is kept in
+    evaluation mode and parts that a hook puts there before an epoch begins are notes at most. That
+    the whole module is put there is nobody's choice, whichever hook does it. Two optimizers may
+    take turns at a parameter; that both move it in a batch fails where one of them holds
+    everything, else it is suspected. A loss that does not fall is a note unless it is known why: a
+    small learning rate is no mistake. In manual optimization it is the loss that is gone backward
+    from, where one optimizer does so once for a batch; the losses of several are not decided. A
+    history of numbers, or of a value for each epoch, may grow; what may be kept below a bound is
+    suspected.
 
     Samples that see each other are proved where a layer of torch takes the batch for a sequence, or
     where the code normalises, averages or makes a softmax over dimension 0 and no other; experts

@@ -43,8 +43,11 @@ def _judged(view: View, change: ModeChange) -> Iterator[Finding]:
     if _is_of_evaluation(change) and change.to == "train":
         if change.followed and ("" in change.parts or change.ran):
             yield _evaluated_in_training_mode(view, change)
-    elif _is_of_evaluation(change) or change.hook in SETTING:
-        return  # restored by Lightning when the evaluation is over, or set on purpose
+    elif _is_of_evaluation(change):
+        return  # restored by Lightning when the evaluation is over
+    elif change.hook in SETTING:
+        if change.to == "eval" and _nothing_left_in_training(view, change):
+            yield _trained_in_evaluation_mode(view, change)
     elif change.to == "eval" and _goes_on_in_it(view, change):
         yield _trained_in_evaluation_mode(view, change)
     elif change.to == "train":
@@ -71,6 +74,15 @@ def _goes_on_in_it(view: View, change: ModeChange) -> bool:
     if change.hook.endswith("_model_train"):
         return any(part.sensitive and part.last == ("eval",) for part in parts)
     return any(map(_stopped_training, parts))
+
+
+def _nothing_left_in_training(view: View, change: ModeChange) -> bool:
+    """Set for the training that follows: a part is put into evaluation mode on purpose, the whole
+    module, with layers in it that learn and work differently, is so by nobody's choice."""
+    ran = [part for part in view.story.parts if part.ran]
+    whole = [part for part in _parts(view, change) if not part.name and not part.chosen_mode]
+    anything = any("train" in part.last for part in ran)
+    return any(_switched_off(view, part) for part in whole) and not anything
 
 
 def _stopped_training(part: Part) -> bool:
