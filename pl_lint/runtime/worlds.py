@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,6 +15,26 @@ CPU, EMULATED, CUDA = "CPU", "emulated GPU", "CUDA"
 BACKENDS = {CPU: "gloo", CUDA: "nccl"}
 EVALUATED = "evaluated-{rank}.json"
 """In a run's directory: a rank's record before its fit."""
+
+
+_met: list[Any] = []
+"""The group in which the ranks of this process have met, if it was us who made it."""
+
+
+@contextmanager
+def as_before_meeting() -> Iterator[None]:
+    """As if the ranks had not met yet: a script builds its module and its data before the Trainer
+    lets them, and data may deal themselves out as soon as there is a group."""
+    if not _met:
+        yield
+        return
+    from torch.distributed import GroupMember
+
+    known, GroupMember.WORLD = GroupMember.WORLD, None
+    try:
+        yield
+    finally:
+        GroupMember.WORLD = known
 
 
 @dataclass(frozen=True)
@@ -38,6 +60,7 @@ class World:
             self._take_device()
             backend = BACKENDS[self.device]
             distributed.init_process_group(backend, timeout=timedelta(seconds=patience))
+            _met.append(distributed.GroupMember.WORLD)
 
     def _take_device(self) -> None:
         """Each rank has a GPU of its own, and NCCL uses the current one."""

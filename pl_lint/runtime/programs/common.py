@@ -35,6 +35,7 @@ from pl_lint.runtime.programs.loggers import points_logger, tensorboard_logger
 from pl_lint.runtime.specs import RunSpec
 from pl_lint.runtime.watching.callsite import last_user_line, user_stack
 from pl_lint.runtime.watching.saved.keepers import Places, placed_watchers
+from pl_lint.runtime.worlds import as_before_meeting
 
 # Of the case's own Trainer arguments only those that change what training does are kept; where it
 # runs, for how long and where it writes is the kit's business.
@@ -59,6 +60,7 @@ STAGE_STEPS = {
 
 
 _BUILT_WRONGLY = re.compile(r"^\S+\.__init__\(\) (missing|got|takes) ")
+_HANDED_ON = re.compile(r"Caught (?P<kind>\w+) (?P<where>.*)\.\nOriginal Traceback ")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")  # torch.load's messages are in bold
 WATCHERS = Path(watching.__file__).parent
 
@@ -79,6 +81,8 @@ class Subject:
     building: Building | None = None
     batches: dict[str, int] = field(default_factory=dict)
     """How many the user's own loaders have, by stage, where that is known."""
+    workers: dict[str, int] = field(default_factory=dict)
+    """How many the user's own loaders have at most, by stage."""
 
     @property
     def callbacks(self) -> list[Any]:
@@ -135,12 +139,12 @@ def _first_line(kind: type) -> int:
 
 
 def fresh(spec: RunSpec) -> Subject:
-    """Build the case anew, after seeding."""
+    """Build the case anew, after seeding, and as in a script: before ranks have met."""
     file = cases.import_file(spec.case.file)
     target = cases.find_target(file, spec.case.name)
     seed_all(spec.seed)
     places: Places = WeakKeyDictionary()
-    with placed_watchers(places):
+    with placed_watchers(places), as_before_meeting():
         built = cases.build(target)
     namespace = namespace_of(built.module)
     supply = Supply(namespace, built.module, built.data)
@@ -259,7 +263,7 @@ def caught(errors: list[RunError], during: str) -> Iterator[None]:
 
 
 def describe(error: BaseException, during: str) -> RunError:
-    message = str(error) or repr(error)
+    message = _said_in_worker(str(error)) or repr(error)
     if isinstance(error, SystemExit):
         message = f"the code called sys.exit({error.code!r})"
     return RunError(
@@ -271,6 +275,16 @@ def describe(error: BaseException, during: str) -> RunError:
         stack=user_stack(error.__traceback__),
         raised_in=_raised_in(error),
     )
+
+
+def _said_in_worker(message: str) -> str:
+    """What an exception says: of one that torch hands on from a worker, what that one said, without
+    the text of its stack."""
+    handed_on = _HANDED_ON.match(message)
+    if handed_on is None:
+        return message
+    lines = re.split(rf"\n(?:\w+\.)*{handed_on['kind']}: ", message)
+    return f"{lines[-1].strip()} ({handed_on['where']})" if len(lines) > 1 else message
 
 
 def _raised_in(error: BaseException) -> str:
