@@ -241,6 +241,10 @@ TIME_LIMIT = "TimeLimit"
 """The kind of the error of a run that was not done in time, where that proves nothing."""
 
 
+UNCUT = "its data cannot be cut anew"
+"""What is said of loaders that the kit could not rebuild."""
+
+
 @dataclass(frozen=True)
 class RunError:
     """An exception that ended a run. ``location`` is the last line of the user's own code in it,
@@ -255,7 +259,14 @@ class RunError:
     stack: tuple[str, ...] = ()
     raised_in: str = ""
 
+    @property
+    def is_uncut(self) -> bool:
+        """Whether the kit could not rebuild a loader, for the reason that the message is."""
+        return self.kind == "NotRebuilt"
+
     def __str__(self) -> str:
+        if self.is_uncut:
+            return f"{UNCUT}: {self.message}"
         place = f" at {self.location}" if self.location else ""
         return f"{self.kind}: {self.message}{place}"
 

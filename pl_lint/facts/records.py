@@ -137,14 +137,15 @@ class FitRecord(RunRecord):
     ``estimated_steps`` is Lightning's own estimate, ``states`` what a training holds beside its
     weights, as text by moment and name, ``places`` the line that sets each of them. ``watchers``
     are the user's own callbacks and schedulers that watch a key, ``batches`` how many of them the
-    user's own epoch has. ``unpaired`` says which of the module's two checkpoint hooks stands alone.
-    ``digests`` are those of the trained weights, ``unsaved`` those of buffers that no checkpoint
-    has, at the ``start`` and the ``end``; ``outputs`` what the module of the last checkpoint
-    says, ``validated`` are the digests of the weights that the first validation after the sanity
-    check was made with; ``tested`` what ``trainer.test`` says of the last weights and of the best
-    by each kept monitor. ``initial`` are the digests before the first step, ``begun`` what each
-    training batch began with. ``last_losses`` are the attributes that held the loss of each
-    training batch of the last epoch, and of no other.
+    user's own epoch has, ``workers`` how many its loader would have. ``unpaired`` says which of the
+    module's two checkpoint hooks stands alone. ``digests`` are those of the trained weights,
+    ``unsaved`` those of buffers that no checkpoint has, at the ``start`` and the ``end``;
+    ``outputs`` what the module of the last checkpoint says, ``validated`` are the digests of the
+    weights that the first validation after the sanity check was made with; ``tested`` what
+    ``trainer.test`` says of the last weights and of the best by each kept monitor. ``initial`` are
+    the digests before the first step, ``begun`` what each training batch began with.
+    ``last_losses`` are the attributes that held the loss of each training batch of the last epoch,
+    and of no other.
     """
 
     program = "fit"
@@ -169,6 +170,7 @@ class FitRecord(RunRecord):
     unpaired: str = ""
     watchers: tuple[Watcher, ...] = ()
     batches: int | None = None
+    workers: int = 0
     outputs: Outputs = field(default_factory=Outputs)
     tested: tuple[EvaluationPass, ...] = ()
     looks: tuple[MonitorLook, ...] = ()

@@ -64,7 +64,9 @@ def checkpoint(runs: Runs) -> Result:
     A module that is not reproducible cannot be compared with itself: see `reproducible`. A key that
     no metric object logs has a direction by its name only: a suspicion. A key that the code logs at
     a line that two short epochs never came to may be logged later. Data that cannot be cut, and
-    those of several training loaders, are not interrupted inside an epoch. A module whose weights
+    those of several training loaders, are not interrupted inside an epoch. Fits are made without
+    loader workers: where the training loader has some, samples that are other after resuming are
+    left undecided, for workers begin each epoch with copies of the data set. A module whose weights
     are the same under another seed may have them from elsewhere: whether a script that tests it as
     it was built has forgotten to train it (LTN318), no run can tell.
 

@@ -156,7 +156,8 @@ def _lost_arguments(
     name, (built, loaded) = next(iter(arguments.items()))
     text = f"built with {name}={built}, loaded from its own checkpoint with {name}={loaded}"
     if len(arguments) > 1:
-        text += f" (and {len(arguments) - 1} more arguments)"
+        others = len(arguments) - 1
+        text += f" (and {others} other argument{'s' if others > 1 else ''})"
     fails = load_fails(case.building, text + consequence)
     script = fails if consequence else argument_lost(case.building, text, name)
     return found(case, "LTN306", text + consequence, SAVE_ARGUMENTS, script=script)

@@ -180,11 +180,26 @@ def _tell(
     if inside and other_data and not said.unnamed:  # its data were not gone on with
         into.undecided.append(Note(f"resuming {one.moment.words}", f"{other_data} has other data"))
     elif news and other_data and not inside and not _half_saved(one, news):
-        into.findings.append(_other_data(one, news))
+        _tell_other_data(one, news, into)
     elif news:
         _tell_lost(one, lost, said, runs, into)
     elif not one.lost and not said.unnamed:
         _tell_unnamed(one, into)
+
+
+def _tell_other_data(one: Resumption, lost: Mapping[str, str], into: Gathering) -> None:
+    """These fits are made without workers. Workers begin each epoch with copies of the data set, of
+    which the generators stand as they stood, or are seeded by ``worker_init_fn``."""
+    workers = one.whole.workers
+    if not workers:
+        into.findings.append(_other_data(one, lost))
+        return
+    text = (
+        f"{one.other_batch} has other data, from the same samples, but is drawn here without the "
+        f"loader's workers ({workers}), which would begin each epoch with copies of the data set"
+    )
+    text += f"; lost as well: {listed(lost)}" if lost else ""
+    into.undecided.append(Note(f"resuming {one.moment.words}", text))
 
 
 def _tell_lost(
@@ -201,7 +216,7 @@ def _tell_unnamed(one: Resumption, into: Gathering) -> None:
     Inside an epoch the modes are Lightning's doing: it does not call the hook that sets them."""
     prefix = f"{one.words} {_OTHER_RUN}"
     if one.other_batch:
-        into.findings.append(_other_data(one, {}))
+        _tell_other_data(one, {}, into)
     elif one.moment is EPOCH_END:
         into.findings.append(_other_weights(one, prefix))
     elif one.modes:

@@ -97,7 +97,7 @@ def _defined(
 def _unusable(done: EvaluationPass) -> str:
     error = done.error
     assert error is not None
-    if error.kind == "NotRebuilt":
+    if error.is_uncut:
         return f"its data cannot be cut into other batches: {error.message}"
     cut = sizes_in_words(done.batching.sizes) if done.batching.sizes else "the samples cut anew"
     return f"evaluating {cut} raised {error}"

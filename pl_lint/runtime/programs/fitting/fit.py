@@ -247,6 +247,7 @@ class Fit:
             unpaired=_unpaired(self.subject),
             watchers=self._watchers(trainer),
             batches=self.subject.batches.get("train"),
+            workers=self.subject.workers.get("train", 0),
             places=places_of(self.subject.module, getattr(trainer, "callbacks", ())),
             training=self.training.story(),
             last_losses=self.last_losses.found(),
@@ -285,6 +286,8 @@ def shorten(subject: Subject, stage: str, batches: int, workers: int = 0) -> lis
 
     def change(loaders: Any) -> Any:
         sizes.clear()
+        own_workers = (getattr(loader, "num_workers", 0) for loader in as_list(loaders))
+        subject.workers[stage] = max(own_workers, default=0)
         with suppress(TypeError):
             subject.batches[stage] = sum(len(loader) for loader in as_list(loaders))
         try:

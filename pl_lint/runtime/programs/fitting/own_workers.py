@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 
 def with_workers(own: Any, short: DataLoader, most: int) -> DataLoader:
@@ -16,7 +18,7 @@ def with_workers(own: Any, short: DataLoader, most: int) -> DataLoader:
     settings: dict[str, Any] = {
         "num_workers": count,
         "collate_fn": own.collate_fn,
-        "worker_init_fn": own.worker_init_fn,
+        "worker_init_fn": functools.partial(_begin, own.worker_init_fn, own.dataset),
         "generator": own.generator,
         "persistent_workers": own.persistent_workers,
         "prefetch_factor": own.prefetch_factor,
@@ -29,6 +31,14 @@ def with_workers(own: Any, short: DataLoader, most: int) -> DataLoader:
         return DataLoader(own.dataset, own.batch_size, drop_last=own.drop_last, **settings)
     cut = {"batch_size": short.batch_size, "drop_last": short.drop_last}
     return DataLoader(short.dataset, sampler=short.sampler, **cut, **settings)
+
+
+def _begin(own: Callable[[int], Any] | None, data: Any, worker: int) -> None:
+    """In a worker, which was given a part of the data set: the user's code asks it for the whole,
+    for a generator that is there to be seeded."""
+    object.__setattr__(get_worker_info(), "dataset", data)  # it lets nobody else change it
+    if own is not None:
+        own(worker)
 
 
 def is_unordered(loader: Any) -> bool:

@@ -16,7 +16,7 @@ from itertools import pairwise
 from hypothesis import Phase
 from hypothesis.strategies import SearchStrategy
 
-from pl_lint.facts.events import CaseFacts
+from pl_lint.facts.events import UNCUT, CaseFacts
 from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, Lie, Observation, Searched, Spread
 from pl_lint.runtime.drawing import hypothesis_draws
 from pl_lint.runtime.programs.search.making import Maker
@@ -132,7 +132,7 @@ class Seeker:
     def _is_hopeless(self) -> bool:
         """Data that cannot be cut once cannot be cut at all, and who has logged no epoch value in
         the first runs has none."""
-        uncut = any(reason.startswith("NotRebuilt") for reason in self.reasons.values())
+        uncut = any(reason.startswith(UNCUT) for reason in self.reasons.values())
         judged = len(self.drawn) - len(self.reasons)
         return uncut or (judged >= ENOUGH and not self.spread)
 
