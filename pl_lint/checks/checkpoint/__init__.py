@@ -42,23 +42,22 @@ def checkpoint(runs: Runs) -> Result:
 
     What it finds:
     Arguments that come back as their defaults or not at all, as those that are taken out of a dict
-    before it is saved (LTN306), hyper-parameters, rates and
-    other state that `weights_only` loading refuses (LTN309, with the entry of the checkpoint that
-    it is in; everything else is judged without it), counters,
-    averages, tensors and buffers that are not in the checkpoint (LTN310), under private names and
-    in helper objects too, layers in plain lists, modes that only the first epoch sets, the state of
-    callbacks (LTN311), named with both values and their line; lost to no effect here, they are a
-    note. Of several that are lost, runs in which all but one are put back tell which of them
-    decide; where those cannot, all are named, as "one of these, or several". What a value holds by
-    mistake, because an earlier epoch or the sanity check left it there (LTN203, LTN204), is told by
-    `logged-values`: that it is lost is a note. The wrong mode (LTN301), a key that is never logged
-    (LTN302; the fit goes on without it), folders (LTN303) and zeros (LTN304) in file names, scores
-    that belong to earlier weights (LTN305), a best file that another callback overwrites, a score
-    that the saved weights do not have, because others were validated, or because validation by
-    itself is given other data than that of a fit. Where a script tests the last weights beside a
-    monitored checkpoint (LTN317), what the best and the last weights score. Where one tests a
-    module as it was built (LTN318), what these weights score, what those of another seed do, and
-    trained ones.
+    before it is saved (LTN306), hyper-parameters, rates and other state that `weights_only` loading
+    refuses (LTN309, with the entry of the checkpoint that it is in; everything else is judged
+    without it), counters, averages, tensors and buffers that are not in the checkpoint (LTN310),
+    under private names and in helper objects too, layers in plain lists, modes that only the first
+    epoch sets or that a hook leaves behind, the state of callbacks (LTN311), named with both values
+    and their line; lost to no effect here, they are a note. Of several that are lost, runs in which
+    all but one are put back tell which of them decide; where those cannot, all are named, as "one
+    of these, or several". What a value holds by mistake, because an earlier epoch or the sanity
+    check left it there (LTN203, LTN204), is told by `logged-values`: that it is lost is a note. The
+    wrong mode (LTN301), a key that is never logged (LTN302; the fit goes on without it), folders
+    (LTN303) and zeros (LTN304) in file names, scores that belong to earlier weights (LTN305), a
+    best file that another callback overwrites, a score that the saved weights do not have, because
+    others were validated, or because validation by itself is given other data than that of a fit.
+    Where a script tests the last weights beside a monitored checkpoint (LTN317), what the best and
+    the last weights score. Where one tests a module as it was built (LTN318), what these weights
+    score, what those of another seed do, and trained ones.
 
     When it cannot say:
     A module that is not reproducible cannot be compared with itself: see `reproducible`. A key that

@@ -45,6 +45,9 @@ _IF_INSIDE = (
 )
 _OTHER_RUN = "is not the run that was interrupted"
 _PAIR_HOOKS = "write on_load_checkpoint beside on_save_checkpoint, with the same keys"
+_RESTORE_MODE = (
+    "no checkpoint holds modes: leave them to Lightning, or restore the one that you found"
+)
 _SEED_DATA = (
     "draw what is random in the data from the generators that Lightning seeds, or from the epoch "
     "and the index: a generator of the data set's own starts anew with a resumed run"
@@ -179,6 +182,8 @@ def _tell(
     inside, other_data = one.moment is MIDDLE, one.other_batch
     if inside and other_data and not said.unnamed:  # its data were not gone on with
         into.undecided.append(Note(f"resuming {one.moment.words}", f"{other_data} has other data"))
+    elif news and one.has_other_mode and not all(_put_back(one, runs)([[*lost]]) or [False]):
+        _tell_unnamed(one, into)
     elif news and other_data and not inside and not _half_saved(one, news):
         _tell_other_data(one, news, into)
     elif news:
@@ -311,7 +316,8 @@ def _other_weights(one: Resumption, prefix: str) -> Finding:
     text = f"{prefix}: {'; '.join([step, *one.modes[:1]])}"
     changes = one.whole.training.mode_changes if one.modes else ()
     place = next((change.location for change in changes), None)
-    remedy, script = SET_MODE if one.modes else SAVE_STATE, _script(one, text)
+    set_mode = _RESTORE_MODE if one.has_other_mode else SET_MODE
+    remedy, script = set_mode if one.modes else SAVE_STATE, _script(one, text)
     return found(one.case, "LTN310", text, remedy, place, one.evidence, script=script)
 
 

@@ -15,7 +15,8 @@ from pl_lint.findings import Evidence
 
 _MODE = "mode of "
 _GONE = "and gone"
-"""Only modes that are another than that of the module around them are noted."""
+"""Only modes that are another than that of the module around them are noted, and the whole's."""
+_MODE_OF_ALL = f"{_MODE}self"
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,11 @@ class Resumption:
         """Modes that are other right after resuming, in words; no checkpoint has them."""
         found = [text for name, text in self._differences.items() if name.startswith(_MODE)]
         return [text.replace(_GONE, "and that of the rest of the module") for text in found]
+
+    @property
+    def has_other_mode(self) -> bool:
+        """Whether the whole module was in another mode right after resuming."""
+        return _MODE_OF_ALL in self._differences
 
     @property
     def changed(self) -> set[str]:

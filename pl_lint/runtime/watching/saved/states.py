@@ -29,6 +29,7 @@ def training_state(trainer: Any) -> dict[str, str]:
         **dict(_callbacks(trainer.callbacks)),
         **dict(_optimizers(trainer.optimizers)),
         **dict(_schedulers(trainer.lr_scheduler_configs)),
+        "mode of self": _mode(module),
         **dict(_modes("", module)),
     }
 
@@ -58,8 +59,12 @@ def _modes(name: str, module: torch.nn.Module) -> Iterator[tuple[str, str]]:
     for child_name, child in module.named_children():
         path = f"{name}.{child_name}" if name else child_name
         if child.training != module.training:
-            yield f"mode of {path}", "training" if child.training else "evaluation"
+            yield f"mode of {path}", _mode(child)
         yield from _modes(path, child)
+
+
+def _mode(module: torch.nn.Module) -> str:
+    return "training" if module.training else "evaluation"
 
 
 def _callbacks(callbacks: Any) -> Iterator[tuple[str, str]]:
