@@ -17,17 +17,10 @@ EVALUATED = "evaluated-{rank}.json"
 """In a run's directory: a rank's record before its fit."""
 
 
-_met: list[Any] = []
-"""The group in which the ranks of this process have met, if it was us who made it."""
-
-
 @contextmanager
 def as_before_meeting() -> Iterator[None]:
     """As if the ranks had not met yet: a script builds its module and its data before the Trainer
     lets them, and data may deal themselves out as soon as there is a group."""
-    if not _met:
-        yield
-        return
     from torch.distributed import GroupMember
 
     known, GroupMember.WORLD = GroupMember.WORLD, None
@@ -60,7 +53,6 @@ class World:
             self._take_device()
             backend = BACKENDS[self.device]
             distributed.init_process_group(backend, timeout=timedelta(seconds=patience))
-            _met.append(distributed.GroupMember.WORLD)
 
     def _take_device(self) -> None:
         """Each rank has a GPU of its own, and NCCL uses the current one."""

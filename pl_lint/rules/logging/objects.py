@@ -336,10 +336,9 @@ def counted_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Reading finds a hook that calls a metric and updates it with the same arguments. Running finds a
     second `update` of a metric with the very tensors that it was given in the same batch, or one on
-    another line that gives the same numbers in every batch (by the same expression, or more than
-    two different ones, so that they are the same by no chance), where the value without it is
-    another one. The metric may have two names. A lone number, and what a loop gives several times,
-    may count each time.
+    another line that gives the same numbers in every batch (more than two different ones, so that
+    they are the same by no chance), where the value without it is another one. The metric may have
+    two names. A lone number, and what a loop gives several times, may count each time.
 
     Why is this bad
     ---------------

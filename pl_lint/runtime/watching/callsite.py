@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import inspect
 import itertools
@@ -54,36 +53,6 @@ def way() -> Way:
             found.append((frame.f_code.co_filename, frame.f_code.co_firstlineno, frame.f_lasti))
         frame = frame.f_back
     return tuple(found)
-
-
-def arguments_here() -> tuple[str, dict[str, Any]]:
-    """The text of the arguments of the call that the user's code is making, and the local values
-    that it names; empty where the text is not known."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and is_library(frame.f_code.co_filename):
-        frame = frame.f_back
-    if frame is None:
-        return "", {}
-    text, names = _arguments(_position(frame.f_code, frame.f_lasti, frame.f_lineno))
-    values = frame.f_locals
-    return text, {name: values[name] for name in names if name in values}
-
-
-@functools.lru_cache(maxsize=4096)
-def _arguments(call: Location) -> tuple[str, tuple[str, ...]]:
-    if not call.end_column:
-        return "", ()
-    lines = [linecache.getline(call.path, n) for n in range(call.line, call.end_line + 1)]
-    lines[-1] = lines[-1][: call.end_column - 1]
-    try:
-        node = ast.parse("".join(lines)[call.column - 1 :], mode="eval").body
-    except SyntaxError:
-        return "", ()
-    if not isinstance(node, ast.Call):
-        return "", ()
-    given = [*node.args, *(each.value for each in node.keywords)]
-    names = {each.id for one in given for each in ast.walk(one) if isinstance(each, ast.Name)}
-    return ", ".join(map(ast.unparse, given)), tuple(sorted(names))
 
 
 def last_user_line(trace: TracebackType | None) -> Location | None:

@@ -19,7 +19,7 @@ import torch
 from torch.utils.weak import WeakIdKeyDictionary
 from torchmetrics import Metric, MetricCollection
 
-from pl_lint.runtime.watching.callsite import Way, arguments_here, way
+from pl_lint.runtime.watching.callsite import Way, way
 
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -52,8 +52,7 @@ class Update:
     tap knows the tensors among them: the same tensors given twice in one batch are one batch
     counted twice. A lone number may be counted several times on purpose (for each view of a batch);
     it is counted twice by mistake where ``forward`` counts it and ``update`` again. ``way`` is the
-    user's calls that led to it: where two of them always give the same, one is too many. ``said``
-    is the text of what they give, with the numbers of the tensors that it names.
+    user's calls that led to it: where two of them always give the same, one is too many.
     """
 
     moment: Moment
@@ -63,7 +62,6 @@ class Update:
     tensors: tuple[int, ...] = ()
     by_forward: bool = False
     way: Way = ()
-    said: tuple[str, tuple[int, ...]] = ("", ())
 
     def repeats(self, other: Update) -> bool:
         """Whether these are the same tensors in the same batch, not only the same numbers."""
@@ -255,18 +253,11 @@ class MetricTap:
         via = id(metric) if isinstance(metric, MetricCollection) else None
         values = (*args, *(kwargs[name] for name in sorted(kwargs)))
         given = tuple(self._number_of(each) for each in values if isinstance(each, torch.Tensor))
-        update = Update(
-            self.moment, frozen(args), frozen(kwargs), via, given, by_forward, way(), self._said()
-        )
+        update = Update(self.moment, frozen(args), frozen(kwargs), via, given, by_forward, way())
         for member in members(metric):
             history = self.history(member)
             history.updates.append(update)
             history.held.append(update)
-
-    def _said(self) -> tuple[str, tuple[int, ...]]:
-        text, named = arguments_here()
-        tensors = (each for each in named.values() if isinstance(each, torch.Tensor))
-        return text, tuple(map(self._number_of, tensors))
 
     def _number_of(self, tensor: torch.Tensor) -> int:
         if tensor not in self._numbers:
