@@ -54,8 +54,9 @@ def rules(arguments: list[str]) -> int:
     from pl_lint.rules.registry import all_rules
 
     every = tuple(rule for rule in all_rules() if rule.code.startswith(begins or ""))
-    if not every:
-        return refuse(f"no rule has a code that begins with {' or '.join(begins)}")
+    for one in begins:
+        if not any(rule.code.startswith(one) for rule in every):
+            return refuse(f"no rule has a code that begins with {one}")
     longest = max((len(rule.name) for rule in every), default=0)
     for rule in every:
         state = "on " if rule.default else "off"

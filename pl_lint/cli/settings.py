@@ -21,7 +21,7 @@ def render(result: Result, file: Path | None) -> Iterator[str]:
     yield from _settings(result.config)
     yield ""
     yield from _rules(result.config, tuple(result.rules))
-    yield f"files read: {result.files}, with Lightning code: {result.relevant}"
+    yield f"files read: {result.read}, with Lightning code: {result.relevant}"
     for one in result.judged:
         yield f"judged as code for Lightning {version_of(one)}: {one.files}"
     yield from (f"warning: {one}" for one in result.warnings)

@@ -69,6 +69,11 @@ class Result:
         return tuple(one for one in self.unreadable if not isinstance(one, Unfinished))
 
     @property
+    def read(self) -> int:
+        """How many of the files that were looked at could be read."""
+        return self.files - len(self.broken)
+
+    @property
     def exit_code(self) -> int:
         """A file that cannot be read wins: nobody knows what it holds."""
         if self.broken or not self.files:

@@ -167,7 +167,7 @@ def _applies(finding: Finding, applicability: Applicability) -> bool:
 
 
 def _counts(result: Result) -> str:
-    read = _count(result.files - len(result.broken), "file")
+    read = _count(result.read, "file")
     parts = [_count(len(result.failing), "finding")]
     if result.notes:
         parts.append(f"{_count(len(result.notes), 'note')} (suspected, not counted)")

@@ -84,10 +84,10 @@ def in_batches_of_one(facts: ProjectFacts, owner: ClassFacts, stage: str | None)
 
 
 def loaders_of(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> list[LoaderSite]:
-    """The loaders that a class itself returns for a stage, or those of the data modules that all
-    settings which train it name, or else those of the project."""
+    """The loaders that a class itself returns for a stage, or inherits, or those of the data
+    modules that all settings which train it name, or else those of the project."""
     loaders = [one for one in facts.loaders if one.stage == stage]
-    own = [one for one in loaders if one.owner == owner.name]
+    own = [one for one in loaders if one.owner in (owner.name, *owner.ancestors)]
     fed = [
         {one.owner for one in loaders} & set(site.classes)
         for site in facts.fed
@@ -179,8 +179,8 @@ def run_on_several(facts: ProjectFacts, owner: ClassFacts) -> bool:
 
 
 def is_only_loaded(facts: ProjectFacts, owner: ClassFacts) -> bool:
-    """Whether a class is there to be used: code loads it, and all Trainers in sight are seen to run
-    other ones. For a rule that asks for calls of ``LOADING``."""
+    """Whether a class is there to be used: code loads it, and no Trainer in sight is seen to run
+    it. For a rule that asks for calls of ``LOADING``."""
     loaded = any(
         call.name == owner.name + LOADING and not in_tests(call.location)
         for call in facts.calls_of(LOADING)

@@ -185,7 +185,7 @@ def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding
 
     What it does
     ------------
-    Finds `trainer.test(model, ...)`, and `trainer.validate` in a script that fits nothing, without
+    Finds `trainer.test(model, ...)`, and `trainer.validate` in a project that fits nothing, without
     `ckpt_path` for a module that was built by calling its class, in a function in which no
     `trainer.fit` trains such a module (one in the other branch of an `if`, or under another `task
     == "..."`, does not: either it is trained, or it is tested) and no weights are loaded into it,
@@ -228,7 +228,7 @@ def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     """
     for call in facts.trainer_calls:
         untrained = call.as_built and _is_untrained(facts, call) and not _measures(facts, call)
-        untrained = untrained and not (call.method == "validate" and _trains_too(facts, call))
+        untrained = untrained and not (call.method == "validate" and _trains_too(facts))
         if untrained and _reports(facts, call):
             yield self.finding(
                 call.location,
@@ -239,10 +239,12 @@ def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding
             )
 
 
-def _trains_too(facts: ProjectFacts, call: TrainerCall) -> bool:
-    """Whether the script fits as well: what is validated there may be the beginning."""
-    path = call.location.path
-    return any(one.method == "fit" and one.location.path == path for one in facts.trainer_calls)
+def _trains_too(facts: ProjectFacts) -> bool:
+    """Whether the project fits as well: what is validated there may be the beginning."""
+    return any(one.method == "fit" for one in facts.trainer_calls)
+
+
+STEPS = {"test": "test_step", "validate": "validation_step"}
 
 
 def _measures(facts: ProjectFacts, call: TrainerCall) -> bool:
@@ -250,7 +252,7 @@ def _measures(facts: ProjectFacts, call: TrainerCall) -> bool:
     the data."""
     owners = [one for one in facts.modules() if one.name == call.model]
     return any(
-        defines(facts, one, "test_step")
+        defines(facts, one, STEPS[call.method])
         and not defines(facts, one, "training_step")
         and not defines(facts, one, "configure_optimizers")
         for one in owners

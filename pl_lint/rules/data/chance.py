@@ -21,6 +21,9 @@ DROPOUTS = tuple(f"torch.nn.functional.dropout{kind}" for kind in ("", "1d", "2d
 LAYERS = tuple(f"torch.nn.Dropout{kind}" for kind in ("", "1d", "2d", "3d"))
 
 
+TWICE = "build the data set twice, with and without augmentation, and split indices"
+
+
 @rule(
     "LTN803",
     "evaluation-augmented",
@@ -86,7 +89,7 @@ def evaluation_augmented(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             yield self.finding(
                 split.location,
                 f"both parts share one data set, so that what is held out goes through {transform}",
-                remedy="build the data set twice, with and without augmentation, and split indices",
+                remedy=TWICE,
             )
     for reach in facts.reaches:
         transform = _augmentation(reach.value) if _is_of_parts(facts, reach) else ""
@@ -95,7 +98,7 @@ def evaluation_augmented(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 reach.location,
                 "both parts of the split share this data set, so that what is held out goes "
                 f"through {transform} too",
-                remedy="build the data set twice, with and without augmentation, and split indices",
+                remedy=TWICE,
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts, in_tests
+from pl_lint.facts.sites import AssignmentSite, ClassFacts
 
 FACTORIES = tuple(
     f"torch.{name}"
@@ -15,14 +15,6 @@ INDICES = ("torch.arange", "torch.randint", "torch.randperm")
 MOVING = (".to", ".cuda", ".type_as", ".cpu")
 MOVED = frozenset(word.lstrip(".") for word in MOVING) | {"item", "tolist", "numpy"}
 """Attributes of a tensor that is moved, or that becomes plain numbers, in the same expression."""
-
-
-def in_networks(facts: ProjectFacts, *names: str) -> Iterator[CallSite]:
-    """The calls in ``forward`` of the project's plain networks."""
-    for site in facts.calls_of(*names):
-        plain = not site.owner and bool(site.home) and site.function == "forward"
-        if plain and not in_tests(site.location):
-            yield site
 
 
 def worked_out(owner: ClassFacts, where: str) -> Iterator[AssignmentSite]:

@@ -1,14 +1,13 @@
-"""Tensors that a step or a network makes while it runs."""
+"""Tensors that a step makes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from pl_lint.facts.sites import CallSite, ProjectFacts
-from pl_lint.facts.values import Known
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, SetArgument
-from pl_lint.rules.devices.made import FACTORIES, INDICES, MOVED, MOVING, in_networks
+from pl_lint.rules.devices.made import FACTORIES, INDICES, MOVED, MOVING
 from pl_lint.rules.registry import Rule, rule
 
 
@@ -28,9 +27,8 @@ def made_on_cpu(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `torch.zeros`, `torch.randn` and the like without `device=` in the steps and the `forward`
-    of a LightningModule, where nothing moves the result, and in the `forward` of plain networks
-    that move nothing at all. Indices (`torch.randint`, `torch.arange`) only where an embedding, or
-    `forward`, is given them: they may pick from anywhere.
+    of a LightningModule, where nothing moves the result. Indices (`torch.randint`, `torch.arange`)
+    only where an embedding, or `forward`, is given them: they may pick from anywhere.
 
     Why is this bad
     ---------------
@@ -71,17 +69,6 @@ def made_on_cpu(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     subject=owner.short_name,
                     fix=Fix("add device=self.device", (_here(site),)),
                 )
-    moves = {(one.home, one.location.path) for one in in_networks(facts, *MOVING)}
-    for site in in_networks(facts, *FACTORIES) if facts.modules() else ():
-        beside = (site.home, site.location.path)
-        number = isinstance(site.argument("size", 0), Known) and not site.gives("", 1)
-        if not (site.gives("device") or number or beside in moves or not site.complete):
-            yield self.finding(
-                site.location,
-                f"{site.name} makes a tensor on the CPU, wherever the batch is",
-                remedy="add device=... of what forward is given",
-                subject=site.home,
-            )
 
 
 def _here(site: CallSite) -> SetArgument:

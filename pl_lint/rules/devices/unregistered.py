@@ -79,30 +79,26 @@ def no_buffer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             kept = own and not moves and not known
             if kept and site.name.startswith("torch."):
                 told.add(name)
-                yield self.finding(
-                    site.location,
-                    f"{target} stays on the CPU, and is in no checkpoint",
-                    remedy=f'write self.register_buffer("{name}", ...)',
-                    subject=owner.short_name,
-                    fix=_registered(site.location, name) if not site.kept else None,
-                )
+                fix = _registered(site.location, name) if not site.kept else None
+                yield _on_the_cpu(self, site.location, name, owner.short_name, fix)
         for one in worked_out(owner, "cpu"):
             known = one.attribute in told or lightning.is_member("LightningModule", one.attribute)
             if not known and f"self.{one.attribute}" not in moved:
-                yield self.finding(
-                    one.location,
-                    f"self.{one.attribute} stays on the CPU, and is in no checkpoint",
-                    remedy=f'write self.register_buffer("{one.attribute}", ...)',
-                    subject=owner.short_name,
-                )
+                yield _on_the_cpu(self, one.location, one.attribute, owner.short_name, None)
     for site in facts.kept if facts.modules() else ():
         if not in_tests(site.location):
-            yield self.finding(
-                site.location,
-                f"self.{site.attribute} stays on the CPU, and is in no checkpoint",
-                remedy=f'write self.register_buffer("{site.attribute}", ...)',
-                subject=site.name.rpartition(".")[2],
-            )
+            subject = site.name.rpartition(".")[2]
+            yield _on_the_cpu(self, site.location, site.attribute, subject, None)
+
+
+def _on_the_cpu(self: Rule, place: Location, name: str, subject: str, fix: Fix | None) -> Finding:
+    return self.finding(
+        place,
+        f"self.{name} stays on the CPU, and is in no checkpoint",
+        remedy=f'write self.register_buffer("{name}", ...)',
+        subject=subject,
+        fix=fix,
+    )
 
 
 def _registered(place: Location, name: str) -> Fix:

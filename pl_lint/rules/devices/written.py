@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import CallSite, ClassFacts, DeviceSite, ProjectFacts
-from pl_lint.facts.values import Known
+from pl_lint.facts.sites import ClassFacts, DeviceSite, ProjectFacts
 from pl_lint.findings import Finding
 from pl_lint.fixes import Callee, Change, Fix, Receiver, Replace, SetArgument
-from pl_lint.rules.devices.made import in_networks
 from pl_lint.rules.registry import Rule, rule
 
 ASKED = frozenset({"is_available", "on_gpu", "'cuda'", "'gpu'", "use_cuda", "use_gpu"})
@@ -21,7 +19,6 @@ ASKED = frozenset({"is_available", "on_gpu", "'cuda'", "'gpu'", "use_cuda", "use
     rows=("DEV01",),
     default=False,
     observers="both",
-    calls=(".cuda", ".to"),
 )
 def device_in_module(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A Lightning class moves tensors to a device that is written into the code.
@@ -29,9 +26,9 @@ def device_in_module(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `.cuda()`, `.to("cuda")` and `device="cuda"` in LightningModules, DataModules and
-    callbacks, and the first two in the `forward` of plain networks, but for those under a condition
-    that asks for the device. Of a device that is chosen (`"cuda:0" if torch.cuda.is_available()
-    else "cpu"`) only the number counts: `cuda` alone is the device of the process.
+    callbacks, but for those under a condition that asks for the device. Of a device that is chosen
+    (`"cuda:0" if torch.cuda.is_available() else "cpu"`) only the number counts: `cuda` alone is the
+    device of the process.
 
     Why is this bad
     ---------------
@@ -67,24 +64,6 @@ def device_in_module(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 subject=owner.short_name,
                 fix=_on_own_device(owner, site),
             )
-    for call in in_networks(facts, ".cuda", ".to") if facts.modules() else ():
-        text = _written_device(call)
-        if text and not ASKED.intersection(call.guards):
-            yield self.finding(
-                call.location,
-                f"{text} ties {call.home} to one kind of device",
-                remedy="take the device of what forward is given, or register a buffer",
-                subject=call.home,
-            )
-
-
-def _written_device(call: CallSite) -> str:
-    """The device that a tensor is surely moved to, as ``forward`` says it."""
-    if call.name.endswith(".cuda"):
-        return ".cuda()" if not call.arguments else ""
-    given = call.argument("device", 0)
-    text = given.value if isinstance(given, Known) and isinstance(given.value, str) else ""
-    return f'"{text}"' if text.startswith(("cuda", "mps")) else ""
 
 
 def _on_own_device(owner: ClassFacts, site: DeviceSite) -> Fix | None:

@@ -9,8 +9,13 @@ from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFac
 from pl_lint.facts.values import Known, Made, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.distributed.evidence import for_one_rank, forks
-from pl_lint.rules.judging import LOADING as LOADED
-from pl_lint.rules.judging import beyond_one_device, is_only_loaded, run_on_several, version_at
+from pl_lint.rules.judging import (
+    LOADING,
+    beyond_one_device,
+    is_only_loaded,
+    run_on_several,
+    version_at,
+)
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import listed
 
@@ -24,7 +29,7 @@ EVERYWHERE = frozenset(
 """Hooks that every process runs."""
 PREPARE = ".prepare_data"
 RUNS = tuple(f"lightning.pytorch.Trainer.{name}" for name in ("fit", "validate", "test", "predict"))
-LOADING = EVERYWHERE | {"__init__"}
+ON_EVERY_RANK = EVERYWHERE | {"__init__"}
 
 
 @rule(
@@ -33,7 +38,7 @@ LOADING = EVERYWHERE | {"__init__"}
     rows=("DDP02",),
     status=Status.SUSPECTED,
     observers="both",
-    calls=(PREPARE, LOADED),
+    calls=(PREPARE, LOADING),
     condition="if several processes train",
 )
 def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -46,8 +51,8 @@ def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     at the first of them. A class whose `prepare_data` code outside of tests calls itself, on every
     rank, and one that no Trainer in sight can run on several devices by what is written (as in
     LTN503, to say nothing is to take all), are left alone; so is one in a file that nothing
-    reaches in a project that trains elsewhere, and one that is only loaded from checkpoints where
-    all Trainers are seen to run other classes, and those of Lightning before 1.6 that spawned its
+    reaches in a project that trains elsewhere, and one that is only loaded from checkpoints and
+    that no Trainer in sight runs, and those of Lightning before 1.6 that spawned its
     processes after `prepare_data`.
     Running notes what is assigned on rank zero, who reads it afterwards, and what the other ranks
     have in its place.
@@ -256,7 +261,7 @@ def data_written_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Find
         calls = facts.calls_in(owner, "download=", *FETCHING, *BY_POSITION)
         prepared = {one.name for one in calls if one.hook == "prepare_data"}
         for call in calls:
-            if _downloads(call) and call.hook in LOADING and call.name not in prepared:
+            if _downloads(call) and call.hook in ON_EVERY_RANK and call.name not in prepared:
                 yield self.finding(
                     call.location,
                     f"every process downloads this in {call.hook}: one may read what another has "

@@ -50,23 +50,15 @@ def _is_fed_whole(facts: ProjectFacts, stage: Stage | None) -> bool:
 def _is_fed_one_item(facts: ProjectFacts, owner: ClassFacts, stage: Stage | None) -> bool:
     """Whether all data sets that are seen to feed the class are one item: by its own loaders, by
     those that a script hands over with it, or else by all of the project."""
-    meant = _feeding(facts, owner, stage) if facts.of_one_item or facts.lengths else []
+    meant = loaders_of(facts, owner, stage) if facts.of_one_item or facts.lengths else []
     return bool(meant) and all(_is_of_one_item(facts, one) for one in meant)
 
 
 def _is_fed_whole_streams(facts: ProjectFacts, owner: ClassFacts, stage: Stage | None) -> bool:
     """The same, of streams that nothing shares out."""
     whole = [loader for _, loader in read_by_every_rank(facts)]
-    meant = _feeding(facts, owner, stage) if whole else []
+    meant = loaders_of(facts, owner, stage) if whole else []
     return bool(meant) and all(one in whole for one in meant)
-
-
-def _feeding(facts: ProjectFacts, owner: ClassFacts, stage: Stage | None) -> list[LoaderSite]:
-    """The loaders of a stage that a class returns itself, or a script hands over with it, or else
-    those that settings feed it with, or all of the project."""
-    loaders = [one for one in facts.loaders if one.stage == stage]
-    own = [one for one in loaders if one.owner in (owner.name, *owner.ancestors)]
-    return own or loaders_of(facts, owner, stage)
 
 
 def _is_of_one_item(facts: ProjectFacts, loader: LoaderSite) -> bool:

@@ -166,8 +166,7 @@ def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     asks for the number of devices; and scripts that give a module the length of a loader for its
     `steps_per_epoch`, beside a Trainer of several devices. A project whose Trainers all use one
     device is left alone, and so are training loaders with a sampler that may share the data out
-    already, and a class that is only loaded from checkpoints where all Trainers are seen to run
-    other ones.
+    already, and a class that is only loaded from checkpoints and that no Trainer in sight runs.
 
     Why is this bad
     ---------------
@@ -271,7 +270,7 @@ def _counts_for_one(facts: ProjectFacts, owner: ClassFacts, call: CallSite) -> b
     around = {one.name: one.words for one in methods if one.name in (call.function, call.hook)}
     own = around.get(call.function, frozenset())
     accounted = any(not words.isdisjoint(ACCOUNTS) for words in around.values())
-    of_data = any("dataset" in word for word in own)
+    of_data = any(word.endswith("dataset") for word in own)
     return "len" in own and not of_data and not accounted
 
 

@@ -159,8 +159,8 @@ def logger_that_does_not_exist(self: Rule, facts: ProjectFacts) -> Iterator[Find
     What it does
     ------------
     Finds names such as `WandBLogger` and `TensorboardLogger`, imported or reached through
-    `loggers`, which differ from Lightning's in upper and lower case only, and a `TensorBoardLogger`
-    without a folder.
+    `loggers`, which differ from Lightning's in upper and lower case only (behind a dot the usual
+    ones), and a `TensorBoardLogger` without a folder.
 
     Why is this bad
     ---------------

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning, torchmetrics
-from pl_lint.facts.origins import MetricCompute, MetricForward, MetricObject
+from pl_lint.facts.origins import MetricObject
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, MetricUse, ProjectFacts
 from pl_lint.facts.values import Known, Named
 from pl_lint.findings import Finding
 from pl_lint.fixes import Applicability, Fix
 from pl_lint.rules.judging import defines, in_batches_of_one, target_version
 from pl_lint.rules.logging.mending import always, drop_flags
-from pl_lint.rules.metrics.judging import FILLS, TASK, has_value_per_class, is_of_several, is_shaped
+from pl_lint.rules.metrics.judging import (
+    FILLS,
+    TASK,
+    VECTORS_REFUSED,
+    has_value_per_class,
+    is_of_several,
+    is_shaped,
+    logged_as_given,
+)
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, key_text, shown
 
@@ -210,7 +218,7 @@ def _refused_flags(log: LogSite) -> str:
     return ""
 
 
-SINCE = {"str": (1, 5), "list": (2, 0), "dict": (2, 0), "vector": (1, 6)}
+SINCE = {"str": (1, 5), "list": (2, 0), "dict": (2, 0), "vector": VECTORS_REFUSED}
 """The version that refuses to log a value of a type (``LightningModule.log``)."""
 WORDS = {
     "str": "text",
@@ -325,11 +333,9 @@ def _metric_of(owner: ClassFacts, log: LogSite) -> MetricSite | None:
     match log.origin:
         case MetricObject(path) if not path.startswith("<"):
             return owner.metric(path)
-        case MetricForward(path) | MetricCompute(path) if log.result and not path.startswith("<"):
-            found = owner.metric(path)
-            refused = found and target_version(owner) >= SINCE[_kind_of(found)]
-            return found if refused and not torchmetrics.is_collection(found.name) else None
-    return None
+    found = logged_as_given(owner, log)
+    refused = found and target_version(owner) >= SINCE[_kind_of(found)]
+    return found if refused and not torchmetrics.is_collection(found.name) else None
 
 
 def _kind_of(metric: MetricSite) -> str:

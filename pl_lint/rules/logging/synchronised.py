@@ -324,7 +324,7 @@ def ranks_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     subject=owner.short_name,
                 )
             function = _unlinear_at_end(owner, log) if together else None
-            if function is not None and is_shared_out(facts, owner, log.stage):
+            if function is not None:
                 yield self.finding(
                     log.location,
                     f"{key_text(log)} is the mean over processes of {function}, which is not the "

@@ -14,7 +14,7 @@ from pl_lint.plain import replace
 from pl_lint.rules.judging import averaged, in_batches_of_one, is_linear, logged_again
 from pl_lint.rules.logging.averages import averaged_value
 from pl_lint.rules.logging.mending import held_by, log_object
-from pl_lint.rules.metrics.judging import is_logged_per_class, is_single_number
+from pl_lint.rules.metrics.judging import is_refused, is_single_number
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, is_told, key_text, listed, shown
 
@@ -218,7 +218,7 @@ def _batch_metrics(self: Rule, facts: ProjectFacts, members: bool) -> Iterator[F
                 continue
             if in_batches_of_one(facts, owner, log.stage):
                 continue
-            if is_logged_per_class(log, metric):
+            if is_refused(owner, log, metric):
                 continue
             if not all(_is_unlinear(owner, other) for other in _other_ways(owner, log)):
                 continue

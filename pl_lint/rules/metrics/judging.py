@@ -6,10 +6,12 @@ import re
 
 from pl_lint.facts import torchmetrics
 from pl_lint.facts.origins import UNPACKED, Derived, MetricCompute, MetricForward, Origin
-from pl_lint.facts.sites import LogSite, MetricSite, MetricUse
+from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, MetricUse
 from pl_lint.facts.values import Known
-from pl_lint.rules.judging import by_name
+from pl_lint.rules.judging import by_name, target_version
 
+VECTORS_REFUSED = (1, 6)
+"""The Lightning that refuses to log what is no single number (``LightningModule.log``)."""
 FILLS = frozenset({"forward", "update"})
 BEST = ("MaxMetric", "MinMetric")
 SHAPED = frozenset({"ConfusionMatrix", "ROC", "PrecisionRecallCurve", "CatMetric"})
@@ -53,10 +55,21 @@ def has_value_per_class(metric: MetricSite) -> bool:
     return several and given.get("average") in (Known("none"), Known(None))
 
 
-def is_logged_per_class(log: LogSite, metric: MetricSite) -> bool:
-    """Whether such a value is logged as the metric gives it, which no log call takes (LTN124)."""
-    as_given = log.result and isinstance(log.origin, (MetricForward, MetricCompute))
-    return as_given and has_value_per_class(metric)
+def logged_as_given(owner: ClassFacts, log: LogSite) -> MetricSite | None:
+    """The metric whose value is logged as it gives it, no element of it, and which is made in one
+    way."""
+    match log.origin:
+        case MetricForward(path) | MetricCompute(path) if log.result and not path.startswith("<"):
+            ways = [one for one in owner.metrics if one.path == path]
+            return ways[0] if len(ways) == 1 else None
+    return None
+
+
+def is_refused(owner: ClassFacts, log: LogSite, metric: MetricSite) -> bool:
+    """Whether a value for each class is logged as the metric gives it, at which Lightning raises
+    (LTN124)."""
+    judged = owner.kind == "module" and target_version(owner) >= VECTORS_REFUSED
+    return judged and logged_as_given(owner, log) == metric and has_value_per_class(metric)
 
 
 def is_single_number(metric: MetricSite) -> bool | None:

@@ -153,16 +153,35 @@ def containers(context: Context) -> Iterator[ContainerSite]:
 
 def _is_handed_on(context: Context, attribute: str) -> bool:
     """Whether ``__init__`` gives ``self.<attribute>``, or all in it, to the constructor of
-    something, by itself or in a list."""
+    something, or puts it into a container: by itself or in a list."""
     return any(
-        isinstance(part, ast.Attribute) and dotted(part) == f"self.{attribute}"
+        dotted(part) == f"self.{attribute}"
         for _, node in context.methods("__init__")
         for call in walk(node)
-        if isinstance(call, ast.Call)
-        and (dotted(call.func) or "").rpartition(".")[2].lstrip("_")[:1].isupper()
+        if isinstance(call, ast.Call) and _takes_parts(dotted(call.func) or "")
         for argument in (*call.args, *(keyword.value for keyword in call.keywords))
-        for part in walk(argument)
+        for part in _listed(argument)
     )
+
+
+ADDING = frozenset({"append", "extend", "insert", "add_module", "register_module"})
+
+
+def _takes_parts(function: str) -> bool:
+    last = function.rpartition(".")[2]
+    return last in ADDING or last.lstrip("_")[:1].isupper()
+
+
+def _listed(argument: ast.expr) -> Iterator[ast.expr]:
+    """What is given: the items of a list and the like, and the argument itself."""
+    match argument:
+        case ast.List(items) | ast.Tuple(items) | ast.Set(items) | ast.Dict(_, items):
+            for item in items:
+                yield from _listed(item)
+        case ast.Starred(inner):
+            yield from _listed(inner)
+        case _:
+            yield argument
 
 
 def _modules(context: Context, container: Sequence | Mapping, own: set[int]) -> Iterator[str]:

@@ -305,11 +305,19 @@ def _is_still(found: object, context: Asked) -> bool:
         if isinstance(node, ast.AST) and not MOVING.isdisjoint(identifiers(node)):
             return False
         if isinstance(one, ClassInfo):
-            names = {
-                dotted(part.func) or "" for part in walk(one.node) if isinstance(part, ast.Call)
-            }
-            made = [context.project.resolve(name, one.module) for name in names]
-            parts = [part for part in made if not isinstance(part, str)]
-            parts += context.project.ancestors(one)
+            parts = [*_made_in(one, context), *context.project.ancestors(one)]
             classes += [part for part in parts if part not in classes]
     return True
+
+
+PLAIN = ("torch.", "math.", "numpy.")
+
+
+def _made_in(info: ClassInfo, context: Asked) -> Iterator[object]:
+    """What a class calls that is of the project, or of a library that may move tensors."""
+    calls = (part.func for part in walk(info.node) if isinstance(part, ast.Call))
+    for name in {dotted(function) or "" for function in calls}:
+        found = context.project.resolve(name, info.module)
+        imported = name.partition(".")[0] in info.module.imports
+        if not isinstance(found, str) or (imported and not found.startswith(PLAIN)):
+            yield found
