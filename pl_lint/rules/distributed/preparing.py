@@ -124,8 +124,10 @@ PREPARED_IN_WORKERS: Version = (1, 6)
 
 
 def _is_copied(facts: ProjectFacts, owner: ClassFacts) -> bool:
-    """Whether every process of all Trainers in sight begins as a copy of the one that prepared."""
-    versions = [(one, version_at(facts, one.location)) for one in facts.programs.trainers_of(owner)]
+    """Whether every process of its Trainers, or else of all in sight, begins as a copy of the one
+    that prepared."""
+    trainers = facts.programs.trainers_of(owner) or facts.trainers
+    versions = [(one, version_at(facts, one.location)) for one in trainers]
     return bool(versions) and all(
         version < PREPARED_IN_WORKERS and forks(trainer, version) for trainer, version in versions
     )
