@@ -24,7 +24,7 @@ _OF_NOTHING = frozenset(
 """Words that say where or how often, and not what."""
 _TURNED = frozenset(
     "neg negative negated minus inverse inverted inv gap diff difference delta drop std var "
-    "variance p pval pvalue".split()
+    "variance pval pvalue".split()
 )
 """``neg_f1`` is the other way round than ``f1``, or it may be; so may ``auc_gap`` (of two sets)."""
 _OF_MAPS = frozenset("l1 l2 distance distances".split())
