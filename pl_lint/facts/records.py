@@ -142,8 +142,9 @@ class FitRecord(RunRecord):
     ``unsaved`` those of buffers that no checkpoint has, at the ``start`` and the ``end``;
     ``outputs`` what the module of the last checkpoint says, ``validated`` are the digests of the
     weights that the first validation after the sanity check was made with; ``tested`` what
-    ``trainer.test`` says of the last weights and of the best by each kept monitor. ``initial`` are
-    the digests before the first step, ``begun`` what each training batch began with.
+    ``trainer.test`` says of the last weights, of the best by each kept monitor, and of the last
+    ones again. ``initial`` are the digests before the first step, ``begun`` what each training
+    batch began with.
     ``last_losses`` are the attributes that held the loss of each training batch of the last epoch,
     and of no other.
     """

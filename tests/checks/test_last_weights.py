@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pl_lint.checks.checkpoint import checkpoint
-from pl_lint.checks.checkpoint.testing import judge_untrained
+from pl_lint.checks.checkpoint.testing import judge_last_weights, judge_untrained
 from pl_lint.checks.registry import Gathering
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.runtime.battery import Battery
@@ -91,6 +91,39 @@ def test_the_run_decides_where_best_and_last_differ(
     assert finding.location == SUSPECTED.location
     assert (finding.evidence[0].logged, finding.evidence[0].true) == numbers
     assert how in finding.evidence[0].how
+
+
+DRAWN_FOR_EACH_TEST = (
+    Path(__file__).parents[2] / "fixtures/checks/checkpoint/healthy_drawn_for_each_test.py"
+)
+ANEW = "the test data are drawn anew for each test"
+AS_GOOD = "the last weights test as the best do"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("unmoved", ANEW),
+        ("moved", ANEW),
+        ("unmoved_by_the_global_seed", AS_GOOD),
+        ("unmoved_and_split_again", "two tests of the same weights do not agree on chance"),
+        ("moved_and_split_again", None),
+    ],
+)
+def test_data_that_setup_draws_anew_are_no_difference_between_weights(
+    runner: Runner, name: str, reason: str | None
+) -> None:
+    ref, monitors = CaseRef(str(DRAWN_FOR_EACH_TEST), name), (("val_error", "min"),)
+    battery = Battery(runner, ref, monitors=monitors, suspicions=(SUSPECTED,))
+    into = Gathering()
+    judge_last_weights(battery, into)
+    if reason is not None:
+        assert not into.findings
+        assert [reason in str(note) for note in into.undecided] == [True]
+        return
+    [finding] = into.findings
+    assert finding.status is Status.PROVED
+    assert finding.evidence[0].key == "test_error"
 
 
 UNTRAINED = '''

@@ -56,8 +56,9 @@ def checkpoint(runs: Runs) -> Result:
     best file that another callback overwrites, a score that the saved weights do not have, because
     others were validated, or because validation by itself is given other data than that of a fit.
     Where a script tests the last weights beside a monitored checkpoint (LTN317), what the best and
-    the last weights score. Where one tests a module as it was built (LTN318), what these weights
-    score, what those of another seed do, and trained ones.
+    the last weights score, on equal data and seeded alike; a key that moves where the last weights
+    are tested again proves nothing. Where one tests a module as it was built (LTN318), what these
+    weights score, what those of another seed do, and trained ones.
 
     When it cannot say:
     A module that is not reproducible cannot be compared with itself: see `reproducible`. A key that
@@ -67,7 +68,8 @@ def checkpoint(runs: Runs) -> Result:
     loader workers: where the training loader has some, samples that are other after resuming are
     left undecided, for workers begin each epoch with copies of the data set. A module whose weights
     are the same under another seed may have them from elsewhere: whether a script that tests it as
-    it was built has forgotten to train it (LTN318), no run can tell.
+    it was built has forgotten to train it (LTN318), no run can tell. Test data that are drawn anew
+    for each test, whatever the seed, say nothing about the weights (LTN317).
 
     No script stands under:
     What differs only after an interruption inside an epoch: Lightning does not keep the place in a

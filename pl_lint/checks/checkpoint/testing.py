@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from pl_lint.checks.registry import Gathering, Runs
@@ -18,23 +19,36 @@ def judge_last_weights(runs: Runs, into: Gathering) -> None:
     Asked only where reading suspects LTN317: testing the last weights is no mistake by itself.
     """
     suspected = runs.suspected("LTN317")
-    passes = [done for done in runs.fit().tested if done.error is None]
-    if not suspected or not passes:
+    tested = runs.fit().tested
+    if not suspected or not tested or any(done.error is not None for done in tested):
         return
-    last, *best = passes
-    differences = [pair for kept in best for pair in _differences(last, kept)]
+    last, *best, again = tested
+    comparable = [kept for kept in best if last.seen == kept.seen == again.seen]
+    differences = [pair for kept in comparable for pair in _differences(last, kept, again)]
     if differences:
         into.findings += [finding.judged(Status.PROVED, differences[0]) for finding in suspected]
     else:
-        into.undecided.append(
-            Note("LTN317", "the last weights test as the best do in this short fit")
-        )
+        why = _why_as_good(last, again, drawn_anew=len(comparable) < len(best))
+        into.undecided.append(Note("LTN317", why))
 
 
-def _differences(last: EvaluationPass, best: EvaluationPass) -> Iterator[Evidence]:
+def _why_as_good(last: EvaluationPass, again: EvaluationPass, drawn_anew: bool) -> str:
+    """Why the last weights are not known to be worse than the best."""
+    if drawn_anew:
+        return "the test data are drawn anew for each test"
+    unsteady = [name for name in last.values if not _steady(name, last, again)]
+    if unsteady:
+        return f"two tests of the same weights do not agree on {', '.join(unsteady)}"
+    return "the last weights test as the best do in this short fit"
+
+
+def _differences(
+    last: EvaluationPass, best: EvaluationPass, again: EvaluationPass
+) -> Iterator[Evidence]:
+    """The keys that the best weights move, and a second test of the last ones does not."""
     for name, value in last.values.items():
         true = best.values.get(name, value)
-        if not same(value, true, tolerance(true)):
+        if _steady(name, last, again) and not same(value, true, tolerance(true)):
             yield compared(
                 name,
                 value,
@@ -42,6 +56,12 @@ def _differences(last: EvaluationPass, best: EvaluationPass) -> Iterator[Evidenc
                 how=f"a two-epoch fit; the truth is the {best.batching.label}",
                 cause="the last weights are tested, not the best",
             )
+
+
+def _steady(name: str, last: EvaluationPass, again: EvaluationPass) -> bool:
+    """Whether two tests of the same weights agree on a key."""
+    value = last.values[name]
+    return same(value, again.values.get(name, math.nan), tolerance(value))
 
 
 def judge_untrained(runs: Runs, case: CaseFacts, into: Gathering) -> None:

@@ -6,6 +6,7 @@ checkpoints. This run is what most checks judge.
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -30,12 +31,14 @@ from pl_lint.facts.records import FitRecord
 from pl_lint.facts.watchers import Watcher
 from pl_lint.runtime.data import NotRebuilt, as_list, like, shortened
 from pl_lint.runtime.digests import digests_of
+from pl_lint.runtime.namespace import Namespace
 from pl_lint.runtime.programs.common import (
     Subject,
     caught,
     fresh,
     load_weights,
     make_trainer,
+    seed_all,
 )
 from pl_lint.runtime.programs.fitting import checkpoints
 from pl_lint.runtime.programs.fitting.interruption import Interruption
@@ -47,6 +50,7 @@ from pl_lint.runtime.watching.logged.last_loss import LastLosses, loss_watchers
 from pl_lint.runtime.watching.logged.metrics import MetricTap
 from pl_lint.runtime.watching.logged.normalisers import FollowNormalisers
 from pl_lint.runtime.watching.logged.recorder import Recorder
+from pl_lint.runtime.watching.logged.served import Served
 from pl_lint.runtime.watching.logged.tensorboard import read_points
 from pl_lint.runtime.watching.repeated.beginnings import Beginnings, beginnings_watcher
 from pl_lint.runtime.watching.saved.assignments import places_of
@@ -324,7 +328,8 @@ def _estimated_steps(trainer: Any) -> float | None:
 def _best_against_last(
     subject: Subject, trainer: Any, directory: Path
 ) -> tuple[EvaluationPass, ...]:
-    """What ``trainer.test`` says of the last weights, and of the best by each kept monitor.
+    """What ``trainer.test`` says of the last weights, of the best by each kept monitor, and of the
+    last ones again: what two tests of the same weights do not agree on says nothing about weights.
 
     Two epochs of a few batches seldom go wrong: where the last weights are the best, a better score
     of the first epoch is planted.
@@ -336,7 +341,9 @@ def _best_against_last(
     ]
     if not best or "test" not in subject.stages:
         return ()
-    passes = [_tested(subject, trainer, "last")]
+    given, last = Served(), copy.deepcopy(subject.module.state_dict())
+    trainer.callbacks.append(_batch_notary(subject.namespace, given))
+    passes = [_tested(subject, trainer, given, "last")]
     for callback in best:
         path, label = callback.best_model_path, f"best by {callback.monitor}"
         checkpoint = torch.load(path, weights_only=False)  # our own file
@@ -345,15 +352,32 @@ def _best_against_last(
             checkpoint = torch.load(first, weights_only=False)
             label = f"best by {callback.monitor}, a better score of the first epoch being planted"
         load_weights(subject.module, checkpoint["state_dict"])
-        passes.append(_tested(subject, trainer, label))
-    return tuple(passes)
+        passes.append(_tested(subject, trainer, given, label))
+    load_weights(subject.module, last)
+    return (*passes, _tested(subject, trainer, given, "last, again"))
 
 
-def _tested(subject: Subject, trainer: Any, label: str) -> EvaluationPass:
+def _batch_notary(namespace: Namespace, given: Served) -> Any:
+    """Notes each batch that a test step is given, whoever serves it: ``setup`` may draw the data
+    anew for every test."""
+
+    class BatchNotary(namespace.Callback):  # type: ignore[misc, name-defined]
+        def on_test_batch_start(
+            self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+        ) -> None:
+            given.note(dataloader_idx, batch_idx, batch)
+
+    return BatchNotary()
+
+
+def _tested(subject: Subject, trainer: Any, given: Served, label: str) -> EvaluationPass:
+    """One test, seeded as all of them are: what is drawn for it tells no weights apart."""
     values: Mapping[str, float] = {}
     errors: list[RunError] = []
     with caught(errors, "test"):
+        seed_all(subject.spec.seed)
         arguments = subject.supply.arguments("test")
         results = trainer.test(subject.module, **arguments, verbose=False)
         values = {key: value for result in results for key, value in result.items()}
-    return EvaluationPass("test", Batching(label, ()), values, error=errors[0] if errors else None)
+    error = errors[0] if errors else None
+    return EvaluationPass("test", Batching(label, ()), values, error=error, seen=given.taken())
