@@ -159,7 +159,8 @@ def _about_fixes(result: Result) -> Iterator[str]:
         yield f"{safe} can be fixed with --fix"
     if unsafe:
         more = "more " if safe else ""
-        yield f"{unsafe} {more}with --fix --unsafe-fixes; look at them before: --diff --unsafe-fixes"
+        look = "look at them before: --diff --unsafe-fixes"
+        yield f"{unsafe} {more}with --fix --unsafe-fixes; {look}"
 
 
 def _applies(finding: Finding, applicability: Applicability) -> bool:
