@@ -12,6 +12,7 @@ from pl_lint.facts.sites import (
     CallSite,
     ClassFacts,
     LoaderSite,
+    MethodSite,
     ProjectFacts,
     TrainerCall,
     TrainerSite,
@@ -132,16 +133,15 @@ def _never_tests(facts: ProjectFacts) -> bool:
     it, and none is told to, or what is trained is all of these classes."""
     calls = any(call.method == "test" for call in facts.trainer_calls)
     modules = facts.modules()
-    steps = any(one.open or _has(one, "test_step") for one in modules)
-    trained = any(_has(one, "training_step") for one in modules)
-    loops = any(_has(one, "test_dataloader", called=True) for one in facts.classes)
+    steps = any(one.open or _named(one, "test_step") for one in modules)
+    trained = any(_named(one, "training_step") for one in modules)
+    loops = any(two.called for one in facts.classes for two in _named(one, "test_dataloader"))
     return bool(facts.trainer_calls) and not steps and not (calls and (loops or not trained))
 
 
-def _has(owner: ClassFacts, name: str, *, called: bool = False) -> bool:
-    """Whether a class defines a method, one that some code calls."""
-    found = (one for one in owner.own_methods if one.name == name)
-    return any(one.called or not called for one in found)
+def _named(owner: ClassFacts, name: str) -> list[MethodSite]:
+    """The method of a class's own that is called so, if it has one."""
+    return [one for one in owner.own_methods if one.name == name]
 
 
 def _chooses_nothing(facts: ProjectFacts) -> bool:
