@@ -77,7 +77,19 @@ class _Patterns:
         relative = os.path.relpath(path, self.folder).replace(os.sep, "/")
         if relative.startswith("../"):
             return None
-        return self.spec.check_file(relative + "/" * path.endswith("/")).include
+        shown = relative + "/" * path.endswith("/")
+        said = (one for one in reversed(self.spec.patterns) if one.include is not None)
+        return next((one.include for one in said if _means(one.regex, shown)), None)
+
+
+def _means(pattern: re.Pattern[str], path: str) -> bool:
+    """Whether a pattern means this very entry, and not a folder above it, which was asked on the
+    way down. ``check_file`` does not tell: ``!*/`` takes no folder back there. A group marks where
+    a folder ends; patterns without it (``*``, ``data/**``) mean whatever they match."""
+    mark = next(iter(pattern.groupindex), None)
+    if mark is None:
+        return pattern.search(path.rstrip("/")) is not None
+    return any(one.end(mark) in (-1, len(path)) for one in pattern.finditer(path))
 
 
 @frozen
@@ -185,7 +197,14 @@ def _top(root: Path, config: Config, trail: Trail) -> _Folder:
     above = tuple(layer for layer in _above(absolute, trail) if not layer.verdict(absolute + "/"))
     ignored = above + _gitignore(absolute, trail)
     excluded = _patterns(str(config.root), config.exclude)
+    if any(_decided(excluded, folder + "/") for folder in _down_to(absolute)):
+        excluded = _patterns(absolute, ["*"])
     return _Folder(root, absolute, os.path.realpath(root), trail, ignored, excluded)
+
+
+def _down_to(folder: str) -> list[str]:
+    """It and all folders above it."""
+    return [folder, *map(str, Path(folder).parents)]
 
 
 def _above(absolute: str, trail: Trail) -> Iterator[_Patterns]:

@@ -83,6 +83,7 @@ def test_exclude_patterns_are_relative_to_the_root() -> None:
     plant("src/a.py", "src/old/b.py", "src/gen_pb2.py", "old.py")
     assert found("src", exclude=("src/old/", "*_pb2.py")) == ["src/a.py"]
     assert found(".", exclude=("/old.py",)) == ["src/a.py", "src/gen_pb2.py", "src/old/b.py"]
+    assert found("src/old", exclude=("src/",)) == []
 
 
 def test_gitignore_is_respected_as_git_does() -> None:
@@ -94,6 +95,30 @@ def test_gitignore_is_respected_as_git_does() -> None:
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert sorted(found(".")) == sorted(listed)
     assert sorted(found("x")) == ["x/keep.py", "x/y/gen.py"]
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    [
+        ["*", "!*/", "!*.py"],
+        ["*", "!src/"],
+        ["*", "!src/", "!src/**"],
+        ["/*", "!/src", "deep/"],
+        ["*.py", "!a.py"],
+        ["src/*", "!src/deep/", "**/deep/b.py"],
+        ["src/**", "!src/deep", "!a.py"],
+        ["deep", "!src/deep/a.py"],
+        ["**/src/", "!a.py"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_taken_back_is_read_as_git_does(ignored: list[str]) -> None:
+    subprocess.run(["git", "init", "-q"], check=True)
+    plant("a.py", "b.py", "src/a.py", "src/deep/a.py", "src/deep/b.py", "deep/deep/a.py")
+    Path(".gitignore").write_text("\n".join(ignored) + "\n", encoding="utf-8")
+    command = ["git", "ls-files", "--others", "--exclude-standard", "*.py"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert sorted(found(".")) == sorted(listed)
 
 
 def test_a_folder_that_is_named_is_read_though_git_ignores_it() -> None:
