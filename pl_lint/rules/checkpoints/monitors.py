@@ -37,8 +37,8 @@ def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Compares the mode of ModelCheckpoint, EarlyStopping and ReduceLROnPlateau with what torchmetrics
     says of the metric that logs the key (`higher_is_better`), or, where no metric object stands
     behind the key, with what its name says (`val_acc`, `val/loss`). A name that says both
-    (`acc_loss`) says nothing, nor does one that schedulers of the same class watch in both
-    directions. Of several keys that branches choose from, each has to suit the mode, where nothing
+    (`acc_loss`) says nothing, nor does one under which a loss is logged with a minus before it, or
+    one that schedulers of the same class watch in both directions. Of several keys that branches choose from, each has to suit the mode, where nothing
     else decides about the monitor or its mode. A run takes the user's own checkpoint callback,
     plants scores, and shows what it kept.
 
@@ -164,7 +164,10 @@ def _should_rise(facts: ProjectFacts, monitor: MonitorSite, key: str) -> bool | 
         if log.feeds(key)
     ]
     stated = {_rises(module, log) for module, log in logs}
-    return stated.pop() if len(stated) == 1 and None not in stated else higher_by_name(key)
+    if len(stated) == 1 and None not in stated:
+        return stated.pop()
+    turned = any(higher_by_name(log.negated) is not None for _, log in logs)
+    return None if turned else higher_by_name(key)
 
 
 def _rises(module: ClassFacts, log: LogSite) -> bool | None:

@@ -69,6 +69,7 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             function=frame.function,
             kind=kind if isinstance(key, Const) else "",
             named=vectors.name_of(given, frame),
+            negated=vectors.negated(given),
             result=vectors.is_result(given, frame),
             chosen_by=frozenset() if isinstance(key, Const) else _chosen_by(node, frame),
             reduce_fx_given=_given(arguments, "reduce_fx") is not None,

@@ -32,6 +32,16 @@ def name_of(node: ast.expr | None, frame: Frame) -> str:
     return node.id if _stores(frame, node.id) == 1 else ""
 
 
+def negated(node: ast.expr | None) -> str:
+    """The name of what is given with a minus before it: ``loss`` of ``-loss.item()``."""
+    if not isinstance(node, ast.UnaryOp) or not isinstance(node.op, ast.USub):
+        return ""
+    inner: ast.expr = node.operand
+    while isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
+        inner = inner.func.value
+    return (dotted(inner) or "").rpartition(".")[2]
+
+
 def is_result(node: ast.expr | None, frame: Frame) -> bool:
     """Whether it is all that a call on an attribute gives, ``self.each(x, y)``, or a local name
     that is assigned this once: no element of it, as a loop takes them."""
