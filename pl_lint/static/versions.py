@@ -108,15 +108,20 @@ class Versions:
             return self._configured
         if path in self._own:
             return Judged(self._own[path], "what the notebook installs")
-        for folder in self._around.folders(path):
-            pinned = self._newest_pinned(folder, path in self._new)
-            if pinned is not None:
-                return self._lowered(pinned.judged, path, folder, pinned.oldest)
+        for folder, pinned in self._pins_above(path):
+            return self._lowered(pinned.judged, path, folder, pinned.oldest)
         if path not in self._new and (told := self._told(path)):
             return told
         if self._old_installed:
             return Judged(self._old_installed, "installed beside pl-lint")
         return self._lowered(self._guessed_of(path), path)
+
+    def _pins_above(self, path: str) -> Iterator[tuple[str, _Pinned]]:
+        """The folders around a file that say which Lightning they need, the nearest first."""
+        for folder in self._around.folders(path):
+            pinned = self._newest_pinned(folder, path in self._new)
+            if pinned is not None:
+                yield folder, pinned
 
     def _guessed_of(self, path: str) -> Judged:
         """What the code alone says."""
@@ -185,13 +190,18 @@ class Versions:
         the others need not be searched."""
         if project not in self._guessed:
             sources = self._by_project[project]
-            guess = Judged()
-            if any(map(is_old, sources)):
-                guess = Judged(UNDATED_OLD, "signs of 1.x in the code")
-                if any(map(is_older, sources)) and not any(map(logs, sources)):
-                    guess = Judged(UNDATED_OLDER, "signs of 0.x in the code")
-            self._guessed[project] = guess
+            old = any(map(is_old, sources))
+            needed = self._needed_below(project) if old else set()
+            self._guessed[project] = _only_old(needed) or _by_signs(sources) if old else Judged()
         return self._guessed[project]
+
+    def _needed_below(self, project: Path) -> set[Judged]:
+        """What the packages of a project need; its notebooks lie outside of them."""
+        inside = (
+            one.path for one in self._sources if project in Path(os.path.abspath(one.path)).parents
+        )
+        nearest = (next(self._pins_above(path), None) for path in inside)
+        return {found[1].judged for found in nearest if found is not None}
 
     @cached_property
     def _by_project(self) -> Mapping[Path, list[ReadFile]]:
@@ -246,6 +256,18 @@ class Versions:
             judged = newest and Judged(newest[0], _shown(newest[1]))
             self._pinned[folder, new] = judged and _Pinned(judged, oldest)
         return self._pinned[folder, new]
+
+
+def _only_old(needed: set[Judged]) -> Judged | None:
+    """The one 1.x that all of them need."""
+    versions = [one for one in needed if one.version and numbers(one.version) < (2,)]
+    return versions[0] if len(versions) == len(needed) == 1 else None
+
+
+def _by_signs(sources: Sequence[ReadFile]) -> Judged:
+    if any(map(is_older, sources)) and not any(map(logs, sources)):
+        return Judged(UNDATED_OLDER, "signs of 0.x in the code")
+    return Judged(UNDATED_OLD, "signs of 1.x in the code")
 
 
 def _beside(bound: Bound, file: str) -> Judged:

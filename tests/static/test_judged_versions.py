@@ -47,3 +47,24 @@ def test_the_torch_of_the_project_bounds_what_code_alone_says() -> None:
 def test_requirements_are_read_as_powershell_writes_them(encoding: str) -> None:
     text = "pytorch-lightning==1.6.4\n"
     assert judged("import pytorch_lightning as pl\n", text.encode(encoding)).version == "1.6"
+
+
+@pytest.mark.parametrize(
+    ("needed", "version"),
+    [
+        ({"src": "1.0.8"}, "1.0"),
+        ({"src": "1.0.8", "app": "1.4"}, "1.5.0"),
+        ({"src": "2.1"}, "1.5.0"),
+    ],
+    ids=["one", "several", "another time"],
+)
+def test_what_lies_beside_a_package_is_for_the_lightning_that_it_needs(
+    needed: dict[str, str], version: str
+) -> None:
+    Path("notebooks").mkdir()
+    sources = [Material(Path("notebooks/look.py"), OLD.encode())]
+    for folder, asked in needed.items():
+        Path(folder).mkdir()
+        Path(folder, "requirements.txt").write_text(f"pytorch-lightning=={asked}\n")
+        sources.append(Material(Path(folder, "train.py"), OLD.encode()))
+    assert Versions(sources, Config()).judged("notebooks/look.py").version == version

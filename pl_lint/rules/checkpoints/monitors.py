@@ -38,9 +38,9 @@ def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     says of the metric that logs the key (`higher_is_better`), or, where no metric object stands
     behind the key, with what its name says (`val_acc`, `val/loss`). A name that says both
     (`acc_loss`) says nothing, nor does one under which a loss is logged with a minus before it, or
-    one that schedulers of the same class watch in both directions. Of several keys that branches choose from, each has to suit the mode, where nothing
-    else decides about the monitor or its mode. A run takes the user's own checkpoint callback,
-    plants scores, and shows what it kept.
+    one that schedulers of the same class watch in both directions. Of several keys that branches
+    choose from, each has to suit the mode, where nothing else decides about the monitor or its
+    mode. A run takes the user's own checkpoint callback, plants scores, and shows what it kept.
 
     Why is this bad
     ---------------
