@@ -166,7 +166,20 @@ def stage_on_several(facts: ProjectFacts, owner: ClassFacts, stage: str | None) 
     running = [one for one in known if one.location not in others]
     meant = known if None in places else running or known
     several = (may_use_several(one, version_at(facts, one.location)) for one in meant)
-    return any(several) and not is_never_fed(facts, stage)
+    return any(several) and not is_never_fed(facts, stage) and not _only_trains(facts, owner, stage)
+
+
+def _only_trains(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> bool:
+    """Whether validation is asked of a class, and every fit that may be of it has loaders for
+    training alone."""
+    calls = [one for one in facts.trainer_calls if one.method in ("fit", "validate")]
+    unknown = [one for one in calls if "" in one.models]
+    its_own = [one for one in facts.programs.calls_with(owner) if one in calls]
+    alone = all(one.trains_alone for one in (*its_own, *unknown))
+    family = [one for one in facts.classes if one.name in (owner.name, *owner.ancestors)]
+    hooks = (method.name for one in family for method in one.own_methods)
+    fed = owner.open or FEEDS["validate"] in hooks
+    return stage == "validate" and bool(its_own) and alone and not fed
 
 
 def run_on_several(facts: ProjectFacts, owner: ClassFacts) -> bool:

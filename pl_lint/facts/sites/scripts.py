@@ -119,6 +119,7 @@ class TrainerCall:
     last did so before, or gave it other weights.
     ``hands``: through which functions a model that is a plain name came, the one that makes the
     call first. ``names``: the local names of loaders that nothing is known of, by their stages.
+    ``trains_alone``: a fit that is surely given a loader for training, and none for validation.
     """
 
     method: Literal["fit", "validate", "test", "predict"]
@@ -142,6 +143,7 @@ class TrainerCall:
     renewed: Location | None = None
     hands: tuple[Hands, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
+    trains_alone: bool = False
 
     def excludes(self, other: TrainerCall) -> bool:
         """Whether this and another call of the same function stand in two branches of one ``if``,

@@ -183,6 +183,19 @@ def named(
             yield stage, given.id
 
 
+def for_training_alone(arguments: Arguments, node: ast.Call) -> bool:
+    """Whether ``fit`` is given a loader for training, by what it or the argument is called (what
+    stands there may be a data module), and none for validation."""
+    (_, train, names), (_, validation, others) = GIVEN["fit"]
+    written = node.args[train] if train < len(node.args) else None
+    called = dotted(written) or "" if written is not None else ""
+    trains = any(one in arguments.keywords for one in names) or "load" in called
+    given = (arguments.get(validation, others[0]), *map(arguments.keywords.get, others[1:]))
+    own_data = arguments.get(3, "datamodule")
+    nothing = all(one in (None, Const(None)) for one in (*given, own_data))
+    return arguments.complete and trains and nothing
+
+
 def _times_given(name: str, frame: Frame) -> int:
     stores = (one for one in frame.parts if isinstance(one, ast.Name) and one.id == name)
     return sum(not isinstance(one.ctx, ast.Load) for one in stores)
