@@ -335,7 +335,7 @@ def _metric_of(owner: ClassFacts, log: LogSite) -> MetricSite | None:
             return owner.metric(path)
     found = logged_as_given(owner, log)
     refused = found and target_version(owner) >= SINCE[_kind_of(found)]
-    return found if refused and not torchmetrics.is_collection(found.name) else None
+    return found if refused else None
 
 
 def _kind_of(metric: MetricSite) -> str:
