@@ -57,11 +57,11 @@ def _line_around(match: re.Match[str], text: str) -> str:
 
 def _names(line: str, stem: str) -> bool:
     """Whether a line may mean the file: an import, or one of the lines of a longer one, a part of a
-    dotted name, a text."""
+    dotted name, a text, in YAML without quotes (``_target_: nets.Net``)."""
     name = re.escape(stem)
     return bool(
         re.search(rf"\b(?:import|from)\b.*\b{name}\b|\.{name}\b|\b{name}\.py\b", line)
-        or re.search(rf"[\"'/]{name}[\"'/.]", line)
+        or re.search(rf"[\"'/]{name}[\"'/.]|:\s+{name}\.", line)
         or re.fullmatch(rf"[\s(]*{name}(?:\s+as\s+\w+)?[\s,)]*", line)
     )
 
