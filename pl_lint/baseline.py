@@ -33,17 +33,18 @@ class Baseline:
     folder: Path
     known: Counter[Mark]
 
-    def new(self, findings: Iterable[Finding], lines: Lines) -> tuple[Finding, ...]:
-        """The findings that are not known, in their order."""
+    def parted(
+        self, findings: Iterable[Finding], lines: Lines
+    ) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+        """The findings that are not known, and those that are, in their order."""
         left = self.known.copy()
-        found: list[Finding] = []
+        new: list[Finding] = []
+        known: list[Finding] = []
         for finding in findings:
             mark = mark_of(finding, lines, self.folder)
-            if left[mark] > 0:
-                left[mark] -= 1
-            else:
-                found.append(finding)
-        return tuple(found)
+            (known if left[mark] > 0 else new).append(finding)
+            left[mark] -= 1
+        return tuple(new), tuple(known)
 
 
 def mark_of(finding: Finding, lines: Lines, folder: Path) -> Mark:

@@ -57,7 +57,7 @@ def _check(options: argparse.Namespace, answers: Answers | None) -> int:
     reading, fixed = _fixed(job) if options.fix else (job.read(), ())
     reading = job.asked_for(reading)
     if options.write_baseline:
-        return _write_baseline(options.write_baseline, reading)
+        return _write_baseline(options.write_baseline, reading, job.config)
     result = replace(_without_known(reading, options.baseline, job), fixed=fixed)
     text, status = _told(result, options)
     (sys.stderr if options.fix and job.from_stdin else sys.stdout).write(text)
@@ -145,8 +145,7 @@ def _without_known(reading: Reading, file: Path | None, job: Job) -> Result:
     if file is None:
         return _result(reading, job)
     job.trail.saw(os.path.abspath(file))
-    new = baseline.load(file).new(reading.findings, lines_of)
-    known = len(reading.findings) - len(new)
+    new, known = baseline.load(file).parted(reading.findings, lines_of)
     return replace(_result(replace(reading, findings=new), job), known=known)
 
 
@@ -199,15 +198,20 @@ def _show_settings(job: Job, file: Path | None) -> int:
 
 
 def _show_diff(job: Job) -> int:
-    """Print the patch; 1 where there is one."""
+    """Print the patch; 1 where there is one. Of fixes that are not in it, beside the patch."""
+    from pl_lint.report.text import about_unsafe_fixes
     from pl_lint.static.fixing.loop import mend
 
     mended = mend(job.paths, job.config, job.rules, job.contents, job.stdin)
     print(mended.diff(), end="")
+    left = () if job.config.unsafe_fixes else about_unsafe_fixes(_result(mended.reading, job))
+    for line in left:
+        print(line, file=sys.stderr)
     return FOUND if mended.after else 0
 
 
-def _write_baseline(file: Path, reading: Reading) -> int:
+def _write_baseline(file: Path, reading: Reading, config: Config) -> int:
+    from pl_lint.report.text import amount
     from pl_lint.static.fixing.loop import replace_file
 
     folder = file.resolve().parent
@@ -215,8 +219,7 @@ def _write_baseline(file: Path, reading: Reading) -> int:
         return refuse(f"{folder}: no such folder to write {file.name} into; make it first")
     text = baseline.dumps(baseline.of(reading.findings, lines_of, folder))
     replace_file(file, text.encode("utf-8"))
-    count = len(reading.findings)
-    print(f"{count} finding{'s' * (count != 1)} written to {file}")
+    print(f"{amount(reading.findings, config)} written to {file}")
     broken = [one for one in reading.unreadable if not isinstance(one, Unfinished)]
     for one in broken:  # of these nothing is in the file, and the next run would stop at them
         print(f"{one.location}: {one.verdict}: {one.message}", file=sys.stderr)
@@ -255,7 +258,7 @@ def _sarif(result: Result) -> Iterable[str]:
 def _github(result: Result) -> Iterable[str]:
     from pl_lint.report.github import render
 
-    return render(result)
+    return render(result, lines_of)
 
 
 _FORMATS: Mapping[str, Callable[[Result], Iterable[str]]] = {

@@ -5,31 +5,46 @@ https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
+from pl_lint.findings import Finding
 from pl_lint.places import Location
 from pl_lint.report.result import Result
+from pl_lint.report.text import QUALIFIER
+from pl_lint.static.notebook_places import line_of
+
+Lines = Callable[[str], Sequence[str]]
+"""Gives the lines of the file at a path, none where it cannot be read."""
 
 
-def render(result: Result) -> Iterator[str]:
+def render(result: Result, lines: Lines) -> Iterator[str]:
     """An error for what counts, a notice for what does not."""
+    lines = cache(lines)
     for unreadable in result.unreadable:
         level = "error" if unreadable in result.broken else "warning"
-        yield _command(level, unreadable.location, "pl-lint", unreadable.message)
+        yield _command(level, unreadable.location, "pl-lint", unreadable.message, lines)
     if not result.files:
         yield "::error title=pl-lint::no Python file found"
     yield from (f"::warning title=pl-lint::{_data(one)}" for one in result.warnings)
     for finding in result.findings:
         level = "error" if result.config.counts(finding) else "notice"
-        title = f"{finding.code} {result.names.get(finding.code, '')}".strip()
-        remedy = f"\n{finding.remedy}" if finding.remedy else ""
-        yield _command(level, finding.location, title, f"{finding.message}{remedy}")
+        name = result.names.get(finding.code, "")
+        title = f"{finding.code}{QUALIFIER[finding.status]} {name}".strip()
+        yield _command(level, finding.location, title, _told(finding), lines)
 
 
-def _command(level: str, place: Location, title: str, message: str) -> str:
+def _told(finding: Finding) -> str:
+    condition = f" (a mistake {finding.condition})" if finding.condition else ""
+    remedy = f"\n{finding.remedy}" if finding.remedy else ""
+    return f"{finding.message}{condition}{remedy}"
+
+
+def _command(level: str, place: Location, title: str, message: str, lines: Lines) -> str:
     if place.cell:  # the service counts the lines of the JSON, and people those of the cell
         message = f"cell {place.cell}, line {place.line}: {message}"
-        place = Location(place.path, 1)
+        text = "\n".join(lines(place.path))
+        place = Location(place.path, line_of(text, place.cell, place.line))
     fields = {
         "file": place.path,
         "line": place.line or 1,

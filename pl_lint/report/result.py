@@ -24,9 +24,8 @@ class Result:
     """One run of the reader.
 
     ``files`` were looked at, in ``relevant`` of them Lightning code was found. ``rules`` are all
-    that there are. ``fixed`` were mended in this run, ``known`` is the number of findings that
-    stand in the baseline and are not told again. ``judged`` says by which Lightning, ``warnings``
-    are about paths and settings.
+    that there are. ``fixed`` were mended in this run, ``known`` stand in the baseline and are not
+    told again. ``judged`` says by which Lightning, ``warnings`` are about paths and settings.
     """
 
     findings: tuple[Finding, ...]
@@ -36,7 +35,7 @@ class Result:
     config: Config
     rules: Iterable[Rule] = ()
     fixed: tuple[Finding, ...] = ()
-    known: int = 0
+    known: tuple[Finding, ...] = ()
     judged: tuple[JudgedAs, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
+from pl_lint.config import Config
 from pl_lint.findings import Evidence, Finding, Location, Status
 from pl_lint.fixes import Applicability
 from pl_lint.plain import frozen
@@ -61,19 +62,20 @@ def render_finding(
     style = palette.note if finding.status is Status.SUSPECTED else palette.failing
     head = (
         f"{palette.paint(palette.strong, visible(str(finding.location)))}:"
-        f" {palette.paint(style, finding.code)}{_QUALIFIER[finding.status]}"
+        f" {palette.paint(style, finding.code)}{QUALIFIER[finding.status]}"
         f" {visible(finding.message)}"
     )
     parts = [head, *_source(finding.location, lines, palette), *_details(finding, decider)]
     return "\n".join(parts)
 
 
-_QUALIFIER = {
+QUALIFIER = {
     Status.CERTAIN: "",
     Status.SUSPECTED: " (suspected)",
     Status.PROVED: " (proved by a run)",
     Status.REFUTED: " (refuted by a run)",
 }
+"""What stands after a code."""
 
 
 def render_unreadable(unreadable: Unreadable, lines: Lines, palette: Palette = PLAIN) -> str:
@@ -150,15 +152,19 @@ def version_of(judged: JudgedAs) -> str:
 
 def _about_fixes(result: Result) -> Iterator[str]:
     if result.fixed:
-        yield f"{_count(len(result.fixed), 'finding')} fixed"
+        yield f"{amount(result.fixed, result.config)} fixed"
     if result.known:
-        yield f"{_count(result.known, 'finding')} of the baseline not told again"
+        yield f"{amount(result.known, result.config)} of the baseline not told again"
     safe = sum(_applies(finding, Applicability.SAFE) for finding in result.findings)
-    unsafe = sum(_applies(finding, Applicability.UNSAFE) for finding in result.findings)
     if safe:
         yield f"{safe} can be fixed with --fix"
+    yield from about_unsafe_fixes(result, "more " if safe else "")
+
+
+def about_unsafe_fixes(result: Result, more: str = "") -> Iterator[str]:
+    """How those are made that may change what the code does."""
+    unsafe = sum(_applies(finding, Applicability.UNSAFE) for finding in result.findings)
     if unsafe:
-        more = "more " if safe else ""
         look = "look at them before: --diff --unsafe-fixes"
         yield f"{unsafe} {more}with --fix --unsafe-fixes; {look}"
 
@@ -181,6 +187,14 @@ def _counts(result: Result) -> str:
     if not result.relevant and not result.unreadable:
         return f"no Lightning code found in {read}, nothing to check"
     return f"{', '.join(parts)}; {read} read, {result.relevant} with Lightning code"
+
+
+def amount(findings: Sequence[Finding], config: Config) -> str:
+    """How many findings there are, and how many notes, in the summary's words."""
+    counted = sum(map(config.counts, findings))
+    notes = len(findings) - counted
+    found = _count(counted, "finding") if counted or not notes else ""
+    return ", ".join(filter(None, (found, _count(notes, "note") if notes else "")))
 
 
 def _count(number: int, noun: str) -> str:

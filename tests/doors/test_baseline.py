@@ -38,9 +38,9 @@ def test_moved_lines_are_known_and_one_more_is_new(
         text.insert(min(place, len(text)), ("blank", ""))
     after = [finding(code, number) for number, (_, code) in enumerate(text, 1) if code]
     texts = [line for line, _ in text]
-    assert known.new(after, lambda path: texts) == ()
+    assert known.parted(after, lambda path: texts) == ((), tuple(after))
     again = [*texts, lines[0]]
-    new = known.new([*after, finding(codes[0], len(again))], lambda path: again)
+    new, _ = known.parted([*after, finding(codes[0], len(again))], lambda path: again)
     assert [(one.code, again[one.location.line - 1]) for one in new] == [(codes[0], lines[0])]
 
 
@@ -89,6 +89,21 @@ def test_it_holds_wherever_it_is_used_from(
         monkeypatch.chdir(folder)
         assert main(["--no-cache", "--baseline", file, path]) == 0
         assert "1 finding of the baseline not told again" in capsys.readouterr().out
+
+
+def test_notes_are_counted_apart_as_in_the_summary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    text = projects.SICK.replace("LTN101", "") + "\n\npl.Trainer(max_epochs=1).fit(None)\n"
+    Path("model.py").write_text(f"import lightning.pytorch as pl\n{text}", "utf-8")
+    chosen = ["--no-cache", "--select", "LTN101,LTN401", "."]
+    assert main([*chosen]) == 1
+    assert "1 finding, 1 note (suspected, not counted); 1 file" in capsys.readouterr().out
+    assert main(["--write-baseline", "known.json", *chosen]) == 0
+    assert capsys.readouterr().out == "1 finding, 1 note written to known.json\n"
+    assert main(["--baseline", "known.json", *chosen]) == 0
+    assert "1 finding, 1 note of the baseline not told again" in capsys.readouterr().out
 
 
 def test_no_file_says_how_to_make_one(tmp_path: Path):

@@ -70,9 +70,19 @@ def test_a_diff_changes_nothing_and_can_be_applied(here: Path):
     assert Path("model.py").read_text("utf-8") == MENDED
 
 
-def test_there_is_no_diff_where_nothing_is_to_be_fixed():
+def test_a_diff_without_unsafe_fixes_says_that_there_are_some():
     done = command("--diff")
     assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == (
+        "1 with --fix --unsafe-fixes; look at them before: --diff --unsafe-fixes\n"
+    )
+    assert command("--diff", "--unsafe-fixes").stderr == ""
+
+
+def test_there_is_no_diff_where_nothing_is_to_be_fixed(here: Path):
+    (here / "model.py").write_text(MENDED, "utf-8")
+    done = command("--diff")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_file_that_cannot_be_replaced_is_left_as_it_was(
@@ -98,7 +108,7 @@ def test_an_editor_s_text_is_mended_on_standard_output():
     arguments = ("--stdin-filename", "new.py", "--fix", "--unsafe-fixes", "-")
     done = command(*arguments, given=SICK)
     assert done.stdout == MENDED and not Path("new.py").exists()
-    assert "1 finding fixed" in done.stderr
+    assert "1 note fixed" in done.stderr
     assert command(*arguments, given=MENDED).stdout == MENDED
 
 

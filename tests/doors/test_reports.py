@@ -431,13 +431,39 @@ def test_a_viewer_of_sarif_applies_no_unsafe_fix() -> None:
 
 
 def test_github_annotations() -> None:
-    told = github_report.render(result(FINDING, SUSPECTED, unreadable=(UNREADABLE,)))
+    told = github_report.render(result(FINDING, SUSPECTED, unreadable=(UNREADABLE,)), lines)
     broken, certain, suspected = told
     assert broken.startswith("::error file=b c.py,line=3,")
     assert broken.endswith("::no, it cannot: 100 %25%0Areally")
     place = "file=a.py,line=2,col=15,endLine=2,endColumn=29,title=LTN101"
     assert certain == f"::error {place}::It is wrong.%0Awrite%0Ax = 1"
-    assert suspected.startswith(f"::notice {place}::")
+    assert suspected == (
+        f"::notice {place} (suspected)::It is wrong. (a mistake on two devices)%0Awrite%0Ax = 1"
+    )
+
+
+@pytest.mark.parametrize("indent", [1, None])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_line_of_a_notebook_is_told_by_the_line_of_its_string(
+    indent: int | None, whole: bool
+) -> None:
+    cells = [["import torch\n", "\n", "x = 1"], ["y = 2\n", "z = 3\n"]]
+    source = ["".join(cell) for cell in cells] if whole else cells
+    parts = [{"outputs": [{"source": "y"}], "source": one} for one in source]
+    text = json.dumps({"cells": parts, "metadata": {}}, indent=indent)
+    found = replace(FINDING, location=Location("a.ipynb", 2, 5, 2, 6, cell=2))
+    (told, *_) = github_report.render(result(found), lambda _: text.split("\n"))
+    at = text.index('"y = 2') if whole else text.index('"z = 3')
+    line = text.count("\n", 0, at) + 1
+    assert told.startswith(f"::error file=a.ipynb,line={line},col=1,endLine={line},endColumn=1,")
+    assert "::cell 2, line 2: It is wrong." in told
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"worksheets": [{"cells": []}]}', '{"cells": [{}]}'])
+def test_where_no_line_of_a_notebook_is_known_it_is_the_first(text: str) -> None:
+    found = replace(FINDING, location=Location("a.ipynb", 2, 5, cell=1))
+    (told, *_) = github_report.render(result(found), lambda _: text.split("\n"))
+    assert told.startswith("::error file=a.ipynb,line=1,")
 
 
 def test_concise() -> None:

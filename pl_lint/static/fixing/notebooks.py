@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from itertools import takewhile
-from json.decoder import scanstring
 from typing import Any
 
 from pl_lint.fixes import Edit, Fix
@@ -19,11 +18,9 @@ from pl_lint.places import Location
 from pl_lint.plain import frozen, is_plain, names, replace
 from pl_lint.static.fixing.changes import Mender
 from pl_lint.static.fixing.text import Document
+from pl_lint.static.notebook_places import items, sources
 from pl_lint.static.notebooks import Notebook, code_cells, python_of
 from pl_lint.static.sources import SourceFile
-
-Span = tuple[int, int]
-SPACE = " \t\r\n"
 
 
 # --- edits of cells -------------------------------------------------------------------------------
@@ -100,7 +97,7 @@ class NotebookDocument(Document):
         by_cell: dict[int, list[Edit]] = {}
         for edit in edits:
             by_cell.setdefault(edit.cell, []).append(edit)
-        spans = dict(enumerate(_sources(self.text), 1))
+        spans = dict(enumerate(sources(self.text), 1))
         text = self.text
         for number in sorted(by_cell, reverse=True):  # from the end: earlier places stay
             new = Document(self.cells[number]).edited(by_cell[number]).text
@@ -109,32 +106,20 @@ class NotebookDocument(Document):
         return replace(self, text=text)
 
 
-def _sources(text: str) -> Iterator[Span]:
-    """Where the source of each cell stands."""
-    cells = _value(text, _skip(text, 0), "cells")
-    yield from (_value(text, start, "source") for start, _ in _items(text, cells[0]))
-
-
-def _value(text: str, start: int, wanted: str) -> Span:
-    """Where a key's value stands in an object: the last one, if a key is there twice."""
-    found = [span for key, span in _members(text, start) if key == wanted]
-    return found[-1] if found else (start, start)
-
-
 def _rewritten(raw: str, new: str) -> str:
     """The JSON of a cell's source, a text or a list of its lines, with other lines."""
     if raw.startswith('"'):
         return _quoted(new, raw)
-    spans = list(_items(raw, 0))
+    spans = list(items(raw, 0))
     old, lines = [raw[start:end] for start, end in spans], list(io.StringIO(new, newline=""))
     known = {json.loads(one): one for one in old}
-    items = [known.get(line) or _quoted(line, raw) for line in lines]
-    if not old or not items:
-        return f"[{', '.join(items)}]"
-    before = min(_alike(old, items), len(old) - 1, len(items) - 1)
-    after = _alike(old[:before:-1], items[:before:-1])
+    given = [known.get(line) or _quoted(line, raw) for line in lines]
+    if not old or not given:
+        return f"[{', '.join(given)}]"
+    before = min(_alike(old, given), len(old) - 1, len(given) - 1)
+    after = _alike(old[:before:-1], given[:before:-1])
     apart = raw[spans[0][1] : spans[1][0]] if len(spans) > 1 else f",{raw[1 : spans[0][0]]}"
-    changed = apart.join(items[before : len(items) - after])
+    changed = apart.join(given[before : len(given) - after])
     return f"{raw[: spans[before][0]]}{changed}{raw[spans[-1 - after][1] :]}"
 
 
@@ -146,38 +131,3 @@ def _alike(one: Sequence[str], other: Sequence[str]) -> int:
 
 def _quoted(line: str, like: str) -> str:
     return json.dumps(line, ensure_ascii=like.isascii() and "\\u" in like)
-
-
-# --- places in JSON -------------------------------------------------------------------------------
-
-
-def _members(text: str, start: int) -> Iterator[tuple[str, Span]]:
-    """The keys of an object and where their values stand."""
-    at = _skip(text, start + 1)
-    while text[at] == '"':
-        key, at = scanstring(text, at + 1)
-        value = _skip(text, _skip(text, at) + 1)
-        end = _end(text, value)
-        yield key, (value, end)
-        at = _skip(text, end)
-        at = _skip(text, at + 1) if text[at] == "," else at
-
-
-def _items(text: str, start: int) -> Iterator[Span]:
-    """Where the items of a list stand."""
-    at = _skip(text, start + 1)
-    while text[at] != "]":
-        end = _end(text, at)
-        yield at, end
-        at = _skip(text, end)
-        at = _skip(text, at + 1) if text[at] == "," else at
-
-
-def _end(text: str, start: int) -> int:
-    return json.JSONDecoder().raw_decode(text, start)[1]
-
-
-def _skip(text: str, at: int) -> int:
-    while at < len(text) and text[at] in SPACE:
-        at += 1
-    return at
