@@ -26,5 +26,10 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(_HOMES[name]), name)
     except ModuleNotFoundError as error:
         raise ImportError(
-            f"pl_lint.{name} needs the runner, and {error.name} is missing: install pl-lint[check]"
+            f"pl_lint.{name} needs the runner, and {error.name} is missing: {installing('check')}"
         ) from error
+
+
+def installing(extra: str) -> str:
+    """How what an extra brings is installed: from the clone, as long as there is no release."""
+    return f"pip install '.[{extra}]' in the clone of pl-lint"

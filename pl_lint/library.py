@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pl_lint import installing
 from pl_lint.checks.registry import Check, Result, Verdict, all_checks
 from pl_lint.config import nearest
 from pl_lint.facts.loggers import classes_of
@@ -145,7 +146,7 @@ def _chosen(names: Sequence[str] | None) -> list[Check]:
 def _installed(loggers: tuple[str, ...]) -> tuple[str, ...]:
     missing = ", ".join(missing_loggers(loggers))
     if missing:
-        raise ModuleNotFoundError(f"loggers= needs {missing}: pip install 'pl-lint[loggers]'")
+        raise ModuleNotFoundError(f"loggers= needs {missing}: {installing('loggers')}")
     return loggers
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pl_lint import installing
+
 if TYPE_CHECKING:
     from pl_lint.library import Checker
 
@@ -119,7 +121,7 @@ def pytest_configure(config: pytest.Config) -> None:
         missing.append(LIGHTNINGS[0])
     if missing:
         names = ", ".join(missing)
-        raise pytest.UsageError(f"--pl-check needs {names}: pip install 'pl-lint[check]'")
+        raise pytest.UsageError(f"--pl-check needs {names}: {installing('check')}")
     _refuse_what_is_too_old()
     _refuse_loggers_that_are_missing(config.getoption("--pl-loggers"))
 
@@ -149,7 +151,7 @@ def _refuse_loggers_that_are_missing(loggers: Iterable[str]) -> None:
 
     missing = ", ".join(missing_loggers(loggers))
     if missing:
-        raise pytest.UsageError(f"--pl-loggers needs {missing}: pip install 'pl-lint[loggers]'")
+        raise pytest.UsageError(f"--pl-loggers needs {missing}: {installing('loggers')}")
 
 
 def _refuse_what_is_too_old() -> None:

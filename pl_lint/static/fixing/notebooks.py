@@ -22,7 +22,6 @@ from pl_lint.static.notebook_places import items, sources
 from pl_lint.static.notebooks import Notebook, code_cells, python_of
 from pl_lint.static.sources import SourceFile
 
-
 # --- edits of cells -------------------------------------------------------------------------------
 
 
