@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from pathlib import Path
 
@@ -62,6 +63,61 @@ def test_a_collection_is_logged_itself_where_each_member_gives_one_number(
     assert {one.fix.applicability if one.fix else None for one in found} == {kind}
     if kind is None:
         assert all("self.log_dict(" not in one.remedy for one in found)
+
+
+WATCHED = """
+import lightning.pytorch as pl
+import torchmetrics
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+
+
+class Model(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.f1 = torchmetrics.classification.BinaryF1Score()
+
+    def validation_step(self, batch, batch_idx):
+        self.f1.update(self(batch[0]), batch[1])
+        self.log("val/f1", self.f1)
+        self.log("val/acc", self.share(batch))
+"""
+IN_CODE = """
+trainer = pl.Trainer(callbacks=[ModelCheckpoint("out", monitor="KEY", mode="min")])
+trainer.fit(Model())
+"""
+IN_SETTINGS = """
+model:
+  class_path: module.Model
+trainer:
+  callbacks:
+    - class_path: lightning.pytorch.callbacks.ModelCheckpoint
+      init_args:
+        monitor: KEY
+        mode: min
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "said"),
+    [
+        ("val/f1", Applicability.SAFE, "but higher is better"),
+        ("val/acc", Applicability.UNSAFE, "but by its name higher is better"),
+    ],
+)
+@pytest.mark.parametrize("where", ["code", "notebook", "settings"])
+def test_a_mode_is_turned_safely_where_a_metric_says_so_wherever_it_stands(
+    where: str, key: str, kind: Applicability, said: str, file: Path
+) -> None:
+    code = WATCHED + IN_CODE.replace("KEY", key) * (where != "settings")
+    if where == "notebook":
+        cell = {"cell_type": "code", "metadata": {}, "outputs": [], "source": code}
+        file, code = Path("look.ipynb"), json.dumps({"cells": [cell], "metadata": {}})
+    if where == "settings":
+        Path("fit.yaml").write_text(IN_SETTINGS.replace("KEY", key), "utf-8")
+    (found,) = findings(file, code, "LTN301")
+    assert found.message.endswith(said)
+    assert found.fix is not None and found.fix.applicability is kind
+    assert found.fix.title == found.remedy
 
 
 def test_no_message_speaks_of_a_key_that_nobody_knows(file: Path) -> None:

@@ -38,9 +38,11 @@ def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     says of the metric that logs the key (`higher_is_better`), or, where no metric object stands
     behind the key, with what its name says (`val_acc`, `val/loss`). A name that says both
     (`acc_loss`) says nothing, nor does one under which a loss is logged with a minus before it, or
-    one that schedulers of the same class watch in both directions. Of several keys that branches
-    choose from, each has to suit the mode, where nothing else decides about the monitor or its
-    mode. A run takes the user's own checkpoint callback, plants scores, and shows what it kept.
+    one that schedulers of the same class watch in both directions. The fix is safe where a metric
+    says it, in code and settings alike; what only a name says has to be looked at. Of several keys
+    that branches choose from, each has to suit the mode, where nothing else decides about the
+    monitor or its mode. A run takes the user's own checkpoint callback, plants scores, and shows
+    what it kept.
 
     Why is this bad
     ---------------
@@ -67,12 +69,13 @@ def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/Lightning-AI/pytorch-lightning/issues/4695
     """
     for monitor, key in ((one, key) for one in facts.monitors for key in _keys(facts, one)):
-        rises = _should_rise(facts, monitor, key)
+        stated = _stated(facts, monitor, key)
+        rises = _named(facts, monitor, key) if stated is None else stated
         wanted = {True: "max", False: "min"}.get(rises)  # type: ignore[call-overload]
         other = "min" if wanted == "max" else "max"
         if wanted is None or not _mode_is(monitor, other) or _is_chosen(facts, monitor, wanted):
             continue
-        better = "higher" if rises else "lower"
+        better = f"{'by its name ' if stated is None else ''}{'higher' if rises else 'lower'}"
         yield self.finding(
             _where_it_is_told(monitor),
             f"{monitor.watcher} takes the {'lowest' if rises else 'highest'} {key!r} for the best, "
@@ -130,23 +133,15 @@ def _turned(facts: ProjectFacts, monitor: MonitorSite, wanted: str) -> Fix | Non
     alone = alone and not isinstance(monitor.key, OneOf)
     if len({call.location for call in made}) != 1 or not alone:
         return None
-    key = text_of(monitor.key) or ""
-    certain = _is_stated(facts, monitor, key)
+    certain = _stated(facts, monitor, text_of(monitor.key) or "") is not None
     change = SetArgument(made[0].location, "mode", f'"{wanted}"', WATCHING[made[0].name])
     kind = Applicability.SAFE if certain else Applicability.UNSAFE
-    return Fix(f'pass mode="{wanted}"', (change,), kind)
+    return Fix(_remedy(monitor, wanted), (change,), kind)
 
 
 def _is_plateau_of(call: CallSite, monitor: MonitorSite) -> bool:
     own = monitor.watcher == "lr_scheduler" and call.name == PLATEAU
     return own and call.owner in monitor.modules
-
-
-def _is_stated(facts: ProjectFacts, monitor: MonitorSite, key: str) -> bool:
-    """Whether metrics that know which way is better are what is logged under the key."""
-    modules = facts.trained_with(monitor)
-    logs = [(one, log) for one in modules for log in one.logs if log.feeds(key)]
-    return bool(logs) and all(_rises(module, log) is not None for module, log in logs)
 
 
 def _mode_is(monitor: MonitorSite, mode: str) -> bool:
@@ -155,19 +150,26 @@ def _mode_is(monitor: MonitorSite, mode: str) -> bool:
     return must_be(monitor.mode, mode) and not guessed
 
 
-def _should_rise(facts: ProjectFacts, monitor: MonitorSite, key: str) -> bool | None:
-    """Which way is better, by the metrics that are logged under the key or else by its name."""
-    logs = [
-        (module, log)
-        for module in facts.trained_with(monitor)
-        for log in module.logs
-        if log.feeds(key)
-    ]
-    stated = {_rises(module, log) for module, log in logs}
-    if len(stated) == 1 and None not in stated:
-        return stated.pop()
-    turned = any(higher_by_name(log.negated) is not None for _, log in logs)
-    return None if turned else higher_by_name(key)
+def _stated(facts: ProjectFacts, monitor: MonitorSite, key: str) -> bool | None:
+    """Whether higher is better by the metrics that are logged under the key; None where one of them
+    does not say, or two say otherwise."""
+    stated = {_rises(module, log) for module, log in _feeding(facts, monitor, key)}
+    return stated.pop() if len(stated) == 1 else None
+
+
+def _named(facts: ProjectFacts, monitor: MonitorSite, key: str) -> bool | None:
+    """Whether higher is better by the key's name; None where it does not say, or a value with such
+    a name is logged under it with a minus before it."""
+    turned = (log.negated for _, log in _feeding(facts, monitor, key))
+    return None if any(higher_by_name(one) is not None for one in turned) else higher_by_name(key)
+
+
+def _feeding(
+    facts: ProjectFacts, monitor: MonitorSite, key: str
+) -> Iterator[tuple[ClassFacts, LogSite]]:
+    """What is logged under the key, with its class."""
+    for module in facts.trained_with(monitor):
+        yield from ((module, log) for log in module.logs if log.feeds(key))
 
 
 def _rises(module: ClassFacts, log: LogSite) -> bool | None:
