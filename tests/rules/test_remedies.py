@@ -67,3 +67,37 @@ def test_one_optimizer_needs_no_index(returned: str, remedy: str, tmp_path: Path
     (finding,) = _findings(tmp_path / "net.py", text, "LTN704")
     assert (finding.remedy or "").startswith(remedy)
     assert ("several" in finding.message) is (remedy != "drop optimizer_idx")
+
+
+WATCHED = """\
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import ModelCheckpoint
+from sklearn.metrics import f1_score
+
+
+class Hives(pl.LightningModule):
+    def validation_step(self, batch, batch_idx):
+        self.log("val", {value})
+
+    def configure_callbacks(self):
+        return [ModelCheckpoint(monitor="val")]
+
+
+pl.Trainer(devices=2).fit(Hives())
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [
+        ("self.loss(batch)", "log it with sync_dist=True at "),
+        ("f1_score(self(batch[0]), batch[1])", "log a torchmetrics object at "),
+    ],
+)
+def test_what_no_mean_suits_is_not_to_be_averaged_over_processes(
+    value: str, remedy: str, tmp_path: Path
+) -> None:
+    text = WATCHED.replace("{value}", value)
+    (finding,) = _findings(tmp_path / "hives.py", text, "LTN107")
+    assert finding.remedy.startswith(remedy)
+    assert "hives.py:8:9" in finding.remedy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from pl_lint.facts.origins import (
     BatchValue,
@@ -20,12 +20,12 @@ from pl_lint.facts.origins import (
 )
 from pl_lint.facts.sites import ClassFacts, LogSite, ProjectFacts
 from pl_lint.facts.values import Known, Pattern
-from pl_lint.findings import Finding, Status
+from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.judging import averaged, in_batches_of_one, linearity_of_call
 from pl_lint.rules.logging.averages import averaged_value
 from pl_lint.rules.logging.values import unlinear_metric
 from pl_lint.rules.registry import Rule, rule
-from pl_lint.rules.wording import key_text
+from pl_lint.rules.wording import key_text, listed
 
 
 @rule(
@@ -83,17 +83,32 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     - https://github.com/Lightning-AI/pytorch-lightning/issues/2265
     """
     for owner in facts.logging_classes():
+        found: dict[Location, list[tuple[LogSite, str]]] = {}
         for log in owner.logs:
             what = _unlinear_function(log, averaged_value(owner, log))
             if what is not None and not in_batches_of_one(facts, owner, log.stage):
-                yield self.finding(
-                    log.location,
-                    f"{key_text(log)} is {what} of {_of_what(owner, log)}, averaged over the "
-                    "epoch: that is not its value over the data",
-                    remedy="update a torchmetrics object in the step and log the object, or "
-                    "compute the value once from sums over the epoch",
-                    subject=owner.short_name,
-                )
+                found.setdefault(log.location, []).append((log, what))
+        for place, wrong in found.items():
+            yield self.finding(
+                place,
+                _told(owner, wrong),
+                remedy="update a torchmetrics object in the step and log the object, or "
+                "compute the value once from sums over the epoch",
+                subject=owner.short_name,
+            )
+
+
+def _told(owner: ClassFacts, wrong: Sequence[tuple[LogSite, str]]) -> str:
+    """What is wrong with a line, which may log under several keys."""
+    keys = list(dict.fromkeys(key_text(log) for log, _ in wrong))
+    one = len(keys) == 1
+    are, not_theirs = (
+        ("is", "that is not its value") if one else ("are", "those are not their values")
+    )
+    return (
+        f"{listed(keys)} {are} {listed(what for _, what in wrong)} of "
+        f"{_of_what(owner, wrong[0][0])}, averaged over the epoch: {not_theirs} over the data"
+    )
 
 
 def _of_what(owner: ClassFacts, log: LogSite) -> str:

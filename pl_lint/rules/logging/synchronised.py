@@ -216,14 +216,26 @@ def monitor_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
             continue
         sites = only_sites(facts, monitor) if _trained_by_several(facts, monitor) else []
         if sites and all(map(_is_kept_apart, sites)):
-            alone = ", without rank_zero_only," if must_be(sites[0].rank_zero_only, True) else ""
             yield self.finding(
                 monitor.location,
                 f"{monitor.watcher} watches {shown(monitor.key)}, which is another number in each "
                 "process",
-                remedy=f"log it with sync_dist=True{alone} at {sites[0].location}",
+                remedy=_logged_alike(facts, monitor, sites),
                 subject=monitor.watcher,
             )
+
+
+def _logged_alike(facts: ProjectFacts, monitor: MonitorSite, sites: list[LogSite]) -> str:
+    """How every process gets the same number, which has to be that of all data."""
+    for owner in facts.trained_with(monitor):
+        for log in sites:
+            if log in owner.logs and means_do_not_suit(owner, log):
+                return (
+                    f"log a torchmetrics object at {log.location}: with sync_dist=True it would be "
+                    "a mean over processes, which is not its value over the data"
+                )
+    alone = ", without rank_zero_only," if must_be(sites[0].rank_zero_only, True) else ""
+    return f"log it with sync_dist=True{alone} at {sites[0].location}"
 
 
 def _is_kept_apart(log: LogSite) -> bool:
