@@ -185,15 +185,19 @@ class CheckItem(PlItem):
             self._leave("the case brings no data: return (module, data)")
 
     def _leave(self, reason: str) -> None:
-        """Say why the module is not run; that fails where all have to be, and it has no excuse."""
+        """Say why the module is not run; where all have to be, and it has no excuse, that
+        fails, once for all checks of the module."""
         excuse = self.target.excuse
+        told_by = self.check.name
         if self.plugin.requires_all and not excuse:
-            found = self._finding(f"{self.target.name} was not run: {reason}")
-            self.outcome = ItemOutcome(State.FAILED, findings=(found,), unbuilt=reason)
-            raise CheckFailure((found,))
+            told_by = self.plugin.unrun.setdefault(self.target.key, told_by)
+            if told_by == self.check.name:
+                found = self._finding(f"{self.target.name} was not run: {reason}")
+                self.outcome = ItemOutcome(State.FAILED, findings=(found,), unbuilt=reason)
+                raise CheckFailure((found,))
         reason = f"{reason}; it needs no case: {excuse}" if excuse else reason
         self.outcome = ItemOutcome(State.NOT_BUILT, reason)
-        self.skip(State.NOT_BUILT, reason)
+        self.skip(State.NOT_BUILT, reason if told_by == self.check.name else f"see {told_by}")
 
     def _require_a_sound_case(self) -> None:
         case = self.battery.declared()

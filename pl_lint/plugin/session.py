@@ -36,6 +36,8 @@ class PlCheck:
         self.running = running
         self.timeout: float = config.getoption("--pl-timeout")
         self.requires_all: bool = config.getoption("--pl-require-all")
+        self.unrun: dict[tuple[Path, str], str] = {}
+        """The check that fails for each module which has to be run and cannot be."""
         self.scripts: set[str] = set()
         self._batteries: dict[tuple[Path, str], Battery] = {}
         self.unsaved = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from pl_lint.config import nearest
@@ -13,7 +14,8 @@ from pl_lint.rules.registry import Rule, all_rules, rule
 OURS = "LTN"
 LIKE = 0.75
 """How alike, by ``difflib``, a mistyped word is to the one that was meant."""
-LIST = "write `# noqa: LTN101, LTN102` or `# pl-lint: ignore[LTN101, LTN102] why`"
+A_CODE = re.compile(rf"\b{OURS}[-_ ]?(\d{{3}})\b", re.IGNORECASE)
+LIST = "write `{noqa}` or `{ignore}`"
 RUN_ALONE = "what only a run finds is declared with the case (`expected_failures`)"
 SLIPS = {
     "open": ("a bracket is missing in this comment: it hides {codes}", LIST),
@@ -33,11 +35,11 @@ SLIPS = {
     "word": ("pl-lint has no such comment as `{written}`: it hides nothing", LIST),
     "place": (
         "behind code `ignore-file` hides nothing",
-        "write it on a line of its own, or `ignore[...]` for this line",
+        "write `{file}` on a line of its own, or `{ignore}` for this line",
     ),
     "tool": (
         "pl-lint does not read this comment, which is for another tool: it hides nothing",
-        f"{LIST}, for a whole file `# pl-lint: ignore-file[LTN101] why` on a line of its own",
+        f"{LIST}, for a whole file `{{file}}` on a line of its own",
     ),
 }
 """What each kind of slip does, and what to write."""
@@ -134,7 +136,7 @@ def mistyped_suppression(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for slip in facts.slips:
         said, remedy = SLIPS[slip.kind]
         message = said.format(codes=", ".join(slip.codes), written=slip.written)
-        remedy = _code_for(slip.word) or remedy
+        remedy = _code_for(slip.word) or _filled_in(remedy, slip)
         yield self.finding(slip.location, message, remedy=remedy, fix=_mended(slip))
     known = {one.code for one in all_rules()}
     for site in facts.suppressions:
@@ -145,6 +147,21 @@ def mistyped_suppression(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     f"no rule has the code {code}: this hides nothing",
                     remedy=_meant(code, known),
                 )
+
+
+def _filled_in(remedy: str, slip: CommentSlip) -> str:
+    """A remedy with the codes that the comment names, in the form that it nearly has."""
+    named = dict.fromkeys(f"{OURS}{number}" for number in A_CODE.findall(slip.written))
+    codes = ", ".join(named or (f"{OURS}101", f"{OURS}102"))
+    file = f"# pl-lint: ignore-file[{codes}] why"
+    noqa, ignore = f"# noqa: {codes}", f"# pl-lint: ignore[{codes}] why"
+    if named and remedy == LIST:
+        ours = file if "file" in slip.written else ignore
+        return f"write `{ours if FOR_US.match(slip.written) else noqa}`"
+    return remedy.format(noqa=noqa, ignore=ignore, file=file)
+
+
+FOR_US = re.compile(r"#\s*pl[-_ ]?lint", re.IGNORECASE)
 
 
 def _mended(slip: CommentSlip) -> Fix | None:

@@ -177,6 +177,29 @@ def test_a_mistyped_comment_is_told(
     assert said in out
 
 
+@pytest.mark.parametrize(
+    ("comment", "remedy"),
+    [
+        ("# noqa LTN106", "write `# noqa: LTN106`"),
+        ("# noqa: LTN106; LTN-101", "write `# noqa: LTN106, LTN101`"),
+        ("#pl-lint: ignroe[LTN106]", "write `# pl-lint: ignore[LTN106] why`"),
+        ("# pl-lint: ignore[]", "write `# noqa: LTN101, LTN102` or `# pl-lint: ignore[LTN101, LTN"),
+        (
+            "# pl-lint: ignore-file[LTN106]",
+            "write `# pl-lint: ignore-file[LTN106] why` on a line of its own, or `# pl-lint: "
+            "ignore[LTN106] why` for this line",
+        ),
+    ],
+)
+def test_what_to_write_is_said_in_the_comment_s_own_codes_and_form(
+    comment: str, remedy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "model.py"
+    file.write_text(f"import lightning as L\n\nx = 1  {comment}\n")
+    main(["--no-cache", "--select", "LTN998", str(file)])
+    assert f"  remedy: {remedy}" in capsys.readouterr().out
+
+
 def test_a_missing_bracket_is_written_by_fix(tmp_path: Path) -> None:
     file = tmp_path / "model.py"
     text = "import lightning as L\n\n\nclass A(L.LightningModule):\n    x = 1  # {}\n"

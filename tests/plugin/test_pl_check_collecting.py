@@ -269,6 +269,19 @@ def test_require_all_asks_for_data_and_not_of_what_is_not_trained(
     assert "def probe" not in session.closing
 
 
+def test_what_cannot_be_run_fails_once_and_not_for_each_check(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "project", {"evaluated.py": with_head(EVALUATED_ONLY)})
+    for chosen in (
+        "forgotten and (fast-dev-run or logged-values)",
+        "forgotten and (search or loggers)",
+    ):
+        session = pytest_in(folder, *NO_CACHE, "-rs", "--pl-require-all", "-k", chosen)
+        assert sorted(session.states.values()) == ["failed", "not run"]
+        assert session.code == pytest.ExitCode.TESTS_FAILED
+        assert session.output.count("forgotten was not run: the case brings no data") == 1
+        assert "not run: see " in session.output
+
+
 # --- nothing is not green -------------------------------------------------------------------------
 
 
