@@ -1,4 +1,4 @@
-"""What the runs of test_isolation.py do, as a module's code would: inside their own processes."""
+"""What the runs of isolated.py do, as a module's code would: inside their own processes."""
 
 from __future__ import annotations
 
