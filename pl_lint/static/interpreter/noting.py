@@ -338,11 +338,23 @@ def _note_item(context: Context, target: ast.Subscript, value: Abstract, frame: 
 
 
 def _mentions(node: ast.expr, attribute: str, frame: Frame) -> bool:
-    """Whether an expression reads ``self.<attribute>``, or works with a local name that stands for
-    it; that name alone puts back what was there."""
-    read = (one for one in walk(node) if isinstance(one, (ast.Attribute, ast.Name)))
-    texts = (dotted(one) or "" for one in read if not isinstance(node, ast.Name))
-    return any(frame.meant(text) == f"self.{attribute}" for text in texts)
+    """Whether an expression makes something of ``self.<attribute>``, or of a local name that stands
+    for it; either alone puts back what was there."""
+    same = _without_nothing(node)
+    if isinstance(same, ast.Name) or own(same) == attribute:
+        return False
+    read = (one for one in walk(same) if isinstance(one, (ast.Attribute, ast.Name)))
+    return any(frame.meant(dotted(one) or "") == f"self.{attribute}" for one in read)
+
+
+def _without_nothing(node: ast.expr) -> ast.expr:
+    """An expression without what changes no number: ``+ 0``, ``* 1``."""
+    match node:
+        case ast.BinOp(left, ast.Add() | ast.Sub(), ast.Constant(0)):
+            return _without_nothing(left)
+        case ast.BinOp(left, ast.Mult() | ast.Div(), ast.Constant(1)):
+            return _without_nothing(left)
+    return node
 
 
 def _items(context: Context, value: Abstract, count: int) -> tuple[Abstract, ...]:
