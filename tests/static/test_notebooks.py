@@ -83,8 +83,11 @@ def test_every_format_shows_the_cell(capsys: pytest.CaptureFixture[str]) -> None
     found = result(reading())
     assert next(iter(concise(found))).startswith("nb.ipynb:cell 2:3:8: LTN301")
     assert json_report.document(found)["findings"][0]["cell"] == 2
-    (annotation,) = github_report.render(found)
-    assert "file=nb.ipynb,line=1," in annotation
+    raw = Path("nb.ipynb").read_text("utf-8")
+    Path("nb.ipynb").write_text(json.dumps(json.loads(raw), indent=1), "utf-8")
+    (annotation,) = github_report.render(found, lines_of)
+    (line,) = (n for n, one in enumerate(lines_of("nb.ipynb"), 1) if '"best = ' in one)
+    assert f"file=nb.ipynb,line={line}," in annotation
     assert "cell 2, line 3: " in annotation
     schema = json.loads((DOORS / "sarif-schema-2.1.0.json").read_text("utf-8"))
     Draft4Validator(schema).validate(sarif_report.document(found))

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pl_lint.static.interpreter.context import Frame
 from pl_lint.static.interpreter.handling import Scope
 from pl_lint.static.names import dotted
+from pl_lint.static.naming import bindings, named
 from pl_lint.static.trees import walk
 
 LOOPS = (ast.For, ast.AsyncFor, ast.While)
@@ -81,11 +82,8 @@ def _stays(name: str, scope: Scope) -> bool:
 
 
 def _gives(node: ast.AST, name: str) -> bool:
-    if isinstance(node, ast.arg):
-        return f"{name}.".startswith(f"{node.arg}.")
-    if isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Store):
-        return f"{name}.".startswith(f"{dotted(node)}.")
-    return False
+    given = [node.arg] if isinstance(node, ast.arg) else [named(to) for to, _ in bindings(node)]
+    return any(f"{name}.".startswith(f"{one}.") for one in given)
 
 
 def _is_in_loop(node: ast.AST, scope: Scope) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.names import dotted
+from pl_lint.static.naming import bindings, named
 
 WITHOUT = frozenset({"no_grad", "inference_mode"})
 """Under these nothing that is computed gets a graph."""
@@ -62,24 +63,19 @@ def _is_free(node: ast.expr, frame: Frame, seen: frozenset[str]) -> bool:
 def _is_free_name(name: str, frame: Frame, seen: frozenset[str]) -> bool:
     """Whether all that a local name is given has no graph: the batch of a training step, what is
     made under ``no_grad``, and what is made of these."""
-    given = [one for one in frame.assignments if name in _stored(one)]
-    stored = [one for one in frame.parts if _stores(one, name)]
-    told = sum(_stored(one).count(name) for one in given)
-    if len(stored) != told or name in ("self", "cls"):
+    given = [
+        (part, value)
+        for part in frame.parts
+        for target, value in bindings(part)
+        if named(target) == name
+    ]
+    if name in ("self", "cls") or not all(isinstance(part, ast.Assign) for part, _ in given):
         return False
-    outside = [one for one in given if one not in _made_without(frame)]
-    if not all(_is_free(one.value, frame, seen) for one in outside):
+    free = _made_without(frame)
+    outside = [value for part, value in given if part not in free]
+    if not all(value is not None and _is_free(value, frame, seen) for value in outside):
         return False
     return bool(given) or (frame.function == "training_step" and _is_parameter(frame, name))
-
-
-def _stores(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store)
-
-
-def _stored(node: ast.Assign) -> list[str]:
-    parts = (part for target in node.targets for part in ast.walk(target))
-    return [one.id for one in parts if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)]
 
 
 def _is_parameter(frame: Frame, name: str) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.names import FunctionNode, dotted
+from pl_lint.static.naming import bindings, named
 from pl_lint.static.trees import walk
 
 HELD_OUT = re.compile(r"(?<![a-z])(test|testing|val|valid|validation|eval|dev|holdout)(?![a-z])")
@@ -107,14 +108,10 @@ def _stores(body: Body, name: str) -> int:
 
 
 def _gives(part: ast.AST, name: str) -> int:
-    match part:
-        case ast.Name(_, ast.Store()) | ast.Attribute(_, _, ast.Store()):
-            return int(dotted(part) == name)
-        case ast.arg(given):
-            return int(given == name)
-        case ast.For(target) | ast.comprehension(target):
-            return sum(dotted(one) == name for one in walk(target) if isinstance(one, ast.expr))
-    return 0
+    if isinstance(part, ast.arg):
+        return int(part.arg == name)
+    times = 2 if isinstance(part, (ast.For, ast.AsyncFor, ast.comprehension)) else 1
+    return times * sum(named(target) == name for target, _ in bindings(part))
 
 
 def _without_transforms(made: ast.Call) -> str:
