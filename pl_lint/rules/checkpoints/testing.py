@@ -91,9 +91,9 @@ def _best(call: TrainerCall) -> SetArgument:
 
 
 def _best_is_tested(facts: ProjectFacts, call: TrainerCall) -> bool:
-    """Whether the same function also runs a checkpoint: then the last weights are meant. Not where
-    it does so without fitting anything, in a run of another kind. A prediction has the weights that
-    a test has loaded before."""
+    """Whether the same function also runs a checkpoint: then the last weights are meant, or what
+    was loaded before is still in the module. Not where it does so without fitting anything, in a
+    run of another kind."""
     beside = [
         other
         for other in facts.trainer_calls
@@ -101,7 +101,7 @@ def _best_is_tested(facts: ProjectFacts, call: TrainerCall) -> bool:
     ]
     fits = [other for other in beside if other.method == "fit"]
     return any(
-        (_has_loaded(other) if call.method == "predict" else _has_path(other, call.method))
+        (_has_path(other, call.method) or _has_loaded(other, call))
         and not (fits and all(one.excludes(other) for one in (call, *fits)))
         for other in beside
     )
@@ -111,10 +111,11 @@ def _has_path(call: TrainerCall, method: str) -> bool:
     return call.method == method and not must_be(call.ckpt_path, None)
 
 
-def _has_loaded(call: TrainerCall) -> bool:
-    """Whether a checkpoint is loaded, which is the best one where neither it nor a model is
-    given."""
-    return call.method != "fit" and not (call.passes_model and must_be(call.ckpt_path, None))
+def _has_loaded(other: TrainerCall, call: TrainerCall) -> bool:
+    """Whether a checkpoint has been loaded before a call: the best one where neither it nor a model
+    is given."""
+    loads = not (other.passes_model and must_be(other.ckpt_path, None))
+    return loads and other.method != "fit" and other.location.order < call.location.order
 
 
 def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
