@@ -201,6 +201,14 @@ def is_only_loaded(facts: ProjectFacts, owner: ClassFacts) -> bool:
     return loaded and bool(facts.trainers) and not facts.programs.trainers_of(owner)
 
 
+def is_never_run(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> bool:
+    """Whether nothing runs a class's tests: code says of every Trainer in sight that it runs others,
+    as where the class is a part of their network, and none of them tests."""
+    asked = any(one.method == stage for one in facts.trainer_calls)
+    idle = stage == "test" and bool(facts.trainers) and not asked
+    return idle and not facts.programs.trainers_of(owner)
+
+
 def _all_use_one(facts: ProjectFacts, trainers: Sequence[TrainerSite]) -> bool:
     return bool(trainers) and all(_uses_one(facts, trainer) for trainer in trainers)
 

@@ -21,7 +21,12 @@ from pl_lint.facts.origins import (
 from pl_lint.facts.sites import ClassFacts, LogSite, ProjectFacts
 from pl_lint.facts.values import Known, Pattern
 from pl_lint.findings import Finding, Location, Status
-from pl_lint.rules.judging import averaged, in_batches_of_one, linearity_of_call
+from pl_lint.rules.judging import (
+    averaged,
+    in_batches_of_one,
+    is_never_run,
+    linearity_of_call,
+)
 from pl_lint.rules.logging.averages import averaged_value
 from pl_lint.rules.logging.values import unlinear_metric
 from pl_lint.rules.registry import Rule, rule
@@ -46,7 +51,9 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     of sums over the batch under the name of a score (dice, IoU, F1, precision, recall), which are
     logged in a step and reduced over the epoch, or kept by the steps and averaged at its end; so
     are values of all that the steps have kept so far. Loaders that are seen to give one sample at a
-    time are left alone, and so is what a loop works out for one sample of the batch after another.
+    time are left alone, and so is what a loop works out for one sample of the batch after another,
+    the spread over several draws of one batch, which has a number for each sample, and the tests of
+    a class that no Trainer in sight runs, in a project that tests nothing.
 
     Why is this bad
     ---------------
@@ -86,7 +93,9 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
         found: dict[Location, list[tuple[LogSite, str]]] = {}
         for log in owner.logs:
             what = _unlinear_function(log, averaged_value(owner, log))
-            if what is not None and not in_batches_of_one(facts, owner, log.stage):
+            unseen = in_batches_of_one(facts, owner, log.stage)
+            unseen = unseen or is_never_run(facts, owner, log.stage)
+            if what is not None and not unseen:
                 found.setdefault(log.location, []).append((log, what))
         for place, wrong in found.items():
             yield self.finding(
