@@ -30,7 +30,7 @@ class CallSite:
       ``__init__`` makes of a local name that stands for the result and for nothing else; ``then``:
       the methods that are called on it, or on what it is an argument of, in the same expression;
       ``dropped``: nothing is done with it; ``fed``: a layer is given it as indices.
-    - ``written``: the keyword arguments that are plain names, as they are written
+    - ``written``: the arguments that are plain names, as they are written
       (``trainer.global_step``); ``built``: the class of the project that is called; ``added``: what
       a logarithm of a probability adds.
     """

@@ -19,7 +19,8 @@ from pl_lint.facts.sites import (
 from pl_lint.facts.values import Made, must_be
 from pl_lint.facts.words import MISSING
 from pl_lint.findings import Finding, Location, Status
-from pl_lint.rules.judging import CLI, single_device, uses_cli
+from pl_lint.rules.distributed.preparing import RUNS
+from pl_lint.rules.judging import CLI, LOADING, single_device, uses_cli
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.reproducibility.seeds import SEEDING, seeds
 from pl_lint.rules.reproducibility.splitting import (
@@ -28,13 +29,13 @@ from pl_lint.rules.reproducibility.splitting import (
     WRITING,
     copies,
     follows,
+    is_used_once,
     parts_written,
     seed_argument,
     with_a_seed,
 )
 
 SHUFFLING = ("numpy.random.permutation", "numpy.random.shuffle", "random.shuffle", "torch.randperm")
-LOADING = ".load_from_checkpoint"
 OF_NUMPY = frozenset({"numpy.random.seed", "random.seed"})
 OF_TORCH = frozenset({"torch.manual_seed", "random.seed"})
 """Seeds that the splits of torch, and those of scikit-learn, do not draw from."""
@@ -50,7 +51,7 @@ MASKS = ("numpy.random.rand", "numpy.random.random", "numpy.random.random_sample
     status=Status.SUSPECTED,
     observers="both",
     condition="if the split is made more than once: by several ranks, at resume, by a later test",
-    calls=(*SEEDING, *SHUFFLING, *SPLITTING, *WRITING, *MASKS, CLI, "frac=", LOADING),
+    calls=(*SEEDING, *SHUFFLING, *SPLITTING, *WRITING, *MASKS, CLI, "frac=", LOADING, *RUNS),
 )
 def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Data is split at random, and nothing seeds.
@@ -63,10 +64,11 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     `table[~mask]`), indices that a data module shuffles, and an order that is drawn
     (`torch.randperm`, `np.random.permutation`) of which the same function makes two `Subset`s, in
     projects that call no `seed_everything` or the like. Silent where the same hook or function then
-    writes the parts to files, by what it calls them (`train.to_csv(...)`, `torch.save(indices,
-    "split.pt")`), and in projects that are seen to train on one device, without a test and without
-    checkpoints that are loaded; so where `setup` splits under `stage == "fit"` alone, on one
-    device, and no fit goes on from a checkpoint. What a notebook of another folder seeds is no seed
+    writes the parts to files, by what it calls them (`train.to_csv(...)`, `pickle.dump(indices,
+    file)`), and in projects that are seen to train on one device, without a test and without
+    checkpoints that are loaded, or where the only Trainers that may get the data module do so; so
+    where `setup` splits under `stage == "fit"` alone, on one device, and no fit goes on from a
+    checkpoint. What a notebook of another folder seeds is no seed
     of scripts that train.
 
     Why is this bad
@@ -125,7 +127,7 @@ def _unseeded(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     writes = parts_written(facts)
     for split in facts.splits:
         meant = split.seeded or _is_written_down(facts, split, writes)
-        meant = meant or _is_of_one_fit(facts, split)
+        meant = meant or _is_of_one_fit(facts, split) or is_used_once(facts, split)
         if not meant and not _is_asked_for(facts, split):
             argument = seed_argument(split.function)
             of_numpy = split.function.startswith("numpy.")
@@ -243,8 +245,9 @@ def _is_of(call: CallSite, origin: Origin) -> bool:
 
 
 def _splits_data(owner: ClassFacts, call: CallSite) -> bool:
-    """Whether a data module shuffles where it makes its data sets."""
-    where = call.hook in ("__init__", "setup", "prepare_data")
+    """Whether a data module shuffles where each process makes its data sets. What ``prepare_data``
+    shuffles one process alone does, mostly to choose what it downloads."""
+    where = call.hook in ("__init__", "setup")
     return owner.kind == "datamodule" and where and must_be(call.argument("generator"), None)
 
 

@@ -5,10 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import CallSite, ProjectFacts, SliceSite
+from pl_lint.facts.sites import (
+    ABSENT,
+    CallSite,
+    ProjectFacts,
+    SliceSite,
+    SplitSite,
+    TrainerCall,
+    in_tests,
+)
 from pl_lint.facts.values import Known, Pattern, Value
 from pl_lint.findings import Location
 from pl_lint.fixes import Fix, Import, SetArgument
+from pl_lint.rules.device_counts import uses_one_device
+from pl_lint.rules.distributed.preparing import RUNS, may_get_data
+from pl_lint.rules.judging import LOADING, version_at
 
 SPLITTING = (
     "torch.utils.data.random_split",
@@ -30,6 +41,8 @@ PART = re.compile(
     r"(?<![a-z])(?:train|training|val|valid|validation|splits?|folds?|idx|indices)(?![a-z])"
 )
 """What the parts of a data set are called; ``test`` alone is what predictions are written for."""
+INDICES = re.compile(r"(?<![a-z])(?:splits?|folds?|idx|indices)(?![a-z])")
+"""What says by its own name that it is a split: ``train`` may be the scores of training."""
 
 
 def parts_written(facts: ProjectFacts) -> list[CallSite]:
@@ -51,10 +64,37 @@ def follows(write: CallSite, draw: CallSite | SliceSite) -> bool:
     return same and write.location > draw.location
 
 
+def is_used_once(facts: ProjectFacts, split: SplitSite) -> bool:
+    """Whether the Trainers that may be given the data module that splits are seen to train on one
+    device, without a test, and nothing loads a checkpoint or goes on from one."""
+    drawn = (one for one in facts.calls_of(*SPLITTING) if one.location == split.location)
+    owners = {one.owner.rpartition(".")[2] for one in drawn}
+    made = [one for one in facts.classes if one.short_name in owners]
+    if len(owners) != 1 or not all(one.kind == "datamodule" for one in made) or len(made) != 1:
+        return False
+    known = [one for one in facts.trainer_calls if not in_tests(one.location)]
+    given = [one for one in known if any(_last(name) in owners for name in one.data)]
+    free = {one.location for one in facts.calls_of(*RUNS) if not may_get_data(one)}
+    others = all(one.data or one.location in free for one in known if one not in given)
+    loads = any(not in_tests(one.location) for one in facts.calls_of(LOADING))
+    return bool(given) and others and not loads and all(_fits_on_one(facts, one) for one in given)
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _fits_on_one(facts: ProjectFacts, call: TrainerCall) -> bool:
+    trainers = facts.trainers_of(call)
+    alone = all(uses_one_device(one, version_at(facts, one.location)) for one in trainers)
+    return call.method == "fit" and call.ckpt_path == ABSENT and bool(trainers) and alone
+
+
 def _names_a_part(write: CallSite) -> bool:
     """Whether what is written is a part of the data, by its own name or that of the file."""
     texts = [write.receiver, *(text for _, value in write.arguments for text in _texts(value))]
-    return any(PART.search(text.lower()) for text in texts)
+    named = any(INDICES.search(text.lower()) for _, text in write.written)
+    return named or any(PART.search(text.lower()) for text in texts)
 
 
 def _texts(value: Value) -> Iterator[str]:

@@ -43,9 +43,7 @@ class _Draws:
                 return name in ELEMENTWISE and self.is_variance(first)
             case ast.Call(ast.Attribute(value, name)):
                 return name in ELEMENTWISE and self.is_variance(value)
-            case ast.BinOp(
-                squares, ast.Sub(), ast.BinOp(total, ast.Pow(), ast.Constant(2))
-            ):
+            case ast.BinOp(squares, ast.Sub(), ast.BinOp(total, ast.Pow(), ast.Constant(2))):
                 return self._is_mean_of_draws(squares) and self._is_mean_of_draws(total)
         return False
 

@@ -237,6 +237,10 @@ def _receiver(function: ast.expr, frame: Frame) -> str:
 
 
 def _written(node: ast.Call) -> Iterator[tuple[str, str]]:
+    for index, value in enumerate(node.args):
+        text = dotted(value)
+        if text is not None:
+            yield str(index), text
     for keyword in node.keywords:
         text = dotted(keyword.value)
         if keyword.arg is not None and text is not None:
