@@ -202,8 +202,8 @@ def is_only_loaded(facts: ProjectFacts, owner: ClassFacts) -> bool:
 
 
 def is_never_run(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> bool:
-    """Whether nothing runs a class's tests: code says of every Trainer in sight that it runs others,
-    as where the class is a part of their network, and none of them tests."""
+    """Whether nothing runs the tests of a class: code says of every Trainer in sight that it runs
+    others, as where the class is a part of their network, and none of them tests."""
     asked = any(one.method == stage for one in facts.trainer_calls)
     idle = stage == "test" and bool(facts.trainers) and not asked
     return idle and not facts.programs.trainers_of(owner)

@@ -133,19 +133,29 @@ def target_of(node: Node) -> str | None:
     """What a table builds, as it is written; None where it is a plain table."""
     if not isinstance(node, Table):
         return None
-    return node.text("_target_") or node.text("class_path")
+    return node.text("_target_") or node.text("class_path") or _named_by_type(node)
+
+
+def _named_by_type(node: Table) -> str | None:
+    """``type: pytorch_lightning.Trainer``, as functions that build objects of dicts have it. What
+    else stands there may be anything."""
+    name = node.text("type")
+    return name if name and lightning.canonical(name) == lightning.TRAINER else None
 
 
 def target_place(node: Table) -> Location:
     """Where a table says what it builds."""
     given = node.get("_target_") or node.get("class_path")
+    if given is None and _named_by_type(node):
+        given = node.get("type")
     return given.place if given is not None else node.place
 
 
 def arguments(node: Table) -> Iterator[tuple[tuple[str, ...], str, Node]]:
     """The named arguments of an object, with the keys between it and them."""
     if node.get("_target_") is not None or node.get("class_path") is None:
-        named = {name: one for name, one in node.entries.items() if name not in META}
+        no_names = (*META, "type") if _named_by_type(node) else META
+        named = {name: one for name, one in node.entries.items() if name not in no_names}
         old = node.table("params")
         if old is not None and len(named) == 1:  # as the first Hydra wrote it
             yield from ((("params",), name, one) for name, one in old.entries.items())
