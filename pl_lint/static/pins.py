@@ -80,6 +80,16 @@ def specifiers_of_metrics(text: str) -> Iterator[str]:
         yield from (match["spec"] for match in pattern.finditer(text))
 
 
+def specifiers_of_torch(text: str) -> Iterator[str]:
+    """What a file says of torch itself. A package that only some platform needs is none."""
+    if "torch" not in text:
+        return
+    text = re.sub(r"(?m)(?:^|\s)#.*$", "", CHANNELS.sub("", text))
+    for match in list(LOCKED_TORCH.finditer(text)) or PIN_OF_TORCH.finditer(text):
+        if match["name"] != "torchvision" and ";" not in (match["rest"] or ""):
+            yield match["spec"]
+
+
 def beside_torch(file: str, text: str) -> Bound | None:
     """The newest Lightning beside the torch and the torchvision that a file asks for; None where
     it asks for none, or for any without asking for Lightning (others install that), or says that a

@@ -159,6 +159,9 @@ def gather(
         without_task=frozenset(
             one.path for one in sources if versions.keeps_metrics_below(one.path, TASKS)
         ),
+        trusting_torch=frozenset(
+            one.path for one in sources if versions.keeps_torch_below(one.path, DISTRUSTING)
+        ),
         copies=tuple(copies(project, versions)),
         orphans=frozenset(orphans(project, configs, {one.location.path for one in classes})),
         loaders=tuple(sized(shared.all(LoaderSite), project, configs)),
@@ -207,6 +210,8 @@ def _facts(
 
 TASKS = (0, 11)
 """The torchmetrics that asks each classification metric for its task."""
+DISTRUSTING = (2, 6)
+"""The torch that unpickles only what it knows, unless it is told to trust a file."""
 
 
 def _read_around(

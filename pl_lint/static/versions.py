@@ -32,7 +32,14 @@ from pl_lint.static.eras import (
     is_older,
     logs,
 )
-from pl_lint.static.pins import Bound, beside_torch, newest_of, pins_of, specifiers_of_metrics
+from pl_lint.static.pins import (
+    Bound,
+    beside_torch,
+    newest_of,
+    pins_of,
+    specifiers_of_metrics,
+    specifiers_of_torch,
+)
 from pl_lint.static.specifiers import Version, is_below, numbers, text_of
 from pl_lint.static.surroundings import Surroundings
 from pl_lint.trail import Trail
@@ -78,6 +85,7 @@ class Versions:
         self._pinned: dict[tuple[str, bool], _Pinned | None] = {}
         self._beside_torch: dict[str, Judged | None] = {}
         self._metrics: dict[str, tuple[str, ...]] = {}
+        self._torch: dict[str, tuple[str, ...]] = {}
         self._sources = sources
         self._configured = asked_for(config)
         self._common = _common_folder(sources)
@@ -140,12 +148,21 @@ class Versions:
             found = self._newest_beside_torch(folder)
             if found is not None:
                 newest = numbers(found.version)
-                possible = newest >= oldest[:2] and not (path in self._new and newest < (2,))
+                new = path in self._new and not self._stands_beside(path)
+                possible = newest >= oldest[:2] and not (new and newest < (2,))
                 older = newest < (numbers(judged.version)[:2] or lightning.LATEST)
                 return found if possible and older else judged
             if folder == last:
                 break
         return judged
+
+    def _stands_beside(self, path: str) -> bool:
+        """Whether a file has a neighbour called ``lightning.py``, which it imports by that name."""
+        return os.path.join(os.path.dirname(os.path.abspath(path)), "lightning.py") in self._paths
+
+    @cached_property
+    def _paths(self) -> frozenset[str]:
+        return frozenset(os.path.abspath(one.path) for one in self._sources)
 
     def _newest_beside_torch(self, folder: str) -> Judged | None:
         """The newest Lightning beside the torch that the files of a folder ask for; None where
@@ -175,6 +192,17 @@ class Versions:
             found = self._specifiers(folder)
             if found:
                 return any(is_below(spec, version) for spec in found)
+        return False
+
+    def keeps_torch_below(self, path: str, version: Version) -> bool:
+        """Whether all pins of torch in the nearest folder that has any are below a version."""
+        for folder in self._around.folders(path):
+            if folder not in self._torch:
+                texts = self._around.pin_texts(folder)
+                found = (spec for text in texts for spec in specifiers_of_torch(text))
+                self._torch[folder] = tuple(found)
+            if self._torch[folder]:
+                return all(is_below(spec, version) for spec in self._torch[folder])
         return False
 
     def _specifiers(self, folder: str) -> tuple[str, ...]:

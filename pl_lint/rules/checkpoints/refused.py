@@ -62,8 +62,8 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     `DictConfig`, a `Path` or an object of a dataclass. Where the project is seen to build the
     module, and never with a path (or with constants only), the annotation is not enough. Silent in
     projects that load with `weights_only=False` or tell torch which classes to trust
-    (`add_safe_globals`). A run loads the checkpoint as Lightning and torch do by default, with
-    `weights_only=True`.
+    (`add_safe_globals`), and where torch is pinned below 2.6. A run loads the checkpoint as
+    Lightning and torch do by default, with `weights_only=True`.
 
     Why is this bad
     ---------------
@@ -96,7 +96,7 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     if trusted or facts.calls_of(*TRUSTING):
         return  # the project knows of it
     for owner in facts.modules():
-        if target_version(owner) < (2, 6):
+        if target_version(owner) < (2, 6) or owner.location.path in facts.trusting_torch:
             continue
         for call in facts.calls_in(owner, *SAVING):
             found = [

@@ -10,7 +10,6 @@ from pl_lint.facts.sites import CallSite, ProjectFacts, ReachSite, made_of
 from pl_lint.facts.values import Known, Made, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, SetArgument
-from pl_lint.plain import replace
 from pl_lint.rules.data.sharing import feeds
 from pl_lint.rules.registry import Rule, rule
 
@@ -180,7 +179,7 @@ def dropout_while_validating(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     Reading finds calls of `F.dropout` and its like that do not say `training=`,
     `F.scaled_dot_product_attention` with a constant `dropout_p`, and layers that are made where
     they are called (`nn.Dropout(0.5)(x)`), outside of training hooks. A layer whose `forward`
-    returns a loss is suspected only: training alone may run it. Running watches validation for such
+    returns a loss is left alone: training alone may run it. Running watches validation for such
     calls, where a logged value changes with the seed.
 
     Why is this bad
@@ -210,16 +209,16 @@ def dropout_while_validating(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     """
     for call in facts.calls_of(*DROPOUTS):
         left_out = call.complete and not call.gives("training", 2)
-        if left_out and not must_be(call.argument("p", 1), 0) and not _only_in_training(call):
-            found = self.finding(
+        trains = (call.location.path, call.home) in facts.giving_losses and not call.owner
+        drops = left_out and not trains and not must_be(call.argument("p", 1), 0)
+        if drops and not _only_in_training(call):
+            yield self.finding(
                 call.location,
                 "this dropout drops in validation and prediction, too: training= is left out, and "
                 "True by default",
                 remedy="pass training=self.training",
                 fix=_by_mode(facts, call),
             )
-            trains = (call.location.path, call.home) in facts.giving_losses and not call.owner
-            yield replace(found, status=Status.SUSPECTED, condition=IF_RUN) if trains else found
     for call in facts.calls_of(SDPA):
         if _drops(call.argument("dropout_p", 4)) and not _only_in_training(call):
             yield self.finding(
@@ -243,9 +242,6 @@ def dropout_while_validating(self: Rule, facts: ProjectFacts) -> Iterator[Findin
 def _start(call: CallSite) -> tuple[str, int, int]:
     """Where a call begins: what is called there and then begins with it."""
     return call.location.source, call.location.line, call.location.column
-
-
-IF_RUN = "if validation computes this loss, too"
 
 
 def _by_mode(facts: ProjectFacts, call: CallSite) -> Fix | None:

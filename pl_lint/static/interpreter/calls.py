@@ -14,6 +14,7 @@ from pl_lint.static.interpreter import (
     following,
     held,
     listing,
+    loaders,
     logs,
     lookup,
     meters,
@@ -363,6 +364,9 @@ def _instance(
         known = scripts.of_subclass(context, info, arguments, node, frame)
         if known is not None:
             return known
+    loader = loaders.of_subclass(context, info, arguments, node, frame)
+    if loader is not None:
+        return loader
     if not context.hook.name.startswith("configure"):
         _note_handed_on(context, arguments, node, frame)
     context.built.append(info.qualified)

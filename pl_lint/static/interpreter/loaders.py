@@ -23,8 +23,9 @@ from pl_lint.static.interpreter.abstract import (
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.outside import pairs
-from pl_lint.static.names import ClassInfo, dotted
+from pl_lint.static.names import ClassInfo, FunctionNode, dotted
 from pl_lint.static.naming import identifiers
+from pl_lint.static.trees import walk
 
 LOADERS = frozenset(
     [
@@ -93,6 +94,46 @@ def build(
     as_text = written.of(context, _given(node), frame)
     label = Loader(source, where, data, function, size, otherwise, alias, unsaid, as_text)
     return Instance(name, pairs(arguments), arguments.complete, label)
+
+
+def of_subclass(
+    context: Context, info: ClassInfo, arguments: Arguments, node: ast.Call, frame: Frame
+) -> Instance | None:
+    """An object of a project's own class of DataLoaders, which is given what torch's is: its
+    ``__init__`` hands on all that it gets."""
+    ancestors = context.project.ancestors(info)
+    if not any(one in LOADERS for one in ancestors if isinstance(one, str)):
+        return None
+    found = context.project.method(info, "__init__")
+    if found is not None and not _hands_on_all(found[1]):
+        return None
+    made = build(context, info.qualified, arguments, node, frame)
+    context.built.append(info.qualified)
+    return made
+
+
+def _hands_on_all(init: FunctionNode) -> bool:
+    """``def __init__(self, *args, **kwargs): super().__init__(*args, **kwargs)``"""
+    taken = init.args
+    if len(taken.args) != 1 or taken.vararg is None or taken.kwarg is None or taken.kwonlyargs:
+        return False
+    names = {taken.vararg.arg, taken.kwarg.arg}
+    calls = [one for one in walk(init) if isinstance(one, ast.Call)]
+    return any(_is_super(one.func) and _given_names(one) == names for one in calls)
+
+
+def _is_super(function: ast.expr) -> bool:
+    match function:
+        case ast.Attribute(ast.Call(ast.Name("super")), "__init__"):
+            return True
+    return False
+
+
+def _given_names(call: ast.Call) -> set[str]:
+    """The names of what ``f(*args, **kwargs)`` hands on."""
+    starred = [one.value if isinstance(one, ast.Starred) else one for one in call.args]
+    given = (*starred, *(one.value for one in call.keywords))
+    return {one.id if isinstance(one, ast.Name) else "" for one in given}
 
 
 def _unsaid(node: ast.Call, frame: Frame) -> Iterator[str]:

@@ -13,6 +13,7 @@ from pl_lint.facts.sites import LogSite
 from pl_lint.facts.values import Known, Value
 from pl_lint.plain import replace
 from pl_lint.static.names import FunctionNode
+from pl_lint.static.naming import bindings, named
 from pl_lint.static.sources import SourceFile
 from pl_lint.static.trees import walk
 
@@ -31,8 +32,10 @@ def marked(logs: Iterable[LogSite], sources: Iterable[SourceFile]) -> Iterator[L
 
 def _same(one: LogSite, other: LogSite, sources: Mapping[str, SourceFile]) -> bool:
     """Whether both are written alike, and nothing that they are made of changed in between; or one
-    is an item of a dict, and the other line logs a dict by its name, which may be that one."""
-    if _item_and_dict(*(_call_at(log, sources.get(log.location.path)) for log in (one, other))):
+    is an item of a dict, and the other line logs a dict by its name, which may be that one; or one
+    call has returned both the value and the dict."""
+    calls = tuple(_call_at(log, sources.get(log.location.path)) for log in (one, other))
+    if _item_and_dict(*calls) or _of_one_call(*calls, sources.get(one.location.path)):
         return True
     found = {_as_written(log, sources.get(log.location.path)) for log in (one, other)}
     return len(found) == 1 and None not in found
@@ -43,6 +46,23 @@ def _item_and_dict(item: ast.Call | None, whole: ast.Call | None) -> bool:
     match item, whole:
         case ast.Call(args=[_, ast.Subscript(ast.Name())]), ast.Call(args=[ast.Name(), *_]):
             return getattr(whole.func, "attr", "") == "log_dict"
+    return False
+
+
+def _of_one_call(value: ast.Call | None, whole: ast.Call | None, source: SourceFile | None) -> bool:
+    """``loss, parts = self.losses(batch)``, and then ``self.log("loss", loss)`` and
+    ``self.log_dict(parts)``, in which the loss may stand again."""
+    match value, whole:
+        case ast.Call(args=[_, ast.Name(one)]), ast.Call(args=[ast.Name(other), *_]):
+            function = _function_around(value, source.above) if source is not None else None
+            pairs = [pair for part in walk(function) for pair in bindings(part)] if function else []
+            given = {
+                name: [v for target, v in pairs if named(target) == name] for name in (one, other)
+            }
+            first = given[one][0] if given[one] else None
+            alike = all(len(found) == 1 and found[0] is first for found in given.values())
+            dicts = getattr(whole.func, "attr", "") == "log_dict"
+            return dicts and alike and isinstance(first, ast.Call)
     return False
 
 
