@@ -75,8 +75,7 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     `reduce=False`, `.mean(1)`), sums, values of metrics, what is worked out in a loop over the
     samples and metrics that nothing logs or computes, or that the step itself resets, are left
     alone, and so are stages all of whose loaders may drop a short last batch, themselves or by
-    their batch sampler, or fill it by a sampler of the project that is told its size, or have
-    batches of one sample, by what the settings say as well.
+    their batch sampler, or have batches of one sample, by what the settings say as well.
     Running finds a value that is the plain mean of the batches' means, where batches of equal size
     give another number.
 
@@ -171,8 +170,8 @@ def _is_full(loader: LoaderSite) -> bool:
 def _may_deal_full(loader: LoaderSite) -> bool:
     """Whether a sampler deals out the batches and drops a short last one, or is of a kind that may.
     What a sampler of single samples drops (``DistributedSampler(drop_last=True)``) is for the ranks
-    to have equal parts; one of the project's that is told the batch size may fill the last."""
-    whole = dict(loader.arguments).get("batch_size") == Known(None) or loader.sampler_sized
+    to have equal parts."""
+    whole = dict(loader.arguments).get("batch_size") == Known(None)
     batches = loader.argument("batch_sampler", 4)
     sampler = loader.argument("sampler", 3) if whole else batches
     return any(map(_may_drop, (batches, sampler)))

@@ -80,7 +80,6 @@ class Loader:
     alias: str = ""
     unsaid: tuple[str, ...] = ()
     written: str = ""
-    sampler_sized: bool = False
 
 
 def build(
@@ -93,9 +92,7 @@ def build(
     (size, otherwise), alias = _size(node, frame), aliases.of(_given(node), frame)
     unsaid = tuple(_unsaid(node, frame))
     as_text = written.of(context, _given(node), frame)
-    label = Loader(
-        source, where, data, function, size, otherwise, alias, unsaid, as_text, _tells_sampler(node)
-    )
+    label = Loader(source, where, data, function, size, otherwise, alias, unsaid, as_text)
     return Instance(name, pairs(arguments), arguments.complete, label)
 
 
@@ -172,16 +169,6 @@ def _size(node: ast.Call, frame: Frame) -> tuple[str, Value]:
             return "", ABSENT
     text = frame.meant(dotted(given) or "")
     return (text.rpartition(".")[2] if "." in text else ""), ABSENT
-
-
-def _tells_sampler(node: ast.Call) -> bool:
-    """``DataLoader(data, batch_size=n, sampler=Clusters(data, n))``"""
-    named = {one.arg: one.value for one in node.keywords}
-    size, sampler = named.get("batch_size"), named.get("sampler")
-    if size is None or isinstance(size, ast.Constant) or not isinstance(sampler, ast.Call):
-        return False
-    given = (*sampler.args, *(one.value for one in sampler.keywords))
-    return ast.dump(size) in map(ast.dump, given)
 
 
 def _written_data(node: ast.Call) -> str:
@@ -282,7 +269,6 @@ def _record(
                     alias=loader.label.alias,
                     unsaid=loader.label.unsaid,
                     written=loader.label.written,
-                    sampler_sized=loader.label.sampler_sized,
                 )
             )
 
