@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pl_lint.static.pins import beside_torch, pins_of
+from pl_lint.static.pins import beside_torch, pins_of, specifiers_of_torch
 
 NEW = """
 [[package]]
@@ -43,3 +43,8 @@ def test_a_lock_file_says_a_version_anywhere_in_its_package(text: str, newest: l
 def test_two_pins_in_one_line_count_both() -> None:
     found = beside_torch("setup.cfg", 'install_requires = ["torch==1.8.0", "torchvision==0.7.0"]')
     assert found is not None and found.version == (1, 5)
+
+
+def test_pins_of_torch_are_those_of_torch_itself() -> None:
+    text = "torch==2.5.1+cu121\ntorchvision==0.20.1\ntorchmetrics==1.8.2\n"
+    assert list(specifiers_of_torch(text)) == ["==2.5.1"]

@@ -288,10 +288,10 @@ def _is_set_up_by_hand(facts: ProjectFacts, owner: ClassFacts) -> bool:
     """Whether a script sets data up itself, before there are processes, and no Trainer gets the
     object."""
     by_hand = [call for call in facts.calls_of(f"{owner.name}.setup") if not call.hook]
-    return bool(by_hand) and not any(map(may_get_data, facts.calls_of(*RUNS)))
+    return bool(by_hand) and not any(map(_may_get_data, facts.calls_of(*RUNS)))
 
 
-def may_get_data(call: CallSite) -> bool:
+def _may_get_data(call: CallSite) -> bool:
     """Whether a Trainer may be given an object of a LightningDataModule, which may stand in the
     place of the first loader."""
     if not call.complete or call.gives("datamodule", 3):

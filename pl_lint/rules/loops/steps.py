@@ -82,15 +82,12 @@ def _cannot_train(site: ReturnSite) -> str | None:
     return "a loss without gradients" if last in DETACHING else None
 
 
-STEP = ".training_step"
-
-
 @rule(
     "LTN718",
     "no-loss-returned",
     rows=("LOOP18",),
     observers="both",
-    calls=(".optimizers", STEP),
+    calls=(".optimizers",),
 )
 def no_loss_returned(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """training_step returns nothing, and nothing is trained.
@@ -157,9 +154,8 @@ def _is_looked_at(facts: ProjectFacts, owner: ClassFacts) -> bool:
     """Whether the file of a class calls ``training_step`` by hand, to see what it prints, and no
     Trainer stands there."""
     path = owner.location.path
-    asked = (one for one in facts.calls_of(STEP) if not one.owner)
     trains = any(one.location.path == path for one in (*facts.trainers, *facts.trainer_calls))
-    return not trains and any(one.location.path == path for one in asked)
+    return path in facts.stepped and not trains
 
 
 STEPPING = frozenset({"update", "step", "backward", "optimize", "learn", "fit", "train_on_batch"})

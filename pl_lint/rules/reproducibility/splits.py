@@ -25,6 +25,7 @@ from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.reproducibility.seeds import SEEDING, seeds
 from pl_lint.rules.reproducibility.splitting import (
     COPYING,
+    SETUP,
     SPLITTING,
     WRITING,
     copies,
@@ -51,7 +52,7 @@ MASKS = ("numpy.random.rand", "numpy.random.random", "numpy.random.random_sample
     status=Status.SUSPECTED,
     observers="both",
     condition="if the split is made more than once: by several ranks, at resume, by a later test",
-    calls=(*SEEDING, *SHUFFLING, *SPLITTING, *WRITING, *MASKS, CLI, "frac=", LOADING, *RUNS),
+    calls=(*SEEDING, *SHUFFLING, *SPLITTING, *WRITING, *MASKS, CLI, "frac=", LOADING, SETUP, *RUNS),
 )
 def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Data is split at random, and nothing seeds.

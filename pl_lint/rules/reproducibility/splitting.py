@@ -18,7 +18,7 @@ from pl_lint.facts.values import Known, Pattern, Value
 from pl_lint.findings import Location
 from pl_lint.fixes import Fix, Import, SetArgument
 from pl_lint.rules.device_counts import uses_one_device
-from pl_lint.rules.distributed.preparing import RUNS, may_get_data
+from pl_lint.rules.distributed.preparing import RUNS
 from pl_lint.rules.judging import LOADING, version_at
 
 SPLITTING = (
@@ -26,6 +26,7 @@ SPLITTING = (
     "torch.utils.data.dataset.random_split",
     "sklearn.model_selection.train_test_split",
 )
+SETUP = ".setup"
 WRITING = (
     *(".to_csv", ".to_json", ".to_pickle", ".to_parquet", ".to_feather", ".to_hdf", ".to_file"),
     *("numpy.save", "numpy.savez", "numpy.savetxt", "torch.save", "joblib.dump"),
@@ -66,7 +67,8 @@ def follows(write: CallSite, draw: CallSite | SliceSite) -> bool:
 
 def is_used_once(facts: ProjectFacts, split: SplitSite) -> bool:
     """Whether the Trainers that may be given the data module that splits are seen to train on one
-    device, without a test, and nothing loads a checkpoint or goes on from one."""
+    device, without a test, and nothing loads a checkpoint or goes on from one, or sets data up by
+    hand: ``fit`` then splits again."""
     drawn = (one for one in facts.calls_of(*SPLITTING) if one.location == split.location)
     owners = {one.owner.rpartition(".")[2] for one in drawn}
     made = [one for one in facts.classes if one.short_name in owners]
@@ -74,10 +76,23 @@ def is_used_once(facts: ProjectFacts, split: SplitSite) -> bool:
         return False
     known = [one for one in facts.trainer_calls if not in_tests(one.location)]
     given = [one for one in known if any(_last(name) in owners for name in one.data)]
-    free = {one.location for one in facts.calls_of(*RUNS) if not may_get_data(one)}
+    free = {one.location for one in facts.calls_of(*RUNS) if _has_own_data(one)}
     others = all(one.data or one.location in free for one in known if one not in given)
-    loads = any(not in_tests(one.location) for one in facts.calls_of(LOADING))
-    return bool(given) and others and not loads and all(_fits_on_one(facts, one) for one in given)
+    set_up = [one for one in facts.calls_of(SETUP) if _is_of(one, owners)]
+    again = (*facts.calls_of(LOADING), *set_up)
+    alone = others and all(in_tests(one.location) for one in again)
+    return bool(given) and alone and all(_fits_on_one(facts, one) for one in given)
+
+
+def _is_of(call: CallSite, classes: set[str]) -> bool:
+    """Whether a method is called on an object of one of these classes, or of an unknown one."""
+    holder = call.name.rpartition(".")[0]
+    return not holder or _last(holder) in classes
+
+
+def _has_own_data(call: CallSite) -> bool:
+    """Whether a Trainer is given a model, and nothing that it could read data from."""
+    return call.complete and {name for name, _ in call.arguments} <= {"0", "model", "ckpt_path"}
 
 
 def _last(name: str) -> str:
