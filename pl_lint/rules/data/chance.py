@@ -209,6 +209,7 @@ def dropout_while_validating(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     """
     for call in facts.calls_of(*DROPOUTS):
         left_out = call.complete and not call.gives("training", 2)
+        # Of public code one such layer was judged, and only training ran it.
         trains = (call.location.path, call.home) in facts.giving_losses and not call.owner
         drops = left_out and not trains and not must_be(call.argument("p", 1), 0)
         if drops and not _only_in_training(call):
