@@ -52,8 +52,7 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     logged in a step and reduced over the epoch, or kept by the steps and averaged at its end; so
     are values of all that the steps have kept so far. Loaders that are seen to give one sample at a
     time are left alone, and so is what a loop works out for one sample of the batch after another,
-    the spread over several draws of one batch, which has a number for each sample, and the tests of
-    a class that no Trainer in sight runs, in a project that tests nothing.
+    and the tests of a class that no Trainer in sight runs, in a project that tests nothing.
 
     Why is this bad
     ---------------

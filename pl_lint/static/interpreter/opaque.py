@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts.origins import DRAWN_ROWS, Gathered
 from pl_lint.facts.sites import DeviceSite
-from pl_lint.static.interpreter import best, counting, draws, extents, logs, outside, slices
+from pl_lint.static.interpreter import best, counting, extents, logs, outside, slices
 from pl_lint.static.interpreter.abstract import Abstract, Const, Instance, Opaque, options
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.derivation import called, derived
@@ -60,10 +60,7 @@ def method(
         return pair
     if counting.is_total(name, node):
         return Opaque(counting.total(origins), extent)
-    told = TELLING.get(name, "call")
-    if told == "sqrt" and draws.is_spread(node, frame):
-        told = "call"
-    return Opaque(derived(told, origins), extent)
+    return Opaque(derived(TELLING.get(name, "call"), origins), extent)
 
 
 def _may_be_parser(receiver: Abstract) -> bool:

@@ -17,7 +17,7 @@ from pl_lint.facts.origins import (
 from pl_lint.facts.values import UNKNOWN
 from pl_lint.facts.words import GATHERING
 from pl_lint.plain import replace
-from pl_lint.static.interpreter import best, counting, draws, everything, extents, lookup
+from pl_lint.static.interpreter import best, counting, everything, extents, lookup
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -174,8 +174,6 @@ def call(
         return _gathered(context, arguments, node, frame)
     if counting.is_total_of(name, node):
         return Opaque(counting.total(map(context.origin, arguments.all())), "other")
-    if name in ("torch.sqrt", "numpy.sqrt") and draws.is_spread(node, frame):
-        return Opaque(derived("call", map(context.origin, arguments.all())))
     return _other(context, name, arguments)
 
 
