@@ -52,7 +52,8 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     logged in a step and reduced over the epoch, or kept by the steps and averaged at its end; so
     are values of all that the steps have kept so far. Loaders that are seen to give one sample at a
     time are left alone, and so is what a loop works out for one sample of the batch after another,
-    and the tests of a class that no Trainer in sight runs, in a project that tests nothing.
+    a root that is called a spread (`std`), and the tests of a class that no Trainer in sight runs,
+    in a project that tests nothing.
 
     Why is this bad
     ---------------
@@ -144,6 +145,8 @@ SCORE = re.compile(
     r"specificity|ppv|npv|tpr|fpr)\d*"
 )
 """What a ratio of counts is called, where its denominator is no number of samples."""
+SPREAD = frozenset({"std", "stds", "stddev", "sigma", "deviation", "spread", "uncertainty"})
+"""What a root is called whose mean over batches is what is meant."""
 
 
 def _unlinear_function(log: LogSite, value: Origin) -> str | None:
@@ -158,6 +161,8 @@ def _unlinear_function(log: LogSite, value: Origin) -> str | None:
         if not isinstance(part, Derived) or part.operation not in WORDS:
             return False
         if part in per_sample and part.operation != "macro":
+            return False
+        if part.operation == "sqrt" and not SPREAD.isdisjoint(_words(log)):
             return False
         return _is_of_batch(part) and (part.operation not in ("ratio", "macro") or scores)
 
@@ -185,15 +190,19 @@ def _sure_part(value: Origin, fits: Callable[[Origin], bool]) -> Origin | None:
 
 def is_score(log: LogSite, also: frozenset[str] = frozenset()) -> bool:
     """Whether a value is called after a ratio of counts: a loss may be one of its own kind."""
-    match log.key:
-        case Known(str(text)):
-            words = re.split(r"[^a-z0-9]+", text.lower())
-        case Pattern(pieces):
-            words = re.split(r"[^a-z0-9]+", " ".join(piece or " " for piece in pieces).lower())
-        case _:
-            return False
+    words = _words(log)
     scores = any(map(SCORE.fullmatch, words)) or not also.isdisjoint(words)
     return "loss" not in words and scores
+
+
+def _words(log: LogSite) -> list[str]:
+    """Those of the key, as far as it is known."""
+    match log.key:
+        case Known(str(text)):
+            return re.split(r"[^a-z0-9]+", text.lower())
+        case Pattern(pieces):
+            return re.split(r"[^a-z0-9]+", " ".join(piece or " " for piece in pieces).lower())
+    return []
 
 
 def _is_itself(origin: Origin, part: Origin) -> bool:
