@@ -62,15 +62,15 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     Finds `random_split` without `generator=`, scikit-learn's splits without `random_state=`, rows
     that pandas draws (`df.sample(frac=...)`) without it where the same function then cuts them in
     two or takes them out of the table, tables that are cut in two by a drawn mask (`table[mask]`,
-    `table[~mask]`), indices that a data module shuffles, and an order that is drawn
-    (`torch.randperm`, `np.random.permutation`) of which the same function makes two `Subset`s, in
-    projects that call no `seed_everything` or the like. Silent where the same hook or function then
-    writes the parts to files, by what it calls them (`train.to_csv(...)`, `pickle.dump(indices,
-    file)`), and in projects that are seen to train on one device, without a test and without
-    checkpoints that are loaded, or where the only Trainers that may get the data module do so; so
-    where `setup` splits under `stage == "fit"` alone, on one device, and no fit goes on from a
-    checkpoint. What a notebook of another folder seeds is no seed
-    of scripts that train.
+    `table[~mask]`), indices that a data module shuffles in `__init__` or `setup`, and an order that
+    is drawn (`torch.randperm`, `np.random.permutation`) of which the same function makes two
+    `Subset`s, in projects that call no `seed_everything` or the like. Silent where the same hook or
+    function then writes the parts to files, by what it calls them (`train.to_csv(...)`,
+    `pickle.dump(indices, file)`), and in projects that are seen to train on one device, without a
+    test and without checkpoints that are loaded, or where the only Trainers that may get the data
+    module do so; so where `setup` splits under `stage == "fit"` alone, on one device, and no fit
+    goes on from a checkpoint. What a notebook of another folder seeds is no seed of scripts that
+    train.
 
     Why is this bad
     ---------------
