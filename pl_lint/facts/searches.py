@@ -14,6 +14,9 @@ from pl_lint.facts.events import EpochValues, EvaluationPass, LogEvent, Replay, 
 
 VALIDATE, TEST, FIT, ACCUMULATE = "validate", "test", "fit", "accumulate"
 """What a drawn run does: evaluate, train and validate, or train one epoch with weights held."""
+RETURNED = "the loss of training_step"
+"""Stands beside the keys where batches are accumulated: what is returned, whether it is logged or
+not, is divided by their number by Lightning."""
 
 
 @dataclass(frozen=True)

@@ -111,9 +111,10 @@ def search(runs: Runs) -> Result:
     What it can say:
     The mistakes of `logged-values`, by the same formulas, on numbers that fit on a slip of paper;
     and those that only some settings show: what one validation leaves for the next of the same
-    epoch, a value that is divided by the batches that are accumulated (LTN724), a last batch of one
-    sample. A number that no formula explains is LTN100. What lies on ranks alone is the business of
-    `sync-dist`: the smallest run is then a note. So is a batch so short that it makes no number.
+    epoch, a value that is divided by the batches that are accumulated (LTN724; the loss that
+    `training_step` returns, logged or not), a last batch of one sample. A number that no formula
+    explains is LTN100. What lies on ranks alone is the business of `sync-dist`: the smallest run is
+    then a note. So is a batch so short that it makes no number.
 
     When it passes:
     Only if a logged value depends on the data, and not on chance: its truths over different samples

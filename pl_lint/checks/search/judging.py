@@ -26,6 +26,7 @@ from pl_lint.facts.events import CaseFacts, LogEvent, Note
 from pl_lint.facts.searches import (
     ACCUMULATE,
     FIT,
+    RETURNED,
     VALIDATE,
     Lie,
     Recipe,
@@ -111,8 +112,13 @@ def _finding(smallest: SmallestRun, recipe: Recipe | None, case: CaseFacts) -> F
     return replace(
         found,
         message=f"{smallest_in_words(smallest)}: {cause.formula}",
-        script=script(recipe, smallest, lie) if recipe and smallest.run.ranks == 1 else "",
+        script=script(recipe, smallest, lie) if recipe and _is_told_alone(smallest) else "",
     )
+
+
+def _is_told_alone(smallest: SmallestRun) -> bool:
+    """Whether a process shows it by what it logs."""
+    return smallest.run.ranks == 1 and smallest.key != RETURNED
 
 
 def _events(smallest: SmallestRun) -> Sequence[LogEvent]:
@@ -181,6 +187,13 @@ def _cause_in_fit(smallest: SmallestRun, lie: Lie) -> Cause:
 
 def _cause_of_accumulation(smallest: SmallestRun, lie: Lie) -> Cause:
     count = smallest.run.accumulate
+    if lie.key == RETURNED:
+        return Cause(
+            "LTN724",
+            f"training_step divides it by the {count} batches that are accumulated, and Lightning "
+            "does so once more: gradients are that much too small",
+            "return the loss as it is",
+        )
     if is_divided(lie, smallest.run):
         return Cause(
             "LTN724",

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 
 from pl_lint.checks.logged_values.reporting import STAGE_WORDS
 from pl_lint.checks.values.numbers import shown, sizes_in_words
-from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, SmallestRun
+from pl_lint.facts.searches import ACCUMULATE, FIT, RETURNED, DrawnRun, SmallestRun
 
 
 def smallest_in_words(smallest: SmallestRun) -> str:
     """``'val_f1' lies in 3 samples, batch size 2: logged 0.75, true 0.667``."""
     lie = smallest.lie
     assert lie is not None
-    return (
-        f"{lie.key!r} lies in {'; '.join(_settings(smallest.run))}: "
-        f"logged {shown(lie.logged)}, true {shown(lie.true)}"
-    )
+    settings, true = "; ".join(_settings(smallest.run)), shown(lie.true)
+    if lie.key == RETURNED:
+        return f"{RETURNED} is {shown(lie.logged)} and not {true} in {settings}"
+    return f"{lie.key!r} lies in {settings}: logged {shown(lie.logged)}, true {true}"
 
 
 def run_in_words(smallest: SmallestRun) -> str:

@@ -14,7 +14,7 @@ from math import isnan
 from pl_lint.checks.values.numbers import far, same
 from pl_lint.checks.values.randomness import value_tolerance
 from pl_lint.facts.events import CaseFacts, EpochValues
-from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, Lie, Observation
+from pl_lint.facts.searches import ACCUMULATE, FIT, RETURNED, DrawnRun, Lie, Observation
 
 NAME = f"{__name__}:lies"
 """How a search asks for it. It stands beside the numbers, because each child that searches imports
@@ -78,6 +78,8 @@ def _is_of_accumulation(lie: Lie, run: DrawnRun, logged: Observation, true: Obse
     if lie.stage != "train":
         return False
     batches, others = logged.steps.get(lie.key, ()), true.steps.get(lie.key, ())
+    if lie.key == RETURNED:
+        return is_divided(lie, run)
     same_steps = len(batches) == len(others) and all(
         same(one, other, lie.tolerance) for one, other in zip(batches, others, strict=True)
     )

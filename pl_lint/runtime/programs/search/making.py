@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 from unittest.mock import patch
 
@@ -23,7 +24,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.data import IterableDataset, RandomSampler, SequentialSampler
 
 from pl_lint.facts.events import EpochValues, RunError
-from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, Observation
+from pl_lint.facts.searches import ACCUMULATE, FIT, RETURNED, DrawnRun, Observation
 from pl_lint.runtime.data import Cut, NotRebuilt, as_list, like, samples_of
 from pl_lint.runtime.digests import digests_of
 from pl_lint.runtime.namespace import Namespace
@@ -75,8 +76,11 @@ class Maker:
         with caught(errors, run.program):
             subject = fresh(self.spec)
             prepare(subject, run)
+            watchers = [noted.callback(subject.namespace)]
+            if run.program == ACCUMULATE:
+                watchers.append(_returned(subject.namespace, noted.steps))
             with noted.watching(subject.namespace):
-                go(subject, run, seed, self.directory, [noted.callback(subject.namespace)])
+                go(subject, run, seed, self.directory, watchers)
             weights = _weights(subject.module)
         if errors:
             return Observation(error=errors[0])
@@ -207,6 +211,22 @@ def _holds_weights(namespace: Namespace) -> Any:
     return HoldsWeights()
 
 
+def _returned(namespace: Namespace, into: dict[str, list[float]]) -> Any:
+    """Notes what ``training_step`` returned for each batch: callbacks are given what Lightning has
+    divided (``ClosureResult.from_training_step_output``, 2.6.6)."""
+
+    class Returned(namespace.Callback):  # type: ignore[misc, name-defined]
+        def on_train_batch_end(
+            self, trainer: Any, pl_module: Any, outputs: Any, *args: Any
+        ) -> None:
+            loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+            number = scalar(loss)
+            if number is not None:
+                into.setdefault(RETURNED, []).append(number * trainer.accumulate_grad_batches)
+
+    return Returned()
+
+
 def _quiet_validation(namespace: Namespace, seed: int) -> Any:
     """Validation in a fit draws from random states of its own, the same ones each time, so that
     neither training nor a later validation depends on how often there was one."""
@@ -264,6 +284,8 @@ class Noted:
             for name, value in trainer.callback_metrics.items()
             if name.split("/dataloader_idx_")[0] in keys and (number := scalar(value)) is not None
         }
+        if stage == "train" and self.steps.get(RETURNED):
+            numbers[RETURNED] = fmean(self.steps[RETURNED])
         self.epochs.append(EpochValues(stage, trainer.current_epoch, numbers))
 
     def callback(self, namespace: Namespace) -> Any:

@@ -17,7 +17,16 @@ from hypothesis import Phase
 from hypothesis.strategies import SearchStrategy
 
 from pl_lint.facts.events import UNCUT, CaseFacts
-from pl_lint.facts.searches import ACCUMULATE, FIT, DrawnRun, Lie, Observation, Searched, Spread
+from pl_lint.facts.searches import (
+    ACCUMULATE,
+    FIT,
+    RETURNED,
+    DrawnRun,
+    Lie,
+    Observation,
+    Searched,
+    Spread,
+)
 from pl_lint.runtime.drawing import hypothesis_draws
 from pl_lint.runtime.programs.search.making import Maker
 from pl_lint.runtime.programs.search.space import other_order, reference
@@ -181,8 +190,11 @@ class Seeker:
         return not any((each.stage, each.key) == (lie.stage, lie.key) for each in moved)
 
     def _remember(self, true: Observation) -> None:
+        """How far the truth of each key moves. What is returned is none: nobody reads it."""
         for epoch in true.epochs:
             for key, value in epoch.values.items():
+                if key == RETURNED:
+                    continue
                 name = epoch.stage, key
                 least, most = self.spread.get(name, (value, value))
                 self.spread[name] = min(least, value), max(most, value)
