@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, made_of
-from pl_lint.facts.values import Known, Named, Table, Value, must_be
+from pl_lint.facts.values import Known, Named, Table, Unknown, Value, must_be
+from pl_lint.facts.words import words_of
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import DropArgument, Fix, SetArgument
 from pl_lint.rules.distributed.evidence import for_one_rank
@@ -17,6 +18,8 @@ POINTS = (".add_scalar", ".add_scalars")
 BEFORE = ("__init__", "setup", "configure_model", "on_fit_start", "on_train_start")
 """Hooks in which WandbLogger has logged nothing yet: no step of the user's own is behind it."""
 EPOCHS = ("self.current_epoch", "self.trainer.current_epoch")
+SHORT = frozenset({"epoch", "batch", "idx", "index"})
+"""What is counted slower than steps, or anew in each epoch."""
 
 
 @rule(
@@ -34,8 +37,9 @@ def own_step_for_wandb(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `wandb.log(..., step=...)` and `experiment.log(..., step=...)` in the Lightning classes
-    of a project that uses WandbLogger. A step that is the number of optimizer steps is found only
-    where a Trainer has `log_every_n_steps=1`: otherwise W&B's count stays behind it. Finds as well
+    of a project that uses WandbLogger. A step that is the number of optimizer steps, or a local
+    name that does not say what it counts, is found only where a Trainer has `log_every_n_steps=1`:
+    otherwise W&B's count stays behind it. Finds as well
     calls without a step that every batch of training makes, unless they bring
     `"trainer/global_step"`, a picture or a table, the project defines axes of its own, or every
     step is logged anyway.
@@ -117,7 +121,12 @@ def _asks_for_a_process(guard: str) -> bool:
 
 
 def _counts_steps(call: CallSite) -> bool:
-    return dict(call.written).get("step", "").endswith("global_step")
+    """Whether a step is the number of optimizer steps, or may be: a local name that says of
+    nothing else what it counts may as well be kept ahead of W&B's count."""
+    written = dict(call.written).get("step", "")
+    unsaid = written.isidentifier() and not SHORT.intersection(words_of(written))
+    unknown = unsaid and isinstance(call.argument("step"), Unknown)
+    return unknown or written.endswith("global_step")
 
 
 @rule("LTN908", "curve-goes-backwards", rows=("LGR08",), observers="both", calls=WRITES)
