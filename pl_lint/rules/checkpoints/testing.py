@@ -121,7 +121,7 @@ def _has_loaded(other: TrainerCall, call: TrainerCall) -> bool:
 def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
     if not (call.passes_model and call.monitored and must_be(call.ckpt_path, None)):
         return False
-    if _best_is_tested(facts, call) or _tells_nothing(facts, call):
+    if _best_is_tested(facts, call) or _is_told_apart(facts, call) or _tells_nothing(facts, call):
         return False
     return any(
         other.method == "fit"
@@ -129,6 +129,17 @@ def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
         == (call.trainer, call.model, call.reloaded)
         and not _renewed_between(other, call)
         and (_is_before(other, call) or _hands_over(other, call))
+        for other in facts.trainer_calls
+    )
+
+
+def _is_told_apart(facts: ProjectFacts, call: TrainerCall) -> bool:
+    """Whether another cell below tests the same once more: the results of the last weights stand
+    beside those that are meant to be the best ones', and only these are wrong."""
+    return call.method == "test" and any(
+        (other.method, other.trainer, other.model) == (call.method, call.trainer, call.model)
+        and call.location.cell != other.location.cell
+        and call.location.order < other.location.order
         for other in facts.trainer_calls
     )
 
