@@ -156,12 +156,14 @@ def _filled_in(remedy: str, slip: CommentSlip) -> str:
     file = f"# pl-lint: ignore-file[{codes}] why"
     noqa, ignore = f"# noqa: {codes}", f"# pl-lint: ignore[{codes}] why"
     if named and remedy == LIST:
-        ours = file if "file" in slip.written else ignore
+        ours = file if FILE.search(slip.written) else ignore
         return f"write `{ours if FOR_US.match(slip.written) else noqa}`"
     return remedy.format(noqa=noqa, ignore=ignore, file=file)
 
 
 FOR_US = re.compile(r"#\s*pl[-_ ]?lint", re.IGNORECASE)
+FILE = re.compile(r"#\s*pl[-_ ]?lint\W*(?:ignore|disable|skip)?[-_ ]?file\b", re.IGNORECASE)
+"""A comment that means its whole file; a reason may speak of one, too."""
 
 
 def _mended(slip: CommentSlip) -> Fix | None:

@@ -175,7 +175,7 @@ def _only_trains(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> b
     calls = [one for one in facts.trainer_calls if one.method in ("fit", "validate")]
     unknown = [one for one in calls if "" in one.models]
     its_own = [one for one in facts.programs.calls_with(owner) if one in calls]
-    alone = all(one.trains_alone for one in (*its_own, *unknown))
+    alone = all(one.trains_alone and not one.data for one in (*its_own, *unknown))
     family = [one for one in facts.classes if one.name in (owner.name, *owner.ancestors)]
     hooks = (method.name for one in family for method in one.own_methods)
     fed = owner.open or FEEDS["validate"] in hooks
@@ -203,9 +203,12 @@ def is_only_loaded(facts: ProjectFacts, owner: ClassFacts) -> bool:
 
 def is_never_run(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> bool:
     """Whether nothing runs the tests of a class: code says of every Trainer in sight that it runs
-    others, as where the class is a part of their network, and none of them tests."""
-    asked = any(one.method == stage for one in facts.trainer_calls)
-    idle = stage == "test" and bool(facts.trainers) and not asked
+    others, as where the class is a part of their network, and none of them tests. For a rule that
+    asks for calls of ``CLI``, which tests on demand."""
+    asked = uses_cli(facts) or any(one.method == stage for one in facts.trainer_calls)
+    seen = {one.trainer for one in facts.trainer_calls}
+    known = bool(facts.trainers) and all(one.location in seen for one in facts.trainers)
+    idle = stage == "test" and known and not asked
     return idle and not facts.programs.trainers_of(owner)
 
 

@@ -162,7 +162,6 @@ def gather(
         trusting_torch=frozenset(
             one.path for one in sources if versions.keeps_torch_below(one.path, DISTRUSTING)
         ),
-        stepped=frozenset(_stepped(project)),
         copies=tuple(copies(project, versions)),
         orphans=frozenset(orphans(project, configs, {one.location.path for one in classes})),
         loaders=tuple(sized(shared.all(LoaderSite), project, configs)),
@@ -170,15 +169,6 @@ def gather(
         **{name: frozenset(seen(project)) for name, seen in CLASSES_BY_TEXT.items()},
         **{name: shared.all(kind) for name, kind in AS_NOTED.items()},
     )
-
-
-STEPPED = re.compile(r"(?<!\bself)(?<!\bsuper\(\))\.training_step\(")
-"""A step that code calls by hand."""
-
-
-def _stepped(project: Project) -> Iterator[str]:
-    """The files that do so."""
-    return (one.path for one in project.modules if one.source.found(STEPPED))
 
 
 SWITCHED = re.compile(r"(?<!self)\.automatic_optimization\s*=(?!=)\s*(?!True\b)\S")

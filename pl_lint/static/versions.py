@@ -148,21 +148,12 @@ class Versions:
             found = self._newest_beside_torch(folder)
             if found is not None:
                 newest = numbers(found.version)
-                new = path in self._new and not self._stands_beside(path)
-                possible = newest >= oldest[:2] and not (new and newest < (2,))
+                possible = newest >= oldest[:2] and not (path in self._new and newest < (2,))
                 older = newest < (numbers(judged.version)[:2] or lightning.LATEST)
                 return found if possible and older else judged
             if folder == last:
                 break
         return judged
-
-    def _stands_beside(self, path: str) -> bool:
-        """Whether a file has a neighbour called ``lightning.py``, which it imports by that name."""
-        return os.path.join(os.path.dirname(os.path.abspath(path)), "lightning.py") in self._paths
-
-    @cached_property
-    def _paths(self) -> frozenset[str]:
-        return frozenset(os.path.abspath(one.path) for one in self._sources)
 
     def _newest_beside_torch(self, folder: str) -> Judged | None:
         """The newest Lightning beside the torch that the files of a folder ask for; None where

@@ -75,7 +75,7 @@ class _Patterns:
     def verdict(self, path: str) -> bool | None:
         """``True`` left out, ``False`` taken back by ``!pattern``, ``None`` nothing said."""
         relative = os.path.relpath(path, self.folder).replace(os.sep, "/")
-        if relative.startswith("../"):
+        if relative in (".", "..") or relative.startswith("../"):
             return None
         shown = relative + "/" * path.endswith("/")
         said = (one for one in reversed(self.spec.patterns) if one.include is not None)

@@ -84,6 +84,8 @@ def test_exclude_patterns_are_relative_to_the_root() -> None:
     assert found("src", exclude=("src/old/", "*_pb2.py")) == ["src/a.py"]
     assert found(".", exclude=("/old.py",)) == ["src/a.py", "src/gen_pb2.py", "src/old/b.py"]
     assert found("src/old", exclude=("src/",)) == []
+    assert found(".", exclude=("/*", "!/src")) == ["src/a.py", "src/gen_pb2.py", "src/old/b.py"]
+    assert "src/a.py" in found(".", exclude=(".*",))
 
 
 def test_gitignore_is_respected_as_git_does() -> None:

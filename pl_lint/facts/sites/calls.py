@@ -29,8 +29,7 @@ class CallSite:
     - ``assigned``: what the result is assigned to (``self.x``); ``kept``: the attribute that
       ``__init__`` makes of a local name that stands for the result and for nothing else; ``then``:
       the methods that are called on it, or on what it is an argument of, in the same expression;
-      ``dropped``: nothing is done with it; ``shown``: it is the last expression of a cell, whose
-      value people see; ``fed``: a layer is given it as indices.
+      ``dropped``: nothing is done with it; ``fed``: a layer is given it as indices.
     - ``written``: the arguments that are plain names, as they are written
       (``trainer.global_step``); ``built``: the class of the project that is called; ``added``: what
       a logarithm of a probability adds.
@@ -59,7 +58,6 @@ class CallSite:
     home: str = ""
     added: Value = ABSENT
     fed: bool = False
-    shown: bool = False
 
     @property
     def complete(self) -> bool:

@@ -97,8 +97,7 @@ class ProjectFacts:
     graph. ``lengths``: those that are told how many items they have. ``told``: the methods by which
     data sets are told what their items depend on. ``learning_measures``: its modules that hold
     parameters and no layers, as a loss does that learns its weights. ``giving_losses``: its layers
-    with a dropout, by file and name, that return their loss. ``stepped``: the files that call a
-    ``training_step`` of something but ``self``.
+    with a dropout, by file and name, that return their loss.
     """
 
     classes: tuple[ClassFacts, ...] = ()
@@ -138,7 +137,6 @@ class ProjectFacts:
     data_classes: frozenset[str] = frozenset()
     learning_measures: frozenset[str] = frozenset()
     giving_losses: frozenset[tuple[str, str]] = frozenset()
-    stepped: frozenset[str] = frozenset()
 
     def lightning_at(self, location: Location) -> str:
         """The newest Lightning that the code around a place admits; empty without a limit."""

@@ -262,8 +262,7 @@ def loaded_and_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `model.load_from_checkpoint(path)` on an instance of a LightningModule, and such calls
-    whose result is not used; by the class itself only where the file makes a module of it, too, and
-    the call does not stand last in a cell, which shows what it gives.
+    whose result is not used; by the class itself only where the file makes a module of it, too.
 
     Why is this bad
     ---------------
@@ -318,10 +317,10 @@ def loaded_and_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 def _only_tries(facts: ProjectFacts, owner: ClassFacts, call: CallSite) -> bool:
     """Whether a script loads by the class and has no module of it that anybody could take for the
-    loaded one, or shows it at the end of a cell: it looks whether the file can be loaded."""
+    loaded one: it looks whether the file can be loaded."""
     built = (one for one in facts.calls_of(lightning.MODULE) if one.built == owner.name)
     here = any(one.location.path == call.location.path for one in built)
-    return not (call.bound or call.owner or (here and not call.shown))
+    return not (call.bound or call.owner or here)
 
 
 def _kept(owner: ClassFacts, call: CallSite) -> Fix | None:

@@ -158,10 +158,11 @@ def _stated(facts: ProjectFacts, monitor: MonitorSite, key: str) -> bool | None:
 
 
 def _named(facts: ProjectFacts, monitor: MonitorSite, key: str) -> bool | None:
-    """Whether higher is better by the key's name; None where it does not say, or a value with such
-    a name is logged under it with a minus before it."""
+    """Whether higher is better by the key's name; None where it does not say, or what is logged
+    under it has a name that says the same, and a minus before it."""
+    rises = higher_by_name(key)
     turned = (log.negated for _, log in _feeding(facts, monitor, key))
-    return None if any(higher_by_name(one) is not None for one in turned) else higher_by_name(key)
+    return None if any(higher_by_name(one) is rises for one in turned) else rises
 
 
 def _feeding(

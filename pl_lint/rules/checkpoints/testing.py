@@ -35,8 +35,7 @@ def last_weights_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     `trainer.fit` of the same model by the same Trainer, in the same function, in functions that the
     model is handed to one after the other, or in a method further up of the object that holds the
     model, where the Trainer has a ModelCheckpoint with a monitor. Where weights are averaged
-    (`StochasticWeightAveraging` and its like) the last ones are those that are wanted, and a test
-    whose step logs nothing reports none.
+    (`StochasticWeightAveraging` and its like) the last ones are those that are wanted.
 
     Why is this bad
     ---------------
@@ -121,7 +120,7 @@ def _has_loaded(other: TrainerCall, call: TrainerCall) -> bool:
 def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
     if not (call.passes_model and call.monitored and must_be(call.ckpt_path, None)):
         return False
-    if _best_is_tested(facts, call) or _is_told_apart(facts, call) or _tells_nothing(facts, call):
+    if _best_is_tested(facts, call) or _is_told_apart(facts, call):
         return False
     return any(
         other.method == "fit"
@@ -142,16 +141,6 @@ def _is_told_apart(facts: ProjectFacts, call: TrainerCall) -> bool:
         and call.location.order < other.location.order
         for other in facts.trainer_calls
     )
-
-
-def _tells_nothing(facts: ProjectFacts, call: TrainerCall) -> bool:
-    """Whether a test has no number to report: its step logs nothing, and nothing else of the class
-    is called in tests."""
-    owner = next((one for one in facts.modules() if one.name == call.model), None)
-    if call.method != "test" or owner is None or owner.open:
-        return False
-    own = {one.name for one in owner.own_methods if "test" in one.name} - {"test_dataloader"}
-    return own == {"test_step"} and not any(log.stage == "test" for log in owner.logs)
 
 
 def _renewed_between(fit: TrainerCall, test: TrainerCall) -> bool:

@@ -53,8 +53,7 @@ def state_in_prepare_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     LTN503, to say nothing is to take all), are left alone; so is one in a file that nothing
     reaches in a project that trains elsewhere, and one that is only loaded from checkpoints and
     that no Trainer in sight runs, and those of Lightning before 1.6 that spawned its
-    processes after `prepare_data`. So is an attribute to which `__init__` gives a value and that
-    only methods use which `prepare_data` runs as well: they find on disk what it has left there.
+    processes after `prepare_data`.
     Running notes what is assigned on rank zero, who reads it afterwards, and what the other ranks
     have in its place.
 
@@ -170,9 +169,7 @@ def _only_prepared(owner: ClassFacts) -> Iterator[AssignmentSite]:
 
 
 def _used_elsewhere(facts: ProjectFacts, owner: ClassFacts, attribute: str) -> bool:
-    """Whether a method that does not run below ``prepare_data`` mentions an attribute. Where
-    ``__init__`` gives it a value of its own, methods that ``prepare_data`` runs as well do not
-    count: what they leave on the disk is there for the others."""
+    """Whether a method that does not run below ``prepare_data`` mentions an attribute."""
     words: dict[str, frozenset[str]] = {}
     for one in facts.classes:
         if one is owner or owner.name in one.ancestors or one.name in owner.ancestors:
@@ -180,15 +177,7 @@ def _used_elsewhere(facts: ProjectFacts, owner: ClassFacts, attribute: str) -> b
                 words[method.name] = words.get(method.name, frozenset()) | method.words
     prepared = _reached(words, {"prepare_data"})
     others = _reached(words, words.keys() - prepared - {"__init__"})
-    if _begins_with_a_value(owner, attribute):
-        others -= prepared
     return any(attribute in words[name] for name in others)
-
-
-def _begins_with_a_value(owner: ClassFacts, attribute: str) -> bool:
-    """Whether ``__init__`` makes an attribute that is something, if only an empty table."""
-    made = (one for one in owner.assignments if one.hook == "__init__")
-    return any(one.attribute == attribute and not must_be(one.value, None) for one in made)
 
 
 def _reached(words: Mapping[str, frozenset[str]], roots: set[str]) -> set[str]:

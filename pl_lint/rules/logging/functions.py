@@ -22,6 +22,7 @@ from pl_lint.facts.sites import ClassFacts, LogSite, ProjectFacts
 from pl_lint.facts.values import Known, Pattern
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.judging import (
+    CLI,
     averaged,
     in_batches_of_one,
     is_never_run,
@@ -40,6 +41,7 @@ from pl_lint.rules.wording import key_text, listed
     status=Status.SUSPECTED,
     observers="both",
     condition="if an epoch has batches that differ, which they do unless it is one batch",
+    calls=(CLI,),
 )
 def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A function of a whole data set is computed on each batch and averaged.
@@ -146,7 +148,8 @@ SCORE = re.compile(
 )
 """What a ratio of counts is called, where its denominator is no number of samples."""
 SPREAD = frozenset({"std", "stds", "stddev", "sigma", "deviation", "spread", "uncertainty"})
-"""What a root is called whose mean over batches is what is meant."""
+"""What a root is called whose mean over batches is what is meant; no error."""
+ERRORS = frozenset({"rmse", "rmspe", "error", "err", "loss"})
 
 
 def _unlinear_function(log: LogSite, value: Origin) -> str | None:
@@ -162,7 +165,7 @@ def _unlinear_function(log: LogSite, value: Origin) -> str | None:
             return False
         if part in per_sample and part.operation != "macro":
             return False
-        if part.operation == "sqrt" and not SPREAD.isdisjoint(_words(log)):
+        if part.operation == "sqrt" and _is_spread(log):
             return False
         return _is_of_batch(part) and (part.operation not in ("ratio", "macro") or scores)
 
@@ -193,6 +196,11 @@ def is_score(log: LogSite, also: frozenset[str] = frozenset()) -> bool:
     words = _words(log)
     scores = any(map(SCORE.fullmatch, words)) or not also.isdisjoint(words)
     return "loss" not in words and scores
+
+
+def _is_spread(log: LogSite) -> bool:
+    words = _words(log)
+    return not SPREAD.isdisjoint(words) and ERRORS.isdisjoint(words)
 
 
 def _words(log: LogSite) -> list[str]:

@@ -95,9 +95,8 @@ def no_loss_returned(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds a `training_step` under automatic optimization that logs, or makes a `loss`, and ends
-    without any `return`, or returns what a method of the class returns that ends without one. A
-    file that calls `training_step` itself, and has no Trainer, is left alone. A run looks at what
-    training_step returned for every batch of a fit under automatic optimization.
+    without any `return`, or returns what a method of the class returns that ends without one. A run
+    looks at what training_step returned for every batch of a fit under automatic optimization.
 
     Why is this bad
     ---------------
@@ -131,7 +130,7 @@ def no_loss_returned(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             continue
         nothing = all(must_be(site.value, None) for site in found)
         forgotten = all(not site.written or _is_own(facts, owner, site) for site in found)
-        by_hand = facts.calls_in(owner, ".optimizers") or _is_looked_at(facts, owner)
+        by_hand = facts.calls_in(owner, ".optimizers")
         if nothing and forgotten and not by_hand and _configures(owner):
             yield self.finding(
                 found[0].location,
@@ -148,14 +147,6 @@ def _is_own(facts: ProjectFacts, owner: ClassFacts, site: ReturnSite) -> bool:
     abstract = {one.name for one in owner.own_methods if "abstractmethod" in str(one.decorators)}
     inherited = any(owner.name in one.ancestors for one in facts.modules())
     return bool(site.methods) and abstract.isdisjoint(site.methods) and not inherited
-
-
-def _is_looked_at(facts: ProjectFacts, owner: ClassFacts) -> bool:
-    """Whether the file of a class calls ``training_step`` by hand, to see what it prints, and no
-    Trainer stands there."""
-    path = owner.location.path
-    trains = any(one.location.path == path for one in (*facts.trainers, *facts.trainer_calls))
-    return path in facts.stepped and not trains
 
 
 STEPPING = frozenset({"update", "step", "backward", "optimize", "learn", "fit", "train_on_batch"})

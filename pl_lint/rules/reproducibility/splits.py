@@ -19,18 +19,15 @@ from pl_lint.facts.sites import (
 from pl_lint.facts.values import Made, must_be
 from pl_lint.facts.words import MISSING
 from pl_lint.findings import Finding, Location, Status
-from pl_lint.rules.distributed.preparing import RUNS
 from pl_lint.rules.judging import CLI, LOADING, single_device, uses_cli
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.reproducibility.seeds import SEEDING, seeds
 from pl_lint.rules.reproducibility.splitting import (
     COPYING,
-    SETUP,
     SPLITTING,
     WRITING,
     copies,
     follows,
-    is_used_once,
     parts_written,
     seed_argument,
     with_a_seed,
@@ -52,7 +49,7 @@ MASKS = ("numpy.random.rand", "numpy.random.random", "numpy.random.random_sample
     status=Status.SUSPECTED,
     observers="both",
     condition="if the split is made more than once: by several ranks, at resume, by a later test",
-    calls=(*SEEDING, *SHUFFLING, *SPLITTING, *WRITING, *MASKS, CLI, "frac=", LOADING, SETUP, *RUNS),
+    calls=(*SEEDING, *SHUFFLING, *SPLITTING, *WRITING, *MASKS, CLI, "frac=", LOADING),
 )
 def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Data is split at random, and nothing seeds.
@@ -67,10 +64,9 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     `Subset`s, in projects that call no `seed_everything` or the like. Silent where the same hook or
     function then writes the parts to files, by what it calls them (`train.to_csv(...)`,
     `pickle.dump(indices, file)`), and in projects that are seen to train on one device, without a
-    test and without checkpoints that are loaded, or where the only Trainers that may get the data
-    module do so; so where `setup` splits under `stage == "fit"` alone, on one device, and no fit
-    goes on from a checkpoint. What a notebook of another folder seeds is no seed of scripts that
-    train.
+    test and without checkpoints that are loaded; so where `setup` splits under `stage == "fit"`
+    alone, on one device, and no fit goes on from a checkpoint. What a notebook of another folder
+    seeds is no seed of scripts that train.
 
     Why is this bad
     ---------------
@@ -128,7 +124,7 @@ def _unseeded(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     writes = parts_written(facts)
     for split in facts.splits:
         meant = split.seeded or _is_written_down(facts, split, writes)
-        meant = meant or _is_of_one_fit(facts, split) or is_used_once(facts, split)
+        meant = meant or _is_of_one_fit(facts, split)
         if not meant and not _is_asked_for(facts, split):
             argument = seed_argument(split.function)
             of_numpy = split.function.startswith("numpy.")

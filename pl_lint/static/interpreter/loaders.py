@@ -118,8 +118,11 @@ def _hands_on_all(init: FunctionNode) -> bool:
     if len(taken.args) != 1 or taken.vararg is None or taken.kwarg is None or taken.kwonlyargs:
         return False
     names = {taken.vararg.arg, taken.kwarg.arg}
-    calls = [one for one in walk(init) if isinstance(one, ast.Call)]
-    return any(_is_super(one.func) and _given_names(one) == names for one in calls)
+    parts = list(walk(init))
+    calls = [one for one in parts if isinstance(one, ast.Call)]
+    handed_on = any(_is_super(one.func) and _given_names(one) == names for one in calls)
+    used = sum(isinstance(one, ast.Name) and one.id in names for one in parts)
+    return handed_on and used == len(names)  # and nothing has changed them before
 
 
 def _is_super(function: ast.expr) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import AssignmentSite, CallSite, GlobalSite, ItemSite, ReachSite
-from pl_lint.static.interpreter import cells, epsilons, feeding, listing, outside, tensors
+from pl_lint.static.interpreter import epsilons, feeding, listing, outside, tensors
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Collection,
@@ -169,7 +169,6 @@ def _add(
             within=context.within,
             bound=_is_object(context, receiver),
             dropped=node is context.dropped,
-            shown=node is context.dropped and cells.ends_one(node, frame.module.source),
             assigned=context.assigned,
             then=context.then,
             written=tuple(_written(node)),
