@@ -135,7 +135,9 @@ class Versions:
         """What the code alone says."""
         project = self.project_of(path)
         young = path in self._new or (path.endswith(SETTINGS) and project in self._young)
-        return Judged() if young else self._guess(project)
+        guess = Judged() if young else self._guess(project)
+        beside = self._needed_below(project) if guess.version and path.endswith(".ipynb") else None
+        return beside or guess
 
     def _lowered(self, judged: Judged, path: str, last: str = "", oldest: Version = ()) -> Judged:
         """The same, or the newest Lightning beside the torch that the nearest folder pins, up to
@@ -210,17 +212,18 @@ class Versions:
         if project not in self._guessed:
             sources = self._by_project[project]
             old = any(map(is_old, sources))
-            needed = self._needed_below(project) if old else set()
-            self._guessed[project] = _only_old(needed) or _by_signs(sources) if old else Judged()
+            self._guessed[project] = _by_signs(sources) if old else Judged()
         return self._guessed[project]
 
-    def _needed_below(self, project: Path) -> set[Judged]:
-        """What the packages of a project need; its notebooks lie outside of them."""
+    def _needed_below(self, project: Path) -> Judged | None:
+        """The one 1.x that all packages of a project need, whose notebooks lie outside of them."""
         inside = (
             one.path for one in self._sources if project in Path(os.path.abspath(one.path)).parents
         )
         nearest = (next(self._pins_above(path), None) for path in inside)
-        return {found[1].judged for found in nearest if found is not None}
+        needed = {found[1].judged for found in nearest if found is not None}
+        old = [one for one in needed if one.version and (1,) <= numbers(one.version) < (2,)]
+        return old[0] if len(old) == len(needed) == 1 else None
 
     @cached_property
     def _by_project(self) -> Mapping[Path, list[ReadFile]]:
@@ -275,12 +278,6 @@ class Versions:
             judged = newest and Judged(newest[0], _shown(newest[1]))
             self._pinned[folder, new] = judged and _Pinned(judged, oldest)
         return self._pinned[folder, new]
-
-
-def _only_old(needed: set[Judged]) -> Judged | None:
-    """The one 1.x that all of them need."""
-    versions = [one for one in needed if one.version and numbers(one.version) < (2,)]
-    return versions[0] if len(versions) == len(needed) == 1 else None
 
 
 def _by_signs(sources: Sequence[ReadFile]) -> Judged:

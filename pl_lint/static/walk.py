@@ -191,13 +191,14 @@ def _is_framework(entry: os.DirEntry[str], trail: Trail) -> bool:
 
 
 def _top(root: Path, config: Config, trail: Trail) -> _Folder:
-    """The folder the user named. A ``.gitignore`` above that leaves this very folder out is not
-    heeded: the user asked for it."""
+    """The folder the user named. A ``.gitignore`` above that leaves out this very folder, or one
+    that it lies in, is not heeded: the user asked for it."""
     absolute = os.path.abspath(root)
-    above = tuple(layer for layer in _above(absolute, trail) if not layer.verdict(absolute + "/"))
+    way = [folder + "/" for folder in _down_to(absolute)]
+    above = tuple(layer for layer in _above(absolute, trail) if not any(map(layer.verdict, way)))
     ignored = above + _gitignore(absolute, trail)
     excluded = _patterns(str(config.root), config.exclude)
-    if any(_decided(excluded, folder + "/") for folder in _down_to(absolute)):
+    if any(_decided(excluded, folder) for folder in way):
         excluded = _patterns(absolute, ["*"])
     return _Folder(root, absolute, os.path.realpath(root), trail, ignored, excluded)
 

@@ -129,6 +129,9 @@ def test_a_folder_that_is_named_is_read_though_git_ignores_it() -> None:
     Path(".gitignore").write_text("build/\n", encoding="utf-8")
     assert found("build") == ["build/b.py"]
     assert found(".") == []
+    plant("build/sub/c.py")
+    Path(".gitignore").write_text("build/\n*.py\n", encoding="utf-8")
+    assert found("build/sub") == ["build/sub/c.py"]
 
 
 def test_loops_dangling_links_and_pipes_are_survived() -> None:

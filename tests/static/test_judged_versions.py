@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from pl_lint.static.parts import Material
 from pl_lint.static.versions import Judged, Versions
 
 OLD = "import pytorch_lightning as pl\nfrom lightning.system import System\npl.Trainer(gpus=2)\n"
+CELL = {"cell_type": "code", "source": OLD, "metadata": {}, "outputs": [], "execution_count": None}
+NOTEBOOK = {"cells": [CELL], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
 
 
 @pytest.fixture(autouse=True)
@@ -55,16 +58,25 @@ def test_requirements_are_read_as_powershell_writes_them(encoding: str) -> None:
         ({"src": "1.0.8"}, "1.0"),
         ({"src": "1.0.8", "app": "1.4"}, "1.5.0"),
         ({"src": "2.1"}, "1.5.0"),
+        ({"src": "0.7.6"}, "1.5.0"),
     ],
-    ids=["one", "several", "another time"],
+    ids=["one", "several", "newer", "older"],
 )
-def test_what_lies_beside_a_package_is_for_the_lightning_that_it_needs(
+def test_a_notebook_beside_a_package_is_for_the_lightning_that_it_needs(
     needed: dict[str, str], version: str
 ) -> None:
     Path("notebooks").mkdir()
-    sources = [Material(Path("notebooks/look.py"), OLD.encode())]
+    sources = [Material(Path("notebooks/look.ipynb"), json.dumps(NOTEBOOK).encode())]
     for folder, asked in needed.items():
         Path(folder).mkdir()
         Path(folder, "requirements.txt").write_text(f"pytorch-lightning=={asked}\n")
         sources.append(Material(Path(folder, "train.py"), OLD.encode()))
-    assert Versions(sources, Config()).judged("notebooks/look.py").version == version
+    assert Versions(sources, Config()).judged("notebooks/look.ipynb").version == version
+
+
+def test_a_script_beside_a_package_is_judged_by_itself() -> None:
+    Path("old").mkdir()
+    Path("old", "requirements.txt").write_text("pytorch-lightning==1.0.8\n")
+    paths = ("old/score.py", "train.py")
+    sources = [Material(Path(path), OLD.encode()) for path in paths]
+    assert Versions(sources, Config()).judged("train.py").version == "1.5.0"

@@ -25,7 +25,7 @@ class LogSite:
     names in the conditions and decorators around it, ``function`` is the one it stands in.
     ``kind``: ``list``, ``dict`` or ``str`` where the value is surely no number, ``vector`` where it
     is one for each sample; ``named``: the local name that it is, which is assigned once;
-    ``negated``: that of what is logged with a minus before it;
+    ``negated``: the names in what is logged with a minus before it;
     ``result``: it is all that the call of an attribute gives.
     ``reduce_fx_given``: the call says ``reduce_fx`` itself.
     ``repeats``: another line has logged the very same value under this key. ``chosen_by``: the
@@ -65,7 +65,7 @@ class LogSite:
     shows: frozenset[str] = frozenset()
     statistic: str = ""
     named: str = ""
-    negated: str = ""
+    negated: frozenset[str] = frozenset()
     result: bool = False
     made_of: frozenset[str] = frozenset()
     arms: Arms = ()

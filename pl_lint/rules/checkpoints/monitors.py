@@ -158,11 +158,12 @@ def _stated(facts: ProjectFacts, monitor: MonitorSite, key: str) -> bool | None:
 
 
 def _named(facts: ProjectFacts, monitor: MonitorSite, key: str) -> bool | None:
-    """Whether higher is better by the key's name; None where it does not say, or what is logged
-    under it has a name that says the same, and a minus before it."""
+    """Whether higher is better by the key's name; None where it does not say, or something is
+    logged under it with a minus before it whose name says the same, or nothing."""
     rises = higher_by_name(key)
-    turned = (log.negated for _, log in _feeding(facts, monitor, key))
-    return None if any(higher_by_name(one) is rises for one in turned) else rises
+    turned = (log.negated for _, log in _feeding(facts, monitor, key) if log.negated)
+    said = ({higher_by_name(name) for name in names} - {None} for names in turned)
+    return None if any(not ways or rises in ways for ways in said) else rises
 
 
 def _feeding(

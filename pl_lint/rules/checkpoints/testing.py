@@ -35,7 +35,8 @@ def last_weights_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     `trainer.fit` of the same model by the same Trainer, in the same function, in functions that the
     model is handed to one after the other, or in a method further up of the object that holds the
     model, where the Trainer has a ModelCheckpoint with a monitor. Where weights are averaged
-    (`StochasticWeightAveraging` and its like) the last ones are those that are wanted.
+    (`StochasticWeightAveraging` and its like) the last ones are those that are wanted; of two cells
+    of a notebook that test the same, the last is found.
 
     Why is this bad
     ---------------
@@ -133,14 +134,21 @@ def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
 
 
 def _is_told_apart(facts: ProjectFacts, call: TrainerCall) -> bool:
-    """Whether another cell below tests the same once more: the results of the last weights stand
-    beside those that are meant to be the best ones', and only these are wrong."""
+    """Whether another cell below tests the same on the same data once more, without a fit in
+    between: the results of the last weights stand beside those that are meant to be the best
+    ones', and only these are wrong."""
+    fits = [one.location for one in facts.trainer_calls if one.method == "fit"]
     return call.method == "test" and any(
-        (other.method, other.trainer, other.model) == (call.method, call.trainer, call.model)
+        _of_the_same(other) == _of_the_same(call)
         and call.location.cell != other.location.cell
         and call.location.order < other.location.order
+        and not any(call.location.order < fit.order < other.location.order for fit in fits)
         for other in facts.trainer_calls
     )
+
+
+def _of_the_same(call: TrainerCall) -> tuple[object, ...]:
+    return call.method, call.trainer, call.model, call.data, call.loaders, call.names
 
 
 def _renewed_between(fit: TrainerCall, test: TrainerCall) -> bool:

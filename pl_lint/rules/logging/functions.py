@@ -54,8 +54,7 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     logged in a step and reduced over the epoch, or kept by the steps and averaged at its end; so
     are values of all that the steps have kept so far. Loaders that are seen to give one sample at a
     time are left alone, and so is what a loop works out for one sample of the batch after another,
-    a root that is called a spread (`std`), and the tests of a class that no Trainer in sight runs,
-    in a project that tests nothing.
+    and the tests of a class that no Trainer in sight runs, in a project that tests nothing.
 
     Why is this bad
     ---------------
@@ -92,24 +91,24 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     - https://github.com/Lightning-AI/pytorch-lightning/issues/2265
     """
     for owner in facts.logging_classes():
-        found: dict[Location, list[tuple[LogSite, str]]] = {}
+        found: dict[tuple[Location, str], list[tuple[LogSite, str]]] = {}
         for log in owner.logs:
             what = _unlinear_function(log, averaged_value(owner, log))
             unseen = in_batches_of_one(facts, owner, log.stage)
             unseen = unseen or is_never_run(facts, owner, log.stage)
             if what is not None and not unseen:
-                found.setdefault(log.location, []).append((log, what))
-        for place, wrong in found.items():
+                found.setdefault((log.location, _of_what(owner, log)), []).append((log, what))
+        for (place, of), wrong in found.items():
             yield self.finding(
                 place,
-                _told(owner, wrong),
+                _told(of, wrong),
                 remedy="update a torchmetrics object in the step and log the object, or "
                 "compute the value once from sums over the epoch",
                 subject=owner.short_name,
             )
 
 
-def _told(owner: ClassFacts, wrong: Sequence[tuple[LogSite, str]]) -> str:
+def _told(of: str, wrong: Sequence[tuple[LogSite, str]]) -> str:
     """What is wrong with a line, which may log under several keys."""
     keys = list(dict.fromkeys(key_text(log) for log, _ in wrong))
     one = len(keys) == 1
@@ -118,7 +117,7 @@ def _told(owner: ClassFacts, wrong: Sequence[tuple[LogSite, str]]) -> str:
     )
     return (
         f"{listed(keys)} {are} {listed(what for _, what in wrong)} of "
-        f"{_of_what(owner, wrong[0][0])}, averaged over the epoch: {not_theirs} over the data"
+        f"{of}, averaged over the epoch: {not_theirs} over the data"
     )
 
 
@@ -147,9 +146,6 @@ SCORE = re.compile(
     r"specificity|ppv|npv|tpr|fpr)\d*"
 )
 """What a ratio of counts is called, where its denominator is no number of samples."""
-SPREAD = frozenset({"std", "stds", "stddev", "sigma", "deviation", "spread", "uncertainty"})
-"""What a root is called whose mean over batches is what is meant; no error."""
-ERRORS = frozenset({"rmse", "rmspe", "error", "err", "loss"})
 
 
 def _unlinear_function(log: LogSite, value: Origin) -> str | None:
@@ -164,8 +160,6 @@ def _unlinear_function(log: LogSite, value: Origin) -> str | None:
         if not isinstance(part, Derived) or part.operation not in WORDS:
             return False
         if part in per_sample and part.operation != "macro":
-            return False
-        if part.operation == "sqrt" and _is_spread(log):
             return False
         return _is_of_batch(part) and (part.operation not in ("ratio", "macro") or scores)
 
@@ -196,11 +190,6 @@ def is_score(log: LogSite, also: frozenset[str] = frozenset()) -> bool:
     words = _words(log)
     scores = any(map(SCORE.fullmatch, words)) or not also.isdisjoint(words)
     return "loss" not in words and scores
-
-
-def _is_spread(log: LogSite) -> bool:
-    words = _words(log)
-    return not SPREAD.isdisjoint(words) and ERRORS.isdisjoint(words)
 
 
 def _words(log: LogSite) -> list[str]:

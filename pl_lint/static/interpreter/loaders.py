@@ -227,13 +227,15 @@ def named(
             yield stage, given.id
 
 
-def for_training_alone(arguments: Arguments, node: ast.Call) -> bool:
-    """Whether ``fit`` is given a loader for training, by what it or the argument is called (what
-    stands there may be a data module), and none for validation."""
+def for_training_alone(arguments: Arguments) -> bool:
+    """Whether ``fit`` is given a loader for training, one that is seen or in that argument by name
+    (else it may be a data module), and none for validation."""
     (_, train, names), (_, validation, others) = GIVEN["fit"]
-    written = node.args[train] if train < len(node.args) else None
-    called = dotted(written) or "" if written is not None else ""
-    trains = any(one in arguments.keywords for one in names) or "load" in called
+    value = arguments.get(train, names[0])
+    seen = value is not None and all(
+        isinstance(one, Instance) and one.name in LOADERS for one in options(value)
+    )
+    trains = seen or any(one in arguments.keywords for one in names)
     given = (arguments.get(validation, others[0]), *map(arguments.keywords.get, others[1:]))
     own_data = arguments.get(3, "datamodule")
     nothing = all(one in (None, Const(None)) for one in (*given, own_data))

@@ -325,7 +325,7 @@ def _call_of(
         renewed=context.location(renewed, frame) if renewed is not None else None,
         hands=tuple(carried.hands(node, frame)),
         names=tuple(loaders.named(name, arguments, node, frame)),
-        trains_alone=name == "fit" and loaders.for_training_alone(arguments, node),
+        trains_alone=name == "fit" and loaders.for_training_alone(arguments),
     )
 
 

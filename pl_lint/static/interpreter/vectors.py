@@ -7,6 +7,7 @@ import ast
 from pl_lint.static.interpreter.abstract import Abstract, Const
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.names import dotted
+from pl_lint.static.naming import identifiers
 
 EACH = frozenset({"abs", "square", "torch.abs", "torch.square"})
 """What is done to each number by itself."""
@@ -32,14 +33,12 @@ def name_of(node: ast.expr | None, frame: Frame) -> str:
     return node.id if _stores(frame, node.id) == 1 else ""
 
 
-def negated(node: ast.expr | None) -> str:
-    """The name of what is given with a minus before it: ``loss`` of ``-loss.item()``."""
-    if not isinstance(node, ast.UnaryOp) or not isinstance(node.op, ast.USub):
-        return ""
-    inner: ast.expr = node.operand
-    while isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
-        inner = inner.func.value
-    return (dotted(inner) or "").rpartition(".")[2]
+def negated(node: ast.expr | None) -> frozenset[str]:
+    """The names in what is given with a minus before it: ``loss`` of ``-loss.item()``."""
+    match node:
+        case ast.UnaryOp(ast.USub(), operand):
+            return frozenset(identifiers(operand))
+    return frozenset()
 
 
 def is_result(node: ast.expr | None, frame: Frame) -> bool:
