@@ -142,6 +142,7 @@ class Context(ABC):
         self.properties: dict[tuple[object, ...], tuple[State, Abstract]] = {}
         self.cuts = 0
         self.attributes: dict[str, Abstract] = {}
+        self.said: dict[str, list[Abstract]] = {}
         self.step_lists: set[str] = set()
         self.brought_together: set[tuple[str, str]] = set()
         self.path_of = PathOf()

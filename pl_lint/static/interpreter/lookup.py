@@ -13,6 +13,7 @@ from pl_lint.plain import replace
 from pl_lint.static.interpreter import best, properties
 from pl_lint.static.interpreter.abstract import (
     CHANGED,
+    NONE,
     NOTHING,
     Abstract,
     Bound,
@@ -30,7 +31,9 @@ from pl_lint.static.interpreter.abstract import (
     Self,
     Sequence,
     Super,
+    Text,
     join,
+    options,
     to_value,
 )
 from pl_lint.static.interpreter.context import Context, Frame
@@ -48,6 +51,8 @@ TRAINER_FLAGS: Table[str, str] = {
 """What ``self.trainer`` says of the stage. In validation the last two are left open: either may
 hold."""
 
+BUILDERS = ("", "__init__", "setup", "configure_model")
+"""Where an attribute is made, before the hooks of a run give it another value."""
 METRIC_DICTS = ("callback_metrics", "logged_metrics")
 """What a Trainer keeps of the values that were logged."""
 
@@ -212,7 +217,24 @@ def assign(context: Context, target: ast.expr, value: Abstract, frame: Frame) ->
 def assign_own(context: Context, attr: str, value: Abstract) -> None:
     """``self.<attr> = value``; the attribute names the metrics that it holds."""
     name_metrics(context, attr, value)
+    if context.hook.name not in BUILDERS:
+        context.said.setdefault(attr, [context.attributes.get(attr, NONE)]).append(value)
     context.attributes[attr] = value
+
+
+def recall(context: Context) -> None:
+    """Before a hook begins: an attribute that hooks gave a text (``self.stage = "val"``) holds what
+    any of them gave it, and what it was built with if that is a text as well."""
+    for attr, (built, *given) in context.said.items():
+        if attr in context.attributes and any(map(_is_text, given)):
+            context.attributes[attr] = join(*given, *([built] if _is_text(built) else []))
+
+
+def _is_text(value: Abstract) -> bool:
+    return any(
+        isinstance(one, Text) or (isinstance(one, Const) and isinstance(one.value, str))
+        for one in options(value)
+    )
 
 
 def name_metrics(context: Context, path: str, value: Abstract) -> None:

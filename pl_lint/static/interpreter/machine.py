@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pl_lint.facts.origins import BatchValue, ListOfSteps
 from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import UNKNOWN
+from pl_lint.static.interpreter import lookup
 from pl_lint.static.interpreter.abstract import (
     NONE,
     NOTHING,
@@ -92,6 +93,7 @@ class Machine(Context):
         """Run a method as Lightning calls it: with a batch, with outputs, or with nothing known."""
         self.hook, self.via, self.sampled = hook, (), 0
         self.guards, self.within, self.arms = (), (), ()
+        lookup.recall(self)
         given = entry_arguments(node, hook)
         names = [parameter.arg for parameter in node.args.args]
         self.batch_index = names[2] if hook.name.endswith("_step") and len(names) > 2 else ""
