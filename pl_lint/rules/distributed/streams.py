@@ -17,6 +17,10 @@ SHARES = (
     *("rank", "world_size", "num_replicas", "split_by_node", "nodesplitter"),
     *("process_index", "num_processes", "is_dist_avail"),
 )
+RANKS = frozenset({"rank", "ranks", "world", "replicas"})
+"""Words of what a class asks that shares data out before it builds a stream of them."""
+RUNNING = ("_step", "_step_end", "_epoch_end")
+"""How the names of hooks end that come once the data are there."""
 WORKERS = ("get_worker_info", "worker_info", "worker_id", "split_by_worker", "num_workers")
 PARTS = ("num_shards", "n_shards", "nshards", "shard_count", "shard_id", "shard_idx", "shard_index")
 """Words for one's own part and for how many there are; a list of files may be called shards."""
@@ -49,9 +53,11 @@ def stream_read_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findi
     ------------
     Reading finds an IterableDataset of the project that a loader of a Lightning class or Trainer
     reads and whose code speaks of no rank or world size and takes no shard of anything (a list of
-    files that is called `shards` is none; a `shard` that numbers are compared with is one). Running
-    reads the stream on two ranks and compares its samples by their content: none may be read by two
-    ranks, and none that one process reads by none of them.
+    files that is called `shards` is none; a `shard` that numbers are compared with is one), unless
+    the class that builds it asks for the rank or the world size, in its hooks for data or in other
+    methods of its own: then the stream may be given a share. Running reads the stream on two ranks
+    and compares its samples by their content: none may be read by two ranks, and none that one
+    process reads by none of them.
 
     Why is this bad
     ---------------
@@ -107,8 +113,25 @@ def read_by_every_rank(facts: ProjectFacts) -> Iterator[tuple[StreamSite, Loader
     """Each stream that nothing shares out between processes, with the loaders that read it."""
     for stream, loader in _read(facts):
         shared = _speaks_of(stream, SHARES) or _takes_a_part(stream)
+        shared = shared or _is_given_a_share(facts, loader)
         if not shared and not _by_chance(stream):
             yield stream, loader
+
+
+def _is_given_a_share(facts: ProjectFacts, loader: LoaderSite) -> bool:
+    """Whether the class whose loader reads a stream asks for the rank itself, or how many there
+    are, where data are made: then what it builds the stream of may be one process's share."""
+    made_by = {loader.owner} if loader.owner else set()
+    made_by |= {base for one in facts.classes if one.name in made_by for base in one.ancestors}
+    building = (
+        method
+        for one in facts.classes
+        if one.name in made_by
+        for method in one.own_methods
+        if not method.name.endswith(RUNNING) and not method.name.startswith("on_")
+    )
+    said = {word for one in building for word in one.words if not word.startswith("rank_zero")}
+    return any(not RANKS.isdisjoint(words_of(word)) for word in said)
 
 
 @rule(

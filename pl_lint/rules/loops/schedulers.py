@@ -51,7 +51,9 @@ def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     `..._steps`; and a schedule of a thousand and more (`StepLR(optimizer, step_size=10_000)`) where
     every Trainer of the class is written to end after a tenth of as many epochs, or after so many
     steps. Silent where the class steps its schedulers by hand (`self.lr_schedulers().step()`):
-    Lightning's steps, asked for as well, would come on top.
+    Lightning's steps, asked for as well, would come on top; and where the length is the number of
+    epochs, or one more, by its name (`total_steps=self.trainer.max_epochs + 1`) or by that of the
+    Trainer (`total_steps=45` beside `max_epochs=45`).
 
     Why is this bad
     ---------------
@@ -89,7 +91,7 @@ def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Findin
         told = {site.location for site in owner.schedulers if may_be(site.interval, "step")}
         for site in owner.schedulers:
             for_steps = _for_steps(site) or _is_longer_than_training(facts, owner, site)
-            if _is_one_of_epochs(owner, site):
+            if _is_one_of_epochs(owner, site) or _ends_with_training(facts, owner, site):
                 continue
             if site.location not in told and _once_per_epoch(site) and for_steps:
                 name = site.name.rpartition(".")[2]
@@ -179,14 +181,30 @@ SHORT = 500
 def _is_one_of_epochs(owner: ClassFacts, site: SchedulerSite) -> bool:
     """Whether a length that is written there is small, and a setting may choose another scheduler
     in its place, which counts epochs as all do."""
+    small = 0 < _written_length(site) <= SHORT
+    return small and any(not _for_steps(other) for other in owner.schedulers)
+
+
+def _written_length(site: SchedulerSite) -> int:
+    """The number of steps that a schedule is written to have; 0 where it is not written."""
     given = dict(site.arguments)
     length = given.get("total_steps", given.get("num_training_steps"))
-    small = isinstance(length, Known) and isinstance(length.value, int) and length.value <= SHORT
-    return small and any(not _for_steps(other) for other in owner.schedulers)
+    return length.value if isinstance(length, Known) and isinstance(length.value, int) else 0
 
 
 FEW = 100
 """No more optimizer steps than this in half a cycle: then epochs are counted."""
+NEAR = 4
+"""A number that differs by no more than this part of the epochs is one of epochs."""
+
+
+def _ends_with_training(facts: ProjectFacts, owner: ClassFacts, site: SchedulerSite) -> bool:
+    """Whether a written length is about the number of epochs that a Trainer of the class is written
+    to train: ``total_steps=45`` beside ``Trainer(max_epochs=45)``."""
+    length = _written_length(site)
+    given = (one.argument("max_epochs") for one in facts.programs.trainers_of(owner))
+    epochs = [one.value for one in given if isinstance(one, Known) and isinstance(one.value, int)]
+    return length > 0 and any(abs(one - length) * NEAR <= one for one in epochs)
 
 
 def _cycles_in_epochs(site: SchedulerSite) -> bool:

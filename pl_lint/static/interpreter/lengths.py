@@ -33,6 +33,10 @@ AFTER_OPTIMIZER = ("_with_warmup", ".OneCycleLR")
 """Schedules whose second and third arguments may be numbers of steps."""
 
 
+FEW = 10
+"""Steps more or less are one or a few epochs more or less."""
+
+
 def mentions_steps(node: ast.Call, frame: Frame) -> bool:
     """Whether an argument is, or is called, a number of optimizer steps; or one that Lightning
     counts, under local names."""
@@ -70,8 +74,20 @@ def counts_epochs(name: str, node: ast.Call, frame: Frame) -> bool:
 
 
 def _is_called_epochs(node: ast.expr) -> bool:
-    name = (dotted(node) or "").rpartition(".")[2]
+    name = (dotted(_all_but_a_few(node)) or "").rpartition(".")[2]
     return "epoch" in name.replace("per_epoch", "")
+
+
+def _all_but_a_few(node: ast.expr) -> ast.expr:
+    """What a small number is added to or taken from: ``self.trainer.max_epochs + 1``."""
+    match node:
+        case ast.BinOp(one, ast.Add() | ast.Sub(), ast.Constant(int(few))) if few <= FEW:
+            return _all_but_a_few(one)
+        case ast.BinOp(ast.Constant(int(few)), ast.Add(), one) if few <= FEW:
+            return _all_but_a_few(one)
+        case ast.Call(ast.Name("int"), [one], []):
+            return _all_but_a_few(one)
+    return node
 
 
 def _stands_for_epochs(node: ast.expr, frame: Frame) -> bool:
