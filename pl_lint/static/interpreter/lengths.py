@@ -21,6 +21,8 @@ STEP_WORDS = frozenset(
 """Names in the arguments of a scheduler that are numbers of optimizer steps."""
 COUNTED = frozenset({"estimated_stepping_batches"})
 """What Lightning counts in steps, whatever it is called afterwards."""
+BATCHES = "num_training_batches"
+"""What Lightning calls the number of batches in an epoch."""
 CHAIN = 3
 """So far local names are followed: ``SequentialLR(optimizer, [warm, slow])``."""
 CYCLES = ("step_size_up", "step_size_down")
@@ -98,12 +100,22 @@ def _stands_for_epochs(node: ast.expr, frame: Frame) -> bool:
 
 def made_of_batches(node: ast.Call, frame: Frame) -> bool:
     """Whether the length of a schedule is the batches of an epoch times the epochs:
-    ``T_max=len(self.train_dataloader()) * self.trainer.max_epochs``."""
+    ``T_max=len(self.train_dataloader()) * self.trainer.max_epochs``, also where a local name stands
+    for the batches, or Lightning counts them (``self.trainer.num_training_batches``)."""
     lengths = [one.value for one in node.keywords if one.arg in LENGTHS] + node.args[1:2]
     names = {one.id for one in lengths if isinstance(one, ast.Name)}
     given = [one.value for one in frame.assignments if not names.isdisjoint(_targets(one))]
-    products = [one for one in lengths + given if _is_product(one)]
-    return any(_is_loader(one, frame) for one in _counted(products))
+    return any(_multiplies_batches(one, frame) for one in lengths + given if _is_product(one))
+
+
+def _multiplies_batches(product: ast.expr, frame: Frame) -> bool:
+    """Whether a factor is the number of batches, by the names in it; none of these may be of
+    something that is divided."""
+    made_of = [product, *what_makes(product, frame)]
+    if any(divides(part) for one in made_of for part in walk(one)):
+        return any(_is_loader(one, frame) for one in _counted([product]))
+    told = any(BATCHES in read_in(one) for one in made_of)
+    return told or any(_is_loader(one, frame) for one in _counted(made_of))
 
 
 def names_batches_steps(node: ast.Call, frame: Frame) -> bool:
