@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts import augmentations
 from pl_lint.facts.origins import FunctionCall, Origin, sure_parts
-from pl_lint.facts.sites import CallSite, ProjectFacts, ReachSite, made_of
+from pl_lint.facts.sites import CallSite, LoaderSite, ProjectFacts, ReachSite, made_of
 from pl_lint.facts.values import Known, Made, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, SetArgument
@@ -37,8 +37,10 @@ def evaluation_augmented(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds a validation or test loader whose data set is built with random transforms, and a
-    `random_split` of such a data set: both parts share the one object, transforms included, also
-    where these are set on one part (`self.train_set.dataset.transform = ...`).
+    `random_split` of such a data set, or a Subset where training takes another one of it: both
+    parts share the one object, transforms included, also where these are set on one part
+    (`self.train_set.dataset.transform = ...`). Silent where a part is given another data set
+    afterwards; a part has no transform of its own that could be set.
 
     Why is this bad
     ---------------
@@ -90,6 +92,15 @@ def evaluation_augmented(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 f"both parts share one data set, so that what is held out goes through {transform}",
                 remedy=TWICE,
             )
+    for loader in facts.loaders:
+        transform = _of_a_shared_whole(facts, loader)
+        if transform:
+            yield self.finding(
+                loader.location,
+                "training takes a Subset of the same data set: what is held out goes through "
+                f"{transform}, too",
+                remedy=TWICE,
+            )
     for reach in facts.reaches:
         transform = _augmentation(reach.value) if _is_of_parts(facts, reach) else ""
         if transform:
@@ -136,13 +147,45 @@ def _augmentation(data: Value) -> str:
 
 def _only_split(facts: ProjectFacts, split: CallSite) -> bool:
     """Whether no other split stands beside: two data sets may be split in the same way, and one
-    part of each be used. Nor does the code reach for the transform of a part, or take the indices
-    of one for another data set."""
+    part of each be used. Nor does the code reach for the transform of what is behind a part, give
+    it another data set, or take the indices of one for another data set."""
     beside = [one for one in _splits_of(facts, split) if one != split]
-    retouched = any(
-        reach.owner == split.owner and "transform" in reach.attribute for reach in facts.reaches
-    )
+    retouched = any(reach.owner == split.owner and _retouches(reach) for reach in facts.reaches)
     return not beside and not retouched and not _lends_indices(facts, split)
+
+
+def _retouches(reach: ReachSite) -> bool:
+    """Whether a part may go through other transforms afterwards. A part has none of its own:
+    nothing reads what is put there (``self.val_set.transform = plain``)."""
+    of_part = _is_split(reach.origin) and not reach.receiver.endswith("dataset")
+    return reach.attribute == "dataset" or ("transform" in reach.attribute and not of_part)
+
+
+def _of_a_shared_whole(facts: ProjectFacts, loader: LoaderSite) -> str:
+    """The random transform of a data set of which one Subset is trained on and another one, that of
+    this loader, is there to evaluate on; empty where that is not seen."""
+    whole = _whole_of(loader) if loader.stage in ("validate", "test") else None
+    trained = (
+        one
+        for one in facts.loaders
+        if one.stage == "train" and one.owner == loader.owner and _whole_of(one) == whole
+    )
+    if whole is None or not any(trained) or feeds(facts, loader, "train"):
+        return ""
+    if _augmentation(loader.dataset):
+        return ""  # said of the loader already
+    retouched = (one for one in facts.reaches if one.owner == loader.owner and _retouches(one))
+    return "" if any(retouched) else _augmentation(whole)
+
+
+def _whole_of(loader: LoaderSite) -> Made | None:
+    """What a Subset is taken of."""
+    part = loader.dataset
+    if not isinstance(part, Made) or part.name != SUBSET:
+        return None
+    given = dict(part.arguments)
+    whole = given.get("dataset", given.get("0"))
+    return whole if isinstance(whole, Made) else None
 
 
 def _splits_of(facts: ProjectFacts, site: CallSite | ReachSite) -> list[CallSite]:

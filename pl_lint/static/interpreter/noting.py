@@ -303,12 +303,10 @@ def note_setting(
 ) -> None:
     """``setattr(self, "x", value)`` in a method that runs later is ``self.x = value``."""
     given = arguments.positional
-    if (
-        not context.owner
-        or callee not in SETTING
-        or len(given) < 2
-        or not isinstance(given[0], Self)
-    ):
+    if not context.owner or callee not in SETTING or len(given) < 2:
+        return
+    if not isinstance(given[0], Self):
+        _note_reach_by_name(context, given, node, frame)
         return
     listing.set_by_name(context, given[1], callee == SETTING[1], node, frame)
     for option in options(given[1]) if len(given) == 3 and context.hook.name != "__init__" else ():
@@ -384,6 +382,16 @@ def _note_reach(context: Context, target: ast.Attribute, value: Abstract, frame:
                 origin=context.origin(context.evaluate(target.value, frame)),
             )
         )
+
+
+def _note_reach_by_name(
+    context: Context, given: tuple[Abstract, ...], node: ast.Call, frame: Frame
+) -> None:
+    """``setattr(something.else, "x", value)``."""
+    for option in options(given[1]) if len(given) == 3 else ():
+        if isinstance(option, Const) and isinstance(option.value, str):
+            target = ast.Attribute(node.args[0], option.value, ast.Store())
+            _note_reach(context, ast.copy_location(target, node), given[2], frame)
 
 
 def note_global(context: Context, node: ast.Global, frame: Frame) -> None:
