@@ -7,8 +7,16 @@ from collections.abc import Iterator
 from pl_lint.facts.sites import ClassFacts, ProjectFacts, made_of
 from pl_lint.facts.values import Known, Made
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.loops.stepping import BACKWARD, STEPS, of_scheduler, optimizer_steps
+from pl_lint.rules.loops.stepping import (
+    BACKWARD,
+    STEPS,
+    may_be_of_scheduler,
+    of_callbacks,
+    optimizer_steps,
+)
 from pl_lint.rules.registry import Rule, rule
+
+ZEROING = (".zero_grad", ".optimizer_zero_grad")
 
 
 @rule(
@@ -16,17 +24,17 @@ from pl_lint.rules.registry import Rule, rule
     "gradients-never-zeroed",
     rows=("LOOP07",),
     observers="both",
-    calls=(*STEPS, *BACKWARD, ".manual_backward", ".zero_grad", ".optimizer_zero_grad"),
+    calls=(*STEPS, *BACKWARD, ".manual_backward", *ZEROING),
 )
 def never_zeroed(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Gradients add up from step to step.
 
     What it does
     ------------
-    Finds modules with manual optimization that step their optimizers and never call `zero_grad`. A
-    run looks at every backward pass and at every zero_grad whether the gradients of an optimizer
-    were gone at any time since its last step. Accumulation over some batches is no mistake: there
-    they are gone after each step.
+    Finds modules with manual optimization that step their optimizers and never call `zero_grad`,
+    where no callback of the project does so either. A run looks at every backward pass and at every
+    zero_grad whether the gradients of an optimizer were gone at any time since its last step.
+    Accumulation over some batches is no mistake: there they are gone after each step.
 
     Why is this bad
     ---------------
@@ -67,7 +75,7 @@ def never_zeroed(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         goes_back = facts.calls_in(owner, ".backward", ".manual_backward")
         if owner.open or not owner.manual_optimization or not steps or not goes_back:
             continue
-        zeroed = facts.calls_in(owner, ".zero_grad", ".optimizer_zero_grad")
+        zeroed = [*facts.calls_in(owner, *ZEROING), *of_callbacks(facts, *ZEROING)]
         by_hand = [reach for reach in facts.reaches if reach.attribute == "grad"]
         if not zeroed and owner.name not in {reach.owner for reach in by_hand}:
             yield self.finding(
@@ -237,8 +245,9 @@ def scheduler_never_stepped(self: Rule, facts: ProjectFacts) -> Iterator[Finding
 
     What it does
     ------------
-    Finds modules with manual optimization that return a scheduler and step none. A run counts the
-    steps of every scheduler that `configure_optimizers` returns.
+    Finds modules with manual optimization that return a scheduler and step none: nothing that may
+    be one by any name (`for one in self.kept: one.step()`), and no callback of the project does. A
+    run counts the steps of every scheduler that `configure_optimizers` returns.
 
     Why is this bad
     ---------------
@@ -280,7 +289,8 @@ def scheduler_never_stepped(self: Rule, facts: ProjectFacts) -> Iterator[Finding
         if _is_base(facts, owner):
             continue
         asked = facts.calls_in(owner, "self.lr_schedulers", "self.lr_scheduler_step")
-        if not asked and not any(map(of_scheduler, facts.calls_in(owner, ".step"))):
+        steps = [*facts.calls_in(owner, *STEPS), *of_callbacks(facts, *STEPS)]
+        if not asked and not any(map(may_be_of_scheduler, steps)):
             yield self.finding(
                 owner.schedulers[0].location,
                 "Lightning steps no scheduler under manual optimization: the rate stays constant",

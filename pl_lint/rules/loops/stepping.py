@@ -40,6 +40,19 @@ def of_scheduler(site: CallSite) -> bool:
     return named or ".lr_scheduler." in site.name or _handed_out(site, SCHEDULERS)
 
 
+def may_be_of_scheduler(site: CallSite) -> bool:
+    """Whether a method is called on something that may be a scheduler, by another name: what is no
+    optimizer, nor called one, nor a scaler or the world that an agent acts in."""
+    others = any(word in site.receiver.lower() for word in ("opt", "scaler", "env", "prof"))
+    return of_scheduler(site) or not (others or of_optimizer(site))
+
+
+def of_callbacks(facts: ProjectFacts, *names: str) -> list[CallSite]:
+    """The calls of these names in callbacks of the project, which may be beside any module."""
+    callbacks = [one for one in facts.classes if one.kind == "callback"]
+    return [site for one in callbacks for site in facts.calls_in(one, *names)]
+
+
 def optimizer_steps(facts: ProjectFacts, owner: ClassFacts) -> list[CallSite]:
     """Where a class steps its optimizers by hand."""
     return [site for site in facts.calls_in(owner, ".step") if of_optimizer(site)]
