@@ -303,6 +303,9 @@ def _subscript(context: Context, node: ast.Subscript, frame: Frame) -> Abstract:
 
 def item(context: Context, receiver: Abstract, index: Abstract) -> Abstract:
     match receiver, index:
+        case Mapping(items, maker="_modules"), Text():  # as ``getattr(self, f"{stage}_acc")``
+            fitting = (one for key, one in items if lookup.fits(to_value(index), key.value))  # type: ignore[union-attr]
+            return join(*(one for one in fitting if isinstance(one, (Metric, Collection))))
         case Mapping(), _:
             found = receiver.get(index)
             return NOTHING if found is None or _by_its_name(context, found) else found

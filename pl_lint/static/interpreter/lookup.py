@@ -10,7 +10,7 @@ from pl_lint.facts.origins import FunctionCall, Gathered, ListOfSteps
 from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import Unknown, Value, may_be
 from pl_lint.plain import replace
-from pl_lint.static.interpreter import best, properties
+from pl_lint.static.interpreter import affixes, best, properties
 from pl_lint.static.interpreter.abstract import (
     CHANGED,
     NONE,
@@ -55,6 +55,9 @@ BUILDERS = ("", "__init__", "setup", "configure_model")
 """Where an attribute is made, before the hooks of a run give it another value."""
 METRIC_DICTS = ("callback_metrics", "logged_metrics")
 """What a Trainer keeps of the values that were logged."""
+
+OWN_DICTS = ("_modules", "__dict__")
+"""What torch, and Python, keep the attributes of a module in, by their names."""
 
 
 # --- names ----------------------------------------------------------------------------------------
@@ -179,6 +182,9 @@ def _of_lightning(context: Context, attr: str) -> Abstract:
         return Const(context.hook.stage == "train")
     if attr in ("trainer", "hparams"):
         return Reference(f"self.{attr}")
+    if attr in OWN_DICTS:
+        held = ((Const(name), value) for name, value in context.attributes.items())
+        return Mapping(tuple(held), maker=OWN_DICTS[0])
     return Bound(Self(), attr)
 
 
@@ -202,6 +208,7 @@ def assign(context: Context, target: ast.expr, value: Abstract, frame: Frame) ->
             frame.forget(text)
         case ast.Attribute(owner, attr):
             held = context.evaluate(owner, frame)
+            affixes.give(context, held, attr, value, frame)
             if isinstance(held, (Self, Holder)):
                 assign_own(context, attr, value)
             elif isinstance(held, Instance) and held.label is None:

@@ -17,7 +17,7 @@ from pl_lint.facts.origins import (
 from pl_lint.facts.values import UNKNOWN
 from pl_lint.facts.words import GATHERING
 from pl_lint.plain import replace
-from pl_lint.static.interpreter import best, counting, everything, extents, lookup
+from pl_lint.static.interpreter import affixes, best, counting, everything, extents, lookup
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -318,6 +318,8 @@ def _setattr(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
         owner, name, value = arguments.positional
         if isinstance(owner, Self) and isinstance(name, Const) and isinstance(name.value, str):
             lookup.assign_own(context, name.value, value)
+        elif isinstance(name, Const) and isinstance(name.value, str):
+            affixes.give(context, owner, name.value, value, frame)
     return Const(None)
 
 
