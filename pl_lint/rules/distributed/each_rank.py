@@ -33,11 +33,11 @@ def step_skipped_on_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findin
 
     What it does
     ------------
-    Reading finds `return` and `return None` in a `training_step` that Lightning optimizes, and a
-    loss that is None where the data say so, where a Trainer of the project runs several processes;
-    what the data decide also where one may by what is written (all devices, `sync_batchnorm`).
-    Running recognises the error that Lightning
-    raises on several ranks for it.
+    Reading finds `return` and `return None` in a `training_step` that Lightning optimizes, its end
+    where only a branch on the data before it returns the loss, and a loss that is None where the
+    data say so, where a Trainer of the project runs several processes; what the data decide also
+    where one may by what is written (all devices, `sync_batchnorm`). Running recognises the error
+    that Lightning raises on several ranks for it.
 
     Why is this bad
     ---------------
@@ -80,7 +80,9 @@ def step_skipped_on_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findin
         several = surely or stage_on_several(facts, owner, "train")
         automatic = several and owner.optimization == "automatic"
         for leaving in owner.returns if automatic else ():
-            skips = leaving.hook == "training_step" and leaving.written and leaving.guards
+            skips = leaving.hook == "training_step" and leaving.guards
+            if not leaving.written:  # the end, where a branch before it has returned the loss
+                skips = skips and asks_for_data(leaving.guards) and _returns_a_loss(owner)
             skips = skips and (surely or asks_for_data(leaving.guards))
             skips = skips and not for_one_count(leaving.guards)
             chosen = "optimizer_idx" in leaving.guards
@@ -93,6 +95,12 @@ def step_skipped_on_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                     remedy="return a loss of zero that depends on all parameters",
                     subject=owner.short_name,
                 )
+
+
+def _returns_a_loss(owner: ClassFacts) -> bool:
+    """Whether some way through ``training_step`` ends with a value."""
+    found = [one for one in owner.returns if one.hook == "training_step" and one.written]
+    return any(not must_be(one.value, None) for one in found)
 
 
 WRITING = (

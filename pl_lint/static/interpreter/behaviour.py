@@ -80,14 +80,14 @@ def _loss(context: Context, node: ast.expr | None) -> ast.expr | None:
     return node.values[keys.index("loss")] if keys.count("loss") == 1 and None not in keys else node
 
 
-def note_end(context: Context, node: FunctionNode, frame: Frame) -> None:
-    """The body of a hook can be left without ``return``."""
+def note_end(context: Context, node: FunctionNode, guards: tuple[str, ...], frame: Frame) -> None:
+    """The body of a hook can be left without ``return``, under these conditions."""
     if frame.depth or not context.hook.name or not context.owner:
         return
     where = context.location(node.body[-1], frame)
     origin = context.origin(None)
     context.recorder.add(
-        ReturnSite(context.hook.name, ABSENT, origin, where, written=False, guards=context.guards)
+        ReturnSite(context.hook.name, ABSENT, origin, where, written=False, guards=guards)
     )
 
 

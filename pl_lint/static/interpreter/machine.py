@@ -68,6 +68,7 @@ class Machine(Context):
         self.guards += tuple(decorator_names(node))
         try:
             falls_through = self.block(node.body, frame)
+            left_under = self.guards
         except RecursionError:
             if not frame.depth:  # the hook itself is too deeply nested: the engine says so
                 raise
@@ -77,7 +78,7 @@ class Machine(Context):
             self._running.pop()
             self.guards, self.within, self.assigned, self.then, self.arms = around
         if falls_through:
-            note_end(self, node, frame)
+            note_end(self, node, left_under, frame)
         return join(*frame.returns, *([NONE] if falls_through else []))
 
     def _deepest(self) -> int:
