@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from pl_lint.facts.lightning import TRAINER
 from pl_lint.facts.origins import FunctionCall, parts
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.sites import ABSENT, CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import UNKNOWN, Known, Made, Named, Several, Table, Value
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import defines, target_version
 from pl_lint.rules.loops.stepping import (
     BACKWARD,
     STEPS,
+    handed_out_scheduler,
     is_own,
     of_lightning,
     returns_a_loss,
@@ -131,6 +132,12 @@ def _is_optimizer(value: Value) -> bool:
 EACH_BATCH = ("training_step", "on_train_batch_start", "on_train_batch_end")
 
 
+EACH_EPOCH = (
+    *("on_train_epoch_start", "on_train_epoch_end", "training_epoch_end"),
+    *("on_validation_epoch_end", "validation_epoch_end"),
+)
+
+
 @rule("LTN705", "optimizer-stepped-by-hand", rows=("LOOP05",), observers="both", calls=STEPS)
 def stepped_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """The optimizer is stepped in training_step, and by Lightning as well.
@@ -138,9 +145,11 @@ def stepped_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `step()` of one of `self.optimizers()` or `self.trainer.optimizers` in `training_step`,
-    and in the hooks before and after a batch, under automatic optimization. A run counts the steps
-    that an optimizer makes while Lightning is already making one with it, and those beside
-    Lightning's that repeat a gradient.
+    and in the hooks before and after a batch, under automatic optimization; and `step()` of
+    `self.lr_schedulers()` as often as Lightning steps it itself: in a hook at the end of an epoch,
+    where `configure_optimizers` returns one scheduler for each epoch, or for each batch where it
+    returns one for each step. A run counts the steps that an optimizer makes while Lightning is
+    already making one with it, and those beside Lightning's that repeat a gradient.
 
     Why is this bad
     ---------------
@@ -179,6 +188,27 @@ def stepped_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="return the loss only, or set self.automatic_optimization = False",
                     subject=owner.short_name,
                 )
+        for site in facts.calls_in(owner, ".step"):
+            if _steps_again(facts, owner, site):
+                yield self.finding(
+                    site.location,
+                    "Lightning steps the scheduler, too: the rate changes twice as fast",
+                    remedy="leave it to Lightning, or set self.automatic_optimization = False",
+                    subject=owner.short_name,
+                )
+
+
+def _steps_again(facts: ProjectFacts, owner: ClassFacts, site: CallSite) -> bool:
+    """Whether a class steps by hand, under no condition and as often as Lightning, the one
+    scheduler that it returns, and leaves to Lightning what a step is."""
+    made = {one.location: one for one in owner.schedulers}
+    if len(made) != 1 or not handed_out_scheduler(site) or site.guards:
+        return False
+    one = next(iter(made.values()))
+    alike = one.frequency in (ABSENT, Known(1)) and not defines(facts, owner, "lr_scheduler_step")
+    per_epoch = one.interval in (ABSENT, Known("epoch")) and site.hook in EACH_EPOCH
+    per_step = one.interval == Known("step") and site.hook in EACH_BATCH
+    return alike and (per_epoch or per_step)
 
 
 MANUAL = "self.manual_backward"

@@ -40,6 +40,11 @@ def of_scheduler(site: CallSite) -> bool:
     return named or ".lr_scheduler." in site.name or _handed_out(site, SCHEDULERS)
 
 
+def handed_out_scheduler(site: CallSite) -> bool:
+    """Whether a method is called on a scheduler that Lightning hands out."""
+    return _handed_out(site, SCHEDULERS)
+
+
 def may_be_of_scheduler(site: CallSite) -> bool:
     """Whether a method is called on something that may be a scheduler, by another name: what is no
     optimizer, nor called one, nor a scaler or the world that an agent acts in."""
