@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import AssignmentSite, ClassFacts, ProjectFacts
-from pl_lint.facts.values import Made
+from pl_lint.facts.sites import ABSENT, AssignmentSite, CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.values import Known, Made, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.registry import Rule, rule
 
 HOOK = "configure_optimizers"
-PARAMETERS = (".parameters", ".named_parameters", ".children", ".modules", ".requires_grad_")
+GRADIENTS = ".requires_grad_"
+PARAMETERS = (".parameters", ".named_parameters", ".children", ".modules", GRADIENTS)
 LEARNING = ("torch.nn.Parameter", "torch.nn.parameter.Parameter")
 LAYERS = ("Linear", "Conv", "Embedding", "LSTM", "GRU", "RNN", "Transformer", "Norm")
 
@@ -35,9 +36,12 @@ def not_in_optimizer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     one by one; also a `torch.nn.Parameter`, and an object of a class of the project that holds
     parameters and no layers, as a loss does that learns its weights. A run looks at every parameter
     that requires a gradient over a whole fit: whether one reached it, whether an optimizer holds
-    it, whether it moved. Layers that were unfrozen later are among them. Networks from a library,
-    from outside or with loaded weights may be left out to freeze them, so a whole one is suspected
-    only, and so is one that no prediction passes through: it may be there to measure the others.
+    it, whether it moved. Layers that were unfrozen later are among them; reading finds those that
+    `__init__` froze and a hook of the training unfreezes, where the optimizer has what required
+    gradients before (`[p for p in self.parameters() if p.requires_grad]`) and nothing adds to it.
+    Networks from a library, from outside or with loaded weights may be left out to freeze them, so
+    a whole one is suspected only, and so is one that no prediction passes through: it may be there
+    to measure the others.
 
     Why is this bad
     ---------------
@@ -89,6 +93,45 @@ def not_in_optimizer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="give the optimizer self.parameters(), or freeze the layer",
                     subject=owner.short_name,
                 )
+    for owner in () if _adds_later(facts) else facts.modules():
+        for site in _thawed_too_late(facts, owner):
+            yield self.finding(
+                site.location,
+                f"{site.receiver} was frozen when configure_optimizers took what requires "
+                "gradients: no optimizer has it",
+                remedy="give the optimizer all parameters, or add_param_group here",
+                subject=owner.short_name,
+            )
+
+
+BUILDING = ("__init__", "setup", "configure_model")
+ADDING = frozenset({"add_param_group", "unfreeze_and_add_param_group", "setup_optimizers"})
+"""What gives an optimizer other parameters while it trains, or makes it anew."""
+
+
+def _adds_later(facts: ProjectFacts) -> bool:
+    """Whether a class of the project gives its optimizers more parameters later on, or one that
+    Lightning has for it."""
+    words = (method.words for one in facts.classes for method in one.own_methods)
+    finetuning = any("Finetuning" in name for one in facts.classes for name in one.ancestors)
+    return finetuning or not all(map(ADDING.isdisjoint, words))
+
+
+def _thawed_too_late(facts: ProjectFacts, owner: ClassFacts) -> Iterator[CallSite]:
+    """Where a hook of the training unfreezes what was frozen before the optimizers were made, of
+    which these have only what required gradients then."""
+    hook = [one for one in owner.own_methods if one.name == HOOK]
+    sets = any(one.hook == HOOK and one.attribute == "requires_grad" for one in facts.reaches)
+    if sets or not any({"requires_grad", "parameters"} <= one.words for one in hook):
+        return
+    calls = [one for one in facts.calls_in(owner, GRADIENTS) if one.receiver.startswith("self.")]
+    asked = [(one, one.argument("requires_grad", 0)) for one in calls]
+    frozen = {one.receiver for one, on in asked if one.hook in BUILDING and must_be(on, False)}
+    thawed = {one.receiver for one, on in asked if one.hook in BUILDING and not must_be(on, False)}
+    for site, on in asked:
+        later = site.stage == "train" and site.hook != HOOK
+        if later and site.receiver in frozen - thawed and on in (ABSENT, Known(True)):
+            yield site
 
 
 def _parts(facts: ProjectFacts, owner: ClassFacts) -> Iterator[tuple[str, Location]]:
