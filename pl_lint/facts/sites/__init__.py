@@ -26,6 +26,7 @@ from pl_lint.facts.sites.classes import (
 )
 from pl_lint.facts.sites.data import (
     WHOLE,
+    AugmentingSite,
     FedSite,
     KeptSite,
     LayersSite,
@@ -74,6 +75,7 @@ __all__ = [
     "WHOLE",
     "YES",
     "AssignmentSite",
+    "AugmentingSite",
     "CallSite",
     "CaseSite",
     "CheckpointKeySite",
