@@ -38,16 +38,21 @@ def _item(node: ast.Subscript, table: str, info: ClassInfo) -> str:
 
 
 def _only_given(target: str, info: ClassInfo) -> ast.expr | None:
-    """What the class gives to an attribute or an item, where it does so in one place."""
+    """What the class gives to an attribute or an item, where it does so in one place; None before
+    that only keeps one."""
     values = [
         part.value
         for method in info.methods.values()
         for part in info.module.source.parts(method)
         if isinstance(part, ast.Assign) and len(part.targets) == 1
         if isinstance(part.targets[0], (ast.Attribute, ast.Subscript))
-        if ast.unparse(part.targets[0]) == target
+        if ast.unparse(part.targets[0]) == target and not _is_none(part.value)
     ]
     return values[0] if len(values) == 1 else None
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
 
 
 def _is_self(node: ast.expr) -> bool:

@@ -103,8 +103,29 @@ def _names(made: ast.Call) -> Iterator[str]:
 
 
 def _stores(body: Body, name: str) -> int:
-    """How often a function gives a name something; a loop does so again and again."""
-    return sum(_gives(part, name) for part in body)
+    """How often a function gives a name something; a loop does so again and again. None is nothing:
+    ``self.val_set = self.test_set = None`` keeps a place."""
+    kept = sum(_keeps_a_place(part, name) for part in body)
+    return sum(_gives(part, name) for part in body) - kept
+
+
+def _keeps_a_place(part: ast.AST, name: str) -> int:
+    match part:
+        case ast.Assign(targets, value) if is_nothing(value):
+            return sum(_gives(one, name) for target in targets for one in walk(target))
+        case ast.AnnAssign(target, _, None | ast.Constant(None)):
+            return _gives(target, name)
+    return 0
+
+
+def is_nothing(value: ast.expr) -> bool:
+    """None, or several of it."""
+    match value:
+        case ast.Constant(None):
+            return True
+        case ast.Tuple(items):
+            return all(map(is_nothing, items))
+    return False
 
 
 def _gives(part: ast.AST, name: str) -> int:
