@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from pl_lint.facts.sites import LengthSite, StreamSite, ToldSite
-from pl_lint.static.names import ClassInfo, Project
+from pl_lint.findings import Location
+from pl_lint.static.names import ClassInfo, Project, dotted
 from pl_lint.static.naming import bindings, gives, identifiers, named, named_by
 from pl_lint.static.trees import walk
 
@@ -19,6 +20,12 @@ BASES = frozenset(
     ]
 )
 
+GENERATORS = ("random.Random", "numpy.random.default_rng", "numpy.random.RandomState")
+NUMBERS = frozenset(
+    "random integers randint randrange uniform normal gauss rand randn standard_normal".split()
+)
+"""Methods of a generator that draw a number."""
+DRAWS = NUMBERS | {"shuffle", "permutation", "choice", "choices", "sample"}
 ORDERS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 LAZY = ("iter", "map", "filter", "zip", "enumerate", "islice", "chain")
 """Functions that go over what they are given."""
@@ -29,7 +36,7 @@ def streams(project: Project) -> Iterator[StreamSite]:
     for module in project.modules:
         for info in module.classes.values():
             ancestors = project.ancestors(info)
-            if not any(base in BASES for base in ancestors if isinstance(base, str)):
+            if not _is_stream(info, project):
                 continue
             found = project.method(info, "__iter__")
             if found is not None:
@@ -48,7 +55,12 @@ def streams(project: Project) -> Iterator[StreamSite]:
                     compared=frozenset(_compared(ancestors)),
                     idle=_idle(ancestors),
                     got=frozenset(_got(node)),
+                    drawn=tuple(_drawn(node, info, project)) if home is info else (),
                 )
+
+
+def _is_stream(info: ClassInfo, project: Project) -> bool:
+    return any(base in BASES for base in project.ancestors(info) if isinstance(base, str))
 
 
 def classes_of_one_item(project: Project) -> Iterator[str]:
@@ -100,10 +112,11 @@ def _only_given(info: ClassInfo, attribute: str) -> ast.expr | None:
 
 
 def told_from_outside(project: Project) -> Iterator[ToldSite]:
-    """The methods of data sets that keep what they are told for ``__getitem__``."""
+    """The methods of data sets that keep what they are told for ``__getitem__``, and of streams
+    for ``__iter__``. A sampler, which has one as well, stays in the main process."""
     for module in project.modules:
         for info in module.classes.values():
-            found = project.method(info, "__getitem__")
+            found = project.method(info, "__iter__" if _is_stream(info, project) else "__getitem__")
             read = set(_own_attributes(found[1], ast.Load)) if found is not None else set()
             for name, node in info.methods.items() if read else ():
                 kept = read & set(_own_attributes(node, ast.Store))
@@ -159,6 +172,34 @@ def _got(node: ast.AST) -> Iterator[str]:
         match source:
             case ast.Call(ast.Attribute(ast.Attribute(ast.Name("self"), name), "get")):
                 yield name
+
+
+def _drawn(node: ast.AST, info: ClassInfo, project: Project) -> Iterator[Location]:
+    """Where ``__iter__``, or a method that it calls, draws numbers from a generator of the class.
+    An order is not asked for: all workers have to agree on it before each takes its part."""
+    called = {dotted(one.func) for one in walk(node) if isinstance(one, ast.Call)}
+    inner = [one for name, one in info.methods.items() if f"self.{name}" in called]
+    for part in (part for one in (node, *inner) for part in walk(one)):
+        match part:
+            case ast.Call(ast.Attribute(ast.Attribute(ast.Name("self"), name), draw)):
+                if draw in NUMBERS and _is_left_alone(name, info, project):
+                    yield info.module.source.location(part)
+
+
+def _is_left_alone(generator: str, info: ClassInfo, project: Project) -> bool:
+    """Whether an attribute is a generator that is made once, by ``__init__``, and that nothing in
+    the file does anything with but draw."""
+    init = info.methods.get("__init__")
+    made = _only_given(info, generator) if init is not None else None
+    named = dotted(made.func) if isinstance(made, ast.Call) else None
+    kind = project.resolve(named, info.module) if named is not None else None
+    parts = info.module.source.parts(info.module.source.tree)
+    mentions = [one for one in parts if isinstance(one, ast.Attribute) and one.attr == generator]
+    draws = [one.value for one in parts if isinstance(one, ast.Attribute) and one.attr in DRAWS]
+    here = init is not None and made in walk(init)
+    return (
+        here and kind in GENERATORS and len(mentions) == 1 + sum(one in draws for one in mentions)
+    )
 
 
 def _sources(part: ast.AST) -> list[ast.expr]:

@@ -126,7 +126,8 @@ class LengthSite:
 @frozen
 class ToldSite:
     """A ``set_...`` method of a data set of the project, and the attributes that it puts anew and
-    ``__getitem__`` reads; none where it keeps what it is told elsewhere, in shared memory say."""
+    ``__getitem__`` (of a stream: ``__iter__``) reads; none where it keeps what it is told
+    elsewhere, in shared memory say."""
 
     owner: str
     method: str
@@ -165,7 +166,8 @@ class StreamSite:
     and are given what a loop goes over, one by one. ``compared`` are the names in its code that are
     compared with others, or that a part of something begins, ends or steps by, ``idle`` the
     parameters that it does nothing with but keep them. ``got``: the attributes whose ``get()`` it
-    goes over.
+    goes over. ``drawn``: where it draws numbers, one by one, from a generator that ``__init__``
+    makes and nothing makes or seeds anew.
     """
 
     name: str
@@ -178,6 +180,7 @@ class StreamSite:
     compared: frozenset[str] = frozenset()
     idle: frozenset[str] = frozenset()
     got: frozenset[str] = frozenset()
+    drawn: tuple[Location, ...] = ()
 
 
 @frozen

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from pl_lint.facts.sites import CallSite, ProjectFacts
+from pl_lint.facts.sites import ABSENT, NO, CallSite, LoaderSite, ProjectFacts, StreamSite
 from pl_lint.facts.values import Known, Made, Value, must_be
+from pl_lint.facts.words import words_of
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.registry import Rule, rule
 
@@ -46,7 +47,10 @@ def copied_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds `__getitem__` of a data set, methods that it calls, and `__call__` of what it hands a
     sample to, that draw from a generator made in `__init__` or at the top of the file, where no
-    loader has a `worker_init_fn` and nothing else makes that generator anew. A run asks the
+    loader has a `worker_init_fn` and nothing else makes that generator anew; and `__iter__` of an
+    IterableDataset that draws numbers so, where its loader has workers that end with the epoch. An
+    order that is drawn (`shuffle`) is left alone there, since all workers have to agree on it, and
+    so is what is drawn to hold a part of the data out. A run asks the
     training data for one sample again and again, in one process and in the loader's workers over
     two epochs.
 
@@ -101,6 +105,39 @@ def copied_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 "epoch",
                 remedy="draw from the global generator, or make one in the worker",
             )
+    for stream in facts.streams:
+        if stream.drawn and _feeds_training(facts, stream) and not _holds_out(stream):
+            yield self.finding(
+                stream.drawn[0],
+                "every worker draws the same from its copy of this generator, and again in each "
+                "epoch",
+                remedy="draw from the global generator, or make one in the worker",
+            )
+
+
+HELD_OUT = frozenset("fold folds split val valid validation test holdout heldout subset".split())
+"""Words of a stream that keeps a part of its samples back, the same in each epoch."""
+
+
+def _holds_out(stream: StreamSite) -> bool:
+    said = {part for word in stream.words for part in words_of(word)}
+    return not said.isdisjoint(HELD_OUT)
+
+
+def _feeds_training(facts: ProjectFacts, stream: StreamSite) -> bool:
+    """Whether every loader of a stream has workers that get their copies anew, and one trains."""
+    reads = [one for one in facts.loaders if _is_of(one.dataset, stream)]
+    return any(one.stage == "train" for one in reads) and all(map(_copies_anew, reads))
+
+
+def _is_of(data: Value, stream: StreamSite) -> bool:
+    return isinstance(data, Made) and data.name == stream.name
+
+
+def _copies_anew(loader: LoaderSite) -> bool:
+    some = loader.argument("num_workers", 5) not in (ABSENT, Known(0))
+    ends = loader.argument("persistent_workers") in (ABSENT, NO)
+    return some and ends and not loader.gives("worker_init_fn", 9)
 
 
 def _in_worker(call: CallSite, loaders: Sequence[CallSite]) -> bool:
@@ -160,8 +197,9 @@ def persistent_workers(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds hooks that assign to an attribute of a data set, or tell it the epoch by a method that
     does (`set_epoch`), in projects with a `DataLoader(persistent_workers=True)`: one that such a
-    loader is seen to be given, or that is called one, or is called the training data of the
-    DataModule where all training loaders are like that.
+    loader is seen to be given (all loaders of that name, where it is reached through the
+    DataModule), or that is called one, or is called the training data of the DataModule where all
+    training loaders are like that.
 
     Why is this bad
     ---------------
@@ -200,8 +238,12 @@ def persistent_workers(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     kept = [call for call in loaders if must_be(call.argument("persistent_workers"), True)]
     if not kept:
         return
-    lasting = (one for one in facts.loaders if must_be(one.argument("persistent_workers"), True))
-    served = {(one.location.path, one.source) for one in lasting}
+    last_long, end = [], []
+    for one in facts.loaders:
+        keeps = must_be(one.argument("persistent_workers"), True)
+        (last_long if keeps else end).append(one)
+    served = {(one.location.path, one.source) for one in last_long}
+    lasting = {one.source for one in last_long} - {one.source for one in end}
     training = [one for one in facts.loaders if one.stage == "train"]
     all_last = all(must_be(one.argument("persistent_workers"), True) for one in training)
     reached = ((reach, reach.attribute) for reach in facts.reaches)
@@ -210,6 +252,7 @@ def persistent_workers(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         is_called_one = "dataset" in last.lower() or last.lower().endswith("_set")
         is_served = (site.location.path, f"self.{last}") in served
         is_served |= bool(training) and all_last and bool(FOR_TRAINING.search(site.receiver))
+        is_served |= OF_THE_DATA.search(site.receiver) is not None and f"self.{last}" in lasting
         if _is_in_a_run(site.hook) and (is_called_one or is_served):
             yield self.finding(
                 site.location,
@@ -222,6 +265,10 @@ def persistent_workers(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 FOR_TRAINING = re.compile(r"\.datamodule\.train_?(?:ds|data|set)$")
 """What a DataModule calls the data of its training loader."""
+
+
+OF_THE_DATA = re.compile(r"\.datamodule\.\w+$")
+"""What a DataModule holds."""
 
 
 def _told(facts: ProjectFacts) -> Iterator[tuple[CallSite, str]]:
