@@ -55,6 +55,7 @@ def streams(project: Project) -> Iterator[StreamSite]:
                     compared=frozenset(_compared(ancestors)),
                     idle=_idle(ancestors),
                     got=frozenset(_got(node)),
+                    by_worker=frozenset(_by_worker(ancestors)),
                     drawn=tuple(_drawn(node, info, project)) if home is info else (),
                 )
 
@@ -269,6 +270,14 @@ def _asked(ancestors: tuple[ClassInfo | str, ...]) -> Iterator[str]:
             match part:
                 case ast.Call(ast.Attribute(ast.Name("self"), name), [ast.Name(given)], []):
                     yield from [name] if given in gone_over and name in methods else []
+
+
+def _by_worker(ancestors: tuple[ClassInfo | str, ...]) -> Iterator[str]:
+    """The methods of a stream that ask torch for the worker: what they share out is seen there."""
+    for info in ancestors:
+        for name, node in info.methods.items() if isinstance(info, ClassInfo) else ():
+            if "get_worker_info" in identifiers(node):
+                yield name
 
 
 def _turns(part: ast.AST) -> list[ast.expr]:

@@ -166,7 +166,8 @@ class StreamSite:
     and are given what a loop goes over, one by one. ``compared`` are the names in its code that are
     compared with others, or that a part of something begins, ends or steps by, ``idle`` the
     parameters that it does nothing with but keep them. ``got``: the attributes whose ``get()`` it
-    goes over. ``drawn``: where it draws numbers, one by one, from a generator that ``__init__``
+    goes over. ``by_worker``: the methods of its own that it calls and that ask for the worker.
+    ``drawn``: where it draws numbers, one by one, from a generator that ``__init__``
     makes and nothing makes or seeds anew.
     """
 
@@ -180,6 +181,7 @@ class StreamSite:
     compared: frozenset[str] = frozenset()
     idle: frozenset[str] = frozenset()
     got: frozenset[str] = frozenset()
+    by_worker: frozenset[str] = frozenset()
     drawn: tuple[Location, ...] = ()
 
 

@@ -53,8 +53,9 @@ def stream_read_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findi
     ------------
     Reading finds an IterableDataset of the project that a loader of a Lightning class or Trainer
     reads and whose code speaks of no rank or world size and takes no shard of anything (a list of
-    files that is called `shards` is none; a `shard` that numbers are compared with is one), unless
-    the class that builds it asks for the rank or the world size, in its hooks for data or in other
+    files that is called `shards` is none; a `shard` that numbers are compared with is one, and what
+    a method of its own does that asks for the worker is seen there, whatever its name), unless the
+    class that builds it asks for the rank or the world size, in its hooks for data or in other
     methods of its own: then the stream may be given a share. Running reads the stream on two ranks
     and compares its samples by their content: none may be read by two ranks, and none that one
     process reads by none of them.
@@ -222,7 +223,8 @@ def _speaks_of(stream: StreamSite, words: tuple[str, ...]) -> bool:
 def _takes_a_part(stream: StreamSite) -> bool:
     """``data.shard(...)``, words for one part of several, or a ``shard`` that numbers are compared
     with or that slices go by: a file is neither."""
-    calls = (name for name in stream.called if "shard" in name.lower())
+    asked = stream.called - stream.by_worker  # what those do with a rank would be among the words
+    calls = (name for name in asked if "shard" in name.lower())
     return (
         _speaks_of(stream, PARTS)
         or any("shard" in name.lower().split("_") for name in stream.compared)
