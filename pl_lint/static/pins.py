@@ -29,10 +29,13 @@ LOCKED = re.compile(
     r"""version\s*=\s*"(?P<spec>\d+(?:\.\d+)*)"""
 )
 """A package of a lock file; the first of poetry's put other lines before the version."""
-PIN_OF_METRICS = re.compile(
-    PIN.pattern.replace("pytorch[-_]lightning|lightning", "torchmetrics"), re.VERBOSE
-)
-LOCKED_METRICS = re.compile(LOCKED.pattern.replace("pytorch-lightning|lightning", "torchmetrics"))
+OTHERS = {
+    package: (
+        re.compile(LOCKED.pattern.replace("pytorch-lightning|lightning", names)),
+        re.compile(PIN.pattern.replace("pytorch[-_]lightning|lightning", names), re.VERBOSE),
+    )
+    for package, names in (("torchmetrics", "torchmetrics"), ("torch", "torch|pytorch"))
+}
 FROM_GIT = re.compile(r"""(?:pytorch[-_]lightning|lightning)(?:\.git)?@v?(?P<spec>\d+(?:\.\d+)+)""")
 """A tag in the address of a repository: ``git+https://.../pytorch-lightning.git@1.5.10``."""
 PIN_OF_TORCH = re.compile(
@@ -74,20 +77,11 @@ def pins_of(text: str) -> Iterator[tuple[bool, str | None, Version]]:
             yield "pytorch" not in match[0], newest_admitted(spec), oldest_admitted(spec)
 
 
-def specifiers_of_metrics(text: str) -> Iterator[str]:
+def specifiers_of(package: str, text: str) -> Iterator[str]:
+    """What a text says of the version of torchmetrics or torch."""
     text = re.sub(r"(?m)^\s*#.*$", "", text)
-    for pattern in (LOCKED_METRICS, PIN_OF_METRICS):
+    for pattern in OTHERS[package]:
         yield from (match["spec"] for match in pattern.finditer(text))
-
-
-def specifiers_of_torch(text: str) -> Iterator[str]:
-    """What a file says of torch itself. A package that only some platform needs is none."""
-    if "torch" not in text:
-        return
-    text = re.sub(r"(?m)(?:^|\s)#.*$", "", CHANNELS.sub("", text))
-    for match in list(LOCKED_TORCH.finditer(text)) or PIN_OF_TORCH.finditer(text):
-        if match["name"] != "torchvision" and ";" not in (match["rest"] or ""):
-            yield match["spec"]
 
 
 def beside_torch(file: str, text: str) -> Bound | None:

@@ -161,10 +161,10 @@ def gather(
         lightning=tuple((one.path, versions.newest(one.path)) for one in (*sources, *configs)),
         because=tuple((one.path, versions.says(one.path)) for one in (*sources, *configs)),
         without_task=frozenset(
-            one.path for one in sources if versions.keeps_metrics_below(one.path, TASKS)
+            one.path for one in sources if versions.keeps_below("torchmetrics", one.path, TASKS)
         ),
-        trusting_torch=frozenset(
-            one.path for one in sources if versions.keeps_torch_below(one.path, DISTRUSTING)
+        loads_all=frozenset(
+            one.path for one in sources if versions.keeps_below("torch", one.path, WEIGHTS_ONLY)
         ),
         copies=tuple(copies(project, versions)),
         orphans=frozenset(orphans(project, configs, {one.location.path for one in classes})),
@@ -214,8 +214,8 @@ def _facts(
 
 TASKS = (0, 11)
 """The torchmetrics that asks each classification metric for its task."""
-DISTRUSTING = (2, 6)
-"""The torch that unpickles only what it knows, unless it is told to trust a file."""
+WEIGHTS_ONLY = (2, 6)
+"""The torch that loads nothing but tensors and plain values, unless it is told."""
 
 
 def _read_around(

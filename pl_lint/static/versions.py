@@ -32,14 +32,7 @@ from pl_lint.static.eras import (
     is_older,
     logs,
 )
-from pl_lint.static.pins import (
-    Bound,
-    beside_torch,
-    newest_of,
-    pins_of,
-    specifiers_of_metrics,
-    specifiers_of_torch,
-)
+from pl_lint.static.pins import Bound, beside_torch, newest_of, pins_of, specifiers_of
 from pl_lint.static.specifiers import Version, is_below, numbers, text_of
 from pl_lint.static.surroundings import Surroundings
 from pl_lint.trail import Trail
@@ -84,8 +77,7 @@ class Versions:
         self._around = around or Surroundings(Trail())
         self._pinned: dict[tuple[str, bool], _Pinned | None] = {}
         self._beside_torch: dict[str, Judged | None] = {}
-        self._metrics: dict[str, tuple[str, ...]] = {}
-        self._torch: dict[str, tuple[str, ...]] = {}
+        self._specified: dict[tuple[str, str], tuple[str, ...]] = {}
         self._sources = sources
         self._configured = asked_for(config)
         self._common = _common_folder(sources)
@@ -179,32 +171,21 @@ class Versions:
                 return Judged(version, _shown(os.path.join(folder, "README")))
         return None
 
-    def keeps_metrics_below(self, path: str, version: Version) -> bool:
-        """Whether the nearest pin of torchmetrics around a file is below a version."""
+    def keeps_below(self, package: str, path: str, version: Version) -> bool:
+        """Whether the nearest pin of torchmetrics, or of torch, around a file is below a version."""
         for folder in self._around.folders(path):
-            found = self._specifiers(folder)
+            found = self._specifiers(package, folder)
             if found:
                 return any(is_below(spec, version) for spec in found)
         return False
 
-    def keeps_torch_below(self, path: str, version: Version) -> bool:
-        """Whether all pins of torch in the nearest folder that has any are below a version."""
-        for folder in self._around.folders(path):
-            if folder not in self._torch:
-                texts = self._around.pin_texts(folder)
-                found = (spec for text in texts for spec in specifiers_of_torch(text))
-                self._torch[folder] = tuple(found)
-            if self._torch[folder]:
-                return all(is_below(spec, version) for spec in self._torch[folder])
-        return False
-
-    def _specifiers(self, folder: str) -> tuple[str, ...]:
-        """What the files of a folder say of torchmetrics; a lock file is long."""
-        if folder not in self._metrics:
+    def _specifiers(self, package: str, folder: str) -> tuple[str, ...]:
+        """What the files of a folder say of a package; a lock file is long."""
+        if (package, folder) not in self._specified:
             texts = self._around.pin_texts(folder)
-            found = (spec for text in texts for spec in specifiers_of_metrics(text))
-            self._metrics[folder] = tuple(found)
-        return self._metrics[folder]
+            found = (spec for text in texts for spec in specifiers_of(package, text))
+            self._specified[package, folder] = tuple(found)
+        return self._specified[package, folder]
 
     def _guess(self, project: Path) -> Judged:
         """By the code of a project that does not say what it needs: one old file makes it old, and

@@ -91,7 +91,7 @@ class ProjectFacts:
 
     ``lightning`` is the version that each file is judged by, ``because`` what says so.
     ``without_task``: the files whose project is pinned to a torchmetrics that knows no tasks.
-    ``trusting_torch``: those whose project is pinned to a torch that unpickles anything.
+    ``loads_all``: those whose project is pinned to a torch that unpickles any object.
     ``copies``: the files that stand in a program of its own inside the project, with its folder.
     ``orphans``: the files with Lightning's classes that start nothing and that no other file names.
     ``hides_trainers``: a file that could not be read may build some.
@@ -122,7 +122,7 @@ class ProjectFacts:
     lightning: tuple[tuple[str, str], ...] = ()
     because: tuple[tuple[str, str], ...] = ()
     without_task: frozenset[str] = frozenset()
-    trusting_torch: frozenset[str] = frozenset()
+    loads_all: frozenset[str] = frozenset()
     loaders: tuple[LoaderSite, ...] = ()
     streams: tuple[StreamSite, ...] = ()
     layers: tuple[LayersSite, ...] = ()

@@ -189,7 +189,7 @@ def _without(call: CallSite, names: list[str]) -> Fix | None:
     return Fix(f"pass ignore={ignored}", (change,))
 
 
-def _is_network(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> bool:
+def is_network(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> bool:
     """Whether what is given surely is an nn.Module that the class keeps, by its annotation or its
     use. One that may be left out is mostly built by the class itself."""
     if not parameter.required or not parameter.attributes:
@@ -206,7 +206,7 @@ def _is_whole(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) 
     """Whether what is given is pickled with all that hangs on it: a network, or the Trainer, for
     nothing else can stand at ``self.trainer``."""
     is_trainer = parameter.required and "trainer" in parameter.attributes
-    return is_trainer or _is_network(facts, owner, parameter)
+    return is_trainer or is_network(facts, owner, parameter)
 
 
 @rule(

@@ -11,8 +11,11 @@ from pl_lint.facts.sites import CallSite, ClassFacts, ParameterSite, ProjectFact
 from pl_lint.facts.values import Known, Made, Named, Value, may_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.checkpoints.hyperparameters import (
+    LOADING,
+    NETWORK_NAMES,
     OPTIONAL,
     SAVING,
+    is_network,
     parameters_of,
     saves_here,
     surely_saved,
@@ -44,11 +47,14 @@ OBJECTS = {
 @rule(
     "LTN309",
     "checkpoint-not-loadable",
-    rows=("CKP09",),
+    rows=("CKP09", "CKP07"),
     status=Status.SUSPECTED,
     observers="both",
     condition="with torch 2.6 and Lightning 2.6 or newer, unless loaded with weights_only=False",
-    calls=(*SAVING, CLI, "weights_only=", *TRUSTING, PARSING, lightning.MODULE),
+    calls=(
+        *(*SAVING, CLI, "weights_only=", *TRUSTING, PARSING, lightning.MODULE, LOADING),
+        *(".parameters", *(f"self.{name}" for name in NETWORK_NAMES)),
+    ),
 )
 def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """The module's own checkpoint cannot be loaded, because of what it saved in it.
@@ -59,11 +65,12 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     `DictConfig`, a numpy array or a function by its annotation, an Enum member or an object of a
     class of the project by its annotation or its default, or has a class or a function for a
     default, or where the project builds the module with what `parse_args()` returns, a
-    `DictConfig`, a `Path` or an object of a dataclass. Where the project is seen to build the
-    module, and never with a path (or with constants only), the annotation is not enough. Silent in
-    projects that load with `weights_only=False` or tell torch which classes to trust
-    (`add_safe_globals`), and where torch is pinned below 2.6. A run loads the checkpoint as
-    Lightning and torch do by default, with `weights_only=True`.
+    `DictConfig`, a `Path` or an object of a dataclass. And where it takes a network and keeps it,
+    and the project loads the module without giving one (LTN307 tells of others). Where the project
+    is seen to build the module, and never with a path (or with constants only), the annotation is
+    not enough. Silent in projects that load with `weights_only=False` or tell torch which classes
+    to trust (`add_safe_globals`), or pin a torch below 2.6. A run loads the checkpoint as Lightning
+    and torch do by default, with `weights_only=True`.
 
     Why is this bad
     ---------------
@@ -96,7 +103,7 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     if trusted or facts.calls_of(*TRUSTING):
         return  # the project knows of it
     for owner in facts.modules():
-        if target_version(owner) < (2, 6) or owner.location.path in facts.trusting_torch:
+        if target_version(owner) < (2, 6) or owner.location.path in facts.loads_all:
             continue
         for call in facts.calls_in(owner, *SAVING):
             found = [
@@ -116,9 +123,20 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 def _refused(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> str:
     """What says that torch refuses to unpickle a parameter; empty where nothing does."""
+    if is_network(facts, owner, parameter) and _is_counted_on(facts, owner, parameter):
+        return f"{parameter.name}, a network"  # of others LTN307 tells
     if REFUSED.fullmatch(parameter.annotation) and not _is_only_said(facts, owner, parameter):
         return f"{parameter.name}: {parameter.annotation}"
     return parameter.told
+
+
+def _is_counted_on(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> bool:
+    """Whether the project loads the module, by its name, and leaves this to the checkpoint."""
+    return any(
+        call.complete and not call.gives(parameter.name) and not in_tests(call.location)
+        for call in facts.calls_of(LOADING)
+        if call.name.rpartition(".")[0] == owner.name
+    )
 
 
 def _is_only_said(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> bool:
