@@ -172,7 +172,7 @@ class Versions:
         return None
 
     def keeps_below(self, package: str, path: str, version: Version) -> bool:
-        """Whether the nearest pin of torchmetrics, or of torch, around a file is below a version."""
+        """Whether the nearest pin of a package around a file is below a version."""
         for folder in self._around.folders(path):
             found = self._specifiers(package, folder)
             if found:

@@ -68,9 +68,9 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     `DictConfig`, a `Path` or an object of a dataclass. And where it takes a network and keeps it,
     and the project loads the module without giving one (LTN307 tells of others). Where the project
     is seen to build the module, and never with a path (or with constants only), the annotation is
-    not enough. Silent in projects that load with `weights_only=False` or tell torch which classes
-    to trust (`add_safe_globals`), or pin a torch below 2.6. A run loads the checkpoint as Lightning
-    and torch do by default, with `weights_only=True`.
+    not enough. Silent in projects that load with `weights_only=False`, tell torch which classes to
+    trust (`add_safe_globals`) or pin a torch below 2.6. A run loads the checkpoint as Lightning and
+    torch do by default, with `weights_only=True`.
 
     Why is this bad
     ---------------

@@ -11,6 +11,7 @@ from pl_lint.facts.sites import (
     ClassFacts,
     ImportSite,
     ProjectFacts,
+    TrainerCall,
 )
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Location, Status
@@ -184,12 +185,13 @@ STRICT = ("LightningModule", "LightningDataModule", "Callback", "Trainer")
 
 @rule("LTN727", "two-lightnings", rows=("LOOP27",))
 def two_lightnings(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """One file imports both `pytorch_lightning` and `lightning.pytorch`.
+    """A program takes classes both from `pytorch_lightning` and from `lightning.pytorch`.
 
     What it does
     ------------
     Finds files that use modules, DataModules, callbacks or Trainers of both packages; imports in
-    `try` or `if` are left alone. The finding stands at the first import of the second package.
+    `try` or `if` are left alone. The finding stands at the first import of the second package. And
+    finds `fit` of a module of one package by a Trainer that another file makes of the other.
 
     Why is this bad
     ---------------
@@ -234,6 +236,46 @@ def two_lightnings(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy="import everything from lightning.pytorch",
                 fix=_of_one_package(facts, site.location.path),
             )
+    for call, module, trainer in _met_in_another_file(facts):
+        if call.location.path not in told and call.method == "fit":
+            yield self.finding(
+                call.location,
+                f"a Trainer of {trainer} refuses the module, whose base is of {module}",
+                remedy="import everything from lightning.pytorch",
+            )
+
+
+def _met_in_another_file(facts: ProjectFacts) -> Iterator[tuple[TrainerCall, str, str]]:
+    """Fits of a module of one package by a Trainer of the other, each from a file of its own, with
+    the packages of the two."""
+    owners = {one.name: one for one in facts.modules()}
+    tried = {one.location.path for one in facts.imports if one.optional and _package(one)}
+    for call in facts.trainer_calls:
+        owner = owners.get(call.model)
+        if owner is None or call.trainer is None or call.models != (call.model,):
+            continue
+        related = [owner, *(owners[one] for one in owner.ancestors if one in owners)]
+        if call.trainer.path in tried or any(one.location.path in tried for one in related):
+            continue
+        mine = {_home(one) for one in owner.ancestors if lightning.kind_of(one) in STRICT}
+        theirs = _trainers_from(facts, call.trainer.path)
+        if len(mine) == len(theirs) == 1 and mine != theirs:
+            yield call, *mine, *theirs
+
+
+def _trainers_from(facts: ProjectFacts, path: str) -> set[str]:
+    """The packages that a file has Trainers from."""
+    return {
+        _home(one.name)
+        for one in facts.imports
+        if one.location.path == path
+        for name in (one.name, *(f"{one.name}.{use}" for use in one.uses))
+        if lightning.kind_of(name) == "Trainer"
+    }
+
+
+def _home(name: str) -> str:
+    return "pytorch_lightning" if name.startswith("pytorch_lightning") else "lightning"
 
 
 def _of_one_package(facts: ProjectFacts, path: str) -> Fix:
@@ -253,7 +295,7 @@ def _package(site: ImportSite) -> str | None:
     names = (site.name, *(f"{site.name}.{use}" for use in site.uses))
     if not any(lightning.kind_of(name) in STRICT for name in names):
         return None
-    return "pytorch_lightning" if site.name.startswith("pytorch_lightning") else "lightning"
+    return _home(site.name)
 
 
 # --- stages ---------------------------------------------------------------------------------------
