@@ -49,8 +49,9 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     What it does
     ------------
     Finds values of `torchmetrics.functional`, `sklearn.metrics` and correlations of `scipy.stats`
-    (and `corrcoef`) that are not linear, square roots and exponentials of batch means, and ratios
-    of sums over the batch under the name of a score (dice, IoU, F1, precision, recall), which are
+    (and `corrcoef`) that are not linear, square roots and exponentials of batch means, logarithms
+    of what is seen to be one (PSNR by hand: `-10 * torch.log10(mse)`; not of a loss), and ratios of
+    sums over the batch under the name of a score (dice, IoU, F1, precision, recall), which are
     logged in a step and reduced over the epoch, or kept by the steps and averaged at its end; so
     are values of all that the steps have kept so far. Loaders that are seen to give one sample at a
     time are left alone, and so is what a loop works out for one sample of the batch after another,
@@ -140,6 +141,7 @@ WORDS = {
     "exp": "the exponential",
     "ratio": "a ratio of the sums",
     "macro": "a mean of ratios",
+    "logarithm": "the logarithm",
 }
 SCORE = re.compile(
     r"(dice|dsc|iou|miou|jaccard|f1|f1score|fscore|prec|precision|rec|recall|sensitivity|"
@@ -161,6 +163,8 @@ def _unlinear_function(log: LogSite, value: Origin) -> str | None:
             return False
         if part in per_sample and part.operation != "macro":
             return False
+        if part.operation == "logarithm" and "loss" in _words(log):
+            return False  # it is what the code defines to be small
         return _is_of_batch(part) and (part.operation not in ("ratio", "macro") or scores)
 
     match _sure_part(value, is_unlinear):
@@ -193,7 +197,7 @@ def is_score(log: LogSite, also: frozenset[str] = frozenset()) -> bool:
 
 
 def _words(log: LogSite) -> list[str]:
-    """Those of the key, as far as it is known."""
+    """The words of a key, in small letters."""
     match log.key:
         case Known(str(text)):
             return re.split(r"[^a-z0-9]+", text.lower())

@@ -25,10 +25,10 @@ MAX_OPTIONS = 6
 MAX_DEPTH = 4
 """Deeper derivations keep only their leaves."""
 PLAIN = (BatchValue, Number, UnknownOrigin)
-TELLING = frozenset({"sqrt", "exp", "log", "decided", "sum", "ratio", "macro"})
+TELLING = frozenset({"sqrt", "exp", "log", "decided", "sum", "ratio", "macro", "logarithm"})
 """Operations that do not commute with means: they matter even on values not known further. What is
 ``decided`` is a class, no longer a score: ``argmax``, ``round``, a comparison; a ``ratio`` is one
-of sums over the batch, ``macro`` one for each class."""
+of sums over the batch, ``macro`` one for each class, a ``logarithm`` that of a batch mean."""
 
 
 def either(origins: Iterable[Origin]) -> Origin:

@@ -7,7 +7,8 @@ import ast
 from pl_lint.facts.origins import UNPACKED, BatchValue, Extent, Pairs, joined_extent, parts
 from pl_lint.facts.values import Known
 from pl_lint.static.interpreter.abstract import Abstract, Const, Instance, Opaque, options
-from pl_lint.static.interpreter.context import Context
+from pl_lint.static.interpreter.context import Context, Frame
+from pl_lint.static.trees import walk
 
 FUNCTIONS = "torch.nn.functional"
 PACKAGES = ("torch.nn", "torch.nn.modules.loss")
@@ -30,6 +31,7 @@ MODULES = frozenset(
         "TripletMarginLoss TripletMarginWithDistanceLoss CosineEmbeddingLoss"
     ).split()
 )
+LOGARITHMS = frozenset({"log", "log2", "log10"})
 OF_MEANS = ("mean", "batchmean")
 
 
@@ -82,6 +84,18 @@ def of_method(name: str, receiver: Abstract, given: Pairs, same: bool) -> Extent
         case "sum" | "nansum":
             return "other"
     return of(receiver) if same else ""
+
+
+def is_of_mean(context: Context, value: Abstract | None, node: ast.Call, frame: Frame) -> bool:
+    """Whether a function is given the mean over a batch, or something divided by it:
+    ``torch.log10(1 / mse)``. In a loop it may be that of one sample."""
+    if value is None or context.loops:
+        return False
+    match node.args:
+        case [ast.BinOp(over, ast.Div(), ast.Name(name))]:
+            plain = not any(isinstance(one, (ast.Call, ast.Attribute)) for one in walk(over))
+            return plain and name in frame.names and of(frame.names[name]) == "mean"
+    return of(value) == "mean"
 
 
 def of_arithmetic(

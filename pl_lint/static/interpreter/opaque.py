@@ -60,7 +60,10 @@ def method(
         return pair
     if counting.is_total(name, node):
         return Opaque(counting.total(origins), extent)
-    return Opaque(derived(TELLING.get(name, "call"), origins), extent)
+    alone = name in extents.LOGARITHMS and not context.loops
+    of_mean = alone and extents.of(receiver) == "mean"
+    operation = "logarithm" if of_mean else TELLING.get(name, "call")
+    return Opaque(derived(operation, origins), extent)
 
 
 def _may_be_parser(receiver: Abstract) -> bool:

@@ -174,10 +174,12 @@ def call(
         return _gathered(context, arguments, node, frame)
     if counting.is_total_of(name, node):
         return Opaque(counting.total(map(context.origin, arguments.all())), "other")
-    return _other(context, name, arguments)
+    return _other(context, name, arguments, node, frame)
 
 
-def _other(context: Context, name: str, arguments: Arguments) -> Abstract:
+def _other(
+    context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
+) -> Abstract:
     origins = [context.origin(value) for value in arguments.all()]
     if name.startswith(NAMED_FUNCTIONS):
         return Opaque(called(name, pairs(arguments), origins, context.sample_loops > 0))
@@ -192,7 +194,10 @@ def _other(context: Context, name: str, arguments: Arguments) -> Abstract:
     if pair is not None:
         return pair
     extent = extents.of_function(name, pairs(arguments))
-    return Opaque(derived(TELLING.get(last, "call"), origins), extent)
+    given = arguments.get(0, "input") if last in extents.LOGARITHMS else None
+    of_mean = extents.is_of_mean(context, given, node, frame)
+    operation = "logarithm" if of_mean else TELLING.get(last, "call")
+    return Opaque(derived(operation, origins), extent)
 
 
 def _same(context: Context, name: str, value: Abstract) -> Abstract:
