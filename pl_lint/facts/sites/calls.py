@@ -31,7 +31,8 @@ class CallSite:
       the methods that are called on it, or on what it is an argument of, in the same expression;
       ``dropped``: nothing is done with it; ``fed``: a layer is given it as indices.
     - ``written``: the arguments that are plain names, as they are written
-      (``trainer.global_step``); ``built``: the class of the project that is called; ``added``: what
+      (``trainer.global_step``), and MISSING for what is True where a file is not there
+      yet; ``built``: the class of the project that is called; ``added``: what
       a logarithm of a probability adds.
     """
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pl_lint.facts.lightning import Version
 from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, Made, must_be
+from pl_lint.facts.words import MISSING
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.distributed.evidence import for_one_rank, forks
 from pl_lint.rules.judging import (
@@ -219,8 +220,8 @@ def data_written_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Find
 
     What it does
     ------------
-    Reading finds `download=True`, and functions that download (`urlretrieve`, `gdown.download`), in
-    `__init__`, `setup` and the dataloader hooks. Where
+    Reading finds `download=True` and `download=not path.exists()`, and functions that download
+    (`urlretrieve`, `gdown.download`), in `__init__`, `setup` and the dataloader hooks. Where
     `prepare_data` downloads the same, where no Trainer in sight can have several devices by what is
     written, and where a script calls `setup` by itself and gives Trainers the loaders, it is
     silent. Running notes files that more than one rank opens for writing in `setup` or a
@@ -295,5 +296,6 @@ def _downloads(call: CallSite) -> bool:
     argument may do what it likes with it."""
     position = POSITION if call.name in BY_POSITION else -1
     asked = call.name in FETCHING or must_be(call.argument("download", position), True)
+    asked = asked or dict(call.written).get("download") == MISSING
     asked = asked and not for_one_rank(call.guards)
     return asked and not call.name.endswith(".__init__") and not in_tests(call.location)

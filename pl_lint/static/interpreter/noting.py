@@ -14,7 +14,8 @@ from collections.abc import Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import AssignmentSite, CallSite, GlobalSite, ItemSite, ReachSite
-from pl_lint.static.interpreter import epsilons, feeding, listing, outside, tensors
+from pl_lint.facts.words import MISSING
+from pl_lint.static.interpreter import conditions, epsilons, feeding, listing, outside, tensors
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Collection,
@@ -242,9 +243,14 @@ def _written(node: ast.Call) -> Iterator[tuple[str, str]]:
         if text is not None:
             yield str(index), text
     for keyword in node.keywords:
-        text = dotted(keyword.value)
+        text = MISSING if _asks_for_files(keyword.value) else dotted(keyword.value)
         if keyword.arg is not None and text is not None:
             yield keyword.arg, text
+
+
+def _asks_for_files(value: ast.expr) -> bool:
+    """``not path.exists()``"""
+    return isinstance(value, ast.UnaryOp) and conditions.missing_in(value) == 0
 
 
 def _is_object(context: Context, receiver: Abstract | None) -> bool:
