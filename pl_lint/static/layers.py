@@ -18,6 +18,8 @@ from pl_lint.static.naming import bindings, identifiers, named, own
 from pl_lint.static.trees import children, walk
 
 MODULES = ("torch.nn.Module", "torch.nn.modules.module.Module")
+LAYER = re.compile(r"torch\.nn\.\w+|torch_geometric\.nn\.(?!LGConv|SimpleConv|WLConv)\w+Conv")
+"""Classes of layers from outside; of torch_geometric, those that have something to learn."""
 REGISTERING = frozenset(
     "add_module register_module setattr __setattr__ register_parameter __dict__ _modules".split()
 )
@@ -27,6 +29,7 @@ LOOKING = frozenset("len enumerate zip range reversed sum iter print str repr is
 PASSING = frozenset("enumerate zip reversed iter".split())
 """Those of them whose result holds what they are given, as these methods' does:"""
 INNER = frozenset("values items copy get pop popitem __getitem__".split())
+GIVING = (ast.Assign, ast.AnnAssign)
 FILLED = re.compile(r"=\s*(?:[\[{(]|(?:list|dict|OrderedDict|defaultdict)\()")
 """What makes a container, before anybody looks closer."""
 NUMBERS = frozenset("weight bias in_features out_features in_channels out_channels".split())
@@ -61,7 +64,7 @@ class _Init:
         for part in self.parts:
             for target, value in bindings(part):
                 self.given[named(target)] += not isinstance(part, ast.AugAssign)
-                self.values[named(target)] = value if isinstance(part, ast.Assign) else None
+                self.values[named(target)] = value if isinstance(part, GIVING) else None
         self.uses = _Uses(self.parts)
         self.elsewhere: set[str] = set()
         others = (node for node in info.methods.values() if node is not init)
@@ -78,13 +81,14 @@ class _Init:
     def containers(self, written_out: bool) -> Iterator[LayersSite]:
         added = self._added()
         for node in self.parts:
-            if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+            given = list(bindings(node)) if isinstance(node, GIVING) else []
+            if len(given) != 1:
                 continue
-            attribute = own(node.targets[0])
+            [(target, value)] = given
+            attribute = own(target)
             if attribute is None or not self._is_plain(f"self.{attribute}"):
                 continue
             names = [f"self.{attribute}"]
-            value: ast.expr | None = node.value
             if isinstance(value, ast.Name):
                 names.append(value.id)
                 handed = self.uses.handed[value.id] or self.uses.kept[value.id] > 1
@@ -146,7 +150,7 @@ class _Init:
             value = None if kept else self._only_value(node.id)
         if isinstance(value, ast.Call):
             name = self.project.resolve(dotted(value.func) or "", self.info.module)
-            if isinstance(name, str) and name.startswith("torch.nn.") and name.count(".") == 2:
+            if isinstance(name, str) and LAYER.fullmatch(name):
                 yield name
             elif isinstance(name, ClassInfo):
                 bases = self.project.ancestors(name)
@@ -169,7 +173,7 @@ class _Uses:
                 if own(target):
                     self.kept.update(_mentions(value))
                 elif isinstance(target, ast.Name):
-                    self.kept[target.id] += is_kept and isinstance(part, ast.Assign)
+                    self.kept[target.id] += is_kept and isinstance(part, GIVING)
                     made_of.setdefault(target.id, []).extend(_mentions(value))
         waiting = [name for name in made_of if self.handed[name] or self.kept[name]]
         for name in waiting:  # which grows on the way

@@ -26,7 +26,8 @@ SAME = frozenset(
     (
         "sqrt rsqrt exp log log2 log1p pow clamp clip abs sin cos tanh sigmoid square reciprocal "
         "cumsum cumprod softmax log_softmax flip roll float double half long int clone detach "
-        "reshape view flatten unsqueeze repeat transpose permute contiguous triu tril diff"
+        "reshape view flatten unsqueeze repeat transpose permute contiguous triu tril diff "
+        "normalize"
     ).split()
 )
 """Functions and methods of tensors whose result is one of the same kind."""
@@ -229,8 +230,12 @@ def _use(mention: ast.expr, context: Asked, frame: Frame) -> str:
                 met = "computed" if _is_given(other if one is inner else one) else met
             case ast.UnaryOp() | ast.keyword():
                 pass
+            case ast.Subscript(value, _, ast.Store()) if value is inner:
+                return "asked"  # what is written into it moves nothing
             case ast.Subscript(value) if value is inner:
                 pass
+            case ast.Call(ast.Name("len")):
+                return "asked"
             case ast.Call(function, arguments, keywords):
                 if function is not inner and not _computes(function, context, frame):
                     return "unsure"
