@@ -27,6 +27,7 @@ from pl_lint.facts.sites.classes import (
 from pl_lint.facts.sites.data import (
     WHOLE,
     AugmentingSite,
+    AverageSite,
     FedSite,
     KeptSite,
     LayersSite,
@@ -76,6 +77,7 @@ __all__ = [
     "YES",
     "AssignmentSite",
     "AugmentingSite",
+    "AverageSite",
     "CallSite",
     "CaseSite",
     "CheckpointKeySite",

@@ -63,7 +63,9 @@ class ListSite:
 @frozen
 class CheckpointKeySite:
     """A key of the checkpoint's own dict that ``on_save_checkpoint`` writes or
-    ``on_load_checkpoint`` reads. ``named_again``: the project writes it as a text elsewhere too."""
+    ``on_load_checkpoint`` reads, or of the dict that ``state_dict`` returns and
+    ``load_state_dict`` takes apart. ``named_again``: the project writes it as a text elsewhere
+    too."""
 
     key: str
     hook: str

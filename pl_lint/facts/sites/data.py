@@ -206,6 +206,16 @@ class KeptSite:
     location: Location
 
 
+@frozen
+class AverageSite:
+    """An average of weights that a callback (``owner``) keeps in an attribute, puts back into
+    something, and saves in no checkpoint; where training changes it."""
+
+    owner: str
+    attribute: str
+    location: Location
+
+
 def made_of(value: Value, libraries: tuple[str, ...] = ("",)) -> Iterator[Made]:
     """Every object that reading sees inside a value: the transforms of a data set, say.
 

@@ -11,6 +11,7 @@ from pl_lint.facts.sites.calls import CallSite, GlobalSite, ReachSite
 from pl_lint.facts.sites.classes import ClassFacts
 from pl_lint.facts.sites.data import (
     AugmentingSite,
+    AverageSite,
     FedSite,
     KeptSite,
     LayersSite,
@@ -128,6 +129,7 @@ class ProjectFacts:
     streams: tuple[StreamSite, ...] = ()
     layers: tuple[LayersSite, ...] = ()
     kept: tuple[KeptSite, ...] = ()
+    averages: tuple[AverageSite, ...] = ()
     unshared: tuple[UnsharedSite, ...] = ()
     fed: tuple[FedSite, ...] = ()
     listed: tuple[ListedSite, ...] = ()

@@ -41,7 +41,9 @@ def state_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds numbers and tensors that `__init__` puts into plain attributes, or None that is filled
     once, and that training counts up or works on (`self.seen += 1`, `self.mean = 0.9 * self.mean +
-    0.1 * x`), in modules that save nothing by hand. A run resumes a fit from the
+    0.1 * x`), in modules that save nothing by hand; and averages of weights that a callback keeps
+    for itself, changes by what they were and puts back into the module, without a `state_dict`. A
+    run resumes a fit from the
     checkpoint of its first epoch, with all random generators restored, compares it with the fit
     that was never interrupted, bit by bit, and names the attributes that had another value.
 
@@ -101,6 +103,15 @@ def state_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     subject=owner.short_name,
                     fix=_registered(facts, owner, site),
                 )
+    for average in facts.averages:
+        if not in_tests(average.location):
+            yield self.finding(
+                average.location,
+                f"self.{average.attribute} grows in training and is not in the checkpoint: a "
+                "resumed run begins with it anew",
+                remedy="save it in state_dict, and take it in load_state_dict",
+                subject=average.owner.rpartition(".")[2],
+            )
 
 
 def _begins(site: AssignmentSite) -> bool:
@@ -149,13 +160,14 @@ def _in_training(site: AssignmentSite) -> bool:
     default=False,
 )
 def saved_or_loaded_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """State is saved that nobody loads, or a callback saves none of what it counts.
+    """State is saved that nobody loads, or loaded that nobody saves.
 
     What it does
     ------------
     Finds classes that write a key of their own into the checkpoint (`on_save_checkpoint`) which no
     other place of the project names, and callbacks and data modules with a `state_dict` that is
-    not empty but without `load_state_dict`. A run resumes a fit and compares it with the one that
+    not empty but without `load_state_dict`, or with one that takes a key which is not there. A
+    run resumes a fit and compares it with the one that
     was never interrupted.
 
     Why is this bad
@@ -208,6 +220,15 @@ def _unpaired_state(self: Rule, owner: ClassFacts) -> Iterator[Finding]:
     inherited = owner.open or any(lightning.kind_of(base) is None for base in owner.ancestors)
     if owner.kind == "module" or inherited:
         return
+    kept = {one.key for one in owner.checkpoint_keys if one.hook == "state_dict"}
+    for site in owner.checkpoint_keys:
+        if site.hook == "load_state_dict" and site.key not in kept:
+            yield self.finding(
+                site.location,
+                f"state_dict saves no {site.key!r}: a resume ends with a KeyError",
+                remedy=f"take one of {', '.join(map(repr, sorted(kept)))}",
+                subject=owner.short_name,
+            )
     saves = "state_dict" in methods and not _returns_nothing(owner)
     if saves and "load_state_dict" not in methods and _keeps_default(owner):
         yield self.finding(

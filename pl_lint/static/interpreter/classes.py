@@ -230,7 +230,10 @@ def facts_of(
         assignments=tuple(members.with_unread(recorder.all(AssignmentSite), _read_bases(found))),
         items=recorder.all(ItemSite),
         devices=recorder.all(DeviceSite),
-        checkpoint_keys=tuple(saving.checkpoint_keys(found.methods())),
+        checkpoint_keys=(
+            *saving.checkpoint_keys(found.methods()),
+            *saving.state_keys(found.methods()),
+        ),
         schedulers=recorder.all(SchedulerSite),
         hyperparameters=_hyperparameters(found, project, recorder),
         optimization=behaviour.optimization(machine, found.open),
