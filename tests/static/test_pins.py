@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pl_lint.static.pins import beside_torch, pins_of, specifiers_of_torch
+from pl_lint.static.pins import beside_torch, pins_of, specifiers_of
 
 NEW = """
 [[package]]
@@ -47,4 +47,4 @@ def test_two_pins_in_one_line_count_both() -> None:
 
 def test_pins_of_torch_are_those_of_torch_itself() -> None:
     text = "torch==2.5.1+cu121\ntorchvision==0.20.1\ntorchmetrics==1.8.2\n"
-    assert list(specifiers_of_torch(text)) == ["==2.5.1"]
+    assert list(specifiers_of("torch", text)) == ["==2.5.1"]

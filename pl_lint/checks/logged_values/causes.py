@@ -12,6 +12,7 @@ from pl_lint.checks.logged_values.cause import DECLARE, Cause, Moved
 from pl_lint.checks.logged_values.sums import added_up, last_batch
 from pl_lint.checks.values.numbers import same, shown, tolerance, weighted_mean
 from pl_lint.facts.events import LogEvent, Replay
+from pl_lint.facts.words import names_a_ratio
 
 UNKNOWN = Cause(
     "LTN100",
@@ -124,6 +125,12 @@ def _averaged_values(moved: Moved) -> Iterator[Cause]:
     yield from _divided_again(moved)
     yield from _nothing_counted(moved)
     place = _normaliser(moved)
+    if place and names_a_ratio(moved.name):
+        yield Cause(
+            "LTN103",
+            f"a ratio inside each batch (divided at {place}), averaged over {count} batches",
+            "log a torchmetrics object, or add up what is divided over the epoch and divide once",
+        )
     if place:
         yield Cause(
             "LTN105",

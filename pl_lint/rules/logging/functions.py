@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 
 from pl_lint.facts.origins import (
@@ -20,6 +19,7 @@ from pl_lint.facts.origins import (
 )
 from pl_lint.facts.sites import ClassFacts, LogSite, ProjectFacts
 from pl_lint.facts.values import Known, Pattern
+from pl_lint.facts.words import names_a_ratio, words_of
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.judging import (
     CLI,
@@ -143,11 +143,6 @@ WORDS = {
     "macro": "a mean of ratios",
     "logarithm": "the logarithm",
 }
-SCORE = re.compile(
-    r"(dice|dsc|iou|miou|jaccard|f1|f1score|fscore|prec|precision|rec|recall|sensitivity|"
-    r"specificity|ppv|npv|tpr|fpr)\d*"
-)
-"""What a ratio of counts is called, where its denominator is no number of samples."""
 
 
 def _unlinear_function(log: LogSite, value: Origin) -> str | None:
@@ -163,7 +158,7 @@ def _unlinear_function(log: LogSite, value: Origin) -> str | None:
             return False
         if part in per_sample and part.operation != "macro":
             return False
-        if part.operation == "logarithm" and "loss" in _words(log):
+        if part.operation == "logarithm" and "loss" in words_of(_text_of(log)):
             return False  # it is what the code defines to be small
         return _is_of_batch(part) and (part.operation not in ("ratio", "macro") or scores)
 
@@ -191,19 +186,17 @@ def _sure_part(value: Origin, fits: Callable[[Origin], bool]) -> Origin | None:
 
 def is_score(log: LogSite, also: frozenset[str] = frozenset()) -> bool:
     """Whether a value is called after a ratio of counts: a loss may be one of its own kind."""
-    words = _words(log)
-    scores = any(map(SCORE.fullmatch, words)) or not also.isdisjoint(words)
-    return "loss" not in words and scores
+    return names_a_ratio(_text_of(log), also)
 
 
-def _words(log: LogSite) -> list[str]:
-    """The words of a key, in small letters."""
+def _text_of(log: LogSite) -> str:
+    """A key as far as it is known."""
     match log.key:
         case Known(str(text)):
-            return re.split(r"[^a-z0-9]+", text.lower())
+            return text
         case Pattern(pieces):
-            return re.split(r"[^a-z0-9]+", " ".join(piece or " " for piece in pieces).lower())
-    return []
+            return " ".join(piece or " " for piece in pieces)
+    return ""
 
 
 def _is_itself(origin: Origin, part: Origin) -> bool:

@@ -24,6 +24,8 @@ EACH = COMMON | {"exp", "log"}
 """These too, under a sum: it adds up what they make of each element. Whether a root under a sum is
 that of each sample is left open; a run decides it, as the demo shows."""
 TOTALS = frozenset({"sum", "count_nonzero"})
+BOUNDING = frozenset({"clamp", "clamp_", "clamp_min", "clamp_min_", "clip", "maximum"})
+"""Methods, and functions of torch and NumPy, that keep a sum from being zero."""
 FUNCTIONS = frozenset({"torch.sum", "numpy.sum", "torch.count_nonzero", "numpy.count_nonzero"})
 
 
@@ -43,6 +45,14 @@ def total(sources: Iterable[Origin]) -> Origin:
     if any(_is_plain(one, EACH) for one in origins):
         return derived("sum", tuple(map(_leaf, origins)))
     return derived("call", origins)
+
+
+def bounded(name: str, sources: Iterable[Origin]) -> Origin | None:
+    """A sum that is kept from being zero, ``hits.sum().clamp(min=1)``, is that sum."""
+    function = name.removeprefix("torch.").removeprefix("numpy.")
+    made = [one for one in sources if not isinstance(one, (Number, UnknownOrigin))]
+    of_sum = len(made) == 1 and _is(made[0], "sum")
+    return made[0] if of_sum and function in BOUNDING else None
 
 
 def computed(op: ast.operator, left: Origin, right: Origin, quotient: str) -> Origin:

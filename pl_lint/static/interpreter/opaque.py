@@ -60,6 +60,9 @@ def method(
         return pair
     if counting.is_total(name, node):
         return Opaque(counting.total(origins), extent)
+    bounded = counting.bounded(name, origins)
+    if bounded is not None:
+        return Opaque(bounded, extent)
     alone = name in extents.LOGARITHMS and not context.loops
     of_mean = alone and extents.of(receiver) == "mean"
     operation = "logarithm" if of_mean else TELLING.get(name, "call")

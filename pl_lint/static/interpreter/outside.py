@@ -174,6 +174,9 @@ def call(
         return _gathered(context, arguments, node, frame)
     if counting.is_total_of(name, node):
         return Opaque(counting.total(map(context.origin, arguments.all())), "other")
+    bounded = counting.bounded(name, map(context.origin, arguments.all()))
+    if bounded is not None:
+        return Opaque(bounded, "other")
     return _other(context, name, arguments, node, frame)
 
 
@@ -331,7 +334,8 @@ def _setattr(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
 def _largest(context: Context, arguments: Arguments, frame: Frame) -> Abstract:
     if everything.are_meant(arguments.positional):
         return everything.ALL
-    return Opaque(derived("call", map(context.origin, arguments.all())))
+    origins = [context.origin(one) for one in arguments.all()]
+    return Opaque(counting.bounded("maximum", origins) or derived("call", origins))
 
 
 def _range(context: Context, arguments: Arguments, frame: Frame) -> Abstract:

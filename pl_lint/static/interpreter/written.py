@@ -105,20 +105,10 @@ def _names(made: ast.Call) -> Iterator[str]:
 def _stores(body: Body, name: str) -> int:
     """How often a function gives a name something; a loop does so again and again. None is nothing:
     ``self.val_set = self.test_set = None`` keeps a place."""
-    kept = sum(_keeps_a_place(part, name) for part in body)
-    return sum(_gives(part, name) for part in body) - kept
+    return sum(_gives(part, name) for part in body)
 
 
-def _keeps_a_place(part: ast.AST, name: str) -> int:
-    match part:
-        case ast.Assign(targets, value) if is_nothing(value):
-            return sum(_gives(one, name) for target in targets for one in walk(target))
-        case ast.AnnAssign(target, _, None | ast.Constant(None)):
-            return _gives(target, name)
-    return 0
-
-
-def is_nothing(value: ast.expr) -> bool:
+def is_nothing(value: ast.expr | None) -> bool:
     """None, or several of it."""
     match value:
         case ast.Constant(None):
@@ -132,7 +122,8 @@ def _gives(part: ast.AST, name: str) -> int:
     if isinstance(part, ast.arg):
         return int(part.arg == name)
     times = 2 if isinstance(part, (ast.For, ast.AsyncFor, ast.comprehension)) else 1
-    return times * sum(named(target) == name for target, _ in bindings(part))
+    given = [value for target, value in bindings(part) if named(target) == name]
+    return times * sum(not is_nothing(value) for value in given)
 
 
 def _without_transforms(made: ast.Call) -> str:
