@@ -64,7 +64,6 @@ from pl_lint.static.sizes import sized
 from pl_lint.static.sources import SourceFile
 from pl_lint.static.streams import (
     classes_of_one_item,
-    giving_pairs,
     streams,
     told_from_outside,
     told_their_length,
@@ -121,7 +120,6 @@ AS_WRITTEN: Mapping[str, Callable[[Project], Iterable[Any]]] = {
 """Those that are seen in the text of classes, and by what."""
 CLASSES_BY_TEXT: Mapping[str, Callable[[Project], Iterable[Any]]] = {
     "of_one_item": classes_of_one_item,
-    "giving_pairs": giving_pairs,
     "learning_measures": learning_measures,
     "giving_losses": giving_losses,
     "data_classes": data_classes,

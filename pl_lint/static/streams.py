@@ -26,8 +26,6 @@ NUMBERS = frozenset(
 )
 """Methods of a generator that draw a number."""
 DRAWS = NUMBERS | {"shuffle", "permutation", "choice", "choices", "sample"}
-PLAIN = frozenset(["object", "torch.utils.data.Dataset", "torch.utils.data.dataset.Dataset"])
-"""What a data set inherits that says nothing of its items."""
 ORDERS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 LAZY = ("iter", "map", "filter", "zip", "enumerate", "islice", "chain")
 """Functions that go over what they are given."""
@@ -75,26 +73,6 @@ def classes_of_one_item(project: Project) -> Iterator[str]:
         found = project.method(info, "__len__")
         if found is not None and _says_one(found[0]):
             yield info.qualified
-
-
-def giving_pairs(project: Project) -> Iterator[str]:
-    """The classes whose items are tuples of several, whichever way ``__getitem__`` ends."""
-    for module in project.modules:
-        for info in module.classes.values():
-            found = project.method(info, "__getitem__")
-            whole = all(one in PLAIN for one in project.ancestors(info) if isinstance(one, str))
-            if found is not None and whole and _gives_a_pair(found[1]):
-                yield info.qualified
-
-
-def _gives_a_pair(node: ast.AST) -> bool:
-    returned = [one.value for one in walk(node) if isinstance(one, ast.Return)]
-    return bool(returned) and all(
-        isinstance(one, ast.Tuple)
-        and len(one.elts) > 1
-        and not any(isinstance(item, ast.Starred) for item in one.elts)
-        for one in returned
-    )
 
 
 def told_their_length(project: Project) -> Iterator[LengthSite]:

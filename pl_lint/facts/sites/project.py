@@ -97,9 +97,8 @@ class ProjectFacts:
     ``orphans``: the files with Lightning's classes that start nothing and that no other file names.
     ``hides_trainers``: a file that could not be read may build some.
     ``of_one_item``: the classes of the project whose ``__len__`` says 1: a data set that is one
-    graph. ``giving_pairs``: those whose items are tuples of several. ``lengths``: those that are
-    told how many items they have. ``told``: the methods by which data sets are told what their
-    items depend on. ``learning_measures``: its modules that hold
+    graph. ``lengths``: those that are told how many items they have. ``told``: the methods by which
+    data sets are told what their items depend on. ``learning_measures``: its modules that hold
     parameters and no layers, as a loss does that learns its weights. ``giving_losses``: its layers
     with a dropout, by file and name, that return their loss.
     """
@@ -137,7 +136,6 @@ class ProjectFacts:
     orphans: frozenset[str] = frozenset()
     hides_trainers: bool = False
     of_one_item: frozenset[str] = frozenset()
-    giving_pairs: frozenset[str] = frozenset()
     lengths: tuple[LengthSite, ...] = ()
     told: tuple[ToldSite, ...] = ()
     pairings: tuple[PairingSite, ...] = ()

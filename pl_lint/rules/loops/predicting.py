@@ -21,9 +21,8 @@ def prediction_without_forward(self: Rule, facts: ProjectFacts) -> Iterator[Find
     ------------
     Finds `trainer.predict(model)` where the class of the model, with all that it inherits, has
     neither `predict_step` nor `forward`; or where it has a `forward` of one argument only, and the
-    loader gives pairs of samples and labels, by its data set: one of torchvision's, a
-    `TensorDataset` of several tensors, or one of the project whose `__getitem__` returns a tuple
-    of several. The latter is suspected only: a `forward` may take the batch
+    loader gives pairs of samples and labels, by its data set: one of torchvision's, or a
+    `TensorDataset` of several tensors. The latter is suspected only: a `forward` may take the batch
     apart.
 
     Why is this bad
@@ -108,7 +107,7 @@ def _takes_a_sample(facts: ProjectFacts, owner: ClassFacts) -> bool:
     )
     taken = [one for one in methods if not one.star_arguments and ASKING.isdisjoint(one.words)]
     return bool(taken) and all(
-        one.parameters[:1] and one.parameters[0] not in {*WHOLE, *one.apart} for one in taken
+        one.parameters[:1] and one.parameters[0] not in WHOLE for one in taken
     )
 
 
@@ -119,15 +118,13 @@ def _is_given_pairs(facts: ProjectFacts, call: TrainerCall) -> bool:
     if any(defines(facts, one, hook) for one in owners for hook in TAKING_APART):
         return False
     loaders = [one for one in facts.loaders if one.stage == "predict" and one.owner in of]
-    return bool(loaders) and all(_gives_pairs(facts, one) for one in loaders)
+    return bool(loaders) and all(map(_gives_pairs, loaders))
 
 
-def _gives_pairs(facts: ProjectFacts, loader: LoaderSite) -> bool:
+def _gives_pairs(loader: LoaderSite) -> bool:
     data, own = loader.dataset, loader.gives("collate_fn", 7) or not loader.complete
     if own or not isinstance(data, Made):
         return False
-    if data.name in facts.giving_pairs:
-        return True
     tensors = sum(name.isdigit() for name, _ in data.arguments)
     return bool(LABELLED.fullmatch(data.name)) or (
         data.name == "torch.utils.data.TensorDataset" and tensors > 1

@@ -287,20 +287,7 @@ def _method_sites(
             unused=tuple(parameter for parameter in given if parameter not in named),
             picked=_picked(info.module.source.parts(node)),
             refuses=_refuses(node),
-            apart=frozenset(_apart(info.module.source.parts(node), given)),
         )
-
-
-def _apart(parts: Iterable[ast.AST], given: Sequence[str]) -> Iterator[str]:
-    """The parameters of which a method takes the items: ``x, y = batch``, ``batch[0]``."""
-    for part in parts:
-        match part:
-            case ast.Assign([ast.Tuple() | ast.List()], ast.Name(name)) if name in given:
-                yield name
-            case ast.Subscript(ast.Name(name), ast.Constant()) if name in given:
-                yield name
-            case ast.Starred(ast.Name(name)) | ast.For(_, ast.Name(name)) if name in given:
-                yield name
 
 
 def _refuses(method: FunctionNode) -> bool:
