@@ -30,8 +30,7 @@ class LoaderSite:
     only ``self.val_set = self.test_set``, and an item of a dict by its key. ``unsaid``: the
     arguments that are the default of a helper's parameter, which its caller says nothing of.
     ``written``: the call that makes its data set of a part of the data, where it stands and as it
-    is written, whichever transforms it has: two that are equal are one part. ``served_by``: the
-    attribute that says how many workers it has (``self.num_workers``).
+    is written, whichever transforms it has: two that are equal are one part.
     """
 
     stage: Stage
@@ -48,7 +47,6 @@ class LoaderSite:
     alias: str = ""
     unsaid: tuple[str, ...] = ()
     written: str = ""
-    served_by: str = ""
 
     @property
     def of_single_samples(self) -> bool:

@@ -148,9 +148,9 @@ def stream_read_by_every_worker(self: Rule, facts: ProjectFacts) -> Iterator[Fin
 
     What it does
     ------------
-    Reading finds a loader with several workers, be it by the default of a parameter that its class
-    keeps, over an IterableDataset of the project whose code never asks for the worker. Running
-    reads the stream as each of two workers, where the loader has several, and compares.
+    Reading finds a loader with several workers over an IterableDataset of the project whose code
+    never asks for the worker. Running reads the stream as each of two workers, where the loader
+    has several, and compares.
 
     Why is this bad
     ---------------
@@ -189,12 +189,11 @@ def stream_read_by_every_worker(self: Rule, facts: ProjectFacts) -> Iterator[Fin
     for stream, loader in _read(facts):
         told = _speaks_of(stream, WORKERS) or _takes_a_part(stream)
         apart = told or loader.gives("worker_init_fn", 9)
-        count = _workers(loader) or _workers_by_default(facts, loader)
-        if count > 1 and not apart and not _by_chance(stream):
+        if _workers(loader) > 1 and not apart and not _by_chance(stream):
             name = stream.name.rpartition(".")[2]
             yield self.finding(
                 loader.location,
-                f"each of {count} workers reads all of {name}: an epoch holds every "
+                f"each of {_workers(loader)} workers reads all of {name}: an epoch holds every "
                 "sample that often",
                 remedy="yield every n-th sample, by torch.utils.data.get_worker_info()",
                 subject=name,
@@ -255,20 +254,3 @@ def _workers(loader: LoaderSite) -> int:
     given = loader.argument("num_workers", 5)
     count = given.value if isinstance(given, Known) else None
     return count if isinstance(count, int) else 0
-
-
-def _workers_by_default(facts: ProjectFacts, loader: LoaderSite) -> int:
-    """How many there are if nobody says so: the default of the parameter that the class keeps, and
-    gives no other value."""
-    owner = next((one for one in facts.classes if one.name == loader.owner), None)
-    unknown = not isinstance(loader.argument("num_workers", 5), Known)
-    if owner is None or owner.hyperparameters is None or not unknown:
-        return 0
-    kept = loader.served_by.removeprefix("self.")
-    if len({one.location for one in owner.assignments if one.attribute == kept}) > 1:
-        return 0
-    for one in owner.hyperparameters.details:
-        by_name = kept in one.attributes or kept == f"hparams.{one.name}"
-        if by_name and not one.rebound and isinstance(one.default, Known):
-            return one.default.value if type(one.default.value) is int else 0
-    return 0

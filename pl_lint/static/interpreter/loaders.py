@@ -81,7 +81,6 @@ class Loader:
     alias: str = ""
     unsaid: tuple[str, ...] = ()
     written: str = ""
-    served_by: str = ""
 
 
 def build(
@@ -94,8 +93,7 @@ def build(
     (size, otherwise), alias = _size(node, frame), aliases.of(_given(node), frame)
     unsaid = tuple(_unsaid(node, frame))
     as_text = written.of(context, _given(node), frame)
-    served = _served_by(node, frame)
-    label = Loader(source, where, data, function, size, otherwise, alias, unsaid, as_text, served)
+    label = Loader(source, where, data, function, size, otherwise, alias, unsaid, as_text)
     return Instance(name, pairs(arguments), arguments.complete, label)
 
 
@@ -140,13 +138,6 @@ def _given_names(call: ast.Call) -> set[str]:
     starred = [one.value if isinstance(one, ast.Starred) else one for one in call.args]
     given = (*starred, *(one.value for one in call.keywords))
     return {one.id if isinstance(one, ast.Name) else "" for one in given}
-
-
-def _served_by(node: ast.Call, frame: Frame) -> str:
-    """``self.num_workers`` of ``num_workers=self.num_workers``, also by a local name."""
-    given = next((one.value for one in node.keywords if one.arg == "num_workers"), None)
-    text = frame.meant(dotted(given) or "") if given is not None else ""
-    return text if text.startswith("self.") else ""
 
 
 def _unsaid(node: ast.Call, frame: Frame) -> Iterator[str]:
@@ -325,7 +316,6 @@ def _record(
                     alias=loader.label.alias,
                     unsaid=loader.label.unsaid,
                     written=loader.label.written,
-                    served_by=loader.label.served_by,
                 )
             )
 
