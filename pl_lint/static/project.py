@@ -43,7 +43,6 @@ from pl_lint.facts.sites import (
 )
 from pl_lint.facts.values import YES, must_be
 from pl_lint.plain import replace
-from pl_lint.static.augmenting import augmenting
 from pl_lint.static.averages import averages
 from pl_lint.static.configs.files import ConfigFile
 from pl_lint.static.configs.sites import gather_configs
@@ -115,7 +114,6 @@ AS_WRITTEN: Mapping[str, Callable[[Project], Iterable[Any]]] = {
     "lengths": told_their_length,
     "told": told_from_outside,
     "pairings": pairings,
-    "augmenting": augmenting,
 }
 """Those that are seen in the text of classes, and by what."""
 CLASSES_BY_TEXT: Mapping[str, Callable[[Project], Iterable[Any]]] = {

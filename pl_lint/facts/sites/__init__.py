@@ -26,7 +26,6 @@ from pl_lint.facts.sites.classes import (
 )
 from pl_lint.facts.sites.data import (
     WHOLE,
-    AugmentingSite,
     AverageSite,
     FedSite,
     KeptSite,
@@ -76,7 +75,6 @@ __all__ = [
     "WHOLE",
     "YES",
     "AssignmentSite",
-    "AugmentingSite",
     "AverageSite",
     "CallSite",
     "CaseSite",

@@ -133,17 +133,6 @@ class ToldSite:
 
 
 @frozen
-class AugmentingSite:
-    """A class of the project (``owner``) whose ``__init__`` makes a random transform if this
-    parameter asks for it."""
-
-    owner: str
-    parameter: str
-    position: int
-    transform: str
-
-
-@frozen
 class PairingSite:
     """A class of the project (``owner``) whose items are made of files of several listings
     (``attributes``), each in the order that the file system gave it, by one number."""

@@ -10,7 +10,6 @@ from pl_lint.facts.sites.behaviour import ImportSite, RemovedNameSite
 from pl_lint.facts.sites.calls import CallSite, GlobalSite, ReachSite
 from pl_lint.facts.sites.classes import ClassFacts
 from pl_lint.facts.sites.data import (
-    AugmentingSite,
     AverageSite,
     FedSite,
     KeptSite,
@@ -139,7 +138,6 @@ class ProjectFacts:
     lengths: tuple[LengthSite, ...] = ()
     told: tuple[ToldSite, ...] = ()
     pairings: tuple[PairingSite, ...] = ()
-    augmenting: tuple[AugmentingSite, ...] = ()
     data_classes: frozenset[str] = frozenset()
     learning_measures: frozenset[str] = frozenset()
     giving_losses: frozenset[tuple[str, str]] = frozenset()

@@ -37,8 +37,7 @@ def evaluation_augmented(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds a validation or test loader whose data set is built with random transforms, and a
-    `random_split` of such a data set, or a Subset where training takes another one of it, be it
-    that the data set makes the transforms itself and is told to (`augment=True`): both
+    `random_split` of such a data set, or a Subset where training takes another one of it: both
     parts share the one object, transforms included, also where these are set on one part
     (`self.train_set.dataset.transform = ...`). Silent where a part is given another data set
     afterwards; a part has no transform of its own that could be set.
@@ -176,15 +175,7 @@ def _of_a_shared_whole(facts: ProjectFacts, loader: LoaderSite) -> str:
     if _augmentation(loader.dataset):
         return ""  # said of the loader already
     retouched = (one for one in facts.reaches if one.owner == loader.owner and _retouches(one))
-    return "" if any(retouched) else _augmentation(whole) or _made_inside(facts, whole)
-
-
-def _made_inside(facts: ProjectFacts, data: Made) -> str:
-    """The random transform that a data set of the project is told to make: ``augment=True``."""
-    for one in facts.augmenting:
-        if one.owner == data.name and data.argument(one.parameter, one.position) == Known(True):
-            return one.transform
-    return ""
+    return "" if any(retouched) else _augmentation(whole)
 
 
 def _whole_of(loader: LoaderSite) -> Made | None:
