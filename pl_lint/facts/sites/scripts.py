@@ -118,8 +118,7 @@ class TrainerCall:
     ``replaced``: the same function puts another into that attribute later; ``renewed``: where it
     last did so before, or gave it other weights.
     ``hands``: through which functions a model that is a plain name came, the one that makes the
-    call first. ``repeated``: a loop around it makes it again with the same Trainer and the same
-    model. ``names``: the local names of loaders that nothing is known of, by their stages.
+    call first. ``names``: the local names of loaders that nothing is known of, by their stages.
     ``trains_alone``: a fit that is surely given a loader for training, and none for validation.
     """
 
@@ -143,7 +142,6 @@ class TrainerCall:
     replaced: bool = False
     renewed: Location | None = None
     hands: tuple[Hands, ...] = ()
-    repeated: bool = False
     names: tuple[tuple[str, str], ...] = ()
     trains_alone: bool = False
 

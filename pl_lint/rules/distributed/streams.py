@@ -17,10 +17,10 @@ SHARES = (
     *("rank", "world_size", "num_replicas", "split_by_node", "nodesplitter"),
     *("process_index", "num_processes", "is_dist_avail"),
 )
-RANKS = frozenset({"rank", "ranks", "world", "replicas"})
-"""Words of what a class asks that shares data out before it builds a stream of them."""
-RUNNING = ("_step", "_step_end", "_epoch_end")
-"""How the names of hooks end that come once the data are there."""
+RANKS = frozenset({"rank", "global_rank", "local_rank", "get_rank", "node_rank", "process_index"})
+"""What a class asks that shares data out before it builds a stream of them."""
+RUNNING = ("_step", "_step_end", "_epoch_end", "configure_optimizers")
+"""How the names of hooks end that come once the data are there, or have nothing to do with them."""
 WORKERS = ("get_worker_info", "worker_info", "worker_id", "split_by_worker", "num_workers")
 PARTS = ("num_shards", "n_shards", "nshards", "shard_count", "shard_id", "shard_idx", "shard_index")
 """Words for one's own part and for how many there are; a list of files may be called shards."""
@@ -55,10 +55,10 @@ def stream_read_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findi
     reads and whose code speaks of no rank or world size and takes no shard of anything (a list of
     files that is called `shards` is none; a `shard` that numbers are compared with is one, and what
     a method of its own does that asks for the worker is seen there, whatever its name), unless the
-    class that builds it asks for the rank or the world size, in its hooks for data or in other
-    methods of its own: then the stream may be given a share. Running reads the stream on two ranks
-    and compares its samples by their content: none may be read by two ranks, and none that one
-    process reads by none of them.
+    class that builds it asks for the rank, in its hooks for data or in other methods of its own:
+    then the stream may be given a share. Running reads the stream on two ranks and compares its
+    samples by their content: none may be read by two ranks, and none that one process reads by none
+    of them.
 
     Why is this bad
     ---------------
@@ -120,8 +120,8 @@ def read_by_every_rank(facts: ProjectFacts) -> Iterator[tuple[StreamSite, Loader
 
 
 def _is_given_a_share(facts: ProjectFacts, loader: LoaderSite) -> bool:
-    """Whether the class whose loader reads a stream asks for the rank itself, or how many there
-    are, where data are made: then what it builds the stream of may be one process's share."""
+    """Whether the class whose loader reads a stream asks for the rank itself where data are made:
+    then what it builds the stream of may be one process's share."""
     made_by = {loader.owner} if loader.owner else set()
     made_by |= {base for one in facts.classes if one.name in made_by for base in one.ancestors}
     building = (
@@ -131,8 +131,7 @@ def _is_given_a_share(facts: ProjectFacts, loader: LoaderSite) -> bool:
         for method in one.own_methods
         if not method.name.endswith(RUNNING) and not method.name.startswith("on_")
     )
-    said = {word for one in building for word in one.words if not word.startswith("rank_zero")}
-    return any(not RANKS.isdisjoint(words_of(word)) for word in said)
+    return any(not RANKS.isdisjoint(one.words) for one in building)
 
 
 @rule(

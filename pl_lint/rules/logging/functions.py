@@ -50,12 +50,13 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     ------------
     Finds values of `torchmetrics.functional`, `sklearn.metrics` and correlations of `scipy.stats`
     (and `corrcoef`) that are not linear, square roots and exponentials of batch means, logarithms
-    of what is seen to be one (PSNR by hand: `-10 * torch.log10(mse)`; not of a loss), and ratios of
-    sums over the batch under the name of a score (dice, IoU, F1, precision, recall), which are
-    logged in a step and reduced over the epoch, or kept by the steps and averaged at its end; so
-    are values of all that the steps have kept so far. Loaders that are seen to give one sample at a
-    time are left alone, and so is what a loop works out for one sample of the batch after another,
-    and the tests of a class that no Trainer in sight runs, in a project that tests nothing.
+    of what is seen to be one under the name of decibels (PSNR: `-10 * torch.log10(mse)`), and
+    ratios of sums over the batch under the name of a score (dice, IoU, F1, precision, recall),
+    which are logged in a step and reduced over the epoch, or kept by the steps and averaged at its
+    end; so are values of all that the steps have kept so far. Loaders that are seen to give one
+    sample at a time are left alone, and so is what a loop works out for one sample of the batch
+    after another, and the tests of a class that no Trainer in sight runs, in a project that tests
+    nothing.
 
     Why is this bad
     ---------------
@@ -143,6 +144,9 @@ WORDS = {
     "macro": "a mean of ratios",
     "logarithm": "the logarithm",
 }
+DECIBELS = frozenset({"psnr", "snr", "sdr", "sisdr", "decibel", "decibels", "db"})
+"""What a logarithm of a batch mean is called that is reported as such; likelihoods and losses are
+logarithms that may be averaged."""
 
 
 def _unlinear_function(log: LogSite, value: Origin) -> str | None:
@@ -158,8 +162,8 @@ def _unlinear_function(log: LogSite, value: Origin) -> str | None:
             return False
         if part in per_sample and part.operation != "macro":
             return False
-        if part.operation == "logarithm" and "loss" in words_of(_text_of(log)):
-            return False  # it is what the code defines to be small
+        if part.operation == "logarithm" and DECIBELS.isdisjoint(words_of(_text_of(log))):
+            return False
         return _is_of_batch(part) and (part.operation not in ("ratio", "macro") or scores)
 
     match _sure_part(value, is_unlinear):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import (
@@ -119,8 +119,7 @@ def loaders_given_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `trainer.fit` with loaders, be they what the hook of a DataModule gives
-    (`data.train_dataloader()`), or with a DataModule, where the class of the model has a
+    Finds `trainer.fit` with loaders, or with a DataModule, where the class of the model has a
     `train_dataloader` or `val_dataloader` of its own for the same stage. What it inherits from
     another class of the project is a default, and is left alone.
 
@@ -153,13 +152,11 @@ def loaders_given_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/common/trainer.html#fit
     """
     data = {owner.name: owner for owner in facts.classes if owner.kind == "datamodule"}
-    asked = {call.location: call for call in facts.trainer_calls}
     for site, owner in fits(facts):
         given = site.argument("datamodule", 3)
         module = data.get(given.name) if isinstance(given, Made) else None
         for which, hook in ((1, "train_dataloader"), (2, "val_dataloader")):
-            given_by_hook = _of_a_hook(asked.get(site.location), hook) and _gives(data, hook)
-            passed = is_loader(loaders_given(site, which)) or given_by_hook
+            passed = is_loader(loaders_given(site, which))
             both = module is not None and defines(facts, module, hook)
             own = any(one.name == hook for one in owner.own_methods)
             if (passed or both) and own and not _may_have_none(owner, hook):
@@ -170,21 +167,6 @@ def loaders_given_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="keep one of them",
                     subject=owner.short_name,
                 )
-
-
-def _of_a_hook(call: TrainerCall | None, hook: str) -> bool:
-    """Whether a fit is given what the hook of some other object gives:
-    ``data.train_dataloader()``."""
-    if call is None:
-        return False
-    name = dict(call.names).get("train" if hook == "train_dataloader" else "validate", "")
-    return name.endswith(f".{hook}()") and not name.startswith(f"{call.written}.")
-
-
-def _gives(data: Mapping[str, ClassFacts], hook: str) -> bool:
-    """Whether there are data modules in sight with this hook, and all of them give a loader."""
-    having = [one for one in data.values() if any(two.name == hook for two in one.own_methods)]
-    return bool(having) and not any(_may_have_none(one, hook) for one in having)
 
 
 def _may_have_none(owner: ClassFacts, hook: str) -> bool:

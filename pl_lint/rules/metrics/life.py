@@ -10,7 +10,6 @@ from pl_lint.facts.sites import (
     MetricSite,
     MetricUse,
     ProjectFacts,
-    in_tests,
 )
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
@@ -78,7 +77,7 @@ def never_reset(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.logging_classes():
         for metric in owner.metrics if not owner.open else ():
             place = _computed_without_reset(owner, metric)
-            again = place is not None and (place.stage not in ONCE or _tested_again(facts, owner))
+            again = place is not None and (place.stage not in ONCE or _tested_again(facts))
             if place is not None and again and not _reset_from_outside(facts, owner, metric):
                 name = attribute_text(metric.path)
                 yield self.finding(
@@ -106,11 +105,10 @@ ONCE = ("test", "predict")
 """Stages that a program mostly runs once."""
 
 
-def _tested_again(facts: ProjectFacts, owner: ClassFacts) -> bool:
-    """Whether some function tests more than once, one call after another or in a loop."""
+def _tested_again(facts: ProjectFacts) -> bool:
+    """Whether some function tests more than once."""
     tests = [call for call in facts.trainer_calls if call.method == "test"]
-    looped = (call for call in tests if call.repeated and not in_tests(call.location))
-    return any(call.model in ("", owner.name) for call in looped) or any(
+    return any(
         one.location != other.location and one.scope == other.scope and not one.excludes(other)
         for one in tests
         for other in tests

@@ -191,10 +191,8 @@ def own_scaler(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds `GradScaler(...)` in a LightningModule that scales something with `scale(...)`, and that
     leaves optimization to Lightning or is trained with precision 16 anyway; and a `training_step`
     under automatic optimization with an autocast to float16 of its own, where no Trainer has half
-    precision, or all that have it cast to bfloat16 and the autocast says float16 itself
-    (`torch.cuda.amp.autocast()` does), and nothing in the autocast switches gradients off. A switch
-    (`enabled=self.amp`) is passed over where `dtype=torch.float16` is written: whenever it is on,
-    nothing scales the loss.
+    precision and nothing in the autocast switches gradients off. A switch (`enabled=self.amp`) is
+    passed over where `dtype=torch.float16` is written: whenever it is on, nothing scales the loss.
 
     Why is this bad
     ---------------
@@ -234,14 +232,11 @@ def own_scaler(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         scales = doubly and facts.calls_in(owner, ".scale")
         frozen = any("autocast" in one.within for one in facts.calls_in(owner, *UNTRAINED))
         for site in facts.calls_in(owner, *OWN_AUTOCASTS) if automatic and not frozen else ():
-            if _casts_to_half(site) and _in_precision(facts, owner, *FULL, *_around(site)):
-                full = _in_precision(facts, owner, *FULL)
+            if _casts_to_half(site) and _in_full_precision(facts, owner):
                 yield self.finding(
                     site.location,
                     "nothing scales the loss of this autocast: small gradients are zero in float16",
-                    remedy='drop it, and give the Trainer precision="16-mixed"'
-                    if full
-                    else "drop it: the Trainer casts to bfloat16 already",
+                    remedy='drop it, and give the Trainer precision="16-mixed"',
                     subject=owner.short_name,
                 )
         for site in facts.calls_in(owner, *OWN_SCALERS) if scales else ():
@@ -283,21 +278,13 @@ def _is_written(value: Value, constant: object) -> bool:
     return isinstance(value, (Known, OneOf)) and may_be(value, constant)
 
 
-def _in_precision(facts: ProjectFacts, owner: ClassFacts, *admitted: Value) -> bool:
-    """Whether all Trainers that may train a class are seen to have one of these precisions."""
+def _in_full_precision(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether all Trainers that may train a class are seen to leave precision at 32."""
     given = precisions(facts, owner)
-    return bool(given) and all(value in admitted for value in given)
+    return bool(given) and all(value in (ABSENT, *FULL) for value in given)
 
 
-def _around(site: CallSite) -> tuple[Value, ...]:
-    """The precisions of a Trainer with an autocast of its own to another type than an inner one
-    has. ``torch.autocast("cuda")`` takes the type of the one around it, ``torch.cuda.amp.autocast``
-    is float16 unless it is told."""
-    return BRAIN if site.argument("dtype") in HALF or ".cuda." in site.name else ()
-
-
-FULL = (ABSENT, *map(Known, (32, "32", "32-true")))
-BRAIN = tuple(map(Known, ("bf16-mixed", "bf16")))
+FULL = tuple(map(Known, (32, "32", "32-true")))
 
 
 MEASURING = (".norm", ".clamp_", ".clip_")

@@ -115,7 +115,10 @@ def copied_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             )
 
 
-HELD_OUT = frozenset("fold folds split val valid validation test holdout heldout subset".split())
+HELD_OUT = frozenset(
+    "fold folds split val valid validation test train training holdout heldout subset "
+    "fraction".split()
+)
 """Words of a stream that keeps a part of its samples back, the same in each epoch."""
 
 

@@ -15,7 +15,6 @@ from pl_lint.static.interpreter.context import Frame
 from pl_lint.static.interpreter.handling import Scope, model_of
 from pl_lint.static.names import dotted
 from pl_lint.static.naming import bindings, named
-from pl_lint.static.trees import walk
 
 
 def hands(call: ast.Call, frame: Frame) -> Iterator[Hands]:
@@ -101,29 +100,6 @@ def _other_names(written: str, parts: Iterable[ast.AST]) -> Iterator[str]:
             yield named(target)
         elif named(target) == written and isinstance(value, (ast.Name, ast.Attribute)):
             yield named(value)
-
-
-def repeated(call: ast.Call, frame: Frame) -> bool:
-    """Whether a loop of the function makes the call for one thing after another, with a Trainer and
-    a model that stay the same in it: neither is given a value there, and nothing is fitted."""
-    source = frame.module.source
-    scope, around = Scope.around(call, source), source.above.get(call)
-    given = [one for one in (model_of(call), getattr(call.func, "value", None)) if one is not None]
-    if scope is None or not all(isinstance(one, ast.Name) for one in given):
-        return False
-    while around is not None and around is not scope.node:
-        if isinstance(around, (ast.For, ast.ListComp)):
-            return _stays_the_same(around, {one.id for one in given if isinstance(one, ast.Name)})
-        around = source.above.get(around)
-    return False
-
-
-def _stays_the_same(loop: ast.AST, names: set[str]) -> bool:
-    parts = walk(loop)
-    given = {named(target) for part in parts for target, _ in bindings(part)}
-    fits = any(isinstance(one, ast.Attribute) and one.attr == "fit" for one in parts)
-    ends = any(isinstance(one, (ast.Break, ast.Return)) for one in parts)
-    return given.isdisjoint(names) and not fits and not ends
 
 
 def out_of_trainer(call: ast.Call, frame: Frame) -> bool:

@@ -324,7 +324,6 @@ def _call_of(
         replaced=carried.replaced(_model_written(node), node, frame),
         renewed=context.location(renewed, frame) if renewed is not None else None,
         hands=tuple(carried.hands(node, frame)),
-        repeated=carried.repeated(node, frame),
         names=tuple(loaders.named(name, arguments, node, frame)),
         trains_alone=name == "fit" and loaders.for_training_alone(arguments),
     )
