@@ -58,7 +58,6 @@ from pl_lint.static.layers import layers
 from pl_lint.static.measures import giving_losses, learning_measures
 from pl_lint.static.names import ClassInfo, Module, Project, index_module
 from pl_lint.static.orphans import orphans
-from pl_lint.static.pairings import pairings
 from pl_lint.static.sizes import sized
 from pl_lint.static.sources import SourceFile
 from pl_lint.static.streams import (
@@ -113,7 +112,6 @@ AS_WRITTEN: Mapping[str, Callable[[Project], Iterable[Any]]] = {
     "averages": averages,
     "lengths": told_their_length,
     "told": told_from_outside,
-    "pairings": pairings,
 }
 """Those that are seen in the text of classes, and by what."""
 CLASSES_BY_TEXT: Mapping[str, Callable[[Project], Iterable[Any]]] = {

@@ -133,16 +133,6 @@ class ToldSite:
 
 
 @frozen
-class PairingSite:
-    """A class of the project (``owner``) whose items are made of files of several listings
-    (``attributes``), each in the order that the file system gave it, by one number."""
-
-    owner: str
-    attributes: tuple[str, ...]
-    location: Location
-
-
-@frozen
 class StreamSite:
     """A class of the project that is an IterableDataset.
 

@@ -17,7 +17,6 @@ from pl_lint.facts.sites.data import (
     LengthSite,
     ListedSite,
     LoaderSite,
-    PairingSite,
     StreamSite,
     ToldSite,
     UnsharedSite,
@@ -137,7 +136,6 @@ class ProjectFacts:
     of_one_item: frozenset[str] = frozenset()
     lengths: tuple[LengthSite, ...] = ()
     told: tuple[ToldSite, ...] = ()
-    pairings: tuple[PairingSite, ...] = ()
     data_classes: frozenset[str] = frozenset()
     learning_measures: frozenset[str] = frozenset()
     giving_losses: frozenset[tuple[str, str]] = frozenset()

@@ -53,11 +53,9 @@ def may_be_of_scheduler(site: CallSite) -> bool:
 
 
 def of_callbacks(facts: ProjectFacts, *names: str) -> list[CallSite]:
-    """The calls of these names in callbacks of the project, which may be beside any module, on
-    anything but what is the callback's own."""
+    """The calls of these names in callbacks of the project, which may be beside any module."""
     callbacks = [one for one in facts.classes if one.kind == "callback"]
-    found = (site for one in callbacks for site in facts.calls_in(one, *names))
-    return [site for site in found if not site.receiver.startswith("self.")]
+    return [site for one in callbacks for site in facts.calls_in(one, *names)]
 
 
 def optimizer_steps(facts: ProjectFacts, owner: ClassFacts) -> list[CallSite]:

@@ -262,16 +262,14 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `random_split` and `train_test_split` of what `os.listdir`, `glob` or `Path.iterdir` gave,
-    of a data set of the project that keeps it so, and two parts of it that meet (`files[:n]` and
-    `files[n:]`), where no branch sorts. A split that nothing seeds is left alone: chance decides
-    it, whatever the order (LTN406), and so is one that is made once: where a file or a folder is
-    not there yet (`if not path.exists():`), or where the same function then copies the files or
-    writes the parts down. Also finds a data set that keeps two such listings, of two folders, and
-    takes files of both by the same number (`self.images[index]`, `self.masks[index]`), where no
-    word of the class sorts or says that they are no pairs. A run fits the module in processes with
-    two values of PYTHONHASHSEED: fits with the same value are equal, those with different ones are
-    not.
+    Finds `random_split` and `train_test_split` of what `os.listdir`, `glob` or `Path.iterdir`
+    gave, of a data set of the project that keeps it so, and two parts of it that meet (`files[:n]`
+    and `files[n:]`), where no branch sorts. A
+    split that nothing seeds is left alone: chance decides it, whatever the order (LTN406), and so
+    is one that is made once: where a file or a folder is not there yet (`if not path.exists():`),
+    or where the same function then copies the files or writes the parts down. A run fits the module
+    in processes with two values of PYTHONHASHSEED: fits with the same value are equal, those with
+    different ones are not.
 
     Why is this bad
     ---------------
@@ -325,16 +323,6 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 f"{kept} holds files in the order in which the file system lists them, which "
                 "decides the split and differs between machines",
                 remedy=f"sort them where {kept} is made",
-            )
-    for pairing in facts.pairings:
-        if not in_tests(pairing.location):
-            names = " and ".join(f"self.{name}" for name in pairing.attributes)
-            yield self.finding(
-                pairing.location,
-                f"{names} are listed apart and taken together by one number: the file system "
-                "decides which file meets which",
-                remedy="sort both, or make one of the names in the other",
-                subject=pairing.owner.rpartition(".")[2],
             )
 
 
