@@ -43,8 +43,7 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     ------------
     Finds a test loader over the data set of the validation loader: the same attribute or variable,
     also under another name (`self.val_set = self.test_set`), one loader that a script gives to
-    both, be it a parameter of the function or what a hook gives (`data.test_dataloader()`, and then
-    `trainer.test(datamodule=data)`), the same part of the same torchvision data set, or two
+    both, be it a parameter of the function, the same part of the same torchvision data set, or two
     data sets that one call makes, word for word, but for transforms, with a constant that names a
     part (`Leaves(root / "test", self.plain)`, `Scans(self.files, train=False)`). And
     a validation loader over the test part of a torchvision data set, where a ModelCheckpoint or
@@ -113,8 +112,8 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
 
 
 def _tested_by_name(facts: ProjectFacts) -> Iterator[tuple[TrainerCall, str]]:
-    """The calls that test on the name, or the hook, that ``fit`` was given for validation in the
-    same function, and not for training, where no other call tests there."""
+    """The calls that test on the name that ``fit`` was given for validation in the same function,
+    and not for training, where no other call tests there."""
     if _chooses_nothing(facts):
         return
     for test in facts.trainer_calls:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from collections.abc import Mapping as Table
 
 from pl_lint.facts.origins import Origin
@@ -45,7 +45,6 @@ HOOKS: Table[str, Stage] = {
     "test_dataloader": "test",
     "predict_dataloader": "predict",
 }
-HOOK_OF: Table[Stage, str] = {stage: hook for hook, stage in HOOKS.items()}
 GIVEN: Table[str, tuple[tuple[Stage, int, tuple[str, ...]], ...]] = {
     "fit": (
         ("train", 1, ("train_dataloaders", "train_dataloader")),
@@ -217,54 +216,15 @@ def named(
     method: str, arguments: Arguments, node: ast.Call, frame: Frame
 ) -> Iterator[tuple[Stage, str]]:
     """The local names of what a call of a Trainer gives to its stages, where nothing is known of it
-    and its function gives the name no other value. A loader that a hook was asked for is called as
-    that is written, ``data.test_dataloader()``, and that of a data module as if it had been."""
+    and its function gives the name no other value."""
     written = {one.arg: one.value for one in node.keywords}
     for stage, position, names in GIVEN[method]:
         at = node.args[position] if position < len(node.args) else None
         given = next((written[name] for name in names if name in written), at)
         value = arguments.get(position, names[0])
-        seen = [] if value is None else [one for one in options(value) if isinstance(one, Instance)]
-        whole = written.get("datamodule", at if _is_module(seen) else None)
-        if isinstance(whole, ast.Name) and _times_given(whole.id, frame) < 2:
-            yield stage, f"{whole.id}.{HOOK_OF[stage]}()"
-        elif not seen and given is not None:
-            name = _name_of(given, frame)
-            if name:
-                yield stage, name
-
-
-def _is_module(seen: list[Instance]) -> bool:
-    """Whether something is given in the place of loaders that is none."""
-    return len(seen) == 1 and seen[0].label is None and not seen[0].name.startswith(DATA_SETS)
-
-
-def _name_of(given: ast.expr, frame: Frame) -> str:
-    """A local name with one value, or the hook of one: ``data.test_dataloader()``."""
-    match given:
-        case ast.Name(name) if _times_given(name, frame) == 1:
-            values = [one.value for one in _assigned(frame) if dotted(one.targets[0]) == name]
-            return (_hook_of(values[0], frame) if values else "") or name
-        case ast.Name(name):
-            return name if not _times_given(name, frame) else ""
-    return _hook_of(given, frame)
-
-
-def _hook_of(given: ast.expr, frame: Frame) -> str:
-    match given:
-        case ast.Call(ast.Attribute(ast.Name(name), hook), [], []) if hook in HOOKS:
-            return f"{name}.{hook}()" if _times_given(name, frame) < 2 else ""
-    return ""
-
-
-def _assigned(frame: Frame) -> Iterator[ast.Assign]:
-    return (one for one in _parts(frame) if isinstance(one, ast.Assign) and len(one.targets) == 1)
-
-
-def _parts(frame: Frame) -> Iterable[ast.AST]:
-    """All nodes of a function; of a file, where it is run outside of functions."""
-    source = frame.module.source
-    return frame.parts if frame.function else source.parts(source.tree)
+        seen = value is not None and any(isinstance(one, Instance) for one in options(value))
+        if isinstance(given, ast.Name) and not seen and _times_given(given.id, frame) < 2:
+            yield stage, given.id
 
 
 def for_training_alone(arguments: Arguments) -> bool:
@@ -283,10 +243,8 @@ def for_training_alone(arguments: Arguments) -> bool:
 
 
 def _times_given(name: str, frame: Frame) -> int:
-    """How often a name gets a value there, as a parameter or otherwise."""
-    stores = (one for one in _parts(frame) if isinstance(one, ast.Name) and one.id == name)
-    taken = (one for one in _parts(frame) if isinstance(one, ast.arg) and one.arg == name)
-    return sum(not isinstance(one.ctx, ast.Load) for one in stores) + len(tuple(taken))
+    stores = (one for one in frame.parts if isinstance(one, ast.Name) and one.id == name)
+    return sum(not isinstance(one.ctx, ast.Load) for one in stores)
 
 
 def _record(
