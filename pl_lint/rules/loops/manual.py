@@ -17,6 +17,11 @@ from pl_lint.rules.loops.stepping import (
 from pl_lint.rules.registry import Rule, rule
 
 ZEROING = (".zero_grad", ".optimizer_zero_grad")
+EACH_STEP = (
+    *("on_train_batch_start", "on_train_batch_end", "on_before_zero_grad"),
+    *("on_before_backward", "on_after_backward", "on_before_optimizer_step"),
+)
+"""Where a callback is asked as often as an optimizer steps."""
 
 
 @rule(
@@ -75,7 +80,8 @@ def never_zeroed(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         goes_back = facts.calls_in(owner, ".backward", ".manual_backward")
         if owner.open or not owner.manual_optimization or not steps or not goes_back:
             continue
-        zeroed = [*facts.calls_in(owner, *ZEROING), *of_callbacks(facts, *ZEROING)]
+        by_callbacks = [one for one in of_callbacks(facts, *ZEROING) if one.hook in EACH_STEP]
+        zeroed = [*facts.calls_in(owner, *ZEROING), *by_callbacks]
         by_hand = [reach for reach in facts.reaches if reach.attribute == "grad"]
         if not zeroed and owner.name not in {reach.owner for reach in by_hand}:
             yield self.finding(

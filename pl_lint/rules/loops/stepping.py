@@ -45,10 +45,14 @@ def handed_out_scheduler(site: CallSite) -> bool:
     return _handed_out(site, SCHEDULERS)
 
 
+OTHER_STEPS = ("opt", "scaler", "env", "prof", "ema", "average")
+"""Words of what goes steps of its own."""
+
+
 def may_be_of_scheduler(site: CallSite) -> bool:
     """Whether a method is called on something that may be a scheduler, by another name: what is no
-    optimizer, nor called one, nor a scaler or the world that an agent acts in."""
-    others = any(word in site.receiver.lower() for word in ("opt", "scaler", "env", "prof"))
+    optimizer, nor called one, nor a scaler, an average of weights or the world of an agent."""
+    others = any(word in site.receiver.lower() for word in OTHER_STEPS)
     return of_scheduler(site) or not (others or of_optimizer(site))
 
 
