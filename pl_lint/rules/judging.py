@@ -175,7 +175,9 @@ def _only_trains(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> b
     calls = [one for one in facts.trainer_calls if one.method in ("fit", "validate")]
     unknown = [one for one in calls if "" in one.models]
     its_own = [one for one in facts.programs.calls_with(owner) if one in calls]
-    alone = all(one.trains_alone and not one.data for one in (*its_own, *unknown))
+    modules = {one.name for one in facts.classes if one.kind == "datamodule"}
+    asked = (*its_own, *unknown)
+    alone = all(one.trains_alone and modules.isdisjoint(one.data) for one in asked)
     family = [one for one in facts.classes if one.name in (owner.name, *owner.ancestors)]
     hooks = (method.name for one in family for method in one.own_methods)
     fed = owner.open or FEEDS["validate"] in hooks
