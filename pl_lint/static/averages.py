@@ -28,10 +28,14 @@ def averages(project: Project) -> Iterator[AverageSite]:
     """Every average that a callback keeps and saves nowhere."""
     for module in project.modules:
         for info in module.classes.values():
-            bases = [one for one in project.ancestors(info) if one is not info]
-            plain = all(lightning.canonical(str(one)) == lightning.CALLBACK for one in bases)
-            if bases and plain and SAVING.isdisjoint(info.methods) and "__init__" in info.methods:
-                yield from _kept_by(info)
+            if "__init__" in info.methods and SAVING.isdisjoint(info.methods):
+                bases = [one for one in project.ancestors(info) if one is not info]
+                if bases and all(map(_is_callback, bases)):
+                    yield from _kept_by(info)
+
+
+def _is_callback(base: ClassInfo | str) -> bool:
+    return isinstance(base, str) and lightning.canonical(base) == lightning.CALLBACK
 
 
 def _kept_by(info: ClassInfo) -> Iterator[AverageSite]:

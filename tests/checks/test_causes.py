@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from pl_lint.checks.logged_values.cause import Moved
@@ -83,6 +83,7 @@ def test_wrong_weights_are_named(rows: list[tuple[float, int, int]]) -> None:
     assert cause_of_moving(moved(rows, true, used)).code == "LTN104"
 
 
+@settings(suppress_health_check=[HealthCheck.filter_too_much])  # values that are alike say nothing
 @given(batches(), numbers, st.sampled_from(("compute", "forward", "forward-dict", "")))
 def test_averages_are_named_by_what_was_averaged(
     rows: list[tuple[float, int, int]], true: float, operation: str
