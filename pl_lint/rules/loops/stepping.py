@@ -57,9 +57,11 @@ def may_be_of_scheduler(site: CallSite) -> bool:
 
 
 def of_callbacks(facts: ProjectFacts, *names: str) -> list[CallSite]:
-    """The calls of these names in callbacks of the project, which may be beside any module."""
+    """The calls of these names in callbacks of the project, which may be beside any module, on
+    anything but what is the callback's own."""
     callbacks = [one for one in facts.classes if one.kind == "callback"]
-    return [site for one in callbacks for site in facts.calls_in(one, *names)]
+    found = (site for one in callbacks for site in facts.calls_in(one, *names))
+    return [site for site in found if not site.receiver.startswith("self.")]
 
 
 def optimizer_steps(facts: ProjectFacts, owner: ClassFacts) -> list[CallSite]:
