@@ -19,6 +19,8 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Workers that all compute with all cores wait for each other: four times the processor time.
     os.environ["OMP_NUM_THREADS"] = "1"
+    # Or else each process that a test starts would compile all of pl-lint anew, for a second.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # How long an example takes is no business of a test: a busy machine is no failure.
     settings.register_profile("anywhere", settings.default, deadline=None)
     settings.load_profile("anywhere")

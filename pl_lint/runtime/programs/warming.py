@@ -1,13 +1,14 @@
 """What every run would find out anew is found out once, in the process that all are forked from.
 
 Which packages are installed, and in which version; what is an instance of which abstract class;
-which of some three thousand modules are the user's. The memory in which Python keeps that is then
-shared, too, and not copied by each run.
+which of some three thousand modules are the user's, and which file is whose. The memory in which
+Python keeps that is then shared, too, and not copied by each run.
 """
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import random
 import sys
@@ -32,6 +33,7 @@ def warm() -> None:
     """Leaves no trace but what Lightning and Python remember: no thread, no file, no random number
     that was drawn. What cannot be found out here, each run finds out."""
     own_files()
+    inspect.stack()  # asks for the module of each file, as Lightning does to load a checkpoint
     if os.environ.get("CUDA_VISIBLE_DEVICES") != "":
         return  # a Trainer asks the driver for GPUs: what has done so is not forked from
     for name in NAMES:

@@ -9,7 +9,7 @@ import linecache
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
@@ -111,15 +111,24 @@ def is_library(filename: str) -> bool:
 
 def own_files() -> list[str]:
     """The files of those modules that are the user's, of all that are loaded."""
-    return [file for name in list(sys.modules) if (file := _own_file(name))]
+    last, earlier = _at_first()
+    later = list(itertools.takewhile(last.__ne__, reversed(sys.modules)))
+    return [*earlier, *_own(reversed(later))]
 
 
 @functools.cache
-def _own_file(name: str) -> str:
-    """Empty for somebody else's module. There are thousands: what is once known is not asked
-    again, nor in what is forked from here."""
-    file = getattr(sys.modules.get(name), "__file__", None) or ""
-    return "" if is_library(file) else file
+def _at_first() -> tuple[str, tuple[str, ...]]:
+    """The module that was loaded last when this was first asked, and the user's files by then.
+    There are thousands: to touch each of them again copies the memory that forks share."""
+    names = list(sys.modules)
+    return names[-1], tuple(_own(names))
+
+
+def _own(names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file and not is_library(file):
+            yield file
 
 
 def of_library(value: Any) -> bool:
