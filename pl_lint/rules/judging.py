@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from pl_lint.facts import lightning, torchmetrics
 from pl_lint.facts.lightning import LATEST, Version
@@ -143,14 +143,19 @@ def one_device_in(facts: ProjectFacts, path: str) -> bool:
 def beyond_one_device(facts: ProjectFacts, owners: Iterable[ClassFacts]) -> Iterator[ClassFacts]:
     """The classes that several devices may run: not those whose Trainers surely use one each, nor
     those that nothing reaches in a project whose Trainers stand elsewhere."""
-    if any(one.location.path not in facts.orphans for one in facts.trainers):
-        owners = [one for one in owners if one.location.path not in facts.orphans]
+    if facts.trains_beside or _trains_outside(facts, facts.orphans):
+        unrun = facts.orphans | facts.users
+        owners = [one for one in owners if one.location.path not in unrun]
     if not any(_uses_one(facts, trainer) for trainer in facts.trainers):
         yield from owners
     elif not single_device(facts):
         yield from (
             one for one in owners if not _all_use_one(facts, facts.programs.trainers_of(one))
         )
+
+
+def _trains_outside(facts: ProjectFacts, files: Set[str]) -> bool:
+    return any(one.location.path not in files for one in facts.trainers)
 
 
 RUN_BY = {"train": ("fit",), "validate": ("fit", "validate"), "test": ("test",)}
@@ -200,7 +205,8 @@ def is_only_loaded(facts: ProjectFacts, owner: ClassFacts) -> bool:
         call.name == owner.name + LOADING and not in_tests(call.location)
         for call in facts.calls_of(LOADING)
     )
-    return loaded and bool(facts.trainers) and not facts.programs.trainers_of(owner)
+    trained = bool(facts.trainers) or facts.trains_beside
+    return loaded and trained and not facts.programs.trainers_of(owner)
 
 
 def is_never_run(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> bool:

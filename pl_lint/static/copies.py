@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.static.names import Module, Project
+from pl_lint.static.names import Project
 from pl_lint.static.versions import Versions
 
 
@@ -20,17 +20,7 @@ def copies(project: Project, versions: Versions) -> Iterator[tuple[str, str]]:
     tied: set[str] = set()
     for module in project.modules:
         here = folders[module.path]
-        for other in _imported(module, project):
+        for other in project.imported(module):
             if folders[other.path] != here:
                 tied |= {here, folders[other.path]}
     yield from ((path, folder) for path, folder in folders.items() if folder and folder not in tied)
-
-
-def _imported(module: Module, project: Project) -> Iterator[Module]:
-    """The files of the run that a file imports, or something in them."""
-    for name in (*module.imports.values(), *module.stars):
-        for target in (name, name.rpartition(".")[0]):
-            found = project.find_module(target, module) if target else None
-            if found is not None:
-                yield found
-                break

@@ -46,6 +46,8 @@ class Judge:
         yield os.getcwd(), self.config, [rule.code for rule in self.rules]
         yield [(one.path, one.asked_for, one.data) for one in part.sources]
         yield [(one.path, one.text) for one in part.configs]
+        eras = ((one.path, one.era) for one in part.beside)
+        yield [(path, era.new, era.old, era.older, era.logs) for path, era in eras]
         paths = [one.path for one in (*part.sources, *part.configs)]
         folders = dict.fromkeys(folder for path in paths for folder in self.around.folders(path))
         yield [(one, self.around.names(one), self.around.pin_texts(one)) for one in folders]
@@ -59,9 +61,13 @@ def _judged(part: Part, config: Config, rules: Sequence[AnyRule], around: Surrou
     broken = [(one, reason) for one, reason in loaded if isinstance(reason, Unreadable)]
     unreadable = [reason for one, reason in broken if one.asked_for]
     watched = frozenset(name for rule in rules for name in rule.calls)
-    sources, left, project = _gather(sources, config, watched, part.configs, around)
+    sources, left, project = _gather(sources, config, watched, part, around)
     not_read = {reason.location.path for _, reason in broken} | {one.location.path for one in left}
-    project = replace(project, hides_trainers=_may_hide_trainers(part, not_read))
+    project = replace(
+        project,
+        hides_trainers=_may_hide_trainers(part, not_read),
+        trains_beside=bool(part.beside),
+    )
     files = (*sources, *part.configs)
     mended = tuple(_mended(_told(project, rules, files, config), files))
     relevant = _relevant_files(project)
@@ -130,7 +136,7 @@ def _gather(
     sources: list[SourceFile],
     config: Config,
     watched: frozenset[str],
-    configs: Sequence[ConfigFile],
+    part: Part,
     around: Surroundings,
 ) -> tuple[list[SourceFile], list[Unreadable], ProjectFacts]:
     """Interprets the sources. Those too deeply nested for that are left out: all that are so by
@@ -139,7 +145,7 @@ def _gather(
 
     def readable(source: SourceFile) -> bool:
         try:
-            gather([source], config, watched, (), around)
+            gather([source], config, watched, (), (), around)
         except RecursionError:
             return False
         return True
@@ -148,7 +154,7 @@ def _gather(
     while True:
         works = Works()
         try:
-            project = gather(left, config, watched, configs, around, works)
+            project = gather(left, config, watched, part.configs, part.beside, around, works)
             return left, [*too_deep, *map(_too_much, works.excesses())], project
         except RecursionError as error:
             deep = [source for source in left if source.depth >= DEEP]

@@ -263,6 +263,15 @@ class Project:
             self._found[key] = self._nearest(tuple(name.split(".")), near)
         return self._found[key]
 
+    def imported(self, module: Module) -> Iterator[Module]:
+        """The files that a file imports, or something in them."""
+        for name in (*module.imports.values(), *module.stars):
+            for target in (name, name.rpartition(".")[0]):
+                found = self.find_module(target, module) if target else None
+                if found is not None:
+                    yield found
+                    break
+
     def _nearest(self, wanted: tuple[str, ...], near: Module) -> Module | None:
         candidates = [
             module

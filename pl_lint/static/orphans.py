@@ -1,4 +1,5 @@
-"""Files that nothing of their project reaches: old copies, sketches, parts of another program.
+"""Files whose classes nothing of their project trains: old copies, sketches, parts of another
+program, scripts that only use what was trained.
 
 How the project is run is no evidence about the classes in them.
 """
@@ -8,68 +9,59 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence, Set
-from pathlib import PurePath
 
 from pl_lint.static.configs.files import ConfigFile
+from pl_lint.static.mentions import unnamed
 from pl_lint.static.names import Module, Project, dotted
 
-BY_TEXT = re.compile(
-    r"import_module|__import__|pkgutil|run_path|instantiate_class|get_class\b|walk_packages"
-)
-"""What imports files by names that it puts together: it may mean any."""
-FROM = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import|import[ \t]+([\w.]+))", re.MULTILINE)
 QUIET = ("warnings.", "logging.", "torch.", "np.", "numpy.", "sys.", "os.", "matplotlib.", "plt.")
 """Whose calls make no program of a file."""
+TRAINS = re.compile(r"(?<!self\.)\b[Tt]rainer\b|\.fit\(|LightningCLI|\binstantiate\(")
+USES = re.compile(r"\.(?:load_from_checkpoint|load_state_dict)\(|\.(?:eval|freeze)\(\)")
+"""What is done with a network that was trained."""
 
 
-def orphans(project: Project, configs: Sequence[ConfigFile], paths: Set[str]) -> Iterator[str]:
-    """Those of these files that start nothing themselves and that no other file that is read names
-    where it imports, in a text, as a part of a name or with its suffix."""
-    found = {one.path: one for one in project.modules if one.path in paths and _is_quiet(one)}
+def alone(project: Project, configs: Sequence[ConfigFile], paths: Set[str]) -> frozenset[str]:
+    """Those of these files that nothing else of the project names."""
     texts = [(one.path, one.source.text) for one in project.modules]
     texts += [(one.path, one.text) for one in configs]
-    if not found or len(texts) < 2 or any(BY_TEXT.search(text) for _, text in texts):
-        return
-    stems = {PurePath(path).stem for path in found}
-    names = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(stems)))})\b")
-    named: dict[str, set[str]] = {stem: set() for stem in stems}
-    for path, text in texts:
-        for match in names.finditer(text):
-            known = named[match[0]]
-            if path not in known and _names(_line_around(match, text), match[0]):
-                known.add(path)
-    alone = [path for path in found if named[PurePath(path).stem] <= {path}]
-    handed_on = {package for _, text in texts for package in _packages(text)} if alone else set()
-    yield from (path for path in alone if PurePath(path).parent.name not in handed_on)
+    packages = {one.path for one in project.modules if one.is_package}
+    return frozenset(unnamed(paths - packages, texts)) if len(texts) > 1 else frozenset()
 
 
-def _packages(text: str) -> Iterator[str]:
-    """The last names of what a file imports from: if it is a package, that hands on what stands in
-    its files."""
-    for match in FROM.finditer(text):
-        yield (match[1] or match[2]).rpartition(".")[2]
+def orphans(project: Project, files: Set[str]) -> Iterator[str]:
+    """Those of these files, which nothing names, that start nothing themselves."""
+    for module in project.modules:
+        if module.path in files and not module.path.endswith(".ipynb") and _is_quiet(module):
+            yield module.path
 
 
-def _line_around(match: re.Match[str], text: str) -> str:
-    end = text.find("\n", match.end())
-    return text[text.rfind("\n", 0, match.start()) + 1 : end if end >= 0 else len(text)]
+def users(project: Project, files: Set[str]) -> Iterator[str]:
+    """Those of these files that build or load their own classes and use them: neither they nor what
+    they import have a Trainer."""
+    for module in project.modules:
+        used = module.path in files and module.source.found(USES) and _builds_its_own(module)
+        if used and not any(one.source.found(TRAINS) for one in _reached(module, project)):
+            yield module.path
 
 
-def _names(line: str, stem: str) -> bool:
-    """Whether a line may mean the file: an import, or one of the lines of a longer one, a part of a
-    dotted name, a text, in YAML without quotes (``_target_: nets.Net``)."""
-    name = re.escape(stem)
-    return bool(
-        re.search(rf"\b(?:import|from)\b.*\b{name}\b|\.{name}\b|\b{name}\.py\b", line)
-        or re.search(rf"[\"'/]{name}[\"'/.]|:\s+{name}\.", line)
-        or re.fullmatch(rf"[\s(]*{name}(?:\s+as\s+\w+)?[\s,)]*", line)
-    )
+def _builds_its_own(module: Module) -> bool:
+    own = {name for one in module.classes for name in (one, f"{one}.load_from_checkpoint")}
+    calls = (node for node in ast.walk(module.source.tree) if isinstance(node, ast.Call))
+    return any(dotted(call.func) in own for call in calls)
+
+
+def _reached(module: Module, project: Project) -> set[Module]:
+    """A file, and all of the project that it imports, through others as well."""
+    found, new = set[Module](), {module}
+    while new:
+        found |= new
+        new = {other for one in new for other in project.imported(one)} - found
+    return found
 
 
 def _is_quiet(module: Module) -> bool:
-    """Whether a file only defines things, and is none that is reached by its folder's name."""
-    if module.is_package or module.path.endswith(".ipynb"):
-        return False
+    """Whether a file only defines things."""
     return not any(map(_starts, module.source.tree.body))
 
 

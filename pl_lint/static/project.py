@@ -47,6 +47,7 @@ from pl_lint.static.averages import averages
 from pl_lint.static.configs.files import ConfigFile
 from pl_lint.static.configs.sites import gather_configs
 from pl_lint.static.copies import copies
+from pl_lint.static.eras import Dated
 from pl_lint.static.heirs import settled
 from pl_lint.static.interpreter.classes import LightningClass, classify, facts_of
 from pl_lint.static.interpreter.files import interpret_file
@@ -57,7 +58,7 @@ from pl_lint.static.kept import kept
 from pl_lint.static.layers import layers
 from pl_lint.static.measures import giving_losses, learning_measures
 from pl_lint.static.names import ClassInfo, Module, Project, index_module
-from pl_lint.static.orphans import orphans
+from pl_lint.static.orphans import alone, orphans, users
 from pl_lint.static.sizes import sized
 from pl_lint.static.sources import SourceFile
 from pl_lint.static.streams import (
@@ -128,18 +129,19 @@ def gather(
     config: Config,
     watched: frozenset[str] = frozenset(),
     configs: Sequence[ConfigFile] = (),
+    beside: Sequence[Dated] = (),
     around: Surroundings | None = None,
     works: Works | None = None,
 ) -> ProjectFacts:
     """Interpret every class that Lightning calls and every script around them.
 
-    ``watched`` names the calls that leave a ``CallSite``; ``works`` tells in the end which files
-    were too much to be read to their end.
+    ``watched`` names the calls that leave a ``CallSite``; files ``beside`` say of which age the
+    code is; ``works`` tells in the end which files were too much to be read to their end.
     """
     works = works or Works()
     project = Project(index_module(source) for source in sources)
     calls = Watched(watched)
-    versions = Versions((*sources, *configs), config, around)
+    versions = Versions((*sources, *beside, *configs), config, around)
     shared = Recorder(calls)
     found = tuple(_lightning_classes(project))
     read = (_facts(one, project, shared, works, versions) for one in found)
@@ -151,6 +153,7 @@ def gather(
     linked = tuple(_linked(shared, project, found, versions))
     modules = tuple(one.info for one in found if one.kind == "module")
     settings = gather_configs(configs, project, modules, versions, shared)
+    by_itself = alone(project, configs, {one.location.path for one in classes})
     known = settled(classes, shared.all(TrainerCall), _switches(project, shared.all(TrainerSite)))
     return ProjectFacts(
         classes=tuple(settings.added(names_used.marked(one)) for one in known),
@@ -165,7 +168,9 @@ def gather(
             one.path for one in sources if versions.keeps_below("torch", one.path, WEIGHTS_ONLY)
         ),
         copies=tuple(copies(project, versions)),
-        orphans=frozenset(orphans(project, configs, {one.location.path for one in classes})),
+        alone=by_itself,
+        orphans=frozenset(orphans(project, by_itself)),
+        users=frozenset(users(project, by_itself)),
         loaders=tuple(sized(shared.all(LoaderSite), project, configs)),
         **{name: tuple(seen(project)) for name, seen in AS_WRITTEN.items()},
         **{name: frozenset(seen(project)) for name, seen in CLASSES_BY_TEXT.items()},

@@ -19,6 +19,7 @@ from pathlib import Path
 from pl_lint.findings import Location
 from pl_lint.plain import frozen
 from pl_lint.static.complaints import explain, is_notebook
+from pl_lint.static.eras import Era
 from pl_lint.static.suppressions import Suppressions
 from pl_lint.static.trees import children, left_unread, parents, walk
 from pl_lint.static.walk import find_sources
@@ -130,6 +131,10 @@ class SourceFile:
     def has_one_gpu(self) -> bool:
         """Whether the file says that it runs on a machine with one."""
         return False
+
+    @cached_property
+    def era(self) -> Era:
+        return Era(self.path, self.text)
 
     @cached_property
     def lines(self) -> tuple[str, ...]:

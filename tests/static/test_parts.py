@@ -207,3 +207,54 @@ def test_facts_of_several_projects_are_of_the_same_kinds() -> None:
     kinds = [{name: type(getattr(one, name)) for name in names(one)} for one in (alone, together)]
     assert kinds[0] == kinds[1]
     assert len(together.classes) == 2 * len(alone.classes)
+
+
+PROGRAM = """\
+import pytorch_lightning as pl
+
+class Net(pl.LightningModule):
+    def training_epoch_end(self, outputs): ...
+
+pl.Trainer({settings}).fit(Net())
+"""
+
+
+def test_a_program_that_has_nothing_to_do_with_its_project_is_a_part() -> None:
+    plant(
+        one__model=SICK,
+        one__train="from model import Lit\nimport lightning as L\nL.Trainer().fit(Lit())\n",
+        one__notes__try=PROGRAM.format(settings=""),
+    )
+    assert parts() == [{"one/model.py", "one/train.py"}, {"one/notes/try.py"}]
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"one__use": "from program import Net\n"},
+        {"one__use": "import importlib\nimportlib.import_module(name)\n"},
+        {"one__use": "run('python program.py')\n"},
+        {"one__helper": "", "one__program": "import helper\n" + PROGRAM.format(settings="")},
+        {"one__program": "from . import use\n" + PROGRAM.format(settings="")},
+        {"one__program": PROGRAM.format(settings="").replace("pl.Trainer", "make_trainer")},
+    ],
+    ids=["imported", "by-text", "named", "imports", "relative", "no-trainer"],
+)
+def test_a_program_that_has_to_do_with_others_is_not(others: dict[str, str]) -> None:
+    plant(**{"one__model": SICK, "one__program": PROGRAM.format(settings="")} | others)
+    assert len(parts()) == 1
+
+
+def test_a_text_that_ends_like_data_names_no_program() -> None:
+    plant(
+        one__model=SICK + "table.to_csv('submission.csv')\n",
+        one__submission=PROGRAM.format(settings=""),
+    )
+    assert len(parts()) == 2
+
+
+def test_a_program_is_as_old_as_the_code_beside_it() -> None:
+    plant(one__model=SICK, one__program=PROGRAM.format(settings=""))
+    assert "LTN701" in {one.code for one in judged().findings}
+    plant(one__old=PROGRAM.format(settings="gpus=1"))
+    assert "LTN701" not in {one.code for one in judged().findings}

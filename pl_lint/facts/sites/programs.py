@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
 
 from pl_lint.facts.sites.classes import ClassFacts
@@ -27,12 +27,14 @@ class Programs:
         trainers: Sequence[TrainerSite],
         calls: Sequence[TrainerCall],
         copies: Mapping[str, str],
+        alone: Set[str] = frozenset(),
         built: Iterable[str] = (),
     ) -> None:
         self._classes = classes
         self._trainers = trainers
         self._calls = calls
         self._copies = copies
+        self._alone = alone
         self._built = frozenset(built)
         self._answers: dict[str, tuple[TrainerSite, ...]] = {}
         self._places: dict[tuple[str, ...], frozenset[Location | None]] = {}
@@ -43,7 +45,7 @@ class Programs:
         or may, others do not count of which all that they run is known and something else; nor do
         they where code says of every Trainer what it runs, unless a case builds the class. A copy
         of another program in the repository speaks for itself alone, where the class has Trainers
-        of its own program, and so does a notebook: nobody can import a class of it."""
+        of its own program, and so does a file that no other one names, as a notebook."""
         if owner.name not in self._answers:
             self._answers[owner.name] = self._trainers_of(owner)
         return self._answers[owner.name]
@@ -53,7 +55,7 @@ class Programs:
         program = self._copies.get(owner.location.path)
         own = [one for one in trainers if self._copies.get(one.location.path) == program]
         here = [one for one in trainers if one.location.path == owner.location.path]
-        candidates = (here if _is_of_notebook(owner) else None) or own or trainers
+        candidates = (here if owner.location.path in self._alone else None) or own or trainers
         kin = {owner.name, *self._heirs.get(owner.name, ())}
         running = {place for place, models in self._run_by.items() if not kin.isdisjoint(models)}
         near = {one.location for one in _nearest(candidates, owner.location)}
@@ -118,10 +120,6 @@ class Programs:
             if site.modules:
                 found.setdefault(site.location, set()).update(site.modules)
         return found
-
-
-def _is_of_notebook(owner: ClassFacts) -> bool:
-    return owner.location.path.endswith(".ipynb")
 
 
 def _class_meant(name: str, by_last: Mapping[str, Sequence[str]]) -> str:

@@ -92,8 +92,10 @@ class ProjectFacts:
     ``without_task``: the files whose project is pinned to a torchmetrics that knows no tasks.
     ``loads_all``: those whose project is pinned to a torch that unpickles any object.
     ``copies``: the files that stand in a program of its own inside the project, with its folder.
-    ``orphans``: the files with Lightning's classes that start nothing and that no other file names.
-    ``hides_trainers``: a file that could not be read may build some.
+    ``alone``: the files with Lightning's classes that no other file names. ``orphans``: those of
+    them that start nothing. ``users``: those that build or load their classes and train none.
+    ``hides_trainers``: a file that could not be read may build some. ``trains_beside``: programs of
+    the project that have nothing to do with these files train their own classes.
     ``of_one_item``: the classes of the project whose ``__len__`` says 1: a data set that is one
     graph. ``lengths``: those that are told how many items they have. ``told``: the methods by which
     data sets are told what their items depend on. ``learning_measures``: its modules that hold
@@ -131,8 +133,11 @@ class ProjectFacts:
     fed: tuple[FedSite, ...] = ()
     listed: tuple[ListedSite, ...] = ()
     copies: tuple[tuple[str, str], ...] = ()
+    alone: frozenset[str] = frozenset()
     orphans: frozenset[str] = frozenset()
+    users: frozenset[str] = frozenset()
     hides_trainers: bool = False
+    trains_beside: bool = False
     of_one_item: frozenset[str] = frozenset()
     lengths: tuple[LengthSite, ...] = ()
     told: tuple[ToldSite, ...] = ()
@@ -149,17 +154,27 @@ class ProjectFacts:
         return dict(self.lightning)
 
     def modules(self) -> tuple[ClassFacts, ...]:
+        """The modules that a Trainer may run: where there is one, it is none of those of scripts
+        that only use what was trained elsewhere."""
+        unrun = self.users if self.trainers or self.trains_beside else frozenset[str]()
+        return tuple(one for one in self.all_modules() if one.location.path not in unrun)
+
+    def all_modules(self) -> tuple[ClassFacts, ...]:
+        """With those that are only used."""
         return tuple(found for found in self.classes if found.kind == "module")
 
     def logging_classes(self) -> tuple[ClassFacts, ...]:
         """What logs: modules, and callbacks, whose ``self.log`` and ``pl_module.log`` follow the
         rules of the callback's own hook."""
-        return tuple(found for found in self.classes if found.kind != "datamodule")
+        callbacks = (found for found in self.classes if found.kind == "callback")
+        return (*self.modules(), *callbacks)
 
     @cached_property
     def programs(self) -> Programs:
         built = (name for case in self.cases for name in case.builds)
-        return Programs(self.classes, self.trainers, self.trainer_calls, dict(self.copies), built)
+        return Programs(
+            self.classes, self.trainers, self.trainer_calls, dict(self.copies), self.alone, built
+        )
 
     def trainers_of(self, call: TrainerCall) -> tuple[TrainerSite, ...]:
         """The Trainers that a call may be one of: a function that makes them may make several,

@@ -65,7 +65,7 @@ def hyperparameters_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Findi
     - https://lightning.ai/docs/pytorch/stable/common/hyperparameters.html
     - https://github.com/Lightning-AI/pytorch-lightning/issues/4390
     """
-    for owner in facts.modules():
+    for owner in facts.all_modules():
         site = owner.hyperparameters
         if site is None or site.saved or not site.parameters or owner.open:
             continue
@@ -88,7 +88,7 @@ def _saved(facts: ProjectFacts, owner: ClassFacts) -> Fix | None:
         if call.hook == "__init__" and call.location.path == owner.location.path
     ]
     own = [place for place in begun if place > owner.location]
-    heirs = (one for one in facts.modules() if owner.name in one.ancestors)
+    heirs = (one for one in facts.all_modules() if owner.name in one.ancestors)
     networks = dict.fromkeys(
         parameter.name
         for one in (owner, *heirs)
@@ -151,7 +151,7 @@ def module_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/common/checkpointing_basic.html
     - https://github.com/ashleve/lightning-hydra-template/issues/456
     """
-    for owner in facts.modules():
+    for owner in facts.all_modules():
         for call in facts.calls_in(owner, *SAVING):
             names = [
                 one.name
@@ -258,7 +258,7 @@ def loaded_without_arguments(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     - https://lightning.ai/docs/pytorch/stable/common/checkpointing_basic.html
     - https://github.com/ashleve/lightning-hydra-template/issues/456
     """
-    owners = {owner.name: owner for owner in facts.modules()}
+    owners = {owner.name: owner for owner in facts.all_modules()}
     for call in facts.calls_of(LOADING):
         owner = owners.get(call.name.rpartition(".")[0])
         if owner is None or not call.complete or call.bound or call.gives("hparams_file", 2):

@@ -295,7 +295,7 @@ def loaded_and_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/common/checkpointing_basic.html
     - https://github.com/Lightning-AI/pytorch-lightning/issues/4600
     """
-    owners = {owner.name: owner for owner in facts.modules()}
+    owners = {owner.name: owner for owner in facts.all_modules()}
     for call in facts.calls_of(LOAD):
         owner = _loaded_class(call, owners)
         if owner is None or in_tests(call.location) or defines(facts, owner, LOAD[1:]):

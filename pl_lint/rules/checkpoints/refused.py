@@ -102,7 +102,7 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     trusted = any(may_be(call.argument("weights_only"), False) for call in loaded)
     if trusted or facts.calls_of(*TRUSTING):
         return  # the project knows of it
-    for owner in facts.modules():
+    for owner in facts.all_modules():
         if target_version(owner) < (2, 6) or owner.location.path in facts.loads_all:
             continue
         for call in facts.calls_in(owner, *SAVING):

@@ -81,7 +81,7 @@ def state_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.register_buffer
     - https://lightning.ai/docs/pytorch/stable/common/checkpointing_intermediate.html
     """
-    for owner in facts.modules():
+    for owner in facts.all_modules():
         names = {method.name for method in owner.own_methods}
         if names & {"on_save_checkpoint", "get_extra_state"}:
             continue

@@ -270,7 +270,7 @@ STEPS = {"test": "test_step", "validate": "validation_step"}
 def _measures(facts: ProjectFacts, call: TrainerCall) -> bool:
     """Whether a module is for tests alone, and no training is thought of: it compares what is in
     the data."""
-    owners = [one for one in facts.modules() if one.name == call.model]
+    owners = [one for one in facts.all_modules() if one.name == call.model]
     return any(
         defines(facts, one, STEPS[call.method])
         and not defines(facts, one, "training_step")
@@ -291,7 +291,7 @@ def _reports(facts: ProjectFacts, call: TrainerCall) -> bool:
 
 def _loads(facts: ProjectFacts, call: TrainerCall) -> bool:
     """Whether the class loads weights when it is built or set up."""
-    owners = (owner for owner in facts.modules() if owner.name == call.model)
+    owners = (owner for owner in facts.all_modules() if owner.name == call.model)
     sites = (site for owner in owners for site in facts.calls_in(owner, *LOADING))
     return any(site.hook in ("__init__", "setup", "configure_model") for site in sites)
 

@@ -57,7 +57,7 @@ def prediction_without_forward(self: Rule, facts: ProjectFacts) -> Iterator[Find
     ----------
     - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#predict-step
     """
-    known = {owner.name: owner for owner in facts.modules()}
+    known = {owner.name: owner for owner in facts.all_modules()}
     for call in facts.trainer_calls:
         owner = known.get(call.model)
         if call.method != "predict" or owner is None or not is_whole(owner):
