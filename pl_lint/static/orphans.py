@@ -16,7 +16,10 @@ from pl_lint.static.names import Module, Project, dotted
 
 QUIET = ("warnings.", "logging.", "torch.", "np.", "numpy.", "sys.", "os.", "matplotlib.", "plt.")
 """Whose calls make no program of a file."""
-TRAINS = re.compile(r"(?<!self\.)\b[Tt]rainer\b|\.fit\(|LightningCLI|\binstantiate\(")
+TRAINS = re.compile(
+    r"(?<!self\.)\b[Tt]rainer\b|\.fit\([^)]*\b(?:model|module|net)\b|LightningCLI|\binstantiate\("
+)
+"""Also what may be a Trainer that somebody else has made."""
 USES = re.compile(r"\.(?:load_from_checkpoint|load_state_dict)\(|\.(?:eval|freeze)\(\)")
 """What is done with a network that was trained."""
 
