@@ -118,6 +118,12 @@ class Unfinished(Unreadable):
         return "not read to its end"
 
 
+INSTALL = re.compile(
+    r"(?:get_ipython\(\)\.\w+|os\.system|subprocess\.\w+)\([^\n]*\bpip3?\b[^\n]*\binstall\b[^\n]*"
+)
+"""A command in a script."""
+
+
 @frozen
 class SourceFile:
     """A parsed file. ``text`` has ``\\n`` line ends, whatever the file has."""
@@ -131,6 +137,11 @@ class SourceFile:
     def has_one_gpu(self) -> bool:
         """Whether the file says that it runs on a machine with one."""
         return False
+
+    @cached_property
+    def installs(self) -> str:
+        """The commands that install packages: of a script that was a notebook, mostly."""
+        return "\n".join(INSTALL.findall(self.text)) if "install" in self.text else ""
 
     @cached_property
     def era(self) -> Era:

@@ -99,7 +99,7 @@ class Versions:
         if self._configured is not None:
             return self._configured
         if path in self._own:
-            return Judged(self._own[path], "what the notebook installs")
+            return Judged(self._own[path], "what the file itself installs")
         for folder, pinned in self._pins_above(path):
             return self._lowered(pinned.judged, path, folder, pinned.oldest)
         if path not in self._new and (told := self._told(path)):

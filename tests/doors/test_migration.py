@@ -265,3 +265,20 @@ def test_an_old_lightning_beside_pl_lint_decides_where_no_pin_does(
     )
     (project / "requirements.txt").unlink()
     assert ("LTN703" in codes(project, Config(root=project))) is judged
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "get_ipython().system('pip install pytorch-lightning==1.1.5')",
+        "get_ipython().run_cell_magic('capture', '', '!pip install pytorch-lightning==1.1.5\\n')",
+        'os.system("pip3 install -q pytorch-lightning==1.1.5")',
+    ],
+)
+def test_a_script_that_installs_a_lightning_is_for_that_one(tmp_path: Path, line: str) -> None:
+    code = "from pytorch_lightning.metrics import Accuracy\n"
+    for name, first in (("told", line), ("open", "print('pip install it')")):
+        (tmp_path / name / ".git").mkdir(parents=True)
+        (tmp_path / name / "train.py").write_text(f"import os\n{first}\n{code}")
+    assert "LTN208" not in codes(tmp_path / "told", Config())
+    assert "LTN208" in codes(tmp_path / "open", Config())

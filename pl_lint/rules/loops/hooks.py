@@ -70,7 +70,8 @@ def removed_epoch_end(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.classes:
         for method in owner.own_methods if surely_lightning(owner) else ():
             problem = _refused(owner, method)
-            if problem is None and not _called_otherwise(method):
+            otherwise = _called_otherwise(method) or _is_asked_of_heirs(facts, owner, method)
+            if problem is None and not otherwise:
                 problem = _called_without(owner, method)
             if problem is not None:
                 yield said(self, owner, method, problem, _without_outputs(facts, owner, method))
@@ -92,6 +93,13 @@ def _without_outputs(facts: ProjectFacts, owner: ClassFacts, method: MethodSite)
     changes = (DropParameters(method.location), Rename(method.location, name))
     kind = Applicability.UNSAFE if owner.open else Applicability.SAFE
     return Fix(f"write def {name}(self)", changes, kind)
+
+
+def _is_asked_of_heirs(facts: ProjectFacts, owner: ClassFacts, method: MethodSite) -> bool:
+    """Whether a hook only raises, and all classes that inherit it have their own."""
+    heirs = [one for one in facts.classes if owner.name in one.ancestors]
+    own = (any(it.name == method.name for it in one.own_methods) for one in heirs)
+    return method.refuses and bool(heirs) and all(own)
 
 
 def surely_lightning(owner: ClassFacts) -> bool:
