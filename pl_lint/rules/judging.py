@@ -9,6 +9,7 @@ from pl_lint.facts.lightning import LATEST, Version
 from pl_lint.facts.origins import FunctionCall, Pairs
 from pl_lint.facts.sites import (
     ClassFacts,
+    FedSite,
     LoaderSite,
     LogSite,
     MetricSite,
@@ -18,6 +19,7 @@ from pl_lint.facts.sites import (
 )
 from pl_lint.facts.values import Value, must_be
 from pl_lint.findings import Location
+from pl_lint.plain import replace
 from pl_lint.rules.device_counts import uses_one_device
 from pl_lint.rules.distributed.evidence import may_use_several, takes_all
 
@@ -85,18 +87,23 @@ def in_batches_of_one(facts: ProjectFacts, owner: ClassFacts, stage: str | None)
 
 def loaders_of(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> list[LoaderSite]:
     """The loaders that a class itself returns for a stage, or inherits, or those of the data
-    modules that all settings which train it name, or else those of the project."""
+    modules that all settings which train it name, as these size them, or else those of the
+    project."""
+    settings = [site for site in facts.fed if site.owner == owner.name]
     loaders = [one for one in facts.loaders if one.stage == stage]
     own = [one for one in loaders if one.owner in (owner.name, *owner.ancestors)]
-    fed = [
-        {one.owner for one in loaders} & set(site.classes)
-        for site in facts.fed
-        if site.owner == owner.name
-    ]
+    fed = [{one.owner for one in loaders} & set(site.classes) for site in settings]
     known = frozenset[str]().union(*fed)
     if not all(fed) or _fed_by_code(facts, owner, known):
         return own or loaders
-    return own or [one for one in loaders if one.owner in known] or loaders
+    meant = [_as_told(one, settings) for one in loaders if one.owner in known]
+    return own or meant or loaders
+
+
+def _as_told(loader: LoaderSite, settings: Sequence[FedSite]) -> LoaderSite:
+    """With what all of these settings say of the size of its batches."""
+    ones = all((loader.owner, loader.sized_by) in site.ones for site in settings)
+    return replace(loader, one_by_setting=True) if ones else loader
 
 
 def _fed_by_code(facts: ProjectFacts, owner: ClassFacts, known: frozenset[str]) -> bool:

@@ -95,10 +95,12 @@ class UnsharedSite:
 @frozen
 class FedSite:
     """One way in which settings feed a module of the project (``owner``). ``classes``: the other
-    classes of the project that they build beside it, its data module among them."""
+    classes of the project that they build beside it, its data module among them. ``ones``: which
+    of their settings are 1, by class."""
 
     owner: str
     classes: tuple[str, ...]
+    ones: frozenset[tuple[str, str]] = frozenset()
 
 
 @frozen

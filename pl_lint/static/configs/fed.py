@@ -20,7 +20,15 @@ def fed(modules: Iterable[Built], others: Iterable[Built]) -> Iterator[FedSite]:
     for owner, (*above, _), _ in modules:
         beside = [(name, table) for name, path, table in known if [*path[:-1]] == above]
         if not any(_waits(table) for _, table in beside):
-            yield FedSite(owner, tuple(sorted({name for name, _ in beside})))
+            ones = {(name, key) for name, table in beside for key in _ones(table)}
+            yield FedSite(owner, tuple(sorted({name for name, _ in beside})), frozenset(ones))
+
+
+def _ones(table: Table) -> Iterator[str]:
+    """The settings that say 1: ``batch_size: 1``."""
+    for key, node in table.entries.items():
+        if isinstance(node, Leaf) and node.value == 1 and node.value is not True:
+            yield key
 
 
 def _waits(table: Table) -> bool:
