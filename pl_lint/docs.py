@@ -153,6 +153,7 @@ def page(rule: Coded) -> str:
         f"Status: **{rule.status.value}**",
         f"default: **{'on' if rule.default else 'off'}**",
         f"found by: **{OBSERVERS[rule.observers]}**",
+        *(["fix: **sometimes**"] if getattr(rule, "fixable", False) else ()),
     ]
     return f"# {rule.code}: {rule.name}\n\n{' · '.join(facts)}\n\n{_body(rule)}"
 
@@ -177,10 +178,11 @@ def rule_index(rules: Iterable[Coded]) -> str:
             rule.status.value,
             "preview" if rule.code in previews else "on" if rule.default else "off",
             OBSERVERS[rule.observers],
+            "sometimes" if getattr(rule, "fixable", False) else "",
         )
         for rule in every
     )
-    heads = ("code", "name", "what it finds", "status", "default", "found by")
+    heads = ("code", "name", "what it finds", "status", "default", "found by", "fix")
     return f"# Rules\n\n{PREVIEWS if previews else NO_PREVIEWS}\n{table(heads, rows)}"
 
 

@@ -100,7 +100,7 @@ def _shortened(site: SuppressionSite) -> Fix:
     return Fix("shorten the comment", (change,))
 
 
-@rule("LTN998", "mistyped-suppression", rows=(), subject="comments")
+@rule("LTN998", "mistyped-suppression", rows=(), subject="comments", fixable=True)
 def mistyped_suppression(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A comment that was meant to hide findings is not what it looks like.
 

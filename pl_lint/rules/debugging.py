@@ -51,6 +51,7 @@ def _without(call: CallSite, name: str) -> Fix:
     status=Status.SUSPECTED,
     condition="if this script is to train",
     calls=(lightning.TRAINER,),
+    fixable=True,
 )
 def fast_dev_run(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A Trainer runs one batch and stops: fast_dev_run was left on.
@@ -111,6 +112,7 @@ def _quick(value: Value) -> bool:
     default=False,
     condition="if the numbers are to be reported",
     calls=(lightning.TRAINER,),
+    fixable=True,
 )
 def part_of_the_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A Trainer sees only some of the batches.
@@ -169,6 +171,7 @@ def _is_part(limit: object, largest: int) -> bool:
     rows=("DBG03",),
     default=False,
     calls=(lightning.TRAINER,),
+    fixable=True,
 )
 def slow_for_debugging(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A Trainer looks for errors in every step.
@@ -224,6 +227,7 @@ def _looks_into_calls(profiler: Value) -> bool:
     rows=("DBG04",),
     default=False,
     calls=(lightning.TRAINER,),
+    fixable=True,
 )
 def no_sanity_check(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A Trainer does not try validation before it trains.
@@ -262,7 +266,9 @@ def no_sanity_check(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             )
 
 
-@rule("LTN955", "callback-without-its-part", rows=("DBG05",), calls=(lightning.TRAINER,))
+@rule(
+    "LTN955", "callback-without-its-part", rows=("DBG05",), calls=(lightning.TRAINER,), fixable=True
+)
 def callback_without_its_part(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A Trainer has a callback, and what the callback needs is switched off.
 

@@ -34,6 +34,7 @@ class Rule:
     rule about comments is asked last, when it is known what they hide. ``preview``: its precision
     on public code is not known yet, so that it is off unless previews are asked for. ``migration``:
     on where ``--target 2`` asks what has to change, whether or not it is on by default.
+    ``fixable``: some of its findings bring a fix.
     """
 
     code: str
@@ -47,6 +48,7 @@ class Rule:
     subject: Subject
     preview: bool
     migration: bool
+    fixable: bool
     check: Check
 
     @property
@@ -97,6 +99,7 @@ def rule(
     subject: Subject = "code",
     preview: bool = False,
     migration: bool = False,
+    fixable: bool = False,
 ) -> Callable[[Check], Rule]:
     """Make a rule of a function."""
 
@@ -113,6 +116,7 @@ def rule(
             subject,
             preview,
             migration,
+            fixable,
             check,
         )
 

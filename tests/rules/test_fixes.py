@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ast
 import shutil
-from collections.abc import Iterator
+from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,94 +18,101 @@ import pytest
 from laws_of_fixes import broken_law
 
 from pl_lint.config import Config
+from pl_lint.findings import Finding
 from pl_lint.fixes import Applicability, Edit
 from pl_lint.rules.registry import all_rules
 from pl_lint.static.engine import read
-from pl_lint.static.fixing.loop import Mended, mend
+from pl_lint.static.fixing.loop import mend
 from pl_lint.static.fixing.opening import opened
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "rules"
-CASES = sorted(path for folder in FIXTURES.iterdir() for path in folder.iterdir())
+CODES = [rule.code for rule in all_rules() if rule.fixable]
 
 
 def config_of(code: str, root: Path) -> Config:
     return Config(root=root, select=(code,), unsafe_fixes=True, preview=True)
 
 
-def fixable() -> Iterator[tuple[str, Path]]:
-    for case in (one for one in CASES if one.name.startswith("sick_")):
-        code = case.parent.name
-        reading = read([case], config_of(code, case.parent), all_rules())
-        if any(finding.fix for finding in reading.findings):
-            yield code, case
+def findings_of(case: Path) -> Sequence[Finding]:
+    return read([case], config_of(case.parent.name, case.parent), all_rules()).findings
 
 
-FIXABLE = list(fixable())
-IDS = [f"{code}/{case.stem}" for code, case in FIXABLE]
+@cache
+def fixable(code: str) -> tuple[Path, ...]:
+    """The sick fixtures of a rule in which it has something to mend."""
+    sick = sorted((FIXTURES / code).glob("sick_*"))
+    return tuple(case for case in sick if any(one.fix for one in findings_of(case)))
 
 
-@pytest.fixture(params=FIXABLE, ids=IDS)
-def project(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Config]:
-    """A copy of a fixture, and the settings that switch its rule on."""
-    code, case = request.param
-    copy = tmp_path / case.name
-    shutil.copytree(case, copy) if case.is_dir() else shutil.copy(case, copy)
-    return copy, config_of(code, tmp_path)
+Project = tuple[Path, Config]
 
 
 @pytest.fixture
-def mended(project: tuple[Path, Config]) -> Mended:
-    copy, config = project
-    return mend([copy], config, all_rules())
+def projects(code: str, tmp_path: Path) -> list[Project]:
+    """Copies of these fixtures, and the settings that switch their rule on."""
+    found: list[Project] = []
+    for case in fixable(code):
+        copy = tmp_path / case.stem / case.name
+        copy.parent.mkdir()
+        shutil.copytree(case, copy) if case.is_dir() else shutil.copy(case, copy)
+        found.append((copy, config_of(code, copy.parent)))
+    return found
 
 
-def test_what_was_fixed_is_gone_and_the_file_is_python(mended: Mended) -> None:
-    assert mended.fixed
-    assert not [one for one in mended.reading.findings if one.fix]
-    for document in mended.after.values():
-        ast.parse(document.program)
+@pytest.mark.parametrize("code", CODES)
+def test_what_was_fixed_is_gone_and_the_file_is_python(projects: list[Project]) -> None:
+    assert projects
+    for copy, config in projects:
+        mended = mend([copy], config, all_rules())
+        assert mended.fixed, copy
+        assert not [one for one in mended.reading.findings if one.fix], copy
+        for document in mended.after.values():
+            ast.parse(document.program)
 
 
-def test_a_fix_adds_no_finding(mended: Mended, project: tuple[Path, Config]) -> None:
+@pytest.mark.parametrize("code", CODES)
+def test_a_fix_adds_no_finding(projects: list[Project]) -> None:
     """Of the same rule: what is left was there before."""
-    copy, config = project
-    before = read([copy], config, all_rules()).findings
-    assert len(mended.reading.findings) + len(mended.fixed) <= len(before)
+    for copy, config in projects:
+        before = read([copy], config, all_rules()).findings
+        mended = mend([copy], config, all_rules())
+        assert len(mended.reading.findings) + len(mended.fixed) <= len(before), copy
 
 
-def test_a_second_run_changes_nothing(mended: Mended, project: tuple[Path, Config]) -> None:
-    copy, config = project
-    mended.write()
-    assert not mend([copy], config, all_rules()).after
+@pytest.mark.parametrize("code", CODES)
+def test_a_second_run_changes_nothing(projects: list[Project]) -> None:
+    for copy, config in projects:
+        mend([copy], config, all_rules()).write()
+        assert not mend([copy], config, all_rules()).after, copy
 
 
-@pytest.mark.parametrize(("code", "case"), FIXABLE, ids=IDS)
-def test_each_fix_alone_keeps_the_laws(code: str, case: Path) -> None:
+@pytest.mark.parametrize("code", CODES)
+def test_each_fix_alone_keeps_the_laws(code: str) -> None:
     """It leaves Python, takes no comment, and touches no line that it does not name."""
-    for finding in read([case], config_of(code, case.parent), all_rules()).findings:
+    for finding in (one for case in fixable(code) for one in findings_of(case)):
         if finding.fix is not None:
             path = Path(finding.location.path)
             document = opened(path, path.read_bytes())
             assert not broken_law(document, finding)
 
 
+@pytest.mark.parametrize("code", CODES)
+def test_edits_do_not_overlap_in_one_fix(code: str) -> None:
+    for finding in (one for case in fixable(code) for one in findings_of(case)):
+        edits: list[Edit] = sorted(finding.fix.edits) if finding.fix else []
+        for one, other in pairwise(edits):
+            assert one.end <= other.start
+
+
+def test_a_rule_says_whether_it_mends() -> None:
+    others = [rule.code for rule in all_rules() if not rule.fixable]
+    assert [code for code in others if fixable(code)] == []
+
+
 def test_some_fixes_are_safe_and_some_are_not() -> None:
     """Both kinds are met above; an empty list would prove nothing."""
-    kinds = {
-        finding.fix.applicability
-        for code, case in FIXABLE
-        for finding in read([case], config_of(code, case.parent), all_rules()).findings
-        if finding.fix
-    }
-    assert kinds == set(Applicability)
-
-
-def test_edits_do_not_overlap_in_one_fix() -> None:
-    for code, case in FIXABLE:
-        for finding in read([case], config_of(code, case.parent), all_rules()).findings:
-            edits: list[Edit] = sorted(finding.fix.edits) if finding.fix else []
-            for one, other in pairwise(edits):
-                assert one.end <= other.start
+    found = (one.fix for code in CODES for case in fixable(code) for one in findings_of(case))
+    assert {fix.applicability for fix in found if fix} == set(Applicability)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from pl_lint.rules.wording import shown
     rows=("CKP03",),
     observers="both",
     calls=(lightning.MODEL_CHECKPOINT,),
+    fixable=True,
 )
 def slash_in_filename(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A key with "/" in a checkpoint's filename makes a folder for every checkpoint.

@@ -30,6 +30,7 @@ NETWORK_NAMES = "model net network backbone encoder decoder generator discrimina
     default=False,
     observers="both",
     calls=("super.__init__", ".parameters", *(f"self.{name}" for name in NETWORK_NAMES)),
+    fixable=True,
 )
 def hyperparameters_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A module takes arguments and does not save them with its checkpoints.
@@ -109,6 +110,7 @@ def _quoted(names: Iterable[str]) -> str:
     "module-among-hyperparameters",
     rows=("CKP07",),
     calls=(*SAVING, LOADING, ".parameters", CLI, *(f"self.{name}" for name in NETWORK_NAMES)),
+    fixable=True,
 )
 def module_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A network or the Trainer given to __init__ is saved among the hyper-parameters too.

@@ -255,7 +255,9 @@ REFUSED_ON_OBJECTS = (2, 1)
 ``_restricted_classmethod``); before, it returned a module as it does for the class."""
 
 
-@rule("LTN322", "loaded-module-dropped", rows=("CKP22",), calls=(LOAD, lightning.MODULE))
+@rule(
+    "LTN322", "loaded-module-dropped", rows=("CKP22",), calls=(LOAD, lightning.MODULE), fixable=True
+)
 def loaded_and_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """load_from_checkpoint is called on an object, or what it returns is thrown away.
 
@@ -351,6 +353,7 @@ def _loaded_class(call: CallSite, owners: dict[str, ClassFacts]) -> ClassFacts |
     default=False,
     condition="if some layers of the module are not in the checkpoint",
     calls=(LOAD, ".load_state_dict"),
+    fixable=True,
 )
 def loaded_not_strictly(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A checkpoint is loaded with strict=False.

@@ -28,6 +28,7 @@ WATCHING = {lightning.MODEL_CHECKPOINT: 8, lightning.EARLY_STOPPING: 4, PLATEAU:
     rows=("CKP01",),
     observers="both",
     calls=tuple(WATCHING),
+    fixable=True,
 )
 def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A monitor takes the worst value for the best.

@@ -33,6 +33,7 @@ TENSORS = ("torch.tensor", "torch.zeros", "torch.ones")
     observers="both",
     condition="if a run is ever resumed, and training depends on it",
     calls=TENSORS,
+    fixable=True,
 )
 def state_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """State that changes in training is not in the checkpoint.
@@ -368,6 +369,7 @@ def _state_key(callback: Made) -> tuple[object, ...] | None:
     default=False,
     condition="if you expect the checkpoints in Weights & Biases",
     calls=("lightning.pytorch.loggers.WandbLogger",),
+    fixable=True,
 )
 def checkpoints_stay_here(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Checkpoints are not uploaded to Weights & Biases.

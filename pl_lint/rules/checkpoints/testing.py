@@ -25,6 +25,7 @@ RESUMED = "resume_from_checkpoint"
     status=Status.SUSPECTED,
     observers="both",
     condition="if the best checkpoint is what you mean to report",
+    fixable=True,
 )
 def last_weights_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """After fit, the last weights are tested although a ModelCheckpoint kept the best ones.

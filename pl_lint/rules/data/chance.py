@@ -213,6 +213,7 @@ def _is_split(origin: Origin) -> bool:
     rows=("DAT04",),
     observers="both",
     calls=(*DROPOUTS, SDPA, *LAYERS, *(f"{name}()" for name in LAYERS)),
+    fixable=True,
 )
 def dropout_while_validating(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A functional dropout drops while validating.

@@ -37,6 +37,7 @@ STAGES = {"validate": "validation", "test": "test", "predict": "prediction"}
     status=Status.SUSPECTED,
     default=False,
     condition="if outputs are matched with the data, or not all of the data is used",
+    fixable=True,
 )
 def evaluation_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Validation, test or prediction data are shuffled.
@@ -95,6 +96,7 @@ def evaluation_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     status=Status.SUSPECTED,
     default=False,
     condition="if the data do not divide into whole batches",
+    fixable=True,
 )
 def evaluation_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """The last samples of validation, test or prediction data are dropped.
@@ -202,6 +204,7 @@ def _serves_others(facts: ProjectFacts, loader: LoaderSite) -> bool:
     default=False,
     calls=(*NUMBERS, LOAD),
     condition="if it matters that each epoch has the same batches, as it does with sorted data",
+    fixable=True,
 )
 def training_not_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """The training loader says nothing about order, so each epoch has the same batches.

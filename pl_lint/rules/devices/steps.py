@@ -20,6 +20,7 @@ from pl_lint.rules.registry import Rule, rule
     default=False,
     observers="both",
     calls=(*FACTORIES, *INDICES, *MOVING),
+    fixable=True,
 )
 def made_on_cpu(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A step makes a tensor without saying on which device.

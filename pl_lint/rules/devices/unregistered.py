@@ -25,6 +25,7 @@ from pl_lint.rules.registry import Rule, rule
     condition="if the tensor takes part in what the module computes",
     default=False,
     observers="both",
+    fixable=True,
 )
 def no_buffer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A tensor is a plain attribute of a LightningModule, or of a network.
@@ -128,6 +129,7 @@ HIDDEN = re.compile(
     observers="both",
     default=False,
     calls=REGISTERING,
+    fixable=True,
 )
 def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Layers are kept in a plain list or dict, where Lightning and torch do not see them.

@@ -19,6 +19,7 @@ ASKED = frozenset({"is_available", "on_gpu", "'cuda'", "'gpu'", "use_cuda", "use
     rows=("DEV01",),
     default=False,
     observers="both",
+    fixable=True,
 )
 def device_in_module(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A Lightning class moves tensors to a device that is written into the code.

@@ -274,7 +274,7 @@ def _counts_for_one(facts: ProjectFacts, owner: ClassFacts, call: CallSite) -> b
     return "len" in own and not of_data and not accounted
 
 
-@rule("LTN513", "removed-strategy", rows=("DDP13",))
+@rule("LTN513", "removed-strategy", rows=("DDP13",), fixable=True)
 def removed_strategy(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A Trainer gets a strategy that Lightning 2.0 removed.
 

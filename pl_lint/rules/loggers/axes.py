@@ -30,6 +30,7 @@ SHORT = frozenset({"epoch", "batch", "idx", "index"})
     observers="both",
     calls=("wandb.log", ".log", "wandb.define_metric", ".define_metric", choice.WANDB),
     condition="if WandbLogger logs in the same run",
+    fixable=True,
 )
 def own_step_for_wandb(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """W&B gets a step of the user's own beside WandbLogger's, or none in every batch.
@@ -129,7 +130,9 @@ def _counts_steps(call: CallSite) -> bool:
     return unknown or written.endswith("global_step")
 
 
-@rule("LTN908", "curve-goes-backwards", rows=("LGR08",), observers="both", calls=WRITES)
+@rule(
+    "LTN908", "curve-goes-backwards", rows=("LGR08",), observers="both", calls=WRITES, fixable=True
+)
 def curve_goes_backwards(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A curve's x-axis does not go forward.
 

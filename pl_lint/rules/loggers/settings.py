@@ -26,6 +26,7 @@ RATES = frozenset({"lr", "learning_rate", "learning-rate", "current_lr", "epoch_
     default=False,
     calls=(choice.TENSORBOARD, HPARAMS),
     condition="if anyone looks at TensorBoard's HPARAMS tab",
+    fixable=True,
 )
 def placeholder_hp_metric(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """TensorBoard's table of hyper-parameters shows -1 as the metric of every run.
@@ -215,6 +216,7 @@ def learning_rate_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     default=False,
     calls=(choice.TENSORBOARD, choice.CSV),
     condition="if the script runs twice",
+    fixable=True,
 )
 def runs_in_one_folder(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A logger has a constant version, so that every run writes into the same folder.

@@ -145,7 +145,7 @@ def _is_refused(owner: ClassFacts, hook: str) -> bool:
     return dated and lightning.log_defaults(hook) is None
 
 
-@rule("LTN123", "flags-that-are-refused", rows=("LOG23",))
+@rule("LTN123", "flags-that-are-refused", rows=("LOG23",), fixable=True)
 def flags_refused(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """self.log is given on_step and on_epoch that Lightning refuses in this hook.
 

@@ -63,7 +63,7 @@ def key_in_two_parts(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-@rule("LTN118", "step-values-of-an-evaluation", rows=("LOG18",), default=False)
+@rule("LTN118", "step-values-of-an-evaluation", rows=("LOG18",), default=False, fixable=True)
 def step_values_of_evaluation(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Validation or test logs a value for every batch.
 
@@ -177,6 +177,7 @@ def key_that_is_an_axis(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     default=False,
     observers="both",
     condition="if the value of a batch is a mean",
+    fixable=True,
 )
 def means_summed(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A sum, minimum or maximum of batch means is logged as an epoch value.

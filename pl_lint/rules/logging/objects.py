@@ -29,7 +29,7 @@ def all_uses(owner: ClassFacts, path: str) -> list[MetricUse]:
     return [*owner.uses_of(path), *(use for use in owner.uses if within(use.metric, path))]
 
 
-@rule("LTN108", "flag-ignored-for-metric", rows=("LOG08",), default=False)
+@rule("LTN108", "flag-ignored-for-metric", rows=("LOG08",), default=False, fixable=True)
 def flag_ignored(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A metric object is logged with sync_dist or reduce_fx, which Lightning ignores for it.
 
@@ -96,7 +96,7 @@ def _without(facts: ProjectFacts, log: LogSite, flags: tuple[str, ...]) -> Fix |
     return Fix(f"leave {' and '.join(flags)} out", drop_flags(log, *flags), Applicability.SAFE)
 
 
-@rule("LTN132", "step-value-never-made", rows=("LOG32",))
+@rule("LTN132", "step-value-never-made", rows=("LOG32",), fixable=True)
 def step_value_never_made(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A metric is logged for each step and only updated: there is no value for a step.
 
@@ -223,7 +223,7 @@ def never_updated(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-@rule("LTN134", "metric-reset-too-early", rows=("LOG34",), observers="both")
+@rule("LTN134", "metric-reset-too-early", rows=("LOG34",), observers="both", fixable=True)
 def reset_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A metric is reset before its value is read: a part of its batches is missing.
 
@@ -328,7 +328,7 @@ def _is_plain(owner: ClassFacts, path: str) -> bool:
     return metric is not None and follows_common_rules(metric)
 
 
-@rule("LTN135", "batch-counted-twice", rows=("LOG35",), observers="both")
+@rule("LTN135", "batch-counted-twice", rows=("LOG35",), observers="both", fixable=True)
 def counted_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A metric is called and updated with the same batch.
 

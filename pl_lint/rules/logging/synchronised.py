@@ -48,6 +48,7 @@ from pl_lint.rules.wording import key_text, shown
     observers="both",
     condition="on two or more devices",
     calls=ASKED,
+    fixable=True,
 )
 def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A validation or test value is logged without sync_dist=True.

@@ -19,7 +19,7 @@ from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, is_told, key_text, listed, shown
 
 
-@rule("LTN101", "computed-metric-logged-in-step", rows=("LOG01",), observers="both")
+@rule("LTN101", "computed-metric-logged-in-step", rows=("LOG01",), observers="both", fixable=True)
 def computed_in_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """The result of a metric's compute() is logged at every batch instead of the metric.
 
@@ -115,7 +115,7 @@ def _of_this_batch(owner: ClassFacts, log: LogSite, metric: str) -> bool:
     return any(use.use == "reset" and use.hook == log.hook for use in owner.uses_of(metric))
 
 
-@rule("LTN102", "batch-metric-averaged", rows=("LOG02",), observers="both")
+@rule("LTN102", "batch-metric-averaged", rows=("LOG02",), observers="both", fixable=True)
 def batch_metric_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A metric's value on each batch is averaged, though the mean is not the metric's value.
 
@@ -167,7 +167,7 @@ def batch_metric_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     yield from _batch_metrics(self, facts, members=False)
 
 
-@rule("LTN213", "batch-collection-averaged", rows=("MET13",), observers="both")
+@rule("LTN213", "batch-collection-averaged", rows=("MET13",), observers="both", fixable=True)
 def batch_collection_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """The values of a MetricCollection on each batch are averaged instead of the collection logged.
 

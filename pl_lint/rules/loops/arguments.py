@@ -41,7 +41,7 @@ LIKE = 0.8
 """How alike, by ``difflib``, a misspelled argument is to the one that was meant."""
 
 
-@rule("LTN735", "argument-gone", rows=(), calls=CALLS)
+@rule("LTN735", "argument-gone", rows=(), calls=CALLS, fixable=True)
 def argument_gone(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A callback of Lightning's, or a method of the Trainer, gets an argument that it has not.
 

@@ -26,7 +26,7 @@ PLAIN_DECORATORS = frozenset(
 """Decorators that leave a method what it is; others may register it somewhere."""
 
 
-@rule("LTN701", "removed-epoch-end", rows=("LOOP01",))
+@rule("LTN701", "removed-epoch-end", rows=("LOOP01",), fixable=True)
 def removed_epoch_end(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A hook for the end of an epoch has a form that Lightning 2.0 removed.
 
@@ -143,7 +143,14 @@ TRAINS = {"module": "training_step", "datamodule": "train_dataloader"}
 GETATTR = "builtins.getattr"
 
 
-@rule("LTN702", "hook-never-called", rows=("LOOP02",), observers="both", calls=(GETATTR,))
+@rule(
+    "LTN702",
+    "hook-never-called",
+    rows=("LOOP02",),
+    observers="both",
+    calls=(GETATTR,),
+    fixable=True,
+)
 def hook_never_called(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A method looks like a hook, but Lightning never calls it.
 

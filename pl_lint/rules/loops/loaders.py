@@ -183,7 +183,7 @@ STRICT = ("LightningModule", "LightningDataModule", "Callback", "Trainer")
 """Kinds of classes that a Trainer takes from its own package only."""
 
 
-@rule("LTN727", "two-lightnings", rows=("LOOP27",))
+@rule("LTN727", "two-lightnings", rows=("LOOP27",), fixable=True)
 def two_lightnings(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A program takes classes both from `pytorch_lightning` and from `lightning.pytorch`.
 

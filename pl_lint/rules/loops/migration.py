@@ -24,7 +24,7 @@ METRICS = ("pytorch_lightning.metrics", "lightning.pytorch.metrics")
 """LTN208 speaks of these."""
 
 
-@rule("LTN733", "name-gone-from-lightning", rows=())
+@rule("LTN733", "name-gone-from-lightning", rows=(), fixable=True)
 def name_gone(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A class, function or module of Lightning is imported that it no longer has.
 

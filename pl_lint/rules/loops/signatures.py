@@ -28,7 +28,13 @@ MOST_OF_STEPS = {"training_step": 2, "validation_step": 3, "test_step": 3, "pred
 """The most that a step is given: batch, batch_idx, dataloader_idx."""
 
 
-@rule("LTN731", "hook-with-wrong-signature", rows=("LOOP31", "LOOP02"), calls=(*RUNS, CLI))
+@rule(
+    "LTN731",
+    "hook-with-wrong-signature",
+    rows=("LOOP31", "LOOP02"),
+    calls=(*RUNS, CLI),
+    fixable=True,
+)
 def wrong_signature(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A hook cannot be called with the arguments that Lightning passes.
 

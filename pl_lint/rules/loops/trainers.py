@@ -64,7 +64,7 @@ LIKE = 0.8
 """How alike, by ``difflib``, a misspelled argument is to the one that was meant."""
 
 
-@rule("LTN703", "removed-trainer-argument", rows=("LOOP03",), calls=(TRAINER,))
+@rule("LTN703", "removed-trainer-argument", rows=("LOOP03",), calls=(TRAINER,), fixable=True)
 def removed_trainer_argument(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A Trainer gets an argument that it does not have.
 

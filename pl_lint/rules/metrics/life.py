@@ -28,6 +28,7 @@ from pl_lint.rules.wording import ANY, attribute_text
     observers="both",
     condition="from the second epoch on, or after the sanity check",
     calls=(".reset",),
+    fixable=True,
 )
 def never_reset(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A metric is computed by hand and never reset.
@@ -219,6 +220,7 @@ def _averaged_in_step(owner: ClassFacts, metric: MetricSite) -> bool:
     status=Status.SUSPECTED,
     default=False,
     condition="where time matters",
+    fixable=True,
 )
 def value_of_batch_unused(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A metric is called, and its value on the batch is not used.
@@ -307,6 +309,7 @@ def _used_per_batch(owner: ClassFacts, metric: MetricSite) -> bool:
     status=Status.SUSPECTED,
     default=False,
     condition="if a run is resumed",
+    fixable=True,
 )
 def best_lost_on_resume(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A tracker of the best value is not in the checkpoint.

@@ -39,6 +39,7 @@ OLD_HOME = ("pytorch_lightning.metrics", "lightning.pytorch.metrics")
     condition="on a GPU, or if they are logged",
     default=False,
     observers="both",
+    fixable=True,
 )
 def plain_container(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Metrics are kept in a plain list or dict, where Lightning and torch do not see them.
@@ -123,7 +124,7 @@ def _start(place: Location) -> tuple[str, int, int, int]:
 AVERAGED = frozenset({"F1Score", "FBetaScore", "Precision", "Recall", "Specificity"})
 
 
-@rule("LTN206", "average-left-to-torchmetrics", rows=("MET06",), default=False)
+@rule("LTN206", "average-left-to-torchmetrics", rows=("MET06",), default=False, fixable=True)
 def average_left_out(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A multiclass F1, precision or recall without average is the accuracy.
 
@@ -257,7 +258,7 @@ def _lacks_task(metric: MetricSite) -> bool:
     return isinstance(first, Known) and not isinstance(first.value, str)
 
 
-@rule("LTN208", "metrics-of-lightning", rows=("MET08",))
+@rule("LTN208", "metrics-of-lightning", rows=("MET08",), fixable=True)
 def metrics_of_lightning(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Metrics are taken from pytorch_lightning.metrics, which is gone.
 

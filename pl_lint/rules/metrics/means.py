@@ -62,6 +62,7 @@ def _is_loss(text: str) -> bool:
     observers="both",
     calls=("reduction=", "reduce="),
     condition="if the last batch is smaller than the others",
+    fixable=True,
 )
 def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Batch means are averaged without their weights: a short last batch counts as a full one.

@@ -181,7 +181,7 @@ def _lower_bound(site: CallSite) -> Value:
     return site.argument("min", position)
 
 
-@rule("LTN605", "legacy-precision", rows=("PRE05",), default=False, migration=True)
+@rule("LTN605", "legacy-precision", rows=("PRE05",), default=False, migration=True, fixable=True)
 def legacy_precision(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A Trainer gets a precision in the spelling of Lightning 1.x.
 

@@ -64,6 +64,7 @@ class Redrawn:
     status=Status.SUSPECTED,
     condition="if the fit and the later run are made by one process",
     calls=(*SPLITTING, *WRITING, *SEEDING, *RUNNING, *RESEEDING, CLI),
+    fixable=True,
 )
 def split_drawn_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A data module splits its data in `setup`, which one process calls twice.

@@ -239,6 +239,7 @@ def _fits_after(call: TrainerCall, scope: str, seed: CallSite) -> bool:
     status=Status.SUSPECTED,
     default=False,
     condition="on several devices, if loading draws random numbers",
+    fixable=True,
 )
 def workers_not_seeded(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """seed_everything is called without workers=True.
@@ -286,7 +287,13 @@ def _for_workers(seed: SeedSite) -> SetArgument:
     return SetArgument(seed.location, "workers", "True", 1)
 
 
-@rule("LTN407", "deterministic-and-benchmark", rows=("REP07",), calls=(lightning.TRAINER,))
+@rule(
+    "LTN407",
+    "deterministic-and-benchmark",
+    rows=("REP07",),
+    calls=(lightning.TRAINER,),
+    fixable=True,
+)
 def deterministic_and_benchmark(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A Trainer is told to be deterministic and to pick its kernels by timing.
 

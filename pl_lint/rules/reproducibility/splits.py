@@ -50,6 +50,7 @@ MASKS = ("numpy.random.rand", "numpy.random.random", "numpy.random.random_sample
     observers="both",
     condition="if the split is made more than once: by several ranks, at resume, by a later test",
     calls=(*SEEDING, *SHUFFLING, *SPLITTING, *WRITING, *MASKS, CLI, "frac=", LOADING),
+    fixable=True,
 )
 def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Data is split at random, and nothing seeds.
