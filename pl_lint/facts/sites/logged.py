@@ -34,7 +34,8 @@ class LogSite:
     ``statistic``: the function that it surely is the result of, if that is a median or the like.
     ``made_of``: the attributes of the class that it is made of, as it is written or where its local
     name is assigned, those that are called left out. ``arms``: the branches that the call stands
-    in, those of ``try`` among them, each with its first line and its number.
+    in, those of ``try`` among them, each with its first line and its number. ``freed``: the value
+    surely has no graph; asked only where ``enable_graph`` is given.
     """
 
     owner: str
@@ -69,6 +70,7 @@ class LogSite:
     result: bool = False
     made_of: frozenset[str] = frozenset()
     arms: Arms = ()
+    freed: bool = False
 
     def excludes(self, other: LogSite) -> bool:
         """Whether only one of two calls runs: they stand in two branches of one statement."""

@@ -11,6 +11,7 @@ from pl_lint.facts.sites import (
     ClassFacts,
     HeldSite,
     ListSite,
+    LogSite,
     MethodSite,
     ProjectFacts,
 )
@@ -52,7 +53,7 @@ def graph_kept_alive(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Reading finds `self.losses.append(loss)` in `training_step` without `detach()` or `item()`, in a
     dict or a tuple as well, `self.made.append(self(x))` and the same with one of torch's losses,
     `self.total += loss` where no step uses the total or begins it anew, and `enable_graph=True` of
-    `self.log`. Running counts tensors with a graph in the attributes of a module after two and
+    `self.log`, where training logs what may have a graph. Running counts tensors with a graph in the attributes of a module after two and
     after five batches, and the operations behind them. A list that the end of the epoch empties is
     suspected only: Lightning's guide to 2.0 collects the losses of an epoch like that, and it is as
     long as an epoch.
@@ -95,7 +96,7 @@ def graph_kept_alive(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.modules():
         for log in owner.logs:
-            if must_be(log.enable_graph, True):
+            if must_be(log.enable_graph, True) and _may_have_a_graph(owner, log):
                 yield self.finding(
                     log.location,
                     f"{key_text(log)} keeps the graph of every batch until the epoch ends",
@@ -120,6 +121,16 @@ def graph_kept_alive(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy=f"add {total.kept}.detach()",
                     subject=owner.short_name,
                 )
+
+
+WITH_GRADIENTS = frozenset({"enable_grad", "set_grad_enabled"})
+"""What asks for gradients where Lightning computes none: in all but training."""
+
+
+def _may_have_a_graph(owner: ClassFacts, log: LogSite) -> bool:
+    words = frozenset[str]().union(*(one.words for one in owner.own_methods))
+    recorded = log.stage in (None, "train") or not WITH_GRADIENTS.isdisjoint(words)
+    return recorded and not log.freed
 
 
 def _emptied_by_steps(owner: ClassFacts) -> Iterator[str]:

@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterator
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.names import dotted
 from pl_lint.static.naming import bindings, named
+from pl_lint.static.trees import walk
 
 WITHOUT = frozenset({"no_grad", "inference_mode"})
 """Under these nothing that is computed gets a graph."""
+CUTTING = frozenset({"detach", "item", "tolist", "numpy"})
+"""What is asked of a tensor, and leaves its graph behind."""
 TELLING = re.compile(
     r"detach|\.item\(|float\(|numpy\(|tolist\(|\.data\b|self(?:\.forward)?\([^()]*\)$"
 )
@@ -25,6 +28,36 @@ def kept(context: Context, node: ast.expr, frame: Frame) -> tuple[str, ...]:
         return ()
     items = (one for one in _items(node, frame) if not _has_none(one, frame))
     return tuple(ast.unparse(_meant(one, frame, _tells)) for one in items)
+
+
+def is_cut(context: Context, node: ast.expr | None, frame: Frame) -> bool:
+    """Whether a value surely has no graph: made without one, a plain number, or what a method gives
+    that returns nothing but these."""
+    if node is None:
+        return False
+    without = not WITHOUT.isdisjoint((*context.guards, *context.within))
+    return without or _is_free(node, frame, frozenset()) or _gives_numbers(context, node, frame)
+
+
+def _gives_numbers(context: Context, node: ast.expr, frame: Frame) -> bool:
+    """``self.overlap(y_hat, y)``, where that ends with ``return total.item()``."""
+    match _meant(node, frame, lambda one: isinstance(one, ast.Call)):
+        case ast.Call(ast.Attribute(ast.Name("self"), name)):
+            found = context.find_method(name)
+            inside = walk(found[1]) if found is not None else ()
+            given = [one.value for one in inside if isinstance(one, ast.Return)]
+            return bool(given) and all(map(_is_cut_off, given))
+    return False
+
+
+def _is_cut_off(node: ast.expr | None) -> bool:
+    """``loss.item()``, ``float(loss)``"""
+    match node:
+        case ast.Call(ast.Attribute(_, method)):
+            return method in CUTTING
+        case ast.Call(ast.Name("float" | "int")):
+            return True
+    return False
 
 
 def _has_none(node: ast.expr, frame: Frame) -> bool:
@@ -42,6 +75,8 @@ def _given(node: ast.Call) -> Iterator[ast.expr]:
 
 def _is_free(node: ast.expr, frame: Frame, seen: frozenset[str]) -> bool:
     """Whether a value is seen to have no graph: where in doubt, it may have one."""
+    if _is_cut_off(node):
+        return True
     match node:
         case ast.Constant():
             return True

@@ -9,7 +9,7 @@ from collections.abc import Mapping as Table
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import LogSite, StrayLog
 from pl_lint.facts.values import UNKNOWN, Known, Value
-from pl_lint.static.interpreter import lookup, metrics, vectors
+from pl_lint.static.interpreter import graphs, lookup, metrics, vectors
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -77,6 +77,8 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             statistic=_statistic(node, frame) if call == "log" else "",
             made_of=frozenset(_made_of(node, frame)) if call == "log" else frozenset(),
             arms=context.arms,
+            freed=_given(arguments, "enable_graph") is not None
+            and graphs.is_cut(context, given, frame),
             **flags,
             **settings,
         )
