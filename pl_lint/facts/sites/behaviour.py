@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pl_lint.facts.branches import Arms
 from pl_lint.facts.origins import Origin
 from pl_lint.facts.values import Value
 from pl_lint.findings import Location
@@ -18,6 +19,7 @@ class ReturnSite:
     the returned expression ends with: ``("detach", "cpu")`` of ``return loss.detach().cpu()``.
     ``nothing_if`` are the names in the condition by which it is None at times, and a value else.
     ``made_on`` is the line that last gives a returned name its value, ``made_of`` the names there.
+    ``arms``: as those of a CallSite; ``function`` is the one that the ``return`` stands in.
     """
 
     hook: str
@@ -30,6 +32,8 @@ class ReturnSite:
     nothing_if: tuple[str, ...] = ()
     made_on: int = 0
     made_of: tuple[str, ...] = ()
+    function: str = ""
+    arms: Arms = ()
 
 
 @frozen

@@ -34,6 +34,8 @@ class CallSite:
       (``trainer.global_step``), and MISSING for what is True where a file is not there
       yet; ``built``: the class of the project that is called; ``added``: what
       a logarithm of a probability adds.
+    - ``arms``: the branches that it stands in, each with the line of the first of them and its
+      number.
     """
 
     name: str
@@ -59,6 +61,7 @@ class CallSite:
     home: str = ""
     added: Value = ABSENT
     fed: bool = False
+    arms: Arms = ()
 
     @property
     def complete(self) -> bool:

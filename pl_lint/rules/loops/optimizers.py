@@ -12,10 +12,13 @@ from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import defines, target_version
 from pl_lint.rules.loops.stepping import (
     BACKWARD,
+    MANUAL,
     STEPS,
     handed_out_scheduler,
     is_own,
+    is_reached,
     of_lightning,
+    refused,
     returns_a_loss,
 )
 from pl_lint.rules.registry import Rule, rule
@@ -138,7 +141,13 @@ EACH_EPOCH = (
 )
 
 
-@rule("LTN705", "optimizer-stepped-by-hand", rows=("LOOP05",), observers="both", calls=STEPS)
+@rule(
+    "LTN705",
+    "optimizer-stepped-by-hand",
+    rows=("LOOP05",),
+    observers="both",
+    calls=(*STEPS, MANUAL),
+)
 def stepped_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """The optimizer is stepped in training_step, and by Lightning as well.
 
@@ -149,7 +158,8 @@ def stepped_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     `self.lr_schedulers()` as often as Lightning steps it itself: in a hook at the end of an epoch,
     where `configure_optimizers` returns one scheduler for each epoch, or for each batch where it
     returns one for each step. A run counts the steps that an optimizer makes while Lightning is
-    already making one with it, and those beside Lightning's that repeat a gradient.
+    already making one with it, and those beside Lightning's that repeat a gradient. Nothing is said
+    of a step below a `manual_backward`, which Lightning refuses there (LTN706).
 
     Why is this bad
     ---------------
@@ -180,8 +190,10 @@ def stepped_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         if owner.optimization != "automatic" or not returns_a_loss(owner):
             continue
+        refusals = refused(facts, owner)
         for site in filter(of_lightning, facts.calls_in(owner, ".step")):
-            if site.hook in EACH_BATCH and "automatic_optimization" not in site.guards:
+            by_hand = site.hook in EACH_BATCH and "automatic_optimization" not in site.guards
+            if by_hand and is_reached(site, refusals):
                 yield self.finding(
                     site.location,
                     "Lightning steps the optimizer for each batch, too: the weights change twice",
@@ -209,9 +221,6 @@ def _steps_again(facts: ProjectFacts, owner: ClassFacts, site: CallSite) -> bool
     per_epoch = one.interval in (ABSENT, Known("epoch")) and site.hook in EACH_EPOCH
     per_step = one.interval == Known("step") and site.hook in EACH_BATCH
     return alike and (per_epoch or per_step)
-
-
-MANUAL = "self.manual_backward"
 
 
 @rule(
@@ -263,14 +272,13 @@ def backward_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             continue
         if defines(facts, owner, "backward"):
             continue
-        for site in facts.calls_in(owner, MANUAL):
-            if site.hook == "training_step" and "automatic_optimization" not in site.guards:
-                yield self.finding(
-                    site.location,
-                    "Lightning refuses manual_backward under automatic optimization",
-                    remedy="return the loss only, or set self.automatic_optimization = False",
-                    subject=owner.short_name,
-                )
+        for site in refused(facts, owner):
+            yield self.finding(
+                site.location,
+                "Lightning refuses manual_backward under automatic optimization",
+                remedy="return the loss only, or set self.automatic_optimization = False",
+                subject=owner.short_name,
+            )
         asks_for_inputs = facts.calls_in(owner, ".requires_grad_")
         steps_its_own = any(map(_of_its_own, facts.calls_in(owner, ".step")))
         for site in facts.calls_in(owner, ".backward"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pl_lint.facts.branches import comes_along
 from pl_lint.facts.origins import FunctionCall, parts
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, ReturnSite
 from pl_lint.facts.values import Known
+from pl_lint.rules.judging import defines
 
 OPTIMIZERS = "self.optimizers"
 SCHEDULERS = "self.lr_schedulers"
@@ -67,6 +69,34 @@ def of_callbacks(facts: ProjectFacts, *names: str) -> list[CallSite]:
 def optimizer_steps(facts: ProjectFacts, owner: ClassFacts) -> list[CallSite]:
     """Where a class steps its optimizers by hand."""
     return [site for site in facts.calls_in(owner, ".step") if of_optimizer(site)]
+
+
+MANUAL = "self.manual_backward"
+
+
+def refused(facts: ProjectFacts, owner: ClassFacts) -> list[CallSite]:
+    """The calls of ``manual_backward`` that Lightning refuses, as it optimizes by itself. A class
+    with a ``backward`` of its own is left alone."""
+    automatic = owner.optimization == "automatic" and returns_a_loss(owner)
+    if not automatic or defines(facts, owner, "backward"):
+        return []
+    return [
+        site
+        for site in facts.calls_in(owner, MANUAL)
+        if site.hook == "training_step" and "automatic_optimization" not in site.guards
+    ]
+
+
+def is_reached(site: CallSite | ReturnSite, refusals: list[CallSite]) -> bool:
+    """Whether a run comes to a piece of a function without having been refused something above it,
+    which ends the run."""
+    return not any(
+        (one.hook, one.function, one.location.path)
+        == (site.hook, site.function, site.location.path)
+        and one.location.order < site.location.order
+        and comes_along(one.arms, site.arms)
+        for one in refusals
+    )
 
 
 def returns_a_loss(owner: ClassFacts) -> bool:

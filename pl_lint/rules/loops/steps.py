@@ -10,6 +10,7 @@ from pl_lint.facts.values import Known, Several, Table, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import defines, is_whole, target_version
 from pl_lint.rules.logging.averages import mean_of_list
+from pl_lint.rules.loops.stepping import MANUAL, is_reached, refused
 from pl_lint.rules.registry import Rule, rule
 
 STEP = ".training_step"
@@ -20,7 +21,7 @@ BY_HAND = frozenset({"__dict__", "__setattr__", "__delattr__"})
 DETACHING = frozenset({"item", "detach", "numpy", "tolist", "data"})
 
 
-@rule("LTN717", "loss-that-cannot-train", rows=("LOOP17",), calls=(STEP,))
+@rule("LTN717", "loss-that-cannot-train", rows=("LOOP17",), calls=(STEP, MANUAL))
 def loss_cannot_train(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """training_step returns something that Lightning cannot train with.
 
@@ -48,7 +49,8 @@ def loss_cannot_train(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     When to ignore
     --------------
     Where a base class that was not read makes a loss of it. Nothing is said where the project
-    calls `model.training_step(...)` in a loop of its own.
+    calls `model.training_step(...)` in a loop of its own, nor below a `manual_backward`, which
+    Lightning refuses there (LTN706).
 
     References
     ----------
@@ -61,9 +63,10 @@ def loss_cannot_train(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             continue
         if target_version(owner) < (2, 0) and defines(facts, owner, "training_step_end"):
             continue  # it makes the loss
+        refusals = refused(facts, owner)
         for site in owner.returns:
             wrong = _cannot_train(site) if site.hook == "training_step" else None
-            if wrong is not None:
+            if wrong is not None and is_reached(site, refusals):
                 yield self.finding(
                     site.location,
                     f"training_step returns {wrong}: Lightning cannot train with it",

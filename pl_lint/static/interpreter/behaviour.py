@@ -56,6 +56,8 @@ def note_return(context: Context, value: Abstract, node: ast.Return, frame: Fram
             made_of=tuple(one.id for one in walk(made.value) if isinstance(one, ast.Name))
             if made
             else (),
+            function=frame.function,
+            arms=context.arms,
         )
     )
 

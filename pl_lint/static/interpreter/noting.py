@@ -176,6 +176,7 @@ def _add(
             kept=_kept(context, node, frame),
             added=epsilons.added(context, node, frame),
             fed=feeding.is_fed(node, frame),
+            arms=context.arms,
             location=context.location(node, frame),
         )
     )
