@@ -36,6 +36,7 @@ class LogSite:
     name is assigned, those that are called left out. ``arms``: the branches that the call stands
     in, those of ``try`` among them, each with its first line and its number. ``freed``: the value
     surely has no graph; asked only where ``enable_graph`` is given.
+    ``inner``: the names in a dict that is logged under one key, as far as they are known.
     """
 
     owner: str
@@ -71,6 +72,7 @@ class LogSite:
     made_of: frozenset[str] = frozenset()
     arms: Arms = ()
     freed: bool = False
+    inner: frozenset[str] = frozenset()
 
     def excludes(self, other: LogSite) -> bool:
         """Whether only one of two calls runs: they stand in two branches of one statement."""

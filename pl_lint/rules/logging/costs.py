@@ -53,10 +53,10 @@ def graph_kept_alive(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Reading finds `self.losses.append(loss)` in `training_step` without `detach()` or `item()`, in a
     dict or a tuple as well, `self.made.append(self(x))` and the same with one of torch's losses,
     `self.total += loss` where no step uses the total or begins it anew, and `enable_graph=True` of
-    `self.log`, where training logs what may have a graph. Running counts tensors with a graph in the attributes of a module after two and
-    after five batches, and the operations behind them. A list that the end of the epoch empties is
-    suspected only: Lightning's guide to 2.0 collects the losses of an epoch like that, and it is as
-    long as an epoch.
+    `self.log`, where training logs what may have a graph. Running counts tensors with a graph in
+    the attributes of a module after two and after five batches, and the operations behind them. A
+    list that the end of the epoch empties is suspected only: Lightning's guide to 2.0 collects the
+    losses of an epoch like that, and it is as long as an epoch.
 
     Why is this bad
     ---------------

@@ -19,6 +19,7 @@ from pl_lint.facts.origins import (
 from pl_lint.facts.sites import ClassFacts, LogSite, MonitorSite, ProjectFacts
 from pl_lint.facts.values import Known, Unknown, Value, may_be, must_be
 from pl_lint.findings import Finding
+from pl_lint.rules.judging import target_version
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import shown
 
@@ -132,8 +133,9 @@ def key_shared_by_stages(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds a key that is logged in training and in validation, often by a helper that both steps
     call and that takes no stage. A helper that takes an argument which says whether it logs is
-    left alone. So are keys that name no stage and that nothing monitors, where the logger gets
-    `loss_step` and `loss_epoch` of one stage and `loss` of the other.
+    left alone. So are dicts under one key in which no name is the same, and keys that name no
+    stage and that nothing monitors, where the logger gets `loss_step` and `loss_epoch` of one stage
+    and `loss` of the other.
 
     Why is this bad
     ---------------
@@ -176,6 +178,8 @@ def key_shared_by_stages(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             key = _key_in(log, "validate")
             if key is None or key not in trained or not _matters(facts, log, trained[key]):
                 continue
+            if not _share_a_name(owner, log, trained[key]):
+                continue
             if any(_as_told(facts, owner, one) for one in (log, trained[key])):
                 continue
             other = trained[key].location
@@ -188,6 +192,15 @@ def key_shared_by_stages(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy=f"name the stage in the key, for example 'train/{bare}' and 'val/{bare}'",
                 subject=owner.short_name,
             )
+
+
+def _share_a_name(owner: ClassFacts, *logs: LogSite) -> bool:
+    """Whether two calls with one key log under one name. Of dicts the names in them count, and
+    Lightning 2 refuses them (LTN124)."""
+    if all(log.kind != "dict" for log in logs):
+        return True
+    shared = frozenset[str].intersection(*(log.inner for log in logs))
+    return target_version(owner) < (2, 0) and bool(shared)
 
 
 def _as_told(facts: ProjectFacts, owner: ClassFacts, log: LogSite) -> bool:

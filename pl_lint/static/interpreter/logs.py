@@ -79,6 +79,7 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             arms=context.arms,
             freed=_given(arguments, "enable_graph") is not None
             and graphs.is_cut(context, given, frame),
+            inner=frozenset(_inner(value)),
             **flags,
             **settings,
         )
@@ -180,6 +181,13 @@ def _kind(value: Abstract) -> str:
         case Mapping(_, maker=""):
             return "dict"
     return ""
+
+
+def _inner(value: Abstract) -> Iterator[str]:
+    """The names in a dict."""
+    for name, _ in value.items if isinstance(value, Mapping) else ():
+        if isinstance(name, Const) and isinstance(name.value, str):
+            yield name.value
 
 
 def _settings(arguments: Arguments) -> dict[str, Value]:
