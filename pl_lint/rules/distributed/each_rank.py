@@ -245,7 +245,7 @@ def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Findin
         for call in facts.calls_in(owner, INIT, ".update", LOG):
             problem = _off_rank_zero(call) or _without_a_run(facts, owner, call)
             asks = for_one_rank(call.guards) or ASKS_FOR_UPDATE.issubset(call.guards)
-            alone = asks or _saves_settings(owner, call)
+            alone = asks or _saves_settings(owner, call) or _is_too_early(owner, call)
             if problem and not alone and not in_tests(call.location):
                 yield self.finding(call.location, problem, remedy=GUARD, subject=owner.short_name)
     several = {
@@ -279,6 +279,14 @@ def _saves_settings(owner: ClassFacts, call: CallSite) -> bool:
     """``save_config`` of LightningCLI's callback runs on rank zero (``setup`` of cli.py)."""
     bases = (one.rpartition(".")[2] for one in owner.ancestors)
     return call.function == "save_config" and "SaveConfigCallback" in bases
+
+
+def _is_too_early(owner: ClassFacts, call: CallSite) -> bool:
+    """Whether a module asks for its logger while it is built: there is none on any process
+    (LTN653)."""
+    return (owner.kind, call.hook) == ("module", "__init__") and call.receiver.startswith(
+        "self.logger"
+    )
 
 
 def _off_rank_zero(call: CallSite) -> str:

@@ -112,7 +112,7 @@ def note_read(context: Context, receiver: Abstract, node: ast.Attribute, frame: 
     if not given and node.attr not in context.step_lists:
         return
     where = context.location(node, frame)
-    caught = context.hook.name == "__init__" and _is_caught(node, frame)
+    caught = context.hook.name == "__init__" and (frame.caught or _is_caught(node, frame))
     context.recorder.add(
         ReadSite(node.attr, context.hook.name, frame.function, where, context.guards, caught)
     )
@@ -120,12 +120,26 @@ def note_read(context: Context, receiver: Abstract, node: ast.Attribute, frame: 
 
 def _is_caught(node: ast.AST, frame: Frame) -> bool:
     """Whether it stands in the body of a ``try`` of its function that catches something."""
+    return any(one.handlers for one in _tried_by(node, frame))
+
+
+def is_passed_over(node: ast.AST, frame: Frame) -> bool:
+    """Whether it stands in the body of a ``try`` that catches whatever is raised, and goes on."""
+    return any(map(_goes_on, (each for one in _tried_by(node, frame) for each in one.handlers)))
+
+
+def _goes_on(handler: ast.ExceptHandler) -> bool:
+    everything = handler.type is None or dotted(handler.type) in ("Exception", "BaseException")
+    return everything and not any(isinstance(one, ast.Raise) for one in walk(handler))
+
+
+def _tried_by(node: ast.AST, frame: Frame) -> Iterator[ast.Try]:
+    """The ``try`` statements of its function in whose bodies it stands."""
     above = frame.module.source.above
     while node in above and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         inner, node = node, above[node]
-        if isinstance(node, ast.Try) and node.handlers and inner in node.body:
-            return True
-    return False
+        if isinstance(node, ast.Try) and inner in node.body:
+            yield node
 
 
 def _is_loggers(receiver: Abstract, node: ast.expr, frame: Frame) -> bool:

@@ -9,6 +9,7 @@ from pl_lint.facts.origins import FunctionCall, Gathered
 from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import UNKNOWN
 from pl_lint.static.interpreter import (
+    behaviour,
     containers,
     extents,
     following,
@@ -226,6 +227,8 @@ def _own_method(
         with_self = _receives_self(function)
         inner = Frame(info.module, {}, info, depth=frame.depth + 1)
         inner.written = dict(following.handed(function, node, frame, int(with_self)))
+        building = context.hook.name == "__init__"
+        inner.caught = building and (frame.caught or behaviour.is_passed_over(node, frame))
         if name in ("log", "log_dict"):
             return _own_log(context, name, function, inner, arguments, node, frame)
         return following.follow(context, function, inner, arguments, Self() if with_self else None)

@@ -37,7 +37,7 @@ from pl_lint.static.interpreter import (
     schedulers,
 )
 from pl_lint.static.interpreter.abstract import NOTHING, Const
-from pl_lint.static.interpreter.context import Hook
+from pl_lint.static.interpreter.context import PLAIN_BASES, Hook
 from pl_lint.static.interpreter.machine import Machine
 from pl_lint.static.interpreter.recorder import Recorder
 from pl_lint.static.interpreter.work import Work
@@ -56,21 +56,6 @@ KINDS = {
     "Callback": "callback",
 }
 FAMILIES = {kind: family for family, kind in KINDS.items()}
-PLAIN_BASES = frozenset(
-    [
-        "builtins.object",
-        "object",
-        "abc.ABC",
-        "ABC",
-        "typing.Generic",
-        "Generic",
-        "typing.Protocol",
-        "torch.nn.Module",
-        "torch.nn.modules.module.Module",
-        "nn.Module",
-    ]
-)
-"""Bases outside the project that define no hook of Lightning."""
 
 
 @frozen

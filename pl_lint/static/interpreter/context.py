@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
+from pl_lint.facts import lightning
 from pl_lint.facts.branches import Arms
 from pl_lint.facts.origins import Origin
 from pl_lint.facts.stages import Stage
@@ -28,6 +29,21 @@ from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project
 
 MAX_CONSTANTS = 16
 """Constants that are made of constants are followed so far."""
+PLAIN_BASES = frozenset(
+    [
+        "builtins.object",
+        "object",
+        "abc.ABC",
+        "ABC",
+        "typing.Generic",
+        "Generic",
+        "typing.Protocol",
+        "torch.nn.Module",
+        "torch.nn.modules.module.Module",
+        "nn.Module",
+    ]
+)
+"""Bases outside the project that define no hook of Lightning."""
 CLASSES = re.compile("class|n_?cls|categor")
 """What a loop goes over that has a turn for each class."""
 
@@ -63,7 +79,9 @@ class Frame:
     is what local names were made of, as it is written: ``self.logger.experiment`` of ``board``;
     ``asked``: the names in the condition that a local name is, ``rank`` of ``main = rank == 0``;
     ``caller``: the call that a function was entered by, and where that stands; ``left_out``: the
-    parameters that are at their defaults, because that call says nothing of them."""
+    parameters that are at their defaults, because that call says nothing of them; ``caught``: what
+    it raises while a module is built is caught further out, and the module is built all the same.
+    """
 
     module: Module
     names: dict[str, Abstract] = field(default_factory=dict)
@@ -75,6 +93,7 @@ class Frame:
     asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
     caller: tuple[ast.Call, Frame] | None = None
     left_out: set[str] = field(default_factory=set)
+    caught: bool = False
 
     def forget(self, name: str) -> None:
         """A name stands for something else from now on, or for what somebody has made of it."""
@@ -189,6 +208,13 @@ class Context(ABC):
         """The class that is interpreted; empty in a script."""
         first = self.ancestors[0] if self.ancestors else ""
         return first.qualified if isinstance(first, ClassInfo) else ""
+
+    @cached_property
+    def is_whole_module(self) -> bool:
+        """Whether a LightningModule is interpreted, and nothing that it inherits is unknown."""
+        outside = [base for base in self.ancestors if isinstance(base, str)]
+        kinds = {lightning.kind_of(base) for base in outside if base not in PLAIN_BASES}
+        return kinds == {"LightningModule"}
 
     def identity(self) -> int:
         """A fresh number for an object with a state of its own."""

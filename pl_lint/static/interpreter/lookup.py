@@ -56,6 +56,8 @@ BUILDERS = ("", "__init__", "setup", "configure_model")
 METRIC_DICTS = ("callback_metrics", "logged_metrics")
 """What a Trainer keeps of the values that were logged."""
 
+OF_A_TRAINER = ("logger", "_trainer")
+"""Attributes of a LightningModule that are None until it is in a Trainer."""
 OWN_DICTS = ("_modules", "__dict__")
 """What torch, and Python, keep the attributes of a module in, by their names."""
 
@@ -180,6 +182,8 @@ def is_property(node: FunctionNode) -> bool:
 def _of_lightning(context: Context, attr: str) -> Abstract:
     if attr == "training" and context.hook.stage and context.hook.name.endswith("_step"):
         return Const(context.hook.stage == "train")
+    if attr in OF_A_TRAINER and context.hook.name == "__init__" and context.is_whole_module:
+        return NONE
     if attr in ("trainer", "hparams"):
         return Reference(f"self.{attr}")
     if attr in OWN_DICTS:
