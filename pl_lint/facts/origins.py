@@ -21,6 +21,11 @@ LISTINGS = ("os.listdir", "os.scandir", "glob.", "pathlib.Path.")
 """What lists files in the order of the file system."""
 
 
+OF_LIGHTNING = ("self.optimizers", "self.lr_schedulers")
+"""What hands out the optimizers and schedulers that Lightning keeps. Every process has the same ones,
+and so the same learning rates, whatever data it sees."""
+
+
 Extent = Literal["", "mean", "other"]
 """What a number that is made of a batch stands for: the mean over it, something else (one number
 for each sample, a sum, one of several), or what reading cannot tell."""
@@ -186,11 +191,11 @@ def sure_part(origin: Origin, fits: Callable[[Origin], bool]) -> Origin | None:
 
 
 def local_parts(origin: Origin) -> Iterator[Origin]:
-    """As ``parts``, but nothing that was gathered from all processes.
+    """As ``parts``, but nothing that was gathered from all processes, or that all of them have.
 
     A branch that gathers (``if self.trainer.world_size > 1``) does so where there are several.
     """
-    if isinstance(origin, Gathered) or gathers_in_a_branch(origin):
+    if isinstance(origin, Gathered) or gathers_in_a_branch(origin) or is_of_lightning(origin):
         return
     yield origin
     for source in parts_below(origin):
@@ -201,6 +206,18 @@ def gathers_in_a_branch(origin: Origin) -> bool:
     """Whether the value is gathered in some of the ways that the code may take."""
     options = origin.options if isinstance(origin, Either) else ()
     return any(isinstance(part, Gathered) for option in options for part in parts(option))
+
+
+def is_alike_everywhere(origin: Origin) -> bool:
+    """Whether a value is worked out from what every process has alike, and from nothing else that
+    is known."""
+    leaves = [part for part in parts(origin) if not parts_below(part)]
+    numbers = [part for part in leaves if isinstance(part, Number)]
+    return len(numbers) < len(leaves) == len(numbers) + sum(map(is_of_lightning, leaves))
+
+
+def is_of_lightning(origin: Origin) -> bool:
+    return isinstance(origin, FunctionCall) and origin.name in OF_LIGHTNING
 
 
 def is_drawn(origin: Origin) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from pl_lint.facts.origins import FunctionCall, Gathered
+from pl_lint.facts.origins import OF_LIGHTNING, FunctionCall, Gathered
 from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import UNKNOWN
 from pl_lint.static.interpreter import (
@@ -55,8 +55,6 @@ from pl_lint.static.names import ClassInfo, FunctionNode
 
 MODULE_WALKS = frozenset({"modules", "children", "named_modules", "named_children"})
 """Methods of a module that go over everything in it, its metrics too."""
-OF_LIGHTNING = frozenset({"optimizers", "lr_schedulers"})
-"""Methods of a module that hand out what Lightning keeps: their name stays with the result."""
 
 
 def evaluate_call(context: Context, node: ast.Call, frame: Frame) -> Abstract:
@@ -282,7 +280,7 @@ def _of_lightning(
     if name in ("log", "log_dict"):
         logs.record(context, name, arguments, node, frame)
         return Const(None)
-    if name in OF_LIGHTNING:
+    if f"self.{name}" in OF_LIGHTNING:  # their name stays with the result
         return Opaque(FunctionCall(f"self.{name}"))
     if name == "save_hyperparameters":
         context.recorder.saves_hyperparameters = True
