@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, made_of
-from pl_lint.facts.values import Known, Named, Table, Unknown, Value, must_be
+from pl_lint.facts.values import Known, Made, Named, Table, Unknown, Value, must_be
 from pl_lint.facts.words import words_of
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import DropArgument, Fix, SetArgument
@@ -18,6 +18,8 @@ POINTS = (".add_scalar", ".add_scalars")
 BEFORE = ("__init__", "setup", "configure_model", "on_fit_start", "on_train_start")
 """Hooks in which WandbLogger has logged nothing yet: no step of the user's own is behind it."""
 EPOCHS = ("self.current_epoch", "self.trainer.current_epoch")
+PICTURES = ("wandb.", "plotly.", "matplotlib.figure.", "matplotlib.pyplot.", "seaborn.")
+"""Where the classes stand that W&B shows as a picture or a table, and not as a point of a curve."""
 SHORT = frozenset({"epoch", "batch", "idx", "index"})
 """What is counted slower than steps, or anew in each epoch."""
 
@@ -42,7 +44,8 @@ def own_step_for_wandb(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     name that does not say what it counts, is found only where a Trainer has `log_every_n_steps=1`:
     otherwise W&B's count stays behind it. Finds as well
     calls without a step that every batch of training makes, unless they bring
-    `"trainer/global_step"`, a picture or a table, the project defines axes of its own, or every
+    `"trainer/global_step"`, a picture (also a figure of matplotlib, seaborn or plotly, whoever
+    draws it) or a table, the project defines axes of its own, or every
     step is logged anyway.
     Running reads W&B's log back.
 
@@ -111,10 +114,21 @@ def _per_batch_alone(call: CallSite) -> bool:
     """Whether all batches of training, which counts its steps on meanwhile, surely log what is seen
     whole, is drawn as a curve (no picture, no table) and has no axis of its own."""
     data = call.argument("data", 0)
-    drawn = not any(one.name.startswith("wandb.") for one in made_of(data))
-    known = drawn and isinstance(data, Table) and data.get("trainer/global_step") is None
+    whole = isinstance(data, Table) and data.get("trainer/global_step") is None
+    known = whole and not any(map(_is_picture, _parts(data)))
     in_training = call.stage == "train" and _per_batch(call)
     return known and in_training and all(map(_asks_for_a_process, call.guards))
+
+
+def _parts(data: Value) -> Iterator[Value]:
+    """What is logged, and what that is made of."""
+    yield from made_of(data)
+    yield from (value for _, value in data.items) if isinstance(data, Table) else ()
+
+
+def _is_picture(value: Value) -> bool:
+    """Whether it is a picture, a table or the like, or what draws the current one."""
+    return isinstance(value, (Made, Named)) and f"{value.name}.".startswith(PICTURES)
 
 
 def _asks_for_a_process(guard: str) -> bool:

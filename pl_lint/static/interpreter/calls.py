@@ -12,6 +12,7 @@ from pl_lint.static.interpreter import (
     behaviour,
     containers,
     extents,
+    figures,
     following,
     held,
     listing,
@@ -183,6 +184,9 @@ def call_method(
             scripts.method(context, receiver, name, arguments, node, frame)
             if name == "manual_seed":  # a generator gives itself back
                 return receiver
+            figure = figures.around(receiver, "figure") if name == "get_figure" else None
+            if figure is not None:
+                return figure
     return opaque.method(context, receiver, name, arguments, node, frame)
 
 

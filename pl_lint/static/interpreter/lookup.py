@@ -10,7 +10,7 @@ from pl_lint.facts.origins import FunctionCall, Gathered, ListOfSteps
 from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import Unknown, Value, may_be
 from pl_lint.plain import replace
-from pl_lint.static.interpreter import affixes, best, properties
+from pl_lint.static.interpreter import affixes, best, figures, properties
 from pl_lint.static.interpreter.abstract import (
     CHANGED,
     NONE,
@@ -136,7 +136,7 @@ def member(receiver: Abstract, attr: str) -> Abstract | None:
             return next((metric for key, metric in members if key == attr), None)
         case Mapping(items, maker="torch.nn.ModuleDict"):
             return next((value for key, value in items if key == Const(attr)), None)
-    return best.field(receiver, attr)
+    return best.field(receiver, attr) or figures.around(receiver, attr)
 
 
 def _of_holder(context: Context, receiver: Holder, info: ClassInfo, attr: str) -> Abstract:

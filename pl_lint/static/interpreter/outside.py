@@ -17,7 +17,15 @@ from pl_lint.facts.origins import (
 from pl_lint.facts.values import UNKNOWN
 from pl_lint.facts.words import GATHERING
 from pl_lint.plain import replace
-from pl_lint.static.interpreter import affixes, best, counting, everything, extents, lookup
+from pl_lint.static.interpreter import (
+    affixes,
+    best,
+    counting,
+    everything,
+    extents,
+    figures,
+    lookup,
+)
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -187,6 +195,9 @@ def _other(
     if name.startswith(NAMED_FUNCTIONS):
         return Opaque(called(name, pairs(arguments), origins, context.sample_loops > 0))
     last = name.rpartition(".")[2]
+    picture = figures.drawn(name)
+    if picture is not None:
+        return picture
     if name in MAKERS:
         return Instance(MAKERS[name], pairs(arguments), arguments.complete)
     if last[:1].isupper():
