@@ -22,8 +22,8 @@ LISTINGS = ("os.listdir", "os.scandir", "glob.", "pathlib.Path.")
 
 
 OF_LIGHTNING = ("self.optimizers", "self.lr_schedulers")
-"""What hands out the optimizers and schedulers that Lightning keeps. Every process has the same ones,
-and so the same learning rates, whatever data it sees."""
+"""What hands out the optimizers and schedulers that Lightning keeps. Every process has the same
+ones, and so the same learning rates, whatever data it sees."""
 
 
 Extent = Literal["", "mean", "other"]

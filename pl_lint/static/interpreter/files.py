@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pl_lint.facts import removed
 from pl_lint.facts.sites import CaseSite, ImportSite, ListedSite, RemovedNameSite
@@ -65,6 +65,7 @@ def interpret_file(
 def _imports(module: Module) -> Iterator[ImportSite]:
     """What the file takes from Lightning, by the name that the import spells."""
     body, text = module.source.tree.body, module.source.text
+    lines = dict(_last_imports(body))
     for node in statements(body):
         where = module.source.location(node)
         origin = node.module or "" if isinstance(node, ast.ImportFrom) else ""
@@ -75,7 +76,21 @@ def _imports(module: Module) -> Iterator[ImportSite]:
                 used = re.findall(rf"{word}(?<![\w.]{word})\.(\w[\w.]*)", text)
                 uses = tuple(dict.fromkeys(used))
                 optional = node not in body
-                yield ImportSite(name, where, optional, uses, alias, origin)
+                replaced = _is_replaced(alias, node.lineno, lines, module)
+                yield ImportSite(name, where, optional, uses, alias, origin, replaced)
+
+
+def _last_imports(body: Iterable[ast.stmt]) -> Iterator[tuple[str, int]]:
+    """The names that a file surely imports, with the line of their last import."""
+    for node in body:
+        yield from ((alias, node.lineno) for _, alias in _imported(node))
+
+
+def _is_replaced(alias: str, line: int, lines: Mapping[str, int], module: Module) -> bool:
+    """Whether a name is imported again below, and nothing mentions it before."""
+    last = lines.get(alias, line)
+    used = module.source.mentions.get(alias, ()) if last > line else ()
+    return last > line and not any(line < one.lineno <= last for one in used)
 
 
 def _removed_names(module: Module, imports: Iterable[ImportSite]) -> Iterator[RemovedNameSite]:
