@@ -101,3 +101,35 @@ def test_what_no_mean_suits_is_not_to_be_averaged_over_processes(
     (finding,) = _findings(tmp_path / "hives.py", text, "LTN107")
     assert finding.remedy.startswith(remedy)
     assert "hives.py:8:9" in finding.remedy
+
+
+LOGGED = """\
+import lightning.pytorch as pl
+import torchmetrics
+
+
+class Hives(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.f1 = torchmetrics.F1Score(task="binary")
+        self.scores = torchmetrics.MetricCollection([torchmetrics.F1Score(task="binary")])
+
+    def validation_step(self, batch, batch_idx):
+        self.log_dict({values})
+"""
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "call"),
+    [
+        ('{"loss": self.loss(batch), "f1": self.f1(*batch)}', "LTN102", "log('f1', self.f1)"),
+        ('{"f1": self.f1.compute()}', "LTN101", "log('f1', self.f1)"),
+        ("self.scores(*batch)", "LTN213", "log_dict(self.scores)"),
+        ("self.scores.compute()", "LTN101", "log_dict(self.scores)"),
+    ],
+)
+def test_one_metric_is_logged_under_its_key(
+    values: str, code: str, call: str, tmp_path: Path
+) -> None:
+    (finding,) = _findings(tmp_path / "hives.py", LOGGED.replace("{values}", values), code)
+    assert finding.remedy.endswith(f"self.{call}")

@@ -325,7 +325,8 @@ def _instead(owner: ClassFacts, log: LogSite, path: str) -> str:
     if shaped:
         names = listed(one.class_name for one in shaped)
         return f"log objects that give one number each; {names} once, when the epoch ends"
-    if log.call == "log_dict":
+    by_name = torchmetrics.is_collection(found.name) if found else log.call == "log_dict"
+    if by_name:
         return f"log the metrics themselves: self.log_dict({attribute_text(path)})"
     return f"log the metric itself: self.log({shown(log.key)}, {attribute_text(path)})"
 
