@@ -133,3 +133,19 @@ def test_one_metric_is_logged_under_its_key(
 ) -> None:
     (finding,) = _findings(tmp_path / "hives.py", LOGGED.replace("{values}", values), code)
     assert finding.remedy.endswith(f"self.{call}")
+
+
+@pytest.mark.parametrize(
+    ("beside", "remedy"),
+    [
+        ('"frequency": 5', "drop it, and step this optimizer by hand"),
+        ('"interval": "step"', "drop it: there is no scheduler"),
+        ('"interval": "step", "lr_scheduler": self.scheduler', "write it in the dict of"),
+        ('"lr_schedular": self.scheduler', 'call it "lr_scheduler"'),
+    ],
+)
+def test_what_is_dropped_beside_an_optimizer(beside: str, remedy: str, tmp_path: Path) -> None:
+    returned = f'{{"optimizer": Adam(self.parameters()), {beside}}}'
+    text = MODULE.format(returned=returned).replace(", optimizer_idx", "")
+    (finding,) = _findings(tmp_path / "net.py", text, "LTN711")
+    assert (finding.remedy or "").startswith(remedy)

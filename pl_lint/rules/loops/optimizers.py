@@ -91,7 +91,7 @@ def several_optimizers(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     method.location, told[0], remedy=told[1], subject=owner.short_name
                 )
         for site in owner.returns:
-            if site.hook == HOOK and _counted(site.value) > 1:
+            if site.hook == HOOK and counted(site.value) > 1:
                 yield self.finding(site.location, text, remedy=remedy, subject=owner.short_name)
 
 
@@ -113,7 +113,7 @@ def _is_one(returned: Value) -> bool:
     return _is_optimizer(returned)
 
 
-def _counted(returned: Value) -> int:
+def counted(returned: Value) -> int:
     """How many optimizers a configuration surely holds."""
     match returned:
         case Several((Several(optimizers), _)):

@@ -10,6 +10,7 @@ from pl_lint.facts.sites import ABSENT, ClassFacts, ProjectFacts, SchedulerSite,
 from pl_lint.facts.values import UNKNOWN, Known, Made, Named, Several, Table, Value, may_be, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import target_version
+from pl_lint.rules.loops.optimizers import counted
 from pl_lint.rules.loops.stepping import SCHEDULERS, STEPS, of_scheduler
 from pl_lint.rules.registry import Rule, rule
 
@@ -230,7 +231,8 @@ def scheduler_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds keys in what `configure_optimizers` returns that Lightning does not read there:
     `"scheduler"` beside `"optimizer"`, `"interval"` or `"frequency"` in the outer dict (of several
-    optimizers Lightning 1 read a frequency there), a misspelled key; and an optimizer and a
+    optimizers Lightning 1 read a frequency there; where Lightning 2 refuses several, LTN704 tells
+    of them), a misspelled key; and an optimizer and a
     scheduler that stand side by side without lists. A run looks for schedulers that were built
     during the fit, that are none of those which Lightning steps, and that nobody has stepped
     either; and for schedulers of an optimizer that is not the one in use.
@@ -285,7 +287,8 @@ def _dropped(returned: Value, owner: ClassFacts) -> Iterator[tuple[str, str]]:
                 if isinstance(item, Table):
                     yield from _dropped_inside(item, owner)
         case Several(items):
-            read = OUTER_KEYS if target_version(owner) >= ONE_TURN else IN_LISTS
+            told = owner.optimization == "automatic" and counted(returned) > 1  # by LTN704
+            read = IN_LISTS if told or target_version(owner) < ONE_TURN else OUTER_KEYS
             for item in items:
                 if isinstance(item, Table):
                     yield from _dropped_of(item, owner, read)
@@ -307,17 +310,24 @@ def _dropped_of(
     for name in _unread(configuration, read):
         if name == "frequency" and must_be(configuration.get(name), 1):
             continue  # as it is without
-        place = "in the dict of lr_scheduler" if name in INNER_KEYS else "nowhere"
-        remedy = f"write it {place}" if name in INNER_KEYS else "drop it, or correct its spelling"
-        if name == "scheduler" or "sched" in name:
-            remedy = 'call it "lr_scheduler"'
-        yield (
-            f"Lightning does not read the key {name!r} beside the optimizer: it is dropped",
-            remedy,
-        )
+        text = f"Lightning does not read the key {name!r} beside the optimizer: it is dropped"
+        yield text, _instead(name, configuration)
     inner = configuration.get("lr_scheduler")
     if isinstance(inner, Table):
         yield from _dropped_inside(inner, owner)
+
+
+def _instead(name: str, configuration: Table) -> str:
+    """What to do with a key that stands beside the optimizer."""
+    if name == "scheduler" or "sched" in name:
+        return 'call it "lr_scheduler"'
+    if name not in INNER_KEYS:
+        return "drop it, or correct its spelling"
+    if configuration.get("lr_scheduler") is not None:
+        return "write it in the dict of lr_scheduler"
+    if name == "frequency":
+        return "drop it, and step this optimizer by hand as often as it says: 2.0 takes no turns"
+    return "drop it: there is no scheduler that it says something of"
 
 
 def _dropped_inside(configuration: Table, owner: ClassFacts) -> Iterator[tuple[str, str]]:
