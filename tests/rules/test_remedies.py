@@ -149,3 +149,52 @@ def test_what_is_dropped_beside_an_optimizer(beside: str, remedy: str, tmp_path:
     text = MODULE.format(returned=returned).replace(", optimizer_idx", "")
     (finding,) = _findings(tmp_path / "net.py", text, "LTN711")
     assert (finding.remedy or "").startswith(remedy)
+
+
+ALONE = """\
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+
+class Hives(pl.LightningModule):
+    def validation_step(self, batch, batch_idx):
+        if self.trainer.is_global_zero:
+            self.log_dict(self.of_batch(batch))
+
+    def on_validation_epoch_end(self):
+        if self.trainer.is_global_zero:
+            self.log_dict({values})
+
+    def configure_callbacks(self):
+        return [ModelCheckpoint(monitor="val")]
+
+
+pl.Trainer(devices=2).fit(Hives())
+"""
+
+
+@pytest.mark.parametrize(
+    ("values", "places"),
+    [('{"val": self.worst}', "hives.py:12:13"), ("self.means()", "hives.py:8:13, or hives.py:12:13")],
+)
+def test_a_place_is_where_the_key_is_logged(values: str, places: str, tmp_path: Path) -> None:
+    text = ALONE.replace("{values}", values)
+    (finding,) = _findings(tmp_path / "hives.py", text, "LTN111")
+    found = (finding.remedy or "").replace(f"{tmp_path}/", "")
+    assert found == f"log it on all processes at {places}"
+
+
+@pytest.mark.parametrize(
+    ("stage", "calls"),
+    [
+        ("training", "trainer.fit"),
+        ("validation", "trainer.fit and trainer.validate"),
+        ("test", "trainer.test"),
+    ],
+)
+def test_the_call_that_refuses_is_named(stage: str, calls: str, tmp_path: Path) -> None:
+    """Tried with Lightning 2.6.6: the other calls run."""
+    text = MODULE.format(returned="Adam(self.parameters())")
+    text += f"\n    def {stage}_epoch_end(self, outputs):\n        self.last = outputs\n"
+    (finding,) = _findings(tmp_path / "net.py", text, "LTN701")
+    assert finding.message.endswith(f"is refused by {calls}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pl_lint.facts.origins import (
     BatchValue,
@@ -92,6 +92,13 @@ def only_sites(facts: ProjectFacts, monitor: MonitorSite) -> list[LogSite]:
     if any(may_be(stray.key, key) for stray in facts.stray_logs):
         return []
     return [log for owner in facts.trained_with(monitor) for log in owner.logs if log.feeds(key)]
+
+
+def place_of(sites: Sequence[LogSite]) -> str:
+    """Where a key is logged; of lines of which none says its name, all that may be meant."""
+    named = [one for one in sites if not isinstance(one.key, Unknown)]
+    places = dict.fromkeys(str(one.location) for one in named[:1] or sites)
+    return ", or ".join(places)
 
 
 def _sites_of_all(facts: ProjectFacts, monitor: MonitorSite) -> list[LogSite]:

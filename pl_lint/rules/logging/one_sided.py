@@ -10,7 +10,7 @@ from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.distributed.evidence import asks_for_data, asks_which_process
 from pl_lint.rules.judging import beyond_one_device, one_device_in, single_device
-from pl_lint.rules.logging.keys import only_sites
+from pl_lint.rules.logging.keys import only_sites, place_of
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import key_text, shown
 
@@ -150,7 +150,7 @@ def logged_on_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 monitor.location,
                 f"{monitor.watcher} runs in every process, and {shown(monitor.key)} is logged in "
                 "the first one only",
-                remedy=f"log it on all processes at {sites[0].location}",
+                remedy=f"log it on all processes at {place_of(sites)}",
                 subject=monitor.watcher,
             )
 

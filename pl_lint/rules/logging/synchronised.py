@@ -34,7 +34,7 @@ from pl_lint.rules.judging import (
     stage_on_several,
 )
 from pl_lint.rules.logging.functions import is_score, means_do_not_suit
-from pl_lint.rules.logging.keys import only_sites
+from pl_lint.rules.logging.keys import only_sites, place_of
 from pl_lint.rules.logging.mending import set_flags
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import key_text, shown
@@ -236,7 +236,7 @@ def _logged_alike(facts: ProjectFacts, monitor: MonitorSite, sites: list[LogSite
                     "a mean over processes, which is not its value over the data"
                 )
     alone = ", without rank_zero_only," if must_be(sites[0].rank_zero_only, True) else ""
-    return f"log it with sync_dist=True{alone} at {sites[0].location}"
+    return f"log it with sync_dist=True{alone} at {place_of(sites)}"
 
 
 def _is_kept_apart(log: LogSite) -> bool:

@@ -39,7 +39,9 @@ def removed_epoch_end(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     Why is this bad
     ---------------
-    Lightning refuses to start, or stops with a TypeError when the first epoch is over.
+    `trainer.fit` refuses a class that has one of the first two, `trainer.validate` one with the
+    second and `trainer.test` one with the third. A hook with other arguments is a TypeError when
+    the first epoch is over.
 
     Example
     -------
@@ -106,13 +108,22 @@ def surely_lightning(owner: ClassFacts) -> bool:
     return any(lightning.kind_of(base) == FAMILIES[owner.kind] for base in owner.ancestors)
 
 
+REFUSED_BY = {
+    "training_epoch_end": "trainer.fit",
+    "validation_epoch_end": "trainer.fit and trainer.validate",
+    "test_epoch_end": "trainer.test",
+}
+"""The calls that ask for a hook before they begin (``configuration_validator.py``)."""
+
+
 def _refused(owner: ClassFacts, method: MethodSite) -> tuple[str, str] | None:
     """A method that makes Lightning refuse the class."""
     removed = lightning.removed_hook(FAMILIES[owner.kind], method.name, target_version(owner))
     if removed is None or not removed.raises:
         return None
     version = ".".join(map(str, removed.version))
-    message = f"Lightning {version} removed {method.name} and refuses to run a class that has it"
+    by = REFUSED_BY.get(method.name, "the Trainer")
+    message = f"Lightning {version} removed {method.name}: a class that has it is refused by {by}"
     return message, f"collect what the step returns in a list and use {removed.replacement}"
 
 
