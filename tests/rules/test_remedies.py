@@ -175,7 +175,10 @@ pl.Trainer(devices=2).fit(Hives())
 
 @pytest.mark.parametrize(
     ("values", "places"),
-    [('{"val": self.worst}', "hives.py:12:13"), ("self.means()", "hives.py:8:13, or hives.py:12:13")],
+    [
+        ('{"val": self.worst}', "hives.py:12:13"),
+        ("self.means()", "hives.py:8:13, or hives.py:12:13"),
+    ],
 )
 def test_a_place_is_where_the_key_is_logged(values: str, places: str, tmp_path: Path) -> None:
     text = ALONE.replace("{values}", values)
