@@ -56,8 +56,8 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds values computed from the batch that are reduced over an epoch of validation or test
-    without `sync_dist=True`. Metric objects, results of `compute()` and gathered values are right
-    as they are. What LTN102, LTN103 and LTN213 report is left to them: no mean over processes would
+    without `sync_dist=True`. Metric objects, results of `compute()`, gathered values and what is
+    worked out from the learning rates of `self.optimizers()` are right as they are. What LTN102, LTN103 and LTN213 report is left to them: no mean over processes would
     be right either.
 
     Silent unless a Trainer that may run the stage can have several devices by what is written: a
