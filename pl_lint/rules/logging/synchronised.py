@@ -57,8 +57,8 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds values computed from the batch that are reduced over an epoch of validation or test
     without `sync_dist=True`. Metric objects, results of `compute()`, gathered values and what is
-    worked out from the learning rates of `self.optimizers()` are right as they are. What LTN102, LTN103 and LTN213 report is left to them: no mean over processes would
-    be right either.
+    worked out from the learning rates of `self.optimizers()` are right as they are. What LTN102,
+    LTN103 and LTN213 report is left to them: no mean over processes would be right either.
 
     Silent unless a Trainer that may run the stage can have several devices by what is written: a
     number, a list, `"auto"` or -1, or a strategy of several processes. Nothing at all is no such
