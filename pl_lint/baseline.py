@@ -11,17 +11,17 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pl_lint.config import ConfigError
 from pl_lint.findings import Finding
+from pl_lint.places import Lines
 from pl_lint.plain import frozen
 
 VERSION = 2
 """In 1 paths were relative to wherever the file was written from."""
-Lines = Callable[[str], Sequence[str]]
 Mark = tuple[str, str, str]
 """The path, the code and the line of a finding."""
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from pl_lint.plain import frozen
 
+Lines = Callable[[str], Sequence[str]]
+"""Gives the lines of the file at a path, none where it cannot be read."""
 SETTINGS = (".yaml", ".yml")
 """What files of settings end with."""
 

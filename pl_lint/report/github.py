@@ -5,17 +5,14 @@ https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 
 from pl_lint.findings import Finding
-from pl_lint.places import Location
+from pl_lint.places import Lines, Location
 from pl_lint.report.result import Result
 from pl_lint.report.text import QUALIFIER
 from pl_lint.static.notebook_places import line_of
-
-Lines = Callable[[str], Sequence[str]]
-"""Gives the lines of the file at a path, none where it cannot be read."""
 
 
 def render(result: Result, lines: Lines) -> Iterator[str]:

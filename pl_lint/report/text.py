@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from pl_lint.config import Config
 from pl_lint.findings import Evidence, Finding, Location, Status
 from pl_lint.fixes import Applicability
+from pl_lint.places import Lines
 from pl_lint.plain import frozen
 from pl_lint.report.excerpt import excerpt, visible
 from pl_lint.report.numbers import comparison
 from pl_lint.report.result import Result
 from pl_lint.static.reading import JudgedAs
 from pl_lint.static.sources import Unreadable
-
-Lines = Callable[[str], Sequence[str]]
-"""Gives the lines of the file at a path, none where it cannot be read."""
 
 
 @frozen

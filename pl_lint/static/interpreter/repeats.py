@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pl_lint.facts.sites import LogSite
 from pl_lint.facts.values import Known, Value
 from pl_lint.plain import replace
-from pl_lint.static.names import FunctionNode
-from pl_lint.static.naming import bindings, named
+from pl_lint.static.naming import bindings, function_around, named
 from pl_lint.static.sources import SourceFile
 from pl_lint.static.trees import walk
 
@@ -54,7 +53,7 @@ def _of_one_call(value: ast.Call | None, whole: ast.Call | None, source: SourceF
     ``self.log_dict(parts)``, in which the loss may stand again."""
     match value, whole:
         case ast.Call(args=[_, ast.Name(one)]), ast.Call(args=[ast.Name(other), *_]):
-            function = _function_around(value, source.above) if source is not None else None
+            function = function_around(value, source.above) if source is not None else None
             pairs = [pair for part in walk(function) for pair in bindings(part)] if function else []
             given = {
                 name: [v for target, v in pairs if named(target) == name] for name in (one, other)
@@ -113,7 +112,7 @@ def _last_given(
 ) -> Iterator[tuple[str, str, int]]:
     """In which line above the call its function last gave a value to what the logged one is made
     of; nothing of what comes from outside."""
-    function = _function_around(call, source.above)
+    function = function_around(call, source.above)
     named = set(_named(value, ast.Load))
     lines: dict[str, int] = {}
     for node in walk(function) if function is not None else ():
@@ -137,9 +136,3 @@ def _named_here(node: ast.AST, context: type[ast.expr_context]) -> Iterator[str]
             yield name
         case ast.Attribute(ast.Name("self"), name, kind) if isinstance(kind, context):
             yield f"self.{name}"
-
-
-def _function_around(node: ast.AST | None, above: Mapping[ast.AST, ast.AST]) -> FunctionNode | None:
-    while node is not None and not isinstance(node, FunctionNode):
-        node = above.get(node)
-    return node
