@@ -101,9 +101,9 @@ def loaders_of(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> lis
 
 
 def _as_told(loader: LoaderSite, settings: Sequence[FedSite]) -> LoaderSite:
-    """With what all of these settings say of the size of its batches."""
+    """With batches of one where all of these settings say so, and code nothing else."""
     ones = all((loader.owner, loader.sized_by) in site.ones for site in settings)
-    return replace(loader, one_by_setting=True) if ones else loader
+    return replace(loader, one_by_setting=True) if ones and not loader.changed else loader
 
 
 def _fed_by_code(facts: ProjectFacts, owner: ClassFacts, known: frozenset[str]) -> bool:
@@ -150,19 +150,16 @@ def one_device_in(facts: ProjectFacts, path: str) -> bool:
 def beyond_one_device(facts: ProjectFacts, owners: Iterable[ClassFacts]) -> Iterator[ClassFacts]:
     """The classes that several devices may run: not those whose Trainers surely use one each, nor
     those that nothing reaches in a project whose Trainers stand elsewhere."""
-    if facts.trains_beside or _trains_outside(facts, facts.orphans):
-        unrun = facts.orphans | facts.users
-        owners = [one for one in owners if one.location.path not in unrun]
+    elsewhere = any(one.location.path not in facts.orphans for one in facts.trainers)
+    if facts.trains_beside or elsewhere:
+        unused = facts.orphans | facts.users
+        owners = [one for one in owners if one.location.path not in unused]
     if not any(_uses_one(facts, trainer) for trainer in facts.trainers):
         yield from owners
     elif not single_device(facts):
         yield from (
             one for one in owners if not _all_use_one(facts, facts.programs.trainers_of(one))
         )
-
-
-def _trains_outside(facts: ProjectFacts, files: Set[str]) -> bool:
-    return any(one.location.path not in files for one in facts.trainers)
 
 
 RUN_BY = {"train": ("fit",), "validate": ("fit", "validate"), "test": ("test",)}

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from typing import Protocol
 
 from pl_lint.places import SETTINGS
-from pl_lint.plain import frozen
+
+
+class ReadFile(Protocol):
+    """What is asked of a file: Python or settings."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
+
 
 OLD = re.compile(
     r"from_argparse_args|add_argparse_args|pytorch_lightning\.metrics|\bpl\.metrics\.|"
@@ -50,52 +59,31 @@ NEW_SETTINGS = re.compile(r"""(?:_target_|class_path)\s*:\s*["']?lightning\.""")
 ENVIRONMENT = re.compile(r"^dependencies:\s*\n\s*-\s", re.MULTILINE)
 
 
-@frozen(eq=False)
-class Era:
-    """What one file says, Python or settings. Searched for once, however many parts ask."""
-
-    path: str
-    text: str
-
-    @cached_property
-    def old(self) -> bool:
-        if self.of_settings:
-            return OLD_SETTINGS.search(self.text) is not None
-        known = any(word in self.text for word in OLD_WORDS)  # a tenth of the pattern's time
-        return known and OLD.search(self.text) is not None
-
-    @cached_property
-    def older(self) -> bool:
-        return not self.of_settings and OLDER.search(self.text) is not None
-
-    @cached_property
-    def logs(self) -> bool:
-        """Whether code logs as one can since 0.10."""
-        return LOGS.search(self.text) is not None
-
-    @cached_property
-    def new(self) -> bool:
-        signs = NEW_SETTINGS if self.of_settings else NEW
-        return signs.search(self.text) is not None
-
-    @property
-    def of_settings(self) -> bool:
-        return self.path.endswith(SETTINGS)
-
-    @cached_property
-    def of_environment(self) -> bool:
-        """Whether a YAML file is an environment of conda's, whatever it is called."""
-        return self.of_settings and ENVIRONMENT.search(self.text) is not None
+def is_old(source: ReadFile) -> bool:
+    if holds_settings(source):
+        return OLD_SETTINGS.search(source.text) is not None
+    known = any(word in source.text for word in OLD_WORDS)  # a tenth of the time of the pattern
+    return known and OLD.search(source.text) is not None
 
 
-class Dated(Protocol):
-    """A file that can be asked."""
+def is_older(source: ReadFile) -> bool:
+    return not holds_settings(source) and OLDER.search(source.text) is not None
 
-    @property
-    def path(self) -> str: ...
 
-    @property
-    def text(self) -> str: ...
+def logs(source: ReadFile) -> bool:
+    """Whether code logs as one can since 0.10."""
+    return LOGS.search(source.text) is not None
 
-    @property
-    def era(self) -> Era: ...
+
+def is_new(source: ReadFile) -> bool:
+    signs = NEW_SETTINGS if holds_settings(source) else NEW
+    return signs.search(source.text) is not None
+
+
+def holds_settings(source: ReadFile) -> bool:
+    return source.path.endswith(SETTINGS)
+
+
+def is_environment(source: ReadFile) -> bool:
+    """Whether a YAML file is an environment of conda's, whatever it is called."""
+    return holds_settings(source) and ENVIRONMENT.search(source.text) is not None

@@ -46,8 +46,6 @@ class Judge:
         yield os.getcwd(), self.config, [rule.code for rule in self.rules]
         yield [(one.path, one.asked_for, one.data) for one in part.sources]
         yield [(one.path, one.text) for one in part.configs]
-        eras = ((one.path, one.era) for one in part.beside)
-        yield [(path, era.new, era.old, era.older, era.logs) for path, era in eras]
         paths = [one.path for one in (*part.sources, *part.configs)]
         folders = dict.fromkeys(folder for path in paths for folder in self.around.folders(path))
         yield [(one, self.around.names(one), self.around.pin_texts(one)) for one in folders]
@@ -61,13 +59,9 @@ def _judged(part: Part, config: Config, rules: Sequence[AnyRule], around: Surrou
     broken = [(one, reason) for one, reason in loaded if isinstance(reason, Unreadable)]
     unreadable = [reason for one, reason in broken if one.asked_for]
     watched = frozenset(name for rule in rules for name in rule.calls)
-    sources, left, project = _gather(sources, config, watched, part, around)
+    sources, left, project = _gather(sources, config, watched, part.configs, around)
     not_read = {reason.location.path for _, reason in broken} | {one.location.path for one in left}
-    project = replace(
-        project,
-        hides_trainers=_may_hide_trainers(part, not_read),
-        trains_beside=bool(part.beside),
-    )
+    project = replace(project, hides_trainers=_may_hide_trainers(part, not_read))
     files = (*sources, *part.configs)
     mended = tuple(_mended(_told(project, rules, files, config), files))
     relevant = _relevant_files(project)
@@ -103,7 +97,8 @@ def _told(
 ) -> list[Finding]:
     """What the rules find and no comment hides; then what they find wrong with the comments."""
     about_code = [rule for rule in rules if rule.subject == "code"]
-    findings = _distinct(finding for rule in about_code for finding in rule(project))
+    views = project.views()
+    findings = _distinct(one for rule in about_code for view in views for one in rule(view))
     suppressions = {source.path: source.suppressions for source in sources}
     codes = frozenset(rule.code for rule in about_code)
     commented = _with_comments(project, findings, suppressions, codes)
@@ -136,7 +131,7 @@ def _gather(
     sources: list[SourceFile],
     config: Config,
     watched: frozenset[str],
-    part: Part,
+    configs: Sequence[ConfigFile],
     around: Surroundings,
 ) -> tuple[list[SourceFile], list[Unreadable], ProjectFacts]:
     """Interprets the sources. Those too deeply nested for that are left out: all that are so by
@@ -145,7 +140,7 @@ def _gather(
 
     def readable(source: SourceFile) -> bool:
         try:
-            gather([source], config, watched, (), (), around)
+            gather([source], config, watched, (), around)
         except RecursionError:
             return False
         return True
@@ -154,7 +149,7 @@ def _gather(
     while True:
         works = Works()
         try:
-            project = gather(left, config, watched, part.configs, part.beside, around, works)
+            project = gather(left, config, watched, configs, around, works)
             return left, [*too_deep, *map(_too_much, works.excesses())], project
         except RecursionError as error:
             deep = [source for source in left if source.depth >= DEEP]

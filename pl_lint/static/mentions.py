@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import PurePath
 
 BY_TEXT = re.compile(
-    r"import_module|__import__|pkgutil|run_path|instantiate_class|get_class\b|walk_packages"
+    r"import_module\((?!\s*[\"'][\w.]+[\"']\s*\))|__import__|pkgutil|run_path|instantiate_class|"
+    r"get_class\b|walk_packages"
 )
 """What imports files by names that it puts together: it may mean any."""
 FROM = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import|import[ \t]+([\w.]+))", re.MULTILINE)
@@ -15,16 +16,21 @@ FROM = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import|import[ \t]+([\w.]+
 DATA = r"\.(?:csv|tsv|jsonl?|txt|ya?ml|toml|ckpt|pth?|pkl|npy|npz|parquet|h5|png|jpe?g|log|zip)\b"
 """What a text names with one of these is no Python file of that name."""
 
+NAMES_ALONE = re.compile(
+    r"[\s(]*\w+(?:\s+as\s+\w+)?(?:\s*,\s*\w+(?:\s+as\s+\w+)?)*[\s,)\\]*(?:#.*)?"
+)
+"""A line of a longer import: names and nothing else."""
+
 Text = tuple[str, str]
 """The path of a file, and what stands in it."""
 
 
 def unnamed(paths: Set[str], texts: Sequence[Text]) -> Iterator[str]:
     """Those of these files that no other file names where it imports, in a text, as a part of a
-    name or with its suffix. Nobody can import a notebook."""
-    yield from (path for path in paths if path.endswith(".ipynb"))
-    files = {path for path in paths if not path.endswith(".ipynb")}
-    if not files or any(BY_TEXT.search(text) for _, text in texts):
+    name or with its suffix."""
+    by_text = any(BY_TEXT.search(text) for _, text in texts)
+    files = {path for path in paths if path.endswith(".ipynb") or not by_text}
+    if not files:
         return
     named = _named({PurePath(path).stem for path in files}, texts)
     alone = [path for path in files if named[PurePath(path).stem] <= {path}]
@@ -61,7 +67,8 @@ def _names(line: str, stem: str) -> bool:
     dotted name, a text, in YAML without quotes (``_target_: nets.Net``)."""
     name = re.escape(stem) + rf"(?!{DATA})"
     return bool(
-        re.search(rf"\b(?:import|from)\b.*\b{name}\b|\.{name}\b|\b{name}\.py\b", line)
+        re.search(rf"\b(?:import|from)\b.*\b{name}\b|\.{name}\b|\b{name}\.(?:py|ipynb)\b", line)
         or re.search(rf"[\"'/]{name}[\"'/.]|:\s+{name}\.", line)
-        or re.fullmatch(rf"[\s(]*{name}(?:\s+as\s+\w+)?[\s,)]*", line)
+        or re.search(rf"(?:%run|\brun\b[\"',\s]+)\s*\S*\b{name}\b", line)
+        or NAMES_ALONE.fullmatch(line)
     )

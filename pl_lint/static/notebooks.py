@@ -18,7 +18,7 @@ from typing import Any
 from pl_lint.places import Location
 from pl_lint.plain import field, frozen, replace
 from pl_lint.static.complaints import explain
-from pl_lint.static.sources import TOO_DEEP, SourceFile, Unreadable, shown, tree_of
+from pl_lint.static.sources import INSTALL, TOO_DEEP, SourceFile, Unreadable, shown, tree_of
 from pl_lint.static.suppressions import Suppressions
 
 PYTHON_CELLS = frozenset(
@@ -36,7 +36,6 @@ RESULT = re.compile(r"^(\s*[\w., \[\]\"']+=)\s*[%!]\s*\S.*$")
 """``files = !ls``, ``newest, = ! ls | sort``"""
 COMMANDED = "get_ipython()"
 """What stands for the output of a command."""
-INSTALL = re.compile(r"^\s*[%!]?\s*(?:pip3?|conda|mamba|uv pip)\s+install\b.*", re.MULTILINE)
 CANDIDATE = re.compile(
     r"^\s*[%!?]|\?\s*;?\s*$|=\s*[%!]|"
     r"^\s*(?:pip3?|conda|mamba|apt|git|ls|cd|pwd|cat|mkdir|rm|mv|cp|wget|unzip)\b",
@@ -88,6 +87,10 @@ class Notebook(SourceFile):
     installs: str = ""
     sources: Mapping[int, str] = field(default_factory=dict)
     service: str = ""
+
+    @property
+    def written(self) -> str:
+        return "\n".join(self.sources.values())
 
     @property
     def has_one_gpu(self) -> bool:

@@ -17,16 +17,19 @@ from pl_lint.static.names import Module, Project, dotted
 QUIET = ("warnings.", "logging.", "torch.", "np.", "numpy.", "sys.", "os.", "matplotlib.", "plt.")
 """Whose calls make no program of a file."""
 TRAINS = re.compile(
-    r"(?<!self\.)\b[Tt]rainer\b|\.fit\([^)]*\b(?:model|module|net)\b|LightningCLI|\binstantiate\("
+    r"(?<!self\.)\b[Tt]rainer\b|\.fit\([^\n]*\b(?:model|module|net)\b|"
+    r"(?<![.\w])(?:train|fit|finetune|run|launch|start)\w*\(|\.train\w*\([^)\s]"
 )
-"""Also what may be a Trainer that somebody else has made."""
-USES = re.compile(r"\.(?:load_from_checkpoint|load_state_dict)\(|\.(?:eval|freeze)\(\)")
-"""What is done with a network that was trained."""
+"""Also what somebody else may train with."""
+BY_SETTINGS = re.compile(r"\bLightningCLI\b|\binstantiate\(")
+"""Where these build what is trained, any class may be meant."""
+LOADING = ("load_from_checkpoint", "load_state_dict")
 
 
 def alone(project: Project, configs: Sequence[ConfigFile], paths: Set[str]) -> frozenset[str]:
-    """Those of these files that nothing else of the project names."""
-    texts = [(one.path, one.source.text) for one in project.modules]
+    """Those of these files that nothing else of the project names; none where there is nothing
+    else."""
+    texts = [(one.path, one.source.written) for one in project.modules]
     texts += [(one.path, one.text) for one in configs]
     packages = {one.path for one in project.modules if one.is_package}
     return frozenset(unnamed(paths - packages, texts)) if len(texts) > 1 else frozenset()
@@ -40,18 +43,31 @@ def orphans(project: Project, files: Set[str]) -> Iterator[str]:
 
 
 def users(project: Project, files: Set[str]) -> Iterator[str]:
-    """Those of these files that build or load their own classes and use them: neither they nor what
-    they import have a Trainer."""
+    """Those of these files that build their own classes and load what was trained elsewhere:
+    neither they nor what they import have a Trainer. Only code outside of classes counts."""
+    if any(one.source.found(BY_SETTINGS) for one in project.modules):
+        return
     for module in project.modules:
-        used = module.path in files and module.source.found(USES) and _builds_its_own(module)
+        used = module.path in files and _uses_its_own(module)
         if used and not any(one.source.found(TRAINS) for one in _reached(module, project)):
             yield module.path
 
 
-def _builds_its_own(module: Module) -> bool:
-    own = {name for one in module.classes for name in (one, f"{one}.load_from_checkpoint")}
-    calls = (node for node in ast.walk(module.source.tree) if isinstance(node, ast.Call))
-    return any(dotted(call.func) in own for call in calls)
+def _uses_its_own(module: Module) -> bool:
+    if not any(name in module.source.text for name in LOADING):
+        return False
+    called = {dotted(one.func) or "" for one in _outside_classes(module.source.tree)}
+    loads = any(name.rpartition(".")[2] in LOADING for name in called)
+    return loads and any(name.partition(".")[0] in module.classes for name in called)
+
+
+def _outside_classes(tree: ast.AST) -> Iterator[ast.Call]:
+    left = [tree]
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.Call):
+            yield node
+        left += [one for one in ast.iter_child_nodes(node) if not isinstance(one, ast.ClassDef)]
 
 
 def _reached(module: Module, project: Project) -> set[Module]:

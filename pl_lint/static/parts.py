@@ -2,11 +2,10 @@
 
 A part is a project with everything below it, as far as its repository reaches (a folder that is
 named beside others, and is a project, ends there), and the projects whose modules it imports by the
-names that they have at their own roots (the packages of one repository, mostly). A program that has
-nothing to do with its project (``standalone.py``) is a part by itself. What belongs to no project
-is one part, too. Parts are judged alone: that is more right, because a Trainer in one project is no
-evidence about another, and each can be judged on a core of its own, or not at all where its files
-are as they were.
+names that they have at their own roots (the packages of one repository, mostly). What belongs to no
+project is one part, too. Parts are judged alone: that is more right, because a Trainer in one
+project is no evidence about another, and each can be judged on a core of its own, or not at all
+where its files are as they were.
 """
 
 from __future__ import annotations
@@ -19,10 +18,8 @@ from pathlib import Path
 
 from pl_lint.plain import frozen
 from pl_lint.static.configs.files import ConfigFile
-from pl_lint.static.eras import Era
 from pl_lint.static.imports import roots_of_imports
 from pl_lint.static.sources import SourceFile, parse, shown
-from pl_lint.static.standalone import standalone
 from pl_lint.static.surroundings import Surroundings
 from pl_lint.static.walk import installed_package
 
@@ -48,10 +45,6 @@ class Material:
         notebook = parse(self.file, self.data)
         return notebook.text if isinstance(notebook, SourceFile) else ""
 
-    @cached_property
-    def era(self) -> Era:
-        return Era(self.path, self.text)
-
 
 @frozen(eq=False)
 class Part:
@@ -59,9 +52,6 @@ class Part:
 
     sources: tuple[Material, ...]
     configs: tuple[ConfigFile, ...]
-    beside: tuple[Material, ...] = ()
-    """The other files of its project, of which only the age of their code matters, and that they
-    train their own classes: programs that have nothing to do with these, or what they stand in."""
 
     @property
     def size(self) -> int:
@@ -74,7 +64,7 @@ def split(
     around: Surroundings,
     named: Sequence[Path] = (),
 ) -> tuple[Part, ...]:
-    """The parts: the projects in the order of their first files, each with its programs."""
+    """The parts, in the order of their first files."""
     apart = tuple(_apart(named, around))
     homes = {one.path: _home(one.path, apart, around) for one in (*sources, *configs)}
     groups = _Groups()
@@ -82,26 +72,14 @@ def split(
     for one in sources if len(own) > 1 else ():
         for other in _used(one, homes[one.path], own, around) if homes[one.path] in own else ():
             groups.join(homes[one.path], other)
-    heads = {path: groups.head(home) for path, home in homes.items()}
-    projects = (
+    found = {path: groups.head(home) for path, home in homes.items()}
+    return tuple(
         Part(
-            tuple(one for one in sources if heads[one.path] == head),
-            tuple(one for one in configs if heads[one.path] == head),
+            tuple(one for one in sources if found[one.path] == head),
+            tuple(one for one in configs if found[one.path] == head),
         )
-        for head in dict.fromkeys(heads.values())
+        for head in dict.fromkeys(found.values())
     )
-    return tuple(part for project in projects for part in _programs(project))
-
-
-def _programs(project: Part) -> Iterator[Part]:
-    """A project without the programs that have nothing to do with it, and these."""
-    settings = [(one.path, one.text) for one in project.configs]
-    apart = set(standalone(project.sources, settings))
-    rest = tuple(one for one in project.sources if one.path not in apart)
-    programs = tuple(one for one in project.sources if one.path in apart)
-    if rest or project.configs:
-        yield Part(rest, project.configs, programs)
-    yield from (Part((one,), (), project.sources) for one in programs)
 
 
 def _apart(named: Sequence[Path], around: Surroundings) -> Iterator[str]:

@@ -47,7 +47,6 @@ from pl_lint.static.averages import averages
 from pl_lint.static.configs.files import ConfigFile
 from pl_lint.static.configs.sites import gather_configs
 from pl_lint.static.copies import copies
-from pl_lint.static.eras import Dated
 from pl_lint.static.heirs import settled
 from pl_lint.static.interpreter.classes import LightningClass, classify, facts_of
 from pl_lint.static.interpreter.files import interpret_file
@@ -61,6 +60,7 @@ from pl_lint.static.names import ClassInfo, Module, Project, index_module
 from pl_lint.static.orphans import alone, orphans, users
 from pl_lint.static.sizes import sized
 from pl_lint.static.sources import SourceFile
+from pl_lint.static.standalone import standalone
 from pl_lint.static.streams import (
     classes_of_one_item,
     streams,
@@ -129,19 +129,18 @@ def gather(
     config: Config,
     watched: frozenset[str] = frozenset(),
     configs: Sequence[ConfigFile] = (),
-    beside: Sequence[Dated] = (),
     around: Surroundings | None = None,
     works: Works | None = None,
 ) -> ProjectFacts:
     """Interpret every class that Lightning calls and every script around them.
 
-    ``watched`` names the calls that leave a ``CallSite``; files ``beside`` say of which age the
-    code is; ``works`` tells in the end which files were too much to be read to their end.
+    ``watched`` names the calls that leave a ``CallSite``; ``works`` tells in the end which files
+    were too much to be read to their end.
     """
     works = works or Works()
     project = Project(index_module(source) for source in sources)
     calls = Watched(watched)
-    versions = Versions((*sources, *beside, *configs), config, around)
+    versions = Versions((*sources, *configs), config, around)
     shared = Recorder(calls)
     found = tuple(_lightning_classes(project))
     read = (_facts(one, project, shared, works, versions) for one in found)
@@ -171,6 +170,7 @@ def gather(
         alone=by_itself,
         orphans=frozenset(orphans(project, by_itself)),
         users=frozenset(users(project, by_itself)),
+        standalone=frozenset(standalone(project, configs, by_itself)),
         loaders=tuple(sized(shared.all(LoaderSite), project, configs)),
         **{name: tuple(seen(project)) for name, seen in AS_WRITTEN.items()},
         **{name: frozenset(seen(project)) for name, seen in CLASSES_BY_TEXT.items()},

@@ -26,10 +26,12 @@ OTHER = object()
 def sized(
     loaders: Iterable[LoaderSite], project: Project, configs: Sequence[ConfigFile]
 ) -> Iterator[LoaderSite]:
-    """The loaders, with whether all that is written of the setting that sizes them says 1."""
+    """The loaders, with whether all that is written of the setting that sizes them says 1, and
+    whether code gives that setting another value."""
     settings = _Settings(project, configs)
     for loader in loaders:
-        yield replace(loader, one_by_setting=True) if settings.say_one(loader) else loader
+        one, changed = settings.say_one(loader), settings.change(loader)
+        yield replace(loader, one_by_setting=one, changed=changed) if one or changed else loader
 
 
 class _Settings:
@@ -54,7 +56,11 @@ class _Settings:
             found = (*_of_yaml(name, self._configs), *_of_classes(name, self._project))
             self._said[name] = list(found)
         said = [*self._said[name], *self._by_default(loader)]
-        return _are_one(said) and all(one == 1 for one in self._written(name))
+        return _are_one(said) and not self.change(loader)
+
+    def change(self, loader: LoaderSite) -> bool:
+        name = loader.sized_by
+        return bool(name) and not all(one == 1 for one in self._written(name))
 
     def _by_default(self, loader: LoaderSite) -> Iterator[object]:
         """What the loader is given without a setting: by ``get``, by ``__init__`` of its class."""

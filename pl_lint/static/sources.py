@@ -19,7 +19,6 @@ from pathlib import Path
 from pl_lint.findings import Location
 from pl_lint.plain import frozen
 from pl_lint.static.complaints import explain, is_notebook
-from pl_lint.static.eras import Era
 from pl_lint.static.suppressions import Suppressions
 from pl_lint.static.trees import children, left_unread, parents, walk
 from pl_lint.static.walk import find_sources
@@ -118,10 +117,17 @@ class Unfinished(Unreadable):
         return "not read to its end"
 
 
-INSTALL = re.compile(
-    r"(?:get_ipython\(\)\.\w+|os\.system|subprocess\.\w+)\([^\n]*\bpip3?\b[^\n]*\binstall\b[^\n]*"
-)
-"""A command in a script."""
+INSTALL = re.compile(r"^\s*[%!]?\s*(?:pip3?|conda|mamba|uv pip)\s+install\b.*", re.MULTILINE)
+
+
+def _is_command(function: ast.expr) -> bool:
+    """``os.system``, ``get_ipython().system``"""
+    match function:
+        case ast.Attribute(ast.Name("os" | "subprocess")):
+            return True
+        case ast.Attribute(ast.Call(ast.Name("get_ipython"))):
+            return True
+    return False
 
 
 @frozen
@@ -138,14 +144,20 @@ class SourceFile:
         """Whether the file says that it runs on a machine with one."""
         return False
 
-    @cached_property
+    @property
     def installs(self) -> str:
-        """The commands that install packages: of a script that was a notebook, mostly."""
-        return "\n".join(INSTALL.findall(self.text)) if "install" in self.text else ""
+        """The commands that install packages: a script that was a notebook runs them first."""
+        if "install" not in self.text:
+            return ""
+        lines = (node.value for node in self.tree.body if isinstance(node, ast.Expr))
+        calls = (one for one in lines if isinstance(one, ast.Call) and _is_command(one.func))
+        given = (one.value for call in calls for one in call.args if isinstance(one, ast.Constant))
+        return "\n".join(INSTALL.findall("\n".join(one for one in given if isinstance(one, str))))
 
-    @cached_property
-    def era(self) -> Era:
-        return Era(self.path, self.text)
+    @property
+    def written(self) -> str:
+        """The text as people wrote it, commands of notebooks included."""
+        return self.text
 
     @cached_property
     def lines(self) -> tuple[str, ...]:

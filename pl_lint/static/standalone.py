@@ -1,54 +1,38 @@
 """Files that are programs by themselves: notebooks and scripts that bring their classes and the
-Trainers for them, import nothing of their project, and are named by nothing in it."""
+Trainers for them, use nothing of their project, and are named by nothing in it.
+
+Their Trainers, seeds and keys are no evidence about the project around them, nor its about them.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import PurePath
-from typing import Protocol
 
-from pl_lint.static.imports import roots_of_imports
-from pl_lint.static.mentions import Text, unnamed
+from pl_lint.static.configs.files import ConfigFile
+from pl_lint.static.names import Module, Project
 
-OWN_CLASS = re.compile(r"^[ \t]*class \w+\([^)]*\bLightning(?:Data)?Module\b", re.MULTILINE)
-OWN_TRAINER = re.compile(r"\bTrainer(?:\.from_argparse_args)?\(")
-RELATIVE = re.compile(r"^[ \t]*from[ \t]*\.", re.MULTILINE)
-
-
-class Readable(Protocol):
-    """A file that is read: where it is, and what stands in it."""
-
-    @property
-    def path(self) -> str: ...
-
-    @property
-    def data(self) -> bytes: ...
-
-    @property
-    def text(self) -> str: ...
+LOADS_CODE = re.compile(
+    r"\bexec\(|\b(?:spec_from_file|run_path|run_module|import_ipynb|pydoc|papermill)\b|hub\.load\(|"
+    r"%run\b|run_line_magic\(\s*[\"']run\b"
+)
+"""What runs code of another file without importing it."""
+READS_SETTINGS = re.compile(r"\b(?:hydra|omegaconf|OmegaConf|yaml|LightningCLI|jsonargparse)\b")
 
 
-def standalone(sources: Sequence[Readable], configs: Sequence[Text]) -> Iterator[str]:
-    """Those of the files of a project that have nothing to do with the others."""
-    if len(sources) < 2:
-        return
-    names = {name for one in sources for name in _names_of(one.path)}
-    whole = {one.path for one in sources if _is_whole(one) and _imports_none(one, names)}
-    if whole:
-        yield from unnamed(whole, [*((one.path, one.text) for one in sources), *configs])
+def standalone(project: Project, configs: Sequence[ConfigFile], files: Set[str]) -> Iterator[str]:
+    """Those of these files, which nothing names, that use nothing of the project either."""
+    stems = {PurePath(one.path).stem for one in project.modules}
+    named = re.compile(rf"\b({'|'.join(map(re.escape, sorted(stems)))})\.(?:py|ipynb)\b")
+    for module in project.modules:
+        text = module.source.text
+        tied = LOADS_CODE.search(module.source.written) or any(project.imported(module))
+        reads = bool(configs) and READS_SETTINGS.search(text) is not None
+        if module.path in files and not tied and not reads and not _names_others(module, named):
+            yield module.path
 
 
-def _names_of(path: str) -> tuple[str, ...]:
-    """By which a file may be imported: its own name, and those of the folders that it is in."""
-    pure = PurePath(path)
-    return (pure.stem, *pure.parts[:-1])
-
-
-def _is_whole(source: Readable) -> bool:
-    marked = b"Lightning" in source.data and b"Trainer(" in source.data
-    return marked and bool(OWN_CLASS.search(source.text) and OWN_TRAINER.search(source.text))
-
-
-def _imports_none(source: Readable, names: set[str]) -> bool:
-    return names.isdisjoint(roots_of_imports(source.text)) and not RELATIVE.search(source.text)
+def _names_others(module: Module, named: re.Pattern[str]) -> bool:
+    own = PurePath(module.path).stem
+    return any(stem != own for stem in named.findall(module.source.written))

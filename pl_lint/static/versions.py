@@ -23,7 +23,15 @@ from pl_lint.config import Config
 from pl_lint.facts import lightning
 from pl_lint.places import SETTINGS
 from pl_lint.plain import frozen
-from pl_lint.static.eras import Dated
+from pl_lint.static.eras import (
+    ReadFile,
+    holds_settings,
+    is_environment,
+    is_new,
+    is_old,
+    is_older,
+    logs,
+)
 from pl_lint.static.pins import Bound, beside_torch, newest_of, pins_of, specifiers_of
 from pl_lint.static.specifiers import Version, is_below, numbers, text_of
 from pl_lint.static.surroundings import Surroundings
@@ -64,7 +72,7 @@ class Versions:
     """The newest Lightning that the code around a file admits."""
 
     def __init__(
-        self, sources: Sequence[Dated], config: Config, around: Surroundings | None = None
+        self, sources: Sequence[ReadFile], config: Config, around: Surroundings | None = None
     ) -> None:
         self._around = around or Surroundings(Trail())
         self._pinned: dict[tuple[str, bool], _Pinned | None] = {}
@@ -74,16 +82,17 @@ class Versions:
         self._configured = asked_for(config)
         self._common = _common_folder(sources)
         self._guessed: dict[Path, Judged] = {}
+        self._new = {source.path for source in sources if is_new(source)}
         self._own = {
             source.path: limit
             for source in sources
             if (limit := newest_of(getattr(source, "installs", ""))) is not None
+            and not (source.path in self._new and numbers(limit) < (2,))
         }
-        self._new = {source.path for source in sources if source.era.new}
         self._environments = {
             os.path.dirname(os.path.abspath(source.path)): source
             for source in sources
-            if source.era.of_environment
+            if is_environment(source)
         }
 
     def newest(self, path: str) -> str:
@@ -184,7 +193,7 @@ class Versions:
         the others need not be searched."""
         if project not in self._guessed:
             sources = self._by_project[project]
-            old = any(one.era.old for one in sources)
+            old = any(map(is_old, sources))
             self._guessed[project] = _by_signs(sources) if old else Judged()
         return self._guessed[project]
 
@@ -199,8 +208,8 @@ class Versions:
         return old[0] if len(old) == len(needed) == 1 else None
 
     @cached_property
-    def _by_project(self) -> Mapping[Path, list[Dated]]:
-        found: dict[Path, list[Dated]] = defaultdict(list)
+    def _by_project(self) -> Mapping[Path, list[ReadFile]]:
+        found: dict[Path, list[ReadFile]] = defaultdict(list)
         for source in self._sources:
             found[self.project_of(source.path)].append(source)
         return found
@@ -209,9 +218,9 @@ class Versions:
     def _young(self) -> set[Path]:
         """The projects with Python that can only be for Lightning 2, and none that is for 1.x: old
         settings are a mistake there."""
-        programs = [one for one in self._sources if not one.era.of_settings]
+        programs = [one for one in self._sources if not holds_settings(one)]
         young = {self.project_of(one.path) for one in programs if one.path in self._new}
-        return young - {self.project_of(one.path) for one in programs if one.era.old}
+        return young - {self.project_of(one.path) for one in programs if is_old(one)}
 
     def project_of(self, path: str) -> Path:
         """Where the project of a file begins; without any sign, where the reading begins."""
@@ -253,8 +262,8 @@ class Versions:
         return self._pinned[folder, new]
 
 
-def _by_signs(sources: Sequence[Dated]) -> Judged:
-    if any(one.era.older for one in sources) and not any(one.era.logs for one in sources):
+def _by_signs(sources: Sequence[ReadFile]) -> Judged:
+    if any(map(is_older, sources)) and not any(map(logs, sources)):
         return Judged(UNDATED_OLDER, "signs of 0.x in the code")
     return Judged(UNDATED_OLD, "signs of 1.x in the code")
 
@@ -319,7 +328,7 @@ def installed(around: Surroundings, folders: Sequence[str]) -> str | None:
     return next((match[1] for match in found), None)
 
 
-def _common_folder(sources: Sequence[Dated]) -> Path:
+def _common_folder(sources: Sequence[ReadFile]) -> Path:
     """The deepest folder that holds everything that is read."""
     folders = [Path(source.path).absolute().parent for source in sources]
     try:

@@ -38,8 +38,8 @@ def find_sources(
     """The files to read, each once, in a stable order.
 
     A file that is named is always read. A folder is searched for Python files, notebooks and YAML;
-    hidden folders, virtual environments, installed packages, copies of a package that setuptools
-    makes (``build/lib``) and what ``exclude`` or a ``.gitignore`` names are left out.
+    hidden folders, virtual environments, installed packages and what ``exclude`` or a
+    ``.gitignore`` names are left out.
     What does not exist or cannot be listed is yielded too: loading it then says why. The sources of
     Lightning and torchmetrics themselves are read only where such a folder is named.
     """
@@ -167,8 +167,6 @@ def _is_searched(entry: os.DirEntry[str], folder: _Folder) -> bool:
     name = entry.name
     if name.startswith(".") or name in INSTALLED or name == "__pycache__":
         return False
-    if name.partition(".")[0] == "lib" and os.path.basename(folder.absolute) == "build":
-        return False  # where setuptools copies a package to
     if not entry.is_dir(follow_symlinks=False) or folder.leaves_out(name + "/"):
         return False
     folder.trail.saw(entry.path)

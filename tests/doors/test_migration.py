@@ -277,7 +277,8 @@ def test_an_old_lightning_beside_pl_lint_decides_where_no_pin_does(
 )
 def test_a_script_that_installs_a_lightning_is_for_that_one(tmp_path: Path, line: str) -> None:
     code = "from pytorch_lightning.metrics import Accuracy\n"
-    for name, first in (("told", line), ("open", "print('pip install it')")):
+    shown = "# os.system('pip install pytorch-lightning==1.1.5')"
+    for name, first in (("told", line), ("open", shown)):
         (tmp_path / name / ".git").mkdir(parents=True)
         (tmp_path / name / "train.py").write_text(f"import os\n{first}\n{code}")
     assert "LTN208" not in codes(tmp_path / "told", Config())

@@ -61,8 +61,6 @@ def test_other_peoples_code_is_left_out() -> None:
         "conda/a.py",
         "lib/site-packages/a.py",
         "web/node_modules/a.py",
-        "build/lib/package/a.py",
-        "build/lib.linux-x86_64-cpython-311/package/a.py",
         "__pycache__/a.py",
     )
     assert found(".") == ["mine.py"]

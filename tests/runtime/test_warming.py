@@ -15,6 +15,7 @@ import torch
 
 from pl_lint.runtime.isolation.reaper import threads_alive
 from pl_lint.runtime.programs import external, warming
+from pl_lint.runtime.watching import callsite
 from pl_lint.runtime.watching.callsite import own_files
 
 
@@ -69,6 +70,17 @@ def test_a_module_that_comes_later_is_the_users_again_and_again(late: str) -> No
     assert late in own_files()
     assert late in own_files()
     assert torch.__file__ not in own_files()
+
+
+def test_a_module_that_is_taken_out_and_in_again_hides_none(
+    late: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = callsite._at_first()[0]
+    module = sys.modules[last]
+    monkeypatch.delitem(sys.modules, last)
+    assert own_files().count(late) == 1
+    monkeypatch.setitem(sys.modules, last, module)
+    assert own_files().count(late) == 1
 
 
 def test_packages_are_asked_again_where_the_path_has_got_others(

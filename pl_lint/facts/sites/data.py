@@ -24,11 +24,11 @@ class LoaderSite:
     ``main:val_set``), empty where that is no plain name; ``origin`` is what it is made of.
     ``single``: the function that hands it to the Trainer makes it, once. ``sized_by``: the name
     under which settings hold its batch size, ``batch_size`` of ``self.cfg.batch_size``, or
-    ``WHOLE``: one batch holds all the data;
-    ``otherwise``: what the code takes without one; ``one_by_setting``: all settings of that name
-    that are written are 1. ``alias``: what else the class calls it: ``self.test_set`` after its
-    only ``self.val_set = self.test_set``, and an item of a dict by its key. ``unsaid``: the
-    arguments that are the default of a helper's parameter, which its caller says nothing of.
+    ``WHOLE``: one batch holds all the data; ``otherwise``: what the code takes without one;
+    ``one_by_setting``: all settings of that name that are written are 1; ``changed``: code gives it
+    another value. ``alias``: what else the class calls it: ``self.test_set`` after its only
+    ``self.val_set = self.test_set``, and an item of a dict by its key. ``unsaid``: the arguments
+    that are the default of a helper's parameter, which its caller says nothing of.
     ``written``: the call that makes its data set of a part of the data, where it stands and as it
     is written, whichever transforms it has: two that are equal are one part.
     """
@@ -44,6 +44,7 @@ class LoaderSite:
     sized_by: str = ""
     otherwise: Value = ABSENT
     one_by_setting: bool = False
+    changed: bool = False
     alias: str = ""
     unsaid: tuple[str, ...] = ()
     written: str = ""
@@ -96,7 +97,7 @@ class UnsharedSite:
 class FedSite:
     """One way in which settings feed a module of the project (``owner``). ``classes``: the other
     classes of the project that they build beside it, its data module among them. ``ones``: which
-    of their settings are 1, by class."""
+    of their settings are always 1, by class."""
 
     owner: str
     classes: tuple[str, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from functools import cached_property
 from typing import Literal
 
@@ -33,7 +33,7 @@ from pl_lint.facts.sites.scripts import (
     TrainerSite,
 )
 from pl_lint.findings import Location
-from pl_lint.plain import frozen
+from pl_lint.plain import frozen, names, replace
 
 
 @frozen
@@ -93,9 +93,10 @@ class ProjectFacts:
     ``loads_all``: those whose project is pinned to a torch that unpickles any object.
     ``copies``: the files that stand in a program of its own inside the project, with its folder.
     ``alone``: the files with Lightning's classes that no other file names. ``orphans``: those of
-    them that start nothing. ``users``: those that build or load their classes and train none.
-    ``hides_trainers``: a file that could not be read may build some. ``trains_beside``: programs of
-    the project that have nothing to do with these files train their own classes.
+    them that start nothing. ``users``: those that build their classes, load what was trained, and
+    train none. ``standalone``: those that use nothing of the project either.
+    ``hides_trainers``: a file that could not be read may build some. ``trains_beside``: other
+    programs of the project, of which nothing else is told here, train classes of their own.
     ``of_one_item``: the classes of the project whose ``__len__`` says 1: a data set that is one
     graph. ``lengths``: those that are told how many items they have. ``told``: the methods by which
     data sets are told what their items depend on. ``learning_measures``: its modules that hold
@@ -136,6 +137,7 @@ class ProjectFacts:
     alone: frozenset[str] = frozenset()
     orphans: frozenset[str] = frozenset()
     users: frozenset[str] = frozenset()
+    standalone: frozenset[str] = frozenset()
     hides_trainers: bool = False
     trains_beside: bool = False
     of_one_item: frozenset[str] = frozenset()
@@ -144,6 +146,26 @@ class ProjectFacts:
     data_classes: frozenset[str] = frozenset()
     learning_measures: frozenset[str] = frozenset()
     giving_losses: frozenset[tuple[str, str]] = frozenset()
+
+    def views(self) -> tuple[ProjectFacts, ...]:
+        """What rules are asked of: each program that has nothing to do with its project alone, with
+        the classes and the Trainers for them that stand in it, and the project without these."""
+        built = {one.location.path for one in self.trainers}
+        apart = {one.location.path for one in self.classes} & built & self.standalone
+        if not apart:
+            return (self,)
+        programs = (self._seen({path}) for path in sorted(apart))
+        rest = self._seen({path for path, _ in self.lightning} - apart)
+        return (replace(rest, trains_beside=True), *programs)
+
+    def _seen(self, paths: Set[str]) -> ProjectFacts:
+        """What stands in these files, and what has no place."""
+        sites = {name: value for name in names(self) if _has_places(value := getattr(self, name))}
+        kept = {
+            name: tuple(one for one in value if one.location.path in paths)
+            for name, value in sites.items()
+        }
+        return replace(self, **kept)
 
     def lightning_at(self, location: Location) -> str:
         """The newest Lightning that the code around a place admits; empty without a limit."""
@@ -219,6 +241,10 @@ class ProjectFacts:
             for found in self.modules()
             if found.name in names or not names.isdisjoint(found.ancestors)
         )
+
+
+def _has_places(value: object) -> bool:
+    return isinstance(value, tuple) and bool(value) and hasattr(value[0], "location")
 
 
 def _by_name(calls: Iterable[CallSite]) -> dict[str, list[CallSite]]:

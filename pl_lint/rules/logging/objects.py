@@ -162,7 +162,7 @@ def _for_the_epoch(log: LogSite) -> tuple[SetArgument, ...]:
 
 def _filled_by_subclass(facts: ProjectFacts, owner: ClassFacts, path: str) -> bool:
     """Whether a class that inherits gives the metric what this one does not."""
-    below = (one for one in facts.modules() if owner.name in one.ancestors)
+    below = (one for one in facts.all_modules() if owner.name in one.ancestors)
     return any(use.use in FILLS for one in below for use in all_uses(one, path))
 
 

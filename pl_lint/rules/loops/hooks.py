@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts
+from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Applicability, DropParameters, Fix, Rename
@@ -98,10 +98,21 @@ def _without_outputs(facts: ProjectFacts, owner: ClassFacts, method: MethodSite)
 
 
 def _is_asked_of_heirs(facts: ProjectFacts, owner: ClassFacts, method: MethodSite) -> bool:
-    """Whether a hook only raises, and all classes that inherit it have their own."""
+    """Whether a hook only raises, and all classes that inherit it have another one, which does not
+    call it."""
     heirs = [one for one in facts.classes if owner.name in one.ancestors]
-    own = (any(it.name == method.name for it in one.own_methods) for one in heirs)
-    return method.refuses and bool(heirs) and all(own)
+    heirs = [one for one in heirs if not in_tests(one.location)]
+    written = {
+        heir.name
+        for heir in heirs
+        for one in heir.own_methods
+        if one.name == method.name and "super" not in one.words
+    }
+    return method.refuses and bool(heirs) and all(_inherits(one, written) for one in heirs)
+
+
+def _inherits(heir: ClassFacts, classes: Set[str]) -> bool:
+    return not classes.isdisjoint((heir.name, *heir.ancestors))
 
 
 def surely_lightning(owner: ClassFacts) -> bool:

@@ -308,4 +308,4 @@ def scheduler_never_stepped(self: Rule, facts: ProjectFacts) -> Iterator[Finding
 def _is_base(facts: ProjectFacts, owner: ClassFacts) -> bool:
     """Whether a class leaves the step to those that inherit from it, which are judged as well."""
     trains = any(site.hook == "training_step" for site in owner.returns)
-    return not trains and any(owner.name in one.ancestors for one in facts.modules())
+    return not trains and any(owner.name in one.ancestors for one in facts.all_modules())

@@ -148,7 +148,7 @@ def _is_own(facts: ProjectFacts, owner: ClassFacts, site: ReturnSite) -> bool:
     """Whether what a method gives is returned that no other class is to fill in: a template is
     judged by what inherits from it."""
     abstract = {one.name for one in owner.own_methods if "abstractmethod" in str(one.decorators)}
-    inherited = any(owner.name in one.ancestors for one in facts.modules())
+    inherited = any(owner.name in one.ancestors for one in facts.all_modules())
     return bool(site.methods) and abstract.isdisjoint(site.methods) and not inherited
 
 

@@ -72,7 +72,7 @@ def taken_for_another(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/torchmetrics/stable/pages/lightning.html
     """
     for owner in facts.modules():
-        if owner.open or any(owner.name in one.ancestors for one in facts.modules()):
+        if owner.open or any(owner.name in one.ancestors for one in facts.all_modules()):
             continue
         for log in owner.logs:
             meant = _meant_by_key(owner, log)

@@ -111,17 +111,20 @@ def is_library(filename: str) -> bool:
 
 def own_files() -> list[str]:
     """The files of those modules that are the user's, of all that are loaded."""
-    last, earlier = _at_first()
+    last, count, earlier = _at_first()
     later = list(itertools.takewhile(last.__ne__, reversed(sys.modules)))
+    if count + len(later) != len(sys.modules):  # some were taken out, or out and in again
+        return list(_own(list(sys.modules)))
     return [*earlier, *_own(reversed(later))]
 
 
 @functools.cache
-def _at_first() -> tuple[str, tuple[str, ...]]:
-    """The module that was loaded last when this was first asked, and the user's files by then.
-    There are thousands: to touch each of them again copies the memory that forks share."""
+def _at_first() -> tuple[str, int, tuple[str, ...]]:
+    """The module that was loaded last when this was first asked, how many there were, and the
+    user's files among them. There are thousands: to touch each of them again copies the memory that
+    forks share."""
     names = list(sys.modules)
-    return names[-1], tuple(_own(names))
+    return names[-1], len(names), tuple(_own(names))
 
 
 def _own(names: Iterable[str]) -> Iterator[str]:

@@ -11,7 +11,6 @@ from pl_lint.places import SETTINGS, Location
 from pl_lint.plain import frozen
 from pl_lint.static.configs.comments import YamlSuppressions
 from pl_lint.static.configs.tree import Broken, Leaf, Listing, Node, Table, parse
-from pl_lint.static.eras import Era
 from pl_lint.static.sources import Contents, Unreadable, shown
 
 WORDS = (b"_target_", b"class_path", b"lightning", b"trainer", b"callbacks", b"defaults:")
@@ -42,10 +41,6 @@ class ConfigFile:
     path: str
     text: str
     tree: Table
-
-    @cached_property
-    def era(self) -> Era:
-        return Era(self.path, self.text)
 
     @cached_property
     def suppressions(self) -> YamlSuppressions:
