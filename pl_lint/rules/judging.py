@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
 
 from pl_lint.facts import lightning, torchmetrics
 from pl_lint.facts.lightning import LATEST, Version

@@ -65,7 +65,7 @@ IMPORTS = "import lightning.pytorch as pl\n"
     "files",
     [
         {"use": "from lightning import Trainer\nfrom program import Net\n"},
-        {"use": "import lightning\nfrom . import (\n  model, train,\n  program,  # the small one\n)\n"},
+        {"use": "import lightning\nfrom . import (\n  model, train,\n  program,  # small\n)\n"},
         {"use": "import importlib, lightning\nimportlib.import_module(name)\n"},
         {"use": "import lightning\nrun('python program.py')\n"},
         {"program": PROGRAM.replace(IMPORTS, IMPORTS + "import os, model\n")},
@@ -96,7 +96,7 @@ def test_not_every_mention_names_a_program(line: str) -> None:
 
 def test_it_is_as_old_as_the_code_around_it() -> None:
     old = PROGRAM.replace("lightning.pytorch", "pytorch_lightning")
-    removed = old.replace("def validation_step(self, batch, batch_idx)", "def test_epoch_end(self, o)")
+    removed = old.replace("validation_step(self, batch, batch_idx)", "test_epoch_end(self, o)")
     code = {"program": removed, "model": MODEL.replace("lightning", "pytorch_lightning")}
     facts(**code, train=old.replace("devices=1", "gpus=1"))
     found = read([Path()], Config(), all_rules()).findings
