@@ -29,8 +29,9 @@ class LogSite:
     ``result``: it is all that the call of an attribute gives.
     ``reduce_fx_given``: the call says ``reduce_fx`` itself.
     ``repeats``: another line has logged the very same value under this key. ``chosen_by``: the
-    identifiers that a key hangs on which is not written out (``names[dataloader_idx]``). ``shows``:
-    the attributes of the class that the logged value is written with (``self.best``);
+    identifiers that a key hangs on which is not written out (``names[dataloader_idx]``);
+    ``picked_by``: those by which the value is taken out of others. ``shows``: the attributes of the
+    class that the logged value is written with (``self.best``);
     ``statistic``: the function that it surely is the result of, if that is a median or the like.
     ``made_of``: the attributes of the class that it is made of, as it is written or where its local
     name is assigned, those that are called left out. ``arms``: the branches that the call stands
@@ -62,6 +63,7 @@ class LogSite:
     enable_graph: Value = NO
     repeats: bool = False
     chosen_by: frozenset[str] = frozenset()
+    picked_by: frozenset[str] = frozenset()
     kind: str = ""
     reduce_fx_given: bool = False
     shows: frozenset[str] = frozenset()

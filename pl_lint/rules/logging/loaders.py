@@ -79,7 +79,9 @@ def shared_by_dataloaders(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         hooks = _steps_with_a_number(owner)
         for log in owner.logs if hooks else ():
             path = logged_object(log)
-            if path is None or log.hook not in hooks or not _fills_for_all(owner, path, log):
+            if path is None or log.hook not in hooks or NUMBER in log.picked_by:
+                continue
+            if not _fills_for_all(owner, path, log):
                 continue
             suffixed = must_be(log.add_dataloader_idx, True) and NUMBER not in log.guards
             if _told_apart(owner, path, log) or (suffixed and _for_several(facts, owner, log.hook)):

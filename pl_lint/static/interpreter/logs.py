@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Table
 
 from pl_lint.facts import lightning
@@ -72,6 +72,7 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             negated=vectors.negated(given),
             result=vectors.is_result(given, frame),
             chosen_by=frozenset() if isinstance(key, Const) else _chosen_by(node, frame),
+            picked_by=_picked_by(node, frame) if call == "log" else frozenset(),
             reduce_fx_given=_given(arguments, "reduce_fx") is not None,
             shows=frozenset(_shown(node)),
             statistic=_statistic(node, frame) if call == "log" else "",
@@ -145,10 +146,25 @@ def _shown(node: ast.Call) -> Iterator[str]:
 
 
 def _chosen_by(node: ast.Call, frame: Frame) -> frozenset[str]:
-    """The identifiers that a key is made of, those included which its local names are made of, and
-    those in the conditions around these assignments."""
+    """The identifiers that a key is made of."""
     named = [one.value for one in node.keywords if one.arg in ("name", "dictionary")]
-    words = {word for one in (*node.args[:1], *named) for word in identifiers(one)}
+    return _hanging_on((*node.args[:1], *named), node, frame)
+
+
+def _picked_by(node: ast.Call, frame: Frame) -> frozenset[str]:
+    """Those by which the logged object is taken out of others: ``self.metrics[name]``."""
+    value = _value(node)
+    given = [value] if value is not None else []
+    if isinstance(value, ast.Name):
+        given += [one.value for one in frame.assignments if value.id in _names(one.targets)]
+    taken = [part for one in given for part in walk(one) if isinstance(part, ast.Subscript)]
+    return _hanging_on([one.slice for one in taken], node, frame) if taken else frozenset()
+
+
+def _hanging_on(made_of: Iterable[ast.expr], node: ast.Call, frame: Frame) -> frozenset[str]:
+    """The identifiers in these expressions, those included which their local names are made of, and
+    those in the conditions around these assignments."""
+    words = {word for one in made_of for word in identifiers(one)}
     above = frame.module.source.above
     around = function_around(node, above)
     for one in frame.module.source.parts(around) if around is not None else ():
