@@ -18,7 +18,7 @@ QUIET = ("warnings.", "logging.", "torch.", "np.", "numpy.", "sys.", "os.", "mat
 """Whose calls make no program of a file."""
 TRAINS = re.compile(
     r"(?<!self\.)\b[Tt]rainer\b|\.fit\([^\n]*\b(?:model|module|net)\b|"
-    r"(?<![.\w])(?:train|fit|finetune|run|launch|start)\w*\(|\.train\w*\([^)\s]"
+    r"(?<!def )(?<![.\w])(?:train|fit|finetune|launch)(?:_(?!test_split)\w+)?\("
 )
 """Also what somebody else may train with."""
 BY_SETTINGS = re.compile(r"\bLightningCLI\b|\binstantiate\(")
