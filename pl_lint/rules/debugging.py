@@ -60,8 +60,9 @@ def fast_dev_run(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds `Trainer(fast_dev_run=True)`, or 1, written into the code or into settings, in files whose
     other Trainers do not train for good. Tests, functions for trying out and settings that are
-    named for it (`debug.yaml`) are left alone. Who writes another number chose how many batches to
-    run, as examples do, and is left alone too.
+    named for it (`debug.yaml`) are left alone, and so is what stands under `__name__ == "__main__"`
+    in a file whose classes others use. Who writes another number chose how many batches to run, as
+    examples do, and is left alone too.
 
     Why is this bad
     ---------------
@@ -91,13 +92,21 @@ def fast_dev_run(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     }
     for call in trainers(facts):
         left_on = must_be(call.argument("fast_dev_run"), True)  # and 1, its equal
-        if left_on and call.location.path not in real:
+        if left_on and call.location.path not in real and not _tries_a_part(facts, call):
             yield self.finding(
                 call.location,
                 "fast_dev_run is on: one batch, no logger, no checkpoint",
                 remedy="remove fast_dev_run, or take it from the command line",
                 fix=_without(call, "fast_dev_run"),
             )
+
+
+def _tries_a_part(facts: ProjectFacts, call: CallSite) -> bool:
+    """Whether a file whose classes others use tries them where it is started by itself."""
+    path = call.location.path
+    holds = any(one.location.path == path for one in facts.classes)
+    used = len(facts.lightning) > 1 and path not in facts.alone
+    return "__name__" in call.guards and holds and used
 
 
 def _quick(value: Value) -> bool:
