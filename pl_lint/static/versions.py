@@ -82,13 +82,12 @@ class Versions:
         self._configured = asked_for(config)
         self._common = _common_folder(sources)
         self._guessed: dict[Path, Judged] = {}
-        self._new = {source.path for source in sources if is_new(source)}
         self._own = {
             source.path: limit
             for source in sources
             if (limit := newest_of(getattr(source, "installs", ""))) is not None
-            and not (source.path in self._new and numbers(limit) < (2,))
         }
+        self._new = {source.path for source in sources if is_new(source)}
         self._environments = {
             os.path.dirname(os.path.abspath(source.path)): source
             for source in sources
