@@ -42,7 +42,7 @@ from pl_lint.static.interpreter.machine import Machine
 from pl_lint.static.interpreter.recorder import Recorder
 from pl_lint.static.interpreter.work import Work
 from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
-from pl_lint.static.naming import identifiers
+from pl_lint.static.naming import bindings, identifiers, own
 from pl_lint.static.sources import SourceFile
 
 STEPS = ("training_step", "validation_step", "test_step", "predict_step")
@@ -79,7 +79,21 @@ class LightningClass:
             if isinstance(info, ClassInfo):
                 for name, node in info.methods.items():
                     found.setdefault(name, (info, node))
+        for name, other in _bound(found.get("__init__")):
+            if other in found:
+                found.setdefault(name, found[other])
         return found
+
+
+def _bound(init: tuple[ClassInfo, FunctionNode] | None) -> Iterator[tuple[str, str]]:
+    """Loaders under another name: ``self.val_dataloader = self._val_dataloader``, also by
+    ``partial``."""
+    for node in init[0].module.source.parts(init[1]) if init is not None else ():
+        for target, value in bindings(node) if isinstance(node, ast.Assign) else ():
+            name = own(target) or ""
+            given = value.args[0] if isinstance(value, ast.Call) and value.args else value
+            if name.endswith("_dataloader") and given is not None and (other := own(given)):
+                yield name, other
 
 
 def classify(info: ClassInfo, project: Project) -> LightningClass | None:
