@@ -72,8 +72,8 @@ class ImportSite:
 
     ``optional``: the import stands in a ``try`` or an ``if``. ``uses`` are the names behind the
     dot where the file uses it: ``("Trainer", "callbacks.EarlyStopping")`` of ``pl``. ``alias``:
-    what the file calls it; ``module``: what stands behind ``from``; ``unused``: nothing mentions
-    that name, or not before it is imported again.
+    what the file calls it; ``module``: what stands behind ``from``; ``replaced``: that name is
+    imported again before anything uses it.
     """
 
     name: str
@@ -82,7 +82,7 @@ class ImportSite:
     uses: tuple[str, ...] = ()
     alias: str = ""
     module: str = ""
-    unused: bool = False
+    replaced: bool = False
 
 
 @frozen

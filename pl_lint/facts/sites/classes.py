@@ -21,8 +21,7 @@ class MethodSite:
     ``called``: its class calls it, or some code of the project names it (``model.on_something``).
     ``keywords``: it takes any (``**kwargs``). ``unused``: the parameters that its body never names.
     ``picked``: the attributes of which it only takes single numbers (``self.bounds[0]``), which are
-    good on any device. ``refuses``: it does nothing but raise;
-    ``idle``: it does nothing at all.
+    good on any device. ``refuses``: it does nothing but raise.
     """
 
     name: str
@@ -37,7 +36,6 @@ class MethodSite:
     unused: tuple[str, ...] = ()
     picked: frozenset[str] = frozenset()
     refuses: bool = False
-    idle: bool = False
 
 
 @frozen

@@ -5,19 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from pl_lint.facts import lightning
 from pl_lint.facts.sites import CallSite, ClassFacts, ParameterSite, ProjectFacts, in_tests
-from pl_lint.facts.values import Known, OneOf, Pattern, Value
+from pl_lint.facts.values import Known, Value
 from pl_lint.findings import Finding
 from pl_lint.fixes import Fix, Insert, SetArgument
 from pl_lint.rules.judging import CLI, defines, uses_cli
 from pl_lint.rules.registry import Rule, rule
 
 LOADING = ".load_from_checkpoint"
-NAMING = ".from_pretrained"
-"""What is first given the name of a network."""
-ADAPTERS = ("peft.", "adapters.")
-"""Packages that first give it the network itself."""
 SAVING = ("self.save_hyperparameters", "super.save_hyperparameters")
 OPTIONAL = r"(?:{0}(?:\s*\|\s*None)?|(?:typing\.)?Optional\[{0}\])"
 NETWORK = re.compile(
@@ -114,10 +109,7 @@ def _quoted(names: Iterable[str]) -> str:
     "LTN307",
     "module-among-hyperparameters",
     rows=("CKP07",),
-    calls=(
-        *(*SAVING, LOADING, NAMING, ".parameters", CLI, lightning.MODULE),
-        *(f"self.{name}" for name in NETWORK_NAMES),
-    ),
+    calls=(*SAVING, LOADING, ".parameters", CLI, *(f"self.{name}" for name in NETWORK_NAMES)),
     fixable=True,
 )
 def module_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -128,8 +120,7 @@ def module_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds `save_hyperparameters()` without `ignore` in a module whose `__init__` takes a network and
     keeps it. It is one by its annotation, because its `.parameters()` are used, or because it is
     called and kept as `self.net`, `self.backbone` or the like; what is kept as `self.trainer` is
-    the Trainer. What `from_pretrained` is given as the name of a network is none, and neither is
-    what all who build the class give a text for.
+    the Trainer.
 
     Why is this bad
     ---------------
@@ -207,34 +198,10 @@ def is_network(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite)
         return False
     if parameter.annotation:
         return NETWORK.fullmatch(parameter.annotation) is not None
-    if _is_name(facts, owner, parameter):
-        return False
     kept = {f"self.{attribute}" for attribute in parameter.attributes}
     named = [f"self.{name}" for name in NETWORK_NAMES if f"self.{name}" in kept]
     used = {call.receiver for call in facts.calls_in(owner, ".parameters")}
     return not kept.isdisjoint(used) or bool(facts.calls_in(owner, *named))
-
-
-def _is_name(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> bool:
-    """Whether what is given is the name of a network, which ``__init__`` then loads."""
-    loaded = (
-        dict(one.written).get("0")
-        for one in facts.calls_in(owner, NAMING)
-        if one.hook == "__init__" and not one.name.startswith(ADAPTERS)
-    )
-    place = parameters_of(owner).index(parameter)
-    built = [one for one in facts.calls_of(lightning.MODULE) if one.built == owner.name]
-    given = [one.argument(parameter.name, place) for one in built]
-    return parameter.name in loaded or (bool(given) and all(map(_is_text, given)))
-
-
-def _is_text(value: Value) -> bool:
-    match value:
-        case Known(str()) | Pattern():
-            return True
-        case OneOf(values):
-            return all(isinstance(one, str) for one in values)
-    return False
 
 
 def _is_whole(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> bool:

@@ -12,7 +12,6 @@ from pl_lint.facts.values import Known, Made, Named, Value, may_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.checkpoints.hyperparameters import (
     LOADING,
-    NAMING,
     NETWORK_NAMES,
     OPTIONAL,
     SAVING,
@@ -53,7 +52,7 @@ OBJECTS = {
     observers="both",
     condition="with torch 2.6 and Lightning 2.6 or newer, unless loaded with weights_only=False",
     calls=(
-        *(*SAVING, CLI, "weights_only=", *TRUSTING, PARSING, lightning.MODULE, LOADING, NAMING),
+        *(*SAVING, CLI, "weights_only=", *TRUSTING, PARSING, lightning.MODULE, LOADING),
         *(".parameters", *(f"self.{name}" for name in NETWORK_NAMES)),
     ),
 )

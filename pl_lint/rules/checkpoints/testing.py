@@ -36,9 +36,8 @@ def last_weights_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     `trainer.fit` of the same model by the same Trainer, in the same function, in functions that the
     model is handed to one after the other, or in a method further up of the object that holds the
     model, where the Trainer has a ModelCheckpoint with a monitor. Where weights are averaged
-    (`StochasticWeightAveraging` and its like) the last ones are those that are wanted, and where a
-    function that tests is called again once a checkpoint is loaded, the weights are chosen by hand;
-    of two cells of a notebook that test the same, the last is found.
+    (`StochasticWeightAveraging` and its like) the last ones are those that are wanted; of two cells
+    of a notebook that test the same, the last is found.
 
     Why is this bad
     ---------------
@@ -123,7 +122,7 @@ def _has_loaded(other: TrainerCall, call: TrainerCall) -> bool:
 def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
     if not (call.passes_model and call.monitored and must_be(call.ckpt_path, None)):
         return False
-    if _best_is_tested(facts, call) or _is_told_apart(facts, call) or _is_repeated(facts, call):
+    if _best_is_tested(facts, call) or _is_told_apart(facts, call):
         return False
     return any(
         other.method == "fit"
@@ -147,23 +146,6 @@ def _is_told_apart(facts: ProjectFacts, call: TrainerCall) -> bool:
         and not any(call.location.order < fit.order < other.location.order for fit in fits)
         for other in facts.trainer_calls
     )
-
-
-def _is_repeated(facts: ProjectFacts, call: TrainerCall) -> bool:
-    """Whether the function that tests is called again below, for the same model with the weights of
-    a checkpoint: which ones are tested is chosen by hand."""
-    return not call.reloaded and any(
-        other.location == call.location and other.reloaded and _is_below(call, other)
-        for other in facts.trainer_calls
-    )
-
-
-def _is_below(call: TrainerCall, other: TrainerCall) -> bool:
-    """Whether the function that begins both calls hands on the same name further down."""
-    if not call.hands or not other.hands:
-        return False
-    one, two = call.hands[-1], other.hands[-1]
-    return (one.scope, one.name) == (two.scope, two.name) and one.line < two.line
 
 
 def _of_the_same(call: TrainerCall) -> tuple[object, ...]:

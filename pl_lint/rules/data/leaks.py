@@ -21,7 +21,6 @@ from pl_lint.facts.sites import (
 from pl_lint.facts.values import Known, Made, Several, Value
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.data.order import DRAWN
-from pl_lint.rules.judging import CLI
 from pl_lint.rules.registry import Rule, rule
 
 SELECTING = ("val_dataloader", "fit")
@@ -35,7 +34,6 @@ HOLD_OUT = "hold out a part of the training data for validation"
     "test-data-for-validation",
     rows=("DAT08",),
     status=Status.SUSPECTED,
-    calls=(CLI,),
     condition="if anything is chosen by the validation: a checkpoint, an end, a setting",
 )
 def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -47,11 +45,11 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     also under another name (`self.val_set = self.test_set`), one loader that a script gives to
     both, be it a parameter of the function, the same part of the same torchvision data set, or two
     data sets that one call makes, word for word, but for transforms, with a constant that names a
-    part (`Leaves(root / "test", self.plain)`, `Scans(self.files, train=False)`). And a validation
-    loader over the test part of a torchvision data set, where a ModelCheckpoint or EarlyStopping
-    chooses by what is logged. A project whose Trainers are all in sight, and none of which has
-    anything that chooses, is left alone, and so is one that trains and never tests, or whose
-    `test_step` does nothing, and a validation loader that comes after another over data of its own.
+    part (`Leaves(root / "test", self.plain)`, `Scans(self.files, train=False)`). And
+    a validation loader over the test part of a torchvision data set, where a ModelCheckpoint or
+    EarlyStopping chooses by what is logged. A project whose Trainers are all in sight, and none of
+    which has anything that chooses, is left alone, and so is one that trains and never tests, and a
+    validation loader that comes after another over data of its own.
 
     Why is this bad
     ---------------
@@ -131,37 +129,14 @@ def _tested_by_name(facts: ProjectFacts) -> Iterator[tuple[TrainerCall, str]]:
 
 
 def _never_tests(facts: ProjectFacts) -> bool:
-    """Whether Trainers are seen at work, or a class that trains has a step for tests that does
-    nothing, and none tests: no class that was read whole has a step for it that does anything, and
-    none is told to, or what is trained is all of these classes."""
+    """Whether Trainers are seen at work and none tests: no class that was read whole has a step for
+    it, and none is told to, or what is trained is all of these classes."""
     calls = any(call.method == "test" for call in facts.trainer_calls)
     modules = facts.modules()
-    steps = any(one.open for one in modules) or _measures_tests(facts)
+    steps = any(one.open or _named(one, "test_step") for one in modules)
     trained = any(_named(one, "training_step") for one in modules)
     loops = any(two.called for one in facts.classes for two in _named(one, "test_dataloader"))
-    alone = (trained and _runs_its_own(facts)) or any(map(_only_trains, modules))
-    at_work = bool(facts.trainer_calls) or (alone and not loops)
-    return at_work and not steps and not (calls and (loops or not trained))
-
-
-def _measures_tests(facts: ProjectFacts) -> bool:
-    """Whether a step for tests does something, or something looks at each batch that it is for."""
-    steps = [one for owner in facts.modules() for one in _named(owner, "test_step")]
-    looks = any(_named(owner, "on_test_batch_end") for owner in facts.classes)
-    return any(looks or not one.idle for one in steps)
-
-
-def _only_trains(owner: ClassFacts) -> bool:
-    """Whether a class has steps for training and for tests, and only the one does something."""
-    trains = any(not one.idle for one in _named(owner, "training_step"))
-    return trains and any(one.idle for one in _named(owner, "test_step"))
-
-
-def _runs_its_own(facts: ProjectFacts) -> bool:
-    """Whether LightningCLI is told in the code which module it runs."""
-    calls = [one for one in facts.calls_of(CLI) if not in_tests(one.location)]
-    told = (one.gives("model_class", 0) and not one.gives("subclass_mode_model") for one in calls)
-    return bool(calls) and all(told)
+    return bool(facts.trainer_calls) and not steps and not (calls and (loops or not trained))
 
 
 def _named(owner: ClassFacts, name: str) -> list[MethodSite]:

@@ -16,13 +16,11 @@ from pl_lint.facts.sites import (
     TrainerSite,
     in_tests,
 )
-from pl_lint.facts.values import UNKNOWN, Known, Made, OneOf, Value, may_be, must_be
+from pl_lint.facts.values import UNKNOWN, Known, Made, OneOf, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Change, Fix, RenameArgument, SetArgument
 from pl_lint.rules.distributed.evidence import several_devices, uses_several
 from pl_lint.rules.judging import LOADING, is_only_loaded, single_device, version_at
-from pl_lint.rules.loops import stepping
-from pl_lint.rules.loops.schedulers import stepped_too_seldom
 from pl_lint.rules.registry import Rule, rule
 
 SAMPLER = ("use_distributed_sampler", "replace_sampler_ddp")
@@ -156,10 +154,7 @@ def order_lost_on_ranks(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     "steps-of-one-process",
     rows=("DDP10",),
     status=Status.SUSPECTED,
-    calls=(
-        *("self.train_dataloader", ".train_dataloader", lightning.MODULE, LOADING),
-        *(*stepping.STEPS, stepping.SCHEDULERS),
-    ),
+    calls=("self.train_dataloader", ".train_dataloader", lightning.MODULE, LOADING),
     condition="if several processes train, or gradients are accumulated",
 )
 def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -171,8 +166,7 @@ def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     asks for the number of devices; and scripts that give a module the length of a loader for its
     `steps_per_epoch`, beside a Trainer of several devices. A project whose Trainers all use one
     device is left alone, and so are training loaders with a sampler that may share the data out
-    already, a class that is only loaded from checkpoints and that no Trainer in sight runs, and one
-    whose schedulers are stepped once per epoch (LTN710).
+    already, and a class that is only loaded from checkpoints and that no Trainer in sight runs.
 
     Why is this bad
     ---------------
@@ -218,7 +212,7 @@ def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy="use self.trainer.estimated_stepping_batches in configure_optimizers",
             )
     for owner in facts.modules():
-        if is_only_loaded(facts, owner) or _is_stepped_per_epoch(facts, owner):
+        if is_only_loaded(facts, owner):
             continue
         told = set[str]()  # once for each function: what counts again is often a line of a log
         for call in facts.calls_in(owner, ".train_dataloader"):
@@ -232,13 +226,6 @@ def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="use self.trainer.estimated_stepping_batches",
                     subject=owner.short_name,
                 )
-
-
-def _is_stepped_per_epoch(facts: ProjectFacts, owner: ClassFacts) -> bool:
-    """Whether none of the schedulers is stepped as often as the loader has batches, and one is
-    meant to be: that is what is wrong first (LTN710)."""
-    per_step = any(may_be(one.interval, "step") for one in owner.schedulers)
-    return not per_step and any(stepped_too_seldom(facts, owner))
 
 
 STEPS = frozenset({"steps_per_epoch", "total_steps", "num_training_steps", "train_steps"})

@@ -190,7 +190,7 @@ def two_lightnings(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds files that use modules, DataModules, callbacks or Trainers of both packages; imports in
-    `try` or `if` are left alone, and names that nothing uses or that are imported again before. The
+    `try` or `if` are left alone, and names that are imported again before anything uses them. The
     finding stands at the first import of the second package. And finds `fit` of a module of one
     package by a Trainer that another file makes of the other.
 
@@ -225,7 +225,7 @@ def two_lightnings(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     told: set[str] = set()
     for site in facts.imports:
         package = _package(site)
-        ignored = site.optional or site.unused
+        ignored = site.optional or site.replaced
         if ignored or package is None or site.location.path in told:
             continue
         seen, _ = first.setdefault(site.location.path, (package, site.location))

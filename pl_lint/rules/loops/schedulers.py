@@ -87,27 +87,21 @@ def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     - https://github.com/Lightning-AI/pytorch-lightning/issues/3051
     """
     for owner in facts.modules():
-        for site in stepped_too_seldom(facts, owner):
-            name = site.name.rpartition(".")[2]
-            yield self.finding(
-                site.location,
-                f"{name} is built for optimizer steps, and Lightning steps it once per epoch",
-                remedy='return [optimizer], [{"scheduler": scheduler, "interval": "step"}]',
-                subject=owner.short_name,
-            )
-
-
-def stepped_too_seldom(facts: ProjectFacts, owner: ClassFacts) -> Iterator[SchedulerSite]:
-    """The schedulers of a class that count steps, and that Lightning steps once per epoch."""
-    if owner.manual_optimization or _steps_itself(facts, owner):
-        return
-    told = {site.location for site in owner.schedulers if may_be(site.interval, "step")}
-    for site in owner.schedulers:
-        for_steps = _for_steps(site) or _is_longer_than_training(facts, owner, site)
-        if _is_one_of_epochs(owner, site) or _ends_with_training(facts, owner, site):
+        if owner.manual_optimization or _steps_itself(facts, owner):
             continue
-        if site.location not in told and _once_per_epoch(site) and for_steps:
-            yield site
+        told = {site.location for site in owner.schedulers if may_be(site.interval, "step")}
+        for site in owner.schedulers:
+            for_steps = _for_steps(site) or _is_longer_than_training(facts, owner, site)
+            if _is_one_of_epochs(owner, site) or _ends_with_training(facts, owner, site):
+                continue
+            if site.location not in told and _once_per_epoch(site) and for_steps:
+                name = site.name.rpartition(".")[2]
+                yield self.finding(
+                    site.location,
+                    f"{name} is built for optimizer steps, and Lightning steps it once per epoch",
+                    remedy='return [optimizer], [{"scheduler": scheduler, "interval": "step"}]',
+                    subject=owner.short_name,
+                )
 
 
 def _steps_itself(facts: ProjectFacts, owner: ClassFacts) -> bool:

@@ -286,18 +286,7 @@ def _method_sites(
             unused=tuple(parameter for parameter in given if parameter not in named),
             picked=_picked(info.module.source.parts(node)),
             refuses=_refuses(node),
-            idle=all(map(_does_nothing, node.body)),
         )
-
-
-def _does_nothing(statement: ast.stmt) -> bool:
-    """``pass``, a docstring, ``...``, ``return None``"""
-    match statement:
-        case ast.Pass() | ast.Expr(ast.Constant()):
-            return True
-        case ast.Return(None | ast.Constant(None)):
-            return True
-    return False
 
 
 def _refuses(method: FunctionNode) -> bool:

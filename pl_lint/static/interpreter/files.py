@@ -76,9 +76,8 @@ def _imports(module: Module) -> Iterator[ImportSite]:
                 used = re.findall(rf"{word}(?<![\w.]{word})\.(\w[\w.]*)", text)
                 uses = tuple(dict.fromkeys(used))
                 optional = node not in body
-                unused = _is_replaced(alias, node.lineno, lines, module)
-                unused = unused or (bool(origin) and _is_unused(alias, module))
-                yield ImportSite(name, where, optional, uses, alias, origin, unused)
+                replaced = _is_replaced(alias, node.lineno, lines, module)
+                yield ImportSite(name, where, optional, uses, alias, origin, replaced)
 
 
 def _last_imports(body: Iterable[ast.stmt]) -> Iterator[tuple[str, int]]:
@@ -92,12 +91,6 @@ def _is_replaced(alias: str, line: int, lines: Mapping[str, int], module: Module
     last = lines.get(alias, line)
     used = module.source.mentions.get(alias, ()) if last > line else ()
     return last > line and not any(line < one.lineno <= last for one in used)
-
-
-def _is_unused(alias: str, module: Module) -> bool:
-    """Whether nothing in a file mentions a name that it imports; a package may hand it on."""
-    handed_on = module.is_package or "__all__" in module.source.text
-    return alias != "*" and not handed_on and alias not in module.source.mentions
 
 
 def _removed_names(module: Module, imports: Iterable[ImportSite]) -> Iterator[RemovedNameSite]:

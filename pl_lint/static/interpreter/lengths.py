@@ -99,23 +99,13 @@ def _stands_for_epochs(node: ast.expr, frame: Frame) -> bool:
 
 
 def made_of_batches(node: ast.Call, frame: Frame) -> bool:
-    """Whether the length of a schedule is the batches of an epoch, or these times the epochs:
+    """Whether the length of a schedule is the batches of an epoch times the epochs:
     ``T_max=len(self.train_dataloader()) * self.trainer.max_epochs``, also where a local name stands
     for the batches, or Lightning counts them (``self.trainer.num_training_batches``)."""
     lengths = [one.value for one in node.keywords if one.arg in LENGTHS] + node.args[1:2]
     names = {one.id for one in lengths if isinstance(one, ast.Name)}
     given = [one.value for one in frame.assignments if not names.isdisjoint(_targets(one))]
-    products = [one for one in lengths + given if _is_product(one)]
-    alone = any(_is_one_epoch(one, frame) for one in lengths + given)
-    return alone or any(_multiplies_batches(one, frame) for one in products)
-
-
-def _is_one_epoch(node: ast.expr, frame: Frame) -> bool:
-    """``len(self.train_dataloader())``"""
-    match node:
-        case ast.Call(ast.Name("len"), [loader]):
-            return _is_loader(loader, frame)
-    return False
+    return any(_multiplies_batches(one, frame) for one in lengths + given if _is_product(one))
 
 
 def _multiplies_batches(product: ast.expr, frame: Frame) -> bool:
