@@ -12,6 +12,7 @@ from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import DropArgument, Fix
 from pl_lint.places import SETTINGS
+from pl_lint.rules.judging import CLI, uses_cli
 from pl_lint.rules.registry import Rule, rule
 
 SHORT = 1000
@@ -50,7 +51,7 @@ def _without(call: CallSite, name: str) -> Fix:
     rows=("DBG01",),
     status=Status.SUSPECTED,
     condition="if this script is to train",
-    calls=(lightning.TRAINER,),
+    calls=(lightning.TRAINER, CLI),
     fixable=True,
 )
 def fast_dev_run(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -61,8 +62,8 @@ def fast_dev_run(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds `Trainer(fast_dev_run=True)`, or 1, written into the code or into settings, in files whose
     other Trainers do not train for good. Tests, functions for trying out and settings that are
     named for it (`debug.yaml`) are left alone, and so is what stands under `__name__ == "__main__"`
-    in a file whose classes others use. Who writes another number chose how many batches to run, as
-    examples do, and is left alone too.
+    in a file whose classes others train. Who writes another number chose how many batches to run,
+    as examples do, and is left alone too.
 
     Why is this bad
     ---------------
@@ -102,11 +103,12 @@ def fast_dev_run(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _tries_a_part(facts: ProjectFacts, call: CallSite) -> bool:
-    """Whether a file whose classes others use tries them where it is started by itself."""
+    """Whether a file whose classes others train tries them where it is started by itself."""
     path = call.location.path
     holds = any(one.location.path == path for one in facts.classes)
     used = len(facts.lightning) > 1 and path not in facts.alone
-    return "__name__" in call.guards and holds and used
+    fits = any(one.method == "fit" and one.location.path != path for one in facts.trainer_calls)
+    return "__name__" in call.guards and holds and used and (fits or uses_cli(facts))
 
 
 def _quick(value: Value) -> bool:

@@ -17,8 +17,9 @@ from pl_lint.static.names import Module, Project, dotted
 QUIET = ("warnings.", "logging.", "torch.", "np.", "numpy.", "sys.", "os.", "matplotlib.", "plt.")
 """Whose calls make no program of a file."""
 TRAINS = re.compile(
-    r"(?<!self\.)\b[Tt]rainer\b|\.fit\([^\n]*\b(?:model|module|net)\b|"
-    r"(?<!def )(?<![.\w])(?:train|fit|finetune|launch)(?:_(?!test_split)\w+)?\("
+    r"(?<!self\.)\b[Tt]rainer\b|"
+    r"\.(?:fit|run|train)\w*\([^\n]*\b(?:model|module|net|lit\w*)\b|\bLearner\b|"
+    r"(?<!def )(?<![.\w])(?:train|fit|finetune|launch|run|start)(?:_(?!test_split)\w+)?\("
 )
 """Also what somebody else may train with."""
 BY_SETTINGS = re.compile(r"\bLightningCLI\b|\binstantiate\(")

@@ -41,7 +41,7 @@ class _Settings:
         self._project = project
         self._configs = configs
         self._said: dict[str, list[object]] = {}
-        self._in_code: dict[str, list[tuple[str, object]]] = {}
+        self._in_code: dict[str, list[object]] = {}
 
     @cached_property
     def _classes(self) -> Mapping[str, ClassInfo]:
@@ -56,12 +56,12 @@ class _Settings:
             found = (*_of_yaml(name, self._configs), *_of_classes(name, self._project))
             self._said[name] = list(found)
         said = [*self._said[name], *self._by_default(loader)]
-        return _are_one(said) and all(one == 1 for _, one in self._written(name))
+        return _are_one(said) and not self.change(loader)
 
     def change(self, loader: LoaderSite) -> bool:
-        """Whether a program does; a notebook that sizes loaders of its own is none."""
-        written = self._written(loader.sized_by) if loader.sized_by else ()
-        return not all(one == 1 for path, one in written if not path.endswith(".ipynb"))
+        """Whether code gives the setting of a loader another value."""
+        name = loader.sized_by
+        return bool(name) and not all(one == 1 for one in self._written(name))
 
     def _by_default(self, loader: LoaderSite) -> Iterator[object]:
         """What the loader is given without a setting: by ``get``, by ``__init__`` of its class."""
@@ -72,14 +72,15 @@ class _Settings:
         if found is not None:
             yield from _defaults(found[1], loader.sized_by)
 
-    def _written(self, name: str) -> list[tuple[str, object]]:
-        """What code says of a setting of that name, by file, where it does not hand it on."""
+    def _written(self, name: str) -> list[object]:
+        """What code says of a setting of that name, where it does not hand it on."""
         if name not in self._in_code:
-            sources = [one.source for one in self._project.modules if name in one.source.text]
+            sources = (one.source for one in self._project.modules)
+            trees = (one.tree for one in sources if name in one.text)
             self._in_code[name] = [
-                (source.path, one.value if isinstance(one, ast.Constant) else OTHER)
-                for source in sources
-                for part in nodes(source.tree)
+                one.value if isinstance(one, ast.Constant) else OTHER
+                for tree in trees
+                for part in nodes(tree)
                 for one in _said_of(part, name)
                 if not _hands_on(one, name)
             ]

@@ -31,7 +31,8 @@ def standalone(project: Project, configs: Sequence[ConfigFile], files: Set[str])
     known = _Known(project)
     for module in (one for one in project.modules if one.path in files):
         reads = bool(configs) and READS_SETTINGS.search(module.source.text)
-        if not reads and not known.may_be_used_by(module) and not _names_others(module, named):
+        tied = known.is_copied(module) or known.may_be_used_by(module)
+        if not reads and not tied and not _names_others(module, named):
             yield module.path
 
 
@@ -49,6 +50,13 @@ class _Known:
         for module in project.modules:
             for name in (*module.classes, *module.functions):
                 self._homes.setdefault(name, set()).add(module.path)
+
+    def is_copied(self, module: Module) -> bool:
+        """Whether all classes of a file stand in another one, too, or the other way round: the
+        program that trains and the one that tests may each have a copy of them."""
+        own = set(module.classes)
+        others = (set(one.classes) for one in self._project.modules if one is not module)
+        return any(one and (one <= own or own <= one) for one in others)
 
     def may_be_used_by(self, module: Module) -> bool:
         origins = {*module.imports.values(), *module.stars}

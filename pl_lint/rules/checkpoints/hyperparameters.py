@@ -224,8 +224,7 @@ def loaded_without_arguments(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     ------------
     Compares the arguments of `Model.load_from_checkpoint(...)` with those parameters of `__init__`
     that have no default and that `save_hyperparameters` leaves out (`ignore=`), or that are not
-    saved at all. Where the class trains nothing and one of the same name in another file does, the
-    checkpoint may be of that one, and what it saves is there.
+    saved at all.
 
     Why is this bad
     ---------------
@@ -268,10 +267,7 @@ def loaded_without_arguments(self: Rule, facts: ProjectFacts) -> Iterator[Findin
             continue
         if defines(facts, owner, "load_from_checkpoint"):
             continue
-        held = _held_by_twins(facts, owner)
-        missing = [
-            name for name in _left_out(facts, owner) if not call.gives(name) and name not in held
-        ]
+        missing = [name for name in _left_out(facts, owner) if not call.gives(name)]
         if missing:
             names = ", ".join(missing)
             yield self.finding(
@@ -280,25 +276,6 @@ def loaded_without_arguments(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                 remedy="pass " + ", ".join(f"{name}=..." for name in missing),
                 subject=owner.short_name,
             )
-
-
-def _held_by_twins(facts: ProjectFacts, owner: ClassFacts) -> set[str]:
-    """What the checkpoints of a class of another file hold that has the same name and trains, of a
-    class that does not: it may be those that are loaded."""
-    if defines(facts, owner, "training_step"):
-        return set()
-    twins = (
-        one
-        for one in facts.modules()
-        if one.short_name == owner.short_name and one.location.path != owner.location.path
-    )
-    return {
-        name
-        for twin in twins
-        if twin.hyperparameters is not None and defines(facts, twin, "training_step")
-        for name in twin.hyperparameters.parameters
-        if twin.hyperparameters.saved and name not in _left_out(facts, twin)
-    }
 
 
 def _left_out(facts: ProjectFacts, owner: ClassFacts) -> list[str]:
