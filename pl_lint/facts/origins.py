@@ -208,14 +208,6 @@ def gathers_in_a_branch(origin: Origin) -> bool:
     return any(isinstance(part, Gathered) for option in options for part in parts(option))
 
 
-def is_alike_everywhere(origin: Origin) -> bool:
-    """Whether a value is worked out from what every process has alike, and from nothing else that
-    is known."""
-    leaves = [part for part in parts(origin) if not parts_below(part)]
-    numbers = [part for part in leaves if isinstance(part, Number)]
-    return len(numbers) < len(leaves) == len(numbers) + sum(map(is_of_lightning, leaves))
-
-
 def is_of_lightning(origin: Origin) -> bool:
     return isinstance(origin, FunctionCall) and origin.name in OF_LIGHTNING
 

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.origins import (
-    UNPACKED,
-    ListOfSteps,
-    MetricObject,
-    is_alike_everywhere,
-    local_parts,
-    sure_parts,
-)
-from pl_lint.facts.sites import ABSENT, ADDED, ClassFacts, LogSite, MetricSite, ProjectFacts
+from pl_lint.facts.origins import UNPACKED, ListOfSteps, MetricObject, local_parts, sure_parts
+from pl_lint.facts.sites import ABSENT, LogSite, MetricSite, ProjectFacts
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.distributed.evidence import asks_which_process, for_one_count, for_one_rank
@@ -84,7 +77,7 @@ def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Find
     """
     for owner in beyond_one_device(facts, facts.logging_classes()):
         for log in owner.logs:
-            attribute = _list_behind(owner, log)
+            attribute = _list_behind(log)
             shared = attribute is not None and is_shared_out(facts, owner, log.stage)
             if shared and stage_on_several(facts, owner, log.stage):
                 of_means = f": sync_dist averages each one's {log.statistic}" * _is_averaged(log)
@@ -98,7 +91,7 @@ def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Find
                 )
 
 
-def _list_behind(owner: ClassFacts, log: LogSite) -> str | None:
+def _list_behind(log: LogSite) -> str | None:
     """The list that a value logged at the end of an epoch is made of."""
     apart = must_be(log.sync_dist, False) or _is_averaged(log)
     local = apart and must_be(log.rank_zero_only, False)
@@ -110,19 +103,7 @@ def _list_behind(owner: ClassFacts, log: LogSite) -> str | None:
     if any(isinstance(part, MetricObject) for part in sure_parts(log.origin)):
         return None
     lists = (part.attribute for part in local_parts(log.origin) if isinstance(part, ListOfSteps))
-    return next((one for one in lists if not _is_alike_everywhere(owner, one)), None)
-
-
-def _is_alike_everywhere(owner: ClassFacts, attribute: str) -> bool:
-    """Whether all that the steps put into a list is the same in every process: learning rates."""
-    held = [one for one in owner.held if one.attribute == attribute]
-    lines = {one.location.line for one in held}
-    appended = (one for one in owner.lists if (one.attribute, one.action) == (attribute, "append"))
-    return (
-        bool(held)
-        and all(one.key != ADDED and is_alike_everywhere(one.origin) for one in held)
-        and all(one.location.line in lines for one in appended)
-    )
+    return next(lists, None)
 
 
 def _is_averaged(log: LogSite) -> bool:
