@@ -42,6 +42,14 @@ def test_a_folder_called_lightning_is_not(line: str) -> None:
     assert judged(f"{line}\npl.Trainer(gpus=2)\n").version == "1.5.0"
 
 
+@pytest.mark.parametrize("own", ["lightning/data.py", "src/lightning/data/__init__.py"])
+def test_what_lies_in_a_folder_called_lightning_is_no_part_of_the_package(own: str) -> None:
+    code = b"from lightning.data import Digits\npl.Trainer(gpus=2)\n"
+    sources = [Material(Path("train.py"), code), Material(Path(own), b"")]
+    assert Versions(sources, Config()).judged("train.py").version == "1.5.0"
+    assert Versions(sources[:1], Config()).judged("train.py") == Judged()
+
+
 def test_the_torch_of_the_project_bounds_what_code_alone_says() -> None:
     assert judged(OLD, b"torch == 1.7.0\n").version.startswith("1.5")
 
