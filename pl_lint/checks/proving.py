@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pl_lint.checks.registry import Runs
 from pl_lint.facts.events import CaseFacts
 from pl_lint.findings import Evidence, Finding, Location, Status
 
@@ -30,3 +31,9 @@ def found(
         evidence=evidence,
         script=script,
     )
+
+
+def suspected_at(runs: Runs, code: str, otherwise: Location | None) -> Location | None:
+    """Where reading suspects a mistake that shows elsewhere in a run: what was proved is the line
+    to mend."""
+    return next((one.location for one in runs.suspected(code)), otherwise)

@@ -10,6 +10,7 @@ from pl_lint.checks.distributed import script as scripts
 from pl_lint.checks.distributed.endings import in_setup
 from pl_lint.checks.distributed.fits import Fits, each
 from pl_lint.checks.distributed.values import differing_attributes
+from pl_lint.checks.proving import suspected_at
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.sync_dist.sharing import WORLDS
 from pl_lint.facts.events import Note, sentence
@@ -62,11 +63,24 @@ def _apart(names: Sequence[str], moment: str, fits: Fits) -> Finding:
     message = f"{_listed(names)}: other values on rank {rank} than on rank 0 {_WHEN[moment]}"
     if late:
         message += "; they were frozen when DDP was set up, which does not synchronise them"
+    place, shows = fits.place(names[0]), scripts.held(names[0])
+    if _went_back_alone(names, fits):
+        message += "; no backward pass went through Lightning, so that DDP averaged no gradients"
+        remedy = "write self.manual_backward(loss) in place of loss.backward()"
+        place = suspected_at(fits.runs, "LTN602", place) or place
+        return fits.finding("LTN602", message, place, remedy, script=shows)
     remedy = "update parameters by gradients of the loss alone, or from gathered values"
     code = "LTN508" if frozen else "distributed"
-    place, shows = fits.place(names[0]), scripts.held(names[0])
     evidence = _numbers(names[0], moment, fits) if frozen else ()
     return fits.finding(code, message, place, remedy, *evidence, script=shows)
+
+
+def _went_back_alone(names: Sequence[str], fits: Fits) -> bool:
+    """Whether what came apart had gradients, and none by Lightning: under manual optimization its
+    ``manual_backward`` is what asks DDP to average them (``strategies/ddp.py``, ``pre_backward``).
+    """
+    first = fits.ranks[0]
+    return first.backwards == 0 and set(names) <= set(first.trainable) - set(first.unused)
 
 
 def _numbers(name: str, moment: str, fits: Fits) -> Iterator[Evidence]:

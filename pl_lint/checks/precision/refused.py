@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pl_lint.checks.precision.spelling import Spelling
+from pl_lint.checks.proving import suspected_at
 from pl_lint.checks.registry import Gathering
 from pl_lint.facts.events import TIME_LIMIT, Note, RunError
 
@@ -40,7 +41,8 @@ def judge_error(
         return
     text = f"runs in fp32, and under {spelling} raises {error.kind}: {error.message}"
     code, remedy = _mistake(error)
-    finding = spelling.found(code, text, remedy, error.location)
+    place = suspected_at(spelling.runs, code, error.location)
+    finding = spelling.found(code, text, remedy, place)
     into.findings.append(finding)
     if not finding.counts_for_runner:
         into.undecided.append(Note(spelling.name, "the run ends there, and nothing else is judged"))
