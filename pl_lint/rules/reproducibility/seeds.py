@@ -144,13 +144,7 @@ def seeded_too_late(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         governing = [seed for seed in seeds(facts) if not _of_another_program(seed, built, fitting)]
         late = [seed for seed in governing if _is_later(seed, built)]
         if late and len(late) == len(governing) and _is_fitted(facts, built, late[0]):
-            yield self.finding(
-                built.location,
-                f"the module draws its first weights here, before the seed at line "
-                f"{late[0].location.line}",
-                remedy="seed first, then build the module",
-            )
-
+            yield _drawn_before(self, built, late[0])
     yield from _handed_on(self, facts)
 
 
@@ -167,12 +161,16 @@ def _handed_on(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         governing = [one for one in seeds(facts) if not _of_another_program(one, built, fitting)]
         late = [one for one in governing if _had_before(fit, one)]
         if late and len(late) == len(governing):
-            yield self.finding(
-                built.location,
-                f"the module draws its first weights here, before the seed at line "
-                f"{late[0].location.line}",
-                remedy="seed first, then build the module",
-            )
+            yield _drawn_before(self, built, late[0])
+
+
+def _drawn_before(self: Rule, built: CallSite, seed: CallSite) -> Finding:
+    return self.finding(
+        built.location,
+        f"the module is built here, so that its first weights are drawn before the seed at line "
+        f"{seed.location.line}",
+        remedy="seed before the module, and the networks that it is given, are built",
+    )
 
 
 def _may_be(built: CallSite, fit: TrainerCall) -> bool:
