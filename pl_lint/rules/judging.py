@@ -17,7 +17,7 @@ from pl_lint.facts.sites import (
     TrainerSite,
     in_tests,
 )
-from pl_lint.facts.values import Value, must_be
+from pl_lint.facts.values import ABSENT, NO, Known, Made, Value, must_be
 from pl_lint.findings import Location
 from pl_lint.plain import replace
 from pl_lint.rules.device_counts import uses_one_device
@@ -98,6 +98,37 @@ def loaders_of(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> lis
         return own or loaders
     meant = [_as_told(one, settings) for one in loaders if one.owner in known]
     return own or meant or loaders
+
+
+def all_full(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> bool:
+    """Whether no loader that feeds a stage and is in sight has a shorter last batch."""
+    loaders = loaders_of(facts, owner, stage)
+    return bool(loaders) and all(map(_is_full, loaders))
+
+
+def _is_full(loader: LoaderSite) -> bool:
+    """A setting that decides it is one that somebody has thought of."""
+    given = dict(loader.arguments)
+    dropped = given.get("drop_last", given.get("8", NO))
+    return loader.of_single_samples or not must_be(dropped, False) or _may_deal_full(loader)
+
+
+def _may_deal_full(loader: LoaderSite) -> bool:
+    """Whether a sampler deals out the batches and drops a short last one, or is of a kind that may.
+    What a sampler of single samples drops (``DistributedSampler(drop_last=True)``) is for the ranks
+    to have equal parts."""
+    whole = dict(loader.arguments).get("batch_size") == Known(None)
+    batches = loader.argument("batch_sampler", 4)
+    sampler = loader.argument("sampler", 3) if whole else batches
+    return any(map(_may_drop, (batches, sampler)))
+
+
+def _may_drop(sampler: Value) -> bool:
+    """A sampler of batches that is not seen, or is none of torch's, may yield full ones only."""
+    if not isinstance(sampler, Made):
+        return sampler != ABSENT
+    dropped = sampler.argument("drop_last", 2)
+    return dropped not in (None, NO) or not sampler.name.startswith("torch.")
 
 
 def _as_told(loader: LoaderSite, settings: Sequence[FedSite]) -> LoaderSite:

@@ -46,47 +46,6 @@ UNEXPLAINED = Mistake(
     """,
 )
 
-WRONG_WEIGHT = Mistake(
-    "LTN104",
-    "wrong-batch-size",
-    ("LOG04",),
-    """Lightning weights the batches of an epoch mean by a wrong batch size.
-
-    What it does
-    ------------
-    Compares the weight that Lightning gave each logged value with the number of samples that were
-    in the batch, counted by pl-lint's own loader, where the right weights give the true mean and
-    Lightning's give the logged one.
-
-    Why is this bad
-    ---------------
-    Lightning takes the first dimension of the first tensor it finds: the time steps of a time-major
-    batch, the nodes of a graph batch, 1 for a dict that starts with a scalar. With a short last
-    batch the epoch mean is wrong, mostly without a word: 21.0 was logged where 16.0 was true.
-
-    Example
-    -------
-        def validation_step(self, batch, batch_idx):
-            loss = self.loss(batch["tokens"])  # (time, batch)
-            self.log("val_loss", loss)
-
-    Use instead
-    -----------
-        def validation_step(self, batch, batch_idx):
-            loss = self.loss(batch["tokens"])
-            self.log("val_loss", loss, batch_size=batch["tokens"].shape[1])
-
-    When to ignore
-    --------------
-    Where the mean is not meant to be one over samples. Then pass what it is one over as
-    `batch_size`, or name the key in `batch_dependent` of the case.
-
-    References
-    ----------
-    Lightning-AI/pytorch-lightning issues 10349, 2924 and 10541.
-    """,
-)
-
 RATIO_IN_BATCH = Mistake(
     "LTN105",
     "ratio-inside-batch",

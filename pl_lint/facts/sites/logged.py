@@ -38,6 +38,7 @@ class LogSite:
     in, those of ``try`` among them, each with its first line and its number. ``freed``: the value
     surely has no graph; asked only where ``enable_graph`` is given.
     ``inner``: the names in a dict that is logged under one key, as far as they are known.
+    ``fixed_size``: the setting that ``batch_size`` is, as it is written, the same for every batch.
     """
 
     owner: str
@@ -75,6 +76,7 @@ class LogSite:
     arms: Arms = ()
     freed: bool = False
     inner: frozenset[str] = frozenset()
+    fixed_size: str = ""
 
     def excludes(self, other: LogSite) -> bool:
         """Whether only one of two calls runs: they stand in two branches of one statement."""

@@ -24,16 +24,14 @@ from pl_lint.facts.sites import (
     ADDED,
     ClassFacts,
     ListSite,
-    LoaderSite,
     LogSite,
     MetricUse,
     ProjectFacts,
 )
-from pl_lint.facts.stages import Stage
-from pl_lint.facts.values import ABSENT, NO, Known, Made, Value, must_be
+from pl_lint.facts.values import Known
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix, Samples, SetArgument
-from pl_lint.rules.judging import linearity_of_call, loaders_of
+from pl_lint.rules.judging import all_full, linearity_of_call
 from pl_lint.rules.logging.averages import mean_of_list, what_steps_left
 from pl_lint.rules.metrics.judging import FILLS
 from pl_lint.rules.precision.evidence import precisions
@@ -119,7 +117,7 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         by_name = not _of_single_samples(facts, owner)
         for use in owner.uses:
-            if _feeds_mean(owner, use, by_name) and not _all_full(facts, owner, use.stage):
+            if _feeds_mean(owner, use, by_name) and not all_full(facts, owner, use.stage):
                 yield self.finding(
                     use.location,
                     f"{attribute_text(use.metric)} gives each batch the same weight",
@@ -130,7 +128,7 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
         for log in owner.logs:
             attribute = _averaged_list(owner, log, by_name)
-            if attribute is not None and not _all_full(facts, owner, log.stage):
+            if attribute is not None and not all_full(facts, owner, log.stage):
                 yield self.finding(
                     log.location,
                     f"{key_text(log)} is the mean of {attribute}, in which each batch has the "
@@ -153,37 +151,6 @@ def _of_single_samples(facts: ProjectFacts, owner: ClassFacts) -> bool:
     given = (call.argument("reduction") for call in facts.calls_in(owner, "reduction="))
     older = (call.argument("reduce") for call in facts.calls_in(owner, "reduce="))
     return any(one != Known("mean") for one in given) or any(one == Known(False) for one in older)
-
-
-def _all_full(facts: ProjectFacts, owner: ClassFacts, stage: Stage | None) -> bool:
-    """Whether no loader that feeds a stage and is in sight has a shorter last batch."""
-    loaders = loaders_of(facts, owner, stage)
-    return bool(loaders) and all(map(_is_full, loaders))
-
-
-def _is_full(loader: LoaderSite) -> bool:
-    """A setting that decides it is one that somebody has thought of."""
-    given = dict(loader.arguments)
-    dropped = given.get("drop_last", given.get("8", NO))
-    return loader.of_single_samples or not must_be(dropped, False) or _may_deal_full(loader)
-
-
-def _may_deal_full(loader: LoaderSite) -> bool:
-    """Whether a sampler deals out the batches and drops a short last one, or is of a kind that may.
-    What a sampler of single samples drops (``DistributedSampler(drop_last=True)``) is for the ranks
-    to have equal parts."""
-    whole = dict(loader.arguments).get("batch_size") == Known(None)
-    batches = loader.argument("batch_sampler", 4)
-    sampler = loader.argument("sampler", 3) if whole else batches
-    return any(map(_may_drop, (batches, sampler)))
-
-
-def _may_drop(sampler: Value) -> bool:
-    """A sampler of batches that is not seen, or is none of torch's, may yield full ones only."""
-    if not isinstance(sampler, Made):
-        return sampler != ABSENT
-    dropped = sampler.argument("drop_last", 2)
-    return dropped not in (None, NO) or not sampler.name.startswith("torch.")
 
 
 def _is_mean(extent: Extent, origin: Origin, text: str, by_name: bool) -> bool:

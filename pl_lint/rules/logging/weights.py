@@ -1,0 +1,87 @@
+"""The weight that Lightning gives the value of a batch in the mean of an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts.origins import BatchValue, MetricCompute, MetricForward, MetricObject, parts
+from pl_lint.facts.sites import LogSite, ProjectFacts
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.judging import all_full, averaged
+from pl_lint.rules.registry import Rule, rule
+from pl_lint.rules.wording import key_text
+
+EVALUATION = ("validate", "test")
+OF_METRICS = (MetricObject, MetricForward, MetricCompute)
+
+
+@rule(
+    "LTN104",
+    "wrong-batch-size",
+    rows=("LOG04",),
+    observers="both",
+    status=Status.SUSPECTED,
+    condition="if the last batch is smaller than the others",
+)
+def wrong_batch_size(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Lightning weights the batches of an epoch mean by a wrong batch size.
+
+    What it does
+    ------------
+    Reading finds values of validation and test that are logged with `batch_size=` and a setting
+    (`self.hparams.batch_size`), which is the same for every batch, also for a last one that has
+    fewer samples. Metric objects, for which Lightning ignores it, are left alone, and so are
+    stages all of whose loaders may drop a short last batch, or have batches of one sample.
+    Which tensor Lightning takes where nothing is given is known only with a batch in hand: a run
+    compares the weight that Lightning gave each logged value with the number of samples that were
+    in the batch, counted by pl-lint's own loader, where the right weights give the true mean and
+    Lightning's give the logged one.
+
+    Why is this bad
+    ---------------
+    With 33 samples in batches of 32, one sample weighs as much as all others together. Where
+    nothing is given, Lightning takes the first dimension of the first tensor it finds: the time
+    steps of a time-major batch, the nodes of a graph batch, 1 for a dict that starts with a scalar.
+    With a short last batch the epoch mean is wrong, mostly without a word: 21.0 was logged where
+    16.0 was true.
+
+    Example
+    -------
+        def validation_step(self, batch, batch_idx):
+            loss = self.loss(batch)
+            self.log("val_loss", loss, batch_size=self.hparams.batch_size)
+
+    Use instead
+    -----------
+        def validation_step(self, batch, batch_idx):
+            loss = self.loss(batch)
+            self.log("val_loss", loss, batch_size=len(batch[0]))
+
+    When to ignore
+    --------------
+    Where all batches are of one size, or where the mean is not meant to be one over samples. Then
+    pass what it is one over as `batch_size`, or name the key in `batch_dependent` of the case.
+
+    References
+    ----------
+    Lightning-AI/pytorch-lightning issues 10349, 2924 and 10541.
+    """
+    for owner in facts.modules():
+        for log in owner.logs:
+            weighted = bool(log.fixed_size) and averaged(log) and _is_of_batch(log)
+            if weighted and not all_full(facts, owner, log.stage):
+                yield self.finding(
+                    log.location,
+                    f"{key_text(log)} gives each batch the weight {log.fixed_size}, also a last "
+                    "one with fewer samples",
+                    remedy="pass batch_size=<samples in this batch>, or leave it out",
+                    subject=owner.short_name,
+                )
+
+
+def _is_of_batch(log: LogSite) -> bool:
+    """Whether a value of validation or test is surely worked out from the batch, by no metric."""
+    made_of = list(parts(log.origin))
+    by_metric = any(isinstance(one, OF_METRICS) for one in made_of)
+    of_batch = any(isinstance(one, BatchValue) for one in made_of)
+    return log.stage in EVALUATION and of_batch and not by_metric
