@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.origins import BatchValue, MetricCompute, MetricForward, MetricObject, parts
+from pl_lint.facts.origins import (
+    BatchValue,
+    MetricCompute,
+    MetricForward,
+    MetricObject,
+    UnknownOrigin,
+    parts,
+)
 from pl_lint.facts.sites import LogSite, ProjectFacts
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import all_full, averaged
@@ -80,8 +87,11 @@ def wrong_batch_size(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _is_of_batch(log: LogSite) -> bool:
-    """Whether a value of validation or test is surely worked out from the batch, by no metric."""
+    """Whether a value of validation or test is worked out from the batch, by no metric: it is seen,
+    or is what somebody calls a loss and not an attribute, which may be a metric object."""
     made_of = list(parts(log.origin))
     by_metric = any(isinstance(one, OF_METRICS) for one in made_of)
     of_batch = any(isinstance(one, BatchValue) for one in made_of)
-    return log.stage in EVALUATION and of_batch and not by_metric
+    unseen = isinstance(log.origin, UnknownOrigin) and not log.shows
+    called_so = unseen and "loss" in key_text(log).lower()
+    return log.stage in EVALUATION and (of_batch or called_so) and not by_metric
