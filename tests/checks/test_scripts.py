@@ -3,6 +3,7 @@ healthy twin of a fixture the same script shows that they are equal."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -307,7 +308,9 @@ def outputs(runner: Runner, tmp_path_factory: pytest.TempPathFactory) -> dict[Pa
             script = folder / f"{number}-{case[1]}.py"
             script.write_text(about(text, shown.sick, case), "utf-8")
     command = [sys.executable, "-c", RUN_EACH, *map(str, sorted(folder.iterdir()))]
-    subprocess.run(command, cwd=folder, capture_output=True, check=True)
+    left = tmp_path_factory.mktemp("left")  # scripts are a user's: their folders stay for a look
+    environment = os.environ | {"TMPDIR": str(left)}
+    subprocess.run(command, cwd=folder, capture_output=True, check=True, env=environment)
     return {Path(file.stem): file.read_text("utf-8") for file in folder.glob("*.out")}
 
 
@@ -366,7 +369,9 @@ def test_a_stage_that_fails_shows_its_traceback(runner: Runner, tmp_path: Path) 
     shown = Shown("fast-dev-run", ("sick_later_crash", "crash_in_test"), "", "")
     script = tmp_path / "script.py"
     script.write_text(found(shown, runner), "utf-8")
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    command = [sys.executable, str(script)]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 1
     assert re.search(r"sick_later_crash.py\", line \d+, in test_step", done.stderr), done.stderr
 
