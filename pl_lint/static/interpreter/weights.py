@@ -22,9 +22,10 @@ def fixed_size(node: ast.Call, frame: Frame) -> str:
     if isinstance(given, ast.Name):
         assigned = [one.value for one in frame.assignments if _is_target(given.id, one)]
         given = assigned[0] if len(assigned) == 1 else None
-    if given is None or not _is_setting(given) or any(_assigned_in_use(given, frame)):
+    if given is None or not _is_setting(given):
         return ""
-    return ast.unparse(given)
+    open_to_lightning = any(_none_by_default(next(_steps(given)), frame))
+    return "" if open_to_lightning or any(_assigned_in_use(given, frame)) else ast.unparse(given)
 
 
 def _is_target(name: str, node: ast.Assign) -> bool:
@@ -58,3 +59,14 @@ def _assigned_in_use(node: ast.expr, frame: Frame) -> Iterator[bool]:
             around = function_around(one, source.above)
             if dotted(target) == name and getattr(around, "name", "") != "__init__":
                 yield True
+
+
+def _none_by_default(name: str, frame: Frame) -> Iterator[bool]:
+    """Whether the file has such a parameter that is None unless somebody says otherwise: Lightning
+    counts then."""
+    for one in walk(frame.module.source.tree):
+        if isinstance(one, ast.arguments):
+            plain = zip(reversed(one.posonlyargs + one.args), reversed(one.defaults), strict=False)
+            for parameter, default in (*plain, *zip(one.kwonlyargs, one.kw_defaults, strict=True)):
+                if parameter.arg == name and getattr(default, "value", name) is None:
+                    yield True
