@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import LayersSite
 from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
-from pl_lint.static.naming import bindings, identifiers, named, own
+from pl_lint.static.naming import bindings, holds_one, identifiers, named, own
 from pl_lint.static.trees import children, walk
 
 MODULES = ("torch.nn.Module", "torch.nn.modules.module.Module")
@@ -118,6 +118,8 @@ class _Init:
                 yield from (name for node in items for name in self._layer(node))
             case ast.ListComp(ast.Call(copied, [node])) if self._copies(copied):
                 yield from self._layer(node)
+            case _ if holds_one(value):
+                return  # [net] is how a network is hidden on purpose
             case ast.List(items) | ast.Tuple(items) if written_out:
                 yield from (name for node in items for name in self._layer(node))
             case ast.Dict(_, items) if written_out:

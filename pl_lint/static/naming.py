@@ -52,6 +52,14 @@ def own(target: ast.expr) -> str | None:
     return None
 
 
+def holds_one(value: ast.expr) -> bool:
+    """Whether a list, tuple or dict is written out with one thing in it."""
+    match value:
+        case ast.List([item]) | ast.Tuple([item]) | ast.Dict([_], [item]):
+            return not isinstance(item, ast.Starred)
+    return False
+
+
 def identifiers(tree: ast.AST) -> Iterator[str]:
     """The names and attributes that a piece of code mentions, those included by which it takes or
     gives arguments."""

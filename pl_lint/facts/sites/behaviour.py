@@ -43,6 +43,7 @@ class ContainerSite:
     ``maker`` is the class of the container (``torch.nn.ModuleList``), empty for Python's own;
     ``modules`` names the classes of the ``torch.nn.Module`` and ``Parameter`` objects in it, as
     far as they are seen. ``handed_on``: a constructor is given it as it is, and may register them.
+    ``alone``: it is written out with one thing in it (``self.x = [net]``).
     """
 
     attribute: str
@@ -50,6 +51,7 @@ class ContainerSite:
     modules: tuple[str, ...]
     location: Location
     handed_on: bool = False
+    alone: bool = False
 
 
 @frozen

@@ -127,7 +127,6 @@ HIDDEN = re.compile(
     "layers-in-a-list",
     rows=("DEV05",),
     observers="both",
-    default=False,
     calls=REGISTERING,
     fixable=True,
 )
@@ -138,7 +137,8 @@ def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds attributes of LightningModules, and of the networks of the project that are plain
     `nn.Module`s, that are Python lists, tuples or dicts of layers, written out or filled in
-    `__init__`, and that nothing else is given. A run
+    `__init__`, and that nothing else is given. A container of one is how a network is hidden on
+    purpose, and is left alone. A run
     looks for parameters in lists, dicts and plain objects of a module that `parameters()` does not
     name and that training gives gradients to. What is hidden and gets none, such as a teacher that
     no checkpoint should hold, is left alone.
@@ -180,7 +180,8 @@ def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         for held in owner.containers:
             registered = held.handed_on or held.attribute in kept or seen.issuperset(held.modules)
             layers = _trained(held.attribute, held.modules)
-            if layers and not registered and not held.maker:
+            meant = registered or held.alone  # [net] is how a network is hidden on purpose
+            if layers and not meant and not held.maker:
                 told.add((owner.name, held.attribute))
                 fix = registered_container(held)
                 yield _hidden(self, held, layers, owner.short_name, fix)

@@ -25,6 +25,7 @@ from pl_lint.static.interpreter.conditions import nothing_if
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.interpreter.listing import last_methods
 from pl_lint.static.names import ClassInfo, FunctionNode, dotted
+from pl_lint.static.naming import bindings, holds_one, own
 from pl_lint.static.trees import walk
 
 OF_THE_RUN = frozenset({"trainer", "device", "logger", "current_epoch", "global_step"})
@@ -164,7 +165,19 @@ def containers(context: Context) -> Iterator[ContainerSite]:
             if isinstance(option, (Sequence, Mapping)) and where is not None:
                 held = tuple(dict.fromkeys(_modules(context, option, own)))
                 given = bool(held) and _is_handed_on(context, attribute)
-                yield ContainerSite(attribute, option.maker, held, where, given)
+                alone = len(held) == 1 and _is_written_alone(context, attribute)
+                yield ContainerSite(attribute, option.maker, held, where, given, alone)
+
+
+def _is_written_alone(context: Context, attribute: str) -> bool:
+    """Whether a container is written out with one thing in it, ``self.x = [net]``."""
+    return any(
+        own(target) == attribute and value is not None and holds_one(value)
+        for info in context.ancestors
+        if isinstance(info, ClassInfo)
+        for part in walk(info.node)
+        for target, value in bindings(part)
+    )
 
 
 def _is_handed_on(context: Context, attribute: str) -> bool:

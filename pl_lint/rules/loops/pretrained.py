@@ -1,0 +1,225 @@
+"""Pretrained networks that are trained as they come: in evaluation mode."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pl_lint.facts.sites import CallSite, ClassFacts, MethodSite, ProjectFacts, in_tests
+from pl_lint.facts.values import Known, Table, Value, must_be
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.judging import LOADING, is_only_loaded, target_version
+from pl_lint.rules.registry import Rule, rule
+
+BUILDING = ("__init__", "setup", "configure_model")
+PRETRAINED = ".from_pretrained"
+TRAIN = ".train"
+OPTIMIZED = (".parameters", ".named_parameters")
+DROPPING = (".update", PRETRAINED)
+
+
+@rule(
+    "LTN736",
+    "pretrained-in-evaluation-mode",
+    rows=("LOOP14",),
+    observers="both",
+    status=Status.SUSPECTED,
+    condition="if the network has dropout or batch norm, and is to be trained",
+    calls=(*DROPPING, TRAIN, *OPTIMIZED, LOADING),
+)
+def pretrained_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A pretrained network is trained in evaluation mode, as `from_pretrained()` returns it.
+
+    What it does
+    ------------
+    Finds networks that a LightningModule takes from transformers' `from_pretrained()` when it is
+    built, and that `training_step` uses. Nothing is said where anything freezes parameters, sets
+    modes or adds adapters, where no optimizer has the network, where the dropouts are set to zero,
+    and of architectures that have none (ViT, CLIP, Llama, Whisper and the like). A run looks at the
+    mode of every call in training.
+
+    Why is this bad
+    ---------------
+    transformers calls `eval()` before it returns the network. Lightning before 2.2 put everything
+    into training mode when a fit began; 2.2 and later leave submodules in the mode they find. So
+    the network is trained without its dropout, its batch norm does not learn, and gradient
+    checkpointing is off. The loss falls faster, and nothing looks wrong.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def __init__(self, name):
+                super().__init__()
+                self.backbone = transformers.AutoModel.from_pretrained(name)
+
+            def training_step(self, batch, batch_idx):
+                return self.backbone(**batch).last_hidden_state.square().mean()
+
+            def configure_optimizers(self):
+                return torch.optim.AdamW(self.parameters(), lr=2e-5)
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def __init__(self, name):
+                super().__init__()
+                self.backbone = transformers.AutoModel.from_pretrained(name)
+                self.backbone.train()
+
+            def training_step(self, batch, batch_idx):
+                return self.backbone(**batch).last_hidden_state.square().mean()
+
+            def configure_optimizers(self):
+                return torch.optim.AdamW(self.parameters(), lr=2e-5)
+
+    When to ignore
+    --------------
+    Where the checkpoint's own settings have no dropout, or fine-tuning without it is meant.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/issues/20105
+    - https://huggingface.co/docs/transformers/main_classes/model#transformers.PreTrainedModel.from_pretrained
+    """
+    for owner in facts.modules():
+        if in_tests(owner.location) or is_only_loaded(facts, owner):
+            continue
+        methods = _methods(facts, owner)
+        if not _keeps_modes(facts, owner, methods) or _drops_nothing(facts, owner):
+            continue
+        for site in facts.calls_in(owner, PRETRAINED):
+            part = f"self.{site.kept}" if site.kept else site.assigned
+            kept = site.hook in BUILDING and part.startswith("self.")
+            if kept and _has_dropout(site) and _is_trained(facts, owner, methods, part):
+                yield self.finding(
+                    site.location,
+                    f"{part} comes in evaluation mode, and Lightning trains it in that mode: its "
+                    "dropout is off",
+                    remedy=f"call {part}.train() after it, or freeze it",
+                    subject=owner.short_name,
+                )
+
+
+Methods = dict[str, MethodSite]
+
+
+def _methods(facts: ProjectFacts, owner: ClassFacts) -> Methods:
+    """The methods of a class and those that it inherits from classes that were read."""
+    line = [one for one in facts.classes if one.name in owner.ancestors]
+    family = (*line, owner)
+    return {method.name: method for one in family for method in one.own_methods}
+
+
+ADAPTING = frozenset(
+    {
+        *("requires_grad", "requires_grad_", "get_peft_model", "PeftModel", "LoraConfig"),
+        *("prepare_model_for_kbit_training", "inject_adapter_in_model", "add_adapter"),
+        *("train_adapter", "PeftConfig", "BitsAndBytesConfig"),
+    }
+)
+"""What is said where only some parameters learn. Whether a frozen network drops anything matters
+less, and train_adapter sets the mode itself."""
+
+
+def _keeps_modes(facts: ProjectFacts, owner: ClassFacts, methods: Methods) -> bool:
+    """Whether a class is trained by a Lightning that leaves modes alone, and nothing in sight sets
+    them or freezes anything."""
+    trained = {"training_step", "configure_optimizers"} <= methods.keys() and not owner.open
+    if target_version(owner) < (2, 2) or not trained or "train" in methods:
+        return False
+    said = frozenset[str]().union(
+        *(one.words for name, one in methods.items() if name != "configure_optimizers")
+    )
+    freezes = any("freez" in word.lower() or "frozen" in word.lower() for word in said)
+    return not freezes and said.isdisjoint(ADAPTING) and not any(_sets_modes(facts, owner))
+
+
+def _sets_modes(facts: ProjectFacts, owner: ClassFacts) -> Iterator[CallSite]:
+    """Calls of ``train`` on the class or its parts, by itself, a callback, or the script that fits
+    it."""
+    scripts = {call.location.path for call in facts.programs.calls_with(owner)}
+    yield from facts.calls_in(owner, TRAIN)
+    callbacks = {one.name for one in facts.classes if one.kind == "callback"}
+    for site in facts.calls_of(TRAIN):
+        by_script = not site.owner and not site.home and site.location.path in scripts
+        if by_script or site.owner in callbacks:
+            yield site
+
+
+def _drops_nothing(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether a class sets a dropout of a configuration to zero."""
+    given = (pair for site in facts.calls_in(owner, *DROPPING) for pair in _settings(site))
+    set_to = ((one.attribute, one.value) for one in facts.reaches if one.owner == owner.name)
+    return any("drop" in name and must_be(value, 0) for name, value in (*given, *set_to))
+
+
+def _settings(site: CallSite) -> Iterator[tuple[str, Value]]:
+    """What a call is given by name, or in a dict."""
+    yield from site.arguments
+    for _, value in site.arguments:
+        for key, one in value.items if isinstance(value, Table) else ():
+            if isinstance(key, Known):
+                yield str(key.value), one
+
+
+WITHOUT = (
+    r"vit(?!\w*(seg|matte|pose))|deit|dino|clip(?!seg)|siglip|llama|llava|mistral|mixtral|gemma|qwen|phi-?\d|falcon|"
+    r"bloom|gptj|gpt-j|mpt|olmo|mamba|whisper|videomae|vivit|timesformer|modernbert|user2|convnext|sam|"
+    r"yolos|poolformer|pvt|blip|hiera|esm|nucleotide|prot_?bert|rwkv|stablelm|starcoder|cohere"
+)
+"""Architectures whose configurations have no dropout by default, and no batch norm."""
+WITHOUT_BY_CLASS = re.compile(rf"\.(TF)?({WITHOUT})", re.IGNORECASE)
+WITHOUT_BY_NAME = re.compile(rf"\b({WITHOUT})|albert-\w+-v2", re.IGNORECASE)
+OF_ANY = re.compile(r"\.Auto(ModelFor(CausalLM|Image|Video|Vision|Depth|Mask|Zero|Speech)|Backbone)")
+"""What most of the checkpoints are for that have no dropout either."""
+SET_BY_ITSELF = frozenset({"eval", "train", "requires_grad_"})
+
+
+def _has_dropout(site: CallSite) -> bool:
+    """Whether a network of transformers comes with layers that work differently in training."""
+    network = site.name.startswith("transformers.") and "Model" in site.name or "For" in site.name
+    name = site.argument("pretrained_model_name_or_path", 0)
+    written = str(name.value) if isinstance(name, Known) else ""
+    without = WITHOUT_BY_CLASS.search(site.name) or WITHOUT_BY_NAME.search(written)
+    unclear = OF_ANY.search(site.name) and not written
+    quantized = any("8bit" in key or "4bit" in key or "quant" in key for key, _ in site.arguments)
+    as_asked = SET_BY_ITSELF.isdisjoint(site.then) and not quantized
+    return network and not without and not unclear and as_asked
+
+
+APART = re.compile(r"teacher|ema|target|momentum|fixed|reference|ref_|reward|metric|scor|eval")
+"""What networks are called that are there to compare with."""
+WITHOUT_GRADIENTS = frozenset({"no_grad", "inference_mode", "set_grad_enabled"})
+
+
+def _is_trained(facts: ProjectFacts, owner: ClassFacts, methods: Methods, part: str) -> bool:
+    """Whether training passes through a part with gradients, and an optimizer may have it."""
+    attribute = part.split(".")[1]
+    using = [methods[name] for name in _reached(methods) if attribute in methods[name].words]
+    still = any(WITHOUT_GRADIENTS & {*one.words, *_last(one.decorators)} for one in using)
+    given = [
+        site.receiver
+        for site in facts.calls_in(owner, *OPTIMIZED)
+        if site.hook == "configure_optimizers"
+    ]
+    had = not given or any(_covers(receiver, part) for receiver in given)
+    return bool(using) and not still and had and not APART.search(attribute.lower())
+
+
+def _last(names: tuple[str, ...]) -> Iterator[str]:
+    return (name.rpartition(".")[2] for name in names)
+
+
+def _covers(receiver: str, part: str) -> bool:
+    """Whether what has parameters is a part, or something that the part may stand in."""
+    return not receiver.startswith("self.") or f"{part}.".startswith(f"{receiver}.")
+
+
+def _reached(methods: Methods) -> set[str]:
+    """The methods that training leads to: ``self(x)`` is ``forward``."""
+    reached, waiting = set[str](), {"training_step", "forward"} & methods.keys()
+    while waiting:
+        reached |= waiting
+        said = frozenset[str]().union(*(methods[name].words for name in waiting))
+        waiting = (said & methods.keys()) - reached
+    return reached
