@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pl_lint.checks.registry import Gathering
+from pl_lint.checks.training.modes import judge_modes
 from pl_lint.checks.training.reach import judge_parameters
 from pl_lint.checks.training.view import View, blocks, in_words
 from pl_lint.facts.events import CaseFacts
@@ -18,7 +19,7 @@ from pl_lint.facts.training import (
     Part,
     TrainingStory,
 )
-from pl_lint.findings import Location, Status
+from pl_lint.findings import Finding, Location, Status
 
 CASE = CaseFacts("Model", "model.py", 1, "lightning.pytorch", ("train",))
 LEARNS = ParameterStory("head.weight", "head", 1, GRADIENT, True, 0.1, 100.0, True, (1, 8))
@@ -66,6 +67,31 @@ def test_what_is_left_out_in_evaluation_mode_is_taken_for_frozen() -> None:
     gathering = Gathering()
     judge_parameters(view(Part("body", "Linear", in_eval=True)), gathering)
     assert not gathering.findings and "taken for frozen" in str(gathering.notes[0])
+
+
+def tuned(mode: str) -> Gathering:
+    """What a run says of a network that reading takes for one in evaluation mode."""
+    parts = (
+        Part("body", "Bert", ran=True, modes=(mode,), in_eval=mode == "eval"),
+        Part("body.drop", "Dropout", ran=True, modes=(mode,), sensitive=True),
+    )
+    learns = replace(LEARNS, name="body.weight", part="body")
+    seen = view(*parts, left_out=learns)
+    suspicion = Finding("LTN736", "", Location("model.py", 7), Status.SUSPECTED)
+    gathering = Gathering()
+    judge_modes(replace(seen, suspected=(suspicion,)), gathering)
+    return gathering
+
+
+def test_a_run_proves_that_a_pretrained_network_is_trained_as_it_comes() -> None:
+    (finding,) = tuned("eval").findings
+    assert (finding.code, finding.status) == ("LTN736", Status.PROVED)
+
+
+def test_a_run_refutes_it() -> None:
+    gathering = tuned("train")
+    assert not gathering.findings
+    assert [one.codes for one in gathering.cleared] == [("LTN736",)]
 
 
 def test_parameters_are_named_by_the_largest_part_that_is_all_bad() -> None:

@@ -41,9 +41,10 @@ def training(runs: Runs) -> Result:
     What it finds:
     Parameters that no optimizer has (LTN713), layers in a plain list (LTN655), a second step for
     each batch (LTN705), gradients that are never zeroed, or that the loss of another optimizer left
-    behind (LTN707), steps without a loss (LTN718), layers trained in evaluation mode (LTN714),
-    modes that a hook leaves behind (LTN715), lists and tensors that grow (LTN719), graphs kept
-    alive (LTN129), hooks that nobody calls (LTN702), padding that gets into the samples (LTN810).
+    behind (LTN707), steps without a loss (LTN718), layers trained in evaluation mode (LTN714,
+    LTN736), modes that a hook leaves behind (LTN715), lists and tensors that grow (LTN719), graphs
+    kept alive (LTN129), hooks that nobody calls (LTN702), padding that gets into the samples
+    (LTN810).
     What has no code of its own carries the name of this check: gradients that are cut off,
     parameters that two optimizers move, weights that validation changes, samples that see each
     other, a loss that is the negative of an error, an optimizer that goes uphill.
@@ -75,7 +76,7 @@ def training(runs: Runs) -> Result:
     case, into = runs.case(), Gathering()
     if "train" not in case.stages:
         return into.result("the module has no training")
-    view = View(case, runs.fit(), runs.trained())
+    view = View(case, runs.fit(), runs.trained(), runs.suspected("LTN736"))
     for judge in (
         judge_parameters,
         judge_steps,

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from pl_lint.checks.registry import Gathering
 from pl_lint.checks.training import script
-from pl_lint.checks.training.view import View, inside
+from pl_lint.checks.training.view import View, inside, watched
 from pl_lint.facts.events import Note, sentence
 from pl_lint.facts.training import ModeChange, Part
 from pl_lint.findings import Finding, Location, Status
+from pl_lint.join import same_place
 
 # Hooks in which modes are set on purpose, for the training that follows.
 SETTING = (
@@ -29,6 +30,8 @@ def judge_modes(view: View, into: Gathering) -> None:
         return  # what is in evaluation mode is so for that reason
     for part in _trained_in_eval(view):
         _judge_part(view, part, into)
+    for suspicion in view.suspected:
+        _clear(view, suspicion, into)
     into.passed += any(part.sensitive and part.ran for part in view.story.parts)
 
 
@@ -198,7 +201,22 @@ def _judge_part(view: View, part: Part, into: Gathering) -> None:
         "or freeze it: requires_grad_(False)"
     )
     place, shows = view.place(part.name), script.in_evaluation(part.name)
-    into.findings.append(view.found("LTN714", text, place, remedy, script=shows))
+    as_it_came = any(same_place(each.location, place) for each in view.suspected)
+    code = "LTN736" if as_it_came else "LTN714"
+    into.findings.append(view.found(code, text, place, remedy, script=shows))
+
+
+def _clear(view: View, suspicion: Finding, into: Gathering) -> None:
+    """A network that reading took for one in evaluation mode, if it was trained in training mode
+    and works differently in it."""
+    parts = view.story.parts
+    made = [one for one in parts if same_place(view.place(one.name), suspicion.location)]
+    inner = [one for one in parts if any(within(one.name, up.name) for up in made)]
+    acting = [one for one in inner if one.sensitive and one.ran]
+    if acting and all("train" in one.modes for one in acting):
+        count = len(acting)
+        seen = watched(acting[0].name, count, count, "layers that were trained in training mode")
+        into.clear((suspicion.code,), suspicion.location, seen, view.case.module)
 
 
 def _was_set(view: View, part: Part) -> bool:

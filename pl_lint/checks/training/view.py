@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pl_lint.checks.proving import found
@@ -21,11 +21,12 @@ WATCHED = "a fit of two epochs, every backward pass, step and batch seen"
 
 @dataclass(frozen=True)
 class View:
-    """The small fit, and the run of one batch."""
+    """The small fit, the run of one batch, and what reading suspects of modes."""
 
     case: CaseFacts
     fit: FitRecord
     trained: TrainingRecord
+    suspected: Sequence[Finding] = ()
 
     @property
     def story(self) -> TrainingStory:

@@ -15,7 +15,6 @@ from pl_lint.rules.registry import Rule, rule
 MODES = (".eval", ".train")
 GRADIENTS = ("torch.set_grad_enabled", "torch.autograd.set_grad_enabled", "torch.enable_grad")
 FREEZING = (".requires_grad_", ".freeze", ".parameters", ".named_parameters")
-PRETRAINED = ".from_pretrained"
 EVALUATION = ("validate", "test")
 WITHOUT_GRADIENTS_IN = (*EVALUATION, "predict")
 
@@ -28,37 +27,37 @@ WITHOUT_GRADIENTS_IN = (*EVALUATION, "predict")
     status=Status.SUSPECTED,
     condition="if the submodule is to be trained",
     default=False,
-    calls=(*MODES, *FREEZING, PRETRAINED),
+    calls=(*MODES, *FREEZING),
 )
 def evaluation_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A submodule is trained in evaluation mode from the start.
 
     What it does
     ------------
-    Finds submodules that `__init__` takes from transformers' `from_pretrained()`, or calls
-    `.eval()` of, and that nothing puts into training mode or freezes. A run looks at the mode of
+    Finds submodules that `__init__` calls `.eval()` of, and that nothing puts into training mode or
+    freezes; what `from_pretrained()` returns in that mode is LTN736. A run looks at the mode of
     every call in training. Frozen submodules, single batch norms and what the code's own `train`
     method decides are left alone.
 
     Why is this bad
     ---------------
     Its dropout does nothing and its batch norm does not learn. Lightning 2.2 and later leave
-    submodules in the mode they find, and `from_pretrained()` returns evaluation mode.
+    submodules in the mode they find.
 
     Example
     -------
         class Model(LightningModule):
-            def __init__(self, name):
+            def __init__(self, backbone):
                 super().__init__()
-                self.backbone = transformers.AutoModel.from_pretrained(name)
+                self.backbone = backbone
+                self.backbone.eval()
 
     Use instead
     -----------
         class Model(LightningModule):
-            def __init__(self, name):
+            def __init__(self, backbone):
                 super().__init__()
-                self.backbone = transformers.AutoModel.from_pretrained(name)
-                self.backbone.train()
+                self.backbone = backbone
 
     When to ignore
     --------------
@@ -76,12 +75,13 @@ def evaluation_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             for site in facts.calls_in(owner, ".train", *FREEZING)
             if site.hook != "configure_optimizers"  # there they are handed to the optimizer
         }
-        for text, site, why in _evaluating(facts, owner):
+        for text, site in _evaluating(facts, owner):
             frozen = any(word in "".join(site.guards).lower() for word in ("freez", "frozen"))
             if text not in handled and "self" not in handled and not frozen:
                 yield self.finding(
                     site.location,
-                    f"{text} {why}, and Lightning leaves it in evaluation mode in training",
+                    f"{text} is put into evaluation mode, and Lightning leaves it in evaluation "
+                    "mode in training",
                     remedy=f"call {text}.train(), or freeze it",
                     subject=owner.short_name,
                 )
@@ -93,17 +93,12 @@ def _sets_modes(facts: ProjectFacts, owner: ClassFacts) -> bool:
     return own or any(site.receiver == "self" for site in facts.calls_in(owner, ".train"))
 
 
-def _evaluating(facts: ProjectFacts, owner: ClassFacts) -> Iterator[tuple[str, CallSite, str]]:
-    for site in facts.calls_in(owner, PRETRAINED):
-        of_transformers = site.name.startswith("transformers.") and "Model" in site.name
-        kept = site.hook == "__init__" and site.assigned.startswith("self.")
-        if of_transformers and kept and not {"eval", "train"}.intersection(site.then):
-            yield site.assigned, site, "comes in evaluation mode"
+def _evaluating(facts: ProjectFacts, owner: ClassFacts) -> Iterator[tuple[str, CallSite]]:
     for site in facts.calls_in(owner, ".eval"):
         text = site.receiver or site.assigned  # self.net = resnet18().eval()
         frozen = "requires_grad_" in site.then
         if site.hook == "__init__" and text.startswith("self.") and not frozen:
-            yield text, site, "is put into evaluation mode"
+            yield text, site
 
 
 @rule(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from pl_lint.facts.branches import apart
 from pl_lint.facts.sites import CallSite, ClassFacts, MethodSite, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, Table, Value, must_be
 from pl_lint.findings import Finding, Status
@@ -50,10 +51,10 @@ def pretrained_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         class Model(LightningModule):
             def __init__(self, name):
                 super().__init__()
-                self.backbone = transformers.AutoModel.from_pretrained(name)
+                self.backbone = transformers.AutoModelForMaskedLM.from_pretrained(name)
 
             def training_step(self, batch, batch_idx):
-                return self.backbone(**batch).last_hidden_state.square().mean()
+                return self.backbone(**batch, labels=batch["input_ids"]).loss
 
             def configure_optimizers(self):
                 return torch.optim.AdamW(self.parameters(), lr=2e-5)
@@ -63,11 +64,11 @@ def pretrained_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         class Model(LightningModule):
             def __init__(self, name):
                 super().__init__()
-                self.backbone = transformers.AutoModel.from_pretrained(name)
+                self.backbone = transformers.AutoModelForMaskedLM.from_pretrained(name)
                 self.backbone.train()
 
             def training_step(self, batch, batch_idx):
-                return self.backbone(**batch).last_hidden_state.square().mean()
+                return self.backbone(**batch, labels=batch["input_ids"]).loss
 
             def configure_optimizers(self):
                 return torch.optim.AdamW(self.parameters(), lr=2e-5)
@@ -90,7 +91,9 @@ def pretrained_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         for site in facts.calls_in(owner, PRETRAINED):
             part = f"self.{site.kept}" if site.kept else site.assigned
             kept = site.hook in BUILDING and part.startswith("self.")
-            if kept and _has_dropout(site) and _is_trained(facts, owner, methods, part):
+            drops = _has_dropout(site) and not _may_be_any(site, methods)
+            stays = not _is_rebound(owner, part, site)
+            if kept and drops and stays and _is_trained(facts, owner, methods, part):
                 yield self.finding(
                     site.location,
                     f"{part} comes in evaluation mode, and Lightning trains it in that mode: its "
@@ -121,11 +124,15 @@ ADAPTING = frozenset(
 less, and train_adapter sets the mode itself."""
 
 
+NOT_SO = frozenset({"train", "training_epoch_end", "validation_epoch_end", "test_epoch_end"})
+"""What a class sets modes by itself with, and what Lightning 2 refuses to train."""
+
+
 def _keeps_modes(facts: ProjectFacts, owner: ClassFacts, methods: Methods) -> bool:
     """Whether a class is trained by a Lightning that leaves modes alone, and nothing in sight sets
     them or freezes anything."""
     trained = {"training_step", "configure_optimizers"} <= methods.keys() and not owner.open
-    if target_version(owner) < (2, 2) or not trained or "train" in methods:
+    if target_version(owner) < (2, 2) or not trained or NOT_SO.intersection(methods):
         return False
     said = frozenset[str]().union(
         *(one.words for name, one in methods.items() if name != "configure_optimizers")
@@ -163,31 +170,61 @@ def _settings(site: CallSite) -> Iterator[tuple[str, Value]]:
 
 
 WITHOUT = (
-    r"vit(?!\w*(seg|matte|pose))|deit|dino|clip(?!seg)|siglip|llama|llava|mistral|mixtral|gemma|qwen|phi-?\d|falcon|"
-    r"bloom|gptj|gpt-j|mpt|olmo|mamba|whisper|videomae|vivit|timesformer|modernbert|user2|convnext|sam|"
-    r"yolos|poolformer|pvt|blip|hiera|esm|nucleotide|prot_?bert|rwkv|stablelm|starcoder|cohere"
+    "vit(?!_?(seg|matte|pose))|deit|dino|clip(?!seg)|siglip|convnext|hiera|poolformer|pvt|yolos|"
+    "sam(-|Model)|videomae|vivit|timesformer|whisper|blip(?!-?2)|modernbert|albert-[a-z]+-v2|"
+    "prot_?bert|esm|nucleotide|llama|llava|mistral|mixtral|gemma|qwen|phi-?[1-9]|falcon|bloom|"
+    "gpt-?j|mpt|olmo|mamba|rwkv|stablelm|starcoder|cohere"
 )
-"""Architectures whose configurations have no dropout by default, and no batch norm."""
-WITHOUT_BY_CLASS = re.compile(rf"\.(TF)?({WITHOUT})", re.IGNORECASE)
-WITHOUT_BY_NAME = re.compile(rf"\b({WITHOUT})|albert-\w+-v2", re.IGNORECASE)
-OF_ANY = re.compile(r"\.Auto(ModelFor(CausalLM|Image|Video|Vision|Depth|Mask|Zero|Speech)|Backbone)")
-"""What most of the checkpoints are for that have no dropout either."""
+"""Architectures and checkpoints that have no dropout, unless somebody asks for it, and no batch
+norm."""
+CLASS_WITHOUT = re.compile(rf"\.(TF|Flax)?({WITHOUT})", re.IGNORECASE)
+NAME_WITHOUT = re.compile(rf"\b({WITHOUT})", re.IGNORECASE)
+OF_ANY = re.compile(
+    r"\.AutoModel(ForCausalLM|For\w*(Image|Video|Vision|Depth|MaskGen|Speech)\w*)?\."
+)
+"""Classes for checkpoints of which many have none."""
+OF_TEXT = frozenset({"input_ids", "attention_mask", "token_type_ids", "tokenizer"})
+OF_PICTURES = frozenset({"pixel_values", "input_features"})
 SET_BY_ITSELF = frozenset({"eval", "train", "requires_grad_"})
 
 
 def _has_dropout(site: CallSite) -> bool:
-    """Whether a network of transformers comes with layers that work differently in training."""
-    network = site.name.startswith("transformers.") and "Model" in site.name or "For" in site.name
+    """Whether a network of transformers comes with layers that work differently in training, as far
+    as its class and its checkpoint say."""
+    network = site.name.startswith("transformers.") and re.search("Model|For[A-Z]", site.name)
+    without = CLASS_WITHOUT.search(site.name) or NAME_WITHOUT.search(_checkpoint(site))
+    quantized = any(re.search("[48]bit|quant", name) for name, _ in site.arguments)
+    return bool(network) and not without and not quantized and SET_BY_ITSELF.isdisjoint(site.then)
+
+
+def _checkpoint(site: CallSite) -> str:
+    """The checkpoint, where it is written."""
     name = site.argument("pretrained_model_name_or_path", 0)
-    written = str(name.value) if isinstance(name, Known) else ""
-    without = WITHOUT_BY_CLASS.search(site.name) or WITHOUT_BY_NAME.search(written)
-    unclear = OF_ANY.search(site.name) and not written
-    quantized = any("8bit" in key or "4bit" in key or "quant" in key for key, _ in site.arguments)
-    as_asked = SET_BY_ITSELF.isdisjoint(site.then) and not quantized
-    return network and not without and not unclear and as_asked
+    return str(name.value) if isinstance(name, Known) else ""
 
 
-APART = re.compile(r"teacher|ema|target|momentum|fixed|reference|ref_|reward|metric|scor|eval")
+def _may_be_any(site: CallSite, methods: Methods) -> bool:
+    """Whether the checkpoint is not written and may be one for anything: those that read text have
+    dropout, most that see, hear or write have none."""
+    said = frozenset[str]().union(*(one.words for one in methods.values()))
+    text = not said.isdisjoint(OF_TEXT) and said.isdisjoint(OF_PICTURES)
+    unclear = OF_ANY.search(site.name) is not None and not _checkpoint(site)
+    return unclear and ("For" in site.name or not text)
+
+
+def _is_rebound(owner: ClassFacts, part: str, site: CallSite) -> bool:
+    """Whether another value takes the place of the network: it may be that network in a wrapper."""
+    return any(
+        f"self.{one.attribute}" == part
+        and one.location.path == site.location.path
+        and one.location.line > site.location.line
+        and one.given != site.assigned  # net = ...; self.net = net
+        and not apart(one.arms, site.arms)
+        for one in owner.assignments
+    )
+
+
+APART = re.compile(r"teacher|\bema|target|momentum|fixed|reference|\bref|reward|metric|scor|eval")
 """What networks are called that are there to compare with."""
 WITHOUT_GRADIENTS = frozenset({"no_grad", "inference_mode", "set_grad_enabled"})
 
@@ -203,7 +240,9 @@ def _is_trained(facts: ProjectFacts, owner: ClassFacts, methods: Methods, part: 
         if site.hook == "configure_optimizers"
     ]
     had = not given or any(_covers(receiver, part) for receiver in given)
-    return bool(using) and not still and had and not APART.search(attribute.lower())
+    return (
+        bool(using) and not still and had and not APART.search(attribute.lower().replace("_", " "))
+    )
 
 
 def _last(names: tuple[str, ...]) -> Iterator[str]:
