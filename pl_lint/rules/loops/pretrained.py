@@ -224,7 +224,7 @@ def _is_rebound(owner: ClassFacts, part: str, site: CallSite) -> bool:
     )
 
 
-APART = re.compile(r"teacher|\bema|target|momentum|fixed|reference|\bref|reward|metric|scor|eval")
+BESIDE = re.compile(r"teacher|\bema|target|momentum|fixed|reference|\bref|reward|metric|scor|eval")
 """What networks are called that are there to compare with."""
 WITHOUT_GRADIENTS = frozenset({"no_grad", "inference_mode", "set_grad_enabled"})
 
@@ -232,6 +232,7 @@ WITHOUT_GRADIENTS = frozenset({"no_grad", "inference_mode", "set_grad_enabled"})
 def _is_trained(facts: ProjectFacts, owner: ClassFacts, methods: Methods, part: str) -> bool:
     """Whether training passes through a part with gradients, and an optimizer may have it."""
     attribute = part.split(".")[1]
+    beside = BESIDE.search(attribute.lower().replace("_", " "))
     using = [methods[name] for name in _reached(methods) if attribute in methods[name].words]
     still = any(WITHOUT_GRADIENTS & {*one.words, *_last(one.decorators)} for one in using)
     given = [
@@ -240,9 +241,7 @@ def _is_trained(facts: ProjectFacts, owner: ClassFacts, methods: Methods, part: 
         if site.hook == "configure_optimizers"
     ]
     had = not given or any(_covers(receiver, part) for receiver in given)
-    return (
-        bool(using) and not still and had and not APART.search(attribute.lower().replace("_", " "))
-    )
+    return bool(using) and not still and had and not beside
 
 
 def _last(names: tuple[str, ...]) -> Iterator[str]:
