@@ -159,6 +159,8 @@ def _called_without(owner: ClassFacts, method: MethodSite) -> tuple[str, str] | 
 BY_ANOTHER_WORD = {
     **dict.fromkeys(("val_step", "valid_step", "validate_step"), "validation_step"),
     **dict.fromkeys(("valid_dataloader", "validation_dataloader"), "val_dataloader"),
+    **dict.fromkeys(("pred_step", "prediction_step"), "predict_step"),
+    **dict.fromkeys(("pred_dataloader", "prediction_dataloader"), "predict_dataloader"),
 }
 """Names that are people's own as often as not: hooks only where nothing else can be meant."""
 TRAINS = {"module": "training_step", "datamodule": "train_dataloader"}
@@ -180,8 +182,8 @@ def hook_never_called(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds methods that carry the name of a hook that Lightning has removed, or that another kind of
     class has (`on_exception` is one of callbacks), a hook's name with a spelling mistake, or the
-    shape of one (`on_epoch_begin`); also `valid_step`, `validation_dataloader` and the like, where
-    nothing else is validated by. A method that the project calls itself is no hook; neither is
+    shape of one (`on_epoch_begin`); also `valid_step`, `pred_step`, `validation_dataloader` and the
+    like, where the class has not the hook itself. A method that the project calls itself is no hook; neither is
     one of a class with a base that was not read. Nothing is lost with one that does nothing.
 
     Why is this bad
@@ -220,15 +222,16 @@ def hook_never_called(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 def _by_another_word(
     facts: ProjectFacts, owner: ClassFacts, method: MethodSite
 ) -> tuple[str, str] | None:
-    """A class that trains, does not validate, and has a method that says that it does."""
+    """A class that trains, does not validate or predict, and has a method that says that it does."""
     meant, trains = BY_ANOTHER_WORD.get(method.name), TRAINS.get(owner.kind)
     if meant is None or trains is None or not surely_lightning(owner):
         return None
     family = [one for one in facts.classes if owner.name in (one.name, *one.ancestors)]
-    validates = any(defines(facts, one, meant) for one in family)
+    has_it = any(defines(facts, one, meant) for one in family)
     asking = (call for one in family for call in facts.calls_in(one, GETATTR))
     asked = any(not isinstance(call.argument("name", 1), Known) for call in asking)
-    if validates or asked or not defines(facts, owner, trains):
+    known = lightning.hook_exists(FAMILIES[owner.kind], meant, target_version(owner))
+    if has_it or asked or not known or not defines(facts, owner, trains):
         return None
     return f"Lightning has no hook {method.name}: it is never called", f"did you mean {meant}?"
 
