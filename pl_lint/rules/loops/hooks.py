@@ -183,8 +183,9 @@ def hook_never_called(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds methods that carry the name of a hook that Lightning has removed, or that another kind of
     class has (`on_exception` is one of callbacks), a hook's name with a spelling mistake, or the
     shape of one (`on_epoch_begin`); also `valid_step`, `pred_step`, `validation_dataloader` and the
-    like, where the class has not the hook itself. A method that the project calls itself is no hook; neither is
-    one of a class with a base that was not read. Nothing is lost with one that does nothing.
+    like, where the class has not the hook itself. A method that the project calls itself is no
+    hook; neither is one of a class with a base that was not read. Nothing is lost with one that
+    does nothing.
 
     Why is this bad
     ---------------
@@ -222,7 +223,7 @@ def hook_never_called(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 def _by_another_word(
     facts: ProjectFacts, owner: ClassFacts, method: MethodSite
 ) -> tuple[str, str] | None:
-    """A class that trains, does not validate or predict, and has a method that says that it does."""
+    """A class that trains, lacks a hook, and has a method that says by another word that it has."""
     meant, trains = BY_ANOTHER_WORD.get(method.name), TRAINS.get(owner.kind)
     if meant is None or trains is None or not surely_lightning(owner):
         return None
