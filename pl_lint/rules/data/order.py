@@ -233,7 +233,8 @@ def training_not_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     When to ignore
     --------------
-    Where the order is meant, as with time series: say so with `shuffle=False`.
+    Where the order is meant, as with time series: say so with `shuffle=False`. On several devices
+    Lightning puts in a sampler, and shuffles the training data itself.
 
     References
     ----------
