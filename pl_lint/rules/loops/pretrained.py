@@ -142,9 +142,10 @@ def _keeps_modes(facts: ProjectFacts, owner: ClassFacts, methods: Methods) -> bo
 
 
 def _sets_modes(facts: ProjectFacts, owner: ClassFacts) -> Iterator[CallSite]:
-    """Calls of ``train`` on the class or its parts, by itself, a callback, or the script that fits
-    it."""
-    scripts = {call.location.path for call in facts.programs.calls_with(owner)}
+    """Calls of ``train`` on the class or its parts, by itself, a callback, or a script that fits it
+    or what it is not seen to."""
+    unknown = (call for call in facts.trainer_calls if "" in call.models)
+    scripts = {call.location.path for call in (*facts.programs.calls_with(owner), *unknown)}
     yield from facts.calls_in(owner, TRAIN)
     callbacks = {one.name for one in facts.classes if one.kind == "callback"}
     for site in facts.calls_of(TRAIN):
