@@ -15,6 +15,7 @@ from pl_lint.rules.registry import Rule, rule
 BUILDING = ("__init__", "setup", "configure_model")
 PRETRAINED = ".from_pretrained"
 TRAIN = ".train"
+EVAL = ".eval"
 OPTIMIZED = (".parameters", ".named_parameters")
 DROPPING = (".update", PRETRAINED)
 
@@ -26,7 +27,7 @@ DROPPING = (".update", PRETRAINED)
     observers="both",
     status=Status.SUSPECTED,
     condition="if the network has dropout or batch norm, and is to be trained",
-    calls=(*DROPPING, TRAIN, *OPTIMIZED, LOADING),
+    calls=(*DROPPING, TRAIN, EVAL, *OPTIMIZED, LOADING),
 )
 def pretrained_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A pretrained network is trained in evaluation mode, as `from_pretrained()` returns it.
@@ -242,7 +243,8 @@ def _is_trained(facts: ProjectFacts, owner: ClassFacts, methods: Methods, part: 
         if site.hook == "configure_optimizers"
     ]
     had = not given or any(_covers(receiver, part) for receiver in given)
-    return bool(using) and not still and had and not beside
+    chosen = any(site.receiver == part for site in facts.calls_in(owner, EVAL))  # LTN714
+    return bool(using) and had and not (still or beside or chosen)
 
 
 def _last(names: tuple[str, ...]) -> Iterator[str]:
