@@ -181,7 +181,7 @@ def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             registered = held.handed_on or held.attribute in kept or seen.issuperset(held.modules)
             layers = _trained(held.attribute, held.modules)
             meant = registered or held.alone  # [net] is how a network is hidden on purpose
-            if layers and not meant and not held.maker:
+            if layers and held.sure and not meant and not held.maker:
                 told.add((owner.name, held.attribute))
                 fix = registered_container(held)
                 yield _hidden(self, held, layers, owner.short_name, fix)

@@ -160,13 +160,14 @@ def containers(context: Context) -> Iterator[ContainerSite]:
     """The lists and dicts of a class that is built."""
     own = {id(option) for value in context.attributes.values() for option in options(value)}
     for attribute, value in context.attributes.items():
+        sure = all(isinstance(option, (Sequence, Mapping, Const)) for option in options(value))
         for option in options(value):
             where = _assigned_at(context, attribute)
             if isinstance(option, (Sequence, Mapping)) and where is not None:
                 held = tuple(dict.fromkeys(_modules(context, option, own)))
                 given = bool(held) and _is_handed_on(context, attribute)
                 alone = len(held) == 1 and _is_written_alone(context, attribute)
-                yield ContainerSite(attribute, option.maker, held, where, given, alone)
+                yield ContainerSite(attribute, option.maker, held, where, given, alone, sure)
 
 
 def _is_written_alone(context: Context, attribute: str) -> bool:
