@@ -20,6 +20,7 @@ from pl_lint.static.interpreter.abstract import (
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.derivation import derived
+from pl_lint.static.interpreter.unions import united
 
 SAFE = frozenset(
     [
@@ -146,13 +147,11 @@ def _of_key(
 def _update(
     context: Context, receiver: Mapping, arguments: Arguments, node: ast.Call, frame: Frame
 ) -> None:
-    added = arguments.get(0, "")
-    other = added if isinstance(added, Mapping) else Mapping((), added is None)
-    for key, value in arguments.keywords.items():
-        other = other.with_item(Const(key), value)
-    merged = receiver.merged(Mapping(other.items, other.complete and arguments.complete))
+    named = tuple((Const(key), value) for key, value in arguments.keywords.items())
+    grown = united(receiver, arguments.get(0, "") or Mapping())
     if isinstance(node.func, ast.Attribute):
-        lookup.rebind(context, node.func.value, merged, frame)
+        grown = united(grown, Mapping(named, arguments.complete))
+        lookup.rebind(context, node.func.value, grown, frame)
 
 
 # --- strings --------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from pl_lint.static.interpreter import (
     outside,
     scripts,
     slices,
+    unions,
 )
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
@@ -138,8 +139,8 @@ def binary(context: Context, op: ast.operator, left: Abstract, right: Abstract) 
             return Sequence(left.items + right.items, left.complete and right.complete)
         case ast.Div(), Instance("pathlib.Path", folders), _:  # what Path() itself does
             return Instance(left.name, (*folders, (str(len(folders)), to_value(right))))
-        case ast.BitOr(), Mapping(), Mapping():
-            return left.merged(right)
+        case ast.BitOr(), _, _ if unions.is_dict(left) or unions.is_dict(right):
+            return unions.united(left, right)
         case ast.Mod(), Const(str(template)), _:
             return merged(_percent(template))
         case _, Const(value), Const(other) if _is_small(value) and _is_small(other):
@@ -281,17 +282,16 @@ def _sequence(context: Context, node: ast.List | ast.Tuple | ast.Set, frame: Fra
 
 
 def _dict(context: Context, node: ast.Dict, frame: Frame) -> Abstract:
+    before: Abstract = Mapping()
     items: list[tuple[Abstract, Abstract]] = []
-    complete = True
     for key, value in zip(node.keys, node.values, strict=True):
         item = evaluate(context, value, frame)
         if key is not None:
             items.append((evaluate(context, key, frame), item))
         else:
-            known = item if isinstance(item, Mapping) else Mapping((), False)
-            items += known.items
-            complete = complete and known.complete
-    return Mapping().merged(Mapping(tuple(items), complete))
+            before = unions.united(unions.united(before, Mapping(tuple(items))), item)
+            items = []
+    return unions.united(before, Mapping(tuple(items)))
 
 
 def _subscript(context: Context, node: ast.Subscript, frame: Frame) -> Abstract:

@@ -48,6 +48,7 @@ from pl_lint.static.interpreter.abstract import (
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.derivation import called, derived
 from pl_lint.static.interpreter.iteration import elements
+from pl_lint.static.interpreter.unions import united
 
 METRIC_ROOTS = ("torchmetrics.", "pytorch_lightning.metrics.", "lightning.pytorch.metrics.")
 NAMED_FUNCTIONS = (
@@ -238,21 +239,13 @@ def _gathered(context: Context, arguments: Arguments, node: ast.Call, frame: Fra
 
 
 def _mapping(context: Context, arguments: Arguments) -> Abstract:
-    given = arguments.get(0, "modules") if arguments.positional else None
-    result = Mapping()
-    match given:
-        case Mapping():
-            result = given
-        case Sequence(items, complete):
-            result = Mapping(_pairs_of(items), complete and len(_pairs_of(items)) == len(items))
-        case None:
-            pass
-        case _:
-            result = Mapping((), False)
-    for key, value in arguments.keywords.items():
-        if key != "modules":
-            result = result.with_item(Const(key), value)
-    return Mapping(result.items, result.complete and arguments.complete)
+    given = arguments.get(0, "modules") if arguments.positional else Mapping()
+    if isinstance(given, Sequence):
+        held = _pairs_of(given.items)
+        given = Mapping(held, given.complete and len(held) == len(given.items))
+    named = (item for item in arguments.keywords.items() if item[0] != "modules")
+    added = Mapping(tuple((Const(key), value) for key, value in named), arguments.complete)
+    return united(united(Mapping(), given or Mapping()), added)
 
 
 def _pairs_of(items: tuple[Abstract, ...]) -> tuple[tuple[Abstract, Abstract], ...]:
