@@ -369,9 +369,18 @@ def _is_governed(facts: ProjectFacts, split: SplitSite) -> bool:
     path = split.location.path
     training = {call.location.path for call in facts.trainer_calls}
     beside = training - {path} if path in training else set()
-    around = (call for call in seeds(facts) if call.location.path not in beside)
+    around = (call for call in _seeds(facts) if call.location.path not in beside)
     other = OF_NUMPY if split.function == "random_split" else OF_TORCH
     return split.seeded or any(call.name not in other for call in around)
+
+
+def _seeds(facts: ProjectFacts) -> tuple[CallSite, ...]:
+    """The seeds that may stand before a split: those of a data set's items come after it."""
+    return tuple(one for one in seeds(facts) if not one.loading and one.function not in ITERATING)
+
+
+ITERATING = ("__iter__", "__next__")
+"""Methods in which a stream gives its items."""
 
 
 def _cut_in_two(slices: tuple[SliceSite, ...]) -> Iterator[Location]:

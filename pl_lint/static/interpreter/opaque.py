@@ -7,7 +7,15 @@ from collections.abc import Iterator
 
 from pl_lint.facts.origins import DRAWN_ROWS, Gathered
 from pl_lint.facts.sites import DeviceSite
-from pl_lint.static.interpreter import best, counting, extents, logs, outside, slices
+from pl_lint.static.interpreter import (
+    best,
+    counting,
+    extents,
+    logs,
+    outside,
+    slices,
+    tables,
+)
 from pl_lint.static.interpreter.abstract import Abstract, Const, Instance, Opaque, options
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.derivation import called, derived
@@ -46,6 +54,9 @@ def method(
     extent = extents.of_method(name, receiver, outside.pairs(arguments), same)
     if same:
         return Opaque(origins[0], extent)
+    if name == "merge":
+        how = arguments.get(1, "how")
+        origins = tables.merged(context, receiver, arguments.get(0, "right"), how)
     if name in LISTING:
         return Opaque(called(f"pathlib.Path.{name}", outside.pairs(arguments), origins))
     slices.note_rest(context, name, arguments, node, frame)
