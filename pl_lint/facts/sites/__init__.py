@@ -57,6 +57,7 @@ from pl_lint.facts.sites.project import (
 )
 from pl_lint.facts.sites.scripts import (
     Hands,
+    LeftOutSite,
     MonitorSite,
     RestSite,
     SeedSite,
@@ -91,6 +92,7 @@ __all__ = [
     "ItemSite",
     "KeptSite",
     "LayersSite",
+    "LeftOutSite",
     "LengthSite",
     "ListSite",
     "ListedSite",

@@ -24,6 +24,7 @@ from pl_lint.facts.sites.data import (
 from pl_lint.facts.sites.logged import StrayLog
 from pl_lint.facts.sites.programs import Programs
 from pl_lint.facts.sites.scripts import (
+    LeftOutSite,
     MonitorSite,
     RestSite,
     SeedSite,
@@ -114,6 +115,7 @@ class ProjectFacts:
     splits: tuple[SplitSite, ...] = ()
     slices: tuple[SliceSite, ...] = ()
     rests: tuple[RestSite, ...] = ()
+    left_out: tuple[LeftOutSite, ...] = ()
     reaches: tuple[ReachSite, ...] = ()
     globals: tuple[GlobalSite, ...] = ()
     cases: tuple[CaseSite, ...] = ()

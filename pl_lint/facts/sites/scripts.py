@@ -44,6 +44,18 @@ class MonitorSite:
 
 
 @frozen
+class LeftOutSite:
+    """A callback that watches a key and that nobody is given: nothing reads its name in the
+    function or program that makes it. ``scope``: that function, as that of a TrainerCall."""
+
+    watcher: str
+    name: str
+    key: Value
+    scope: str
+    location: Location
+
+
+@frozen
 class TrainerSite:
     """A Trainer and what it is built with. ``places`` are the lines of settings, ``keywords`` the
     places of a call's keyword arguments. ``spread``: the keys that lead to the settings in

@@ -8,7 +8,7 @@ from pl_lint.facts import lightning
 from pl_lint.facts.sites import ABSENT, YES, MonitorSite
 from pl_lint.facts.values import UNKNOWN, Known, Value
 from pl_lint.plain import replace
-from pl_lint.static.interpreter import asked
+from pl_lint.static.interpreter import asked, leftovers
 from pl_lint.static.interpreter.abstract import Abstract, Instance, to_value
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.outside import pairs
@@ -53,6 +53,7 @@ def build(
     )
     if not _is_left_out(context, node, frame):
         context.recorder.add(site)
+    leftovers.note(context, site, node, frame)
     return Instance(canonical, pairs(arguments), arguments.complete, site)
 
 
