@@ -31,7 +31,7 @@ from pl_lint.facts.sites import (
 from pl_lint.facts.values import Known
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix, Samples, SetArgument
-from pl_lint.rules.judging import all_full, linearity_of_call
+from pl_lint.rules.judging import all_full, is_linear, linearity_of_call
 from pl_lint.rules.logging.averages import mean_of_list, what_steps_left
 from pl_lint.rules.metrics.judging import FILLS
 from pl_lint.rules.precision.evidence import precisions
@@ -69,12 +69,13 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Reading finds means over a batch that validation or test gives to a MeanMetric without
     `weight=`, lists of them that are averaged at the end of the epoch, and sums of them that are
-    divided there: `.mean()`, a loss of torch that takes the mean, or what is called a loss where
-    reading cannot tell how it is made. One number for each sample (`reduction="none"`,
-    `reduce=False`, `.mean(1)`), sums, values of metrics, what is worked out in a loop over the
-    samples and metrics that nothing logs or computes, or that the step itself resets, are left
-    alone, and so are stages all of whose loaders may drop a short last batch, themselves or by
-    their batch sampler, or have batches of one sample, by what the settings say as well.
+    divided there: `.mean()`, a loss of torch that takes the mean, the batch's value of a metric
+    that is a mean over samples (accuracy), or what is called a loss where reading cannot tell how
+    it is made. One number for each sample (`reduction="none"`, `reduce=False`, `.mean(1)`), sums,
+    values of other metrics, what is worked out in a loop over the samples and metrics that nothing
+    logs or computes, or that the step itself resets, are left alone, and so are stages all of whose
+    loaders may drop a short last batch, themselves or by their batch sampler, or have batches of
+    one sample, by what the settings say as well.
     Running finds a value that is the plain mean of the batches' means, where batches of equal size
     give another number.
 
@@ -153,11 +154,24 @@ def _of_single_samples(facts: ProjectFacts, owner: ClassFacts) -> bool:
     return any(one != Known("mean") for one in given) or any(one == Known(False) for one in older)
 
 
-def _is_mean(extent: Extent, origin: Origin, text: str, by_name: bool) -> bool:
+def _is_mean(owner: ClassFacts, extent: Extent, origin: Origin, text: str, by_name: bool) -> bool:
     """Whether a value is the mean over its batch: by what it is made of, or else by its name."""
     if extent:
         return extent == "mean" and any(isinstance(one, BatchValue) for one in parts(origin))
+    if _is_share(owner, origin):
+        return True
     return by_name and _is_loss(text) and not any(map(_is_score, parts(origin)))
+
+
+def _is_share(owner: ClassFacts, origin: Origin) -> bool:
+    """Whether a value is the batch's of a metric that is a mean over samples, as accuracy is."""
+    match origin:
+        case MetricForward(path):
+            metric = owner.metric(path)
+            return metric is not None and is_linear(metric) is True
+        case FunctionCall():
+            return linearity_of_call(origin) is True
+    return False
 
 
 def _is_score(origin: Origin) -> bool:
@@ -181,7 +195,7 @@ def _feeds_mean(owner: ClassFacts, use: MetricUse, by_name: bool) -> bool:
     read = any(one.use in READS for one in uses)
     # Emptied by each step, it never holds more than one batch.
     emptied = any(one.use == "reset" and one.hook == use.hook for one in uses)
-    return read and not emptied and _is_mean(use.extent, origin, text, by_name)
+    return read and not emptied and _is_mean(owner, use.extent, origin, text, by_name)
 
 
 def _averaged_list(owner: ClassFacts, log: LogSite, by_name: bool) -> str | None:
@@ -232,7 +246,9 @@ def _adds_means(owner: ClassFacts, log: LogSite, attribute: str) -> bool:
     """Whether all that a step adds to an attribute are surely means over the batch."""
     added = [one for one in owner.held if (one.attribute, one.key) == (attribute, ADDED)]
     steps = any(one.hook == log.hook[3:].replace("_epoch_end", "_step") for one in added)
-    return steps and all(_is_mean(one.extent, one.origin, "", by_name=False) for one in added)
+    return steps and all(
+        _is_mean(owner, one.extent, one.origin, "", by_name=False) for one in added
+    )
 
 
 def _keeps_means(owner: ClassFacts, log: LogSite, held: ListOfSteps, by_name: bool) -> bool:
@@ -240,7 +256,7 @@ def _keeps_means(owner: ClassFacts, log: LogSite, held: ListOfSteps, by_name: bo
     left = what_steps_left(owner, log, held)
     singles = all(not one.looped and not isinstance(one.origin, UnknownOrigin) for one in left)
     steps = all(one.hook in ("validation_step", "test_step") for one in left)
-    means = all(_is_mean(one.extent, one.origin, held.key, by_name) for one in left)
+    means = all(_is_mean(owner, one.extent, one.origin, held.key, by_name) for one in left)
     return bool(left) and singles and steps and means
 
 
@@ -248,7 +264,7 @@ def _of_batch(owner: ClassFacts, site: ListSite, by_name: bool) -> bool:
     """Whether what a step appends is the mean over its batch."""
     held = [one for one in owner.held if one.attribute == site.attribute and one.hook == site.hook]
     here = [one for one in held if _start(one.location) == _start(site.location)]
-    told = all(_is_mean(one.extent, one.origin, site.added, by_name) for one in here)
+    told = all(_is_mean(owner, one.extent, one.origin, site.added, by_name) for one in here)
     named = bool(here) or (by_name and _is_loss(site.added))
     return site.hook.endswith("_step") and told and named
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pl_lint.facts.sites import ADDED, HeldSite
 from pl_lint.findings import Location
 from pl_lint.static.interpreter import extents, graphs
-from pl_lint.static.interpreter.abstract import Abstract, Const, Mapping, options
+from pl_lint.static.interpreter.abstract import Abstract, Const, Mapping, Sequence, options
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.listing import own_attribute_of
 
@@ -25,6 +25,32 @@ def note_append(
     if attribute is not None and len(arguments.positional) == 1:
         where = context.location(function, frame)
         _note(context, attribute, arguments.positional[0], where)
+        _note_by_key(context, attribute, function.value, arguments.positional[0], where, frame)
+
+
+def _note_by_key(
+    context: Context,
+    attribute: str,
+    target: ast.expr,
+    value: Abstract,
+    where: Location,
+    frame: Frame,
+) -> None:
+    """``self.scores["loss"].append(loss)``: it is told by the key of its list as well."""
+    key = context.evaluate(target.slice, frame) if isinstance(target, ast.Subscript) else None
+    if isinstance(key, Const) and isinstance(key.value, str) and not isinstance(value, Mapping):
+        _note(context, attribute, Mapping(((key, value),)), where)
+
+
+def note_extended(context: Context, node: ast.AugAssign, value: Abstract, frame: Frame) -> None:
+    """``self.scores += [score]`` in a step."""
+    match node.value, value:
+        case ast.List([_]), Sequence((only,)) if context.hook.name.endswith(STEPS):
+            attribute = own_attribute_of(context, node.target, frame)
+            if attribute is not None and isinstance(node.op, ast.Add):
+                where = context.location(node, frame)
+                _note(context, attribute, only, where)
+                _note_by_key(context, attribute, node.target, only, where, frame)
 
 
 def note_added(context: Context, node: ast.AugAssign, value: Abstract, frame: Frame) -> None:

@@ -173,8 +173,7 @@ def _record(
     hook, where = context.hook, context.location(node, frame)
     added = _added(node)
     methods = tuple(last_methods(added))
-    appends = added is not None and getattr(getattr(node, "func", None), "attr", "") == "append"
-    text = ast.unparse(added) if appends and added is not None else ""
+    text = ast.unparse(added) if added is not None and _adds_one(node) else ""
     context.recorder.add(
         ListSite(
             attribute=attr,
@@ -188,6 +187,14 @@ def _record(
             kept=graphs.kept(context, added, frame) if text and added is not None else (),
         )
     )
+
+
+def _adds_one(node: ast.expr | ast.stmt) -> bool:
+    """``losses.append(loss)``, ``losses += [loss]``"""
+    match node:
+        case ast.Call(ast.Attribute(attr="append")) | ast.AugAssign(value=ast.List([_])):
+            return True
+    return False
 
 
 def _added(node: ast.expr | ast.stmt) -> ast.expr | None:

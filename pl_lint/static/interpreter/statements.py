@@ -122,6 +122,7 @@ def _annotated(context: Context, node: ast.AnnAssign, frame: Frame) -> bool:
 
 def _augmented(context: Context, node: ast.AugAssign, frame: Frame) -> bool:
     value = context.evaluate(node.value, frame)
+    held.note_extended(context, node, value, frame)
     if listing.extends(context, node, value, frame):
         return True
     before = context.evaluate(node.target, frame)
