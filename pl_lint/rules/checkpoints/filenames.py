@@ -12,7 +12,7 @@ from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Argument, Fix, Reword, SetArgument
 from pl_lint.rules.checkpoints.feeding import fed, nearest, well_known
 from pl_lint.rules.registry import Rule, rule
-from pl_lint.rules.wording import shown
+from pl_lint.rules.wording import listed, shown
 
 
 @rule(
@@ -151,17 +151,22 @@ def field_not_logged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         modules = facts.trained_with(monitor)
         if not well_known(modules) or _only_dry(facts, monitor.location.path):
             continue
-        for field in fields(monitor.filename):
-            if fed(facts, monitor, field):
-                continue
-            near = nearest(field, modules)
-            hint = f"; did you mean {near!r}?" if near else ""
-            yield self.finding(
-                monitor.at("filename"),
-                f"the filename shows {field!r}, which nothing logs, as 0{hint}",
-                remedy=f"write {{{near}}}" if near else f"log {field!r}, or leave it out",
-                subject=monitor.watcher,
-            )
+        empty = [one for one in fields(monitor.filename) if not fed(facts, monitor, one)]
+        if not empty:
+            continue
+        near = {field: nearest(field, modules) for field in empty}
+        meant = listed(repr(one) for one in near.values() if one)
+        hint = f"; did you mean {meant}?" if meant else ""
+        yield self.finding(
+            monitor.at("filename"),
+            f"the filename shows {listed(map(repr, empty))}, which nothing logs, as 0{hint}",
+            remedy="; ".join(dict.fromkeys(_instead(*pair) for pair in near.items())),
+            subject=monitor.watcher,
+        )
+
+
+def _instead(field: str, near: str | None) -> str:
+    return f"write {{{near}}}" if near else f"log {field!r}, or leave it out"
 
 
 def _only_dry(facts: ProjectFacts, path: str) -> bool:

@@ -321,8 +321,11 @@ def _apply(context: Context, arguments: Arguments, node: ast.Call, frame: Frame)
 
 
 def _receives_self(function: FunctionNode) -> bool:
-    names = {getattr(decorator, "id", "") for decorator in function.decorator_list}
-    return "staticmethod" not in names
+    return "staticmethod" not in _decorators(function)
+
+
+def _decorators(function: FunctionNode) -> set[str]:
+    return {getattr(decorator, "id", "") for decorator in function.decorator_list}
 
 
 def _inherited(
@@ -348,11 +351,14 @@ def _inherited(
 def _of_class(
     context: Context, receiver: LocalClass, name: str, arguments: Arguments, frame: Frame
 ) -> Abstract:
-    """``Base.method(self, ...)``, static methods, and what Lightning makes of a checkpoint."""
+    """``Base.method(self, ...)``, static methods, class methods, which are given the class, and
+    what Lightning makes of a checkpoint."""
     for info in context.project.ancestors(receiver.info):
         if isinstance(info, ClassInfo) and name in info.methods:
+            function = info.methods[name]
             inner = Frame(info.module, {}, info, depth=frame.depth + 1)
-            return following.follow(context, info.methods[name], inner, arguments, None)
+            given = receiver if "classmethod" in _decorators(function) else None
+            return following.follow(context, function, inner, arguments, given)
     if name == "load_from_checkpoint":
         return Instance(receiver.info.qualified, complete=False, label=scripts.LOADED)
     return NOTHING
