@@ -5,17 +5,16 @@ from __future__ import annotations
 from itertools import product
 
 from pl_lint.static.interpreter.abstract import Abstract, Mapping, join, options
-
-MAX_UNIONS = 16
-"""Of so many pairs of dicts it is followed which may meet."""
+from pl_lint.static.interpreter.derivation import MAX_OPTIONS
 
 
 def united(left: Abstract, right: Abstract) -> Abstract:
     """What the items of the left and those of the right make. Where a branch decides which dict
-    one of them is, each that it may be meets each of the others."""
+    one of them is, each that it may be meets each of the others; where that would be too many, what
+    no branch decides is left."""
     pairs = list(product(options(left), options(right)))
-    if len(pairs) > MAX_UNIONS:
-        return Mapping((), False)
+    if len(pairs) > MAX_OPTIONS:
+        return _known(left).merged(_known(right))
     return join(*(_known(one).merged(_known(other)) for one, other in pairs))
 
 
