@@ -90,8 +90,11 @@ def loaders_of(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> lis
     modules that all settings which train it name, as these size them, or else those of the
     project."""
     settings = [site for site in facts.fed if site.owner == owner.name]
-    loaders = [one for one in facts.loaders if one.stage == stage]
-    own = [one for one in loaders if one.owner in (owner.name, *owner.ancestors)]
+    family = (owner.name, *owner.ancestors)
+    others = {one.name for one in facts.modules()}.difference(family)
+    fitting = (one for one in facts.loaders if one.stage == stage)
+    loaders = [one for one in fitting if one.owner not in others]  # those feed themselves
+    own = [one for one in loaders if one.owner in family]
     fed = [{one.owner for one in loaders} & set(site.classes) for site in settings]
     known = frozenset[str]().union(*fed)
     if not all(fed) or _fed_by_code(facts, owner, known):

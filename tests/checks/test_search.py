@@ -159,7 +159,8 @@ def test_the_script_prints_what_the_finding_says(file: str, case: str, runner: R
 def test_a_finding_says_in_which_run_a_key_lies(runner: Runner) -> None:
     result = searched(runner, "checks/search/sick_squeezed_last_batch.py", "locator")
     assert result.verdict is Verdict.FAILED
-    assert "'val_error' lies in 2 samples, batch size 1: logged 0." in result.findings[0].message
+    said = "'val_error' is wrong in 2 samples, batch size 1: logged 0."
+    assert said in result.findings[0].message
 
 
 def test_the_same_runs_are_searched_each_time(tmp_path: Path, runner: Runner) -> None:

@@ -10,13 +10,13 @@ from pl_lint.facts.searches import ACCUMULATE, FIT, RETURNED, DrawnRun, Smallest
 
 
 def smallest_in_words(smallest: SmallestRun) -> str:
-    """``'val_f1' lies in 3 samples, batch size 2: logged 0.75, true 0.667``."""
+    """``'val_f1' is wrong in 3 samples, batch size 2: logged 0.75, true 0.667``."""
     lie = smallest.lie
     assert lie is not None
     settings, true = "; ".join(_settings(smallest.run)), shown(lie.true)
     if lie.key == RETURNED:
         return f"{RETURNED} is {shown(lie.logged)} and not {true} in {settings}"
-    return f"{lie.key!r} lies in {settings}: logged {shown(lie.logged)}, true {true}"
+    return f"{lie.key!r} is wrong in {settings}: logged {shown(lie.logged)}, true {true}"
 
 
 def run_in_words(smallest: SmallestRun) -> str:

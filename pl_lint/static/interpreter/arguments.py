@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
+from pl_lint.facts.origins import BatchValue, parts
 from pl_lint.static.interpreter.abstract import (
     NONE,
     Abstract,
     Choice,
     Const,
     Mapping,
+    Opaque,
     Sequence,
     join,
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.derivation import derived
 
 
 def evaluated(context: Context, node: ast.Call, frame: Frame) -> Arguments:
     positional: list[Abstract] = []
     keywords: dict[str, Abstract] = {}
-    complete = True
+    hidden: list[Abstract] = []
     outer, context.assigned = context.assigned, ""
     for argument in node.args:
         value = context.evaluate(argument, frame)
@@ -28,15 +32,23 @@ def evaluated(context: Context, node: ast.Call, frame: Frame) -> Arguments:
         elif isinstance(value, Sequence) and value.complete:
             positional += value.items
         else:
-            complete = False
+            hidden.append(value)
     for keyword in node.keywords:
         value = context.evaluate(keyword.value, frame)
         if keyword.arg is not None:
             keywords[keyword.arg] = value
-        else:
-            complete = _spread(value, keywords) and complete
+        elif not _spread(value, keywords):
+            hidden.append(value)
     context.assigned = outer
-    return Arguments(tuple(positional), keywords, complete)
+    spread = tuple(_items(context, hidden))
+    return Arguments(tuple(positional), keywords, not hidden, spread)
+
+
+def _items(context: Context, hidden: list[Abstract]) -> Iterator[Abstract]:
+    """What stands in a batch that is handed on as a whole, as where it is unpacked."""
+    for origin in map(context.origin, hidden):
+        if any(isinstance(part, BatchValue) for part in parts(origin)):
+            yield Opaque(derived("call", (origin,)))
 
 
 def _spread(value: Abstract, keywords: dict[str, Abstract]) -> bool:

@@ -58,11 +58,13 @@ class Hook:
 
 @frozen
 class Arguments:
-    """The evaluated arguments of a call; not ``complete`` where ``*`` or ``**`` hides some."""
+    """The evaluated arguments of a call; not ``complete`` where ``*`` or ``**`` hides some.
+    ``spread``: an item of each batch that hides them so (``*batch``)."""
 
     positional: tuple[Abstract, ...] = ()
     keywords: dict[str, Abstract] = field(default_factory=dict)
     complete: bool = True
+    spread: tuple[Abstract, ...] = ()
 
     def get(self, index: int, name: str) -> Abstract | None:
         if name in self.keywords:
@@ -70,7 +72,7 @@ class Arguments:
         return self.positional[index] if 0 <= index < len(self.positional) else None
 
     def all(self) -> tuple[Abstract, ...]:
-        return (*self.positional, *self.keywords.values())
+        return (*self.positional, *self.keywords.values(), *self.spread)
 
 
 @mutable

@@ -36,6 +36,7 @@ def remembered(
     """The same of a function around the classes that is given nothing but constants and what
     nothing is known of: what has left no trace is not run again."""
     given = [*enumerate(arguments.positional), *arguments.keywords.items()]
+    given += [("*", one) for one in arguments.spread]
     key = (function, arguments.complete, context.around_now(), *(_plain(*one) for one in given))
     if None in key:
         return follow(context, function, inner, arguments, None)

@@ -128,7 +128,8 @@ def bind(
         elif name not in values:
             default = _default(node, name)
             known = default is not None and arguments.complete
-            values[name] = context.evaluate(default, frame) if known and default else NOTHING
+            unknown = join(*arguments.spread) if arguments.spread else NOTHING
+            values[name] = context.evaluate(default, frame) if known and default else unknown
             frame.left_out |= {name} if known and frame.depth else set()
     return values | _rest(node, names, positional, arguments)
 
