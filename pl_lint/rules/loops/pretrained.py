@@ -185,7 +185,9 @@ OF_ANY = re.compile(
     r"\.AutoModel(ForCausalLM|For\w*(Image|Video|Vision|Depth|MaskGen|Speech)\w*)?\."
 )
 """Classes for checkpoints of which many have none."""
-OF_TEXT = frozenset({"input_ids", "attention_mask", "token_type_ids", "tokenizer"})
+OF_TEXT = re.compile(
+    r"input_ids|attention_mask|token_type_ids|tokenizer|(\w+_)?(\w*bert|electra|texts?|sentences?)(_\w+)?"
+)
 OF_PICTURES = frozenset({"pixel_values", "input_features"})
 SET_BY_ITSELF = frozenset({"eval", "train", "requires_grad_"})
 
@@ -209,7 +211,7 @@ def _may_be_any(site: CallSite, methods: Methods) -> bool:
     """Whether the checkpoint is not written and may be one for anything: those that read text have
     dropout, most that see, hear or write have none."""
     said = frozenset[str]().union(*(one.words for one in methods.values()))
-    text = not said.isdisjoint(OF_TEXT) and said.isdisjoint(OF_PICTURES)
+    text = any(map(OF_TEXT.fullmatch, said)) and said.isdisjoint(OF_PICTURES)
     unclear = OF_ANY.search(site.name) is not None and not _checkpoint(site)
     return unclear and ("For" in site.name or not text)
 
