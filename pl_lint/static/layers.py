@@ -118,12 +118,10 @@ class _Init:
                 yield from (name for node in items for name in self._layer(node))
             case ast.ListComp(ast.Call(copied, [node])) if self._copies(copied):
                 yield from self._layer(node)
-            case _ if holds_one(value):
+            case _ if holds_one(value) and not put_in:
                 return  # [net] is how a network is hidden on purpose
-            case ast.List(items) | ast.Tuple(items) if written_out:
-                yield from (name for node in items for name in self._layer(node))
-            case ast.Dict(_, items) if written_out:
-                yield from (name for node in items for name in self._layer(node))
+            case ast.List(items) | ast.Tuple(items) | ast.Dict(_, items) if written_out:
+                yield from (name for node in (*items, *put_in) for name in self._layer(node))
             case ast.ListComp(node) | ast.DictComp(_, node) if written_out:
                 yield from self._layer(node)
 

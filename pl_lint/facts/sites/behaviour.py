@@ -43,8 +43,9 @@ class ContainerSite:
     ``maker`` is the class of the container (``torch.nn.ModuleList``), empty for Python's own;
     ``modules`` names the classes of the ``torch.nn.Module`` and ``Parameter`` objects in it, as
     far as they are seen. ``handed_on``: a constructor is given it as it is, and may register them.
-    ``alone``: it is written out with one thing in it (``self.x = [net]``). ``sure``: the attribute
-    holds no object in its place.
+    ``meant``: it is written out with one thing in it (``self.x = [net]``), or the class takes the
+    parameters of what is in it by itself, or needs none. ``sure``: the attribute holds no object in
+    its place.
     """
 
     attribute: str
@@ -52,7 +53,7 @@ class ContainerSite:
     modules: tuple[str, ...]
     location: Location
     handed_on: bool = False
-    alone: bool = False
+    meant: bool = False
     sure: bool = True
 
 

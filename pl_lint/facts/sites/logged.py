@@ -38,7 +38,7 @@ class LogSite:
     in, those of ``try`` among them, each with its first line and its number. ``freed``: the value
     surely has no graph; asked only where ``enable_graph`` is given.
     ``inner``: the names in a dict that is logged under one key, as far as they are known.
-    ``fixed_size``: the setting that ``batch_size`` is, as it is written, the same for every batch.
+    ``fixed_size``: the setting that ``batch_size`` is, as names below ``self``.
     """
 
     owner: str
@@ -76,7 +76,7 @@ class LogSite:
     arms: Arms = ()
     freed: bool = False
     inner: frozenset[str] = frozenset()
-    fixed_size: str = ""
+    fixed_size: tuple[str, ...] = ()
 
     def excludes(self, other: LogSite) -> bool:
         """Whether only one of two calls runs: they stand in two branches of one statement."""

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import ContainerSite, LayersSite, ProjectFacts, in_tests
+from pl_lint.facts.sites import ClassFacts, ContainerSite, LayersSite, ProjectFacts, in_tests
 from pl_lint.facts.values import UNKNOWN, Known
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Assigned, Fix, Replace, Statement
 from pl_lint.places import Location
 from pl_lint.rules.containers import registered_container
 from pl_lint.rules.devices.made import FACTORIES, MOVED, MOVING, worked_out
+from pl_lint.rules.judging import defines
 from pl_lint.rules.registry import Rule, rule
 
 
@@ -138,10 +139,11 @@ def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds attributes of LightningModules, and of the networks of the project that are plain
     `nn.Module`s, that are Python lists, tuples or dicts of layers, written out or filled in
     `__init__`, and that nothing else is given. A container of one is how a network is hidden on
-    purpose, and is left alone. A run
-    looks for parameters in lists, dicts and plain objects of a module that `parameters()` does not
-    name and that training gives gradients to. What is hidden and gets none, such as a teacher that
-    no checkpoint should hold, is left alone.
+    purpose, and is left alone; so is one whose parameters the class takes by itself
+    (`layer.parameters()` for each), and one that is used under `torch.no_grad()` alone. A run looks
+    for parameters in lists, dicts and plain objects of a module that `parameters()` does not name
+    and that training gives gradients to. What is hidden and gets none, such as a teacher that no
+    checkpoint should hold, is left alone.
 
     Why is this bad
     ---------------
@@ -172,7 +174,7 @@ def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     told: set[tuple[str, str]] = set()
     for owner in facts.modules():
-        if facts.calls_in(owner, *REGISTERING):
+        if facts.calls_in(owner, *REGISTERING) or _sees_to_it(facts, owner):
             continue
         made = [held for held in owner.containers if held.maker]
         seen = {name for held in made for name in held.modules}
@@ -180,7 +182,7 @@ def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         for held in owner.containers:
             registered = held.handed_on or held.attribute in kept or seen.issuperset(held.modules)
             layers = _trained(held.attribute, held.modules)
-            meant = registered or held.alone  # [net] is how a network is hidden on purpose
+            meant = registered or held.meant
             if layers and held.sure and not meant and not held.maker:
                 told.add((owner.name, held.attribute))
                 fix = registered_container(held)
@@ -189,6 +191,20 @@ def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         layers = _trained(site.attribute, site.modules)
         if layers and (site.name, site.attribute) not in told and not in_tests(site.location):
             yield _hidden(self, site, layers, site.name.rpartition(".")[2], None)
+
+
+NAMING = frozenset({"parameters", "named_parameters", "named_children"})
+"""Methods by which torch is told what a module holds."""
+TRAINING = ("training_step", "validation_step")
+USING = ("test_step", "predict_step")
+
+
+def _sees_to_it(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether a class tells torch by itself what it holds, or only uses what was trained."""
+    words = frozenset[str]().union(*(method.words for method in owner.own_methods))
+    told = "_modules" in words or any(one.name in NAMING for one in owner.own_methods)
+    trains = owner.open or any(defines(facts, owner, name) for name in TRAINING)
+    return told or (not trains and any(defines(facts, owner, name) for name in USING))
 
 
 def _trained(attribute: str, modules: tuple[str, ...]) -> list[str]:

@@ -79,6 +79,11 @@ class Mapping:
     def with_item(self, key: Abstract, value: Abstract) -> Mapping:
         return self.merged(Mapping(((key, value),)))
 
+    def without(self, key: Abstract) -> Mapping:
+        """With nothing under a key."""
+        kept = tuple(pair for pair in self.items if pair[0] != key)
+        return Mapping(kept, self.complete, self.maker)
+
     def merged(self, other: Mapping) -> Mapping:
         """With the items of another one, each in the place of what had its key."""
         kept: dict[object, tuple[Abstract, Abstract]] = {}

@@ -6,26 +6,20 @@ import ast
 from collections.abc import Iterator
 from typing import Literal
 
-from pl_lint.facts.sites import ABSENT, AssignmentSite, ContainerSite, ReadSite, ReturnSite
+from pl_lint.facts.sites import ABSENT, AssignmentSite, ReadSite, ReturnSite
 from pl_lint.facts.values import must_be
-from pl_lint.findings import Location
 from pl_lint.static.interpreter import held, lookup
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Bound,
     Const,
-    Instance,
-    Mapping,
     Self,
-    Sequence,
-    options,
     to_value,
 )
 from pl_lint.static.interpreter.conditions import nothing_if
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.interpreter.listing import last_methods
 from pl_lint.static.names import ClassInfo, FunctionNode, dotted
-from pl_lint.static.naming import bindings, holds_one, own
 from pl_lint.static.trees import walk
 
 OF_THE_RUN = frozenset({"trainer", "device", "logger", "current_epoch", "global_step"})
@@ -151,101 +145,6 @@ def _is_loggers(receiver: Abstract, node: ast.expr, frame: Frame) -> bool:
     named = isinstance(node, ast.Attribute) and node.attr == "loggers"
     known = isinstance(node, ast.Name) and node.id in frame.written
     return (named or known) and frame.meant(dotted(node) or "").endswith("trainer.loggers")
-
-
-# --- what attributes hold -------------------------------------------------------------------------
-
-
-def containers(context: Context) -> Iterator[ContainerSite]:
-    """The lists and dicts of a class that is built."""
-    own = {id(option) for value in context.attributes.values() for option in options(value)}
-    for attribute, value in context.attributes.items():
-        sure = all(isinstance(option, (Sequence, Mapping, Const)) for option in options(value))
-        for option in options(value):
-            where = _assigned_at(context, attribute)
-            if isinstance(option, (Sequence, Mapping)) and where is not None:
-                held = tuple(dict.fromkeys(_modules(context, option, own)))
-                given = bool(held) and _is_handed_on(context, attribute)
-                alone = len(held) == 1 and _is_written_alone(context, attribute)
-                yield ContainerSite(attribute, option.maker, held, where, given, alone, sure)
-
-
-def _is_written_alone(context: Context, attribute: str) -> bool:
-    """Whether a container is written out with one thing in it, ``self.x = [net]``."""
-    return any(
-        own(target) == attribute and value is not None and holds_one(value)
-        for info in context.ancestors
-        if isinstance(info, ClassInfo)
-        for part in walk(info.node)
-        for target, value in bindings(part)
-    )
-
-
-def _is_handed_on(context: Context, attribute: str) -> bool:
-    """Whether ``__init__`` gives ``self.<attribute>``, or all in it, to the constructor of
-    something, or puts it into a container: by itself or in a list."""
-    return any(
-        dotted(part) == f"self.{attribute}"
-        for _, node in context.methods("__init__")
-        for call in walk(node)
-        if isinstance(call, ast.Call) and _takes_parts(dotted(call.func) or "")
-        for argument in (*call.args, *(keyword.value for keyword in call.keywords))
-        for part in _listed(argument)
-    )
-
-
-ADDING = frozenset({"append", "extend", "insert", "add_module", "register_module"})
-
-
-def _takes_parts(function: str) -> bool:
-    last = function.rpartition(".")[2]
-    return last in ADDING or last.lstrip("_")[:1].isupper()
-
-
-def _listed(argument: ast.expr) -> Iterator[ast.expr]:
-    """What is given: the items of a list and the like, and the argument itself."""
-    match argument:
-        case ast.List(items) | ast.Tuple(items) | ast.Set(items) | ast.Dict(_, items):
-            for item in items:
-                yield from _listed(item)
-        case ast.Starred(inner):
-            yield from _listed(inner)
-        case _:
-            yield argument
-
-
-def _modules(context: Context, container: Sequence | Mapping, own: set[int]) -> Iterator[str]:
-    """The modules in a container, but for those that are attributes as well: torch sees these."""
-    values = (
-        [value for _, value in container.items]
-        if isinstance(container, Mapping)
-        else container.items
-    )
-    for value in values:
-        for option in options(value):
-            hidden = isinstance(option, Instance) and id(option) not in own
-            if hidden and _is_module(context, option.name):
-                yield option.name
-
-
-def _is_module(context: Context, name: str) -> bool:
-    """Whether a class is a torch.nn.Module, or torch's Parameter."""
-    if name == PARAMETER or (name.startswith("torch.nn.") and name.count(".") == 2):
-        return True
-    home, _, last = name.rpartition(".")
-    found = (
-        module.classes[last]
-        for module in context.project.modules
-        if module.name == home and last in module.classes
-    )
-    bases = (base for info in found for base in context.project.ancestors(info))
-    return any(base in MODULES for base in bases)
-
-
-def _assigned_at(context: Context, attribute: str) -> Location | None:
-    """Where an attribute is first assigned."""
-    sites = context.recorder.all(AssignmentSite)
-    return next((site.location for site in sites if site.attribute == attribute), None)
 
 
 # --- who steps ------------------------------------------------------------------------------------

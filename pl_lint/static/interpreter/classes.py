@@ -28,6 +28,7 @@ from pl_lint.findings import Location
 from pl_lint.plain import frozen, replace
 from pl_lint.static.interpreter import (
     behaviour,
+    hidden,
     loaders,
     members,
     metrics,
@@ -237,7 +238,7 @@ def facts_of(
         hyperparameters=_hyperparameters(found, project, recorder),
         optimization=behaviour.optimization(machine, found.open),
         returns=recorder.all(ReturnSite),
-        containers=tuple(behaviour.containers(machine)),
+        containers=tuple(hidden.containers(machine)),
         reads=recorder.all(ReadSite),
         member_reads=tuple(_member_reads(found)),
     )

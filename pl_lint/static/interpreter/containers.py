@@ -135,8 +135,7 @@ def _of_key(
     if name == "get" or not isinstance(node.func, ast.Attribute):
         return found or default or NOTHING
     if name == "pop":
-        kept = tuple(pair for pair in receiver.items if pair[0] != key)
-        lookup.rebind(context, node.func.value, replace(receiver, items=kept), frame)
+        lookup.rebind(context, node.func.value, receiver.without(key), frame)
         return found or default or NOTHING
     held = found or default or Const(None)
     grown = receiver.with_item(key, held)  # of one pass: others may bring other keys

@@ -75,11 +75,11 @@ def appended(
 
 def extends(context: Context, node: ast.AugAssign, value: Abstract, frame: Frame) -> bool:
     """Whether ``self.<attr> += [x]``, or ``self.<attr>["val"] += x.tolist()``, adds to a list; then
-    it is recorded and done."""
+    it is recorded and done. In ``__init__`` it says what the list begins with."""
     match node.target:
         case ast.Attribute(ast.Name("self"), attr) if isinstance(value, Sequence):
             appended(context, attr, value, node, frame)
-            return True
+            return context.hook.name != "__init__"
     attr = own_attribute_of(context, node.target, frame) or ""
     if not isinstance(node.op, ast.Add) or not _holds_lists(context.attributes.get(attr)):
         return False

@@ -290,6 +290,13 @@ def assign_item(context: Context, target: ast.Subscript, value: Abstract, frame:
             rebind(context, target.value, Opaque(derived("call", origins)), frame)
 
 
+def delete_item(context: Context, target: ast.Subscript, frame: Frame) -> None:
+    """``del container[key]`` of a dict."""
+    owner = context.evaluate(target.value, frame)
+    if isinstance(owner, Mapping):
+        rebind(context, target.value, owner.without(context.evaluate(target.slice, frame)), frame)
+
+
 def rebind(context: Context, node: ast.expr, value: Abstract, frame: Frame) -> None:
     """A container changed in place: its name now stands for the changed one."""
     match node:

@@ -414,6 +414,8 @@ def _delete(context: Context, node: ast.Delete, frame: Frame) -> bool:
         listing.deleted(context, target, frame)
         if isinstance(target, ast.Name):
             frame.names[target.id] = NOTHING
+        elif isinstance(target, ast.Subscript):
+            lookup.delete_item(context, target, frame)
     return True
 
 

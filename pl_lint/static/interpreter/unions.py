@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from itertools import product
 
-from pl_lint.static.interpreter.abstract import Abstract, Mapping, join, options
+from pl_lint.static.interpreter.abstract import (
+    NOTHING,
+    Abstract,
+    Mapping,
+    Opaque,
+    Text,
+    join,
+    options,
+)
 from pl_lint.static.interpreter.derivation import MAX_OPTIONS
 
 
@@ -14,8 +22,18 @@ def united(left: Abstract, right: Abstract) -> Abstract:
     no branch decides is left."""
     pairs = list(product(options(left), options(right)))
     if len(pairs) > MAX_OPTIONS:
-        return _known(left).merged(_known(right))
-    return join(*(_known(one).merged(_known(other)) for one, other in pairs))
+        return _over(_known(left), _known(right))
+    return join(*(_over(_known(one), _known(other)) for one, other in pairs))
+
+
+def _over(left: Mapping, right: Mapping) -> Mapping:
+    """With the items of the right one. One that may hold anything, or an item under a name that
+    nobody knows, may give any key of the left another value."""
+    named = right.complete or any(isinstance(key, Text) for key, _ in right.items)
+    if named and not any(isinstance(key, Opaque) for key, _ in right.items):
+        return left.merged(right)
+    covered = tuple((key, NOTHING) for key, _ in left.items)
+    return Mapping(covered, left.complete, left.maker).merged(right)
 
 
 def is_dict(value: Abstract) -> bool:

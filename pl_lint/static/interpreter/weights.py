@@ -1,4 +1,4 @@
-"""The batch size that a log call is told, where it is the same for every batch."""
+"""The batch size that a log call is told, where it is a setting."""
 
 from __future__ import annotations
 
@@ -6,36 +6,45 @@ import ast
 import re
 from collections.abc import Iterator
 
-from pl_lint.static.interpreter.context import Frame
-from pl_lint.static.names import dotted
-from pl_lint.static.naming import function_around
+from pl_lint.static.interpreter.context import Context, Frame
+from pl_lint.static.names import ClassInfo, FunctionNode
+from pl_lint.static.naming import bindings
 from pl_lint.static.trees import walk
 
 SIZE = re.compile(r"(\w+_)?(batch_?size|bs)(_\w+)?", re.IGNORECASE)
 """What people call the setting."""
+SETTINGS = re.compile(r"h?params|hyper\w*|args|opts?|options|cfg|conf\w*|settings", re.IGNORECASE)
+"""What people keep settings in."""
+DATA = ("datamodule", "trainer")
 
 
-def fixed_size(node: ast.Call, frame: Frame) -> str:
-    """How ``batch_size`` is written where it is a setting (``self.hparams.batch_size``), be it by a
-    local name; empty where it may be what this batch has."""
+def fixed_size(context: Context, node: ast.Call, frame: Frame) -> tuple[str, ...]:
+    """The names by which ``batch_size`` is read below ``self``, where it is a setting
+    (``("hparams", "batch_size")``), be it by a local name; none where it may be what this batch
+    has, or one that is 1 or None unless somebody says otherwise: then Lightning counts."""
     given = next((one.value for one in node.keywords if one.arg == "batch_size"), None)
     if isinstance(given, ast.Name):
-        assigned = [one.value for one in frame.assignments if _is_target(given.id, one)]
-        given = assigned[0] if len(assigned) == 1 else None
-    if given is None or not _is_setting(given):
-        return ""
-    open_to_lightning = any(_none_by_default(next(_steps(given)), frame))
-    return "" if open_to_lightning or any(_assigned_in_use(given, frame)) else ast.unparse(given)
+        given = _only_value(given.id, frame)
+    last, *steps = _steps(given) if given is not None else [""]
+    if steps[-1:] != ["self"] or not SIZE.fullmatch(last) or not _holds_settings(steps[:-1]):
+        return ()
+    return () if any(_without_size(last, context)) else (*reversed(steps[:-1]), last)
 
 
-def _is_target(name: str, node: ast.Assign) -> bool:
-    return any(isinstance(one, ast.Name) and one.id == name for one in node.targets)
+def _only_value(name: str, frame: Frame) -> ast.expr | None:
+    """What a local name is given, where it is given one thing and is no parameter."""
+    code = frame.code
+    found = [
+        value
+        for part in frame.parts
+        for target, value in bindings(part)
+        if isinstance(target, ast.Name) and target.id == name
+    ]
+    return found[0] if code and len(found) == 1 and name not in _parameters(code) else None
 
 
-def _is_setting(node: ast.expr) -> bool:
-    """Whether it is read below ``self`` by names alone, and called a batch size."""
-    steps = list(_steps(node))
-    return steps[-1:] == ["self"] and SIZE.fullmatch(steps[0]) is not None
+def _parameters(code: FunctionNode) -> set[str]:
+    return {one.arg for one in walk(code.args) if isinstance(one, ast.arg)}
 
 
 def _steps(node: ast.expr) -> Iterator[str]:
@@ -49,24 +58,29 @@ def _steps(node: ast.expr) -> Iterator[str]:
             yield from _steps(value)
         case ast.Name(name):
             yield name
+        case _:
+            yield ""
 
 
-def _assigned_in_use(node: ast.expr, frame: Frame) -> Iterator[bool]:
-    """Whether the file assigns it elsewhere than in ``__init__``: each batch may have its own."""
-    source, name = frame.module.source, dotted(node)
-    for one in walk(source.tree) if name else ():
-        for target in one.targets if isinstance(one, ast.Assign) else ():
-            around = function_around(one, source.above)
-            if dotted(target) == name and getattr(around, "name", "") != "__init__":
-                yield True
+def _holds_settings(steps: list[str]) -> bool:
+    """Whether what stands between the setting and ``self`` is nothing, holds settings, or is the
+    data module."""
+    return not steps or tuple(steps) == DATA or SETTINGS.search(steps[-1]) is not None
 
 
-def _none_by_default(name: str, frame: Frame) -> Iterator[bool]:
-    """Whether the file has such a parameter that is None unless somebody says otherwise: Lightning
-    counts then."""
-    for one in walk(frame.module.source.tree):
-        if isinstance(one, ast.arguments):
-            plain = zip(reversed(one.posonlyargs + one.args), reversed(one.defaults), strict=False)
-            for parameter, default in (*plain, *zip(one.kwonlyargs, one.kw_defaults, strict=True)):
-                if parameter.arg == name and getattr(default, "value", name) is None:
-                    yield True
+def _without_size(name: str, context: Context) -> Iterator[bool]:
+    """Whether the files of the class have such a parameter that is None or 1 by default."""
+    files = {
+        info.module.path: info.module for info in context.ancestors if isinstance(info, ClassInfo)
+    }
+    for module in files.values():
+        for one in walk(module.source.tree):
+            if isinstance(one, ast.arguments):
+                plain = one.posonlyargs + one.args
+                last = zip(reversed(plain), reversed(one.defaults), strict=False)
+                for parameter, default in (
+                    *last,
+                    *zip(one.kwonlyargs, one.kw_defaults, strict=True),
+                ):
+                    if parameter.arg == name and getattr(default, "value", name) in (None, 1):
+                        yield True
