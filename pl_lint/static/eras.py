@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable
 from typing import Protocol
 
 from pl_lint.places import SETTINGS
@@ -44,7 +44,7 @@ OLDER = re.compile(
 """What could only be said to Lightning before 1.0."""
 LOGS = re.compile(r"\bself\.log(?:_dict)?\(")
 NEW = re.compile(
-    r"^\s*(?:import|from)\s+lightning(?:\.(?:pytorch|fabric|(?P<part>app|data|store|__\w+))\b|(?![\w.]))",
+    r"^\s*(?:import|from)\s+lightning(?:\.(?:pytorch|(?P<part>fabric|app|data|store|__\w+))\b|(?![\w.]))",
     re.MULTILINE,
 )
 """The package ``lightning`` came with 2.0 (as a shell around the old name, shortly before). What is
@@ -76,12 +76,13 @@ def logs(source: ReadFile) -> bool:
     return LOGS.search(source.text) is not None
 
 
-def is_new(source: ReadFile, own: Collection[str]) -> bool:
-    """``own``: the modules of a folder of the project that is called ``lightning``, if there is
-    one: ``from lightning.data import X`` is then as old as the rest."""
+def is_new(source: ReadFile, is_own: Callable[[str, str], bool]) -> bool:
+    """``is_own``: whether a file (by its path) imports such a module from its own project.
+    ``from lightning.data import X`` is then as old as the rest."""
     if holds_settings(source):
         return NEW_SETTINGS.search(source.text) is not None
-    return any(match["part"] not in own for match in NEW.finditer(source.text))
+    parts = (match["part"] for match in NEW.finditer(source.text))
+    return any(part is None or not is_own(f"lightning/{part}", source.path) for part in parts)
 
 
 def holds_settings(source: ReadFile) -> bool:

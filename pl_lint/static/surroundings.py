@@ -132,6 +132,10 @@ class Surroundings:
             )
         return self._importable[name, folder]
 
+    def is_own(self, name: str, path: str) -> bool:
+        """Whether a file may import a module of that name (``lightning/data``) from its project."""
+        return any(self.can_import(name, folder) for folder in self.folders(path))
+
     def names(self, folder: str) -> tuple[str, ...]:
         """What stands in a folder, and in its folders of requirements, and may tell something."""
         if folder not in self._names:

@@ -17,7 +17,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 
 from pl_lint.config import Config
@@ -88,8 +87,7 @@ class Versions:
             for source in sources
             if (limit := newest_of(getattr(source, "installs", ""))) is not None
         }
-        own = _modules_in("lightning", sources)
-        self._new = {source.path for source in sources if is_new(source, own)}
+        self._new = {source.path for source in sources if is_new(source, self._around.is_own)}
         self._environments = {
             os.path.dirname(os.path.abspath(source.path)): source
             for source in sources
@@ -327,12 +325,6 @@ def installed(around: Surroundings, folders: Sequence[str]) -> str | None:
     names = (name for folder in folders for name in around.names(folder))
     found = (match for name in names if (match := INSTALLED.fullmatch(name)) is not None)
     return next((match[1] for match in found), None)
-
-
-def _modules_in(folder: str, sources: Sequence[ReadFile]) -> frozenset[str]:
-    """The modules and packages in folders of the project that have such a name."""
-    steps = (step for source in sources for step in pairwise(Path(source.path).parts))
-    return frozenset(name.removesuffix(".py") for above, name in steps if above == folder)
 
 
 def _common_folder(sources: Sequence[ReadFile]) -> Path:

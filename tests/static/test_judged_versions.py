@@ -42,12 +42,30 @@ def test_a_folder_called_lightning_is_not(line: str) -> None:
     assert judged(f"{line}\npl.Trainer(gpus=2)\n").version == "1.5.0"
 
 
+OWN = b"from lightning.data import Digits\npl.Trainer(gpus=2)\n"
+
+
 @pytest.mark.parametrize("own", ["lightning/data.py", "src/lightning/data/__init__.py"])
-def test_what_lies_in_a_folder_called_lightning_is_no_part_of_the_package(own: str) -> None:
-    code = b"from lightning.data import Digits\npl.Trainer(gpus=2)\n"
-    sources = [Material(Path("train.py"), code), Material(Path(own), b"")]
-    assert Versions(sources, Config()).judged("train.py").version == "1.5.0"
-    assert Versions(sources[:1], Config()).judged("train.py") == Judged()
+@pytest.mark.parametrize("script", ["train.py", "scripts/train.py"])
+def test_what_lies_in_a_folder_called_lightning_is_no_part_of_the_package(
+    own: str, script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pyproject.toml").touch()
+    source = Material(Path(script), OWN)
+    assert Versions([source], Config()).judged(script) == Judged()
+    Path(own).parent.mkdir(parents=True)
+    Path(own).write_text("class Digits: ...")
+    assert Versions([source], Config()).judged(script).version == "1.5.0"
+
+
+def test_a_folder_called_lightning_that_nobody_imports_from_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tools/lightning").mkdir(parents=True)
+    Path("tools/lightning/data.py").touch()
+    assert Versions([Material(Path("train.py"), OWN)], Config()).judged("train.py") == Judged()
 
 
 def test_the_torch_of_the_project_bounds_what_code_alone_says() -> None:

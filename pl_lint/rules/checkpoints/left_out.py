@@ -13,9 +13,12 @@ BY_SETTINGS = ("hydra.utils.instantiate", "callbacks=")
 """A Trainer that settings describe, with callbacks from the code."""
 OTHERWISE = ("enable_checkpointing", "checkpoint_callback", "early_stop_callback")
 """Arguments by which a Trainer is told of the same, or told to do without."""
+WITHOUT_ANY = ("fast_dev_run", "barebones")
+"""What makes a Trainer run without the callbacks that it is given."""
 DOES = {"ModelCheckpoint": "keeps the best by", "EarlyStopping": "stops by"}
 WORDS = {"ModelCheckpoint": "Checkpoint", "EarlyStopping": "Stop"}
-"""What callbacks have in their names that do the same in their own way."""
+"""What callbacks have in their names that do the same in their own way; what they say in code:"""
+ACTS = {"ModelCheckpoint": ("save_checkpoint", "save"), "EarlyStopping": ("should_stop",)}
 
 
 @rule("LTN328", "callback-left-out", rows=(), calls=BY_SETTINGS)
@@ -26,8 +29,9 @@ def callback_left_out(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds a ModelCheckpoint with a `monitor`, or an EarlyStopping, under a name that nothing reads,
     in a function or a script whose Trainers are given other callbacks, or none. It is silent where
-    a callback of the same kind is among them or not all are seen, where the Trainer is told to do
-    without (`enable_checkpointing=False`), and where anything after it speaks of the name: a
+    a callback among them does the same in its own way, or not all are seen, where the Trainer is
+    told to do without (`enable_checkpointing=False`, `fast_dev_run=True`), where the model has a
+    base that is not read and may bring callbacks, and where anything after it speaks of the name: a
     comment in the list of callbacks says that it was switched off.
 
     Why is this bad
@@ -62,8 +66,8 @@ def callback_left_out(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         return
     for site in facts.left_out:
         given = list(_given(facts, site))
-        missed = bool(given) and all(_is_without(site, one) for one in given)
-        if missed and site.key != ABSENT and not in_tests(site.location):
+        missed = bool(given) and all(_is_without(facts, site, one) for one in given)
+        if missed and _watches(site) and not in_tests(site.location):
             yield self.finding(
                 site.location,
                 f"no Trainer is given this {site.watcher}: nothing reads {site.name!r}, and "
@@ -73,16 +77,24 @@ def callback_left_out(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             )
 
 
+def _watches(site: LeftOutSite) -> bool:
+    """Whether it watches a key. One that is not seen may be None, but of an EarlyStopping."""
+    seen = site.watcher == "EarlyStopping" or site.key != UNKNOWN
+    return seen and site.key not in (ABSENT, Known(None))
+
+
 def _key(site: LeftOutSite) -> str:
     return repr(site.key.value) if isinstance(site.key, Known) else "what it watches"
 
 
 def _given(facts: ProjectFacts, site: LeftOutSite) -> Iterator[Value]:
     """The callbacks of each Trainer that the same function fits with, or that it has made by
-    settings."""
+    settings; a model whose bases are not all read may bring others."""
+    read = {one.name for one in facts.classes if not one.open}
     for call in facts.trainer_calls:
         if call.method == "fit" and call.scope == site.scope:
             yield from (_callbacks(one) for one in facts.trainers_of(call))
+            yield from (UNKNOWN for name in call.models if name and name not in read)
     for made in facts.calls_of(BY_SETTINGS[0]):
         if f"{made.location.path}:{made.function}" == site.scope and made.gives("callbacks"):
             yield made.argument("callbacks")
@@ -90,12 +102,23 @@ def _given(facts: ProjectFacts, site: LeftOutSite) -> Iterator[Value]:
 
 def _callbacks(trainer: TrainerSite) -> Value:
     told = any(not must_be(trainer.argument(name), None) for name in OTHERWISE)
-    return UNKNOWN if told else trainer.argument("callbacks")
+    without = any(must_be(trainer.argument(name), True) for name in WITHOUT_ANY)
+    return UNKNOWN if told or without else trainer.argument("callbacks")
 
 
-def _is_without(site: LeftOutSite, callbacks: Value) -> bool:
+def _is_without(facts: ProjectFacts, site: LeftOutSite, callbacks: Value) -> bool:
     """Whether all callbacks are seen, and none does what one does that was left out."""
     if must_be(callbacks, None) or callbacks == Known(()):
         return True
     items = callbacks.items if isinstance(callbacks, Several) else (callbacks,)
-    return all(isinstance(one, Made) and WORDS[site.watcher] not in one.name for one in items)
+    return all(isinstance(one, Made) and _does_other(facts, site, one.name) for one in items)
+
+
+def _does_other(facts: ProjectFacts, site: LeftOutSite, name: str) -> bool:
+    """Whether a callback of Lightning or of the project does something else than one that was left
+    out, by its name and its code."""
+    if WORDS[site.watcher] in name:
+        return False
+    own = [method for one in facts.classes if one.name == name for method in one.own_methods]
+    said = frozenset[str]().union(*(method.words for method in own))
+    return said.isdisjoint(ACTS[site.watcher]) if own else "lightning" in name.partition(".")[0]

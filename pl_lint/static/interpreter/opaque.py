@@ -54,9 +54,8 @@ def method(
     extent = extents.of_method(name, receiver, outside.pairs(arguments), same)
     if same:
         return Opaque(origins[0], extent)
-    if name == "merge":
-        how = arguments.get(1, "how")
-        origins = tables.merged(context, receiver, arguments.get(0, "right"), how)
+    if name in tables.BY_METHOD:
+        origins = tables.of_method(context, receiver, name, arguments)
     if name in LISTING:
         return Opaque(called(f"pathlib.Path.{name}", outside.pairs(arguments), origins))
     slices.note_rest(context, name, arguments, node, frame)

@@ -194,8 +194,8 @@ def _other(
     context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
 ) -> Abstract:
     origins = [context.origin(value) for value in arguments.all()]
-    if name == "pandas.merge":
-        origins = tables.merged_by(context, arguments)
+    if name in tables.BY_FUNCTION:
+        origins = tables.of_function(context, name, arguments)
     if name.startswith(NAMED_FUNCTIONS):
         return Opaque(called(name, pairs(arguments), origins, context.sample_loops > 0))
     last = name.rpartition(".")[2]
