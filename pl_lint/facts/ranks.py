@@ -119,11 +119,12 @@ class RankFit:
     ``attributes`` are plain ones, as text, at the start and at the end. ``trainable`` are the
     parameters that wanted a gradient at the start, ``unused`` those of them that got none in
     ``backwards`` backward passes; ``unfrozen`` came later, and ``optimized`` are those that an
-    optimizer has. ``kept`` are the attributes of whoever owns ``prepare_data``, in short;
-    ``places`` the lines that set attributes, by ``self.name``; ``splits`` the calls of
-    ``random_split``, ``subsets`` the lines that made a ``Subset``, with a fingerprint of its
-    indices; ``watchers`` the user's callbacks and schedulers that ask for a key. ``asks_for_ranks``
-    says that the case's own Trainer names a strategy of DDP's kind, or several devices.
+    optimizer has. ``stepped`` are digests of the gradients that the first steps were made with.
+    ``kept`` are the attributes of whoever owns ``prepare_data``, in short; ``places`` the lines
+    that set attributes, by ``self.name``; ``splits`` the calls of ``random_split``, ``subsets`` the
+    lines that made a ``Subset``, with a fingerprint of its indices; ``watchers`` the user's
+    callbacks and schedulers that ask for a key. ``asks_for_ranks`` says that the case's own Trainer
+    names a strategy of DDP's kind, or several devices.
     """
 
     error: RunError | None = None
@@ -147,6 +148,7 @@ class RankFit:
     optimized: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     backwards: int = 0
+    stepped: Mapping[str, str] = field(default_factory=dict)
     tolerates_unused: bool = False
     asks_for_ranks: bool = False
     splits: tuple[Split, ...] = ()

@@ -64,7 +64,7 @@ def _apart(names: Sequence[str], moment: str, fits: Fits) -> Finding:
     if late:
         message += "; they were frozen when DDP was set up, which does not synchronise them"
     place, shows = fits.place(names[0]), scripts.held(names[0])
-    if _went_back_alone(names, fits):
+    if not late and _went_back_alone(names, fits):
         message += "; no backward pass went through Lightning, so that DDP averaged no gradients"
         remedy = "write self.manual_backward(loss) in place of loss.backward()"
         place = suspected_at(fits.runs, "LTN602", place) or place
@@ -76,11 +76,17 @@ def _apart(names: Sequence[str], moment: str, fits: Fits) -> Finding:
 
 
 def _went_back_alone(names: Sequence[str], fits: Fits) -> bool:
-    """Whether what came apart had gradients, and none by Lightning: under manual optimization its
-    ``manual_backward`` is what asks DDP to average them (``strategies/ddp.py``, ``pre_backward``).
+    """Whether what came apart was stepped with each rank's own gradients, and none came by way of
+    Lightning: under manual optimization its ``manual_backward`` is what asks DDP to average them
+    (``strategies/ddp.py``, ``pre_backward``). Frozen copies follow what they are made of.
     """
-    first = fits.ranks[0]
-    return first.backwards == 0 and set(names) <= set(first.trainable) - set(first.unused)
+    first, *others = fits.ranks
+    own = [
+        name
+        for name in set(names) & set(first.trainable) - set(first.unused)
+        if any(rank.stepped.get(name) != first.stepped.get(name) for rank in others)
+    ]
+    return first.backwards == 0 and bool(own)
 
 
 def _numbers(name: str, moment: str, fits: Fits) -> Iterator[Evidence]:

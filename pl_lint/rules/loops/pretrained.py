@@ -142,17 +142,23 @@ def _keeps_modes(facts: ProjectFacts, owner: ClassFacts, methods: Methods) -> bo
     return not freezes and said.isdisjoint(ADAPTING) and not any(_sets_modes(facts, owner))
 
 
-def _sets_modes(facts: ProjectFacts, owner: ClassFacts) -> Iterator[CallSite]:
-    """Calls of ``train`` on the class or its parts, by itself, a callback, or a script that fits it
-    or what it is not seen to."""
+def _sets_modes(facts: ProjectFacts, owner: ClassFacts) -> Iterator[bool]:
+    """Whether the class, a callback, or a script that fits it or what it is not seen to, calls
+    ``train`` or sets ``training``, or a callback thaws the network later."""
     unknown = (call for call in facts.trainer_calls if "" in call.models)
     scripts = {call.location.path for call in (*facts.programs.calls_with(owner), *unknown)}
-    yield from facts.calls_in(owner, TRAIN)
     callbacks = {one.name for one in facts.classes if one.kind == "callback"}
+    yield any(facts.calls_in(owner, TRAIN))
+    yield any(
+        one.attribute == "training"
+        for one in facts.reaches
+        if one.owner in {owner.name, *callbacks}
+    )
     for site in facts.calls_of(TRAIN):
         by_script = not site.owner and not site.home and site.location.path in scripts
-        if by_script or site.owner in callbacks:
-            yield site
+        yield by_script or site.owner in callbacks
+    for one in facts.classes:
+        yield one.kind == "callback" and any("Finetuning" in name for name in one.ancestors)
 
 
 def _drops_nothing(facts: ProjectFacts, owner: ClassFacts) -> bool:

@@ -87,6 +87,7 @@ class Fit:
     touches: list[Touch] = field(default_factory=list)
     preparation: Preparation = field(default_factory=Preparation)
     gradients: GradientWatch = field(default_factory=GradientWatch)
+    stepped: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, dict[str, str]] = field(default_factory=dict)
     buffers: dict[str, dict[str, str]] = field(default_factory=dict)
     sums: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -162,6 +163,10 @@ class Fit:
             def on_after_backward(self, trainer: Any, pl_module: Any) -> None:
                 fit.gradients.backwards += 1
 
+            def on_before_optimizer_step(self, trainer: Any, pl_module: Any, *args: Any) -> None:
+                if FIRST_STEP not in fit.parameters:
+                    fit.stepped |= digests_of(_gradients(pl_module))
+
             def on_train_batch_end(self, trainer: Any, pl_module: Any, *args: Any) -> None:
                 if FIRST_STEP not in fit.parameters and trainer.global_step:
                     fit.look(FIRST_STEP, pl_module)
@@ -210,6 +215,7 @@ class Fit:
             kept=kept(self.subject.supply.owner),
             places=_places(self.subject.module),
             gathered=self.metrics,
+            stepped=self.stepped,
             trainable=self.trainable,
             unfrozen=tuple(set(_trainable(self.subject.module)) - set(self.trainable)),
             optimized=_optimized(self.trainer, self.subject.module),
@@ -282,6 +288,10 @@ def _own_buffers(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Buffers of the user's own classes, whether or not they go into checkpoints, without the
     running statistics of norm layers, which a class of the user's may inherit."""
     return {name: each for name, each in module.named_buffers() if _is_own(module, name)}
+
+
+def _gradients(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: one.grad for name, one in module.named_parameters() if one.grad is not None}
 
 
 def _sums(tensors: Mapping[str, torch.Tensor]) -> dict[str, float]:
