@@ -38,7 +38,7 @@ class LogSite:
     in, those of ``try`` among them, each with its first line and its number. ``freed``: the value
     surely has no graph; asked only where ``enable_graph`` is given.
     ``inner``: the names in a dict that is logged under one key, as far as they are known.
-    ``fixed_size``: the setting that ``batch_size`` is, as names below ``self``.
+    ``fixed_size``: the setting that ``batch_size`` is, as names below ``self``, or the number.
     """
 
     owner: str

@@ -37,9 +37,9 @@ def wrong_batch_size(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Reading finds values of validation and test that are logged with `batch_size=` and a setting
-    (`self.hparams.batch_size`), which is the same for every batch, also for a last one that has
-    fewer samples. Metric objects, for which Lightning ignores it, are left alone, and so are
-    stages all of whose loaders may drop a short last batch, or have batches of one sample.
+    (`self.hparams.batch_size`) or a number, which is the same for every batch, also for a last one
+    that has fewer samples. Metric objects, for which Lightning ignores it, are left alone, and so
+    are stages all of whose loaders may drop a short last batch, or have batches of one sample.
     Which tensor Lightning takes where nothing is given is known only with a batch in hand: a run
     compares the weight that Lightning gave each logged value with the number of samples that were
     in the batch, counted by pl-lint's own loader, where the right weights give the true mean and
@@ -81,7 +81,7 @@ def wrong_batch_size(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             if fixed and not all_full(facts, owner, log.stage):
                 yield self.finding(
                     log.location,
-                    f"{key_text(log)} gives each batch the weight {'.'.join(log.fixed_size)!r}, "
+                    f"{key_text(log)} gives each batch the weight {'.'.join(log.fixed_size)}, "
                     "also a last one with fewer samples",
                     remedy="pass batch_size=<samples in this batch>, or leave it out",
                     subject=owner.short_name,

@@ -81,7 +81,7 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             freed=_given(arguments, "enable_graph") is not None
             and graphs.is_cut(context, given, frame),
             inner=frozenset(_inner(value)),
-            fixed_size=weights.fixed_size(context, node, frame),
+            fixed_size=weights.fixed_size(context, node, arguments, frame),
             **flags,
             **settings,
         )

@@ -6,7 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from pl_lint.static.interpreter.context import Context, Frame
+from pl_lint.static.interpreter.abstract import Abstract, Const
+from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.names import ClassInfo, FunctionNode
 from pl_lint.static.naming import bindings
 from pl_lint.static.trees import walk
@@ -18,17 +19,28 @@ SETTINGS = re.compile(r"h?params|hyper\w*|args|opts?|options|cfg|conf\w*|setting
 DATA = ("datamodule", "trainer")
 
 
-def fixed_size(context: Context, node: ast.Call, frame: Frame) -> tuple[str, ...]:
+def fixed_size(
+    context: Context, node: ast.Call, arguments: Arguments, frame: Frame
+) -> tuple[str, ...]:
     """The names by which ``batch_size`` is read below ``self``, where it is a setting
-    (``("hparams", "batch_size")``), be it by a local name; none where it may be what this batch
-    has, or one that is 1 or None unless somebody says otherwise: then Lightning counts."""
+    (``("hparams", "batch_size")``), be it by a local name, or the number that it is; none where it
+    may be what this batch has, or one that is 1 or None unless somebody says otherwise: then
+    Lightning counts."""
     given = next((one.value for one in node.keywords if one.arg == "batch_size"), None)
     if isinstance(given, ast.Name):
-        given = _only_value(given.id, frame)
+        given = _only_value(given.id, frame) or given
     last, *steps = _steps(given) if given is not None else [""]
-    if steps[-1:] != ["self"] or not SIZE.fullmatch(last) or not _holds_settings(steps[:-1]):
+    if steps[-1:] != ["self"]:
+        return _number(arguments.keywords.get("batch_size"))
+    if not SIZE.fullmatch(last) or not _holds_settings(steps[:-1]):
         return ()
     return () if any(_without_size(last, context)) else (*reversed(steps[:-1]), last)
+
+
+def _number(value: Abstract | None) -> tuple[str, ...]:
+    """A number that is written out. Who writes 1 wants all batches alike."""
+    known = isinstance(value, Const) and type(value.value) is int and value.value > 1
+    return (str(value.value),) if known else ()  # type: ignore[union-attr]
 
 
 def _only_value(name: str, frame: Frame) -> ast.expr | None:
