@@ -215,7 +215,7 @@ def _wrong_weight(moved: Moved) -> Cause:
     counted = [str(event.samples) for event in moved.steps[-3:]]
     return Cause(
         "LTN104",
-        f"the last batches have {', '.join(counted)} samples; Lightning weighted them by "
+        f"the last batches have {', '.join(counted)} samples, and Lightning gave them the weights "
         f"{', '.join(used)}",
         "pass batch_size= to self.log: the number of samples in this batch",
     )

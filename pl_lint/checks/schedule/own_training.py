@@ -34,7 +34,7 @@ def _said_of(state: SchedulerState) -> str:
         return ""
     first, highest, last = state.own
     whose = f"the training of {state.place}" if state.place else "the case's own training"
-    how_often = f"{state.planned} times in {whose}"
+    how_often = f"{'once' if state.planned == 1 else f'{state.planned} times'} in {whose}"
     if state.turns and state.horizon is not None and state.name not in RESTARTING:
         return (
             f"{state.name} is made for {state.horizon} steps and stepped {how_often}: the rate "

@@ -74,8 +74,8 @@ def _is_telling(spread: Spread) -> bool:
 
 
 _NOT_MOVED = (
-    "the same after each validation of an epoch, in every fit: what one leaves behind for the next "
-    "would not show"
+    "no fit changed it from one validation to the next, so that what one leaves behind would not "
+    "show"
 )
 
 

@@ -73,7 +73,10 @@ def _no_losses(view: View) -> Note:
     said = [note.text for note in view.trained.notes if note.about == "one batch"]
     if said:
         return Note("one batch", said[0])
-    return Note("one batch", "training gives no loss that has to fall")
+    return Note(
+        "one batch",
+        "the training step returns no loss that has to fall when one batch comes again and again",
+    )
 
 
 def _negated(view: View) -> Finding:
@@ -131,7 +134,10 @@ def judge_samples(view: View, into: Gathering) -> None:
     said += _judge_lengths(view, into)
     if not view.trained.company and not said:
         into.untriggered.append(
-            Note("samples of a batch", "no evaluation computes anything for each")
+            Note(
+                "samples of a batch",
+                "no step of validation, test or prediction gives a value for each sample",
+            )
         )
     together = [each for each in view.trained.company if each.lengths is None]
     mixed = [each for each in together if each.mixed]
