@@ -156,6 +156,18 @@ def test_the_script_prints_what_the_finding_says(file: str, case: str, runner: R
     assert "pl_lint" not in finding.script
 
 
+def test_a_metric_that_lies_in_both_fits_is_held_against_itself(runner: Runner) -> None:
+    """The fit with one validation has training's batches in the metric as well."""
+    finding = searched(runner, "checks/search/sick_shared_by_training.py", "shared").findings[0]
+    [evidence] = finding.evidence
+    correct = evidence.true * int(re.search(r"in (\d+) samples?", finding.message)[1])
+    assert correct == pytest.approx(round(correct))
+    assert "a fresh MulticlassAccuracy" in evidence.how
+    outcome = runner.run({"entry": "scripted:run", "script": finding.script})
+    last = outcome.outputs[0].splitlines()[-1]
+    assert "true" not in last and "with that validation only" in last
+
+
 def test_a_finding_says_in_which_run_a_key_lies(runner: Runner) -> None:
     result = searched(runner, "checks/search/sick_squeezed_last_batch.py", "locator")
     assert result.verdict is Verdict.FAILED

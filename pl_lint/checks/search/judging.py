@@ -16,13 +16,13 @@ from pl_lint.checks.logged_values.causes import (
 )
 from pl_lint.checks.logged_values.reporting import place_of, wrong_value
 from pl_lint.checks.registry import Gathering
-from pl_lint.checks.search.script import script
+from pl_lint.checks.search.script import TRUE, WITHOUT, script
 from pl_lint.checks.search.words import reference_in_words, run_in_words, smallest_in_words
 from pl_lint.checks.sync_dist.sharing import truncated
 from pl_lint.checks.values.evidence import ONE_PROCESS
 from pl_lint.checks.values.lies import is_divided
 from pl_lint.checks.values.numbers import far, same, shown, tolerance
-from pl_lint.facts.events import CaseFacts, LogEvent, Note
+from pl_lint.facts.events import CaseFacts, LogEvent, Note, Replay
 from pl_lint.facts.searches import (
     ACCUMULATE,
     FIT,
@@ -94,9 +94,11 @@ def _is_far_apart(shift: Spread) -> bool:
 
 
 def _finding(smallest: SmallestRun, recipe: Recipe | None, case: CaseFacts) -> Finding:
-    lie = smallest.lie
-    assert lie is not None
-    cause = _cause(smallest, lie)
+    shown_by = smallest.lie
+    assert shown_by is not None
+    cause = _cause(smallest, shown_by)
+    metric = _wrong_metric(smallest, shown_by)
+    lie = shown_by if metric is None else replace(shown_by, true=metric.true)
     evidence = Evidence(
         key=lie.key,
         logged=lie.logged,
@@ -105,15 +107,33 @@ def _finding(smallest: SmallestRun, recipe: Recipe | None, case: CaseFacts) -> F
         world=ONE_PROCESS
         if smallest.run.ranks == 1
         else f"{smallest.run.ranks} gloo ranks, CPU, fp32",
-        how=f"{run_in_words(smallest)}; the truth is {reference_in_words(smallest)}",
+        how=f"{run_in_words(smallest)}; the truth is {_truth_in_words(smallest, metric)}",
     )
     place = place_of(_events(smallest), lie.key, lie.stage, case)
     found = wrong_value(cause, lie.key, evidence, place, case)
     return replace(
         found,
-        message=f"{smallest_in_words(smallest)}: {cause.formula}",
-        script=script(recipe, smallest, lie) if recipe and _is_told_alone(smallest) else "",
+        message=f"{smallest_in_words(replace(smallest, lie=lie))}: {cause.formula}",
+        script=script(recipe, smallest, shown_by, TRUE if lie.true == shown_by.true else WITHOUT)
+        if recipe and _is_told_alone(smallest)
+        else "",
     )
+
+
+def _wrong_metric(smallest: SmallestRun, lie: Lie) -> Replay | None:
+    """What a metric should have been that a fit logged wrong. The fit that shows it may be wrong as
+    well: a metric that training shares holds training's batches in both."""
+    if smallest.run.program != FIT:
+        return None
+    replays = [one for one in smallest.replays if (one.name, one.stage) == (lie.key, lie.stage)]
+    wrong = (one for one in reversed(replays) if not same(one.logged, one.true, lie.tolerance))
+    return next(wrong, None)
+
+
+def _truth_in_words(smallest: SmallestRun, metric: Replay | None) -> str:
+    if metric is None:
+        return reference_in_words(smallest)
+    return f"a fresh {metric.metric_class} given the same batches once"
 
 
 def _is_told_alone(smallest: SmallestRun) -> bool:
@@ -165,10 +185,9 @@ def _cause_on_ranks(smallest: SmallestRun) -> Cause:
 
 def _cause_in_fit(smallest: SmallestRun, lie: Lie) -> Cause:
     """What was in it before: another validation's batches, or those of the sanity check."""
-    replays = [r for r in smallest.replays if (r.name, r.stage) == (lie.key, lie.stage)]
-    for replay in reversed(replays):
-        if not same(replay.logged, replay.true, lie.tolerance):
-            return cause_in_replay(replay)
+    metric = _wrong_metric(smallest, lie)
+    if metric is not None:
+        return cause_in_replay(metric)
     run = smallest.run
     if run.validations == 1 and run.epochs == 1:
         return Cause(

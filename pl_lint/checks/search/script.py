@@ -57,27 +57,32 @@ def cut(loader, count, size, shuffled=False):
 '''
 
 
-def script(recipe: Recipe, smallest: SmallestRun, lie: Lie) -> str:
-    """The whole text. It ends by printing ``KEY: logged NUMBER, true NUMBER``."""
+TRUE, WITHOUT = "true", "with that validation only"
+"""What the second of two runs logs."""
+
+
+def script(recipe: Recipe, smallest: SmallestRun, lie: Lie, other: str) -> str:
+    """The whole text. It ends by printing ``KEY: logged NUMBER, true NUMBER``, or what else the
+    ``other`` number is."""
     return "".join(
         [
-            _head(recipe, lie),
+            _head(recipe, lie, other),
             LATE if recipe.late else "",
             BATCH_BY_BATCH if smallest.run.program == ACCUMULATE else "",
             CUT,
             "\n\n",
             _run(recipe),
             "\n\n",
-            "\n".join(_main(recipe, smallest, lie)),
+            "\n".join(_main(recipe, smallest, lie, other)),
             "\n",
         ]
     )
 
 
-def _head(recipe: Recipe, lie: Lie) -> str:
+def _head(recipe: Recipe, lie: Lie, other: str) -> str:
     imports = "\n".join(imported(recipe))
     return f"""\
-# {lie.key}: logged {shown(lie.logged)}, true {shown(lie.true)}
+# {lie.key}: logged {shown(lie.logged)}, {other} {shown(lie.true)}
 import random
 import sys
 import tempfile
@@ -139,7 +144,7 @@ def _given(recipe: Recipe) -> str:
     return given.get(recipe.owner, "")
 
 
-def _main(recipe: Recipe, smallest: SmallestRun, lie: Lie) -> Iterator[str]:
+def _main(recipe: Recipe, smallest: SmallestRun, lie: Lie, other: str) -> Iterator[str]:
     weights = "weights" if recipe.trained else "None"
     if recipe.trained:
         train = {recipe.names[stage]: (*how, True) for stage, how in recipe.trained.items()}
@@ -148,11 +153,12 @@ def _main(recipe: Recipe, smallest: SmallestRun, lie: Lie) -> Iterator[str]:
         yield _call("_, weights", "fit", "None", train, {"max_epochs": 2, **_NO_SANITY})
     run = smallest.run
     method = "fit" if run.program in (FIT, ACCUMULATE) else run.program
-    for name, lying in (("logged", True), ("true", False)):
+    for name, lying in (("logged", True), ("other", False)):
         cuts = dict(_cuts(recipe, smallest, lying))
         yield _call(f"{name}, _", method, weights, cuts, _settings(run, lying))
     yield f"key = {lie.key!r}"
-    yield 'print(f"{key}: logged {float(logged[key]):.6g}, true {float(true[key]):.6g}")'
+    numbers = f"logged {{float(logged[key]):.6g}}, {other} {{float(other[key]):.6g}}"
+    yield f'print(f"{{key}}: {numbers}")'
 
 
 _NO_SANITY = {"num_sanity_val_steps": 0}

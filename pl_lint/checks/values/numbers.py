@@ -51,7 +51,7 @@ def shown(value: float) -> str:
 def sizes_in_words(sizes: Sequence[int]) -> str:
     """``(16, 16, 15)`` as "47 samples in batches of 16, 16, 15"; long lists are cut short."""
     if len(sizes) == 1:
-        return f"{sizes[0]} samples in one batch"
+        return f"{sizes[0]} sample{'s' * (sizes[0] != 1)} in one batch"
     listed = [str(size) for size in sizes]
     if len(listed) > 5:
         listed = [*listed[:3], "…", listed[-1]]
