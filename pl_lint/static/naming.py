@@ -52,6 +52,25 @@ def own(target: ast.expr) -> str | None:
     return None
 
 
+def defaults(arguments: ast.arguments) -> dict[str, ast.expr]:
+    """What parameters are unless a caller says otherwise."""
+    positional = (*arguments.posonlyargs, *arguments.args)
+    pairs = (
+        *zip(reversed(positional), reversed(arguments.defaults), strict=False),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    )
+    return {parameter.arg: default for parameter, default in pairs if default is not None}
+
+
+def constant_defaults(arguments: ast.arguments) -> dict[str, object]:
+    """Those of them that are constants."""
+    return {
+        name: default.value
+        for name, default in defaults(arguments).items()
+        if isinstance(default, ast.Constant)
+    }
+
+
 def holds_one(value: ast.expr) -> bool:
     """Whether a list, tuple or dict is written out with one thing in it."""
     match value:

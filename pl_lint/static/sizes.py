@@ -13,8 +13,8 @@ from pl_lint.facts.values import Known
 from pl_lint.plain import replace
 from pl_lint.static.configs.files import ConfigFile, walk
 from pl_lint.static.configs.tree import Leaf
-from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
-from pl_lint.static.naming import bindings
+from pl_lint.static.names import ClassInfo, Project, dotted
+from pl_lint.static.naming import bindings, constant_defaults
 from pl_lint.static.trees import walk as nodes
 
 LOGGING = ("log", "log_dict")
@@ -70,7 +70,8 @@ class _Settings:
         owner = self._classes.get(loader.owner)
         found = self._project.method(owner, "__init__") if owner is not None else None
         if found is not None:
-            yield from _defaults(found[1], loader.sized_by)
+            given = constant_defaults(found[1].args)
+            yield from (value for name, value in given.items() if name == loader.sized_by)
 
     def _written(self, name: str) -> list[object]:
         """What code says of a setting of that name, where it does not hand it on."""
@@ -106,17 +107,6 @@ def _of_classes(name: str, project: Project) -> Iterator[object]:
             node = info.constants.get(name)
             if node is not None:
                 yield node.value if isinstance(node, ast.Constant) else node
-
-
-def _defaults(node: FunctionNode, name: str) -> Iterator[object]:
-    positional = [*node.args.posonlyargs, *node.args.args]
-    given = zip(reversed(positional), reversed(node.args.defaults), strict=False)
-    for parameter, value in (
-        *given,
-        *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True),
-    ):
-        if parameter.arg == name and isinstance(value, ast.Constant):
-            yield value.value
 
 
 def _said_of(part: ast.AST, name: str) -> Iterator[ast.expr]:

@@ -67,7 +67,7 @@ def callback_left_out(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for site in facts.left_out:
         given = list(_given(facts, site))
         missed = bool(given) and all(_is_without(facts, site, one) for one in given)
-        if missed and _watches(site) and not in_tests(site.location):
+        if missed and site.key not in (ABSENT, Known(None)) and not in_tests(site.location):
             yield self.finding(
                 site.location,
                 f"no Trainer is given this {site.watcher}: nothing reads {site.name!r}, and "
@@ -75,12 +75,6 @@ def callback_left_out(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy=f"add {site.name} to the callbacks of the Trainer, or delete it",
                 subject=site.watcher,
             )
-
-
-def _watches(site: LeftOutSite) -> bool:
-    """Whether it watches a key. One that is not seen may be None, but of an EarlyStopping."""
-    seen = site.watcher == "EarlyStopping" or site.key != UNKNOWN
-    return seen and site.key not in (ABSENT, Known(None))
 
 
 def _key(site: LeftOutSite) -> str:

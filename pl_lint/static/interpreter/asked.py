@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pl_lint.facts.values import UNKNOWN, Known, OneOf, Value
 from pl_lint.static.interpreter.context import Arguments, Frame
 from pl_lint.static.names import dotted
+from pl_lint.static.naming import constant_defaults
 
 AS_DICT = frozenset({"to_container", "to_object", "dict", "vars"})
 """Functions that make plain dicts of settings."""
@@ -94,14 +95,8 @@ def number_of_parameter(node: ast.Call, name: str, frame: Frame) -> Value:
     named = (one for one in frame.parts if isinstance(one, ast.Name) and one.id == given.id)
     if not all(isinstance(one.ctx, ast.Load) for one in named):
         return UNKNOWN
-    positional = (*code.args.posonlyargs, *code.args.args)[::-1]
-    pairs = (
-        *zip(positional, code.args.defaults[::-1], strict=False),
-        *zip(code.args.kwonlyargs, code.args.kw_defaults, strict=True),
-    )
-    default = next((value for one, value in pairs if one.arg == given.id), None)
-    number = isinstance(default, ast.Constant) and type(default.value) is int
-    return Known(default.value) if number else UNKNOWN  # type: ignore[union-attr]
+    default = constant_defaults(code.args).get(given.id)
+    return Known(default) if type(default) is int else UNKNOWN
 
 
 def _parses(part: ast.AST, namespace: str) -> bool:

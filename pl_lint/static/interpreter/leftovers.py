@@ -12,13 +12,14 @@ import re
 from pl_lint.facts.sites import LeftOutSite, MonitorSite
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.interpreter.handling import Scope
+from pl_lint.static.naming import constant_defaults
 from pl_lint.static.trees import left_unread
 
 
 def note(context: Context, site: MonitorSite, node: ast.Call, frame: Frame) -> None:
     """Note a callback that watches a key and that no Trainer can get."""
     name = _forgotten(context, node, frame)
-    if name:
+    if name and not _may_watch_nothing(node, frame):
         scope = f"{frame.module.path}:{frame.function}"
         context.recorder.add(LeftOutSite(site.watcher, name, site.key, scope, site.location))
 
@@ -36,6 +37,15 @@ def _forgotten(context: Context, node: ast.Call, frame: Frame) -> str:
     last = getattr(scope.node, "end_lineno", None) or len(source.lines)
     after = "\n".join(source.lines[node.end_lineno or node.lineno : last])
     return "" if re.search(rf"\b{name}\b", after) else name
+
+
+def _may_watch_nothing(node: ast.Call, frame: Frame) -> bool:
+    """Whether the key is a parameter that is None unless somebody says otherwise."""
+    given = next((one.value for one in node.keywords if one.arg == "monitor"), None)
+    code = frame.code
+    if code is None or not isinstance(given, ast.Name):
+        return False
+    return constant_defaults(code.args).get(given.id, given) is None
 
 
 def _is_of_class(node: ast.AST, scope: Scope) -> bool:

@@ -27,6 +27,7 @@ from pl_lint.static.interpreter.context import Arguments, Context, Frame, Hook
 from pl_lint.static.interpreter.expressions import evaluate
 from pl_lint.static.interpreter.statements import block
 from pl_lint.static.names import ClassInfo, FunctionNode, dotted
+from pl_lint.static.naming import constant_defaults, defaults
 
 MAX_CALLS = 8
 """Helpers that call helpers are followed so deep."""
@@ -120,13 +121,13 @@ def bind(
     parameters = [*node.args.posonlyargs, *node.args.args]
     values: dict[str, Abstract] = {}
     positional = (receiver, *arguments.positional) if receiver is not None else arguments.positional
-    names = [parameter.arg for parameter in parameters]
+    names, otherwise = [parameter.arg for parameter in parameters], defaults(node.args)
     values.update(zip(names, positional, strict=False))
     for name in [*names, *(parameter.arg for parameter in node.args.kwonlyargs)]:
         if name in arguments.keywords:
             values[name] = arguments.keywords[name]
         elif name not in values:
-            default = _default(node, name)
+            default = otherwise.get(name)
             known = default is not None and arguments.complete
             unknown = join(*arguments.spread) if arguments.spread else NOTHING
             values[name] = context.evaluate(default, frame) if known and default else unknown
@@ -148,19 +149,6 @@ def _rest(
     return rest
 
 
-def _default(node: FunctionNode, name: str) -> ast.expr | None:
-    """The default of a parameter, None where it has none."""
-    positional = [*node.args.posonlyargs, *node.args.args]
-    with_default = positional[len(positional) - len(node.args.defaults) :]
-    for parameter, default in zip(with_default, node.args.defaults, strict=True):
-        if parameter.arg == name:
-            return default
-    for parameter, keyword_default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
-        if parameter.arg == name:
-            return keyword_default
-    return None
-
-
 def entry_arguments(node: FunctionNode, hook: Hook) -> dict[str, Abstract]:
     """What Lightning passes: steps get the batch, old epoch ends the outputs of this process."""
     names = [parameter.arg for parameter in (*node.args.posonlyargs, *node.args.args)][1:]
@@ -178,13 +166,12 @@ def _of_their_own(node: FunctionNode, hook: Hook) -> dict[str, Abstract]:
     """Parameters that Lightning never gives to a step keep their defaults: ``return_output=False``
     is for a caller in the project, ``optimizer_idx=0`` of a ``validation_step`` too."""
     positional = [*node.args.posonlyargs, *node.args.args]
-    extra = [*positional[3:], *node.args.kwonlyargs]
-    defaults = {one.arg: _default(node, one.arg) for one in extra}
+    extra = {one.arg for one in (*positional[3:], *node.args.kwonlyargs)}
     return {
-        name: Const(default.value)
-        for name, default in defaults.items()
-        if hook.name in STEPS and isinstance(default, ast.Constant)
-        if (isinstance(default.value, bool) and not GIVEN.search(name))
+        name: Const(default)
+        for name, default in constant_defaults(node.args).items()
+        if hook.name in STEPS and name in extra
+        if (isinstance(default, bool) and not GIVEN.search(name))
         or (name in OF_TRAINING and hook.name != "training_step")
     }
 

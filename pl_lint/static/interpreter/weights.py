@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pl_lint.static.interpreter.abstract import Abstract, Const
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.names import ClassInfo, FunctionNode
-from pl_lint.static.naming import bindings
+from pl_lint.static.naming import bindings, constant_defaults
 from pl_lint.static.trees import walk
 
 SIZE = re.compile(r"(\w+_)?(batch_?size|bs)(_\w+)?", re.IGNORECASE)
@@ -88,11 +88,4 @@ def _without_size(name: str, context: Context) -> Iterator[bool]:
     for module in files.values():
         for one in walk(module.source.tree):
             if isinstance(one, ast.arguments):
-                plain = one.posonlyargs + one.args
-                last = zip(reversed(plain), reversed(one.defaults), strict=False)
-                for parameter, default in (
-                    *last,
-                    *zip(one.kwonlyargs, one.kw_defaults, strict=True),
-                ):
-                    if parameter.arg == name and getattr(default, "value", name) in (None, 1):
-                        yield True
+                yield constant_defaults(one).get(name, name) in (None, 1)
