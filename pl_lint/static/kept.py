@@ -14,8 +14,7 @@ from pl_lint.facts.sites import KeptSite
 from pl_lint.plain import field, frozen
 from pl_lint.static.interpreter import tensors
 from pl_lint.static.interpreter.context import Frame
-from pl_lint.static.layers import MODULES
-from pl_lint.static.names import ClassInfo, FunctionNode, Project
+from pl_lint.static.names import TORCH_MODULES, ClassInfo, FunctionNode, Project
 from pl_lint.static.naming import bindings, own
 from pl_lint.static.trees import walk
 
@@ -37,7 +36,7 @@ def kept(project: Project) -> Iterator[KeptSite]:
     for module in project.modules:
         for info in module.classes.values() if MADE.search(module.source.text) else ():
             outside = [one for one in project.ancestors(info) if isinstance(one, str)]
-            plain = any(one in MODULES for one in outside)
+            plain = any(one in TORCH_MODULES for one in outside)
             if plain and not any(map(lightning.kind_of, outside)):
                 yield from _kept_by(info, program)
 

@@ -13,11 +13,10 @@ from collections.abc import Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import LayersSite
-from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
+from pl_lint.static.names import TORCH_MODULES, ClassInfo, FunctionNode, Project, dotted
 from pl_lint.static.naming import bindings, holds_one, identifiers, named, own
 from pl_lint.static.trees import children, walk
 
-MODULES = ("torch.nn.Module", "torch.nn.modules.module.Module")
 LAYER = re.compile(r"torch\.nn\.\w+|torch_geometric\.nn\.(?!LGConv|SimpleConv|WLConv)\w+Conv")
 """Classes of layers from outside; of torch_geometric, those that have something to learn."""
 REGISTERING = frozenset(
@@ -44,7 +43,7 @@ def layers(project: Project) -> Iterator[LayersSite]:
             init = info.methods.get("__init__")
             outside = [one for one in project.ancestors(info) if isinstance(one, str)]
             whole = any(map(lightning.kind_of, outside))
-            if init is None or not (whole or any(one in MODULES for one in outside)):
+            if init is None or not (whole or any(one in TORCH_MODULES for one in outside)):
                 continue
             lines = module.source.lines[init.lineno - 1 : init.end_lineno]
             if not FILLED.search("\n".join(lines)):
@@ -134,9 +133,13 @@ class _Init:
         found: dict[str, list[ast.expr]] = {}
         for part in self.parts:
             match part:
-                case ast.Call(ast.Attribute(target, "append"), [node]):
+                case ast.Call(ast.Attribute(target, "append"), [node]) | ast.Call(
+                    ast.Attribute(target, "insert"), [_, node]
+                ):
                     found.setdefault(dotted(target) or "", []).append(node)
-                case ast.AugAssign(target, ast.Add(), ast.List(items)):
+                case ast.AugAssign(target, ast.Add(), ast.List(items)) | ast.Call(
+                    ast.Attribute(target, "extend"), [ast.List(items)]
+                ):
                     found.setdefault(dotted(target) or "", []).extend(items)
                 case ast.Assign([ast.Subscript(target)], node):
                     found.setdefault(dotted(target) or "", []).append(node)
@@ -154,7 +157,7 @@ class _Init:
                 yield name
             elif isinstance(name, ClassInfo):
                 bases = self.project.ancestors(name)
-                yield from [name.qualified] if any(one in MODULES for one in bases) else []
+                yield from [name.qualified] if any(one in TORCH_MODULES for one in bases) else []
 
 
 class _Uses:

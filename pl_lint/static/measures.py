@@ -7,10 +7,9 @@ import ast
 import re
 from collections.abc import Iterator
 
-from pl_lint.static.names import ClassInfo, Project, dotted
+from pl_lint.static.names import TORCH_MODULES, ClassInfo, Project, dotted
 from pl_lint.static.trees import walk
 
-MODULES = ("torch.nn.Module", "torch.nn.modules.module.Module")
 PARAMETERS = ("torch.nn.Parameter", "torch.nn.parameter.Parameter")
 PLAIN = ("torch.", "math.", "numpy.", "builtins.")
 """What a ``__init__`` may call without making another network."""
@@ -47,7 +46,7 @@ def _is_loss(value: ast.expr | None) -> bool:
 def _is_module(info: ClassInfo, project: Project) -> bool:
     """Whether it inherits from torch's Module and nothing else."""
     ancestors = project.ancestors(info)[1:]
-    return len(ancestors) == 1 and ancestors[0] in MODULES
+    return len(ancestors) == 1 and ancestors[0] in TORCH_MODULES
 
 
 def _learns(info: ClassInfo, project: Project) -> bool:

@@ -18,6 +18,7 @@ from pl_lint.plain import field, mutable
 from pl_lint.static.sources import SourceFile
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+TORCH_MODULES = ("torch.nn.Module", "torch.nn.modules.module.Module")
 MAX_ANCESTORS = 100
 """Classes that a class inherits from, itself included; people write a dozen."""
 

@@ -64,7 +64,7 @@ def _apart(names: Sequence[str], moment: str, fits: Fits) -> Finding:
     if late:
         message += "; they were frozen when DDP was set up, which does not synchronise them"
     place, shows = fits.place(names[0]), scripts.held(names[0])
-    if not late and _went_back_alone(names, fits):
+    if _went_back_alone(names, fits):
         message += "; no backward pass went through Lightning, so that DDP averaged no gradients"
         remedy = "write self.manual_backward(loss) in place of loss.backward()"
         place = suspected_at(fits.runs, "LTN602", place) or place

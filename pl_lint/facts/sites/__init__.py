@@ -40,6 +40,7 @@ from pl_lint.facts.sites.data import (
 )
 from pl_lint.facts.sites.logged import (
     ADDED,
+    FixedSize,
     HeldSite,
     LogSite,
     MetricSite,
@@ -84,6 +85,7 @@ __all__ = [
     "ContainerSite",
     "DeviceSite",
     "FedSite",
+    "FixedSize",
     "GlobalSite",
     "Hands",
     "HeldSite",

@@ -15,6 +15,15 @@ MEAN = Known("mean")
 
 
 @frozen
+class FixedSize:
+    """A batch size that is the same for every batch, as it is ``written``; ``path`` are the names
+    below ``self`` by which a setting is read, none for a number."""
+
+    written: str
+    path: tuple[str, ...] = ()
+
+
+@frozen
 class LogSite:
     """One way to reach one ``self.log`` or ``self.log_dict`` call.
 
@@ -38,7 +47,7 @@ class LogSite:
     in, those of ``try`` among them, each with its first line and its number. ``freed``: the value
     surely has no graph; asked only where ``enable_graph`` is given.
     ``inner``: the names in a dict that is logged under one key, as far as they are known.
-    ``fixed_size``: the setting that ``batch_size`` is, as names below ``self``, or the number.
+    ``fixed_size``: the setting or number that ``batch_size`` is.
     """
 
     owner: str
@@ -76,7 +85,7 @@ class LogSite:
     arms: Arms = ()
     freed: bool = False
     inner: frozenset[str] = frozenset()
-    fixed_size: tuple[str, ...] = ()
+    fixed_size: FixedSize | None = None
 
     def excludes(self, other: LogSite) -> bool:
         """Whether only one of two calls runs: they stand in two branches of one statement."""

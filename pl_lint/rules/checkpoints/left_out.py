@@ -18,7 +18,10 @@ WITHOUT_ANY = ("fast_dev_run", "barebones")
 DOES = {"ModelCheckpoint": "keeps the best by", "EarlyStopping": "stops by"}
 WORDS = {"ModelCheckpoint": "Checkpoint", "EarlyStopping": "Stop"}
 """What callbacks have in their names that do the same in their own way; what they say in code:"""
-ACTS = {"ModelCheckpoint": ("save_checkpoint", "save"), "EarlyStopping": ("should_stop",)}
+ACTS = {
+    "ModelCheckpoint": ("save_checkpoint", "save_pretrained", "save_model", "state_dict"),
+    "EarlyStopping": ("should_stop",),
+}
 
 
 @rule("LTN328", "callback-left-out", rows=(), calls=BY_SETTINGS)
@@ -30,9 +33,8 @@ def callback_left_out(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds a ModelCheckpoint with a `monitor`, or an EarlyStopping, under a name that nothing reads,
     in a function or a script whose Trainers are given other callbacks, or none. It is silent where
     a callback among them does the same in its own way, or not all are seen, where the Trainer is
-    told to do without (`enable_checkpointing=False`, `fast_dev_run=True`), where the model has a
-    base that is not read and may bring callbacks, and where anything after it speaks of the name: a
-    comment in the list of callbacks says that it was switched off.
+    told to do without (`enable_checkpointing=False`, `fast_dev_run=True`), and where anything after
+    it speaks of the name: a comment in the list of callbacks says that it was switched off.
 
     Why is this bad
     ---------------
@@ -83,12 +85,10 @@ def _key(site: LeftOutSite) -> str:
 
 def _given(facts: ProjectFacts, site: LeftOutSite) -> Iterator[Value]:
     """The callbacks of each Trainer that the same function fits with, or that it has made by
-    settings; a model whose bases are not all read may bring others."""
-    read = {one.name for one in facts.classes if not one.open}
+    settings."""
     for call in facts.trainer_calls:
         if call.method == "fit" and call.scope == site.scope:
             yield from (_callbacks(one) for one in facts.trainers_of(call))
-            yield from (UNKNOWN for name in call.models if name and name not in read)
     for made in facts.calls_of(BY_SETTINGS[0]):
         if f"{made.location.path}:{made.function}" == site.scope and made.gives("callbacks"):
             yield made.argument("callbacks")
@@ -113,6 +113,7 @@ def _does_other(facts: ProjectFacts, site: LeftOutSite, name: str) -> bool:
     out, by its name and its code."""
     if WORDS[site.watcher] in name:
         return False
-    own = [method for one in facts.classes if one.name == name for method in one.own_methods]
-    said = frozenset[str]().union(*(method.words for method in own))
-    return said.isdisjoint(ACTS[site.watcher]) if own else "lightning" in name.partition(".")[0]
+    line = {name, *(above for one in facts.classes if one.name == name for above in one.ancestors)}
+    known = [one for one in facts.classes if one.name in line]
+    said = frozenset[str]().union(*(method.words for one in known for method in one.own_methods))
+    return said.isdisjoint(ACTS[site.watcher]) if known else "lightning" in name.partition(".")[0]

@@ -139,16 +139,15 @@ def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds attributes of LightningModules, and of the networks of the project that are plain
     `nn.Module`s, that are Python lists, tuples or dicts of layers, written out or filled in
     `__init__`, and that nothing else is given. A container of one is how a network is hidden on
-    purpose, and is left alone; so is one whose parameters the class takes by itself
-    (`layer.parameters()` for each), and one that is used under `torch.no_grad()` alone. A run looks
-    for parameters in lists, dicts and plain objects of a module that `parameters()` does not name
-    and that training gives gradients to. What is hidden and gets none, such as a teacher that no
-    checkpoint should hold, is left alone.
+    purpose, and is left alone; so is one whose layers are frozen one by one, or used under
+    `torch.no_grad()` alone. A run looks for parameters in lists, dicts and plain objects of a
+    module that `parameters()` does not name and that training gives gradients to. What is hidden
+    and gets none, such as a teacher that no checkpoint should hold, is left alone.
 
     Why is this bad
     ---------------
-    They are not among the parameters: nobody trains them, moves them to the GPU, or saves them. On
-    a CPU nothing shows it.
+    They are not among the parameters: unless an optimizer is given them one by one, nobody trains
+    them, and in any case nothing moves them to the GPU, or saves them. On a CPU nothing shows it.
 
     Example
     -------
@@ -174,7 +173,7 @@ def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     told: set[tuple[str, str]] = set()
     for owner in facts.modules():
-        if facts.calls_in(owner, *REGISTERING) or _sees_to_it(facts, owner):
+        if facts.calls_in(owner, *REGISTERING) or _only_loads(facts, owner):
             continue
         made = [held for held in owner.containers if held.maker]
         seen = {name for held in made for name in held.modules}
@@ -193,18 +192,15 @@ def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             yield _hidden(self, site, layers, site.name.rpartition(".")[2], None)
 
 
-NAMING = frozenset({"parameters", "named_parameters", "named_children"})
-"""Methods by which torch is told what a module holds."""
 TRAINING = ("training_step", "validation_step")
 USING = ("test_step", "predict_step")
 
 
-def _sees_to_it(facts: ProjectFacts, owner: ClassFacts) -> bool:
-    """Whether a class tells torch by itself what it holds, or only uses what was trained."""
-    words = frozenset[str]().union(*(method.words for method in owner.own_methods))
-    told = "_modules" in words or any(one.name in NAMING for one in owner.own_methods)
+def _only_loads(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether a class uses what was trained elsewhere: it loads something, and has no training."""
+    loads = any("load" in word for method in owner.own_methods for word in method.words)
     trains = owner.open or any(defines(facts, owner, name) for name in TRAINING)
-    return told or (not trains and any(defines(facts, owner, name) for name in USING))
+    return loads and not trains and any(defines(facts, owner, name) for name in USING)
 
 
 def _trained(attribute: str, modules: tuple[str, ...]) -> list[str]:
@@ -219,8 +215,8 @@ def _hidden(
     text = layers[0].rpartition(".")[2]
     return self.finding(
         held.location,
-        f"self.{held.attribute} holds {text} in a plain container: its parameters are neither "
-        "trained nor saved",
+        f"self.{held.attribute} holds {text} in a plain container: self.parameters() and "
+        "checkpoints are without it",
         remedy="use torch.nn.ModuleList or torch.nn.ModuleDict",
         subject=subject,
         fix=fix,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from pl_lint.facts.origins import (
@@ -12,8 +13,8 @@ from pl_lint.facts.origins import (
     UnknownOrigin,
     parts,
 )
-from pl_lint.facts.sites import ClassFacts, LogSite, ProjectFacts
-from pl_lint.facts.values import Known, must_be
+from pl_lint.facts.sites import ClassFacts, FixedSize, LogSite, ProjectFacts
+from pl_lint.facts.values import Known, OneOf, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import all_full, averaged
 from pl_lint.rules.registry import Rule, rule
@@ -76,13 +77,14 @@ def wrong_batch_size(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.modules():
         for log in owner.logs:
-            weighted = bool(log.fixed_size) and averaged(log) and _is_of_batch(log)
-            fixed = weighted and not any(_may_change(facts, owner, log.fixed_size))
-            if fixed and not all_full(facts, owner, log.stage):
+            size = log.fixed_size
+            if size is None or not averaged(log) or not _is_of_batch(log):
+                continue
+            if not any(_may_change(facts, owner, size)) and not all_full(facts, owner, log.stage):
                 yield self.finding(
                     log.location,
-                    f"{key_text(log)} gives each batch the weight {'.'.join(log.fixed_size)}, "
-                    "also a last one with fewer samples",
+                    f"{key_text(log)} gives each batch the weight {size.written}, also a last one "
+                    "with fewer samples",
                     remedy="pass batch_size=<samples in this batch>, or leave it out",
                     subject=owner.short_name,
                 )
@@ -90,31 +92,41 @@ def wrong_batch_size(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 def _is_of_batch(log: LogSite) -> bool:
     """Whether a value of validation or test is worked out from the batch, by no metric: it is seen,
-    or is what somebody calls a loss by a whole key and not an attribute, which may be a metric
+    or is what somebody calls a loss, by whole keys, and not an attribute, which may be a metric
     object."""
     made_of = list(parts(log.origin))
     by_metric = any(isinstance(one, OF_METRICS) for one in made_of)
     of_batch = any(isinstance(one, BatchValue) for one in made_of)
     unseen = isinstance(log.origin, UnknownOrigin) and not log.shows
-    called_so = unseen and isinstance(log.key, Known) and "loss" in key_text(log).lower()
+    called_so = unseen and isinstance(log.key, (Known, OneOf)) and "loss" in key_text(log).lower()
     return log.stage in EVALUATION and (of_batch or called_so) and not by_metric
 
 
-BY_NAME = frozenset({"__dict__", "setattr", "__setattr__", "vars"})
-"""Who says one of these may set any attribute."""
+FOR_EACH_BATCH = re.compile(r"batch|_step$|^forward$|^$")
+"""Hooks that run for each batch, and methods of which nobody knows when they run."""
 
 
-def _may_change(facts: ProjectFacts, owner: ClassFacts, setting: tuple[str, ...]) -> Iterator[bool]:
-    """Whether a setting is worked out, or set by anything that runs once the class is built: each
-    batch may then have its own. One that ``__init__`` sets to 1 leaves all batches alike."""
-    name, direct = setting[-1], len(setting) == 1
-    family = [one for one in facts.classes if one is owner or one.name in owner.ancestors]
-    for one in family if direct else facts.classes:
-        yield any(name == method.name for method in one.own_methods)
-        yield any(BY_NAME & method.words for method in one.own_methods if method.name != "__init__")
-        yield any(item.attribute == setting[0] and item.stage for item in one.items)
-        yield any(
-            site.attribute == name and (site.hook != "__init__" or must_be(site.value, 1))
-            for site in one.assignments
-        )
-    yield any(site.attribute == name for site in facts.reaches)
+def _may_change(facts: ProjectFacts, owner: ClassFacts, size: FixedSize) -> Iterator[bool]:
+    """Whether a setting is worked out, or set anew while batches come: each may then have its own.
+    One that is set to 1 makes all batches alike."""
+    if not size.path:
+        return
+    *holder, name = size.path
+    of_data = holder[-1:] == ["datamodule"]
+    changed = name if of_data or not holder else holder[0]
+    for one in _data_modules(facts) if of_data else _line(facts, owner):
+        sites = [site for site in one.assignments if site.attribute == changed]
+        yield any(method.name == name for method in one.own_methods)
+        yield any(FOR_EACH_BATCH.search(site.hook) or must_be(site.value, 1) for site in sites)
+    for reach in facts.reaches:
+        held = reach.receiver.rpartition(".")[2] == holder[-1] if holder else True
+        yield held and reach.attribute == name and bool(FOR_EACH_BATCH.search(reach.hook))
+
+
+def _data_modules(facts: ProjectFacts) -> list[ClassFacts]:
+    return [one for one in facts.classes if one.kind == "datamodule"]
+
+
+def _line(facts: ProjectFacts, owner: ClassFacts) -> list[ClassFacts]:
+    """A class and those that it inherits from."""
+    return [one for one in facts.classes if one is owner or one.name in owner.ancestors]

@@ -144,7 +144,7 @@ def _keeps_modes(facts: ProjectFacts, owner: ClassFacts, methods: Methods) -> bo
 
 def _sets_modes(facts: ProjectFacts, owner: ClassFacts) -> Iterator[bool]:
     """Whether the class, a callback, or a script that fits it or what it is not seen to, calls
-    ``train`` or sets ``training``, or a callback thaws the network later."""
+    ``train`` or sets ``training``."""
     unknown = (call for call in facts.trainer_calls if "" in call.models)
     scripts = {call.location.path for call in (*facts.programs.calls_with(owner), *unknown)}
     callbacks = {one.name for one in facts.classes if one.kind == "callback"}
@@ -157,8 +157,6 @@ def _sets_modes(facts: ProjectFacts, owner: ClassFacts) -> Iterator[bool]:
     for site in facts.calls_of(TRAIN):
         by_script = not site.owner and not site.home and site.location.path in scripts
         yield by_script or site.owner in callbacks
-    for one in facts.classes:
-        yield one.kind == "callback" and any("Finetuning" in name for name in one.ancestors)
 
 
 def _drops_nothing(facts: ProjectFacts, owner: ClassFacts) -> bool:

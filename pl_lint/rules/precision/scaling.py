@@ -163,7 +163,7 @@ def _is_own_backward(facts: ProjectFacts, owner: ClassFacts, site: CallSite) -> 
     """Whether the module scales what it goes back from, or asks first whether there is a Trainer:
     without one there is no ``manual_backward``. That of a tensor gives nothing that could be kept.
     """
-    by_lightning = site.receiver in ("super()", "self") or site.receiver.endswith(".strategy")
+    by_lightning = site.receiver in ("super()", "self") or site.receiver.startswith("self.trainer.")
     if "scale" in site.receiver or by_lightning or site.assigned:
         return True
     scaling = {call.function for call in facts.calls_in(owner, ".scale")}

@@ -24,8 +24,6 @@ from pl_lint.static.trees import walk
 
 OF_THE_RUN = frozenset({"trainer", "device", "logger", "current_epoch", "global_step"})
 """What Lightning fills in once a module is in a Trainer or on its device."""
-MODULES = ("torch.nn.Module", "torch.nn.modules.module.Module")
-PARAMETER = "torch.nn.Parameter"
 
 # --- what is returned -----------------------------------------------------------------------------
 

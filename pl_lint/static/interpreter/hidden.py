@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from collections.abc import Mapping as PyMapping
 
 from pl_lint.facts.sites import AssignmentSite, ContainerSite
 from pl_lint.findings import Location
 from pl_lint.static.interpreter.abstract import Const, Instance, Mapping, Sequence, options
 from pl_lint.static.interpreter.context import Context
-from pl_lint.static.names import ClassInfo, dotted
-from pl_lint.static.naming import bindings, holds_one, own
+from pl_lint.static.names import TORCH_MODULES, ClassInfo, dotted
+from pl_lint.static.naming import bindings, holds_one, identifiers, own
 from pl_lint.static.trees import walk
 
-MODULES = ("torch.nn.Module", "torch.nn.modules.module.Module")
 PARAMETER = "torch.nn.Parameter"
 
 
@@ -21,20 +21,26 @@ def containers(context: Context) -> Iterator[ContainerSite]:
     """The lists and dicts of a class that is built."""
     known = {id(option) for value in context.attributes.values() for option in options(value)}
     for attribute, value in context.attributes.items():
+        where = _assigned_at(context, attribute)
         sure = all(isinstance(option, (Sequence, Mapping, Const)) for option in options(value))
         for option in options(value):
-            where = _assigned_at(context, attribute)
             if isinstance(option, (Sequence, Mapping)) and where is not None:
-                held = list(_modules(context, option, known))
-                given = bool(held) and _is_handed_on(context, attribute)
-                alone = (
-                    len(option.items) == 1
-                    and option.complete
-                    and _is_written_alone(context, attribute)
+                modules = tuple(dict.fromkeys(_modules(context, option, known)))
+                yield ContainerSite(
+                    attribute,
+                    option.maker,
+                    modules,
+                    where,
+                    handed_on=bool(modules) and _is_handed_on(context, attribute),
+                    meant=bool(modules) and _is_meant(context, attribute, option),
+                    sure=sure,
                 )
-                meant = alone or (bool(held) and _is_cared_for(context, attribute))
-                names = tuple(dict.fromkeys(held))
-                yield ContainerSite(attribute, option.maker, names, where, given, meant, sure)
+
+
+def _is_meant(context: Context, attribute: str, held: Sequence | Mapping) -> bool:
+    """Whether layers are hidden on purpose, or made known in another way."""
+    one = len(held.items) == 1 and held.complete
+    return (one and _is_written_alone(context, attribute)) or any(_cares(context, attribute))
 
 
 def _is_written_alone(context: Context, attribute: str) -> bool:
@@ -48,44 +54,52 @@ def _is_written_alone(context: Context, attribute: str) -> bool:
     )
 
 
-def _is_cared_for(context: Context, attribute: str) -> bool:
-    """Whether a method takes the parameters of what is in a container by itself, to give them to an
-    optimizer, or all methods use it without gradients."""
-    using = [
-        (node, parts)
-        for info in context.ancestors
-        if isinstance(info, ClassInfo)
-        for node in info.methods.values()
-        if _mentions(attribute, parts := walk(node))
-    ]
-    later = [parts for node, parts in using if node.name != "__init__"]
-    still = bool(later) and all(any(map(_stops_gradients, parts)) for parts in later)
-    return still or any(_takes_parameters(attribute, parts) for _, parts in using)
+def _cares(context: Context, attribute: str) -> Iterator[bool]:
+    """Whether the class enters layers among torch's by itself, freezes those of a container one by
+    one, or uses them without gradients only."""
+    uses: list[bool] = []
+    for info in context.ancestors:
+        for node in info.methods.values() if isinstance(info, ClassInfo) else ():
+            parts, above = info.module.source.parts(node), info.module.source.above
+            yield any(map(_enters, parts))
+            yield any(_goes_over(part, attribute) and _freezes(part) for part in parts)
+            if node.name != "__init__":
+                named = (part for part in parts if dotted(part) == f"self.{attribute}")
+                uses += (_is_without_gradients(part, above) for part in named)
+    yield bool(uses) and all(uses)
 
 
-def _mentions(attribute: str, parts: list[ast.AST]) -> bool:
-    return any(dotted(part) == f"self.{attribute}" for part in parts)
+def _enters(part: ast.AST) -> bool:
+    """``self._modules[name] = layer``, or the like by ``update``."""
+    match part:
+        case ast.Subscript(registry, _, ast.Store()) | ast.Call(ast.Attribute(registry, "update")):
+            return dotted(registry) == "self._modules"
+    return False
 
 
-def _takes_parameters(attribute: str, parts: list[ast.AST]) -> bool:
-    """Whether it is ``layer.parameters()`` of each layer in a container."""
-    members = {
-        target.id
-        for part in parts
-        for target, value in bindings(part)
-        if isinstance(target, ast.Name) and value is not None and _mentions(attribute, walk(value))
-    }
-    return any(
-        isinstance(part, ast.Attribute)
-        and part.attr in ("parameters", "named_parameters")
-        and dotted(part.value) in members
-        for part in parts
-    )
+def _goes_over(part: ast.AST, attribute: str) -> bool:
+    over = walk(part.iter) if isinstance(part, ast.For) else ()
+    return any(dotted(one) == f"self.{attribute}" for one in over)
 
 
-def _stops_gradients(part: ast.AST) -> bool:
-    """Whether it is ``torch.no_grad`` or ``inference_mode``."""
-    return isinstance(part, ast.Attribute) and part.attr in ("no_grad", "inference_mode")
+def _freezes(part: ast.AST) -> bool:
+    return not {"requires_grad", "requires_grad_"}.isdisjoint(identifiers(part))
+
+
+STILL = ("no_grad", "inference_mode")
+
+
+def _is_without_gradients(part: ast.AST, above: PyMapping[ast.AST, ast.AST]) -> bool:
+    """Whether it stands under ``torch.no_grad()``, or in a method that is decorated so."""
+    while part in above:
+        part = above[part]
+        if isinstance(part, (ast.With, ast.AsyncWith)):
+            around: list[ast.expr] = [one.context_expr for one in part.items]
+        else:
+            around = getattr(part, "decorator_list", [])
+        if any(name in STILL for one in around for name in identifiers(one)):
+            return True
+    return False
 
 
 def _is_handed_on(context: Context, attribute: str) -> bool:
@@ -146,7 +160,7 @@ def _is_module(context: Context, name: str) -> bool:
         if module.name == home and last in module.classes
     )
     bases = (base for info in found for base in context.project.ancestors(info))
-    return any(base in MODULES for base in bases)
+    return any(base in TORCH_MODULES for base in bases)
 
 
 def _assigned_at(context: Context, attribute: str) -> Location | None:

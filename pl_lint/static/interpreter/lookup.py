@@ -291,10 +291,14 @@ def assign_item(context: Context, target: ast.Subscript, value: Abstract, frame:
 
 
 def delete_item(context: Context, target: ast.Subscript, frame: Frame) -> None:
-    """``del container[key]`` of a dict."""
+    """``del container[key]`` of a dict, whichever it is; under a key that nobody knows, what it
+    holds is not known any more."""
     owner = context.evaluate(target.value, frame)
-    if isinstance(owner, Mapping):
-        rebind(context, target.value, owner.without(context.evaluate(target.slice, frame)), frame)
+    key = context.evaluate(target.slice, frame)
+    if all(isinstance(one, Mapping) for one in options(owner)):
+        left = (one.without(key) for one in options(owner))  # type: ignore[union-attr]
+        known = join(*left) if isinstance(key, Const) else Mapping((), False)
+        rebind(context, target.value, known, frame)
 
 
 def rebind(context: Context, node: ast.expr, value: Abstract, frame: Frame) -> None:

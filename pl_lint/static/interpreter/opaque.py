@@ -54,7 +54,7 @@ def method(
     extent = extents.of_method(name, receiver, outside.pairs(arguments), same)
     if same:
         return Opaque(origins[0], extent)
-    if name in tables.BY_METHOD:
+    if tables.is_join(name, arguments):
         origins = tables.of_method(context, receiver, name, arguments)
     if name in LISTING:
         return Opaque(called(f"pathlib.Path.{name}", outside.pairs(arguments), origins))

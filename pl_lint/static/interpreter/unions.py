@@ -28,7 +28,8 @@ def united(left: Abstract, right: Abstract) -> Abstract:
 
 def _over(left: Mapping, right: Mapping) -> Mapping:
     """With the items of the right one. One that may hold anything, or an item under a name that
-    nobody knows, may give any key of the left another value."""
+    nobody knows, may give any key of the left another value; one of whose keys a part is known
+    (``f"val_{name}"``) is there to add some."""
     named = right.complete or any(isinstance(key, Text) for key, _ in right.items)
     if named and not any(isinstance(key, Opaque) for key, _ in right.items):
         return left.merged(right)

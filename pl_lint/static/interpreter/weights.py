@@ -1,4 +1,4 @@
-"""The batch size that a log call is told, where it is a setting."""
+"""The batch size that a log call is told, where it is a setting or a number."""
 
 from __future__ import annotations
 
@@ -6,41 +6,39 @@ import ast
 import re
 from collections.abc import Iterator
 
+from pl_lint.facts.sites import FixedSize
 from pl_lint.static.interpreter.abstract import Abstract, Const
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
-from pl_lint.static.names import ClassInfo, FunctionNode
+from pl_lint.static.names import ClassInfo, FunctionNode, dotted
 from pl_lint.static.naming import bindings, constant_defaults
-from pl_lint.static.trees import walk
 
 SIZE = re.compile(r"(\w+_)?(batch_?size|bs)(_\w+)?", re.IGNORECASE)
 """What people call the setting."""
-SETTINGS = re.compile(r"h?params|hyper\w*|args|opts?|options|cfg|conf\w*|settings", re.IGNORECASE)
-"""What people keep settings in."""
-DATA = ("datamodule", "trainer")
 
 
 def fixed_size(
     context: Context, node: ast.Call, arguments: Arguments, frame: Frame
-) -> tuple[str, ...]:
-    """The names by which ``batch_size`` is read below ``self``, where it is a setting
-    (``("hparams", "batch_size")``), be it by a local name, or the number that it is; none where it
-    may be what this batch has, or one that is 1 or None unless somebody says otherwise: then
-    Lightning counts."""
+) -> FixedSize | None:
+    """The setting or number that ``batch_size`` is, be it by a local name; None where it may be
+    what this batch has, or is None unless somebody says otherwise: then Lightning counts."""
     given = next((one.value for one in node.keywords if one.arg == "batch_size"), None)
     if isinstance(given, ast.Name):
         given = _only_value(given.id, frame) or given
-    last, *steps = _steps(given) if given is not None else [""]
-    if steps[-1:] != ["self"]:
+    if given is None:
+        return None
+    first, *path = reversed(list(_steps(given)))
+    if first != "self":
         return _number(arguments.keywords.get("batch_size"))
-    if not SIZE.fullmatch(last) or not _holds_settings(steps[:-1]):
-        return ()
-    return () if any(_without_size(last, context)) else (*reversed(steps[:-1]), last)
+    is_size = bool(path) and SIZE.fullmatch(path[-1]) is not None
+    if not is_size or any(_may_be_of_a_batch(path, context)):
+        return None
+    return FixedSize(ast.unparse(given), tuple(path))
 
 
-def _number(value: Abstract | None) -> tuple[str, ...]:
+def _number(value: Abstract | None) -> FixedSize | None:
     """A number that is written out. Who writes 1 wants all batches alike."""
     known = isinstance(value, Const) and type(value.value) is int and value.value > 1
-    return (str(value.value),) if known else ()  # type: ignore[union-attr]
+    return FixedSize(str(value.value)) if known else None  # type: ignore[union-attr]
 
 
 def _only_value(name: str, frame: Frame) -> ast.expr | None:
@@ -52,15 +50,16 @@ def _only_value(name: str, frame: Frame) -> ast.expr | None:
         for target, value in bindings(part)
         if isinstance(target, ast.Name) and target.id == name
     ]
-    return found[0] if code and len(found) == 1 and name not in _parameters(code) else None
+    return found[0] if code and len(found) == 1 and not _is_parameter(name, code) else None
 
 
-def _parameters(code: FunctionNode) -> set[str]:
-    return {one.arg for one in walk(code.args) if isinstance(one, ast.arg)}
+def _is_parameter(name: str, code: FunctionNode) -> bool:
+    every = (*code.args.posonlyargs, *code.args.args, *code.args.kwonlyargs)
+    return any(one.arg == name for one in every)
 
 
 def _steps(node: ast.expr) -> Iterator[str]:
-    """The names by which it is reached, the last first; none after what is no name."""
+    """The names by which it is reached, the last first; nothing after what is no name."""
     match node:
         case ast.Attribute(value, attr):
             yield attr
@@ -74,18 +73,26 @@ def _steps(node: ast.expr) -> Iterator[str]:
             yield ""
 
 
-def _holds_settings(steps: list[str]) -> bool:
-    """Whether what stands between the setting and ``self`` is nothing, holds settings, or is the
-    data module."""
-    return not steps or tuple(steps) == DATA or SETTINGS.search(steps[-1]) is not None
+def _may_be_of_a_batch(path: list[str], context: Context) -> Iterator[bool]:
+    """Whether a network that the class calls counts it, ``__init__`` leaves it to Lightning, or
+    another method sets it under its name: ``self.cfg["batch_size"] = len(x)``."""
+    network = f"self.{path[0]}" if len(path) > 1 else ""
+    for info in context.ancestors:
+        for node in info.methods.values() if isinstance(info, ClassInfo) else ():
+            if node.name == "__init__":
+                yield constant_defaults(node.args).get(path[-1], path) is None
+                continue
+            for part in info.module.source.parts(node):
+                yield isinstance(part, ast.Call) and dotted(part.func) == network
+                yield _sets_by_name(part, path[-1])
 
 
-def _without_size(name: str, context: Context) -> Iterator[bool]:
-    """Whether the files of the class have such a parameter that is None or 1 by default."""
-    files = {
-        info.module.path: info.module for info in context.ancestors if isinstance(info, ClassInfo)
-    }
-    for module in files.values():
-        for one in walk(module.source.tree):
-            if isinstance(one, ast.arguments):
-                yield constant_defaults(one).get(name, name) in (None, 1)
+def _sets_by_name(part: ast.AST, name: str) -> bool:
+    match part:
+        case ast.Subscript(_, ast.Constant(key), ast.Store()):
+            return bool(key == name)
+        case ast.Call(ast.Attribute(_, "update"), arguments, keywords):
+            dicts = (one for one in arguments if isinstance(one, ast.Dict))
+            keys = (key for one in dicts for key in one.keys if isinstance(key, ast.Constant))
+            return any(one.arg == name for one in keywords) or any(k.value == name for k in keys)
+    return False

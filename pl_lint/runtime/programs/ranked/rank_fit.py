@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch.nn.modules.batchnorm import _NormBase
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from pl_lint.facts.events import RunError
 from pl_lint.facts.ranks import Best, Listing, RankFit, Split, Touch
@@ -48,6 +49,8 @@ EPOCHS = 2
 BATCHES = {"train": 3, "validate": 2}
 FIRST_STEP, START, END = "first step", "start", "end"
 LAST_BATCH, VALIDATION = "last batch", "validation"
+MOST_STEPS = 6
+"""So many optimizer steps show whether ranks step with gradients of their own."""
 RUNNING = ("running_mean", "running_var", "num_batches_tracked")
 """What norm layers note of their batches: meant to be each rank's, and rank zero's are kept."""
 
@@ -88,6 +91,7 @@ class Fit:
     preparation: Preparation = field(default_factory=Preparation)
     gradients: GradientWatch = field(default_factory=GradientWatch)
     stepped: dict[str, str] = field(default_factory=dict)
+    noted_steps: int = 0
     parameters: dict[str, dict[str, str]] = field(default_factory=dict)
     buffers: dict[str, dict[str, str]] = field(default_factory=dict)
     sums: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -99,6 +103,7 @@ class Fit:
 
     def __post_init__(self) -> None:
         self.recorder = RankRecorder(self.subject.namespace, self.tap, self.sizes)
+        self.steps = register_optimizer_step_pre_hook(self._note_gradients)
 
     @property
     def batches(self) -> Mapping[str, int]:
@@ -119,6 +124,7 @@ class Fit:
             self.error = describe(error, "fit")
         finally:
             self.gradients.detach()
+            self.steps.remove()
 
     def _deal(self) -> None:
         """The preparation is watched below the kit's own wrapper, which skips what was done."""
@@ -163,10 +169,6 @@ class Fit:
             def on_after_backward(self, trainer: Any, pl_module: Any) -> None:
                 fit.gradients.backwards += 1
 
-            def on_before_optimizer_step(self, trainer: Any, pl_module: Any, *args: Any) -> None:
-                if FIRST_STEP not in fit.parameters:
-                    fit.stepped |= digests_of(_gradients(pl_module))
-
             def on_train_batch_end(self, trainer: Any, pl_module: Any, *args: Any) -> None:
                 if FIRST_STEP not in fit.parameters and trainer.global_step:
                     fit.look(FIRST_STEP, pl_module)
@@ -179,6 +181,13 @@ class Fit:
                 fit.look(END, pl_module)
 
         return Witness()
+
+    def _note_gradients(self, *args: Any) -> None:
+        """Any optimizer is about to step, the user's own as well as Lightning's."""
+        if self.noted_steps < MOST_STEPS and self.parameters:
+            self.noted_steps += 1
+            for name, mark in digests_of(_gradients(self.subject.module)).items():
+                self.stepped[name] = f"{self.stepped.get(name, '')} {mark}"
 
     def look(self, moment: str, module: torch.nn.Module) -> None:
         self.parameters[moment] = digests_of(dict(module.named_parameters()))
