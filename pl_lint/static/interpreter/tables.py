@@ -35,15 +35,19 @@ def of_method(
     context: Context, receiver: Abstract, name: str, arguments: Arguments
 ) -> list[Origin]:
     """What ``left.merge(right)`` and ``left.join(right)`` are made of."""
-    right = arguments.get(0, "other" if name == "join" else "right")
-    how = arguments.keywords.get("how", INNER if name == "merge" else LEFT)
+    if name == "merge":
+        right, how = arguments.get(0, "right"), arguments.get(1, "how") or INNER
+    else:
+        right, how = arguments.get(0, "other"), arguments.get(2, "how") or LEFT
     return _merged(context, (receiver, right), how, arguments)
 
 
 def of_function(context: Context, name: str, arguments: Arguments) -> list[Origin]:
     """What ``pandas.merge(left, right)`` and its sisters are made of."""
     tables = arguments.get(0, "left"), arguments.get(1, "right")
-    return _merged(context, tables, arguments.keywords.get("how", BY_FUNCTION[name]), arguments)
+    place = {"pandas.merge": 2}.get(name, -1)
+    how = arguments.get(place, "how") or BY_FUNCTION[name]
+    return _merged(context, tables, how, arguments)
 
 
 def _merged(

@@ -33,7 +33,7 @@ def _over(left: Mapping, right: Mapping) -> Mapping:
     named = right.complete or any(isinstance(key, Text) for key, _ in right.items)
     if named and not any(isinstance(key, Opaque) for key, _ in right.items):
         return left.merged(right)
-    covered = tuple((key, NOTHING) for key, _ in left.items)
+    covered = tuple((key, join(value, NOTHING)) for key, value in left.items)
     return Mapping(covered, left.complete, left.maker).merged(right)
 
 
