@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import CallSite, ProjectFacts, TrainerCall
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, TrainerCall
+from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.distributed.evidence import for_one_count, starts_scripts
 from pl_lint.rules.judging import single_device, version_at
@@ -136,7 +138,9 @@ def saved_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `torch.save` in hooks of training and validation without a condition on the rank.
+    Finds `torch.save` in hooks of training and validation without a condition on the rank, or on
+    how many processes there are. Silent where the name of the file is worked out in a method that
+    speaks of the rank, or of a place that each process has for itself (`tempfile`, `uuid`).
 
     Why is this bad
     ---------------
@@ -165,12 +169,53 @@ def saved_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     if single_device(facts):
         return
     for call in facts.calls_of("torch.save"):
-        guarded = RANK_WORDS & set(call.guards)
-        if call.owner and call.stage in ("train", "validate") and call.hook and not guarded:
+        asked = not RANK_WORDS.isdisjoint(call.guards) or _for_one_strategy(call.guards)
+        apart = _names_its_own_file(facts, call)
+        if call.owner and call.stage in ("train", "validate") and call.hook and not asked | apart:
             yield self.finding(
                 call.location,
                 "every process writes this file"
-                + (", and the sanity check does" if call.stage == "validate" else ""),
+                + (", and the sanity check does" if _in_sanity_check(facts, call) else ""),
                 remedy="guard it with self.trainer.is_global_zero, or use a ModelCheckpoint",
                 subject=call.owner.rpartition(".")[2],
             )
+
+
+OWN_PLACES = frozenset(
+    "tempfile mkdtemp mkstemp TemporaryDirectory NamedTemporaryFile new_file uuid uuid1 uuid4 "
+    "getpid".split()
+)
+"""What gives each process a folder or a file of its own; `new_file` is that of a W&B artifact."""
+STRATEGY = re.compile(r"ddp|deepspeed|fsdp|distributed|multi_?gpu", re.IGNORECASE)
+
+
+def _names_its_own_file(facts: ProjectFacts, call: CallSite) -> bool:
+    """Whether each process may write a file of its own: its name is worked out in a method that
+    speaks of the rank or of such a place, or of an attribute that was made so."""
+    owner = next((one for one in facts.classes if one.name == call.owner), None)
+    if owner is None or isinstance(call.argument("f", 1), Known):
+        return False
+    around = _words_of(facts, owner, {call.function})
+    makers = {one.function for one in owner.assignments if one.attribute in around}
+    made_of = around | _words_of(facts, owner, makers)
+    return not (RANK_WORDS.isdisjoint(around) and OWN_PLACES.isdisjoint(made_of))
+
+
+def _words_of(facts: ProjectFacts, owner: ClassFacts, names: Set[str]) -> frozenset[str]:
+    """What these methods of a class speak of, whatever class they are inherited from."""
+    family = {owner.name, *owner.ancestors}
+    methods = (method for one in facts.classes if one.name in family for method in one.own_methods)
+    return frozenset[str]().union(*(one.words for one in methods if one.name in names))
+
+
+def _for_one_strategy(guards: Sequence[str]) -> bool:
+    """Whether a condition asks how the processes work together, or how many there are: somebody
+    has thought of the others."""
+    return for_one_count(guards) or any(map(STRATEGY.search, guards))
+
+
+def _in_sanity_check(facts: ProjectFacts, call: CallSite) -> bool:
+    """Whether a call runs in the sanity check too: no Trainer does without one."""
+    steps = [one.argument("num_sanity_val_steps") for one in facts.trainers]
+    checked = not steps or not all(must_be(one, 0) for one in steps)
+    return call.stage == "validate" and checked and "sanity_checking" not in call.guards
