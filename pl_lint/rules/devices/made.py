@@ -18,8 +18,14 @@ MOVED = frozenset(word.lstrip(".") for word in MOVING) | {"item", "tolist", "num
 
 
 def worked_out(owner: ClassFacts, where: str) -> Iterator[AssignmentSite]:
-    """Attributes that are given one value, a tensor worked out from others that stays there."""
-    times = Counter(one.attribute for one in owner.assignments)
+    """Attributes that are given one value, a tensor that stays there: what later hooks give them is
+    worked out from it."""
+    first = (one for one in owner.assignments if one.hook == "__init__" or not _goes_on(one))
+    times = Counter(one.attribute for one in first)
     for one in owner.assignments:
         if one.left == where and times[one.attribute] == 1:
             yield one
+
+
+def _goes_on(site: AssignmentSite) -> bool:
+    return site.augmented or site.carried

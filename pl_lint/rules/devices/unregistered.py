@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import ClassFacts, ContainerSite, LayersSite, ProjectFacts, in_tests
-from pl_lint.facts.values import UNKNOWN, Known
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Assigned, Fix, Replace, Statement
 from pl_lint.places import Location
 from pl_lint.rules.containers import registered_container
-from pl_lint.rules.devices.made import FACTORIES, MOVED, MOVING, worked_out
+from pl_lint.rules.devices.made import MOVING, worked_out
 from pl_lint.rules.judging import defines
 from pl_lint.rules.registry import Rule, rule
 
@@ -21,7 +20,7 @@ from pl_lint.rules.registry import Rule, rule
     "LTN654",
     "tensor-that-is-no-buffer",
     rows=("DEV04",),
-    calls=(*FACTORIES, "torch.tensor", "torch.arange", *MOVING, "self.register_buffer"),
+    calls=MOVING,
     status=Status.SUSPECTED,
     condition="if the tensor takes part in what the module computes",
     default=False,
@@ -33,10 +32,12 @@ def no_buffer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `self.x = torch.zeros(...)` and the like in `__init__`, where nothing moves the tensor;
-    also where a local name stood for it first, and what is worked out from such tensors
-    (`self.roots = torch.cumprod(1 - betas, 0).sqrt()`) where a method computes with it; in the
-    networks of the project that are plain `nn.Module`s as well.
+    Finds `self.x = torch.zeros(...)` and the like in `__init__`, and what is worked out from such
+    tensors (`self.roots = torch.cumprod(1 - betas, 0).sqrt()`), where a method computes with it and
+    its batch, and nothing moves it; in the networks of the project that are plain `nn.Module`s as
+    well. Silent where it is made on a device, where a hook replaces it, where only its numbers are
+    used, where a method brings what it meets to the CPU, and where a loss that the module keeps has
+    it as weights, which is a buffer then.
 
     Why is this bad
     ---------------
@@ -50,6 +51,9 @@ def no_buffer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 super().__init__()
                 self.weights = torch.ones(10)
 
+            def forward(self, x):
+                return x * self.weights
+
     Use instead
     -----------
         class Model(LightningModule):
@@ -57,9 +61,12 @@ def no_buffer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 super().__init__()
                 self.register_buffer("weights", torch.ones(10))
 
+            def forward(self, x):
+                return x * self.weights
+
     When to ignore
     --------------
-    Where it is only read as a Python number.
+    Where the batch is on the CPU, too.
 
     References
     ----------
@@ -67,26 +74,11 @@ def no_buffer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.modules():
         moved = {site.receiver for site in facts.calls_in(owner, *MOVING)}
-        told: set[str] = set()
-        for site in facts.calls_in(owner, *FACTORIES, "torch.tensor", "torch.arange"):
-            target = f"self.{site.kept}" if site.kept else site.assigned
-            whole = target.startswith("self.") and target.count(".") == 1
-            own = whole and site.hook == "__init__"
-            name = target.removeprefix("self.")
-            data = site.argument("data", 0) if site.name == "torch.tensor" else UNKNOWN
-            one = not isinstance(data, Known) or not isinstance(data.value, tuple)
-            number = isinstance(data, Known) and (one or not data.value)  # or nothing, to be filled
-            moves = moved.intersection((target, site.assigned)) or MOVED.intersection(site.then)
-            known = number or lightning.is_member("LightningModule", name)
-            kept = own and not moves and not known
-            if kept and site.name.startswith("torch."):
-                told.add(name)
-                fix = _registered(site.location, name) if not site.kept else None
-                yield _on_the_cpu(self, site.location, name, owner.short_name, fix)
         for one in worked_out(owner, "cpu"):
-            known = one.attribute in told or lightning.is_member("LightningModule", one.attribute)
-            if not known and f"self.{one.attribute}" not in moved:
-                yield _on_the_cpu(self, one.location, one.attribute, owner.short_name, None)
+            name = one.attribute
+            if f"self.{name}" not in moved and not lightning.is_member("LightningModule", name):
+                fix = _registered(one.location, name)
+                yield _on_the_cpu(self, one.location, name, owner.short_name, fix)
     for site in facts.kept if facts.modules() else ():
         if not in_tests(site.location):
             subject = site.name.rpartition(".")[2]

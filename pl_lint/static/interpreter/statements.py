@@ -116,7 +116,7 @@ def _annotated(context: Context, node: ast.AnnAssign, frame: Frame) -> bool:
         context.assigned = ""
         lookup.assign(context, node.target, value, frame)
         _remember(context, node.target, node.value, frame)
-        noting.note_assignment(context, node.target, value, False, frame)
+        noting.note_assignment(context, node.target, value, False, frame, node.value)
     return True
 
 

@@ -35,6 +35,8 @@ REDUCED = frozenset("sum mean prod max min std var norm median numel".split())
 """Those that may leave one number."""
 MOVING = frozenset("to cuda cpu type_as device new_tensor item tolist numpy as_tensor".split())
 """Words for bringing a tensor elsewhere, or for asking for its numbers."""
+LANDED = frozenset({"cpu", "item", "tolist", "numpy"})
+"""Those that bring it to the CPU."""
 MAX_DEPTH = 12
 
 
@@ -63,7 +65,9 @@ def stays(context: Asked, name: str, written: ast.expr, frame: Frame) -> str:
         return UNSURE
     building = ("__init__", frame.function)
     others = [one for key, one in frame.defining.methods.items() if key not in building]
-    uses = {_use(use, context, frame) for one in others for use in _mentions(name, one, frame)}
+    uses = {
+        _used(use, one, context, frame) for one in others for use in _mentions(name, one, frame)
+    }
     return place if "computed" in uses and "unsure" not in uses else UNSURE
 
 
@@ -123,9 +127,7 @@ class Placing:
             made = CPU if name in SIZED or self._is_listed(name, first) else UNSURE
             number = isinstance(first, ast.Constant) and name in ("tensor", "as_tensor")
             place = NUMBER if number or _is_empty(first) else made
-            if device is not None:
-                return EARLY if dotted(device) == EARLY and place == CPU else UNSURE
-            return place
+            return place if device is None or place != CPU else _told(device)
         if isinstance(first, (ast.List, ast.Tuple)) and name in ("cat", "stack", "concat"):
             return _together(*map(self.of, first.elts)) if first.elts else UNSURE
         return self._by_method(name, self.of(first), node) if first is not None else UNSURE
@@ -147,7 +149,7 @@ class Placing:
         match given:
             case ast.List(items) | ast.Tuple(items):
                 return bool(items)
-            case ast.ListComp():
+            case ast.ListComp() | ast.Subscript(_, ast.Slice()):
                 return True
             case ast.Name(text):
                 code = self.frame.code
@@ -155,6 +157,13 @@ class Placing:
                     code is not None and any(_is_list(one) for one in _parameters(text, code))
                 )
         return name == "from_numpy"
+
+
+def _told(device: ast.expr) -> str:
+    """Where a tensor is made that is told its device."""
+    if isinstance(device, ast.Constant) and device.value == "cpu":
+        return CPU
+    return EARLY if dotted(device) == EARLY else UNSURE
 
 
 Given = dict[str, list[tuple[ast.AST, ast.expr | None]]]
@@ -207,10 +216,20 @@ ASKING = frozenset({"shape", "size", "dim", "ndim", "dtype", "numel"})
 """What says something of a tensor that has nothing to do with where it is."""
 
 
+WHOLE = (ast.Return, ast.Assign, ast.AugAssign, ast.If, ast.While)
+"""Statements at which what was said of a tensor is all that there is to say."""
+
+
 def _mentions(name: str, code: FunctionNode, frame: Frame) -> Iterator[ast.expr]:
     for part in frame.module.source.parts(code):
         if isinstance(part, ast.Attribute) and own(part) == name:
             yield part
+
+
+def _used(mention: ast.expr, code: FunctionNode, context: Asked, frame: Frame) -> str:
+    """The same as ``_use``; of a method that speaks of the CPU it is not known what is there."""
+    use = _use(mention, context, frame)
+    return "unsure" if use == "computed" and "cpu" in identifiers(code) else use
 
 
 def _use(mention: ast.expr, context: Asked, frame: Frame) -> str:
@@ -232,27 +251,70 @@ def _use(mention: ast.expr, context: Asked, frame: Frame) -> str:
                 pass
             case ast.Subscript(value, _, ast.Store()) if value is inner:
                 return "asked"  # what is written into it moves nothing
-            case ast.Subscript(value) if value is inner:
-                pass
+            case ast.Subscript(value, index) if value is inner:
+                if met != "computed" and _is_number(index, frame):
+                    return "asked"
+            case ast.Compare(one, _, [other]):
+                met = "computed" if _is_given(other if one is inner else one) else met
+            case ast.Assign(targets) if inner in targets:
+                return "asked"
+            case ast.AugAssign(target, _, value) if target is inner:
+                return "computed" if _is_given(value) else "asked"
+            case ast.List(beside) | ast.Tuple(beside) if len(beside) > 1:
+                joined = isinstance(above.get(outer), ast.Call)
+                met = "computed" if joined and any(map(_is_given, beside)) else met
             case ast.Call(ast.Name("len")):
                 return "asked"
-            case ast.Call(function, arguments, keywords):
-                if function is not inner and not _computes(function, context, frame):
+            case ast.Call(function) if function is not inner and _is_class(
+                function, context, frame
+            ):
+                return _registered(above.get(outer))
+            case ast.Call(function, arguments, keywords) if function is not inner:
+                if not _computes(function, context, frame):
                     return "unsure"
-                beside = function is not inner and len(arguments) + len(keywords) > 1
-                met = "computed" if beside else met
+                others = [one for one in (*arguments, *keywords) if one is not inner]
+                met = "computed" if any(map(_is_given, others)) else met
+            case ast.Call():
+                pass
             case _:
-                return (
-                    met if isinstance(outer, (ast.Return, ast.Assign, ast.AugAssign)) else "unsure"
-                )
+                return met if isinstance(outer, WHOLE) else "unsure"
         inner = outer
     return "unsure"
 
 
-def _is_given(node: ast.expr) -> bool:
-    """Whether an expression is made of something that a method has, and not of its object only."""
+def _is_number(index: ast.expr, frame: Frame) -> bool:
+    """Whether an index is one number, as it is written or as a loop counts: what it picks of a list
+    of numbers is one as well, and good on any device."""
+    if isinstance(index, ast.Name):
+        loop = _looped_over(index.id, frame)
+        return isinstance(loop, ast.Call) and dotted(loop.func) == "range"
+    try:
+        return isinstance(ast.literal_eval(index), int)
+    except ValueError:
+        return False
+
+
+def _is_class(function: ast.expr, context: Asked, frame: Frame) -> bool:
+    """Whether a call makes a layer or a loss of torch, as ``CrossEntropyLoss(weight=...)``."""
+    name = context.project.resolve(dotted(function) or "", frame.module)
+    of_torch = isinstance(name, str) and name.startswith("torch.nn.")
+    return of_torch and name.rpartition(".")[2][:1].isupper()
+
+
+def _registered(around: ast.AST | None) -> str:
+    """A loss that the module keeps holds its weights as a buffer, and goes where the module goes;
+    one that a step makes and uses stays where it is."""
+    if isinstance(around, ast.Assign) and any(own(target) for target in around.targets):
+        return "asked"
+    return "unsure" if isinstance(around, ast.Return) else "computed"
+
+
+def _is_given(node: ast.AST) -> bool:
+    """Whether an expression is made of something that a method has, and not of its object only; and
+    stays where that is."""
     found = (one.id for one in walk(node) if isinstance(one, ast.Name))
-    return any(name not in ("self", "torch", "math", "np", "len") for name in found)
+    known = any(name not in ("self", "torch", "math", "np", "len") for name in found)
+    return known and LANDED.isdisjoint(identifiers(node))
 
 
 def _computes(function: ast.expr, context: Asked, frame: Frame) -> bool:
