@@ -8,6 +8,7 @@ from pl_lint.facts import lightning, torchmetrics
 from pl_lint.facts.lightning import LATEST, Version
 from pl_lint.facts.origins import FunctionCall, Pairs
 from pl_lint.facts.sites import (
+    CallSite,
     ClassFacts,
     FedSite,
     LoaderSite,
@@ -164,6 +165,13 @@ def is_never_fed(facts: ProjectFacts, stage: str | None) -> bool:
     fed = any(one.stage == stage for one in (*facts.loaders, *facts.unshared))
     asked = any(one.method == stage for one in facts.trainer_calls)
     return bool(hooks) and all(one.refuses for one in hooks) and not fed and not asked
+
+
+def is_run_by_trainer(call: CallSite, method: str) -> bool:
+    """Whether a call is this method of a Trainer, by what its object is or by how it is called:
+    many a project has its Trainer made by Hydra."""
+    by_name = "trainer" in call.receiver.rpartition(".")[2].lower()
+    return call.name == f"{lightning.TRAINER}.{method}" or (by_name and call.name == f".{method}")
 
 
 def uses_cli(facts: ProjectFacts) -> bool:

@@ -10,11 +10,12 @@ from pl_lint.facts.sites import (
     MetricSite,
     MetricUse,
     ProjectFacts,
+    in_tests,
 )
-from pl_lint.facts.values import must_be
+from pl_lint.facts.values import ABSENT, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Applicability, Command, Fix, Insert, Replace
-from pl_lint.rules.judging import averaged, target_version
+from pl_lint.rules.judging import CLI, averaged, is_run_by_trainer, target_version, uses_cli
 from pl_lint.rules.metrics.judging import BEST, FILLS, follows_common_rules
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import ANY, attribute_text
@@ -302,6 +303,12 @@ def _used_per_batch(owner: ClassFacts, metric: MetricSite) -> bool:
     return not any(use.use in ("log", "compute") for use in owner.uses_of(metric.path))
 
 
+FIT, CKPT_PATH, RESUMED = ".fit", "ckpt_path", "resume_from_checkpoint"
+"""How a fit goes on from a checkpoint: today, and in Lightning 1."""
+BEGINNING = ("on_fit_start", "on_train_start", "on_train_epoch_start")
+"""Hooks of training that run after a checkpoint is read."""
+
+
 @rule(
     "LTN216",
     "best-lost-on-resume",
@@ -309,6 +316,7 @@ def _used_per_batch(owner: ClassFacts, metric: MetricSite) -> bool:
     status=Status.SUSPECTED,
     default=False,
     condition="if a run is resumed",
+    calls=(CLI, FIT, f"{RESUMED}="),
     fixable=True,
 )
 def best_lost_on_resume(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -316,18 +324,25 @@ def best_lost_on_resume(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds a MaxMetric or MinMetric that no call of `persistent` puts into the checkpoint.
+    Finds a MaxMetric or MinMetric that no call of `persistent` puts into the checkpoint, or that
+    `on_train_start`, `on_fit_start` or `on_train_epoch_start` resets. Silent where the project's
+    fits are seen and none of them can go on from a checkpoint.
 
     Why is this bad
     ---------------
     The states of metrics are not saved by default: after resuming the best value is -inf, and the
-    next one is the best so far whatever it is.
+    next one is the best so far whatever it is. `on_train_start` runs after the checkpoint is read:
+    a reset there, which is to forget the sanity check, forgets what was read as well (a best of
+    10.0 was 8.0 after resuming, with `persistent(True)` and without).
 
     Example
     -------
         def __init__(self):
             super().__init__()
             self.best = torchmetrics.MaxMetric()
+
+        def on_train_start(self):
+            self.best.reset()
 
         def on_validation_epoch_end(self):
             self.log("val/best", self.best(self.score()))
@@ -340,7 +355,8 @@ def best_lost_on_resume(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             self.best.persistent(True)
 
         def on_validation_epoch_end(self):
-            self.log("val/best", self.best(self.score()))
+            if not self.trainer.sanity_checking:
+                self.log("val/best", self.best(self.score()))
 
     When to ignore
     --------------
@@ -350,19 +366,47 @@ def best_lost_on_resume(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://lightning.ai/docs/torchmetrics/stable/pages/overview.html
     """
-    for owner in facts.modules():
-        if any("persistent" in method.words for method in owner.own_methods):
-            continue
+    for owner in facts.modules() if _may_be_resumed(facts) else ():
+        saved = any("persistent" in method.words for method in owner.own_methods)
         for metric in owner.metrics:
             filled = any(use.use in FILLS for use in owner.uses_of(metric.path))
-            if metric.class_name in BEST and filled:
+            hook = _reset_in(owner, metric)
+            if metric.class_name in BEST and filled and (hook or not saved):
                 yield self.finding(
                     metric.location,
-                    f"{attribute_text(metric.path)} begins anew when the run is resumed",
-                    remedy=f"{attribute_text(metric.path)}.persistent(True)",
+                    f"{attribute_text(metric.path)} begins anew when the run is resumed"
+                    + (f": {hook} resets it after the checkpoint is read" if hook else ""),
+                    remedy=_remembering(metric, hook),
                     subject=owner.short_name,
-                    fix=_persistent(metric),
+                    fix=None if hook else _persistent(metric),
                 )
+
+
+def _may_be_resumed(facts: ProjectFacts) -> bool:
+    """Whether a fit may go on from a checkpoint: one does, or may be asked to, or none is seen."""
+    calls = [one for one in facts.calls_of(FIT) if not in_tests(one.location)]
+    fits = [one for one in calls if is_run_by_trainer(one, "fit") or one.gives(CKPT_PATH)]
+    asked = any(one.argument(CKPT_PATH, 4) != ABSENT for one in fits)
+    trainers = any(RESUMED in dict(one.arguments) for one in facts.trainers)
+    unseen = not fits or facts.hides_trainers or uses_cli(facts)
+    return unseen or asked or trainers or bool(facts.calls_of(f"{RESUMED}="))
+
+
+def _reset_in(owner: ClassFacts, metric: MetricSite) -> str:
+    """The hook that resets a metric whenever training begins, a resumed one too; empty where there
+    is none. One that asks something first may ask just that."""
+    uses = (one for one in owner.uses_of(metric.path) if one.use == "reset" and not one.guards)
+    return next((one.hook for one in uses if one.hook in BEGINNING), "")
+
+
+def _remembering(metric: MetricSite, hook: str) -> str:
+    name = attribute_text(metric.path)
+    if not hook:
+        return f"{name}.persistent(True)"
+    return (
+        f"{name}.persistent(True), no reset in {hook}, and nothing given to it if "
+        "self.trainer.sanity_checking"
+    )
 
 
 def _persistent(metric: MetricSite) -> Fix | None:
