@@ -12,6 +12,7 @@ from pl_lint.facts.sites import (
     ImportSite,
     ProjectFacts,
     TrainerCall,
+    in_tests,
 )
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Location, Status
@@ -67,7 +68,9 @@ def validation_without_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     What it does
     ------------
     Finds `trainer.fit(model, loader)` with a training loader only, where the class of the model has
-    a `validation_step` and no `val_dataloader`.
+    a `validation_step` and no `val_dataloader`. Tests are left alone, which often ask for training
+    steps only. So is a call with an argument that `fit` has not (`val_dataloader=`), where the data
+    are meant: LTN735 finds that one.
 
     Why is this bad
     ---------------
@@ -101,7 +104,8 @@ def validation_without_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding
         train, held_out = loaders_given(site, 1), loaders_given(site, 2)
         nothing = held_out == Known(None) and not site.gives("datamodule", 3)
         validates = defines(facts, owner, "validation_step")
-        if not (nothing and is_loader(train) and validates and is_whole(owner)):
+        meant = in_tests(site.location) or _gives_by_another_name(site)
+        if meant or not (nothing and is_loader(train) and validates and is_whole(owner)):
             continue
         if not defines(facts, owner, "val_dataloader"):
             yield self.finding(
@@ -111,6 +115,11 @@ def validation_without_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding
                 remedy="pass val_dataloaders=",
                 subject=owner.short_name,
             )
+
+
+def _gives_by_another_name(site: CallSite) -> bool:
+    """Whether a fit is given something for validation by a name that it does not know."""
+    return any(name.startswith("val") and name != "val_dataloaders" for name, _ in site.arguments)
 
 
 @rule("LTN726", "loaders-given-twice", rows=("LOOP26",), calls=(FIT,))
