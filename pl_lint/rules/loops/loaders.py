@@ -17,7 +17,8 @@ from pl_lint.facts.sites import (
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix, Rehome
-from pl_lint.rules.judging import defines, is_whole, uses_cli
+from pl_lint.rules.judging import CLI, defines, is_whole, uses_cli
+from pl_lint.rules.loops.validated import is_validated_without_fit
 from pl_lint.rules.registry import Rule, rule
 
 FIT = "lightning.pytorch.Trainer.fit"
@@ -317,8 +318,8 @@ def _package(site: ImportSite) -> str | None:
     "validation-data-for-fit-only",
     rows=("LOOP30",),
     status=Status.SUSPECTED,
-    default=False,
-    condition="if trainer.validate runs where no fit ran before",
+    condition="if it is validated where no fit ran before",
+    calls=(CLI, ".fit", ".validate", ".setup"),
 )
 def for_fit_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A DataModule makes its validation data for fit only.
@@ -326,8 +327,9 @@ def for_fit_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds attributes that `val_dataloader` uses and that `setup` assigns under `stage == "fit"` (or
-    `TrainerFn.FITTING`) alone. Silent in projects that call `trainer.validate` only in functions
-    that fit before.
+    `TrainerFn.FITTING`) alone, where something asks for them without a fit: `trainer.validate` with
+    this data module, or one that is not known, that no `fit` of the same function comes before;
+    LightningCLI, whose `validate` is a command; or `setup("validate")`.
 
     Why is this bad
     ---------------
@@ -368,10 +370,10 @@ def for_fit_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://lightning.ai/docs/pytorch/stable/data/datamodule.html#setup
     """
-    if _validates_after_fit(facts):
-        return
     for owner in facts.classes:
         used = _used_for_validation(owner) if owner.kind == "datamodule" else frozenset()
+        if not used or not is_validated_without_fit(facts, owner):
+            continue
         others = (site for site in owner.assignments if not _for_fit_alone(site))
         made = {site.attribute for site in others if not must_be(site.value, None)}
         for site in owner.assignments:
@@ -383,13 +385,6 @@ def for_fit_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy='write if stage in ("fit", "validate"):',
                     subject=owner.short_name,
                 )
-
-
-def _validates_after_fit(facts: ProjectFacts) -> bool:
-    """Whether all that validates in sight has fitted before, in the same function."""
-    fitting = {call.scope for call in facts.trainer_calls if call.method == "fit"}
-    validating = [call.scope for call in facts.trainer_calls if call.method == "validate"]
-    return bool(validating) and fitting.issuperset(validating)
 
 
 def _used_for_validation(owner: ClassFacts) -> frozenset[str]:
