@@ -305,8 +305,8 @@ def _used_per_batch(owner: ClassFacts, metric: MetricSite) -> bool:
 
 FIT, CKPT_PATH, RESUMED = ".fit", "ckpt_path", "resume_from_checkpoint"
 """How a fit goes on from a checkpoint: today, and in Lightning 1."""
-BEGINNING = ("on_fit_start", "on_train_start", "on_train_epoch_start")
-"""Hooks of training that run after a checkpoint is read."""
+BEGINNING = ("on_fit_start", "on_train_start")
+"""Hooks of a fit's beginning that run after a checkpoint is read."""
 
 
 @rule(
@@ -325,8 +325,8 @@ def best_lost_on_resume(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds a MaxMetric or MinMetric that no call of `persistent` puts into the checkpoint, or that
-    `on_train_start`, `on_fit_start` or `on_train_epoch_start` resets. Silent where the project's
-    fits are seen and none of them can go on from a checkpoint.
+    `on_train_start` or `on_fit_start` resets. Silent where the project's fits are seen and none of
+    them can go on from a checkpoint, and where each epoch resets it.
 
     Why is this bad
     ---------------
@@ -370,8 +370,10 @@ def best_lost_on_resume(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         saved = any("persistent" in method.words for method in owner.own_methods)
         for metric in owner.metrics:
             filled = any(use.use in FILLS for use in owner.uses_of(metric.path))
-            hook = _reset_in(owner, metric)
-            if metric.class_name in BEST and filled and (hook or not saved):
+            resets = _resets(owner, metric)
+            hook = next((one for one in resets if one in BEGINNING), "")
+            lasting = filled and not any("epoch" in one for one in resets)
+            if metric.class_name in BEST and lasting and (hook or not saved):
                 yield self.finding(
                     metric.location,
                     f"{attribute_text(metric.path)} begins anew when the run is resumed"
@@ -392,11 +394,11 @@ def _may_be_resumed(facts: ProjectFacts) -> bool:
     return unseen or asked or trainers or bool(facts.calls_of(f"{RESUMED}="))
 
 
-def _reset_in(owner: ClassFacts, metric: MetricSite) -> str:
-    """The hook that resets a metric whenever training begins, a resumed one too; empty where there
-    is none. One that asks something first may ask just that."""
-    uses = (one for one in owner.uses_of(metric.path) if one.use == "reset" and not one.guards)
-    return next((one.hook for one in uses if one.hook in BEGINNING), "")
+def _resets(owner: ClassFacts, metric: MetricSite) -> list[str]:
+    """The hooks that always reset a metric: what asks something first may ask whether the run is
+    resumed."""
+    uses = owner.uses_of(metric.path)
+    return [one.hook for one in uses if one.use == "reset" and not one.guards]
 
 
 def _remembering(metric: MetricSite, hook: str) -> str:
