@@ -240,46 +240,57 @@ def _use(mention: ast.expr, context: Asked, frame: Frame) -> str:
     met = "unsure"
     while inner in above:
         outer = above[inner]
-        match outer:
-            case ast.Attribute(_, name) if name in ASKING:
-                return "asked"
-            case ast.Attribute(_, name) if name not in MOVING:
-                pass
-            case ast.BinOp(one, _, other):
-                met = "computed" if _is_given(other if one is inner else one) else met
-            case ast.UnaryOp() | ast.keyword():
-                pass
-            case ast.Subscript(value, _, ast.Store()) if value is inner:
-                return "asked"  # what is written into it moves nothing
-            case ast.Subscript(value, index) if value is inner:
-                if met != "computed" and _is_number(index, frame):
-                    return "asked"
-            case ast.Compare(one, _, [other]):
-                met = "computed" if _is_given(other if one is inner else one) else met
-            case ast.Assign(targets) if inner in targets:
-                return "asked"
-            case ast.AugAssign(target, _, value) if target is inner:
-                return "computed" if _is_given(value) else "asked"
-            case ast.List(beside) | ast.Tuple(beside) if len(beside) > 1:
-                joined = isinstance(above.get(outer), ast.Call)
-                met = "computed" if joined and any(map(_is_given, beside)) else met
-            case ast.Call(ast.Name("len")):
-                return "asked"
-            case ast.Call(function) if function is not inner and _is_class(
-                function, context, frame
-            ):
-                return _registered(above.get(outer))
-            case ast.Call(function, arguments, keywords) if function is not inner:
-                if not _computes(function, context, frame):
-                    return "unsure"
-                others = [one for one in (*arguments, *keywords) if one is not inner]
-                met = "computed" if any(map(_is_given, others)) else met
-            case ast.Call():
-                pass
-            case _:
-                return met if isinstance(outer, WHOLE) else "unsure"
+        answer = _answer(outer, inner, met, context, frame)
+        if answer is not None:
+            return answer
+        met = "computed" if _meets(outer, inner, frame) else met
         inner = outer
     return "unsure"
+
+
+def _answer(outer: ast.AST, inner: ast.AST, met: str, context: Asked, frame: Frame) -> str | None:
+    """What the code around a tensor says of its use; None where what is around that decides."""
+    match outer:
+        case ast.Attribute(_, name):
+            return "asked" if name in ASKING else "unsure" if name in MOVING else None
+        case ast.Subscript(value, index, store) if value is inner:
+            picked = met != "computed" and _is_number(index, frame)
+            return "asked" if isinstance(store, ast.Store) or picked else None  # nothing is moved
+        case ast.Assign(targets) if inner in targets:
+            return "asked"
+        case ast.AugAssign(target, _, value) if target is inner:
+            return "computed" if _is_given(value) else "asked"
+        case ast.Call(function) if function is not inner:
+            return _answer_of_call(function, frame.module.source.above.get(outer), context, frame)
+        case ast.BinOp() | ast.Compare(_, _, [_]) | ast.UnaryOp() | ast.Call():
+            return None
+        case ast.List() | ast.Tuple() | ast.keyword():
+            return None
+    return met if isinstance(outer, WHOLE) else "unsure"
+
+
+def _answer_of_call(
+    function: ast.expr, around: ast.AST | None, context: Asked, frame: Frame
+) -> str | None:
+    """The same of a call that is given the tensor."""
+    if isinstance(function, ast.Name) and function.id == "len":
+        return "asked"
+    if _is_class(function, context, frame):
+        return _registered(around)
+    return None if _computes(function, context, frame) else "unsure"
+
+
+def _meets(outer: ast.AST, inner: ast.AST, frame: Frame) -> bool:
+    """Whether a tensor meets another one in an operation, in a call, or in a list for one."""
+    match outer:
+        case ast.BinOp(one, _, other) | ast.Compare(one, _, [other]):
+            return _is_given(other if one is inner else one)
+        case ast.Call(function, arguments, keywords) if function is not inner:
+            return any(one is not inner and _is_given(one) for one in (*arguments, *keywords))
+        case ast.List(items) | ast.Tuple(items):
+            called = isinstance(frame.module.source.above.get(outer), ast.Call)
+            return called and any(one is not inner and _is_given(one) for one in items)
+    return False
 
 
 def _is_number(index: ast.expr, frame: Frame) -> bool:
