@@ -181,6 +181,8 @@ def saved_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             )
 
 
+NUMBERS = frozenset({"global_rank", "local_rank", "node_rank", "rank", "get_rank"})
+"""What gives the number of a process, which may be part of a name."""
 OWN_PLACES = frozenset(
     "tempfile mkdtemp mkstemp TemporaryDirectory NamedTemporaryFile new_file uuid uuid1 uuid4 "
     "getpid".split()
@@ -198,7 +200,7 @@ def _names_its_own_file(facts: ProjectFacts, call: CallSite) -> bool:
     around = _words_of(facts, owner, {call.function})
     makers = {one.function for one in owner.assignments if one.attribute in around}
     made_of = around | _words_of(facts, owner, makers)
-    return not (RANK_WORDS.isdisjoint(around) and OWN_PLACES.isdisjoint(made_of))
+    return not (NUMBERS.isdisjoint(around) and OWN_PLACES.isdisjoint(made_of))
 
 
 def _words_of(facts: ProjectFacts, owner: ClassFacts, names: Set[str]) -> frozenset[str]:
