@@ -35,7 +35,7 @@ class CallSite:
       yet; ``built``: the class of the project that is called; ``added``: what
       a logarithm of a probability adds.
     - ``arms``: the branches that it stands in, each with the line of the first of them and its
-      number.
+      number; ``first``: it is the first statement of its function.
     """
 
     name: str
@@ -62,6 +62,7 @@ class CallSite:
     added: Value = ABSENT
     fed: bool = False
     arms: Arms = ()
+    first: bool = False
 
     @property
     def complete(self) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
-from pl_lint.facts.values import must_be
+from pl_lint.facts.sites import ABSENT, NO, YES, CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.values import Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import target_version
 from pl_lint.rules.loops.stepping import returns_a_loss
@@ -119,7 +119,8 @@ def mode_left_behind(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds `self.eval()` in hooks of training, `pl_module.eval()` in those of a callback,
     `self.net.eval()` at the end of a batch or epoch of training where nothing freezes that part or
     sets it back, and `.train()` in steps of validation and test, where the same function does not
-    take it back.
+    take it back (`mode = net.training`, `net.eval()`, `net.train(mode)`) and the step of the stage
+    does not begin by setting it.
     Predictions with dropout are left alone, and steps that switch gradients on: they adapt the
     network. A run looks at the layers during validation and test, where a logged value changes with
     the batches, and at the mode of every submodule before and after each hook of the module.
@@ -159,7 +160,8 @@ def mode_left_behind(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             wrong = _wrong_mode(site, trains and not any(map(_trains_again, sites)))
             if wrong is None and trains and _leaves_a_part(facts, owner, site):
                 wrong = f"{site.receiver} is trained in evaluation mode from here on"
-            if wrong is not None and not _taken_back(site, sites) and site.hook not in adapting:
+            taken_back = _taken_back(site, sites) or _set_by_each_step(site, sites)
+            if wrong is not None and not taken_back and site.hook not in adapting:
                 yield self.finding(
                     site.location,
                     wrong,
@@ -252,14 +254,33 @@ def _before_the_end(hook: str) -> bool:
 
 
 def _taken_back(site: CallSite, sites: tuple[CallSite, ...]) -> bool:
-    last = site.name.rpartition(".")[2]
+    """Whether the same function sets another mode later on, or the one that it found."""
     others = [
-        other
-        for other in sites
-        if other.function == site.function and other.name.rpartition(".")[2] != last
+        other for other in sites if other.function == site.function and _mode(other) != _mode(site)
     ]
     return any(
         other.location.order > site.location.order or _closes(site, other) for other in others
+    )
+
+
+def _mode(site: CallSite) -> Value:
+    """The mode that is set: that of training, of evaluation, or one that reading does not know."""
+    mode = site.argument("mode", 0)
+    if site.name.endswith(".eval"):
+        return NO
+    return YES if mode == ABSENT else mode
+
+
+def _set_by_each_step(site: CallSite, sites: tuple[CallSite, ...]) -> bool:
+    """Whether each step of the stage begins in the other mode by the class's own doing."""
+    return any(
+        other.first
+        and other.function == other.hook
+        and other.stage == site.stage
+        and other.hook.endswith("_step")
+        and {_mode(site), _mode(other)} == {YES, NO}
+        and f"{site.receiver}.".startswith(f"{other.receiver}.")
+        for other in sites
     )
 
 

@@ -177,9 +177,24 @@ def _add(
             added=epsilons.added(context, node, frame),
             fed=feeding.is_fed(node, frame),
             arms=context.arms,
+            first=_is_first(node, frame),
             location=context.location(node, frame),
         )
     )
+
+
+def _is_first(node: ast.Call, frame: Frame) -> bool:
+    """Whether a function begins with a call, its docstring aside."""
+    body = frame.code.body if frame.code is not None else []
+    statements = body[1:] if body and _is_text(body[0]) else body
+    match statements:
+        case [ast.Expr(value), *_]:
+            return value is node
+    return False
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
 def _kept(context: Context, node: ast.Call, frame: Frame) -> str:
