@@ -48,6 +48,7 @@ class LogSite:
     surely has no graph; asked only where ``enable_graph`` is given.
     ``inner``: the names in a dict that is logged under one key, as far as they are known.
     ``fixed_size``: the setting or number that ``batch_size`` is.
+    ``extent``: what the value stands for, the mean over a batch or something else.
     """
 
     owner: str
@@ -86,6 +87,7 @@ class LogSite:
     freed: bool = False
     inner: frozenset[str] = frozenset()
     fixed_size: FixedSize | None = None
+    extent: Extent = ""
 
     def excludes(self, other: LogSite) -> bool:
         """Whether only one of two calls runs: they stand in two branches of one statement."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import LogSite, ProjectFacts
-from pl_lint.facts.values import Known, must_be
+from pl_lint.facts.sites import CallSite, ClassFacts, LogSite, ProjectFacts
+from pl_lint.facts.values import Known, Made, may_be, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix
 from pl_lint.rules.logging.mending import always, drop_flags
@@ -169,6 +169,10 @@ def key_that_is_an_axis(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
+REDUCING = ("reduction=", "size_average=")
+"""The arguments by which a loss adds up its values instead of averaging them."""
+
+
 @rule(
     "LTN121",
     "means-summed",
@@ -178,13 +182,15 @@ def key_that_is_an_axis(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     observers="both",
     condition="if the value of a batch is a mean",
     fixable=True,
+    calls=REDUCING,
 )
 def means_summed(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A sum, minimum or maximum of batch means is logged as an epoch value.
 
     What it does
     ------------
-    Reading finds a loss that is logged with `reduce_fx="sum"`, `"min"` or `"max"`. Running finds
+    Reading finds a loss that is logged with `reduce_fx="sum"`, `"min"` or `"max"`. It says nothing
+    where the loss is made with `reduction="sum"`, or may be. Running finds
     values that are logged with another reduce_fx than the mean and change with the batch size; in
     training, those that were divided by the samples of their batch.
 
@@ -214,7 +220,8 @@ def means_summed(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.logging_classes():
         for log in owner.logs:
             over_epoch = log.per_batch and must_be(log.on_epoch, True)
-            if over_epoch and "loss" in shown(log.key).lower() and _reduction(log):
+            loss = "loss" in shown(log.key).lower() and not _may_be_sum(facts, owner, log)
+            if over_epoch and loss and _reduction(log):
                 yield self.finding(
                     log.location,
                     f"{key_text(log)} is the {_reduction(log)} of the values of the batches",
@@ -222,6 +229,27 @@ def means_summed(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     subject=owner.short_name,
                     fix=Fix("leave reduce_fx out", drop_flags(log, "reduce_fx")),
                 )
+
+
+def _may_be_sum(facts: ProjectFacts, owner: ClassFacts, log: LogSite) -> bool:
+    """Whether the value of a batch is no mean, or may be that of a loss that takes none."""
+    return log.extent == "other" or (not log.extent and any(map(_adds_up, _losses(facts, owner))))
+
+
+def _losses(facts: ProjectFacts, owner: ClassFacts) -> Iterator[CallSite]:
+    """The losses that say how they reduce: of a class, and of the classes that it has objects
+    of."""
+    made = (site.value for site in owner.assignments if isinstance(site.value, Made))
+    homes = {one.name.rpartition(".")[2] for one in made}
+    for call in facts.calls_of(*REDUCING):
+        if call.owner == owner.name or (call.home in homes and not call.owner):
+            yield call
+
+
+def _adds_up(loss: CallSite) -> bool:
+    """Whether a loss adds its values up, or may."""
+    by_name = may_be(loss.argument("reduction"), "sum")
+    return by_name or may_be(loss.argument("size_average"), False)
 
 
 def _reduction(log: LogSite) -> str:
