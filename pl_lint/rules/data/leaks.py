@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
 from pl_lint.facts import lightning
+from pl_lint.facts.origins import FunctionCall, parts
 from pl_lint.facts.sites import (
     ABSENT,
     NO,
@@ -19,7 +20,7 @@ from pl_lint.facts.sites import (
     in_tests,
 )
 from pl_lint.facts.values import Known, Made, Several, Value
-from pl_lint.findings import Finding, Status
+from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.data.order import DRAWN
 from pl_lint.rules.registry import Rule, rule
 
@@ -296,7 +297,8 @@ def scaled_before_split(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds a scaler of scikit-learn that is fitted before the split in the same function.
+    Finds a scaler of scikit-learn that is fitted before the split in the same function, and on
+    something else than a part of a split.
 
     Why is this bad
     ---------------
@@ -326,17 +328,29 @@ def scaled_before_split(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for call in facts.calls_of(*SCALERS):
         after = [one for one in facts.calls_of(*SPLITS) if _follows(one, call)]
         before = [one for one in facts.calls_of(*SPLITS) if _follows(call, one)]
-        if after and not before:
+        if after and not before and not _is_part(call):
             yield self.finding(
                 call.location,
-                f"the statistics are those of all samples: they are split at line "
-                f"{after[0].location.line} only",
+                f"the statistics are those of all samples: they are split at "
+                f"{_place(after[0].location, call.location)} only",
                 remedy="split first, fit on the training part, transform the others",
             )
 
 
+def _place(location: Location, beside: Location) -> str:
+    """The line of a call as people look for it from another one."""
+    line = f"line {location.line}"
+    return line if location.cell == beside.cell else f"{line} of cell {location.cell}"
+
+
+def _is_part(call: CallSite) -> bool:
+    """Whether a scaler is fitted on what a split made."""
+    fitted = parts(call.origin("X", 0))
+    return any(isinstance(one, FunctionCall) and one.name in SPLITS for one in fitted)
+
+
 def _follows(one: CallSite, other: CallSite) -> bool:
-    """Whether a call stands below another in the same function."""
+    """Whether a call stands below another in the same function, or in a later cell."""
     same = (one.function, one.owner, one.location.path)
-    below = one.location.line > other.location.line
+    below = one.location.order > other.location.order
     return below and same == (other.function, other.owner, other.location.path)
