@@ -142,7 +142,8 @@ class ClassFacts:
     ``open``: some base is neither among the files read nor a class whose hooks are known, so it
     may hold anything. ``lightning`` is the newest Lightning version that the code around the class
     admits (``""``: any). ``optimization`` says who steps the optimizers (``unknown`` where a
-    base that was not read, or a condition, decides).
+    base that was not read, or a condition, decides). ``handed``: each method with an attribute that
+    it gives as it is to a function, a container or another name; ``self`` is the whole object.
     """
 
     name: str
@@ -168,6 +169,7 @@ class ClassFacts:
     containers: tuple[ContainerSite, ...] = ()
     reads: tuple[ReadSite, ...] = ()
     member_reads: tuple[MemberReadSite, ...] = ()
+    handed: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def manual_optimization(self) -> bool:

@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ABSENT, AssignmentSite, CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.sites import (
+    ABSENT,
+    AssignmentSite,
+    CallSite,
+    ClassFacts,
+    ProjectFacts,
+    ReachSite,
+    in_tests,
+)
 from pl_lint.facts.values import Known, Made, must_be
 from pl_lint.findings import Finding, Location, Status
+from pl_lint.rules.loops.reaching import (
+    TRAINING,
+    Methods,
+    is_beside,
+    methods_of,
+    reached_from,
+    stops_gradients,
+    words_of,
+)
 from pl_lint.rules.registry import Rule, rule
 
 HOOK = "configure_optimizers"
 GRADIENTS = ".requires_grad_"
-PARAMETERS = (".parameters", ".named_parameters", ".children", ".modules", GRADIENTS)
+PARAMETERS = (
+    *(".parameters", ".named_parameters", ".children", ".named_children"),
+    *(".modules", ".named_modules"),
+)
+HANDLING = (*PARAMETERS, GRADIENTS, ".freeze", ".eval", ".load_state_dict")
+"""What is called of a part that gets its weights in a way of its own, or keeps them."""
+FINETUNING = "lightning.pytorch.callbacks.BackboneFinetuning"
 LEARNING = ("torch.nn.Parameter", "torch.nn.parameter.Parameter")
-LAYERS = ("Linear", "Conv", "Embedding", "LSTM", "GRU", "RNN", "Transformer", "Norm")
+LAYER = re.compile(
+    r"torch\.nn\.(Lazy)?(Linear|Bilinear|Conv(Transpose)?[123]d|Embedding(Bag)?|MultiheadAttention"
+    r"|(LSTM|GRU|RNN)(Cell)?|Transformer\w*|(Batch|SyncBatch|Layer|Group|RMS)Norm(1d|2d|3d)?)"
+)
+"""The layers of torch that learn something, whatever they are told."""
 
 
 @rule(
@@ -24,7 +52,7 @@ LAYERS = ("Linear", "Conv", "Embedding", "LSTM", "GRU", "RNN", "Transformer", "N
     status=Status.SUSPECTED,
     condition="if the layer is meant to be trained",
     default=False,
-    calls=PARAMETERS,
+    calls=(*HANDLING, FINETUNING),
 )
 def not_in_optimizer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A parameter gets gradients, and no optimizer has it.
@@ -32,13 +60,20 @@ def not_in_optimizer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds layers of torch.nn that `__init__` makes, and containers of them (`torch.nn.Sequential`),
-    that are none of those whose parameters `configure_optimizers`, or a method that it calls, names
-    one by one; also a `torch.nn.Parameter`, and an object of a class of the project that holds
-    parameters and no layers, as a loss does that learns its weights. A run looks at every parameter
-    that requires a gradient over a whole fit: whether one reached it, whether an optimizer holds
-    it, whether it moved. Layers that were unfrozen later are among them; reading finds those that
-    `__init__` froze and a hook of the training unfreezes, where the optimizer has what required
-    gradients before (`[p for p in self.parameters() if p.requires_grad]`) and nothing adds to it.
+    that training uses and that are none of those whose parameters `configure_optimizers`, or a
+    method that it calls, names one by one; also a `torch.nn.Parameter`, and an object of a class of
+    the project that holds parameters and no layers, as a loss does that learns its weights.
+    Left alone is what is handed to something else (`torch.nn.Sequential(self.conv, self.head)`),
+    frozen, loaded, or used without gradients, what a callback or script takes the parameters of,
+    and what is called as networks are that are there to compare with (`target_head`). Nothing is
+    said where the optimizer is given everything: `self.parameters()`, `self.trainer.model`, or a
+    function that is given `self`. A class answers for the layers that it makes itself: one that
+    inherits it may train a part on purpose.
+    A run looks at every parameter that requires a gradient over a whole fit: whether one reached
+    it, whether an optimizer holds it, whether it moved. Layers that were unfrozen later are among
+    them; reading finds those that `__init__` froze and a hook of the training unfreezes, where the
+    optimizer has what required gradients before (`[p for p in self.parameters() if
+    p.requires_grad]`) and nothing adds to it.
     Networks from a library, from outside or with loaded weights may be left out to freeze them, so
     a whole one is suspected only, and so is one that no prediction passes through: it may be there
     to measure the others.
@@ -78,22 +113,16 @@ def not_in_optimizer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/Lightning-AI/pytorch-lightning/issues/6891
     """
     for owner in facts.modules():
-        named = facts.calls_in(owner, *PARAMETERS)
-        given = [site.receiver for site in named if site.hook == HOOK]
-        all_of = any(text in ("self", "", "super()") for text in given)
-        if owner.open or not given or all_of or not all(t.startswith("self.") for t in given):
+        methods = methods_of(facts, owner)
+        if in_tests(owner.location) or _adds_later(facts, methods):
             continue
-        frozen = {site.receiver for site in named}
-        spoken = _spoken_of(owner)
-        for attribute, location in _parts(facts, owner):
-            if f"self.{attribute}" not in frozen and attribute not in spoken:
-                yield self.finding(
-                    location,
-                    f"configure_optimizers names other parts, and leaves self.{attribute} as it is",
-                    remedy="give the optimizer self.parameters(), or freeze the layer",
-                    subject=owner.short_name,
-                )
-    for owner in () if _adds_later(facts) else facts.modules():
+        for attribute, location in _left_out(facts, owner, methods):
+            yield self.finding(
+                location,
+                f"configure_optimizers names other parts, and leaves self.{attribute} as it is",
+                remedy="give the optimizer self.parameters(), or freeze the layer",
+                subject=owner.short_name,
+            )
         for site in _thawed_too_late(facts, owner):
             yield self.finding(
                 site.location,
@@ -104,17 +133,80 @@ def not_in_optimizer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             )
 
 
+def _left_out(
+    facts: ProjectFacts, owner: ClassFacts, methods: Methods
+) -> Iterator[tuple[str, Location]]:
+    """What training uses, and neither the optimizers nor other code take care of."""
+    if _takes_all(facts, owner, methods):
+        return
+    cared_for = _cared_for(facts, owner, methods)
+    for attribute, location in _parts(facts, owner):
+        if attribute not in cared_for and _learns(methods, attribute):
+            yield attribute, location
+
+
+def _takes_all(facts: ProjectFacts, owner: ClassFacts, methods: Methods) -> bool:
+    """Whether the optimizers may have everything: they are given the module, its Trainer's model,
+    which is the module, or what cannot be read."""
+    sites = facts.calls_in(owner, *PARAMETERS)
+    given = [site.receiver for site in sites if site.hook == HOOK]
+    parts = all(text.startswith("self.") and text.split(".")[1] != "trainer" for text in given)
+    whole = any((name, "self") in owner.handed for name in reached_from(methods, [HOOK]))
+    return owner.open or not given or not parts or whole
+
+
+def _cared_for(facts: ProjectFacts, owner: ClassFacts, methods: Methods) -> set[str]:
+    """The attributes that are named where the optimizers are made, frozen, given weights, or handed
+    to something else outside of training, which may be a part that the optimizer has."""
+    making = reached_from(methods, [HOOK])
+    training = reached_from(methods, TRAINING)
+    handled = (
+        *facts.calls_of(*HANDLING),
+        *(one for one in facts.reaches if one.attribute in KEPT_BY),
+    )
+    return {
+        *making,
+        *words_of(methods, making),
+        *(name for site in handled for name in _attributes_of(site, owner)),
+        *(name for method, name in owner.handed if method not in training),
+    }
+
+
+KEPT_BY = ("requires_grad", "weight", "data")
+"""What is assigned to freeze a part, to give a layer the weight of another, or weights from
+elsewhere."""
+
+
+def _attributes_of(site: CallSite | ReachSite, owner: ClassFacts) -> list[str]:
+    """``head`` of ``self.head.weight``; of what a callback, a script or another class has, all that
+    may be an attribute of the module: ``pl_module.head``, ``self.model.head``."""
+    base, *attributes = site.receiver.split(".")
+    if site.owner == owner.name and base == "self":
+        return attributes[:1]
+    return attributes[1:] if base == "self" else attributes
+
+
+def _learns(methods: Methods, attribute: str) -> bool:
+    """Whether training passes through a part with gradients; where no step is seen, it may."""
+    reached = reached_from(methods, TRAINING)
+    using = [methods[name] for name in reached if attribute in methods[name].words]
+    used = bool(using) or "training_step" not in methods
+    return used and not is_beside(attribute) and not any(map(stops_gradients, using))
+
+
 BUILDING = ("__init__", "setup", "configure_model")
 ADDING = frozenset({"add_param_group", "unfreeze_and_add_param_group", "setup_optimizers"})
 """What gives an optimizer other parameters while it trains, or makes it anew."""
 
 
-def _adds_later(facts: ProjectFacts) -> bool:
-    """Whether a class of the project gives its optimizers more parameters later on, or one that
-    Lightning has for it."""
-    words = (method.words for one in facts.classes for method in one.own_methods)
-    finetuning = any("Finetuning" in name for one in facts.classes for name in one.ancestors)
-    return finetuning or not all(map(ADDING.isdisjoint, words))
+def _adds_later(facts: ProjectFacts, methods: Methods) -> bool:
+    """Whether a class or a callback of the project gives its optimizers more parameters later on,
+    or one that Lightning has for it."""
+    callbacks = [one for one in facts.classes if one.kind == "callback"]
+    theirs = (method for one in callbacks for method in one.own_methods)
+    finetuning = any("Finetuning" in name for one in callbacks for name in one.ancestors)
+    adding = (one for one in (*methods.values(), *theirs) if not ADDING.isdisjoint(one.words))
+    return finetuning or any(adding) or bool(facts.calls_of(FINETUNING))
 
 
 def _thawed_too_late(facts: ProjectFacts, owner: ClassFacts) -> Iterator[CallSite]:
@@ -138,23 +230,21 @@ def _parts(facts: ProjectFacts, owner: ClassFacts) -> Iterator[tuple[str, Locati
     """The attributes that learn: layers, containers of torch's with layers in them, and what is
     left out easily. A container that is a part of another is trained with that."""
     for site in owner.assignments:
-        made = site.value if isinstance(site.value, Made) and site.hook == "__init__" else None
+        own = site.hook == "__init__" and not site.given and _is_own(owner, site.location)
+        made = site.value if own and isinstance(site.value, Made) else None
         if made and (_is_layer(made.name) or _is_left_out(facts, owner, site, made)):
             yield site.attribute, site.location
     for held in owner.containers:
-        if held.maker and not held.handed_on and any(map(_is_layer, held.modules)):
+        elsewhere = held.handed_on or held.meant  # a loop over it takes the parameters of each
+        learns = held.maker and any(map(_is_layer, held.modules))
+        if learns and not elsewhere and _is_own(owner, held.location):
             yield held.attribute, held.location
 
 
-def _spoken_of(owner: ClassFacts) -> set[str]:
-    """The names in the methods that ``configure_optimizers`` calls, and in those that they call:
-    ``[*self.net.parameters(), *self.others()]``."""
-    methods = {one.name: one.words for one in owner.own_methods}
-    reached, new = set[str](), {HOOK}
-    while new:
-        reached |= new
-        new = {word for name in new for word in methods.get(name, ())} & methods.keys() - reached
-    return {word for name in reached for word in methods.get(name, ())}
+def _is_own(owner: ClassFacts, location: Location) -> bool:
+    """Whether a place is in the body of a class. What another class makes, that one answers for: a
+    class that inherits it may train a part on purpose."""
+    return location.path == owner.location.path and owner.location.covers(location.line)
 
 
 def _is_left_out(facts: ProjectFacts, owner: ClassFacts, site: AssignmentSite, made: Made) -> bool:
@@ -173,4 +263,4 @@ def _is_left_out(facts: ProjectFacts, owner: ClassFacts, site: AssignmentSite, m
 
 
 def _is_layer(name: str) -> bool:
-    return name.startswith("torch.nn.") and any(word in name for word in LAYERS)
+    return LAYER.fullmatch(name) is not None

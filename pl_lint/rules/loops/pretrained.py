@@ -6,10 +6,18 @@ import re
 from collections.abc import Iterator
 
 from pl_lint.facts.branches import apart
-from pl_lint.facts.sites import CallSite, ClassFacts, MethodSite, ProjectFacts, in_tests
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, Table, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import LOADING, is_only_loaded, target_version
+from pl_lint.rules.loops.reaching import (
+    TRAINING,
+    Methods,
+    is_beside,
+    methods_of,
+    reached_from,
+    stops_gradients,
+)
 from pl_lint.rules.registry import Rule, rule
 
 BUILDING = ("__init__", "setup", "configure_model")
@@ -86,7 +94,7 @@ def pretrained_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         if in_tests(owner.location) or is_only_loaded(facts, owner):
             continue
-        methods = _methods(facts, owner)
+        methods = methods_of(facts, owner)
         if not _keeps_modes(facts, owner, methods) or _drops_nothing(facts, owner):
             continue
         for site in facts.calls_in(owner, PRETRAINED):
@@ -102,16 +110,6 @@ def pretrained_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy=f"call {part}.train() after it, or freeze it",
                     subject=owner.short_name,
                 )
-
-
-Methods = dict[str, MethodSite]
-
-
-def _methods(facts: ProjectFacts, owner: ClassFacts) -> Methods:
-    """The methods of a class and those that it inherits from classes that were read."""
-    line = [one for one in facts.classes if one.name in owner.ancestors]
-    family = (*line, owner)
-    return {method.name: method for one in family for method in one.own_methods}
 
 
 ADAPTING = frozenset(
@@ -232,17 +230,12 @@ def _is_rebound(owner: ClassFacts, part: str, site: CallSite) -> bool:
     )
 
 
-BESIDE = re.compile(r"teacher|\bema|target|momentum|fixed|reference|\bref|reward|metric|scor|eval")
-"""What networks are called that are there to compare with."""
-WITHOUT_GRADIENTS = frozenset({"no_grad", "inference_mode", "set_grad_enabled"})
-
-
 def _is_trained(facts: ProjectFacts, owner: ClassFacts, methods: Methods, part: str) -> bool:
     """Whether training passes through a part with gradients, and an optimizer may have it."""
     attribute = part.split(".")[1]
-    beside = BESIDE.search(attribute.lower().replace("_", " "))
-    using = [methods[name] for name in _reached(methods) if attribute in methods[name].words]
-    still = any(WITHOUT_GRADIENTS & {*one.words, *_last(one.decorators)} for one in using)
+    reached = reached_from(methods, TRAINING)
+    using = [methods[name] for name in reached if attribute in methods[name].words]
+    still = any(map(stops_gradients, using))
     given = [
         site.receiver
         for site in facts.calls_in(owner, *OPTIMIZED)
@@ -250,23 +243,9 @@ def _is_trained(facts: ProjectFacts, owner: ClassFacts, methods: Methods, part: 
     ]
     had = not given or any(_covers(receiver, part) for receiver in given)
     chosen = any(site.receiver == part for site in facts.calls_in(owner, EVAL))  # LTN714
-    return bool(using) and had and not (still or beside or chosen)
-
-
-def _last(names: tuple[str, ...]) -> Iterator[str]:
-    return (name.rpartition(".")[2] for name in names)
+    return bool(using) and had and not (still or is_beside(attribute) or chosen)
 
 
 def _covers(receiver: str, part: str) -> bool:
     """Whether what has parameters is a part, or something that the part may stand in."""
     return not receiver.startswith("self.") or f"{part}.".startswith(f"{receiver}.")
-
-
-def _reached(methods: Methods) -> set[str]:
-    """The methods that training leads to: ``self(x)`` is ``forward``."""
-    reached, waiting = set[str](), {"training_step", "forward"} & methods.keys()
-    while waiting:
-        reached |= waiting
-        said = frozenset[str]().union(*(methods[name].words for name in waiting))
-        waiting = (said & methods.keys()) - reached
-    return reached

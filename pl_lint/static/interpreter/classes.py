@@ -28,6 +28,7 @@ from pl_lint.findings import Location
 from pl_lint.plain import frozen, replace
 from pl_lint.static.interpreter import (
     behaviour,
+    handing,
     hidden,
     loaders,
     members,
@@ -241,6 +242,7 @@ def facts_of(
         containers=tuple(hidden.containers(machine)),
         reads=recorder.all(ReadSite),
         member_reads=tuple(_member_reads(found)),
+        handed=frozenset(handing.handed(_read_bases(found))),
     )
 
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Mapping as PyMapping
 
 from pl_lint.facts.sites import AssignmentSite, ContainerSite
 from pl_lint.findings import Location
-from pl_lint.static.interpreter.abstract import Const, Instance, Mapping, Sequence, options
+from pl_lint.static.interpreter.abstract import (
+    Abstract,
+    Const,
+    Instance,
+    Mapping,
+    Sequence,
+    options,
+)
 from pl_lint.static.interpreter.context import Context
 from pl_lint.static.names import TORCH_MODULES, ClassInfo, dotted
 from pl_lint.static.naming import bindings, holds_one, identifiers, own
@@ -20,12 +28,13 @@ PARAMETER = "torch.nn.Parameter"
 def containers(context: Context) -> Iterator[ContainerSite]:
     """The lists and dicts of a class that is built."""
     known = {id(option) for value in context.attributes.values() for option in options(value)}
+    shared = _in_several(context)
     for attribute, value in context.attributes.items():
         where = _assigned_at(context, attribute)
         sure = all(isinstance(option, (Sequence, Mapping, Const)) for option in options(value))
         for option in options(value):
             if isinstance(option, (Sequence, Mapping)) and where is not None:
-                modules = tuple(dict.fromkeys(_modules(context, option, known)))
+                modules = tuple(dict.fromkeys(_modules(context, option, known | shared)))
                 yield ContainerSite(
                     attribute,
                     option.maker,
@@ -41,6 +50,18 @@ def _is_meant(context: Context, attribute: str, held: Sequence | Mapping) -> boo
     """Whether layers are hidden on purpose, or made known in another way."""
     one = len(held.items) == 1 and held.complete
     return (one and _is_written_alone(context, attribute)) or any(_cares(context, attribute))
+
+
+def _in_several(context: Context) -> set[int]:
+    """The layers that stand in several containers of torch's: each of them has their parameters."""
+    held = {
+        id(option): {id(item) for value in _values(option) for item in options(value)}
+        for attribute in context.attributes.values()
+        for option in options(attribute)
+        if isinstance(option, (Sequence, Mapping)) and option.maker
+    }
+    times = Counter(layer for layers in held.values() for layer in layers)
+    return {layer for layer, count in times.items() if count > 1}
 
 
 def _is_written_alone(context: Context, attribute: str) -> bool:
@@ -137,16 +158,17 @@ def _listed(argument: ast.expr) -> Iterator[ast.expr]:
 
 def _modules(context: Context, container: Sequence | Mapping, own: set[int]) -> Iterator[str]:
     """The modules in a container, but for those that are attributes as well: torch sees these."""
-    values = (
-        [value for _, value in container.items]
-        if isinstance(container, Mapping)
-        else container.items
-    )
-    for value in values:
+    for value in _values(container):
         for option in options(value):
             hidden = isinstance(option, Instance) and id(option) not in own
             if hidden and _is_module(context, option.name):
                 yield option.name
+
+
+def _values(container: Sequence | Mapping) -> tuple[Abstract, ...]:
+    if isinstance(container, Mapping):
+        return tuple(value for _, value in container.items)
+    return container.items
 
 
 def _is_module(context: Context, name: str) -> bool:
