@@ -29,7 +29,7 @@ PASSING = frozenset("enumerate zip reversed iter".split())
 """Those of them whose result holds what they are given, as these methods' does:"""
 INNER = frozenset("values items copy get pop popitem __getitem__".split())
 GIVING = (ast.Assign, ast.AnnAssign)
-FILLED = re.compile(r"=\s*(?:[\[{(]|(?:list|dict|OrderedDict|defaultdict)\()")
+FILLED = re.compile(r"=\s*(?:[\[{(]|(?:list|tuple|dict|OrderedDict|defaultdict)\()")
 """What makes a container, before anybody looks closer."""
 NUMBERS = frozenset("weight bias in_features out_features in_channels out_channels".split())
 """Attributes of a layer by which nobody gets hold of the layer."""
@@ -121,7 +121,13 @@ class _Init:
                 return  # [net] is how a network is hidden on purpose
             case ast.List(items) | ast.Tuple(items) | ast.Dict(_, items) if written_out:
                 yield from (name for node in (*items, *put_in) for name in self._layer(node))
-            case ast.ListComp(node) | ast.DictComp(_, node) if written_out:
+            case (
+                ast.ListComp(node)
+                | ast.DictComp(_, node)
+                | ast.Call(
+                    ast.Name("list" | "tuple"), [ast.ListComp(node) | ast.GeneratorExp(node)]
+                )
+            ) if written_out:
                 yield from self._layer(node)
 
     def _copies(self, function: ast.expr) -> bool:

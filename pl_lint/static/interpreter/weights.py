@@ -28,17 +28,17 @@ def fixed_size(
         return None
     first, *path = reversed(list(_steps(given)))
     if first != "self":
-        return _number(arguments.keywords.get("batch_size"))
+        return _number(arguments.keywords.get("batch_size"), given)
     is_size = bool(path) and SIZE.fullmatch(path[-1]) is not None
     if not is_size or any(_may_be_of_a_batch(path, context)):
         return None
     return FixedSize(ast.unparse(given), tuple(path))
 
 
-def _number(value: Abstract | None) -> FixedSize | None:
-    """A number that is written out. Who writes 1 wants all batches alike."""
+def _number(value: Abstract | None, written: ast.expr) -> FixedSize | None:
+    """A number that is written out, there or under a name. Who writes 1 wants all batches alike."""
     known = isinstance(value, Const) and type(value.value) is int and value.value > 1
-    return FixedSize(str(value.value)) if known else None  # type: ignore[union-attr]
+    return FixedSize(ast.unparse(written)) if known else None
 
 
 def _only_value(name: str, frame: Frame) -> ast.expr | None:
