@@ -48,7 +48,7 @@ from pl_lint.facts.sites.logged import (
     StrayLog,
     within,
 )
-from pl_lint.facts.sites.programs import in_tests
+from pl_lint.facts.sites.programs import in_notebook, in_tests
 from pl_lint.facts.sites.project import (
     CaseSite,
     CommentSlip,
@@ -124,6 +124,7 @@ __all__ = [
     "TrainerCall",
     "TrainerSite",
     "UnsharedSite",
+    "in_notebook",
     "in_tests",
     "made_of",
     "within",

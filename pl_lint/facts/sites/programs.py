@@ -17,6 +17,11 @@ def in_tests(location: Location) -> bool:
     return file_of_tests or not {"test", "tests", "testing"}.isdisjoint(folders)
 
 
+def in_notebook(location: Location) -> bool:
+    """Whether a place is in a notebook, whose classes nothing else can import."""
+    return location.path.endswith(".ipynb")
+
+
 class Programs:
     """Which Trainers may run which classes. Each answer is worked out once: many rules ask, for
     many a place of one class."""
@@ -45,7 +50,8 @@ class Programs:
         or may, others do not count of which all that they run is known and something else; nor do
         they where code says of every Trainer what it runs, unless a case builds the class. A copy
         of another program in the repository speaks for itself alone, where the class has Trainers
-        of its own program, and so does a file that no other one names, as a notebook."""
+        of its own program, and so does a file that no other one names. What a notebook defines
+        runs there or nowhere."""
         if owner.name not in self._answers:
             self._answers[owner.name] = self._trainers_of(owner)
         return self._answers[owner.name]
@@ -55,6 +61,8 @@ class Programs:
         program = self._copies.get(owner.location.path)
         own = [one for one in trainers if self._copies.get(one.location.path) == program]
         here = [one for one in trainers if one.location.path == owner.location.path]
+        if not here and in_notebook(owner.location):
+            return ()
         candidates = (here if owner.location.path in self._alone else None) or own or trainers
         kin = {owner.name, *self._heirs.get(owner.name, ())}
         running = {place for place, models in self._run_by.items() if not kin.isdisjoint(models)}

@@ -14,6 +14,7 @@ from pl_lint.facts.sites import (
     SliceSite,
     SplitSite,
     TrainerCall,
+    in_notebook,
     in_tests,
 )
 from pl_lint.facts.values import Made, must_be
@@ -104,20 +105,16 @@ def _is_seeded(facts: ProjectFacts, place: Location) -> bool:
     """Whether something seeds before a split. In a project whose scripts train, a notebook of
     another folder seeds its own runs only."""
     scripts = any(
-        one.method == "fit" and not _is_notebook(one.location) and not in_tests(one.location)
+        one.method == "fit" and not in_notebook(one.location) and not in_tests(one.location)
         for one in facts.trainer_calls
     )
     folder = PurePath(place.path).parent
     return any(
-        not (scripts and _is_notebook(one.location))
-        or _is_notebook(place)
+        not (scripts and in_notebook(one.location))
+        or in_notebook(place)
         or PurePath(one.location.path).parent == folder
         for one in seeds(facts)
     )
-
-
-def _is_notebook(place: Location) -> bool:
-    return place.path.endswith(".ipynb")
 
 
 def _unseeded(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
