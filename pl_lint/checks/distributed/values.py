@@ -16,7 +16,7 @@ from pl_lint.facts.events import EpochValues, Note
 from pl_lint.facts.ranks import Best, Gathered
 from pl_lint.findings import Evidence, Finding
 
-SYNC = "self.log({!r}, ..., sync_dist=True), or log a torchmetrics object"
+SYNC = "log a torchmetrics object; for a mean over samples self.log({!r}, ..., sync_dist=True)"
 GATHER = (
     "keep the samples in a torchmetrics object, which gathers them from all ranks, or gather them "
     "with self.all_gather before computing"

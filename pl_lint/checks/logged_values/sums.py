@@ -17,7 +17,8 @@ def added_up(moved: Moved) -> Iterator[Cause]:
     """What each batch gave to a sum or a list tells how the logged value was made of it."""
     sizes = moved.cut.batching.sizes
     for kept in sorted(moved.cut.accumulators, key=lambda kept: not _is_named_like(kept, moved)):
-        if len(kept.values) == len(sizes) > 1 and kept.dtype not in SPACING:
+        complete = len(kept.values) == len(sizes) > 1 and kept.dtype not in SPACING
+        if complete and not _is_of_another(kept, moved):
             yield from _mean_of(kept, moved)
     yield from _rounded(moved)
 
@@ -47,6 +48,14 @@ def last_batch(moved: Moved) -> Iterator[Cause]:
                 "log it in the step, where Lightning averages it: self.log('KEY', ..., "
                 "on_epoch=True)",
             )
+
+
+def _is_of_another(kept: Accumulator, moved: Moved) -> bool:
+    """Whether it is the state of an object (``accuracy.tp``) that is not the one which is logged:
+    small counts make many a number by chance."""
+    owner, dot, _ = kept.name.rpartition(".")
+    logged = {event.origin.rpartition(":")[2] for event in moved.events}
+    return bool(dot) and owner not in logged and not _is_named_like(kept, moved)
 
 
 def _is_named_like(kept: Accumulator, moved: Moved) -> bool:

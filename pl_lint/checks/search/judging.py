@@ -174,7 +174,7 @@ def _cause_on_ranks(smallest: SmallestRun) -> Cause:
         return Cause(
             "LTN106",
             "each rank logs what its own samples say",
-            "pass sync_dist=True to self.log, or log a torchmetrics object",
+            "log a torchmetrics object; for a mean over samples sync_dist=True is enough",
         )
     return Cause(
         "LTN109",
@@ -193,7 +193,7 @@ def _cause_in_fit(smallest: SmallestRun, lie: Lie) -> Cause:
         return Cause(
             "LTN204",
             "the batches of the sanity check are still in it",
-            "clear what validation collects in on_validation_epoch_start",
+            "add nothing to it while self.trainer.sanity_checking, or clear it in on_train_start",
         )
     if lie.stage == "validate":
         return Cause(

@@ -274,6 +274,8 @@ def _has_twin(view: View, block: Block) -> bool:
     )
 
 
-_GIVE_ALL = "give the optimizer self.parameters(), or freeze what should stay with requires_grad_()"
+_GIVE_ALL = (
+    "give the optimizer self.parameters(), or freeze what should stay: requires_grad_(False)"
+)
 _LET_THROUGH = "compute the loss from the tensor itself, or freeze the layer: requires_grad_(False)"
 _ZERO_BEFORE = "call zero_grad() before the backward pass: zero_grad, backward, step"

@@ -43,12 +43,25 @@ def fed(facts: ProjectFacts, monitor: MonitorSite, key: str) -> bool:
 
 
 def nearest(key: str, modules: tuple[ClassFacts, ...]) -> str | None:
-    """The logged key that was probably meant."""
-    logged = {name for module in modules for log in module.logs for name in _names(log.key)}
-    alike = {re.sub(r"\W|_", "", name).lower(): name for name in sorted(logged)}
-    same = alike.get(re.sub(r"\W|_", "", key).lower())
-    close = difflib.get_close_matches(key, sorted(logged), n=1, cutoff=0.7)
-    return same or next(iter(close), None)
+    """The logged key that was probably meant: one that differs in signs alone, one that shortens it
+    (``val_acc`` of ``val_accuracy``) or is shortened by it, or else one that is spelled alike."""
+    logged = sorted({name for module in modules for log in module.logs for name in _names(log.key)})
+    wanted = _letters(key)
+    same = [name for name in logged if _letters(name) == wanted]
+    short = [name for name in logged if _is_short_for(_letters(name), wanted)]
+    close = difflib.get_close_matches(key, logged, n=1, cutoff=0.7)
+    longest_first = sorted(short, key=len, reverse=True)
+    return next(iter([*same, *longest_first, *close]), None)
+
+
+def _letters(key: str) -> str:
+    return re.sub(r"\W|_", "", key).lower()
+
+
+def _is_short_for(one: str, other: str) -> bool:
+    """Whether one is the beginning of the other, and most of it."""
+    short, long = sorted((one, other), key=len)
+    return long.startswith(short) and len(short) > len(long) / 2
 
 
 def _names(key: Value) -> Iterator[str]:

@@ -24,6 +24,24 @@ SEEDING = (
 """Calls that seed the global generators, by names that functions for it have."""
 
 
+def seeded_by_cli(facts: ProjectFacts) -> bool:
+    """Whether LightningCLI seeds all that trains: it does unless it is told not to, and speaks for
+    no script that fits by itself. For a rule that asks for calls of ``CLI``."""
+    calls = facts.calls_of(CLI)
+    programs = {one.location.path for one in calls}
+    told_not_to = (must_be(one.argument("seed_everything_default", 6), False) for one in calls)
+    return (
+        bool(calls)
+        and not any(told_not_to)
+        and not any(
+            call.method == "fit"
+            and call.location.path not in programs
+            and not in_tests(call.location)
+            for call in facts.trainer_calls
+        )
+    )
+
+
 def seeds(facts: ProjectFacts) -> tuple[CallSite, ...]:
     """Where the project seeds, for a rule that asks for the calls of ``SEEDING``."""
     return facts.calls_of(*SEEDING)
@@ -137,10 +155,10 @@ def seeded_too_late(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://lightning.ai/docs/pytorch/stable/common/trainer.html#reproducibility
     """
-    if uses_cli(facts):
-        return
-    fitting = _fitting(facts)
+    fitting, by_cli = _fitting(facts), {one.location.path for one in facts.calls_of(CLI)}
     for built in facts.calls_of(lightning.MODULE):
+        if built.location.path in by_cli:
+            continue
         governing = [seed for seed in seeds(facts) if not _of_another_program(seed, built, fitting)]
         late = [seed for seed in governing if _is_later(seed, built)]
         if late and len(late) == len(governing) and _is_fitted(facts, built, late[0]):

@@ -22,7 +22,7 @@ from pl_lint.facts.words import MISSING
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.judging import CLI, LOADING, single_device, uses_cli
 from pl_lint.rules.registry import Rule, rule
-from pl_lint.rules.reproducibility.seeds import SEEDING, seeds
+from pl_lint.rules.reproducibility.seeds import SEEDING, seeded_by_cli, seeds
 from pl_lint.rules.reproducibility.splitting import (
     COPYING,
     SPLITTING,
@@ -63,7 +63,8 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     two or takes them out of the table, tables that are cut in two by a drawn mask (`table[mask]`,
     `table[~mask]`), indices that a data module shuffles in `__init__` or `setup`, and an order that
     is drawn (`torch.randperm`, `np.random.permutation`) of which the same function makes two
-    `Subset`s, in projects that call no `seed_everything` or the like. Silent where the same hook or
+    `Subset`s, in projects that call no `seed_everything` or the like and that not LightningCLI
+    alone runs, which seeds by itself. Silent where the same hook or
     function then writes the parts to files, by what it calls them (`train.to_csv(...)`,
     `pickle.dump(indices, file)`), and in projects that are seen to train on one device, without a
     test and without checkpoints that are loaded; so where `setup` splits under `stage == "fit"`
@@ -94,7 +95,7 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     - https://pytorch.org/docs/stable/data.html#torch.utils.data.random_split
     - https://github.com/Lightning-AI/pytorch-lightning/issues/18638
     """
-    if uses_cli(facts) or _trains_once(facts):
+    if seeded_by_cli(facts) or _trains_once(facts):
         return
     for found in _unseeded(self, facts):
         if not _is_seeded(facts, found.location):
