@@ -51,6 +51,7 @@ LAYER = re.compile(
     observers="both",
     status=Status.SUSPECTED,
     condition="if the layer is meant to be trained",
+    default=False,
     calls=(*HANDLING, FINETUNING),
 )
 def not_in_optimizer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
