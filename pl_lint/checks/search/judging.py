@@ -114,10 +114,16 @@ def _finding(smallest: SmallestRun, recipe: Recipe | None, case: CaseFacts) -> F
     return replace(
         found,
         message=f"{smallest_in_words(replace(smallest, lie=lie))}: {cause.formula}",
-        script=script(recipe, smallest, shown_by, TRUE if lie.true == shown_by.true else WITHOUT)
-        if recipe and _is_told_alone(smallest)
-        else "",
+        script=_script(recipe, smallest, shown_by, lie.true),
     )
+
+
+def _script(recipe: Recipe | None, smallest: SmallestRun, lie: Lie, true: float) -> str:
+    """The run as a script, where a process shows it by what it logs. Its second fit need not be
+    right either."""
+    if recipe is None or not _is_told_alone(smallest):
+        return ""
+    return script(recipe, smallest, lie, TRUE if same(lie.true, true, lie.tolerance) else WITHOUT)
 
 
 def _wrong_metric(smallest: SmallestRun, lie: Lie) -> Replay | None:

@@ -207,8 +207,8 @@ def _hidden(
     text = layers[0].rpartition(".")[2]
     return self.finding(
         held.location,
-        f"self.{held.attribute} holds {text} in a plain container: self.parameters() and "
-        "checkpoints are without it",
+        f"self.{held.attribute} holds {text} in a plain container, where torch does not see it: "
+        "nothing moves or saves it",
         remedy="use torch.nn.ModuleList or torch.nn.ModuleDict",
         subject=subject,
         fix=fix,

@@ -319,6 +319,7 @@ def _package(site: ImportSite) -> str | None:
     rows=("LOOP30",),
     status=Status.SUSPECTED,
     condition="if it is validated where no fit ran before",
+    default=False,
     calls=(CLI, ".fit", ".validate", ".setup"),
 )
 def for_fit_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -382,7 +383,7 @@ def for_fit_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     site.location,
                     f"setup makes self.{site.attribute} for fit only: trainer.validate does not "
                     "find it",
-                    remedy='write if stage in ("fit", "validate"):',
+                    remedy='let it run for "validate" as well',
                     subject=owner.short_name,
                 )
 

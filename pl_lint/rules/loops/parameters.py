@@ -33,7 +33,8 @@ PARAMETERS = (
     *(".parameters", ".named_parameters", ".children", ".named_children"),
     *(".modules", ".named_modules"),
 )
-HANDLING = (*PARAMETERS, GRADIENTS, ".freeze", ".eval", ".load_state_dict")
+KEEPING = (GRADIENTS, ".freeze", ".load_state_dict", ".load_from_checkpoint")
+HANDLING = (*PARAMETERS, *KEEPING, ".eval", ".copy_", ".lerp_")
 """What is called of a part that gets its weights in a way of its own, or keeps them."""
 FINETUNING = "lightning.pytorch.callbacks.BackboneFinetuning"
 LEARNING = ("torch.nn.Parameter", "torch.nn.parameter.Parameter")
@@ -41,7 +42,7 @@ LAYER = re.compile(
     r"torch\.nn\.(Lazy)?(Linear|Bilinear|Conv(Transpose)?[123]d|Embedding(Bag)?|MultiheadAttention"
     r"|(LSTM|GRU|RNN)(Cell)?|Transformer\w*|(Batch|SyncBatch|Layer|Group|RMS)Norm(1d|2d|3d)?)"
 )
-"""The layers of torch that learn something, whatever they are told."""
+"""The layers of torch that learn something, unless they are told not to."""
 
 
 @rule(
@@ -120,7 +121,7 @@ def not_in_optimizer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             yield self.finding(
                 location,
                 f"configure_optimizers names other parts, and leaves self.{attribute} as it is",
-                remedy="give the optimizer self.parameters(), or freeze the layer",
+                remedy=f"add self.{attribute}.parameters() to an optimizer, or freeze the layer",
                 subject=owner.short_name,
             )
         for site in _thawed_too_late(facts, owner):
@@ -137,7 +138,7 @@ def _left_out(
     facts: ProjectFacts, owner: ClassFacts, methods: Methods
 ) -> Iterator[tuple[str, Location]]:
     """What training uses, and neither the optimizers nor other code take care of."""
-    if _takes_all(facts, owner, methods):
+    if _takes_all(facts, owner, methods) or any(_handles_all(facts, owner, methods)):
         return
     cared_for = _cared_for(facts, owner, methods)
     for attribute, location in _parts(facts, owner):
@@ -153,6 +154,17 @@ def _takes_all(facts: ProjectFacts, owner: ClassFacts, methods: Methods) -> bool
     parts = all(text.startswith("self.") and text.split(".")[1] != "trainer" for text in given)
     whole = any((name, "self") in owner.handed for name in reached_from(methods, [HOOK]))
     return owner.open or not given or not parts or whole
+
+
+def _handles_all(facts: ProjectFacts, owner: ClassFacts, methods: Methods) -> Iterator[bool]:
+    """Whether something freezes or loads the whole module, or what a loop goes over, so that only
+    what is thawed again is to be trained."""
+    training = reached_from(methods, TRAINING)
+    for site in facts.calls_of(*KEEPING):
+        yield not site.receiver.startswith("self.") and site.owner in ("", owner.name)
+    for reach in facts.reaches:
+        yield reach.attribute == "requires_grad" and "." not in reach.receiver
+    yield any(name == "self" and method not in training for method, name in owner.handed)
 
 
 def _cared_for(facts: ProjectFacts, owner: ClassFacts, methods: Methods) -> set[str]:
@@ -232,7 +244,8 @@ def _parts(facts: ProjectFacts, owner: ClassFacts) -> Iterator[tuple[str, Locati
     for site in owner.assignments:
         own = site.hook == "__init__" and not site.given and _is_own(owner, site.location)
         made = site.value if own and isinstance(site.value, Made) else None
-        if made and (_is_layer(made.name) or _is_left_out(facts, owner, site, made)):
+        layer = made is not None and _is_layer(made.name) and not _is_fixed(made)
+        if made and (layer or _is_left_out(facts, owner, site, made)):
             yield site.attribute, site.location
     for held in owner.containers:
         elsewhere = held.handed_on or held.meant  # a loop over it takes the parameters of each
@@ -260,6 +273,15 @@ def _is_left_out(facts: ProjectFacts, owner: ClassFacts, site: AssignmentSite, m
         and any("step" in name or name == "forward" for name in users)
         and not any("optim" in name or "param" in name for name in users)
     )
+
+
+def _is_fixed(made: Made) -> bool:
+    """Whether a layer is made without parameters, or frozen."""
+    told = dict(made.arguments)
+    without = any(
+        must_be(told.get(name, ABSENT), False) for name in ("affine", "elementwise_affine")
+    )
+    return without or must_be(told.get("_freeze", ABSENT), True)
 
 
 def _is_layer(name: str) -> bool:

@@ -104,7 +104,14 @@ def _goes_over(part: ast.AST, attribute: str) -> bool:
 
 
 def _freezes(part: ast.AST) -> bool:
-    return not {"requires_grad", "requires_grad_"}.isdisjoint(identifiers(part))
+    """Whether something in it is ``requires_grad_(False)``, or ``requires_grad = False``."""
+    for node in walk(part):
+        match node:
+            case ast.Call(ast.Attribute(_, "requires_grad_"), [ast.Constant(False)]) | ast.Assign(
+                [ast.Attribute(_, "requires_grad")], ast.Constant(False)
+            ):
+                return True
+    return False
 
 
 STILL = ("no_grad", "inference_mode")

@@ -291,14 +291,13 @@ def assign_item(context: Context, target: ast.Subscript, value: Abstract, frame:
 
 
 def delete_item(context: Context, target: ast.Subscript, frame: Frame) -> None:
-    """``del container[key]`` of a dict, whichever it is; under a key that nobody knows, what it
-    holds is not known any more."""
+    """``del container[key]`` of a dict, whichever it is. A key that nobody knows leaves it as it
+    was."""
     owner = context.evaluate(target.value, frame)
     key = context.evaluate(target.slice, frame)
     if all(isinstance(one, Mapping) for one in options(owner)):
         left = (one.without(key) for one in options(owner))  # type: ignore[union-attr]
-        known = join(*left) if isinstance(key, Const) else Mapping((), False)
-        rebind(context, target.value, known, frame)
+        rebind(context, target.value, join(*left), frame)
 
 
 def rebind(context: Context, node: ast.expr, value: Abstract, frame: Frame) -> None:

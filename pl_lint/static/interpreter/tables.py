@@ -21,8 +21,13 @@ LEFT_DECIDES = frozenset({"inner", "left", "cross"})
 RIGHT_DECIDES = frozenset({"right", "cross"})
 """Whose rows keep their order. Where all of both are kept, they are sorted by the key, and rows of
 one key stand as before."""
-ONE_EACH = re.compile(r"(?<![a-z])(file|path|filename|image|img|audio|wav|video)s?(?![a-z])")
+ONE_EACH = re.compile(
+    r"(?<![a-z])(file|path|filename|image|img|audio|wav|video|id|uuid|key|name)s?(?![a-z])"
+    r"|(file|image|img|audio|video|sample)_?(id|name)"
+)
 """Keys of which each file has one: sorted by them, it does not matter how files were listed."""
+KEYS = ("on", "left_on", "right_on")
+TO_ONE = (Const("one_to_one"), Const("1:1"))
 TO_MANY = (Const("one_to_many"), Const("1:m"), Const("many_to_many"), Const("m:m"))
 
 
@@ -60,7 +65,9 @@ def _merged(
     it, or the key by which they are sorted."""
     said = {one.value if isinstance(one, Const) else "inner" for one in options(how)}
     ordered = arguments.keywords.get("sort") == Const(True) or "outer" in said
-    by_key = ordered and not _is_of_each_file(arguments.keywords.get("on"))
+    unique = arguments.keywords.get("validate") in TO_ONE
+    keys = map(arguments.keywords.get, KEYS)
+    by_key = ordered and not unique and not any(map(_is_of_each_file, keys))
     many = arguments.keywords.get("validate") in TO_MANY
     first = by_key or (bool(LEFT_DECIDES & said) and not ordered)
     second = by_key or ((many or bool(RIGHT_DECIDES & said)) and not ordered)

@@ -20,7 +20,8 @@ def fixed_size(
     context: Context, node: ast.Call, arguments: Arguments, frame: Frame
 ) -> FixedSize | None:
     """The setting or number that ``batch_size`` is, be it by a local name; None where it may be
-    what this batch has, or is None unless somebody says otherwise: then Lightning counts."""
+    what this batch has, or is None or 1 unless somebody says otherwise: then Lightning counts, or
+    all batches are alike."""
     given = next((one.value for one in node.keywords if one.arg == "batch_size"), None)
     if isinstance(given, ast.Name):
         given = _only_value(given.id, frame) or given
@@ -80,7 +81,7 @@ def _may_be_of_a_batch(path: list[str], context: Context) -> Iterator[bool]:
     for info in context.ancestors:
         for node in info.methods.values() if isinstance(info, ClassInfo) else ():
             if node.name == "__init__":
-                yield constant_defaults(node.args).get(path[-1], path) is None
+                yield constant_defaults(node.args).get(path[-1], path) in (None, 1)
                 continue
             for part in info.module.source.parts(node):
                 yield isinstance(part, ast.Call) and dotted(part.func) == network
