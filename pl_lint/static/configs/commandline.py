@@ -56,10 +56,18 @@ def _is_command_line(table: Table) -> bool:
 
 
 def is_trainer(table: Table) -> bool:
-    """Whether most keys of a table are arguments of Lightning's Trainer."""
+    """Whether most keys of a table are arguments of Lightning's Trainer, well or nearly well
+    spelled."""
     known = {
         name
         for version in lightning.versions()
         for name in lightning.argument_names(lightning.TRAINER, version)
     }
-    return 2 * sum(name in known for name in table.entries) > len(table.entries)
+    meant = [name for name in table.entries if name in known or _is_nearly(name, known)]
+    return 2 * len(meant) > len(table.entries)
+
+
+def _is_nearly(name: str, known: Iterable[str]) -> bool:
+    from difflib import get_close_matches  # only where a name is not known
+
+    return bool(get_close_matches(name, known, n=1, cutoff=0.9))
