@@ -62,6 +62,8 @@ def test_a_history_is_saved_or_set_back(kept: Kept) -> None:
     fit = fit_with(kept)
     assert remedy_of(["self.outputs"], fit, only_logged=False) == remedy_for(["self.outputs"])
     assert remedy_of(["self.outputs"], fit, only_logged=True).startswith("set self.outputs back")
+    layers = ["layers in self.blocks"]
+    assert remedy_of(layers, fit, only_logged=True) == remedy_for(layers)
     assert not causes(["self.outputs"], fit)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pl_lint.checks.checkpoint.wording import remedy_for
+from pl_lint.checks.checkpoint.wording import LAYERS, remedy_for
 from pl_lint.facts.records import FitRecord
 from pl_lint.facts.training import Kept
 
@@ -21,8 +21,9 @@ def remedy_of(lost: Iterable[str], fit: FitRecord, only_logged: bool) -> str:
     if grown and not others:
         return _clear(grown)
     keep = remedy_for(others)
-    if only_logged:
-        what = " and ".join(others) or "what it is made of"
+    counted = [name for name in others if not name.startswith(LAYERS)]
+    if only_logged and (counted or not others):
+        what = " and ".join(counted) or "what it is made of"
         keep = f"set {what} back {_ANEW} if it is to hold one epoch; if not, {keep}"
     return "; ".join([_clear(grown), keep]) if grown else keep
 

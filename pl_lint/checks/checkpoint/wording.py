@@ -40,9 +40,11 @@ SET_MODE = (
     "no checkpoint holds modes: call .eval() or .train() in on_train_epoch_start, or override "
     "train(), so that every epoch begins with it"
 )
+LAYERS = "layers in "
+"""How the name of layers begins that ``state_dict`` does not find."""
 _REMEDIES = (
     (
-        "layers in ",
+        LAYERS,
         "keep layers in nn.ModuleList or nn.ModuleDict: state_dict does not look into plain lists, "
         "dicts and objects",
     ),
@@ -117,7 +119,7 @@ def readable(value: str) -> str:
 
 def place_of(names: Iterable[str], places: Mapping[str, Location]) -> Location | None:
     """The line that sets the first of these attributes or buffers that a line is known of."""
-    plain = (name.removeprefix("layers in ") for name in names)
+    plain = (name.removeprefix(LAYERS) for name in names)
     spelled = (re.sub(r"^buffer (\S+).*", r"self.\1", name) for name in plain)
     return next((places[name] for name in spelled if name in places), None)
 
