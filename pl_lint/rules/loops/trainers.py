@@ -105,7 +105,8 @@ def removed_trainer_argument(self: Rule, facts: ProjectFacts) -> Iterator[Findin
         if at == GUESSED or at < TAKES_NO_MORE:
             continue
         for name, _ in trainer.arguments:
-            if name not in taken and name != UNPACKED and not _positional_or_newer(name, at):
+            plain = name.removesuffix("+")  # in settings, ``callbacks+`` adds some
+            if plain not in taken and name != UNPACKED and not _positional_or_newer(name, at):
                 shown = ".".join(map(str, at))
                 yield self.finding(
                     trainer.keyword(name),

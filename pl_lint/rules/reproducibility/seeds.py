@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import CallSite, ProjectFacts, SeedSite, TrainerCall, in_tests
+from pl_lint.facts.sites import CallSite, ProjectFacts, SeedSite, TrainerCall, in_notebook, in_tests
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Applicability, DropArgument, Fix, SetArgument
@@ -26,20 +26,15 @@ SEEDING = (
 
 def seeded_by_cli(facts: ProjectFacts) -> bool:
     """Whether LightningCLI seeds all that trains: it does unless it is told not to, and speaks for
-    no script that fits by itself. For a rule that asks for calls of ``CLI``."""
+    no script that fits by itself. A notebook, and the end of a file with a module in it, are there
+    to try things. For a rule that asks for calls of ``CLI``."""
     calls = facts.calls_of(CLI)
-    programs = {one.location.path for one in calls}
     told_not_to = (must_be(one.argument("seed_everything_default", 6), False) for one in calls)
-    return (
-        bool(calls)
-        and not any(told_not_to)
-        and not any(
-            call.method == "fit"
-            and call.location.path not in programs
-            and not in_tests(call.location)
-            for call in facts.trainer_calls
-        )
-    )
+    modules = {one.location.path for one in (*calls, *facts.classes)}
+    fits = (call.location for call in facts.trainer_calls if call.method == "fit")
+    scripts = (at for at in fits if not in_notebook(at) and not in_tests(at))
+    alone = any(at.path not in modules for at in scripts)
+    return bool(calls) and not any(told_not_to) and not alone
 
 
 def seeds(facts: ProjectFacts) -> tuple[CallSite, ...]:

@@ -70,4 +70,5 @@ def is_trainer(table: Table) -> bool:
 def _is_nearly(name: str, known: Iterable[str]) -> bool:
     from difflib import get_close_matches  # only where a name is not known
 
-    return bool(get_close_matches(name, known, n=1, cutoff=0.9))
+    plain = name.isidentifier()  # ``callbacks+`` adds to those of another file
+    return plain and bool(get_close_matches(name, known, n=1, cutoff=0.9))
