@@ -72,10 +72,14 @@ def version(text: str) -> Version:
     return numbers if len(numbers) > 1 else (*numbers, 0)
 
 
+def line_of(facts: ProjectFacts, owner: ClassFacts) -> list[ClassFacts]:
+    """A Lightning class and those that it inherits from, as far as they were read."""
+    return [one for one in facts.classes if one.name in (owner.name, *owner.ancestors)]
+
+
 def defines(facts: ProjectFacts, owner: ClassFacts, method: str) -> bool:
     """Whether a Lightning class or one that it inherits from defines a method of its own."""
-    names = {owner.name, *owner.ancestors}
-    found = (one for known in facts.classes if known.name in names for one in known.own_methods)
+    found = (one for known in line_of(facts, owner) for one in known.own_methods)
     return any(one.name == method for one in found)
 
 
@@ -229,8 +233,7 @@ def _only_trains(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> b
     modules = {one.name for one in facts.classes if one.kind == "datamodule"}
     asked = (*its_own, *unknown)
     alone = all(one.trains_alone and modules.isdisjoint(one.data) for one in asked)
-    family = [one for one in facts.classes if one.name in (owner.name, *owner.ancestors)]
-    hooks = (method.name for one in family for method in one.own_methods)
+    hooks = (method.name for one in line_of(facts, owner) for method in one.own_methods)
     fed = owner.open or FEEDS["validate"] in hooks
     return stage == "validate" and bool(its_own) and alone and not fed
 

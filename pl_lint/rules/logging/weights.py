@@ -16,7 +16,7 @@ from pl_lint.facts.origins import (
 from pl_lint.facts.sites import ClassFacts, FixedSize, LogSite, ProjectFacts
 from pl_lint.facts.values import Known, OneOf, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import all_full, averaged
+from pl_lint.rules.judging import all_full, averaged, line_of
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import key_text
 
@@ -114,7 +114,7 @@ def _may_change(facts: ProjectFacts, owner: ClassFacts, size: FixedSize) -> Iter
     *holder, name = size.path
     of_data = holder[-1:] == ["datamodule"]
     changed = name if of_data or not holder else holder[0]
-    for one in _data_modules(facts) if of_data else _line(facts, owner):
+    for one in _data_modules(facts) if of_data else line_of(facts, owner):
         sites = [site for site in one.assignments if site.attribute == changed]
         yield any(method.name == name for method in one.own_methods)
         yield any(FOR_EACH_BATCH.search(site.hook) or must_be(site.value, 1) for site in sites)
@@ -125,8 +125,3 @@ def _may_change(facts: ProjectFacts, owner: ClassFacts, size: FixedSize) -> Iter
 
 def _data_modules(facts: ProjectFacts) -> list[ClassFacts]:
     return [one for one in facts.classes if one.kind == "datamodule"]
-
-
-def _line(facts: ProjectFacts, owner: ClassFacts) -> list[ClassFacts]:
-    """A class and those that it inherits from."""
-    return [one for one in facts.classes if one is owner or one.name in owner.ancestors]
