@@ -10,7 +10,7 @@ from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, TrainerCall
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.distributed.evidence import for_one_count, starts_scripts
-from pl_lint.rules.judging import single_device, version_at
+from pl_lint.rules.judging import line_of, single_device, version_at
 from pl_lint.rules.loops.loaders import RUNS
 from pl_lint.rules.registry import Rule, rule
 
@@ -205,8 +205,7 @@ def _names_its_own_file(facts: ProjectFacts, call: CallSite) -> bool:
 
 def _words_of(facts: ProjectFacts, owner: ClassFacts, names: Set[str]) -> frozenset[str]:
     """What these methods of a class speak of, whatever class they are inherited from."""
-    family = {owner.name, *owner.ancestors}
-    methods = (method for one in facts.classes if one.name in family for method in one.own_methods)
+    methods = (method for one in line_of(facts, owner) for method in one.own_methods)
     return frozenset[str]().union(*(one.words for one in methods if one.name in names))
 
 
