@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pl_lint.config import Config
-from pl_lint.plain import field, frozen
+from pl_lint.plain import field, frozen, replace
+from pl_lint.static.tracked import Tracked
 from pl_lint.trail import ABSENT, Trail
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ FRAMEWORKS = frozenset(
 of installed packages they are most of what mentions Lightning."""
 OF_LIGHTNING = re.compile(rb"github\.com/(?:Lightning-AI|PyTorchLightning)/")
 HEAD = 4096
+GIT = ".git"
 
 
 def find_sources(
@@ -39,7 +41,7 @@ def find_sources(
 
     A file that is named is always read. A folder is searched for Python files, notebooks and YAML;
     hidden folders, virtual environments, installed packages and what ``exclude`` or a
-    ``.gitignore`` names are left out.
+    ``.gitignore`` names are left out; what git has all the same is read.
     What does not exist or cannot be listed is yielded too: loading it then says why. The sources of
     Lightning and torchmetrics themselves are read only where such a folder is named.
     """
@@ -103,21 +105,32 @@ class _Folder:
     absolute: str
     real: str
     trail: Trail
+    tracked: Tracked
     ignored: tuple[_Patterns, ...] = field(default=())
     excluded: tuple[_Patterns, ...] = field(default=())
 
+    def ignores(self, name: str) -> bool:
+        """Whether a ``.gitignore`` names an entry (a folder's name ends in a slash)."""
+        return bool(self.ignored) and _decided(self.ignored, os.path.join(self.absolute, name))
+
     def leaves_out(self, name: str) -> bool:
-        """Whether an entry is left out (a folder's name ends in a slash)."""
-        if not self.ignored and not self.excluded:
-            return False
+        """Whether an entry is not read: what git has is not ignored, whatever names it."""
         path = os.path.join(self.absolute, name)
-        return _decided(self.ignored, path) or _decided(self.excluded, path)
+        ignored = self.ignores(name) and not self.tracked.has(path)
+        return ignored or (bool(self.excluded) and _decided(self.excluded, path))
 
     def entered(self, name: str) -> _Folder:
         absolute = os.path.join(self.absolute, name)
         ignored = self.ignored + _gitignore(absolute, self.trail)
+        if self.ignores(name + "/"):  # It is entered for what git has in it, and for nothing else.
+            ignored = _patterns(absolute, ["*"])
         real = os.path.join(self.real, name)
-        return _Folder(self.shown / name, absolute, real, self.trail, ignored, self.excluded)
+        return replace(self, shown=self.shown / name, absolute=absolute, real=real, ignored=ignored)
+
+    def holding(self, names: Iterable[str]) -> _Folder:
+        """It, with what lies in it: where a repository begins, another index holds."""
+        begins = GIT in names and self.tracked.top != self.absolute
+        return replace(self, tracked=Tracked(self.absolute, self.trail)) if begins else self
 
     def identity(self, entry: os.DirEntry[str]) -> str:
         """What two ways to the same file have in common."""
@@ -144,6 +157,7 @@ def _walk(root: Path, config: Config, trail: Trail) -> Iterator[tuple[Path, str]
         except OSError:
             yield folder.shown, folder.absolute
             continue
+        folder = folder.holding(entry.name for entry in listed)
         yield from (
             (folder.shown / e.name, folder.identity(e)) for e in listed if _is_source(e, folder)
         )
@@ -200,7 +214,8 @@ def _top(root: Path, config: Config, trail: Trail) -> _Folder:
     excluded = _patterns(str(config.root), config.exclude)
     if any(_decided(excluded, folder) for folder in way):
         excluded = _patterns(absolute, ["*"])
-    return _Folder(root, absolute, os.path.realpath(root), trail, ignored, excluded)
+    tracked = Tracked(_repository(absolute, trail) or absolute, trail)
+    return _Folder(root, absolute, os.path.realpath(root), trail, tracked, ignored, excluded)
 
 
 def _down_to(folder: str) -> list[str]:
@@ -210,19 +225,17 @@ def _down_to(folder: str) -> list[str]:
 
 def _above(absolute: str, trail: Trail) -> Iterator[_Patterns]:
     """The ``.gitignore`` files above a folder, outermost first, up to the repository's top."""
-    parents: list[str] = []
-    folder = absolute
-    while not _is_repository(folder, trail):
-        folder, below = os.path.dirname(folder), folder
-        if folder == below:
-            return
-        parents.append(folder)
+    top = _repository(absolute, trail)
+    parents = _down_to(absolute)[1:] if top else []
     for parent in reversed(parents):
-        yield from _gitignore(parent, trail)
+        if parent.startswith(top):
+            yield from _gitignore(parent, trail)
 
 
-def _is_repository(folder: str, trail: Trail) -> bool:
-    return trail.looked_for(os.path.join(folder, ".git"))
+def _repository(absolute: str, trail: Trail) -> str:
+    """The top of the repository that a folder lies in; empty where it lies in none."""
+    folders = _down_to(absolute)
+    return next((one for one in folders if trail.looked_for(os.path.join(one, GIT))), "")
 
 
 def _gitignore(folder: str, trail: Trail) -> tuple[_Patterns, ...]:

@@ -7,7 +7,8 @@ file says ``# expect: passed``, or ``not triggered`` or ``not decided`` where it
 that. The check is the one whose folder the file is in; ``# also: CHECK`` names another one, from
 which the same is expected. ``# loggers: CLASS`` is a logger that the file's project builds;
 ``# needs: NAME``, of a module, class or method, or ``# needs: lightning>=2.6``, is what an older
-Lightning has not; a case may follow (``case=twice``).
+Lightning has not, and ``# needs: bf16-kernels`` what older processors have not; a case may follow
+(``case=twice``).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import torch
 
 from pl_lint.checks.registry import Result, Verdict, all_checks
 from pl_lint.facts.codec import from_json
@@ -49,6 +51,8 @@ LIMIT = re.compile(r"^# limit: (?P<seconds>\d+) s$", re.MULTILINE)
 BUILT = re.compile(r"^# loggers: (\S+)$", re.MULTILINE)
 NEEDS = re.compile(r"^# needs: (?P<what>\S+)(?: case=(?P<case>\S+))?$", re.MULTILINE)
 ALSO = re.compile(r"^# also: (\S+)$", re.MULTILINE)
+BF16_KERNELS = "bf16-kernels"
+"""Without AVX-512 the CPU has none for an LSTM."""
 TRYING = ("fast-dev-run", "precision", "loggers", "device")
 """The checks that ask which stages fail where each of them is tried."""
 TIMEOUT = 30.0
@@ -183,12 +187,14 @@ def assert_found(fixture: Fixture, runner: Runner) -> None:
 
 
 def _require(name: str) -> None:
-    """Skip where the installed Lightning has no such thing."""
+    """Skip where the installed Lightning or the processor has no such thing."""
     if not _is_there(name):
-        pytest.skip(f"this Lightning has no {name}")
+        pytest.skip(f"there is no {name} here")
 
 
 def _is_there(name: str) -> bool:
+    if name == BF16_KERNELS:
+        return torch.ops.mkldnn._is_mkldnn_bf16_supported()
     package, _, oldest = name.partition(">=")
     if oldest:
         return numbers(metadata.version(package)) >= numbers(oldest)

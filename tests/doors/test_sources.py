@@ -123,6 +123,58 @@ def test_what_is_taken_back_is_read_as_git_does(ignored: list[str]) -> None:
     assert sorted(found(".")) == sorted(listed)
 
 
+def git(*arguments: str) -> str:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    command = ["git", *identity, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def known_to_git() -> list[str]:
+    """What git has, and what it would take."""
+    listed = git("ls-files", "--cached", "--others", "--exclude-standard", "*.py")
+    return sorted(set(listed.split()))
+
+
+KEPT = ("src/models/net.py", "src/models/deep/down/a_name_of_another_length.py")
+
+
+@pytest.mark.parametrize("version", ["2", "3", "4"])
+def test_what_git_has_is_read_though_it_is_ignored(version: str) -> None:
+    git("init", "-q")
+    plant("a.py", *KEPT, "src/models/left.py", "models/left.py", "src/gen.py", "src/gen_left.py")
+    Path(".gitignore").write_text("models\ngen*.py\n", encoding="utf-8")
+    git("add", "-f", "a.py", *KEPT, "src/gen.py")
+    plant("src/models/promised.py", "src/models/deep/left.py")
+    if version == "3":
+        git("add", "-f", "--intent-to-add", "src/models/promised.py")
+    else:
+        git("update-index", "--index-version", version)
+    index = Path(".git/index").read_bytes()
+    assert index[7] == int(version)
+    assert sorted(found(".")) == known_to_git()
+    assert set(KEPT) < set(found("src"))
+    # What damages an index makes no difference to what it does not say.
+    Path(".git/index").write_bytes(index[: len(index) // 2])
+    assert found(".") == ["a.py"]
+    Path(".git/index").write_bytes(b"DIRC" + bytes(range(200)))
+    assert found(".") == ["a.py"]
+
+
+def test_what_another_worktree_or_an_inner_repository_has_is_read() -> None:
+    git("init", "-q", "main")
+    plant("main/models/a.py")
+    Path("main/.gitignore").write_text("models\n", encoding="utf-8")
+    git("-C", "main", "add", "-f", "models", ".gitignore")
+    git("-C", "main", "commit", "-q", "-m", "all")
+    git("-C", "main", "worktree", "add", "-q", "../other")
+    assert found(".") == ["main/models/a.py", "other/models/a.py"]
+    git("init", "-q", ".")
+    plant("models/b.py")
+    git("add", "-f", "models")
+    Path(".gitignore").write_text("models\n", encoding="utf-8")
+    assert found(".") == ["main/models/a.py", "models/b.py", "other/models/a.py"]
+
+
 def test_a_folder_that_is_named_is_read_though_git_ignores_it() -> None:
     subprocess.run(["git", "init", "-q"], check=True)
     plant("build/b.py")

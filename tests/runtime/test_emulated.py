@@ -13,8 +13,9 @@ import pytest
 
 MODELS = Path(__file__).with_name("emulated_models.py")
 OPERATIONS = Path(__file__).with_name("emulated_operations.py")
-CELLS = {"recurrent": 1e-4}
-"""Recurrent cells are computed in parts; rounding is another one. All else is equal to the bit."""
+ROUNDED = {"recurrent": 1e-4, "conv": 1e-6}
+"""Recurrent cells are computed in parts, and which kernel a convolution gets depends on processor
+and memory; rounding is another one. All else is equal to the bit."""
 
 
 def told_by(script: Path, *arguments: str) -> Any:
@@ -40,7 +41,7 @@ def test_healthy_models_have_the_values_of_the_cpu(models: Any, name: str) -> No
     told = models[name]
     assert told["refused"] == []
     assert len(told["cpu"]) >= 3
-    bound = CELLS.get(name, 0.0)
+    bound = ROUNDED.get(name, 0.0)
     assert told["emulated"] == pytest.approx(told["cpu"], rel=bound, abs=bound)
     assert len(models["metrics"]["cpu"]) > 60
 
