@@ -28,6 +28,8 @@ OF_CLASSES = re.compile(
     rb"^[ \t]*class[ \t]+\w+[ \t]*\([^)]*\b(?:Enum|IntEnum|StrEnum|Flag|IntFlag)\b|"
     rb"^[ \t]*@(?:dataclasses\.)?dataclass\b|"
     rb"^[ \t]+def[ \t]+__len__\b[^\n]*\n(?:[^\n]*\n){0,6}?[ \t]+return (?:1|self\.\w+)[ \t]*$|"
+    rb"^[ \t]*class[ \t]+(?!\w*Loss\b)\w*"
+    rb"(?i:iou|jaccard|dice|f1|f_?score|f_?beta|precision|recall)\w*[ \t]*[(:]|"
     rb"\b(?:listdir|scandir|iterdir|r?glob)\(|"
     rb"^[ \t]+def[ \t]+set_epoch\b|"
     rb"\bself\.\w+[ \t]*=[^\n]*\b(?:default_rng|RandomState|random\.Random|Generator)\(|"
@@ -35,9 +37,9 @@ OF_CLASSES = re.compile(
     rb"^[ \t]+self\.\w+[ \t]*=[ \t]*[\[{]\s*(?:[\"'][^\"'\n]*[\"']\s*:\s*)?(?:torch\.)?nn\.[A-Z]",
     re.MULTILINE,
 )
-"""What makes a file of classes matter: objects that checkpoints cannot hold, data of one item, data
-in the order of the file system, data that are told the epoch, a generator that an object carries,
-dropout that is not told the mode, layers in a plain list."""
+"""What makes a file of classes matter: objects that checkpoints cannot hold, scores by their names,
+data of one item, data in the order of the file system, data that are told the epoch, a generator
+that an object carries, dropout that is not told the mode, layers in a plain list."""
 PASSED_ON = re.compile(rb"^from[ \t]+\.?\w", re.MULTILINE)
 """What makes a package matter from which classes are imported: they stand in its modules."""
 

@@ -14,6 +14,7 @@ from pl_lint.static.interpreter import (
     extents,
     figures,
     following,
+    formulas,
     held,
     listing,
     loaders,
@@ -109,6 +110,9 @@ def call(
             return _each(context, choices, lambda one: call(context, one, arguments, node, frame))
         case Instance():
             noting.note_object(context, callee, arguments, node, frame)
+            score = formulas.value(context, callee, arguments, frame)
+            if score is not None:
+                return score
     _note_handed_on(context, arguments, node, frame)
     origins = [context.origin(value) for value in (callee, *arguments.all())]
     return Opaque(derived("call", origins), extents.of_object(callee))

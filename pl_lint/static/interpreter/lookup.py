@@ -99,6 +99,15 @@ def located(context: Context, found: ClassInfo | FunctionNode | str, near: Modul
     return Function(found, context.project.home(found) or near)
 
 
+def class_of(context: Context, made: Instance, frame: Frame) -> ClassInfo | None:
+    """The class of the project that an object was made of."""
+    near = frame.module.classes.get(made.name.rpartition(".")[2])
+    if near is not None and near.qualified == made.name:
+        return near
+    found = context.project.locate(made.name, frame.module)
+    return found if isinstance(found, ClassInfo) else None
+
+
 # --- attributes -----------------------------------------------------------------------------------
 
 

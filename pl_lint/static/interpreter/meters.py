@@ -10,6 +10,7 @@ from pl_lint.facts.origins import BatchValue, Gathered, Origin, parts
 from pl_lint.static.interpreter.abstract import Abstract, Instance
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.listing import own_attribute_of
+from pl_lint.static.interpreter.lookup import class_of
 from pl_lint.static.names import ClassInfo
 
 TOGETHER = re.compile("gather|reduce|distributed|sync|world_size")
@@ -57,7 +58,7 @@ def _of_batch(origin: Origin) -> bool:
 def _is_meter(context: Context, made: Instance, method: str, frame: Frame) -> bool:
     """Whether the class of an object is the project's own from top to bottom, has the method, and
     nothing in its files' classes brings processes together."""
-    info = _class_of(context, made, frame)
+    info = class_of(context, made, frame)
     if info is None or context.project.method(info, method) is None:
         return False
     bases = context.project.ancestors(info)
@@ -84,12 +85,3 @@ def _from_libraries(info: ClassInfo) -> Iterator[str]:
                 yield module or ""
             case ast.Import(names):
                 yield from (one.name for one in names)
-
-
-def _class_of(context: Context, made: Instance, frame: Frame) -> ClassInfo | None:
-    """The class of the project that an object was made of."""
-    near = frame.module.classes.get(made.name.rpartition(".")[2])
-    if near is not None and near.qualified == made.name:
-        return near
-    found = context.project.locate(made.name, frame.module)
-    return found if isinstance(found, ClassInfo) else None
