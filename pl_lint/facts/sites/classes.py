@@ -45,7 +45,8 @@ class ListSite:
     is added ends with: ``("item",)`` of ``loss.item()``; ``added`` is what ``append`` was given, as
     it is written; ``guards`` are the names in the conditions around it. ``kept``: what that holds,
     each as it is written: the items of a dict or tuple, else the whole; a local name that is
-    assigned once is what it was assigned. Nothing where no graph is recorded."""
+    assigned once is what it was assigned. Nothing where no graph is recorded. ``cut``: its file
+    takes a part of the list that does not begin with its first entry (``losses[1:]``)."""
 
     attribute: str
     action: Literal["append", "clear"]
@@ -56,6 +57,7 @@ class ListSite:
     added: str = ""
     guards: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    cut: bool = False
 
 
 @frozen

@@ -78,7 +78,7 @@ def sanity_check_counted(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/ashleve/lightning-hydra-template/issues/287
     - https://github.com/ashleve/lightning-hydra-template/issues/533
     """
-    if facts.trainers and all(map(_without_sanity_check, facts.trainers)):
+    if runs_no_sanity_check(facts):
         return
     for owner in facts.modules():
         for metric in owner.metrics if not owner.open else ():
@@ -122,6 +122,11 @@ def _keeps_best(owner: ClassFacts, site: AssignmentSite) -> bool:
         and "__init__" in others
         and others <= {"__init__", *VALIDATED, *LOADED}
     )
+
+
+def runs_no_sanity_check(facts: ProjectFacts) -> bool:
+    """Whether there are Trainers, and all of them are told to leave it out."""
+    return bool(facts.trainers) and all(map(_without_sanity_check, facts.trainers))
 
 
 def _without_sanity_check(trainer: TrainerSite) -> bool:

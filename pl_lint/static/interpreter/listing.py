@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 
 from pl_lint.facts import lightning
@@ -29,6 +30,10 @@ from pl_lint.static.interpreter.lookup import rebind
 
 ADDS = frozenset({"append", "extend", "insert", "appendleft"})
 Body = Iterable[ast.stmt | ast.expr]
+
+
+CUT = re.compile(r"(\w+)\[\s*-?[1-9]\d*\s*:")
+"""``losses[1:]``: what the first entry of is left out."""
 
 
 def changes_list(
@@ -185,6 +190,7 @@ def _record(
             added=text,
             guards=context.guards,
             kept=graphs.kept(context, added, frame) if text and added is not None else (),
+            cut=attr in frame.module.source.found(CUT),
         )
     )
 
