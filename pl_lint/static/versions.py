@@ -281,11 +281,12 @@ def asked_for(config: Config) -> Judged | None:
 
 
 def _known(version: str) -> str:
+    """With two numbers, as what pins say: ``1.5.0`` that somebody names is no guess."""
     named = numbers(version)
     if named[:2] > lightning.LATEST:
         return text_of(lightning.LATEST)
     if len(named) > 1:
-        return version
+        return text_of(named)
     same = [one for one in lightning.versions() if one[:1] == named]
     return text_of(max(same)) if same else version
 

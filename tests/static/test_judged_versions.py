@@ -106,3 +106,9 @@ def test_a_script_beside_a_package_is_judged_by_itself() -> None:
     paths = ("old/score.py", "train.py")
     sources = [Material(Path(path), OLD.encode()) for path in paths]
     assert Versions(sources, Config()).judged("train.py").version == "1.5.0"
+
+
+@pytest.mark.parametrize("named", ["1.5", "1.5.0", "1.5.10"])
+def test_a_version_that_the_user_names_is_no_guess(named: str) -> None:
+    source = Material(Path("train.py"), OLD.encode())
+    assert Versions([source], Config(lightning_version=named)).judged("train.py").version == "1.5"
