@@ -26,10 +26,10 @@ def device_in_module(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `.cuda()`, `.to("cuda")` and `device="cuda"` in LightningModules, DataModules and
-    callbacks, but for those under a condition that asks for the device. Of a device that is chosen
-    (`"cuda:0" if torch.cuda.is_available() else "cpu"`) only the number counts: `cuda` alone is the
-    device of the process.
+    Finds `.cuda()`, `.to("cuda")`, `.type(torch.cuda.FloatTensor)` and `device="cuda"` in
+    LightningModules, DataModules and callbacks, but for those under a condition that asks for the
+    device. Of a device that is chosen (`"cuda:0" if torch.cuda.is_available() else "cpu"`) only the
+    number counts: `cuda` alone is the device of the process.
 
     Why is this bad
     ---------------
@@ -68,8 +68,9 @@ def device_in_module(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _on_own_device(owner: ClassFacts, site: DeviceSite) -> Fix | None:
-    """The module's device, which is known once it has been moved."""
-    if owner.kind != "module" or not site.hook or site.hook == "__init__":
+    """The module's device, which is known once it has been moved. A type of tensors says more than
+    the device."""
+    if owner.kind != "module" or site.hook in ("", "__init__") or site.text.endswith("Tensor"):
         return None
     call = site.location
     changes: tuple[Change, ...] = (SetArgument(call, "device", "self.device", 0),)

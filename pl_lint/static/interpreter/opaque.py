@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from pl_lint.facts.origins import DRAWN_ROWS, Gathered
@@ -16,7 +17,14 @@ from pl_lint.static.interpreter import (
     slices,
     tables,
 )
-from pl_lint.static.interpreter.abstract import Abstract, Const, Instance, Opaque, options
+from pl_lint.static.interpreter.abstract import (
+    Abstract,
+    Const,
+    Instance,
+    Opaque,
+    Reference,
+    options,
+)
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.derivation import called, derived
 
@@ -29,6 +37,7 @@ TRANSPARENT = frozenset(
 """Methods that return the same value in another shape or place."""
 LISTING = frozenset({"iterdir", "rglob", "glob"})
 """Methods of a path that list what lies below it, in the order of the file system."""
+TYPE_OF_CUDA = re.compile(r"torch\.cuda\.\w+Tensor")
 TELLING = {
     **dict.fromkeys(("argmax", "round", "gt", "ge", "lt", "le"), "decided"),
     "sqrt": "sqrt",
@@ -94,16 +103,26 @@ def _tied_to(value: Abstract) -> Iterator[str]:
             yield text
 
 
+def _of_cuda(given: Abstract | None) -> str:
+    """The type of tensors that only GPUs have, by its name: ``torch.cuda.FloatTensor``."""
+    match given:
+        case Reference(name) | Const(str(name)) if TYPE_OF_CUDA.fullmatch(name):
+            return name
+    return ""
+
+
 def note_device(
     context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
 ) -> None:
-    """``x.cuda()``, ``x.to("cuda")``, ``device="cuda"`` in the class that is interpreted. One of
-    several is told where it has a number: what is called ``cuda`` alone is the process' own."""
+    """``x.cuda()``, ``x.to("cuda")``, ``device="cuda"`` and ``x.type(torch.cuda.FloatTensor)`` in
+    the class that is interpreted. One of several is told where it has a number: what is called
+    ``cuda`` alone is the process' own."""
     if not context.owner:
         return
     values = [arguments.keywords.get("device"), *(arguments.positional[:1] if name == "to" else ())]
     text = next((text for value in values if value for text in _tied_to(value)), None)
     shown = f'"{text}"' if text else (".cuda()" if name == "cuda" else None)
+    shown = shown or (_of_cuda(arguments.get(0, "dtype")) if name == "type" else None)
     if shown:
         where = context.location(node, frame)
         context.recorder.add(DeviceSite(shown, context.hook.name, where, context.guards))
