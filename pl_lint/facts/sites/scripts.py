@@ -112,6 +112,15 @@ class Hands:
 
 
 @frozen
+class Renewal:
+    """Where a function puts another model under a name, or other weights into the one that it has;
+    ``arms``: the branches that this stands in, as those of a TrainerCall."""
+
+    location: Location
+    arms: Arms
+
+
+@frozen
 class TrainerCall:
     """``trainer.fit(...)`` and its sisters, in the order of the scope they stand in.
 
@@ -128,7 +137,7 @@ class TrainerCall:
     or in the place of loaders. ``loaders``: how many loaders it is given for a stage, 0 where they
     are not seen in a list or a dict. ``written``: the model, where it is a plain name or attribute;
     ``replaced``: the same function puts another into that attribute later; ``renewed``: where it
-    last did so before, or gave it other weights.
+    did so before, or gave it other weights.
     ``hands``: through which functions a model that is a plain name came, the one that makes the
     call first. ``names``: the local names of loaders that nothing is known of, by their stages.
     ``trains_alone``: a fit that is surely given a loader for training, and none for validation.
@@ -152,7 +161,7 @@ class TrainerCall:
     loaders: tuple[tuple[str, int], ...] = ()
     written: str = ""
     replaced: bool = False
-    renewed: Location | None = None
+    renewed: tuple[Renewal, ...] = ()
     hands: tuple[Hands, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
     trains_alone: bool = False

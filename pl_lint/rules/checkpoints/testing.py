@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
+from pl_lint.facts.branches import apart
 from pl_lint.facts.sites import Hands, ProjectFacts, TrainerCall, TrainerSite, in_tests
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Status
@@ -35,9 +36,10 @@ def last_weights_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds `trainer.test(model, ...)`, `validate` or `predict` without `ckpt_path` after
     `trainer.fit` of the same model by the same Trainer, in the same function, in functions that the
     model is handed to one after the other, or in a method further up of the object that holds the
-    model, where the Trainer has a ModelCheckpoint with a monitor. Where weights are averaged
-    (`StochasticWeightAveraging` and its like) the last ones are those that are wanted; of two cells
-    of a notebook that test the same, the last is found.
+    model, where the Trainer has a ModelCheckpoint with a monitor. The best weights may be loaded in
+    between, but not in the other branch alone, which runs that fit do not come by. Where weights
+    are averaged (`StochasticWeightAveraging` and its like) the last ones are those that are wanted;
+    of two cells of a notebook that test the same, the last is found.
 
     Why is this bad
     ---------------
@@ -126,9 +128,8 @@ def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
         return False
     return any(
         other.method == "fit"
-        and (other.trainer, other.model, other.reloaded)
-        == (call.trainer, call.model, call.reloaded)
-        and not _renewed_between(other, call)
+        and (other.trainer, other.model) == (call.trainer, call.model)
+        and _has_what_was_fitted(other, call)
         and (_is_before(other, call) or _hands_over(other, call))
         for other in facts.trainer_calls
     )
@@ -152,11 +153,16 @@ def _of_the_same(call: TrainerCall) -> tuple[object, ...]:
     return call.method, call.trainer, call.model, call.data, call.loaders, call.names
 
 
-def _renewed_between(fit: TrainerCall, test: TrainerCall) -> bool:
-    """Whether the function that does both puts another model under the name in between, or other
-    weights into it: the best ones."""
-    between = test.renewed is not None and test.renewed.order > fit.location.order
-    return between and fit.scope == test.scope
+def _has_what_was_fitted(fit: TrainerCall, test: TrainerCall) -> bool:
+    """Whether a run that fits tests the same model: the function that does both puts no other one
+    under the name in between, and no other weights into it, which were the best ones. What it does
+    so in another branch is for runs that do not fit."""
+    renewed = test.renewed if fit.scope == test.scope else ()
+    elsewhere = [one for one in renewed if apart(fit.arms, one.arms)]
+    later = [one for one in renewed if one.location.order > fit.location.order]
+    if any(one not in elsewhere for one in later):
+        return False
+    return bool(elsewhere) or fit.reloaded == test.reloaded
 
 
 def _is_before(fit: TrainerCall, call: TrainerCall) -> bool:
@@ -167,7 +173,7 @@ def _is_before(fit: TrainerCall, call: TrainerCall) -> bool:
         return False
     if fit.scope != call.scope:
         same = call.written.startswith("self.") and call.written == fit.written
-        return bool(call.model) and same and not fit.replaced and call.renewed is None
+        return bool(call.model) and same and not fit.replaced and not call.renewed
     return bool(call.model) and not call.excludes(fit)
 
 

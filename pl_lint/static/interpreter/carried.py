@@ -8,8 +8,10 @@ asked of the text, of the function that makes the call and of those that hand th
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 
+from pl_lint.facts.branches import Arms
 from pl_lint.facts.sites import Hands
 from pl_lint.static.interpreter.context import Frame
 from pl_lint.static.interpreter.handling import Scope, model_of
@@ -42,7 +44,7 @@ def _of_object(model: ast.Attribute, call: ast.Call, frame: Frame) -> Iterator[H
 
 def _hands(name: str, call: ast.Call, scope: Scope, frame: Frame) -> Hands:
     others = [(line, doer) for line, doer in scope.handled(name) if doer is not call]
-    held = list(scope.out_of_trainer())
+    held = [one.lineno for one in scope.out_of_trainer()]
     handled = [*(line for line, _ in others), *held]
     return Hands(
         scope=f"{frame.module.path}:{frame.function}",
@@ -62,22 +64,37 @@ def replaced(written: str, call: ast.Call, frame: Frame) -> bool:
     return "." in written and any(_renews(one, {written}) for one in later)
 
 
-def renewed(written: str, call: ast.Call, frame: Frame) -> ast.stmt | ast.expr | None:
-    """Where the function of the call last puts another model under the name that the call is given,
-    or other weights into it, before the call: by that name or by another one for the same object
-    (``model = self.model``)."""
+def renewed(written: str, call: ast.Call, frame: Frame) -> Iterator[ast.stmt | ast.expr]:
+    """Where the function of the call puts another model under the name that the call is given, or
+    other weights into it, before the call: by that name, by another one for the same object
+    (``model = self.model``), or out of the hands of a Trainer."""
     source = frame.module.source
     scope = Scope.around(call, source) if written else None
     if scope is None:
-        return None
+        return
     before = (one for one in source.parts(scope.node) if getattr(one, "lineno", 0) < call.lineno)
     doing = [one for one in before if isinstance(one, DOING)]
     names = {written, *_other_names(written, doing)}
-    found = (one for one in doing if _renews(one, {written}) or _loads(one, names))
-    here = (one for one in found if Scope.around(one, source) == scope)
-    return max(here, key=lambda one: one.lineno, default=None)
+    for one in doing:
+        if (_renews(one, {written}) or _loads(one, names)) and Scope.around(one, source) == scope:
+            yield one
+    yield from (one for one in scope.out_of_trainer() if one.lineno < call.lineno)
 
 
+def arms(node: ast.AST, frame: Frame) -> Arms:
+    """The branches of its function's conditions that a piece of code stands in, as the interpreter
+    counts them."""
+    above = frame.module.source.above
+    found: list[tuple[int, int]] = []
+    while node in above and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        inner, node = node, above[node]
+        if isinstance(node, ast.If) and inner is not node.test:
+            found.append((node.body[0].lineno, int(inner in node.orelse)))
+    return tuple(reversed(found))
+
+
+LOADS = re.compile(r"load(_|$)|restore")
+"""Methods of a model that bring weights into it: ``load_state_dict``, ``load_model``."""
 DOING = (ast.stmt, ast.NamedExpr, ast.Call)
 """Pieces of code that have a place and may put another object under a name."""
 
@@ -88,9 +105,11 @@ def _renews(part: ast.AST, names: set[str]) -> bool:
 
 
 def _loads(part: ast.AST, names: set[str]) -> bool:
+    """Whether a call brings weights into what has one of these names, or into a part of it."""
     match part:
-        case ast.Call(ast.Attribute(holder, "load_state_dict")):
-            return dotted(holder) in names
+        case ast.Call(ast.Attribute(holder, method)) if LOADS.search(method):
+            into = dotted(holder) or ""
+            return any(into == name or into.startswith(f"{name}.") for name in names)
     return False
 
 
@@ -107,7 +126,7 @@ def out_of_trainer(call: ast.Call, frame: Frame) -> bool:
     function of the call or in those that led there, before it."""
     while True:
         scope = Scope.around(call, frame.module.source)
-        if scope is not None and any(line <= call.lineno for line in scope.out_of_trainer()):
+        if scope is not None and any(one.lineno <= call.lineno for one in scope.out_of_trainer()):
             return True
         if frame.caller is None:
             return False

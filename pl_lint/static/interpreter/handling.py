@@ -110,11 +110,11 @@ class Scope:
             doer = above if isinstance(above, ast.Call) else node
             yield doer.lineno, doer
 
-    def out_of_trainer(self) -> Iterator[int]:
-        """Where anybody but a Trainer is given the module that a Trainer holds: the lines."""
+    def out_of_trainer(self) -> Iterator[ast.Attribute]:
+        """Where anybody but a Trainer is given the module that a Trainer holds."""
         for node in self.source.parts(self.node) if self.source.found(HELD) else ():
             if isinstance(node, ast.Attribute) and _is_held(node) and not self._leaves(node):
-                yield node.lineno
+                yield node
 
     def fits_in_turns(self, name: str, test: ast.Call) -> bool:
         """Whether one turn of a loop around the call may train the object that the next one tests:

@@ -11,6 +11,7 @@ from pl_lint.facts.sites import (
     ABSENT,
     NO,
     MonitorSite,
+    Renewal,
     SeedSite,
     SplitSite,
     TrainerCall,
@@ -74,12 +75,12 @@ class Trainer:
         )
 
 
+TAKING = ("callbacks", "checkpoint_callback", "early_stop_callback")
+"""The arguments of a Trainer that take callbacks; the last two in the first years of Lightning."""
 COUNTERS = tuple(map(Known, ("epoch", "step", "global_step")))
 """What a ModelCheckpoint watches that keeps the newest."""
 AVERAGES = re.compile(r"Averag|SWA|EMA|ExponentialMoving|Polyak")
 """What callbacks are called that average weights."""
-LOADS = re.compile(r"load(_|$)|restore")
-"""Methods of a model that bring weights into it: ``load_state_dict``, ``load_model``."""
 LOADED = "from a checkpoint"
 """The label of a model that ``load_from_checkpoint`` made."""
 OF_CHECKPOINTS = frozenset(["checkpoint_callback", "best_model_path", "last_model_path"])
@@ -248,8 +249,8 @@ def _sees_all(callbacks: Abstract | None) -> bool:
 
 
 def _callbacks(arguments: Arguments) -> Iterator[Abstract]:
-    given = arguments.keywords.get("callbacks")
-    for option in options(given) if given is not None else ():
+    given = map(arguments.keywords.get, TAKING)
+    for option in (option for one in given if one is not None for option in options(one)):
         if isinstance(option, Sequence):
             for item in option.items:
                 yield from options(item)
@@ -279,7 +280,7 @@ def method(
     frame: Frame,
 ) -> None:
     """``trainer.fit(model)`` and its sisters; other methods of known objects leave no site."""
-    if LOADS.search(name) and isinstance(node.func, ast.Attribute):
+    if carried.LOADS.search(name) and isinstance(node.func, ast.Attribute):
         lookup.rebind(context, node.func.value, replace(receiver, label=RELOADED), frame)
     if receiver.name != lightning.TRAINER or name not in CKPT_PATH:
         return
@@ -302,7 +303,6 @@ def _call_of(
 ) -> TrainerCall:
     model = arguments.get(0, "model")
     given = options(model or Const(None))
-    renewed = carried.renewed(_model_written(node), node, frame)
     return TrainerCall(
         method=name,  # type: ignore[arg-type]
         scope=f"{frame.module.path}:{frame.function}",
@@ -322,11 +322,16 @@ def _call_of(
         loaders=tuple(loaders.counted(name, arguments)),
         written=_model_written(node),
         replaced=carried.replaced(_model_written(node), node, frame),
-        renewed=context.location(renewed, frame) if renewed is not None else None,
+        renewed=tuple(_renewals(context, node, frame)),
         hands=tuple(carried.hands(node, frame)),
         names=tuple(loaders.named(name, arguments, node, frame)),
         trains_alone=name == "fit" and loaders.for_training_alone(arguments),
     )
+
+
+def _renewals(context: Context, node: ast.Call, frame: Frame) -> Iterator[Renewal]:
+    for one in carried.renewed(_model_written(node), node, frame):
+        yield Renewal(context.location(one, frame), carried.arms(one, frame))
 
 
 def _path(given: Abstract | None) -> Abstract | None:
@@ -356,7 +361,7 @@ def loads_into_a_part(context: Context, function: ast.Attribute, frame: Frame) -
     if (
         holder is function.value
         or not isinstance(holder, ast.Name)
-        or not LOADS.search(function.attr)
+        or not carried.LOADS.search(function.attr)
     ):
         return
     model = lookup.name(context, holder.id, frame)
