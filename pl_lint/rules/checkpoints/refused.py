@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
+from pl_lint.facts.givable import library_kind
 from pl_lint.facts.origins import FunctionCall, Origin, parts
 from pl_lint.facts.sites import CallSite, ClassFacts, ParameterSite, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, Made, Named, Value, may_be
@@ -65,7 +66,8 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     `DictConfig`, a numpy array or a function by its annotation, an Enum member or an object of a
     class of the project by its annotation or its default, or has a class or a function for a
     default, or where the project builds the module with what `parse_args()` returns, a
-    `DictConfig`, a `Path` or an object of a dataclass. And where it takes a network and keeps it,
+    `DictConfig`, a `Path`, an object of a dataclass, or a class or function of torch
+    (`Net(torch.optim.Adam)`). And where it takes a network and keeps it,
     and the project loads the module without giving one (LTN307 tells of others). Where the project
     is seen to build the module, and never with a path (or with constants only), the annotation is
     not enough. Silent in projects that load with `weights_only=False`, tell torch which classes to
@@ -174,4 +176,6 @@ def _given(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> 
             name = made.name if isinstance(made, (Made, FunctionCall)) else ""
             if name in OBJECTS or name in facts.data_classes:
                 return f"{parameter.name}: {OBJECTS.get(name, name.rpartition('.')[2])}"
+            if isinstance(made, Named) and (kind := library_kind(made.name)):
+                return f"{parameter.name}: the {kind} {made.name.rpartition('.')[2]}"
     return ""

@@ -10,6 +10,7 @@ import ast
 from collections.abc import Iterator
 from typing import Literal
 
+from pl_lint.facts.givable import library_kind
 from pl_lint.facts.sites import ParameterSite
 from pl_lint.facts.values import UNKNOWN, Known
 from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project, dotted
@@ -23,9 +24,6 @@ OPEN = frozenset(
     for name in ("Protocol", "TypedDict", "NewType")
 )
 """Bases of classes that plain values may pass for."""
-CLASSES = ("torch.nn.", "torch.optim.")
-FUNCTIONS = ("torch.nn.functional.", "torch.nn.init.")
-"""Where a library's classes and functions stand that people give as defaults."""
 
 
 def of_method(node: FunctionNode, module: Module, project: Project) -> Iterator[ParameterSite]:
@@ -160,11 +158,4 @@ def _of_default(default: ast.expr, module: Module, project: Project) -> Holds:
     found = project.resolve(text, module)
     if isinstance(found, ClassInfo):
         return "class"
-    return _of_library(found) if isinstance(found, str) else "function"
-
-
-def _of_library(name: str) -> Holds:
-    last = name.rpartition(".")[2]
-    if name.startswith(FUNCTIONS):
-        return "function"
-    return "class" if name.startswith(CLASSES) and last[:1].isupper() else ""
+    return library_kind(found) if isinstance(found, str) else "function"
