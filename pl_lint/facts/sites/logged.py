@@ -17,10 +17,12 @@ MEAN = Known("mean")
 @frozen
 class FixedSize:
     """A batch size that is the same for every batch, as it is ``written``; ``path`` are the names
-    below ``self`` by which a setting is read, none for a number."""
+    below ``self`` by which a setting is read, none for a number; ``counts``: of what ``len(batch)``
+    is the number."""
 
     written: str
     path: tuple[str, ...] = ()
+    counts: Literal["", "keys", "members"] = ""
 
 
 @frozen

@@ -38,9 +38,11 @@ def wrong_batch_size(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Reading finds values of validation and test that are logged with `batch_size=` and a setting
-    (`self.hparams.batch_size`) or a number, which is the same for every batch, also for a last one
-    that has fewer samples. Metric objects, for which Lightning ignores it, are left alone, and so
-    are stages all of whose loaders may drop a short last batch, or have batches of one sample.
+    (`self.hparams.batch_size`), a number, or `len(batch)` of a batch that is a dict or is taken
+    apart (`x, y = batch`), which counts keys or members: the same for every batch, also for a last
+    one that has fewer samples. Of dicts nothing is said in projects with graphs or TensorDicts,
+    which have another length. Metric objects, for which Lightning ignores it, are left alone, and
+    so are stages all of whose loaders may drop a short last batch, or have batches of one sample.
     Which tensor Lightning takes where nothing is given is known only with a batch in hand: a run
     compares the weight that Lightning gave each logged value with the number of samples that were
     in the batch, counted by pl-lint's own loader, where the right weights give the true mean and
@@ -81,10 +83,11 @@ def wrong_batch_size(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             if size is None or not averaged(log) or not _is_of_batch(log):
                 continue
             if not any(_may_change(facts, owner, size)) and not all_full(facts, owner, log.stage):
+                counted = f", the number of its {size.counts}" if size.counts else ""
                 yield self.finding(
                     log.location,
-                    f"{key_text(log)} gives each batch the weight {size.written}, also a last one "
-                    "with fewer samples",
+                    f"{key_text(log)} gives each batch the weight {size.written}{counted}, also a "
+                    "last one with fewer samples",
                     remedy="pass batch_size=<samples in this batch>, or leave it out",
                     subject=owner.short_name,
                 )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pl_lint.facts.sites import FixedSize
 from pl_lint.static.interpreter.abstract import Abstract, Const
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.entries import counted
 from pl_lint.static.names import ClassInfo, FunctionNode, dotted
 from pl_lint.static.naming import bindings, constant_defaults
 
@@ -19,14 +20,17 @@ SIZE = re.compile(r"(\w+_)?(batch_?size|bs)(_\w+)?", re.IGNORECASE)
 def fixed_size(
     context: Context, node: ast.Call, arguments: Arguments, frame: Frame
 ) -> FixedSize | None:
-    """The setting or number that ``batch_size`` is, be it by a local name; None where it may be
-    what this batch has, or is None or 1 unless somebody says otherwise: then Lightning counts, or
-    all batches are alike."""
+    """The setting or number that ``batch_size`` is, or what it counts in place of samples, be it by
+    a local name; None where it may be what this batch has, or is None or 1 unless somebody says
+    otherwise: then Lightning counts, or all batches are alike."""
     given = next((one.value for one in node.keywords if one.arg == "batch_size"), None)
     if isinstance(given, ast.Name):
         given = _only_value(given.id, frame) or given
     if given is None:
         return None
+    entries = counted(context, given, frame)
+    if entries:
+        return FixedSize(ast.unparse(given), counts=entries)
     first, *path = reversed(list(_steps(given)))
     if first != "self":
         return _number(arguments.keywords.get("batch_size"), given)
