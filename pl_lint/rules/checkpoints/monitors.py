@@ -248,9 +248,9 @@ def old_score(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds a ModelCheckpoint that saves inside the epoch (`every_n_train_steps`, be it a number by
-    default only, `train_time_interval`) and watches a key that only validation logs. A run takes
-    the user's own callback, plants scores, and compares the score that it judged weights by with
-    what they were worth.
+    default only, of a parameter or of an option of the command line; `train_time_interval`) and
+    watches a key that only validation logs. A run takes the user's own callback, plants scores, and
+    compares the score that it judged weights by with what they were worth.
 
     Why is this bad
     ---------------

@@ -71,20 +71,6 @@ def _keys(node: ast.expr) -> tuple[str, ...] | None:
     return None
 
 
-def default_of(node: ast.Call, name: str, frame: Frame) -> Value:
-    """What ``monitor=args.monitor`` is unless the command line says otherwise: the default of the
-    only ``parser.add_argument("--monitor", default=...)`` of the file."""
-    given = next((one.value for one in node.keywords if one.arg == name), None)
-    match given:
-        case ast.Attribute(ast.Name(namespace), option):
-            parts = frame.module.source.parts(frame.module.source.tree)
-            parsed = any(_parses(part, namespace) for part in parts)
-            found = [one for part in parts for one in _options_named(part, option)]
-            if parsed and len(found) == 1 and isinstance(found[0], ast.Constant):
-                return Known(found[0].value) if isinstance(found[0].value, str) else UNKNOWN
-    return UNKNOWN
-
-
 def number_of_parameter(node: ast.Call, name: str, frame: Frame) -> Value:
     """The number that ``name=parameter`` is unless a caller says otherwise, in a function that
     leaves its parameter as it is."""
@@ -97,25 +83,6 @@ def number_of_parameter(node: ast.Call, name: str, frame: Frame) -> Value:
         return UNKNOWN
     default = constant_defaults(code.args).get(given.id)
     return Known(default) if type(default) is int else UNKNOWN
-
-
-def _parses(part: ast.AST, namespace: str) -> bool:
-    """``args = parser.parse_args()``."""
-    match part:
-        case ast.Assign([ast.Name(name)], ast.Call(ast.Attribute(_, "parse_args"))):
-            return name == namespace
-    return False
-
-
-def _options_named(part: ast.AST, option: str) -> Iterator[ast.expr | None]:
-    """The default of an option, None where it has none, or where one of several may be chosen."""
-    match part:
-        case ast.Call(ast.Attribute(_, "add_argument"), flags):
-            texts = [one.value for one in flags if isinstance(one, ast.Constant)]
-            given = {one.arg: one.value for one in part.keywords}
-            names = {str(text).lstrip("-").replace("-", "_") for text in texts}
-            if option in names or "dest" in given:
-                yield None if {"choices", "dest"} & given.keys() else given.get("default")
 
 
 def put_in_before(

@@ -11,6 +11,7 @@ from pl_lint.plain import replace
 from pl_lint.static.interpreter import asked, leftovers
 from pl_lint.static.interpreter.abstract import Abstract, Instance, to_value
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.options import default_of
 from pl_lint.static.interpreter.outside import pairs
 
 RHYTHM = "every_n_train_steps"
@@ -40,9 +41,10 @@ def build(
         if name in given:
             given[name] = to_value(value)
     key = given.pop("monitor")
-    key = asked.default_of(node, "monitor", frame) if key == UNKNOWN else key
+    key = _option(context, node, "monitor", frame, str) if key == UNKNOWN else key
     if given.get(RHYTHM) == UNKNOWN:
-        given[RHYTHM] = asked.number_of_parameter(node, RHYTHM, frame)
+        number = asked.number_of_parameter(node, RHYTHM, frame)
+        given[RHYTHM] = _option(context, node, RHYTHM, frame, int) if number == UNKNOWN else number
     site = MonitorSite(
         watcher=canonical.rpartition(".")[2],
         key=key,
@@ -55,6 +57,12 @@ def build(
         context.recorder.add(site)
     leftovers.note(context, site, node, frame)
     return Instance(canonical, pairs(arguments), arguments.complete, site)
+
+
+def _option(context: Context, node: ast.Call, name: str, frame: Frame, kind: type) -> Value:
+    """The default of an option of the command line, where it is of that kind."""
+    default = default_of(context, node, name, frame)
+    return default if isinstance(default, Known) and type(default.value) is kind else UNKNOWN
 
 
 def _is_left_out(context: Context, node: ast.Call, frame: Frame) -> bool:
