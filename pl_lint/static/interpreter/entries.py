@@ -68,9 +68,11 @@ def _handed(
 ) -> Iterator[Entries]:
     """What a method of the class does with what it is given under that name."""
     found = context.find_method(method)
-    for place, one in enumerate(given) if found is not None else ():
-        info, node = found
-        names = [each.arg for each in (*node.args.posonlyargs, *node.args.args)][1:]
+    if found is None:
+        return
+    info, node = found
+    names = [each.arg for each in (*node.args.posonlyargs, *node.args.args)][1:]
+    for place, one in enumerate(given):
         if isinstance(one, ast.Name) and one.id == name and place < len(names):
             within = _of_parameter(context, names[place], node, info.module, depth - 1)
             yield from filter(None, within)

@@ -79,10 +79,10 @@ def _gives_arguments(context: Context, value: ast.expr, module: Module) -> bool:
             return True
     function = _function(context, value, module)
     home = context.project.home(function) if function is not None else None
-    return home is not None and any(
-        isinstance(one, ast.Attribute) and one.attr in PARSING
-        for one in home.source.parts(function)  # type: ignore[arg-type]
-    )
+    if function is None or home is None:
+        return False
+    parts = home.source.parts(function)
+    return any(isinstance(one, ast.Attribute) and one.attr in PARSING for one in parts)
 
 
 def _defaults(part: ast.AST, namespace: str, option: str) -> Iterator[ast.expr | None]:
