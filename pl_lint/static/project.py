@@ -59,6 +59,7 @@ from pl_lint.static.layers import layers
 from pl_lint.static.measures import giving_losses, learning_measures
 from pl_lint.static.names import ClassInfo, Module, Project, index_module
 from pl_lint.static.orphans import alone, orphans, users
+from pl_lint.static.parted import parted
 from pl_lint.static.sizes import sized
 from pl_lint.static.sources import SourceFile
 from pl_lint.static.standalone import standalone
@@ -113,6 +114,7 @@ AS_WRITTEN: Mapping[str, Callable[[Project], Iterable[Any]]] = {
     "layers": layers,
     "kept": kept,
     "averages": averages,
+    "parted": parted,
     "lengths": told_their_length,
     "told": told_from_outside,
 }

@@ -105,6 +105,31 @@ class FedSite:
 
 
 @frozen
+class SetTransform:
+    """``part.dataset.transform = given``: ``through`` is ``dataset.transform``, or ``transform``
+    where it is set on the part itself; ``given`` is what is written there."""
+
+    part: str
+    through: str
+    given: str
+    location: Location
+
+
+@frozen
+class PartedSite:
+    """One data set that ``random_split`` or several Subsets share (``parts``, those that somebody
+    takes samples of), and the transforms that the same code then sets on one part or the other.
+    ``built_with``: the ``transform=`` that the data set is made with, as it is written; empty where
+    that is not seen. ``read_as``: the transforms that code reads of what may be a part."""
+
+    parts: tuple[str, ...]
+    built_with: str
+    sets: tuple[SetTransform, ...]
+    location: Location
+    read_as: frozenset[str] = frozenset()
+
+
+@frozen
 class ListedSite:
     """A class of the project (``owner``) whose ``__init__`` keeps files in the order in which the
     file system gave them, in an attribute that its ``__getitem__`` reads."""

@@ -17,6 +17,7 @@ from pl_lint.facts.sites.data import (
     LengthSite,
     ListedSite,
     LoaderSite,
+    PartedSite,
     StreamSite,
     ToldSite,
     UnsharedSite,
@@ -135,6 +136,7 @@ class ProjectFacts:
     unshared: tuple[UnsharedSite, ...] = ()
     fed: tuple[FedSite, ...] = ()
     listed: tuple[ListedSite, ...] = ()
+    parted: tuple[PartedSite, ...] = ()
     copies: tuple[tuple[str, str], ...] = ()
     alone: frozenset[str] = frozenset()
     orphans: frozenset[str] = frozenset()

@@ -10,6 +10,7 @@ from pl_lint.facts.sites import CallSite, LoaderSite, ProjectFacts, ReachSite, m
 from pl_lint.facts.values import Known, Made, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, SetArgument
+from pl_lint.rules.data.parted import overridden
 from pl_lint.rules.data.sharing import feeds
 from pl_lint.rules.registry import Rule, rule
 
@@ -39,8 +40,8 @@ def evaluation_augmented(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds a validation or test loader whose data set is built with random transforms, and a
     `random_split` of such a data set, or a Subset where training takes another one of it: both
     parts share the one object, transforms included, also where these are set on one part
-    (`self.train_set.dataset.transform = ...`). Silent where a part is given another data set
-    afterwards; a part has no transform of its own that could be set.
+    (`self.train_set.dataset.transform = ...`), unless LTN812 says so. Silent where a part is given
+    another data set afterwards; a part has no transform of its own that could be set.
 
     Why is this bad
     ---------------
@@ -101,8 +102,10 @@ def evaluation_augmented(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 f"{transform}, too",
                 remedy=TWICE,
             )
+    told = {last.location for split in facts.parted for last, _, _ in overridden(split)}
     for reach in facts.reaches:
-        transform = _augmentation(reach.value) if _is_of_parts(facts, reach) else ""
+        alone = reach.location not in told and _is_of_parts(facts, reach)
+        transform = _augmentation(reach.value) if alone else ""
         if transform:
             yield self.finding(
                 reach.location,
