@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import Protocol
 
@@ -19,9 +19,12 @@ from pl_lint.static.walk import installed_package
 
 IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+(?P<dots>\.*)(?P<origin>[\w.]*)[ \t]+import[ \t]*"
-    r"(?P<names>\([^)]*|[\w, \t]*|\*)|import[ \t]+(?P<module>[\w.]+))",
+    r"(?P<names>\([^)]*|[\w, \t]*|\*)|"
+    r"import[ \t]+(?P<module>[\w.]+)(?:[ \t]+as[ \t]+(?P<alias>\w+))?)",
     re.MULTILINE,
 )
+REACHED = re.compile(r"(?<![\w.])([A-Za-z_]\w*)((?:\.\w+)+)")
+"""``package.module.name``"""
 BASES = re.compile(r"^[ \t]*class[ \t]+\w+[ \t]*\(([^)]*)", re.MULTILINE)
 CLASS_NAME = re.compile(r"_*[A-Z][A-Z\d]*[a-z]\w*")
 OF_CLASSES = re.compile(
@@ -60,12 +63,14 @@ def imported(
     sources: Sequence[Readable], others: Iterable[Path], contents: Callable[[Path], object]
 ) -> Iterator[tuple[Path, bytes]]:
     """Those of the other files that the sources import, with what stands in them."""
+    others = tuple(others)
+    folders = frozenset(part for path in others for part in path.parent.parts)
     telling: dict[str, _Wanted] = defaultdict(_Wanted)
     of_classes: dict[str, _Wanted] = defaultdict(_Wanted)
     for source in sources:
         package = installed_package(source.path)
         folder = Path(source.path).parent.parts
-        for level, name, tells in _names(source.text):
+        for level, name, tells in (*_names(source.text), *_reached(source.text, folders)):
             (telling if tells else of_classes)[package].add(folder, level, name)
     passed_on: dict[str, _Wanted] = defaultdict(_Wanted)
     left: list[tuple[str, Parts, Path]] = []
@@ -147,6 +152,32 @@ def _names(text: str) -> Iterator[tuple[int, Parts, bool]]:
         yield level, origin, bool(telling or not names)
         for name in telling:
             yield level, (*origin, name), True
+
+
+def _reached(text: str, folders: Set[str]) -> Iterator[tuple[int, Parts, bool]]:
+    """The modules that are reached through an imported package: where ``a.b.f`` is used these are
+    ``a.b``, and ``a.b.f`` itself, which ``a.b`` may pass on."""
+    bound = {
+        name: place for name, *place in _bound(text) if not folders.isdisjoint((name, *place[1]))
+    }
+    for name, rest in set(REACHED.findall(text)) if bound else ():
+        if name in bound:
+            level, origin = bound[name]
+            *within, last = rest[1:].split(".")
+            for depth in range(len(within)):
+                yield level, (*origin, *within[: depth + 1]), _tells(last)
+            yield level, (*origin, *within, last), _tells(last)
+
+
+def _bound(text: str) -> Iterator[tuple[str, int, Parts]]:
+    """The names that imports give a file, which may be those of packages, and what they mean."""
+    for match in IMPORT.finditer(text):
+        level, origin = len(match["dots"] or ""), _origin(match)
+        if match["module"]:
+            yield (match["alias"], 0, origin) if match["alias"] else (origin[0], 0, origin[:1])
+        for name, alias in re.findall(r"(\w+)(?:\s+as\s+(\w+))?", match["names"] or ""):
+            if not CLASS_NAME.fullmatch(name):
+                yield alias or name, level, (*origin, name)
 
 
 def _origin(match: re.Match[str]) -> Parts:
