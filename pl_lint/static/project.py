@@ -70,6 +70,7 @@ from pl_lint.static.streams import (
     told_their_length,
 )
 from pl_lint.static.surroundings import Surroundings
+from pl_lint.static.uncalled import uncalled
 from pl_lint.static.versions import Versions
 
 USED = re.compile(r"""(?<!super\(\))\.([a-z]\w+)|["'](\w+)["']""")
@@ -175,6 +176,7 @@ def gather(
         orphans=frozenset(orphans(project, by_itself)),
         users=frozenset(users(project, by_itself)),
         standalone=frozenset(standalone(project, configs, by_itself)),
+        uncalled=frozenset(uncalled(project, configs, shared.all(TrainerCall))),
         loaders=tuple(sized(shared.all(LoaderSite), project, configs)),
         **{name: tuple(seen(project)) for name, seen in AS_WRITTEN.items()},
         **{name: frozenset(seen(project)) for name, seen in CLASSES_BY_TEXT.items()},

@@ -103,7 +103,8 @@ class ProjectFacts:
     graph. ``lengths``: those that are told how many items they have. ``told``: the methods by which
     data sets are told what their items depend on. ``learning_measures``: its modules that hold
     parameters and no layers, as a loss does that learns its weights. ``giving_losses``: its layers
-    with a dropout, by file and name, that return their loss.
+    with a dropout, by file and name, that return their loss. ``uncalled``: its functions that seed
+    and that nothing calls, by file and name.
     """
 
     classes: tuple[ClassFacts, ...] = ()
@@ -150,6 +151,7 @@ class ProjectFacts:
     data_classes: frozenset[str] = frozenset()
     learning_measures: frozenset[str] = frozenset()
     giving_losses: frozenset[tuple[str, str]] = frozenset()
+    uncalled: frozenset[tuple[str, str]] = frozenset()
 
     def views(self) -> tuple[ProjectFacts, ...]:
         """What rules are asked of: each program that has nothing to do with its project alone, with

@@ -38,8 +38,13 @@ def seeded_by_cli(facts: ProjectFacts) -> bool:
 
 
 def seeds(facts: ProjectFacts) -> tuple[CallSite, ...]:
-    """Where the project seeds, for a rule that asks for the calls of ``SEEDING``."""
-    return facts.calls_of(*SEEDING)
+    """Where the project seeds, for a rule that asks for the calls of ``SEEDING``. A function that
+    nothing calls seeds nothing."""
+    return tuple(one for one in facts.calls_of(*SEEDING) if one.home or not _is_idle(facts, one))
+
+
+def _is_idle(facts: ProjectFacts, seed: CallSite) -> bool:
+    return (seed.location.path, seed.function) in facts.uncalled
 
 
 @rule(
@@ -57,7 +62,8 @@ def without_a_seed(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `trainer.fit` in projects that never seed, and `seed_everything()` without a number. A
+    Finds `trainer.fit` in projects that never seed, or only in a function that nothing calls, and
+    `seed_everything()` without a number. A
     run fits the module twice with the same seed, in two processes; where they differ, every call
     of a clock, of the system's entropy or of a generator made without a seed is noted, and the two
     fits are made again with one such call held still. The call that makes them equal is the one.
