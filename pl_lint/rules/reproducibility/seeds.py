@@ -112,7 +112,12 @@ def without_a_seed(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         )
 
 
-@rule("LTN402", "seeded-too-late", rows=("REP02",), calls=(*SEEDING, lightning.MODULE, CLI))
+@rule(
+    "LTN402",
+    "seeded-too-late",
+    rows=("REP02",),
+    calls=(*SEEDING, lightning.MODULE, lightning.CALLBACK, CLI),
+)
 def seeded_too_late(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """The seed is set after the module was built.
 
@@ -121,7 +126,8 @@ def seeded_too_late(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds a LightningModule that is built and fitted in a function in which `seed_everything` comes
     between the two, or handed to such a function or by one, or built by the `__init__` of
     an object of which another method does, where the project seeds nowhere else. Other scripts
-    that seed and fit are other programs.
+    that seed and fit are other programs, and a callback that is made after the module seeds no
+    sooner.
 
     Why is this bad
     ---------------
@@ -160,7 +166,7 @@ def seeded_too_late(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for built in facts.calls_of(lightning.MODULE):
         if built.location.path in by_cli:
             continue
-        governing = [seed for seed in seeds(facts) if not _of_another_program(seed, built, fitting)]
+        governing = _governing(facts, built, fitting)
         late = [seed for seed in governing if _is_later(seed, built)]
         if late and len(late) == len(governing) and _is_fitted(facts, built, late[0]):
             yield _drawn_before(self, built, late[0])
@@ -177,7 +183,7 @@ def _handed_on(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         [built] = made.values()
         if _scope(built) == fit.scope:
             continue
-        governing = [one for one in seeds(facts) if not _of_another_program(one, built, fitting)]
+        governing = _governing(facts, built, fitting)
         late = [one for one in governing if _had_before(fit, one)]
         if late and len(late) == len(governing):
             yield _drawn_before(self, built, late[0])
@@ -207,6 +213,28 @@ def _had_before(fit: TrainerCall, seed: CallSite) -> bool:
     if not all(one.untouched for one in fit.hands):
         return False
     return fit.hands[0].handled < seed.location.line and fit.hands[-1].handled > 0
+
+
+def _governing(facts: ProjectFacts, built: CallSite, fitting: frozenset[str]) -> list[CallSite]:
+    """The seeds that may come before a module is built."""
+    return [
+        seed
+        for seed in seeds(facts)
+        if not _of_another_program(seed, built, fitting)
+        and not _of_later_callback(facts, seed, built)
+    ]
+
+
+def _of_later_callback(facts: ProjectFacts, seed: CallSite, built: CallSite) -> bool:
+    """Whether a callback seeds, in a hook, or in its ``__init__`` where each is made after the
+    module."""
+    if not any((one.name, one.kind) == (seed.owner, "callback") for one in facts.classes):
+        return False
+    made = [one for one in facts.calls_of(lightning.CALLBACK) if one.built == seed.owner]
+    after = all(
+        _scope(one) == _scope(built) and built.location.order < one.location.order for one in made
+    )
+    return seed.hook != "__init__" or (bool(made) and after)
 
 
 def _of_another_program(seed: CallSite, built: CallSite, fitting: frozenset[str]) -> bool:

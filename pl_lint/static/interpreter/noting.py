@@ -39,7 +39,12 @@ from pl_lint.static.names import FunctionNode, dotted
 from pl_lint.static.naming import bindings, function_around, named, own
 from pl_lint.static.trees import walk
 
-BUILT = (lightning.MODULE, lightning.DATA_MODULE, "lightning.pytorch.cli.LightningCLI")
+BUILT = (
+    lightning.MODULE,
+    lightning.DATA_MODULE,
+    lightning.CALLBACK,
+    "lightning.pytorch.cli.LightningCLI",
+)
 """Kinds of classes whose making is a call of the kind, whatever the class is called."""
 
 LOADING = "__getitem__"
