@@ -324,13 +324,13 @@ def _called(around: ast.AST) -> str:
 
 def _is_used(part: str, last: _Given, scope: _Scope, others: Sequence[_Scope]) -> bool:
     """Whether somebody takes the part and not only its indices, and does not put another one in its
-    place. An attribute may be taken by other classes."""
+    place. An attribute may be taken by other classes, an item with what it is in."""
     after = [one for one in scope.given if one.name == part and one.step.place > last.step.place]
     kept = all(one.value is not None and _hands_on(one.value, part) for one in after)
     where = (scope, *others) if "." in part else (scope,)
     taken = any(any(one.takes(part)) for one in where)
     lent = any(any(one.takes(f"{part}.indices")) for one in where)
-    return kept and (taken or ("." in part and not lent))
+    return kept and (taken or (not part.isidentifier() and not lent))
 
 
 def _hands_on(value: ast.expr, part: str) -> bool:

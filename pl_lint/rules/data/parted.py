@@ -92,7 +92,7 @@ def overridden(split: PartedSite) -> Iterator[tuple[SetTransform, str, str]]:
 def _as_built(split: PartedSite, part: str, last: SetTransform) -> str:
     """What a part that nothing is set on was to go through: what the data set was built with, if
     that is surely not to be replaced for all parts, after the statistics are known, say."""
-    trains = "train" in part.lower() and "train" not in last.part.lower()
+    trains = "train" in f"{part} {split.built_with}".lower() and "train" not in last.part.lower()
     augments = any(word in last.given.lower() for word in ("train", "aug"))
     own = last.through == BUILT and split.built_with != "None" and (trains or augments)
     return split.built_with if own else ""
