@@ -17,6 +17,12 @@ UNPACKED = "**"
 
 DRAWN_ROWS = "pandas.DataFrame.sample"
 """What draws a share of a table's rows, in an order of chance."""
+SPLITTING = (
+    "torch.utils.data.random_split",
+    "torch.utils.data.dataset.random_split",
+    "sklearn.model_selection.train_test_split",
+)
+"""What draws the parts of a data set at random."""
 LISTINGS = ("os.listdir", "os.scandir", "glob.", "pathlib.Path.")
 """What lists files in the order of the file system."""
 
@@ -215,6 +221,11 @@ def is_of_lightning(origin: Origin) -> bool:
 def is_drawn(origin: Origin) -> bool:
     """Whether a value is rows of a table that pandas has drawn."""
     return isinstance(origin, FunctionCall) and origin.name == DRAWN_ROWS
+
+
+def is_split(origin: Origin) -> bool:
+    """Whether a value is a part of a data set that was split, or all of them."""
+    return isinstance(origin, FunctionCall) and origin.name in SPLITTING
 
 
 def is_listing(origin: Origin) -> bool:

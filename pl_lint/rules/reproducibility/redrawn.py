@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pl_lint.facts.origins import FunctionCall, parts
+from pl_lint.facts.origins import SPLITTING, FunctionCall, parts
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, TrainerCall, in_tests
 from pl_lint.facts.values import Made, Named, must_be
 from pl_lint.findings import Finding, Location, Status
@@ -13,7 +13,6 @@ from pl_lint.rules.judging import CLI, uses_cli
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.reproducibility.seeds import SEEDING, seeds
 from pl_lint.rules.reproducibility.splitting import (
-    SPLITTING,
     WRITING,
     follows,
     parts_written,

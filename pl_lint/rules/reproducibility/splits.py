@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
-from pl_lint.facts.origins import FunctionCall, Origin, is_drawn, is_listing, sure_parts
+from pl_lint.facts.origins import SPLITTING, FunctionCall, Origin, is_drawn, is_listing, sure_parts
 from pl_lint.facts.sites import (
     ABSENT,
     CallSite,
@@ -25,7 +25,6 @@ from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.reproducibility.seeds import SEEDING, seeded_by_cli, seeds
 from pl_lint.rules.reproducibility.splitting import (
     COPYING,
-    SPLITTING,
     WRITING,
     copies,
     follows,

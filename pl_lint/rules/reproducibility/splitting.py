@@ -10,11 +10,6 @@ from pl_lint.facts.values import Known, Pattern, Value
 from pl_lint.findings import Location
 from pl_lint.fixes import Fix, Import, SetArgument
 
-SPLITTING = (
-    "torch.utils.data.random_split",
-    "torch.utils.data.dataset.random_split",
-    "sklearn.model_selection.train_test_split",
-)
 WRITING = (
     *(".to_csv", ".to_json", ".to_pickle", ".to_parquet", ".to_feather", ".to_hdf", ".to_file"),
     *("numpy.save", "numpy.savez", "numpy.savetxt", "torch.save", "joblib.dump"),

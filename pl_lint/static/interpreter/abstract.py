@@ -141,6 +141,8 @@ class Instance:
     complete: bool = True
     label: object = field(default=None, compare=False)
     """What the maker wants to remember of it (the site it made)."""
+    holds: Origin = field(default=NO_ORIGIN, compare=False)
+    """What a data set gives items of, where its constructor was given that."""
 
 
 @frozen

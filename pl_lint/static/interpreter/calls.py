@@ -385,5 +385,6 @@ def _instance(
     if not context.hook.name.startswith("configure"):
         _note_handed_on(context, arguments, node, frame)
     context.built.append(info.qualified)
-    made = Instance(info.qualified, outside.pairs(arguments), arguments.complete)
+    given = outside.pairs(arguments)
+    made = Instance(info.qualified, given, arguments.complete, holds=context.held(arguments))
     return schedulers.of_batches(context, made, node, frame)

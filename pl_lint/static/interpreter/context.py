@@ -11,7 +11,7 @@ from functools import cached_property
 
 from pl_lint.facts import lightning
 from pl_lint.facts.branches import Arms
-from pl_lint.facts.origins import Origin
+from pl_lint.facts.origins import Origin, is_split
 from pl_lint.facts.stages import Stage
 from pl_lint.findings import Location
 from pl_lint.plain import field, frozen, mutable
@@ -19,10 +19,13 @@ from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
     Collection,
+    Instance,
     Metric,
     PathOf,
+    options,
     to_origin,
 )
+from pl_lint.static.interpreter.derivation import derived, either
 from pl_lint.static.interpreter.recorder import Recorder
 from pl_lint.static.interpreter.work import PER_UNIT, Work
 from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project
@@ -235,6 +238,18 @@ class Context(ABC):
 
     def origin(self, value: Abstract | None) -> Origin:
         return to_origin(NOTHING if value is None else value, self.path_of)
+
+    def held(self, arguments: Arguments) -> Origin:
+        """What an object gives items of, if it is a data set: what its first argument was made of,
+        and each other one that is a part of a split as it was drawn."""
+        first, *others = map(self.made_of, arguments.all() or (NOTHING,))
+        return derived("call", (first, *filter(is_split, others)))
+
+    def made_of(self, value: Abstract) -> Origin:
+        """As ``origin``, and of an object what it holds."""
+        return either(
+            one.holds if isinstance(one, Instance) else self.origin(one) for one in options(value)
+        )
 
     def location(self, node: ast.expr | ast.stmt, frame: Frame) -> Location:
         return frame.module.source.location(node)

@@ -14,6 +14,7 @@ from pl_lint.findings import Location
 from pl_lint.plain import frozen
 from pl_lint.static.interpreter import aliases, written
 from pl_lint.static.interpreter.abstract import (
+    NOTHING,
     Abstract,
     Const,
     Instance,
@@ -86,7 +87,7 @@ def build(
     context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
 ) -> Instance:
     """A DataLoader, remembered until a stage gets it."""
-    data = context.origin(arguments.get(0, "dataset"))
+    data = context.made_of(arguments.get(0, "dataset") or NOTHING)
     function = frame.function if context.turns == 1 and context.loops == 0 else None
     where, source = context.location(node, frame), _source(node, frame)
     (size, otherwise), alias = _size(node, frame), aliases.of(_given(node), frame)

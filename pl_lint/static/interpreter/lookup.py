@@ -6,7 +6,7 @@ import ast
 import builtins
 from collections.abc import Mapping as Table
 
-from pl_lint.facts.origins import FunctionCall, Gathered, ListOfSteps
+from pl_lint.facts.origins import FunctionCall, Gathered, ListOfSteps, is_split
 from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import Unknown, Value, may_be
 from pl_lint.plain import replace
@@ -329,7 +329,8 @@ def _unpack(context: Context, targets: list[ast.expr], value: Abstract, frame: F
         for target, item in zip(targets, items, strict=True):
             assign(context, target, item, frame)
         return
-    shared = Opaque(derived("call", (context.origin(value),)))
+    origin = context.origin(value)
+    shared = Opaque(origin if is_split(origin) else derived("call", (origin,)))
     for target in targets:
         assign(context, target, shared, frame)
 

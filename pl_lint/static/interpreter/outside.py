@@ -7,6 +7,7 @@ from collections.abc import Callable
 from collections.abc import Mapping as Table
 
 from pl_lint.facts.origins import (
+    SPLITTING,
     UNPACKED,
     Gathered,
     ListOfSteps,
@@ -67,9 +68,7 @@ NAMED_FUNCTIONS = (
     "os.listdir",
     "os.scandir",
     "glob.",
-    "torch.utils.data.random_split",
-    "torch.utils.data.dataset.random_split",
-    "sklearn.model_selection.train_test_split",
+    *SPLITTING,
 )
 """Functions from these places keep their name in the origin of what they return."""
 SPREADING = ("torch.distributed.broadcast", "torch.distributed.reduce")
@@ -119,7 +118,6 @@ SEQUENCES = frozenset(
     [
         "builtins.list",
         "builtins.tuple",
-        "builtins.set",
         "builtins.reversed",
         "torch.nn.ModuleList",
         "torch.nn.Sequential",
@@ -172,6 +170,8 @@ def call(
         return join(Const(0), Const(1))
     if name in MAPPINGS:
         return _made_by(name, _mapping(context, arguments))
+    if name == "builtins.set":
+        return _set(context, arguments)
     if name == "builtins.sorted":
         return _sorted(context, arguments)
     if name in SORTING and in_listed_order(context, _sequence(context, arguments)):
@@ -205,7 +205,8 @@ def _other(
     if name in MAKERS:
         return Instance(MAKERS[name], pairs(arguments), arguments.complete)
     if last[:1].isupper():
-        return Instance(name, pairs(arguments), arguments.complete)
+        holds = context.held(arguments)
+        return Instance(name, pairs(arguments), arguments.complete, holds=holds)
     if last in JOINING and any(isinstance(one, ListOfSteps) for o in origins for one in parts(o)):
         return Opaque(derived("joined", origins))
     pair = best.along(last, arguments, 1, origins) if name.startswith("torch.") else None
@@ -263,6 +264,12 @@ def _sorted(context: Context, arguments: Arguments) -> Abstract:
     """A list, and of files that were listed one whose order is known."""
     result = _sequence(context, Arguments(arguments.positional[:1]))
     return NOTHING if in_listed_order(context, result) else result
+
+
+def _set(context: Context, arguments: Arguments) -> Abstract:
+    """What is in something else, each once: not that itself."""
+    held = _sequence(context, arguments)
+    return Opaque(derived("call", (held.origin,))) if isinstance(held, Opaque) else held
 
 
 def in_listed_order(context: Context, value: Abstract) -> bool:
