@@ -94,7 +94,8 @@ class AssignmentSite:
     that it stands in, each with the line of the first of them and its number: 0 is where the
     condition holds. ``left``: where a tensor stays that ``__init__`` worked out from others
     (``cpu``, ``self.device``), nothing moves, and other methods compute with. ``given``: the value
-    as it is written, where that is a name or an attribute of something."""
+    as it is written, where that is a name or an attribute of something. ``weights_of``: the module,
+    as it is written, whose own tensors a dict of weights holds (``self.net.state_dict()``)."""
 
     attribute: str
     value: Value
@@ -110,6 +111,7 @@ class AssignmentSite:
     arms: Arms = ()
     left: str = ""
     given: str = ""
+    weights_of: str = ""
 
 
 @frozen

@@ -15,7 +15,15 @@ from collections.abc import Iterator
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import AssignmentSite, CallSite, GlobalSite, ItemSite, ReachSite
 from pl_lint.facts.words import MISSING
-from pl_lint.static.interpreter import conditions, epsilons, feeding, listing, outside, tensors
+from pl_lint.static.interpreter import (
+    conditions,
+    epsilons,
+    feeding,
+    listing,
+    outside,
+    shared,
+    tensors,
+)
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Collection,
@@ -321,6 +329,7 @@ def note_assignment(
             carried=written is not None and _mentions(written, target.attr, frame),
             left="" if written is None else tensors.left(context, target, written, frame),
             given=frame.meant(named(written)) if written is not None else "",
+            weights_of=shared.owner_of(context, written, frame),
         )
     )
 
