@@ -116,13 +116,16 @@ class AssignmentSite:
 
 @frozen
 class ItemSite:
-    """``self.attribute[index] = value`` in a Lightning class, or ``+=``."""
+    """``self.attribute[index] = value`` in a Lightning class, or ``+=``; for a list of another
+    object ``attribute`` is the whole name (``trainer.optimizers``). ``made_of``: the identifiers in
+    the call that gave the value, or gave it to its local name; none where no call did."""
 
     attribute: str
     origin: Origin
     location: Location
     stage: Stage | None = None
     guards: tuple[str, ...] = ()
+    made_of: frozenset[str] = frozenset()
 
 
 @frozen

@@ -44,7 +44,7 @@ from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.derivation import derived
 from pl_lint.static.interpreter.scripts import defines
 from pl_lint.static.names import FunctionNode, dotted
-from pl_lint.static.naming import bindings, function_around, named, own
+from pl_lint.static.naming import bindings, function_around, identifiers, named, own
 from pl_lint.static.trees import walk
 
 BUILT = (
@@ -308,7 +308,7 @@ def note_assignment(
         for inner, item in zip(target.elts, _items(context, value, len(target.elts)), strict=True):
             note_assignment(context, inner, item, augmented, frame)
     if context.owner and isinstance(target, ast.Subscript):
-        _note_item(context, target, value, frame)
+        _note_item(context, target, value, frame, written)
     if not context.owner or not isinstance(target, ast.Attribute):
         return
     if not isinstance(context.evaluate(target.value, frame), Self):
@@ -362,17 +362,43 @@ def note_setting(
             )
 
 
-def _note_item(context: Context, target: ast.Subscript, value: Abstract, frame: Frame) -> None:
-    """``self.centers[y] = value``, also of what ``.data`` is; ``self.position[0]`` is a counter."""
+def _note_item(
+    context: Context,
+    target: ast.Subscript,
+    value: Abstract,
+    frame: Frame,
+    written: ast.expr | None,
+) -> None:
+    """``self.centers[y] = value``, also of what ``.data`` is; ``self.position[0]`` is a counter.
+    Of a list that another object holds (``trainer.optimizers[0]``) any item."""
     whole: ast.expr = target
     while isinstance(whole, ast.Subscript):
         whole = whole.value
-    owner, _, attribute = frame.meant(dotted(whole) or "").removesuffix(".data").partition(".")
-    own = owner == "self" and attribute in context.attributes
-    if own and not isinstance(target.slice, ast.Constant):
-        where = context.location(target, frame)
+    name = frame.meant(dotted(whole) or "").removesuffix(".data").removeprefix("self.")
+    own = name in context.attributes and not isinstance(target.slice, ast.Constant)
+    if own or "." in name:
+        where, made_of = context.location(target, frame), frozenset(_made_of(written, frame))
         stage, guards = context.hook.stage, context.guards
-        context.recorder.add(ItemSite(attribute, context.origin(value), where, stage, guards))
+        site = ItemSite(name, context.origin(value), where, stage, guards, made_of)
+        context.recorder.add(site)
+
+
+def _made_of(written: ast.expr | None, frame: Frame) -> Iterator[str]:
+    """The identifiers in the call that gave a value, or gave it to its local name last."""
+    match written:
+        case ast.Call():
+            yield from identifiers(written)
+        case ast.Subscript(ast.Name() as whole):
+            yield from _made_of(whole, frame)
+        case ast.Name(name):
+            given = [
+                (target.lineno, value)
+                for part in frame.parts
+                for target, value in bindings(part)
+                if named(target) == name and target.lineno < written.lineno
+            ]
+            last = max(given, key=lambda one: one[0])[1] if given else None
+            yield from identifiers(last) if isinstance(last, ast.Call) else ()
 
 
 def _mentions(node: ast.expr, attribute: str, frame: Frame) -> bool:
