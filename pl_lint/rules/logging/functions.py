@@ -205,9 +205,13 @@ def _text_of(log: LogSite) -> str:
 
 def _is_itself(origin: Origin, part: Origin) -> bool:
     """Whether a value is what a function gives, or an item of it: what is summed or averaged may
-    have been computed for one sample after another."""
-    while isinstance(origin, Derived) and origin.operation == "call" and len(origin.sources) == 1:
-        origin = origin.sources[0]
+    have been computed for one sample after another. In one branch it may be a constant."""
+    match origin:
+        case Derived("call", (source,)):
+            return _is_itself(source, part)
+        case Either(options):
+            computed = [one for one in options if not isinstance(one, Number)]
+            return bool(computed) and all(_is_itself(one, part) for one in computed)
     return origin == part
 
 
