@@ -201,3 +201,48 @@ def test_the_call_that_refuses_is_named(stage: str, calls: str, tmp_path: Path) 
     text += f"\n    def {stage}_epoch_end(self, outputs):\n        self.last = outputs\n"
     (finding,) = _findings(tmp_path / "net.py", text, "LTN701")
     assert finding.message.endswith(f"is refused by {calls}")
+
+
+ON_RANKS = """\
+import lightning.pytorch as pl
+
+
+class Net(pl.LightningModule):
+    def validation_step(self, batch, batch_idx):
+        x, y = batch
+        if (y > 0).any():
+            {logged}
+
+
+trainer = pl.Trainer(devices=2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("logged", "how"),
+    [
+        ('self.log("val_loss", self.loss(x, y))', "add sync_dist=True"),
+        ('self.log("val_iou", self.iou(x, y))', "log a torchmetrics object"),
+        ('self.log("val/corr", self.together(x, y))', "log a torchmetrics object"),
+        ('self.log("val_iou", self.iou(x, y).mean())', "add sync_dist=True"),
+    ],
+)
+def test_no_mean_over_processes_is_told_where_none_is_right(
+    logged: str, how: str, tmp_path: Path
+) -> None:
+    (finding,) = _findings(tmp_path / "net.py", ON_RANKS.format(logged=logged), "LTN106")
+    assert finding.remedy.startswith(how)
+    assert (finding.fix is not None) is (how == "add sync_dist=True")
+
+
+@pytest.mark.parametrize(
+    ("flags", "late"),
+    [("", True), ("on_step=False, on_epoch=True, ", True), ("on_step=True, ", False)],
+)
+def test_processes_meet_in_the_step_or_at_the_end_of_the_epoch(
+    flags: str, late: bool, tmp_path: Path
+) -> None:
+    logged = f'self.log("seen", self.loss(x, y), {flags}sync_dist=True)'
+    (finding,) = _findings(tmp_path / "net.py", ON_RANKS.format(logged=logged), "LTN110")
+    assert ("no batch of an epoch" in finding.condition) is late
+    assert ("in an epoch" in finding.message) is late

@@ -237,6 +237,20 @@ def _is_of_batch(operation: Derived) -> bool:
     return any(isinstance(part, (BatchValue, FunctionCall)) for part in parts(operation))
 
 
+OVER_SAMPLES = frozenset(
+    "correlation corr pearson pearsonr spearman spearmanr kendall r2 auc auroc auprc mcc kappa "
+    "rmse".split()
+)
+"""What else is called after all samples that it is worked out of."""
+
+
+def no_mean_over_ranks(owner: ClassFacts, log: LogSite) -> bool:
+    """Whether ``sync_dist=True`` would not make the value right: no mean suits what it is made of,
+    or what it is called after, unless it is seen to be a mean over samples."""
+    called_so = log.extent != "mean" and is_score(log, OVER_SAMPLES)
+    return called_so or means_do_not_suit(owner, log)
+
+
 def means_do_not_suit(owner: ClassFacts, log: LogSite) -> bool:
     """Whether the value is reported as one that no mean is right for: over ranks neither."""
     if not averaged(log):

@@ -8,6 +8,7 @@ from pl_lint.facts.origins import MetricObject
 from pl_lint.facts.sites import LogSite, ProjectFacts
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
+from pl_lint.plain import replace
 from pl_lint.rules.distributed.evidence import asks_for_data, asks_which_process
 from pl_lint.rules.judging import beyond_one_device, one_device_in, single_device
 from pl_lint.rules.logging.keys import only_sites, place_of
@@ -38,7 +39,10 @@ def key_of_some_processes(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ---------------
     The processes meet call by call, not key by key: two different keys were averaged with each
     other, 5.0 and 7.0 both logged as 6.0. Where one process has no call left, the others wait for
-    ever.
+    ever. With `on_step=False`, the default of validation, they meet at the end of the epoch, and
+    for each key in the order in which they logged it first: a process that got to a key later than
+    the others mixes it with another one (51.0 was logged for 1.5 and for 100.5), and one that never
+    got there leaves them waiting. A key that all log in the first batch is safe there.
 
     Example
     -------
@@ -68,13 +72,27 @@ def key_of_some_processes(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             differs = asks_which_process(log.guards) or asks_for_data(log.guards)
             together = must_be(log.sync_dist, True) and must_be(log.rank_zero_only, False)
             if together and differs and "world_size" not in log.guards:
-                yield self.finding(
+                late = _meet_late(log)
+                found = self.finding(
                     log.location,
-                    f"not all processes may get here, and all have to: {key_text(log)} is mixed "
-                    "with another key, or the run hangs",
+                    f"not all processes may get here{IN_THE_EPOCH * late}, and all have to: "
+                    f"{key_text(log)} is mixed with another key, or the run hangs",
                     remedy="log it on all processes, or without sync_dist",
                     subject=owner.short_name,
                 )
+                yield replace(found, condition=AT_THE_END) if late else found
+
+
+IN_THE_EPOCH = " in an epoch, or not as early"
+AT_THE_END = (
+    "on two or more devices, if one of them gets here in no batch of an epoch, or later than to "
+    "another key"
+)
+
+
+def _meet_late(log: LogSite) -> bool:
+    """Whether the processes bring the key together at the end of the epoch only."""
+    return log.per_batch and must_be(log.on_step, False) and must_be(log.on_epoch, True)
 
 
 @rule(

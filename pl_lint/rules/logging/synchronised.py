@@ -33,7 +33,7 @@ from pl_lint.rules.judging import (
     linearity_of_call,
     stage_on_several,
 )
-from pl_lint.rules.logging.functions import is_score, means_do_not_suit
+from pl_lint.rules.logging.functions import is_score, means_do_not_suit, no_mean_over_ranks
 from pl_lint.rules.logging.keys import only_sites, place_of
 from pl_lint.rules.logging.mending import set_flags
 from pl_lint.rules.registry import Rule, rule
@@ -114,10 +114,21 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     log.location,
                     f"{key_text(log)} is {_reduced(log)} over this process's share of the data "
                     "only",
-                    remedy="add sync_dist=True",
+                    remedy="add sync_dist=True" if _is_mended(owner, log) else LOG_OBJECT,
                     subject=owner.short_name,
-                    fix=_synchronised(log),
+                    fix=_synchronised(log) if _is_mended(owner, log) else None,
                 )
+
+
+LOG_OBJECT = (
+    "log a torchmetrics object: with sync_dist=True it would be a mean over processes, which is "
+    "not its value over the data"
+)
+
+
+def _is_mended(owner: ClassFacts, log: LogSite) -> bool:
+    """Whether ``sync_dist=True`` makes a value that of all data."""
+    return not no_mean_over_ranks(owner, log)
 
 
 def _is_replaced(owner: ClassFacts, log: LogSite) -> bool:
@@ -147,8 +158,13 @@ def _synchronised(log: LogSite) -> Fix | None:
 
 def _of_one_process(log: LogSite) -> bool:
     judged = log.stage in ("validate", "test") and log.per_batch and must_be(log.on_epoch, True)
+    return judged and _is_local(log)
+
+
+def _is_local(log: LogSite) -> bool:
+    """Whether a value is made of what this process has seen, and stays so."""
     local = must_be(log.sync_dist, False) and must_be(log.rank_zero_only, False)
-    if not judged or not local or log.sampled or for_one_count(log.guards):
+    if not local or log.sampled or for_one_count(log.guards):
         return False
     found = tuple(local_parts(log.origin))
     if any(isinstance(part, (MetricObject, MetricCompute)) for part in found):
@@ -172,7 +188,8 @@ def monitor_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
     ------------
     Reading finds, in projects one of whose Trainers runs several processes, a ModelCheckpoint,
     EarlyStopping or scheduler whose key is only logged without `sync_dist=True`, or with
-    `rank_zero_only=True`, which takes it back, and is made of this process's batches. Running
+    `rank_zero_only=True`, which takes it back, and is made of this process's batches, as the mean
+    of an epoch, or of a step where the checkpoint has `every_n_train_steps`. Running
     compares `best_model_score` and `best_model_path` of each monitored checkpoint on all ranks
     after a fit on two of them, and on three.
 
@@ -216,7 +233,7 @@ def monitor_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
         if must_be(monitor.argument("save_top_k"), -1):  # all are kept: nothing is chosen
             continue
         sites = only_sites(facts, monitor) if _trained_by_several(facts, monitor) else []
-        if sites and all(map(_is_kept_apart, sites)):
+        if sites and all(_is_kept_apart(monitor, log) for log in sites):
             yield self.finding(
                 monitor.location,
                 f"{monitor.watcher} watches {shown(monitor.key)}, which is another number in each "
@@ -230,22 +247,23 @@ def _logged_alike(facts: ProjectFacts, monitor: MonitorSite, sites: list[LogSite
     """How every process gets the same number, which has to be that of all data."""
     for owner in facts.trained_with(monitor):
         for log in sites:
-            if log in owner.logs and means_do_not_suit(owner, log):
-                return (
-                    f"log a torchmetrics object at {log.location}: with sync_dist=True it would be "
-                    "a mean over processes, which is not its value over the data"
-                )
+            if log in owner.logs and no_mean_over_ranks(owner, log):
+                return LOG_OBJECT.replace("object", f"object at {log.location}", 1)
     alone = ", without rank_zero_only," if must_be(sites[0].rank_zero_only, True) else ""
     return f"log it with sync_dist=True{alone} at {place_of(sites)}"
 
 
-def _is_kept_apart(log: LogSite) -> bool:
-    """Whether every process keeps a value of its own. ``rank_zero_only=True`` switches the
-    reduction off and skips no call (``_Sync`` of ``result.py``)."""
+def _is_kept_apart(monitor: MonitorSite, log: LogSite) -> bool:
+    """Whether every process has a value of its own when the monitor looks. ``rank_zero_only=True``
+    switches the reduction off and skips no call (``_Sync`` of ``result.py``)."""
+    every = monitor.every_n_train_steps
+    between_steps = isinstance(every, Known) and bool(every.value)
+    of_a_step = between_steps and log.stage == "train" and must_be(log.on_step, True)
+    seen = log.per_batch and (of_a_step or must_be(log.on_epoch, True))
     if not must_be(log.rank_zero_only, True):
-        return _of_one_process(log)
+        return seen and _is_local(log)
     called_by_all = not for_one_rank(log.guards)
-    return called_by_all and _of_one_process(replace(log, sync_dist=NO, rank_zero_only=NO))
+    return seen and called_by_all and _is_local(replace(log, sync_dist=NO, rank_zero_only=NO))
 
 
 def _trained_by_several(facts: ProjectFacts, monitor: MonitorSite) -> bool:
