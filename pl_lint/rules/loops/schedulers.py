@@ -227,7 +227,8 @@ def scheduler_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     `"scheduler"` beside `"optimizer"`, `"interval"` or `"frequency"` in the outer dict (of several
     optimizers Lightning 1 read a frequency there; where Lightning 2 refuses several, LTN704 tells
     of them), a misspelled key; and an optimizer and a
-    scheduler that stand side by side without lists. A run looks for schedulers that were built
+    scheduler that stand side by side without lists. A key that says again what the scheduler was
+    built with (`mode="max"`) is left alone. A run looks for schedulers that were built
     during the fit, that are none of those which Lightning steps, and that nobody has stepped
     either; and for schedulers of an optimizer that is not the one in use.
 
@@ -304,11 +305,19 @@ def _dropped_of(
     for name in _unread(configuration, read):
         if name == "frequency" and must_be(configuration.get(name), 1):
             continue  # as it is without
+        if _was_built_so(_scheduler_of(configuration), name, configuration.get(name)):
+            continue
         text = f"Lightning does not read the key {name!r} beside the optimizer: it is dropped"
         yield text, _instead(name, configuration)
     inner = configuration.get("lr_scheduler")
     if isinstance(inner, Table):
         yield from _dropped_inside(inner, owner)
+
+
+def _scheduler_of(configuration: Table) -> Value | None:
+    """The scheduler that stands beside an optimizer, bare or in a dict of its own."""
+    given = configuration.get("lr_scheduler")
+    return given.get("scheduler") if isinstance(given, Table) else given
 
 
 def _instead(name: str, configuration: Table) -> str:
@@ -330,12 +339,22 @@ def _dropped_inside(configuration: Table, owner: ClassFacts) -> Iterator[tuple[s
         yield text, 'call it "scheduler"'
         return
     for name in _unread(configuration, INNER_KEYS):
+        if _was_built_so(configuration.get("scheduler"), name, configuration.get(name)):
+            continue
         text = f"Lightning does not read the key {name!r} in the dict of a scheduler: it is dropped"
         yield text, "drop it, or correct its spelling"
     interval = configuration.get("interval")
     asked = owner.optimization == "automatic"  # who steps schedulers by hand may write anything
     if asked and isinstance(interval, Known) and interval.value not in ("step", "epoch"):
         yield f"interval is {interval.value!r}: Lightning stops", 'write "step" or "epoch"'
+
+
+def _was_built_so(scheduler: Value | None, name: str, said: Value | None) -> bool:
+    """Whether a scheduler was given what a key says when it was built: nothing is lost."""
+    given = scheduler.arguments if isinstance(scheduler, Made) else ()
+    return isinstance(said, Known) and any(
+        value == said and (keyword == name or keyword.isdigit()) for keyword, value in given
+    )
 
 
 def _unread(configuration: Table, read: frozenset[str]) -> list[str]:
