@@ -146,6 +146,8 @@ class ClassFacts:
     admits (``""``: any). ``optimization`` says who steps the optimizers (``unknown`` where a
     base that was not read, or a condition, decides). ``handed``: each method with an attribute that
     it gives as it is to a function, a container or another name; ``self`` is the whole object.
+    ``given``: the names that its body assigns, and those of its bases: ``test_step =
+    validation_step``.
     """
 
     name: str
@@ -172,6 +174,7 @@ class ClassFacts:
     reads: tuple[ReadSite, ...] = ()
     member_reads: tuple[MemberReadSite, ...] = ()
     handed: frozenset[tuple[str, str]] = frozenset()
+    given: frozenset[str] = frozenset()
 
     @property
     def manual_optimization(self) -> bool:

@@ -12,6 +12,7 @@ from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, SetArgument
 from pl_lint.rules.checkpoints.loading import BEST
 from pl_lint.rules.judging import defines
+from pl_lint.rules.loops.predicting import without_step
 from pl_lint.rules.registry import Rule, rule
 
 LOADING = ("torch.load", ".load_from_checkpoint", ".load_state_dict", ".from_pretrained")
@@ -125,6 +126,8 @@ def _after_fit(facts: ProjectFacts, call: TrainerCall) -> bool:
     if not (call.passes_model and call.monitored and must_be(call.ckpt_path, None)):
         return False
     if _best_is_tested(facts, call) or _is_told_apart(facts, call):
+        return False
+    if without_step(facts, call) is not None:
         return False
     return any(
         other.method == "fit"
@@ -256,7 +259,7 @@ def untrained_module_tested(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     for call in facts.trainer_calls:
         untrained = call.as_built and _is_untrained(facts, call) and not _measures(facts, call)
         untrained = untrained and not (call.method == "validate" and _trains_too(facts))
-        if untrained and _reports(facts, call):
+        if untrained and _reports(facts, call) and without_step(facts, call) is None:
             yield self.finding(
                 call.location,
                 f"trainer.{call.method} takes the module as it was built: nothing here has trained "

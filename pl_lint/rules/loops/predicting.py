@@ -1,11 +1,11 @@
-"""What a Trainer predicts with."""
+"""What a Trainer predicts, tests and validates with."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ClassFacts, LoaderSite, ProjectFacts, TrainerCall
+from pl_lint.facts.sites import ClassFacts, LoaderSite, ProjectFacts, TrainerCall, in_tests
 from pl_lint.facts.values import Made
 from pl_lint.findings import Finding, Status
 from pl_lint.plain import replace
@@ -62,7 +62,7 @@ def prediction_without_forward(self: Rule, facts: ProjectFacts) -> Iterator[Find
         owner = known.get(call.model)
         if call.method != "predict" or owner is None or not is_whole(owner):
             continue
-        if defines(facts, owner, "predict_step"):
+        if defines(facts, owner, "predict_step") or "predict_step" in owner.given:
             continue
         if not defines(facts, owner, "forward"):
             yield self.finding(
@@ -81,6 +81,97 @@ def prediction_without_forward(self: Rule, facts: ProjectFacts) -> Iterator[Find
             )
             condition = "unless forward takes the batch apart itself"
             yield replace(found, status=Status.SUSPECTED, condition=condition)
+
+
+STEPS = {"test": "test_step", "validate": "validation_step"}
+"""What a Trainer calls for each batch, and has no other way to run."""
+
+
+@rule("LTN741", "evaluation-without-step", rows=())
+def evaluation_without_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A Trainer tests or validates a module that has no step for it.
+
+    What it does
+    ------------
+    Finds `trainer.test(...)` where the class of the model, with all that it inherits, has no
+    `test_step`, and `trainer.validate(...)` where it has no `validation_step`; a call without a
+    model is about the one that the same function has fitted before. Silent where some code assigns
+    such a method, and in tests.
+
+    Why is this bad
+    ---------------
+    Lightning refuses the call (MisconfigurationException): a training of hours ends in an error,
+    and nothing was tested. `validation_step` is not taken for it.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def validation_step(self, batch, batch_idx):
+                self.log("val_loss", self.loss(batch))
+
+        model, trainer = Model(), Trainer(max_epochs=10)
+        trainer.fit(model, datamodule=data)
+        trainer.test(datamodule=data)
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def validation_step(self, batch, batch_idx):
+                self.log("val_loss", self.loss(batch))
+
+            def test_step(self, batch, batch_idx):
+                self.log("test_loss", self.loss(batch))
+
+        model, trainer = Model(), Trainer(max_epochs=10)
+        trainer.fit(model, datamodule=data)
+        trainer.test(datamodule=data)
+
+    When to ignore
+    --------------
+    Never: the call fails.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#test-step
+    """
+    for call in facts.trainer_calls:
+        owner = without_step(facts, call)
+        if owner is not None and not in_tests(call.location):
+            yield self.finding(
+                call.location,
+                f"{owner.short_name} has no {STEPS[call.method]}: trainer.{call.method} fails",
+                remedy=f"write {STEPS[call.method]}",
+                subject=owner.short_name,
+            )
+
+
+def without_step(facts: ProjectFacts, call: TrainerCall) -> ClassFacts | None:
+    """The class of the model that a call is to test or validate, where it cannot. One that has no
+    step at all may get them in other ways."""
+    step = STEPS.get(call.method)
+    given = {_model_of(facts, call), *call.models} - {""}
+    owners = [one for one in facts.all_modules() if one.name in given]
+    if step is None or len(given) != 1 or not owners or not is_whole(owners[0]):
+        return None
+    put = {one.attribute for one in (*owners[0].assignments, *facts.reaches)} | owners[0].given
+    has = step in put or defines(facts, owners[0], step)
+    others = any(defines(facts, owners[0], one) for one in ("training_step", *STEPS.values()))
+    return owners[0] if others and not has else None
+
+
+def _model_of(facts: ProjectFacts, call: TrainerCall) -> str:
+    """The class of what is run: without a model, that of the last fit by the same Trainer above."""
+    if call.passes_model:
+        return call.model
+    fits = [
+        one
+        for one in facts.trainer_calls
+        if one.method == "fit"
+        and (one.scope, one.trainer) == (call.scope, call.trainer)
+        and one.location < call.location
+        and not one.excludes(call)
+    ]
+    return fits[-1].model if len({one.model for one in fits}) == 1 else ""
 
 
 LABELLED = re.compile(

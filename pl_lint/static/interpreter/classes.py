@@ -243,6 +243,7 @@ def facts_of(
         reads=recorder.all(ReadSite),
         member_reads=tuple(_member_reads(found)),
         handed=frozenset(handing.handed(_read_bases(found))),
+        given=frozenset(name for one in _read_bases(found) for name in one.constants),
     )
 
 
