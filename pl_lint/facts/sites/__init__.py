@@ -7,7 +7,9 @@ are by what a site is about; rules and the reader take all of them from here.
 
 from pl_lint.facts.sites.behaviour import (
     ContainerSite,
+    GivenReadSite,
     ImportSite,
+    LoggedReadSite,
     MemberReadSite,
     ReadSite,
     RemovedNameSite,
@@ -89,6 +91,7 @@ __all__ = [
     "DeviceSite",
     "FedSite",
     "FixedSize",
+    "GivenReadSite",
     "GlobalSite",
     "Hands",
     "HeldSite",
@@ -103,6 +106,7 @@ __all__ = [
     "ListedSite",
     "LoaderSite",
     "LogSite",
+    "LoggedReadSite",
     "MemberReadSite",
     "MethodSite",
     "MetricSite",

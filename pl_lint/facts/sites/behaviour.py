@@ -72,6 +72,26 @@ class ReadSite:
 
 
 @frozen
+class LoggedReadSite:
+    """A Lightning class reads what was logged under a key: ``trainer.callback_metrics["loss"]``,
+    also by ``get``."""
+
+    key: Value
+    hook: str
+    location: Location
+
+
+@frozen
+class GivenReadSite:
+    """A callback reads an attribute of what its hook is given (``of``): ``pl_module.score``."""
+
+    of: str
+    attribute: str
+    hook: str
+    location: Location
+
+
+@frozen
 class ImportSite:
     """A name that a file imports from a package of Lightning, as it is spelled there.
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Literal
 
 from pl_lint.facts.origins import Pairs
-from pl_lint.facts.sites.behaviour import ContainerSite, MemberReadSite, ReadSite, ReturnSite
+from pl_lint.facts.sites.behaviour import (
+    ContainerSite,
+    GivenReadSite,
+    LoggedReadSite,
+    MemberReadSite,
+    ReadSite,
+    ReturnSite,
+)
 from pl_lint.facts.sites.calls import AssignmentSite, ItemSite
 from pl_lint.facts.sites.logged import HeldSite, LogSite, MetricSite, MetricUse, within
 from pl_lint.facts.stages import Stage
@@ -175,6 +182,8 @@ class ClassFacts:
     member_reads: tuple[MemberReadSite, ...] = ()
     handed: frozenset[tuple[str, str]] = frozenset()
     given: frozenset[str] = frozenset()
+    logged_reads: tuple[LoggedReadSite, ...] = ()
+    given_reads: tuple[GivenReadSite, ...] = ()
 
     @property
     def manual_optimization(self) -> bool:

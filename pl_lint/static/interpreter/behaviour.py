@@ -6,7 +6,14 @@ import ast
 from collections.abc import Iterator
 from typing import Literal
 
-from pl_lint.facts.sites import ABSENT, AssignmentSite, ReadSite, ReturnSite
+from pl_lint.facts.sites import (
+    ABSENT,
+    AssignmentSite,
+    GivenReadSite,
+    LoggedReadSite,
+    ReadSite,
+    ReturnSite,
+)
 from pl_lint.facts.values import must_be
 from pl_lint.static.interpreter import held, lookup
 from pl_lint.static.interpreter.abstract import (
@@ -89,6 +96,19 @@ def note_end(context: Context, node: FunctionNode, guards: tuple[str, ...], fram
 # --- what is read ---------------------------------------------------------------------------------
 
 
+GIVEN = frozenset({"trainer", "pl_module"})
+"""What the hooks of a callback are given, by the names that Lightning has for it."""
+
+
+def note_logged(
+    context: Context, receiver: Abstract, key: Abstract | None, node: ast.expr, frame: Frame
+) -> None:
+    """``trainer.callback_metrics["loss"]``: what was logged is read, by its key."""
+    if context.hook.name and key is not None and lookup.is_metrics_dict(receiver):
+        where = context.location(node, frame)
+        context.recorder.add(LoggedReadSite(to_value(key), context.hook.name, where))
+
+
 def note_read(context: Context, receiver: Abstract, node: ast.Attribute, frame: Frame) -> None:
     """``self.trainer`` and the like, unless the class has such an attribute of its own; of
     ``self.loggers`` also what is looked for in it (``loggers.experiment``); the lists that steps
@@ -98,6 +118,9 @@ def note_read(context: Context, receiver: Abstract, node: ast.Attribute, frame: 
         attribute = f"loggers.{node.attr}"
         context.recorder.add(ReadSite(attribute, context.hook.name, frame.function, where))
         return
+    if isinstance(node.value, ast.Name) and node.value.id in GIVEN and context.hook.name:
+        where = context.location(node, frame)
+        context.recorder.add(GivenReadSite(node.value.id, node.attr, context.hook.name, where))
     if not isinstance(receiver, Self) or not context.owner:
         return
     own = node.attr in context.attributes or context.find_method(node.attr) is not None

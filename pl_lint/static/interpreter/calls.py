@@ -210,6 +210,8 @@ def _of_reference(
         return call(context, found, arguments, node, frame)
     if (receiver.name, name) == ("self.hparams", "update"):  # what they hold is saved
         context.recorder.saves_hyperparameters = True
+    if name == "get":
+        behaviour.note_logged(context, receiver, arguments.get(0, "key"), node, frame)
     logs.note_foreign(context, node, name, arguments, frame)
     logs.note_metrics_update(context, receiver, name, arguments, node, frame)
     return _outside(context, found.name, arguments, node, frame)

@@ -1,0 +1,245 @@
+"""What a hook reads before it is there: the value of the epoch before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts import lightning
+from pl_lint.facts.sites import (
+    AssignmentSite,
+    ClassFacts,
+    GivenReadSite,
+    LoggedReadSite,
+    LogSite,
+    ProjectFacts,
+    ReachSite,
+    in_tests,
+)
+from pl_lint.facts.values import Known, Table, may_be, must_be
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.judging import target_version
+from pl_lint.rules.registry import Rule, rule
+
+WITHIN = ("validation_step", "on_validation_batch_end", "on_validation_epoch_end")
+WITHIN += ("on_validation_end",)
+"""Hooks of validation, which runs before the epoch of training ends."""
+OF_TRAINING = ("training_step", "on_train_batch_end", "on_train_epoch_end")
+ENDS = ("on_validation_epoch_end", "on_train_epoch_end")
+EACH_EPOCH = (*ENDS, "on_validation_end", "on_validation_epoch_start", "on_validation_start")
+EACH_EPOCH += ("on_train_epoch_start",)
+LAST = ("lightning.pytorch.callbacks.Checkpoint", "lightning.pytorch.callbacks.ModelCheckpoint")
+LAST += (lightning.EARLY_STOPPING,)
+"""Callbacks whose ``on_train_epoch_end`` comes after that of the module."""
+ORDERED = (2, 0)
+"""Since then the order of hooks is the one that was tried (2.6.6)."""
+
+
+@rule(
+    "LTN140",
+    "logged-value-read-too-early",
+    rows=(),
+    status=Status.SUSPECTED,
+    condition="if the value of this epoch is meant",
+)
+def logged_value_read_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A hook reads a logged value before Lightning has that of the epoch.
+
+    What it does
+    ------------
+    Finds `trainer.callback_metrics["train_loss"]`, also by `get`, in a hook of validation, where
+    the key is logged in training alone and only when its epoch ends (`on_step=False,
+    on_epoch=True`, or `train_loss_epoch` of both); and in a callback's hook where the module logs
+    the key in the same hook and nowhere else. Silent where anything else may log the key.
+
+    Why is this bad
+    ---------------
+    Validation runs inside the epoch of training, and the hooks of callbacks run before those of the
+    module. So the value is that of the epoch before: a gap between training and validation compares
+    two epochs, a history is one epoch late, and a best score belongs to other weights. In the first
+    epoch there is none, or that of the sanity check.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def training_step(self, batch, batch_idx):
+                loss = self.loss(batch)
+                self.log("train_loss", loss, on_step=False, on_epoch=True)
+                return loss
+
+            def on_validation_epoch_end(self):
+                print(self.trainer.callback_metrics.get("train_loss"))
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def training_step(self, batch, batch_idx):
+                loss = self.loss(batch)
+                self.log("train_loss", loss, on_step=False, on_epoch=True)
+                return loss
+
+            def on_train_epoch_end(self):
+                print(self.trainer.callback_metrics.get("train_loss"))
+
+    What a module logs in `on_validation_epoch_end`, callbacks find in `on_validation_end`.
+
+    When to ignore
+    --------------
+    Where the value of the epoch before is what you want.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#hooks
+    """
+    for owner in facts.logging_classes():
+        for read in owner.logged_reads if target_version(owner) >= ORDERED else ():
+            logs = [] if in_tests(read.location) else _logs_of(facts, read)
+            how = _too_early(owner, read, logs)
+            if how:
+                yield self.finding(
+                    read.location,
+                    f"{how}: here it is that of the epoch before",
+                    remedy=_later(read, logs),
+                    subject=owner.short_name,
+                )
+
+
+def _logs_of(facts: ProjectFacts, read: LoggedReadSite) -> list[tuple[ClassFacts, LogSite]]:
+    """Who logs what is read; nobody where somebody unknown may."""
+    key = read.key.value if isinstance(read.key, Known) else None
+    if not isinstance(key, str) or any(may_be(stray.key, key) for stray in facts.stray_logs):
+        return []
+    return [(one, log) for one in facts.classes for log in one.logs if log.feeds(key)]
+
+
+def _too_early(
+    owner: ClassFacts, read: LoggedReadSite, logs: list[tuple[ClassFacts, LogSite]]
+) -> str:
+    """Why what is read is not there yet, in words."""
+    if not logs or not isinstance(read.key, Known):
+        return ""
+    key = str(read.key.value)
+    if read.hook in WITHIN and all(_at_the_end(log, key) for _, log in logs):
+        return f"{key!r} is logged when the epoch of training ends, which is after validation"
+    own = owner.kind == "callback" and not _comes_last(owner, read.hook)
+    same = all(
+        one.kind == "module" and log.hook == read.hook and log.key == read.key for one, log in logs
+    )
+    if own and same and read.hook in ENDS:
+        return f"the module logs {key!r} in its own {read.hook}, which runs after the callbacks'"
+    return ""
+
+
+def _at_the_end(log: LogSite, key: str) -> bool:
+    """Whether a value is there under a key only when the epoch of training has ended."""
+    stem = key.removesuffix("_epoch")
+    both = stem != key and log.key == Known(stem) and must_be(log.on_step, True)
+    alone = log.key == Known(key) and must_be(log.on_step, False)
+    return log.hook in OF_TRAINING and must_be(log.on_epoch, True) and (alone or both)
+
+
+def _later(read: LoggedReadSite, logs: list[tuple[ClassFacts, LogSite]]) -> str:
+    """Where the value of the epoch is to be had."""
+    if any(log.hook == read.hook for _, log in logs):
+        later = read.hook.replace("_epoch_end", "_end")
+        return "log it in the step" if "train" in read.hook else f"read it in {later}"
+    return "read it in on_train_epoch_end"
+
+
+def _comes_last(owner: ClassFacts, hook: str) -> bool:
+    """Whether a callback is one that Lightning calls after the module."""
+    known = {lightning.canonical(one) or one for one in owner.ancestors}
+    return hook == "on_train_epoch_end" and (owner.open or not known.isdisjoint(LAST))
+
+
+@rule(
+    "LTN141",
+    "attribute-read-too-early",
+    rows=(),
+    status=Status.SUSPECTED,
+    condition="if the value of this epoch is meant",
+)
+def attribute_read_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A callback reads in its hook what the module sets in the same hook, which runs later.
+
+    What it does
+    ------------
+    Finds `pl_module.score` or `trainer.score` in the hook of a callback, where a module works the
+    attribute out in the same hook (`self.score = ...`, `self.trainer.score = ...`) and nowhere else
+    but in `__init__`. Silent where it is set to a constant or an empty container there, which is a
+    reset, where it is worked out from what it was (a best score so far), and where steps fill it.
+
+    Why is this bad
+    ---------------
+    Lightning calls the hooks of all callbacks, and then that of the module (in `on_train_epoch_end`
+    those of ModelCheckpoint and EarlyStopping come last). So the callback sees the value of the
+    epoch before, in the first epoch the initial one, that of the sanity check, or an
+    AttributeError.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def on_validation_epoch_end(self):
+                self.score = self.evaluate(self.outputs)
+
+        class Report(Callback):
+            def on_validation_epoch_end(self, trainer, pl_module):
+                print(pl_module.score)
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def on_validation_epoch_end(self):
+                self.score = self.evaluate(self.outputs)
+
+        class Report(Callback):
+            def on_validation_end(self, trainer, pl_module):
+                print(pl_module.score)
+
+    When to ignore
+    --------------
+    Where the value of the epoch before is what you want.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/extensions/callbacks.html
+    """
+    for owner in facts.classes:
+        early = owner.kind == "callback" and target_version(owner) >= ORDERED
+        for read in owner.given_reads if early else ():
+            late = read.hook not in EACH_EPOCH or _comes_last(owner, read.hook)
+            found = [] if late or in_tests(read.location) else _settings(facts, read)
+            if found and all(_is_made(one, read) for one in found):
+                yield self.finding(
+                    read.location,
+                    f"the module sets {read.of}.{read.attribute} in its own {read.hook}, which runs"
+                    " after the callbacks': here it is the value of the epoch before",
+                    remedy="read it in a later hook, or set it in an earlier one",
+                    subject=owner.short_name,
+                )
+
+
+Setting = AssignmentSite | ReachSite
+BUILDING = ("__init__", "setup", "configure_model")
+
+
+def _settings(facts: ProjectFacts, read: GivenReadSite) -> list[Setting]:
+    """Where an attribute of the module, or of the Trainer, is given a value, once it is built;
+    nothing where it may be filled in other ways."""
+    reached: list[Setting] = [one for one in facts.reaches if one.attribute == read.attribute]
+    own: list[Setting] = []
+    for module in facts.all_modules():
+        own += [one for one in module.assignments if one.attribute == read.attribute]
+        filled = (*module.lists, *module.items)
+        if any(one.attribute == read.attribute for one in filled):
+            return []
+    if read.of == "trainer":
+        known = all(getattr(one, "receiver", "") == "self.trainer" for one in reached)
+        return reached if known else []
+    return [] if reached else [one for one in own if one.hook not in BUILDING]
+
+
+def _is_made(one: Setting, read: GivenReadSite) -> bool:
+    """Whether a hook works out what a callback reads in the same one."""
+    reset = isinstance(one.value, Known) or one.value == Table(())
+    carried = isinstance(one, AssignmentSite) and (one.carried or one.augmented)
+    return one.hook == read.hook and not reset and not carried
