@@ -272,6 +272,10 @@ def _visible(module: Module, project: Project) -> set[ClassInfo]:
     return {*module.classes.values(), *(one for one in named if isinstance(one, ClassInfo))}
 
 
+EVALUATING = ("validation_step", "test_step")
+"""Steps that code may put into a class, or ask for before a Trainer is told to run them."""
+
+
 class _NamesUsed:
     """Names that are read as an attribute or written as a string, by the project they stand in.
 
@@ -301,8 +305,13 @@ class _NamesUsed:
             replace(one, unread=False) if one.unread and self._reached(one.attribute, home) else one
             for one in owner.assignments
         )
+        asked_for = frozenset(one for one in EVALUATING if self._used(one, home))
         return replace(
-            owner, own_methods=tuple(methods), checkpoint_keys=keys, assignments=assignments
+            owner,
+            own_methods=tuple(methods),
+            checkpoint_keys=keys,
+            assignments=assignments,
+            given=owner.given | asked_for,
         )
 
     def _reached(self, attribute: str, home: Path) -> bool:

@@ -153,8 +153,8 @@ class ClassFacts:
     admits (``""``: any). ``optimization`` says who steps the optimizers (``unknown`` where a
     base that was not read, or a condition, decides). ``handed``: each method with an attribute that
     it gives as it is to a function, a container or another name; ``self`` is the whole object.
-    ``given``: the names that its body assigns, and those of its bases: ``test_step =
-    validation_step``.
+    ``given``: the names that its body assigns, and those of its bases (``test_step =
+    validation_step``), and the steps that code of the project may give it by their names.
     """
 
     name: str

@@ -95,8 +95,9 @@ def evaluation_without_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     ------------
     Finds `trainer.test(...)` where the class of the model, with all that it inherits, has no
     `test_step`, and `trainer.validate(...)` where it has no `validation_step`; a call without a
-    model is about the one that the same function has fitted before. Silent where some code assigns
-    such a method, and in tests.
+    model is about the one that the same function has fitted before. Silent where some code of the
+    project names such a method of an object (`model.test_step`, `hasattr(model, "test_step")`), and
+    in tests.
 
     Why is this bad
     ---------------
