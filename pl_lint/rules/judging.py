@@ -269,6 +269,24 @@ def is_never_run(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> b
     return idle and not facts.programs.trainers_of(owner)
 
 
+def is_validated_once(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether scripts are seen to run a module, and nothing of it lives for two epochs: they
+    validate it in one place and never train it."""
+    calls = facts.programs.calls_with(owner)
+    validated = {one.location for one in calls if one.method == "validate"}
+    return len(validated) == 1 and all(one.method != "fit" for one in calls)
+
+
+def is_tested_again(facts: ProjectFacts) -> bool:
+    """Whether some function tests more than once."""
+    tests = [call for call in facts.trainer_calls if call.method == "test"]
+    return any(
+        one.location != other.location and one.scope == other.scope and not one.excludes(other)
+        for one in tests
+        for other in tests
+    )
+
+
 def _all_use_one(facts: ProjectFacts, trainers: Sequence[TrainerSite]) -> bool:
     return bool(trainers) and all(_uses_one(facts, trainer) for trainer in trainers)
 

@@ -49,6 +49,7 @@ from pl_lint.facts.sites.logged import (
     LogSite,
     MetricSite,
     MetricUse,
+    Quotient,
     StrayLog,
     within,
 )
@@ -115,6 +116,7 @@ __all__ = [
     "ParameterSite",
     "PartedSite",
     "ProjectFacts",
+    "Quotient",
     "ReachSite",
     "ReadSite",
     "RemovedNameSite",

@@ -90,12 +90,13 @@ class CallSite:
 class AssignmentSite:
     """``self.attribute = value`` in a Lightning class, or ``+=`` where ``augmented``. ``unread``:
     what ``__init__`` makes, and nothing that was read mentions again. ``carried``: the value is
-    worked out from what the attribute held (``self.x = 0.9 * self.x + y``). ``arms``: the branches
-    that it stands in, each with the line of the first of them and its number: 0 is where the
-    condition holds. ``left``: where a tensor stays that ``__init__`` worked out from others
-    (``cpu``, ``self.device``), nothing moves, and other methods compute with. ``given``: the value
-    as it is written, where that is a name or an attribute of something. ``weights_of``: the module,
-    as it is written, whose own tensors a dict of weights holds (``self.net.state_dict()``)."""
+    worked out from what the attribute held (``self.x = 0.9 * self.x + y``); ``added``: it is that
+    and something more (``+=``, ``self.x = self.x + y``). ``arms``: the branches that it stands in,
+    each with the line of the first of them and its number: 0 is where the condition holds.
+    ``left``: where a tensor stays that ``__init__`` worked out from others (``cpu``,
+    ``self.device``), nothing moves, and other methods compute with. ``given``: the value as it is
+    written, where that is a name or an attribute of something. ``weights_of``: the module, as it is
+    written, whose own tensors a dict of weights holds (``self.net.state_dict()``)."""
 
     attribute: str
     value: Value
@@ -108,6 +109,7 @@ class AssignmentSite:
     guards: tuple[str, ...] = ()
     unread: bool = False
     carried: bool = False
+    added: bool = False
     arms: Arms = ()
     left: str = ""
     given: str = ""

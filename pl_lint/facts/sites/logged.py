@@ -26,6 +26,14 @@ class FixedSize:
 
 
 @frozen
+class Quotient:
+    """The attributes of the class that stand above the line of a division, and those below it."""
+
+    above: frozenset[str]
+    below: frozenset[str]
+
+
+@frozen
 class LogSite:
     """One way to reach one ``self.log`` or ``self.log_dict`` call.
 
@@ -51,6 +59,7 @@ class LogSite:
     ``inner``: the names in a dict that is logged under one key, as far as they are known.
     ``fixed_size``: the setting or number that ``batch_size`` is.
     ``extent``: what the value stands for, the mean over a batch or something else.
+    ``quotients``: the divisions of attributes that it is made of.
     """
 
     owner: str
@@ -90,6 +99,7 @@ class LogSite:
     inner: frozenset[str] = frozenset()
     fixed_size: FixedSize | None = None
     extent: Extent = ""
+    quotients: frozenset[Quotient] = frozenset()
 
     def excludes(self, other: LogSite) -> bool:
         """Whether only one of two calls runs: they stand in two branches of one statement."""

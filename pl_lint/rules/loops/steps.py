@@ -8,7 +8,7 @@ from pl_lint.facts.origins import ListOfSteps, parts
 from pl_lint.facts.sites import ClassFacts, ListSite, ProjectFacts, ReadSite, ReturnSite, in_tests
 from pl_lint.facts.values import Known, Several, Table, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import defines, is_whole, target_version
+from pl_lint.rules.judging import defines, is_validated_once, is_whole, target_version
 from pl_lint.rules.logging.averages import mean_of_list
 from pl_lint.rules.loops.stepping import MANUAL, is_reached, refused
 from pl_lint.rules.registry import Rule, rule
@@ -235,7 +235,7 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/Lightning-AI/pytorch-lightning/pull/16520
     """
     for owner in facts.logging_classes():
-        if not owner.lists or _validated_once(facts, owner):
+        if not owner.lists or is_validated_once(facts, owner):
             continue
         emptied = _emptied(facts, owner) | _emptied_by_others(facts, owner)
         averaged, told = _averaged(owner), _told(owner)
@@ -255,14 +255,6 @@ def never_cleared(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy=f"call self.{attribute}.clear() when the epoch is over",
                     subject=owner.short_name,
                 )
-
-
-def _validated_once(facts: ProjectFacts, owner: ClassFacts) -> bool:
-    """Whether scripts are seen to run a module, and no list of it lives for two epochs: they
-    validate it in one place and never train it."""
-    calls = facts.programs.calls_with(owner)
-    validated = {one.location for one in calls if one.method == "validate"}
-    return len(validated) == 1 and all(one.method != "fit" for one in calls)
 
 
 def _averaged(owner: ClassFacts) -> set[str]:

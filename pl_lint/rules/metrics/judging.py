@@ -14,6 +14,8 @@ VECTORS_REFUSED = (1, 6)
 """The Lightning that refuses to log what is no single number (``LightningModule.log``)."""
 FILLS = frozenset({"forward", "update"})
 BEST = ("MaxMetric", "MinMetric")
+AT_THE_START = ("setup", "on_fit_start", "on_train_start", "on_sanity_check_end")
+"""Hooks that run once for a fit: what they reset counts on from one epoch to the next."""
 SHAPED = frozenset({"ConfusionMatrix", "ROC", "PrecisionRecallCurve", "CatMetric"})
 """Metrics whose value is no single number; also with the task before the name."""
 OF_SEVERAL = frozenset({"MeanAveragePrecision", "ROUGEScore", "ClasswiseWrapper"})

@@ -15,8 +15,15 @@ from pl_lint.facts.sites import (
 from pl_lint.facts.values import ABSENT, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Applicability, Command, Fix, Insert, Replace
-from pl_lint.rules.judging import CLI, averaged, is_run_by_trainer, target_version, uses_cli
-from pl_lint.rules.metrics.judging import BEST, FILLS, follows_common_rules
+from pl_lint.rules.judging import (
+    CLI,
+    averaged,
+    is_run_by_trainer,
+    is_tested_again,
+    target_version,
+    uses_cli,
+)
+from pl_lint.rules.metrics.judging import AT_THE_START, BEST, FILLS, follows_common_rules
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import ANY, attribute_text
 
@@ -79,7 +86,7 @@ def never_reset(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.logging_classes():
         for metric in owner.metrics if not owner.open else ():
             place = _computed_without_reset(owner, metric)
-            again = place is not None and (place.stage not in ONCE or _tested_again(facts))
+            again = place is not None and (place.stage not in ONCE or is_tested_again(facts))
             if place is not None and again and not _reset_from_outside(facts, owner, metric):
                 name = attribute_text(metric.path)
                 yield self.finding(
@@ -105,20 +112,6 @@ def _then(use: MetricUse, text: str) -> Insert:
 
 ONCE = ("test", "predict")
 """Stages that a program mostly runs once."""
-
-
-def _tested_again(facts: ProjectFacts) -> bool:
-    """Whether some function tests more than once."""
-    tests = [call for call in facts.trainer_calls if call.method == "test"]
-    return any(
-        one.location != other.location and one.scope == other.scope and not one.excludes(other)
-        for one in tests
-        for other in tests
-    )
-
-
-AT_THE_START = ("setup", "on_fit_start", "on_train_start", "on_sanity_check_end")
-"""Hooks that run once for a fit: what they reset counts on from one epoch to the next."""
 
 
 def _empties(use: MetricUse) -> bool:

@@ -9,7 +9,15 @@ from collections.abc import Mapping as Table
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import LogSite, StrayLog
 from pl_lint.facts.values import UNKNOWN, Known, Value
-from pl_lint.static.interpreter import extents, graphs, lookup, metrics, vectors, weights
+from pl_lint.static.interpreter import (
+    extents,
+    graphs,
+    lookup,
+    metrics,
+    quotients,
+    vectors,
+    weights,
+)
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -82,6 +90,7 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             and graphs.is_cut(context, given, frame),
             inner=frozenset(_inner(value)),
             extent=extents.of(value),
+            quotients=frozenset(quotients.logged(node, key, given, frame)),
             fixed_size=weights.fixed_size(context, node, arguments, frame),
             **flags,
             **settings,

@@ -327,6 +327,7 @@ def note_assignment(
             arms=context.arms,
             location=context.location(target, frame),
             carried=written is not None and _mentions(written, target.attr, frame),
+            added=_adds(frame.module.source.above.get(target), target.attr),
             left="" if written is None else tensors.left(context, target, written, frame),
             given=frame.meant(named(written)) if written is not None else "",
             weights_of=shared.owner_of(context, written, frame),
@@ -409,6 +410,25 @@ def _mentions(node: ast.expr, attribute: str, frame: Frame) -> bool:
         return False
     read = (one for one in walk(same) if isinstance(one, (ast.Attribute, ast.Name)))
     return any(frame.meant(dotted(one) or "") == f"self.{attribute}" for one in read)
+
+
+def _adds(statement: ast.AST | None, attribute: str) -> bool:
+    """``self.x += y``, ``self.x = self.x + y``"""
+    match statement:
+        case ast.AugAssign(op=ast.Add()):
+            return True
+        case ast.Assign(value=ast.BinOp() as value):
+            return attribute in map(own, _terms(value))
+    return False
+
+
+def _terms(value: ast.expr) -> Iterator[ast.expr]:
+    """What a sum adds up."""
+    match value:
+        case ast.BinOp(left, ast.Add(), right):
+            yield from (*_terms(left), *_terms(right))
+        case _:
+            yield value
 
 
 def _without_nothing(node: ast.expr) -> ast.expr:
