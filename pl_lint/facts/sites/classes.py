@@ -96,7 +96,9 @@ class SchedulerSite:
 
     ``interval`` is Known(None) where the configuration leaves it out. ``per_step``: it is built
     with a number of optimizer steps (``total_steps``, ``estimated_stepping_batches``);
-    ``per_epoch``: its length is a number of epochs (``total_steps=max_epochs``). ``monitor`` is
+    ``per_epoch``: its length is a number of epochs (``total_steps=max_epochs``). ``length``: what
+    says how long it is, as it is written, where that is a name (``self.trainer.max_epochs``), or a
+    local name for one; one or a few more or less left out. ``monitor`` is
     Known(None) where no key is given, and so are ``frequency`` and ``strict`` beside it.
     """
 
@@ -107,6 +109,7 @@ class SchedulerSite:
     per_step: bool
     location: Location
     per_epoch: bool = False
+    length: str = ""
     monitor: Value = UNKNOWN
     frequency: Value = UNKNOWN
     strict: Value = UNKNOWN

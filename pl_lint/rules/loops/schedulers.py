@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from pl_lint.facts.lightning import Version
@@ -32,15 +33,15 @@ INNER_KEYS = frozenset(
 
 @rule(
     "LTN710",
-    "step-scheduler-stepped-per-epoch",
+    "schedule-in-another-unit",
     rows=("LOOP10",),
     status=Status.SUSPECTED,
     observers="both",
-    condition="if the scheduler's length is meant in optimizer steps",
+    condition="if the scheduler's length is meant in the unit that it is made of",
     calls=(*STEPS, SCHEDULERS),
 )
 def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """A scheduler built for optimizer steps is stepped once per epoch.
+    """A scheduler built for optimizer steps is stepped once per epoch, or one for epochs per step.
 
     What it does
     ------------
@@ -56,10 +57,17 @@ def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     epochs, or one more, by its name (`total_steps=self.trainer.max_epochs + 1`) or by that of the
     Trainer (`total_steps=45` beside `max_epochs=45`).
 
+    And finds the reverse: a cosine, one-cycle, linear or polynomial schedule, or one of
+    transformers with a warm-up, with `"interval": "step"` and no `"frequency"`, whose length is
+    called a number of epochs (`T_max=self.trainer.max_epochs`), or is the number that every Trainer
+    of the class is written to train (`T_max=100` beside `max_epochs=100`).
+
     Why is this bad
     ---------------
     Lightning steps schedulers once per epoch unless told otherwise. A cosine over all steps ended
-    at 0.994 of its learning rate instead of 0.006; a warm-up reached 0.2 instead of 1.0.
+    at 0.994 of its learning rate instead of 0.006; a warm-up reached 0.2 instead of 1.0. The
+    other way round a cosine falls and rises again every few batches, a linear schedule with a
+    warm-up is at zero for the rest of training, and OneCycleLR raises when its steps are used up.
 
     Example
     -------
@@ -79,7 +87,7 @@ def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Findin
 
     When to ignore
     --------------
-    Where the scheduler's length is given in epochs.
+    Where the scheduler's length is given in epochs, or an epoch has one batch only.
 
     References
     ----------
@@ -91,17 +99,69 @@ def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Findin
             continue
         told = {site.location for site in owner.schedulers if may_be(site.interval, "step")}
         for site in owner.schedulers:
-            for_steps = _for_steps(site) or _is_longer_than_training(facts, owner, site)
-            if _is_one_of_epochs(owner, site) or _ends_with_training(facts, owner, site):
-                continue
-            if site.location not in told and _once_per_epoch(site) and for_steps:
-                name = site.name.rpartition(".")[2]
+            name = site.name.rpartition(".")[2]
+            if site.location not in told and _is_for_steps_by_epochs(facts, owner, site):
                 yield self.finding(
                     site.location,
                     f"{name} is built for optimizer steps, and Lightning steps it once per epoch",
                     remedy='return [optimizer], [{"scheduler": scheduler, "interval": "step"}]',
                     subject=owner.short_name,
                 )
+            elif _once_per_step(site) and _lasts_epochs(facts, owner, site):
+                yield self.finding(
+                    site.location,
+                    f"{name} is as long as training has epochs, and Lightning steps it after each "
+                    "optimizer step",
+                    remedy='"interval": "epoch", or self.trainer.estimated_stepping_batches as its '
+                    "length",
+                    subject=owner.short_name,
+                )
+
+
+def _is_for_steps_by_epochs(facts: ProjectFacts, owner: ClassFacts, site: SchedulerSite) -> bool:
+    """Whether a schedule for steps is stepped once per epoch."""
+    for_steps = _for_steps(site) or _is_longer_than_training(facts, owner, site)
+    by_epochs = _is_one_of_epochs(owner, site) or _ends_with_training(facts, owner, site)
+    return _once_per_epoch(site) and for_steps and not by_epochs
+
+
+EPOCHS = re.compile(r"((max|num|number|n|nb|total|train|training|of)_?)*epochs?", re.IGNORECASE)
+"""What the number of epochs of a training is called."""
+
+
+def _once_per_step(site: SchedulerSite) -> bool:
+    """Whether Lightning surely steps a schedule after each step of the optimizer."""
+    return must_be(site.interval, "step") and site.frequency in (ABSENT, Known(None), Known(1))
+
+
+def _lasts_epochs(facts: ProjectFacts, owner: ClassFacts, site: SchedulerSite) -> bool:
+    """Whether a schedule is as long as a training has epochs, by its name, or by that number: of
+    an attribute that the class works out itself nothing is known."""
+    *holder, last = site.length.split(".")
+    if _names_epochs(last):
+        own = [one for one in owner.assignments if one.attribute == last]
+        known = all(isinstance(one.value, Known) or _names_epochs(one.given) for one in own)
+        return holder != ["self"] or (bool(own) and known)
+    trainers = facts.programs.trainers_of(owner)
+    epochs = {one.argument("max_epochs") for one in trainers}
+    length = _end(site)
+    return length is not None and epochs == {length}
+
+
+def _names_epochs(name: str) -> bool:
+    return EPOCHS.fullmatch(name.rpartition(".")[2]) is not None
+
+
+FALLING = ("CosineAnnealingLR", "PolynomialLR")
+"""Schedules of a whole training by an argument of ``LENGTHS``."""
+
+
+def _end(site: SchedulerSite) -> Value | None:
+    """The number that a schedule of a whole training is written to last, where it is one."""
+    given, last = dict(site.arguments), site.name.rpartition(".")[2]
+    lengths = LENGTHS[last] if last in FALLING else ("total_steps", "num_training_steps")
+    found = [given[name] for name in lengths if name in given]
+    return found[0] if found and isinstance(found[0], Known) else None
 
 
 def _steps_itself(facts: ProjectFacts, owner: ClassFacts) -> bool:

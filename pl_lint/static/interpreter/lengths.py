@@ -9,7 +9,7 @@ from typing import TypeGuard
 
 from pl_lint.static.interpreter.context import Frame
 from pl_lint.static.names import dotted
-from pl_lint.static.naming import read_in
+from pl_lint.static.naming import bindings, function_around, named, read_in
 from pl_lint.static.trees import walk
 
 STEP_WORDS = frozenset(
@@ -35,6 +35,14 @@ AFTER_OPTIMIZER = ("_with_warmup", ".OneCycleLR")
 """Schedules whose second and third arguments may be numbers of steps."""
 
 
+ENDS = {
+    "CosineAnnealingLR": ("T_max", 1),
+    "OneCycleLR": ("total_steps", 2),
+    "PolynomialLR": ("total_iters", 1),
+    "LinearLR": ("total_iters", 3),
+    "_with_warmup": ("num_training_steps", 2),
+}
+"""The argument that says when a schedule is over, and its position."""
 FEW = 10
 """Steps more or less are one or a few epochs more or less."""
 
@@ -73,6 +81,30 @@ def counts_epochs(name: str, node: ast.Call, frame: Frame) -> bool:
     lengths = [keyword.value for keyword in node.keywords if keyword.arg in STEP_WORDS]
     lengths += node.args[1:3] if name.endswith(AFTER_OPTIMIZER) else []
     return any(_is_called_epochs(one) or _stands_for_epochs(one, frame) for one in lengths)
+
+
+def written_length(name: str, node: ast.Call, frame: Frame) -> str:
+    """What says how long a schedule is, where it is a name or stands for one."""
+    for kind, (keyword, position) in ENDS.items():
+        if name.endswith(kind):
+            named = [one.value for one in node.keywords if one.arg == keyword]
+            given = (*named, *node.args[position : position + 1])
+            return _name_of(given[0], frame) if given else ""
+    return ""
+
+
+def _name_of(length: ast.expr, frame: Frame) -> str:
+    """The name of a length; of a local name what it is given, if that is one thing and a name. What
+    a caller has given a parameter is known where it is an attribute of the class."""
+    text = frame.meant(dotted(_all_but_a_few(length)) or "")
+    around = function_around(length, frame.module.source.above)
+    parts = frame.module.source.parts(around) if around is not None else ()
+    pairs = (pair for part in parts for pair in bindings(part))
+    given = [value for target, value in pairs if named(target) == text]
+    values = {dotted(_all_but_a_few(one)) or "" if one else "" for one in given} or {text}
+    found = frame.meant(values.pop())
+    unknown = bool(values) or any(isinstance(one, ast.arg) and one.arg == found for one in parts)
+    return "" if unknown else found
 
 
 def _is_called_epochs(node: ast.expr) -> bool:

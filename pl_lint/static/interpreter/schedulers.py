@@ -26,6 +26,7 @@ from pl_lint.static.interpreter.lengths import (
     made_of_epochs,
     mentions_steps,
     names_batches_steps,
+    written_length,
 )
 from pl_lint.static.interpreter.outside import pairs
 
@@ -37,6 +38,7 @@ class Built:
     location: Location
     per_step: bool
     per_epoch: bool
+    length: str = ""
 
 
 FAMILIES = ("torch.optim.lr_scheduler.", "transformers.")
@@ -55,7 +57,8 @@ def build(
     epochs = counts_epochs(name, node, frame) or made_of_epochs(node, frame)
     steps = mentions_steps(node, frame) or made_of_batches(node, frame)
     steps = steps or falls_over_steps(context, node, frame)
-    built = Built(context.location(node, frame), steps, epochs)
+    length = written_length(name, node, frame)
+    built = Built(context.location(node, frame), steps, epochs, length)
     return Instance(name, pairs(arguments), arguments.complete, built)
 
 
@@ -151,6 +154,7 @@ def _built(
                 per_step=built.per_step,
                 location=built.location,
                 per_epoch=built.per_epoch,
+                length=built.length,
                 monitor=monitor,
                 frequency=frequency,
                 strict=strict,
