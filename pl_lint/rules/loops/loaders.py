@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import (
+    ABSENT,
     AssignmentSite,
     CallSite,
     ClassFacts,
@@ -123,15 +124,22 @@ def _gives_by_another_name(site: CallSite) -> bool:
     return any(name.startswith("val") and name != "val_dataloaders" for name, _ in site.arguments)
 
 
-@rule("LTN726", "loaders-given-twice", rows=("LOOP26",), calls=(FIT,))
+@rule(
+    "LTN726",
+    "loaders-given-twice",
+    rows=("LOOP26",),
+    calls=(FIT, lightning.MODULE, lightning.DATA_MODULE),
+)
 def loaders_given_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """fit gets a loader that the module makes itself, too.
 
     What it does
     ------------
-    Finds `trainer.fit` with loaders, or with a DataModule, where the class of the model has a
-    `train_dataloader` or `val_dataloader` of its own for the same stage. What it inherits from
-    another class of the project is a default, and is left alone.
+    Finds `trainer.fit` with loaders, or with a DataModule (`fit(model, data)` too), where the class
+    of the model has a `train_dataloader` or `val_dataloader` of its own for the same stage. A
+    default is left alone: what it inherits from another class of the project, and what another
+    place of the project fits without any loaders. So are a model and a DataModule that one file
+    builds with the same arguments: both make the same loaders of them.
 
     Why is this bad
     ---------------
@@ -162,9 +170,12 @@ def loaders_given_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/common/trainer.html#fit
     """
     data = {owner.name: owner for owner in facts.classes if owner.kind == "datamodule"}
-    for site, owner in fits(facts):
-        given = site.argument("datamodule", 3)
-        module = data.get(given.name) if isinstance(given, Made) else None
+    known = list(fits(facts))
+    alone = {owner.name for site, owner in known if _leaves_loaders(site)}
+    for site, owner in known:
+        module = data.get(_data_module(site))
+        if owner.name in alone or (module is not None and _are_alike(facts, owner, module)):
+            continue
         for which, hook in ((1, "train_dataloader"), (2, "val_dataloader")):
             passed = is_loader(loaders_given(site, which))
             both = module is not None and defines(facts, module, hook)
@@ -177,6 +188,33 @@ def loaders_given_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="keep one of them",
                     subject=owner.short_name,
                 )
+
+
+def _data_module(site: CallSite) -> str:
+    """The class of what a fit is given as a DataModule, or in the place of loaders."""
+    given = (site.argument("datamodule", 3), loaders_given(site, 1))
+    return next((one.name for one in given if isinstance(one, Made)), "")
+
+
+def _leaves_loaders(site: CallSite) -> bool:
+    """Whether a fit is given nothing but a model, and perhaps a checkpoint."""
+    given = (site.argument("datamodule", 3), loaders_given(site, 1), loaders_given(site, 2))
+    return all(one == ABSENT for one in given)
+
+
+def _are_alike(facts: ProjectFacts, owner: ClassFacts, module: ClassFacts) -> bool:
+    """Whether one file builds both with the same arguments, by their names."""
+    ours, theirs = (_built_with(facts, one) for one in (owner, module))
+    return not ours.isdisjoint(theirs)
+
+
+def _built_with(facts: ProjectFacts, owner: ClassFacts) -> set[tuple[str, frozenset[str]]]:
+    """The files that build an object of a class, each with all arguments, where these are names."""
+    return {
+        (one.location.path, frozenset(text for _, text in one.written))
+        for one in facts.calls_of(lightning.MODULE, lightning.DATA_MODULE)
+        if one.built == owner.name and 0 < len(one.written) == len(one.arguments)
+    }
 
 
 def _may_have_none(owner: ClassFacts, hook: str) -> bool:
