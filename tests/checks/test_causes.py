@@ -132,6 +132,16 @@ def test_reading_may_know_what_was_averaged(key: str, line: int, code: str) -> N
     assert as_read(averaged, runs).code == code
 
 
+@pytest.mark.parametrize(("key", "code"), [("val_acc", "LTN220"), ("val_f1", "LTN203")])
+def test_reading_may_know_what_was_left_behind(key: str, code: str) -> None:
+    """Counters by hand leave no more trace in a run than a list or a metric does."""
+    said = Finding("LTN220", "'val_acc' is about all epochs so far", HERE, Status.SUSPECTED)
+    runs = cast(Runs, SimpleNamespace(suspected=lambda code: [said] if code == said.code else []))
+    evidence = Evidence(key, 1.0, 2.0, 0.0, "1 process", "validation")
+    kept = Finding("LTN203", "", HERE, Status.PROVED, evidence=(evidence,))
+    assert as_read(kept, runs).code == code
+
+
 @given(batches())
 def test_a_ratio_inside_the_batch_is_a_note(rows: list[tuple[float, int, int]]) -> None:
     divisors = [float(divisor) for _, _, divisor in rows]

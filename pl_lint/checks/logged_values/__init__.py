@@ -58,9 +58,10 @@ def logged_values(runs: Runs) -> Result:
     (LTN101), an averaged forward value (LTN102, LTN213), an averaged function (LTN103), a wrong
     batch size (LTN104), a sum or maximum of means (LTN121), batch means without weights (LTN218),
     sums in half precision (LTN209, LTN210). A metric shared between stages (LTN201), dataloaders
-    (LTN116) or collections (LTN212), one that is never reset (LTN203), reset too early (LTN134),
-    given its batches twice (LTN135: the same tensors, or from two lines the same numbers in every
-    batch; lone numbers excepted, which may count each time) or not at all (LTN133), or that still
+    (LTN116) or collections (LTN212), one that is never reset (LTN203; counters kept by hand:
+    LTN220), reset too early (LTN134), given its batches twice (LTN135: the same tensors, or from
+    two lines the same numbers in every batch; lone numbers excepted, which may count each time) or
+    not at all (LTN133), or that still
     holds the sanity check's (LTN204; of a tracker of the best, also where that was not the best
     this time: a better one is planted). One key at two places of a step (LTN114). A monitor that
     sees the last batch of a training value, and a loss, or a number of validation or test, that an

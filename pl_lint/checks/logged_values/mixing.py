@@ -20,6 +20,8 @@ _VAGUE = (UNKNOWN.code, "LTN103")
 _READ = ("LTN213", "LTN102", "LTN101", "LTN103")
 """What reading may know of such a value: a number taken out of a metric (``item()``) leaves no
 trace in a run."""
+_LEFT_OVER = {"LTN203": ("LTN220",)}
+"""What an earlier evaluation left behind, and what reading may know of it: counters by hand."""
 _CODE = "training"
 """The check that proves that samples see each other; the catalogue has no row for it."""
 _PADDING = "LTN810"
@@ -52,10 +54,10 @@ def attributed(findings: Iterable[Finding], stage: str, runs: Runs) -> list[Find
 
 
 def as_read(finding: Finding, runs: Runs) -> Finding:
-    """What reading says of the same call, where the run only knows that batches were averaged."""
-    if not _is_vague(finding):
-        return finding
-    known = (said for code in _READ for said in runs.suspected(code))
+    """What reading says of the same call, where the run only knows that batches were averaged, or
+    that something was left behind."""
+    codes = _READ if _is_vague(finding) else _LEFT_OVER.get(finding.code, ())
+    known = (said for code in codes for said in runs.suspected(code))
     here = [
         said
         for said in known

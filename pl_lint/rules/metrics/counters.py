@@ -33,6 +33,7 @@ OF_EPOCHS = frozenset({"loss", "acc", "accuracy", "error", "score", "auc", "mae"
     "counter-never-set-back",
     rows=("MET03",),
     status=Status.SUSPECTED,
+    observers="both",
     condition="from the second epoch on, or after the sanity check",
     calls=(*IN_PLACE, BUFFER),
 )
@@ -48,8 +49,8 @@ def never_set_back(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     run (samples seen so far). Of training only scores and losses of its epochs are judged, for
     there are speeds and means over all of it; of tests those that a program runs more than once.
 
-    A run tells it as LTN203 at the same call: `logged-values` evaluates one part of the data after
-    another one, and `search` finds the smallest fit that lies.
+    A run evaluates one part of the data after another one (`logged-values`): what the first has
+    left is in the value of the second.
 
     Why is this bad
     ---------------
