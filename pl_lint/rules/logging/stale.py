@@ -16,9 +16,10 @@ from pl_lint.facts.sites import (
     in_tests,
 )
 from pl_lint.facts.values import Known, Table, may_be, must_be
-from pl_lint.findings import Finding, Status
+from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.judging import target_version
 from pl_lint.rules.registry import Rule, rule
+from pl_lint.rules.wording import listed, shown
 
 WITHIN = ("validation_step", "on_validation_batch_end", "on_validation_epoch_end")
 WITHIN += ("on_validation_end",)
@@ -91,16 +92,20 @@ def logged_value_read_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Fin
     - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#hooks
     """
     for owner in facts.logging_classes():
+        found: dict[tuple[Location, str, str], list[str]] = {}
         for read in owner.logged_reads if target_version(owner) >= ORDERED else ():
             logs = [] if in_tests(read.location) else _logs_of(facts, read)
             how = _too_early(owner, read, logs)
             if how:
-                yield self.finding(
-                    read.location,
-                    f"{how}: here it is that of the epoch before",
-                    remedy=_later(read, logs),
-                    subject=owner.short_name,
-                )
+                place = (read.location, how, _later(read, logs))
+                found.setdefault(place, []).append(shown(read.key))
+        for (location, how, remedy), keys in found.items():
+            yield self.finding(
+                location,
+                f"{listed(keys)}: {how}, so this is the value of the epoch before",
+                remedy=remedy,
+                subject=owner.short_name,
+            )
 
 
 def _logs_of(facts: ProjectFacts, read: LoggedReadSite) -> list[tuple[ClassFacts, LogSite]]:
@@ -119,13 +124,13 @@ def _too_early(
         return ""
     key = str(read.key.value)
     if read.hook in WITHIN and all(_at_the_end(log, key) for _, log in logs):
-        return f"{key!r} is logged when the epoch of training ends, which is after validation"
+        return "Lightning has it when the epoch of training ends, which is after validation"
     own = owner.kind == "callback" and not _comes_last(owner, read.hook)
     same = all(
         one.kind == "module" and log.hook == read.hook and log.key == read.key for one, log in logs
     )
     if own and same and read.hook in ENDS:
-        return f"the module logs {key!r} in its own {read.hook}, which runs after the callbacks'"
+        return f"the module logs it in its own {read.hook}, which runs after the callbacks'"
     return ""
 
 
