@@ -375,9 +375,10 @@ def _note_item(
     whole: ast.expr = target
     while isinstance(whole, ast.Subscript):
         whole = whole.value
-    name = frame.meant(dotted(whole) or "").removesuffix(".data").removeprefix("self.")
-    own = name in context.attributes and not isinstance(target.slice, ast.Constant)
-    if own or "." in name:
+    text = frame.meant(dotted(whole) or "").removesuffix(".data")
+    name = text.removeprefix("self.")
+    own = name != text and name in context.attributes
+    if (own and not isinstance(target.slice, ast.Constant)) or "." in name:
         where, made_of = context.location(target, frame), frozenset(_made_of(written, frame))
         stage, guards = context.hook.stage, context.guards
         site = ItemSite(name, context.origin(value), where, stage, guards, made_of)
