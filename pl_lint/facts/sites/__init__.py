@@ -44,9 +44,11 @@ from pl_lint.facts.sites.data import (
 )
 from pl_lint.facts.sites.logged import (
     ADDED,
+    Does,
     FixedSize,
     HeldSite,
     LogSite,
+    MeterUse,
     MetricSite,
     MetricUse,
     Quotient,
@@ -90,6 +92,7 @@ __all__ = [
     "CommentSlip",
     "ContainerSite",
     "DeviceSite",
+    "Does",
     "FedSite",
     "FixedSize",
     "GivenReadSite",
@@ -109,6 +112,7 @@ __all__ = [
     "LogSite",
     "LoggedReadSite",
     "MemberReadSite",
+    "MeterUse",
     "MethodSite",
     "MetricSite",
     "MetricUse",

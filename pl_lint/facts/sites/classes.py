@@ -14,7 +14,7 @@ from pl_lint.facts.sites.behaviour import (
     ReturnSite,
 )
 from pl_lint.facts.sites.calls import AssignmentSite, ItemSite
-from pl_lint.facts.sites.logged import HeldSite, LogSite, MetricSite, MetricUse, within
+from pl_lint.facts.sites.logged import HeldSite, LogSite, MeterUse, MetricSite, MetricUse, within
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import UNKNOWN, Value
 from pl_lint.findings import Location
@@ -172,6 +172,7 @@ class ClassFacts:
     uses: tuple[MetricUse, ...] = ()
     lists: tuple[ListSite, ...] = ()
     held: tuple[HeldSite, ...] = ()
+    meters: tuple[MeterUse, ...] = ()
     assignments: tuple[AssignmentSite, ...] = ()
     items: tuple[ItemSite, ...] = ()
     devices: tuple[DeviceSite, ...] = ()

@@ -150,6 +150,21 @@ class HeldSite:
     kept: str = ""
 
 
+Does = Literal["add", "set back", "read"]
+
+
+@frozen
+class MeterUse:
+    """A call of an object that an attribute holds, of a class of the project's own that counts: it
+    adds to what has been counted, sets it back, or does neither."""
+
+    attribute: str
+    does: Does
+    hook: str
+    stage: Stage | None
+    location: Location
+
+
 @frozen
 class StrayLog:
     """A key that reaches the monitors by another way than ``self.log`` in a class of ``classes``:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from pl_lint.facts.sites import AssignmentSite, ClassFacts, LogSite, ProjectFacts
+from pl_lint.facts.sites import AssignmentSite, ClassFacts, LogSite, MeterUse, ProjectFacts
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import Known
-from pl_lint.findings import Finding, Status
+from pl_lint.facts.words import words_of
+from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.judging import is_tested_again, is_validated_once
 from pl_lint.rules.logging.functions import is_score
 from pl_lint.rules.metrics.judging import AT_THE_START
@@ -17,6 +18,8 @@ from pl_lint.rules.wording import key_text, listed
 IN_PLACE = tuple(f".{name}_" for name in ("zero", "fill", "copy", "mul", "sub", "set"))
 """Methods of a tensor that may set it back."""
 BUFFER = ".register_buffer"
+EMPTYING = (".reset", ".clear", ".zero", ".restart")
+"""What a counting object is set back with, mostly."""
 BY_HAND = frozenset({"__dict__", "__setattr__", "__delattr__", "vars"})
 """Ways to an attribute that do not name it."""
 ANY = ""
@@ -28,6 +31,10 @@ OF_EPOCHS = frozenset({"loss", "acc", "accuracy", "error", "score", "auc", "mae"
 """What is told of an epoch of training, beside ratios of counts: no speed, and no mean of a run."""
 
 
+RUNNING = frozenset({"time", "timer", "clock", "speed", "throughput", "fps", "ema", "running"})
+"""What an object is called whose mean over all of training is meant."""
+
+
 @rule(
     "LTN220",
     "counter-never-set-back",
@@ -35,7 +42,7 @@ OF_EPOCHS = frozenset({"loss", "acc", "accuracy", "error", "score", "auc", "mae"
     status=Status.SUSPECTED,
     observers="both",
     condition="from the second epoch on, or after the sanity check",
-    calls=(*IN_PLACE, BUFFER),
+    calls=(*IN_PLACE, BUFFER, *EMPTYING),
 )
 def never_set_back(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A score is worked out of counters that are never set back.
@@ -46,7 +53,9 @@ def never_set_back(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     divided by another (`self.correct / self.total`), where steps add to both and neither the class,
     nor what inherits from it, nor other code of the project sets both back while epochs go by.
     `on_train_start` and the like run once. One counter that is logged by itself is the total of a
-    run (samples seen so far). Of training only scores and losses of its epochs are judged, for
+    run (samples seen so far). Objects of the project's own classes that count (`self.val_hits`,
+    with an `update` that adds and nothing that sets it back, or that nobody calls) are found where
+    the end of an epoch asks them. Of training only scores and losses of its epochs are judged, for
     there are speeds and means over all of it; of tests those that a program runs more than once.
 
     A run evaluates one part of the data after another one (`logged-values`): what the first has
@@ -111,18 +120,72 @@ def never_set_back(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy=f"set {names} to 0 where each epoch begins, or log a metric object",
                     subject=owner.short_name,
                 )
+        for place, kept in _meters(facts, owner) if not owner.open else ():
+            names = listed(f"self.{name}" for name in kept)
+            yield self.finding(
+                place,
+                f"what {names} {'counts' if len(kept) == 1 else 'count'} is about all epochs so "
+                f"far: {'it is' if len(kept) == 1 else 'they are'} never set back",
+                remedy=f"make {names} anew where each epoch begins, or log metric objects",
+                subject=owner.short_name,
+            )
 
 
 def _kept(facts: ProjectFacts, owner: ClassFacts, log: LogSite) -> set[str]:
     """The counters of a logged quotient that go on from one epoch to the next."""
     kept: set[str] = set()
-    for stage in _stages(facts, owner, log):
+    for stage in _stages(facts, owner, log) if log.quotients else ():
         counted = _counted(owner, stage)
         divided = [one for one in log.quotients if one.above & counted and one.below & counted]
         names = {name for one in divided for name in (one.above | one.below) & counted}
         back = _set_back(facts, owner, stage) if names else set[str]()
         kept |= names - back if ANY not in back else set()
     return kept
+
+
+def _meters(facts: ProjectFacts, owner: ClassFacts) -> Iterator[tuple[Location, list[str]]]:
+    """The counting objects that go on from epoch to epoch; those that one hook reads together,
+    where it reads the first of them."""
+    going_on = {name for stage in FITTING for name in _going_on(facts, owner, stage)}
+    read: dict[str, dict[str, Location]] = {}
+    for name, hook, place in _reads(owner) if going_on else ():
+        if name in going_on:
+            read.setdefault(hook, {}).setdefault(name, place)
+    for places in read.values():
+        yield next(iter(places.values())), list(places)
+
+
+def _going_on(facts: ProjectFacts, owner: ClassFacts, stage: Stage) -> set[str]:
+    """The counting objects that the steps of a stage fill and that nothing sets back."""
+    filled = {one.attribute for one in owner.meters if _fills(one) and one.stage == stage}
+    if not filled or (stage == "validate" and is_validated_once(facts, owner)):
+        return set()
+    again = (one for one in owner.meters if one.does == "set back")
+    back = {one.attribute for one in again if _runs_again(one.hook, one.stage, stage)}
+    back |= {_emptied(call.receiver) for call in facts.calls_of(*EMPTYING)}
+    back |= _set_back(facts, owner, stage)
+    back |= {name for name in filled if not RUNNING.isdisjoint(words_of(name))}
+    return filled - back if ANY not in back else set()
+
+
+def _emptied(receiver: str) -> str:
+    """The attribute that is emptied; a local name may be any of them, as in a loop over them. An
+    object that empties itself is another one, or is known by its class."""
+    return ANY if receiver.isidentifier() and receiver != "self" else _last(receiver)
+
+
+def _reads(owner: ClassFacts) -> Iterator[tuple[str, str, Location]]:
+    """What is asked of attributes where epochs of training and validation end."""
+    for use in owner.meters:
+        if use.does == "read" and use.stage in FITTING and use.hook.endswith(EPOCH_ENDS):
+            yield use.attribute, use.hook, use.location
+    for log in owner.logs:
+        if log.stage in FITTING and log.hook.endswith(EPOCH_ENDS):
+            yield from ((name, log.hook, log.location) for name in sorted(log.shows | log.made_of))
+
+
+def _fills(use: MeterUse) -> bool:
+    return use.does == "add" and use.hook.endswith(ADDING)
 
 
 def _stages(facts: ProjectFacts, owner: ClassFacts, log: LogSite) -> Iterator[Stage]:

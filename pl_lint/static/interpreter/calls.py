@@ -20,6 +20,7 @@ from pl_lint.static.interpreter import (
     loaders,
     logs,
     lookup,
+    meter_uses,
     meters,
     metrics,
     noting,
@@ -74,6 +75,7 @@ def evaluate_call(context: Context, node: ast.Call, frame: Frame) -> Abstract:
             return Const(None)
         held.note_append(context, function, arguments, frame)
         meters.fed(context, function, receiver, arguments, node, frame)
+        meter_uses.note(context, function, receiver, node, frame)
         if listing.changes_list(context, function, receiver, arguments, node, frame):
             return Const(None)
         return call_method(context, receiver, function.attr, arguments, node, frame)
