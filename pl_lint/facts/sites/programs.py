@@ -93,7 +93,17 @@ class Programs:
     def calls_with(self, owner: ClassFacts) -> tuple[TrainerCall, ...]:
         """The calls that are seen to be given a model of a class, or of one that inherits it."""
         kin = {owner.name, *self._heirs.get(owner.name, ())}
-        return tuple(one for one in self._calls if not kin.isdisjoint(self._meant(one)))
+        given = {number for name in kin for number in self._given.get(name, ())}
+        return tuple(self._calls[number] for number in sorted(given))
+
+    @cached_property
+    def _given(self) -> Mapping[str, list[int]]:
+        """The numbers of the calls that are given a model of a class: rules ask for each class."""
+        found: dict[str, list[int]] = {}
+        for number, call in enumerate(self._calls):
+            for name in self._meant(call):
+                found.setdefault(name, []).append(number)
+        return found
 
     def _meant(self, call: TrainerCall) -> Iterator[str]:
         return (_class_meant(one, self._by_last) for one in call.models)
