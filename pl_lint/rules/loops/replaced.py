@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.sites import ClassFacts, ItemSite, ProjectFacts
+from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding
 from pl_lint.rules.judging import version_at
 from pl_lint.rules.registry import Rule, rule
@@ -12,11 +13,13 @@ from pl_lint.rules.registry import Rule, rule
 LISTS = ("trainer.optimizers", "trainer.strategy.optimizers")
 SETUP = ".setup_optimizers"
 """What of a strategy makes all of them anew."""
+OWN, PLAIN = "self.optimizers", "use_pl_optimizer"
+"""What gives a module Lightning's wrappers, unless it asks for the plain optimizers."""
 OLD = frozenset({"optimizer", "optimizers", "opt"})
 """What the optimizer that was there is called, which some functions hand back."""
 
 
-@rule("LTN740", "optimizer-put-in-the-list", rows=(), calls=(SETUP,))
+@rule("LTN740", "optimizer-put-in-the-list", rows=(), calls=(SETUP, OWN))
 def optimizer_put_in_the_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A new optimizer is put into `trainer.optimizers[...]`, where Lightning does not look.
 
@@ -25,7 +28,8 @@ def optimizer_put_in_the_list(self: Rule, facts: ProjectFacts) -> Iterator[Findi
     Finds `trainer.optimizers[0] = torch.optim.Adam(...)`, or what another call or
     `configure_optimizers` has made, in code for Lightning 2. Silent where the call is given the
     optimizer that was there, where the class assigns the whole list too, and in projects with
-    manual optimization, which may step the items of this list by hand.
+    manual optimization that does not ask for `self.optimizers()`: it may step the items of this
+    list by hand.
 
     Why is this bad
     ---------------
@@ -61,7 +65,7 @@ def optimizer_put_in_the_list(self: Rule, facts: ProjectFacts) -> Iterator[Findi
     ----------
     - https://lightning.ai/docs/pytorch/stable/api/lightning.pytorch.callbacks.BaseFinetuning.html
     """
-    if any(one.optimization != "automatic" for one in facts.modules()):
+    if any(_may_step_the_list(facts, one) for one in facts.modules()):
         return
     told = set()
     for owner in facts.classes:
@@ -77,6 +81,12 @@ def optimizer_put_in_the_list(self: Rule, facts: ProjectFacts) -> Iterator[Findi
                         remedy=f"assign a list to {item.attribute}",
                         subject=owner.short_name,
                     )
+
+
+def _may_step_the_list(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether a module steps by hand, and something else than Lightning's own wrappers."""
+    wrappers = any(must_be(one.argument(PLAIN, 0), None) for one in facts.calls_in(owner, OWN))
+    return owner.optimization != "automatic" and not wrappers
 
 
 def _is_new(item: ItemSite) -> bool:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pl_lint.facts.lightning import Version
 from pl_lint.facts.origins import UNPACKED
-from pl_lint.facts.sites import ABSENT, ClassFacts, ProjectFacts, SchedulerSite, TrainerSite
+from pl_lint.facts.sites import (
+    ABSENT,
+    CallSite,
+    ClassFacts,
+    ProjectFacts,
+    SchedulerSite,
+    TrainerSite,
+)
 from pl_lint.facts.values import UNKNOWN, Known, Made, Named, Several, Table, Value, may_be, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import target_version
@@ -15,6 +22,7 @@ from pl_lint.rules.loops.optimizers import counted
 from pl_lint.rules.loops.stepping import SCHEDULERS, STEPS, of_scheduler
 from pl_lint.rules.registry import Rule, rule
 
+PLATEAUS = ("torch.optim.lr_scheduler.ReduceLROnPlateau",)
 PER_STEP = frozenset({"OneCycleLR", "CyclicLR"})
 STEP_COUNTS = frozenset({"estimated_stepping_batches", "num_training_batches"})
 """What Lightning itself calls a number of steps."""
@@ -277,7 +285,7 @@ def _cycles_in_epochs(site: SchedulerSite) -> bool:
     return site.name.endswith(".CyclicLR") and (short or unseen)
 
 
-@rule("LTN711", "scheduler-dropped", rows=("LOOP11",), observers="both")
+@rule("LTN711", "scheduler-dropped", rows=("LOOP11",), observers="both", calls=PLATEAUS)
 def scheduler_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A scheduler, or what is said of it, never reaches Lightning.
 
@@ -323,30 +331,34 @@ def scheduler_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         for site in owner.returns:
             if site.hook == "configure_optimizers":
-                for message, remedy in _dropped(site.value, owner):
+                plateaus = facts.calls_in(owner, *PLATEAUS)
+                for message, remedy in _dropped(site.value, owner, plateaus):
                     yield self.finding(
                         site.location, message, remedy=remedy, subject=owner.short_name
                     )
 
 
-def _dropped(returned: Value, owner: ClassFacts) -> Iterator[tuple[str, str]]:
-    """What Lightning does not read of a returned configuration."""
+def _dropped(
+    returned: Value, owner: ClassFacts, plateaus: Sequence[CallSite]
+) -> Iterator[tuple[str, str]]:
+    """What Lightning does not read of a returned configuration. ``plateaus`` are the schedulers
+    that a class builds of the kind which has most to be told."""
     match returned:
         case Table():
-            yield from _dropped_of(returned, owner, OUTER_KEYS)
+            yield from _dropped_of(returned, owner, OUTER_KEYS, plateaus)
         case Several((Made(first), Made(second))) if _unlisted(first, second):
             text = "Lightning takes an optimizer and a scheduler only as two lists: it stops"
             yield text, "return [optimizer], [scheduler]"
         case Several((Several() | Known(tuple()), Several(items))):
             for item in items:
                 if isinstance(item, Table):
-                    yield from _dropped_inside(item, owner)
+                    yield from _dropped_inside(item, owner, plateaus)
         case Several(items):
             told = owner.optimization == "automatic" and counted(returned) > 1  # by LTN704
             read = IN_LISTS if told or target_version(owner) < ONE_TURN else OUTER_KEYS
             for item in items:
                 if isinstance(item, Table):
-                    yield from _dropped_of(item, owner, read)
+                    yield from _dropped_of(item, owner, read, plateaus)
 
 
 ONE_TURN: Version = (2, 0)
@@ -358,20 +370,21 @@ def _unlisted(first: str, second: str) -> bool:
 
 
 def _dropped_of(
-    configuration: Table, owner: ClassFacts, read: frozenset[str]
+    configuration: Table, owner: ClassFacts, read: frozenset[str], plateaus: Sequence[CallSite]
 ) -> Iterator[tuple[str, str]]:
     if configuration.get("optimizer") is None:
         return
     for name in _unread(configuration, read):
         if name == "frequency" and must_be(configuration.get(name), 1):
             continue  # as it is without
-        if _was_built_so(_scheduler_of(configuration), name, configuration.get(name)):
+        made = _made(_scheduler_of(configuration), plateaus)
+        if _says_again(made, name, configuration.get(name)):
             continue
         text = f"Lightning does not read the key {name!r} beside the optimizer: it is dropped"
         yield text, _instead(name, configuration)
     inner = configuration.get("lr_scheduler")
     if isinstance(inner, Table):
-        yield from _dropped_inside(inner, owner)
+        yield from _dropped_inside(inner, owner, plateaus)
 
 
 def _scheduler_of(configuration: Table) -> Value | None:
@@ -393,13 +406,16 @@ def _instead(name: str, configuration: Table) -> str:
     return "drop it: there is no scheduler that it says something of"
 
 
-def _dropped_inside(configuration: Table, owner: ClassFacts) -> Iterator[tuple[str, str]]:
-    if configuration.get("scheduler") is None:
+def _dropped_inside(
+    configuration: Table, owner: ClassFacts, plateaus: Sequence[CallSite]
+) -> Iterator[tuple[str, str]]:
+    scheduler = configuration.get("scheduler")
+    if scheduler is None:
         text = "the dict of a scheduler has no key 'scheduler': Lightning stops"
         yield text, 'call it "scheduler"'
         return
     for name in _unread(configuration, INNER_KEYS):
-        if _was_built_so(configuration.get("scheduler"), name, configuration.get(name)):
+        if _says_again(_made(scheduler, plateaus), name, configuration.get(name)):
             continue
         text = f"Lightning does not read the key {name!r} in the dict of a scheduler: it is dropped"
         yield text, "drop it, or correct its spelling"
@@ -409,11 +425,17 @@ def _dropped_inside(configuration: Table, owner: ClassFacts) -> Iterator[tuple[s
         yield f"interval is {interval.value!r}: Lightning stops", 'write "step" or "epoch"'
 
 
-def _was_built_so(scheduler: Value | None, name: str, said: Value | None) -> bool:
+def _made(scheduler: Value | None, plateaus: Sequence[CallSite]) -> Sequence[Made | CallSite]:
+    """The scheduler itself, or those that it may be."""
+    return [scheduler] if isinstance(scheduler, Made) else plateaus
+
+
+def _says_again(made: Sequence[Made | CallSite], name: str, said: Value | None) -> bool:
     """Whether a scheduler was given what a key says when it was built: nothing is lost."""
-    given = scheduler.arguments if isinstance(scheduler, Made) else ()
     return isinstance(said, Known) and any(
-        value == said and (keyword == name or keyword.isdigit()) for keyword, value in given
+        value == said and (keyword == name or keyword.isdigit())
+        for one in made
+        for keyword, value in one.arguments
     )
 
 

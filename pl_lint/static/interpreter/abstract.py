@@ -312,12 +312,22 @@ def to_value(abstract: Abstract) -> Value:
             return UNKNOWN
 
 
+NUMBERS = frozenset(
+    f"{library}.{name}"
+    for library in ("numpy", "math", "torch")
+    for name in ("nan", "inf", "pi", "e", "NaN", "NAN", "Inf")
+)
+"""Constants of libraries."""
+
+
 def to_origin(abstract: Abstract, path_of: PathOf) -> Origin:
     """What a value was made of; ``path_of`` names metrics as the class reaches them."""
     match abstract:
         case Opaque(origin):  # most are
             return origin
         case Const() | Text() | Sequence((), True):
+            return Number()
+        case Reference(name) if name in NUMBERS:
             return Number()
         case Metric(identity) | Collection(identity):
             return MetricObject(path_of(identity))
