@@ -168,10 +168,11 @@ def attribute_read_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Findin
 
     What it does
     ------------
-    Finds `pl_module.score` or `trainer.score` in the hook of a callback, where a module works the
-    attribute out in the same hook (`self.score = ...`, `self.trainer.score = ...`) and nowhere else
-    but in `__init__`. Silent where it is set to a constant or an empty container there, which is a
-    reset, where it is worked out from what it was (a best score so far), and where steps fill it.
+    Finds `pl_module.score` or `trainer.score`, also by `getattr`, in the hook of a callback, where
+    a module works the attribute out in the same hook (`self.score = ...`, `self.trainer.score =
+    ...`) and nowhere else but in `__init__`. Silent where it is set to a constant or an empty
+    container there, which is a reset, where it is worked out from what it was (a best score so
+    far), and where steps fill it.
 
     Why is this bad
     ---------------

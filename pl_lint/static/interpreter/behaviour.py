@@ -109,6 +109,19 @@ def note_logged(
         context.recorder.add(LoggedReadSite(to_value(key), context.hook.name, where))
 
 
+def note_asked(context: Context, node: ast.Call, frame: Frame) -> None:
+    """``getattr(pl_module, "score", None)`` reads an attribute as well."""
+    match node:
+        case ast.Call(ast.Name("getattr"), [owner, ast.Constant(str(name)), *_]):
+            _note_given(context, owner, name, node, frame)
+
+
+def _note_given(context: Context, owner: ast.expr, name: str, node: ast.expr, frame: Frame) -> None:
+    if isinstance(owner, ast.Name) and owner.id in GIVEN and context.hook.name:
+        where = context.location(node, frame)
+        context.recorder.add(GivenReadSite(owner.id, name, context.hook.name, where))
+
+
 def note_read(context: Context, receiver: Abstract, node: ast.Attribute, frame: Frame) -> None:
     """``self.trainer`` and the like, unless the class has such an attribute of its own; of
     ``self.loggers`` also what is looked for in it (``loggers.experiment``); the lists that steps
@@ -118,9 +131,7 @@ def note_read(context: Context, receiver: Abstract, node: ast.Attribute, frame: 
         attribute = f"loggers.{node.attr}"
         context.recorder.add(ReadSite(attribute, context.hook.name, frame.function, where))
         return
-    if isinstance(node.value, ast.Name) and node.value.id in GIVEN and context.hook.name:
-        where = context.location(node, frame)
-        context.recorder.add(GivenReadSite(node.value.id, node.attr, context.hook.name, where))
+    _note_given(context, node.value, node.attr, node, frame)
     if not isinstance(receiver, Self) or not context.owner:
         return
     own = node.attr in context.attributes or context.find_method(node.attr) is not None

@@ -83,6 +83,7 @@ def evaluate_call(context: Context, node: ast.Call, frame: Frame) -> Abstract:
     arguments = evaluated(context, node, frame)
     noting.note_function(context, callee, arguments, node, frame)
     noting.note_setting(context, callee, arguments, node, frame)
+    behaviour.note_asked(context, node, frame)
     return call(context, callee, arguments, node, frame)
 
 
