@@ -130,14 +130,15 @@ def _tested_by_name(facts: ProjectFacts) -> Iterator[tuple[TrainerCall, str]]:
 
 
 def _never_tests(facts: ProjectFacts) -> bool:
-    """Whether Trainers are seen at work and none tests: no class that was read whole has a step for
-    it, and none is told to, or what is trained is all of these classes."""
+    """Whether none tests: no class that was read whole has a step for it, and Trainers are seen at
+    work and none is told to, or what is trained is all of these classes."""
     calls = any(call.method == "test" for call in facts.trainer_calls)
     modules = facts.modules()
     steps = any(one.open or _named(one, "test_step") for one in modules)
     trained = any(_named(one, "training_step") for one in modules)
     loops = any(two.called for one in facts.classes for two in _named(one, "test_dataloader"))
-    return bool(facts.trainer_calls) and not steps and not (calls and (loops or not trained))
+    seen = bool(facts.trainer_calls) or trained
+    return seen and not steps and not (calls and (loops or not trained))
 
 
 def _named(owner: ClassFacts, name: str) -> list[MethodSite]:

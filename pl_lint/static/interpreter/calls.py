@@ -15,6 +15,7 @@ from pl_lint.static.interpreter import (
     figures,
     following,
     formulas,
+    graphs,
     held,
     listing,
     loaders,
@@ -238,6 +239,7 @@ def _own_method(
         with_self = _receives_self(function)
         inner = Frame(info.module, {}, info, depth=frame.depth + 1)
         inner.written = dict(following.handed(function, node, frame, int(with_self)))
+        inner.cut = frozenset(graphs.cut(following.given(function, node, int(with_self)), frame))
         building = context.hook.name == "__init__"
         inner.caught = building and (frame.caught or behaviour.is_passed_over(node, frame))
         if name in ("log", "log_dict"):

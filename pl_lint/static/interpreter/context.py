@@ -84,8 +84,9 @@ class Frame:
     is what local names were made of, as it is written: ``self.logger.experiment`` of ``board``;
     ``asked``: the names in the condition that a local name is, ``rank`` of ``main = rank == 0``;
     ``caller``: the call that a function was entered by, and where that stands; ``left_out``: the
-    parameters that are at their defaults, because that call says nothing of them; ``caught``: what
-    it raises while a module is built is caught further out, and the module is built all the same.
+    parameters that are at their defaults, because that call says nothing of them; ``cut``: those
+    that it gives what has no graph; ``caught``: what it raises while a module is built is caught
+    further out, and the module is built all the same.
     """
 
     module: Module
@@ -98,6 +99,7 @@ class Frame:
     asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
     caller: tuple[ast.Call, Frame] | None = None
     left_out: set[str] = field(default_factory=set)
+    cut: frozenset[str] = frozenset()
     caught: bool = False
 
     def forget(self, name: str) -> None:

@@ -61,9 +61,13 @@ def handed(
 ) -> Iterator[tuple[str, str]]:
     """The parameters of a function that are given an attribute whole: what it does to the one, it
     does to the other. ``first`` is where they begin."""
-    given = dict(zip((one.arg for one in function.args.args[first:]), node.args, strict=False))
-    given |= {one.arg: one.value for one in node.keywords if one.arg is not None}
-    for name, value in given.items():
+    for name, value in given(function, node, first).items():
         text = frame.meant(dotted(value) or "") if isinstance(value, ast.Attribute) else ""
         if text.startswith("self."):
             yield name, text
+
+
+def given(function: FunctionNode, node: ast.Call, first: int = 0) -> dict[str, ast.expr]:
+    """What a call gives the parameters of a function, as it is written."""
+    by_place = dict(zip((one.arg for one in function.args.args[first:]), node.args, strict=False))
+    return by_place | {one.arg: one.value for one in node.keywords if one.arg is not None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.names import dotted
@@ -27,7 +27,15 @@ def kept(context: Context, node: ast.expr, frame: Frame) -> tuple[str, ...]:
     if not WITHOUT.isdisjoint((*context.guards, *context.within)):
         return ()
     items = (one for one in _items(node, frame) if not _has_none(one, frame))
-    return tuple(ast.unparse(_meant(one, frame, _tells)) for one in items)
+    graphed = (one for one in items if not (isinstance(one, ast.Name) and one.id in frame.cut))
+    return tuple(ast.unparse(_meant(one, frame, _tells)) for one in graphed)
+
+
+def cut(given: Mapping[str, ast.expr], frame: Frame) -> Iterator[str]:
+    """The parameters that a call gives what has no graph any more: ``self.keep(loss.item())``."""
+    for name, value in given.items():
+        if _is_cut_off(value) or (isinstance(value, ast.Name) and value.id in frame.cut):
+            yield name
 
 
 def is_cut(context: Context, node: ast.expr | None, frame: Frame) -> bool:
