@@ -61,11 +61,14 @@ def slash_in_filename(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         field = _field_with_slash(monitor.filename)
         if field is not None and must_be(monitor.auto_insert_metric_name, True):
             named = f"{field.replace('/', '_')}={_as_written(field, monitor.filename)}"
+            wording = (
+                "" if _is_named(field, monitor.filename) else f"write {named} in the filename and "
+            )
             yield self.finding(
                 monitor.at("filename"),
                 f"the '/' of {field!r} in the filename puts every checkpoint into a folder of its "
                 "own",
-                remedy=f"write {named} in the filename and add auto_insert_metric_name=False",
+                remedy=f"{wording}add auto_insert_metric_name=False",
                 subject=monitor.watcher,
                 fix=_named_by_hand(facts, monitor),
             )
@@ -76,14 +79,16 @@ def _named_by_hand(facts: ProjectFacts, monitor: MonitorSite) -> Fix | None:
     made = {call.location for call in facts.calls_of(lightning.MODEL_CHECKPOINT)}
     if monitor.location not in made:
         return None
-    words = tuple(
-        (f"{{{field}", f"{field.replace('/', '_')}={{{field}") for field in fields(monitor.filename)
-    )
-    changes = (
-        Reword(Argument(monitor.location, "filename", 1), words),
-        SetArgument(monitor.location, "auto_insert_metric_name", "False", 9),
-    )
-    return Fix("name the fields in the filename", changes)
+    told = SetArgument(monitor.location, "auto_insert_metric_name", "False", 9)
+    bare = [one for one in fields(monitor.filename) if not _is_named(one, monitor.filename)]
+    words = tuple((f"{{{field}", f"{field.replace('/', '_')}={{{field}") for field in bare)
+    reworded = (Reword(Argument(monitor.location, "filename", 1), words),) if words else ()
+    return Fix("name the fields in the filename", (*reworded, told))
+
+
+def _is_named(field: str, filename: Value) -> bool:
+    """Whether its name stands before a field already: ``acc={val/acc:.2f}``."""
+    return any(f"={{{field}" in piece for piece in _pieces(filename))
 
 
 def _field_with_slash(filename: Value) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pl_lint.facts.sites import ClassFacts, ListSite, ProjectFacts
 from pl_lint.facts.words import words_of
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.metrics.sanity import VALIDATED, runs_no_sanity_check
+from pl_lint.rules.metrics.sanity import IN_SANITY, VALIDATED, runs_no_sanity_check
 from pl_lint.rules.registry import Rule, rule
 
 TRAINED = ("on_train_epoch_end", "training_epoch_end")
@@ -85,7 +85,7 @@ def history_begins_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         trained = {_what(site, OF_TRAINING): site for site in kept if site.hook in TRAINED}
         for site in kept:
             beside = trained.get(_what(site, OF_VALIDATION))
-            if site.hook in VALIDATED and beside is not None and not site.guards:
+            if site.hook in VALIDATED and beside is not None and not any(map(_asks, site.guards)):
                 yield self.finding(
                     site.location,
                     f"self.{site.attribute} gets an entry in the sanity check too, and "
@@ -113,6 +113,13 @@ def _histories(facts: ProjectFacts, owner: ClassFacts) -> list[ListSite]:
         for site in owner.lists
         if site.attribute not in shortened and len(hooks.get(site.attribute, ())) == 1
     ]
+
+
+def _asks(name: str) -> bool:
+    """Whether a condition may tell the sanity check from a validation: by the state of the Trainer,
+    by its metrics, by what training has left. A value that is there or not does not."""
+    of_trainer = name in (*IN_SANITY, "trainer") or name.endswith(("metrics", "losses"))
+    return of_trainer or not OF_TRAINING.isdisjoint(words_of(name))
 
 
 def _what(site: ListSite, stage: frozenset[str]) -> tuple[str, ...]:

@@ -93,15 +93,24 @@ def never_reset(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     place.location,
                     f"`{name}` is computed but {_reset_when(owner, metric)}, so "
                     f"{_counted_on(place)}",
-                    remedy=f"call {name}.reset() after compute(), or log the object itself",
+                    remedy=f"call {name}.reset() {_where(place)}, or log the object itself",
                     subject=owner.short_name,
                     fix=_reset(name, place),
                 )
 
 
+def _where(place: MetricUse) -> str:
+    return "where each epoch begins" if _is_in_step(place) else "after compute()"
+
+
+def _is_in_step(place: MetricUse) -> bool:
+    return place.hook.endswith(("_step", "_batch_start", "_batch_end"))
+
+
 def _reset(name: str, place: MetricUse) -> Fix | None:
-    """Nothing for one of several that a loop fills, which has no name of its own."""
-    if ANY in name:
+    """Nothing for one of several that a loop fills, which has no name of its own, and nothing in a
+    step, where each value would be that of one batch."""
+    if ANY in name or _is_in_step(place):
         return None
     return Fix(f"call {name}.reset()", (_then(place, f"{name}.reset()"),))
 

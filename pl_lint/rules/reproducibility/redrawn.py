@@ -171,7 +171,7 @@ def _redrawn(facts: ProjectFacts) -> list[Redrawn]:
     reruns.sort(key=lambda one: not one.together)
     found: dict[Location, Redrawn] = {}
     for owner in facts.classes if reruns else ():
-        if owner.kind != "datamodule" or _in_setup(facts, owner, SEEDING):
+        if owner.kind == "callback" or _in_setup(facts, owner, SEEDING):
             continue
         for call in _in_setup(facts, owner, SPLITTING):
             kept = _kept(owner, call)
@@ -221,13 +221,20 @@ def _reads(facts: ProjectFacts, owner: ClassFacts, again: Rerun, call: CallSite)
 
 def _called(facts: ProjectFacts) -> Iterator[Rerun]:
     """What a script gives its Trainer."""
-    fits = [call for call in facts.trainer_calls if call.method == "fit" and call.data]
+    fits = [call for call in facts.trainer_calls if call.method == "fit"]
     for call in facts.trainer_calls:
-        for data in call.data if call.method in LATER else ():
-            before = [fit for fit in fits if data in fit.data and _goes_on(fit, call)]
+        for data in _fed_by(call) if call.method in LATER else ():
+            before = [fit for fit in fits if data in _fed_by(fit) and _goes_on(fit, call)]
             if before:
                 together = any(_is_with(fit, call) for fit in before)
                 yield Rerun(data, call.method, call.location, together)
+
+
+def _fed_by(call: TrainerCall) -> tuple[str, ...]:
+    """The classes whose ``setup`` prepares the data: of the data module, or, where the Trainer is
+    given neither one nor loaders, of the model."""
+    alone = not (call.data or call.loaders or call.names)
+    return tuple(filter(None, call.models)) if alone else call.data
 
 
 def _goes_on(fit: TrainerCall, later: TrainerCall) -> bool:
@@ -238,7 +245,7 @@ def _goes_on(fit: TrainerCall, later: TrainerCall) -> bool:
 
 
 def _is_with(fit: TrainerCall, later: TrainerCall) -> bool:
-    return fit.arms == later.arms and len(fit.data) == len(later.data) == 1
+    return fit.arms == later.arms and len(_fed_by(fit)) == len(_fed_by(later)) == 1
 
 
 def _by_cli(facts: ProjectFacts) -> Iterator[Rerun]:

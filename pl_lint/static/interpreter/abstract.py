@@ -267,7 +267,7 @@ def join(*values: Abstract) -> Abstract:
             elif isinstance(option, Instance) and option.label in (RELOADED, CHANGED):
                 distinct[place] = option
             if len(distinct) > MAX_OPTIONS:  # of the thousands in a table all would be compared
-                return NOTHING
+                return _in_common(distinct)
     if len(distinct) == 1:
         return distinct[0]
     if not distinct:
@@ -276,6 +276,22 @@ def join(*values: Abstract) -> Abstract:
         extent = joined_extent(option.extent for option in distinct)  # type: ignore[union-attr]
         return Opaque(either(option.origin for option in distinct), extent)  # type: ignore[union-attr]
     return Choice(tuple(distinct))
+
+
+def _in_common(alternatives: list[Abstract]) -> Abstract:
+    """What is known of more alternatives than are kept apart: of lists what is in all of them, as
+    of callbacks that conditions add one after another."""
+    lists = [one for one in alternatives if isinstance(one, Sequence)]
+    if len(lists) < len(alternatives):
+        return NOTHING
+    first, *others = lists
+    held = (item for item in first.items if all(_holds(one, item) for one in others))
+    maker = first.maker if all(one.maker == first.maker for one in others) else ""
+    return Sequence(tuple(held), complete=False, maker=maker)
+
+
+def _holds(one: Sequence, item: Abstract) -> bool:
+    return any(same(item, held) for held in one.items)
 
 
 # --- to the vocabulary of facts -------------------------------------------------------------------
