@@ -259,14 +259,19 @@ def is_only_loaded(facts: ProjectFacts, owner: ClassFacts) -> bool:
 
 
 def is_never_run(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> bool:
-    """Whether nothing runs the tests of a class: code says of every Trainer in sight that it runs
-    others, as where the class is a part of their network, and none of them tests. For a rule that
-    asks for calls of ``CLI``, which tests on demand."""
-    asked = uses_cli(facts) or any(one.method == stage for one in facts.trainer_calls)
+    """Whether nothing runs the tests of a class: of every Trainer in sight it is seen what it runs,
+    and those that test are given other classes, or none of them tests and none runs this class, as
+    where it is a part of their network. For a rule that asks for calls of ``CLI``, which tests on
+    demand."""
     seen = {one.trainer for one in facts.trainer_calls}
     known = bool(facts.trainers) and all(one.location in seen for one in facts.trainers)
-    idle = stage == "test" and known and not asked
-    return idle and not facts.programs.trainers_of(owner)
+    if stage != "test" or not known or uses_cli(facts):
+        return False
+    tests = [one for one in facts.trainer_calls if one.method == stage]
+    if not tests:
+        return not facts.programs.trainers_of(owner)
+    others = all(one.passes_model and "" not in one.models for one in tests)
+    return others and not any(one in tests for one in facts.programs.calls_with(owner))
 
 
 def is_validated_once(facts: ProjectFacts, owner: ClassFacts) -> bool:

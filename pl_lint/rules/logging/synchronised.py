@@ -30,6 +30,7 @@ from pl_lint.rules.distributed.shares import ASKED, is_shared_out
 from pl_lint.rules.judging import (
     beyond_one_device,
     is_linear,
+    is_never_run,
     linearity_of_call,
     stage_on_several,
 )
@@ -106,7 +107,7 @@ def value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         for log in owner.logs:
             if not _of_one_process(log) or means_do_not_suit(owner, log):
                 continue
-            if _is_replaced(owner, log):
+            if _is_replaced(owner, log) or is_never_run(facts, owner, log.stage):
                 continue
             shared = is_shared_out(facts, owner, log.stage)
             if shared and stage_on_several(facts, owner, log.stage):
