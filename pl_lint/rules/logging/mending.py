@@ -83,15 +83,26 @@ def _can_be_logged(owner: ClassFacts, log: LogSite, metric: MetricSite) -> bool:
         return False  # LTN202 speaks of that
     uses = owner.uses_of(metric.path)
     emptied = any(use.use == "reset" and not use.hook.endswith("_start") for use in uses)
-    stages = {use.stage for use in uses if use.use in FILLS and use.stage}
-    shared = "train" in stages and len(stages) > 1  # LTN201 speaks of that
-    ways = {use.use for use in uses if use.use in FILLS}
-    no_value = ways == {"update"} and not must_be(log.on_step, False)  # LTN132 would
+    shared = is_filled_by_several(owner, metric.path)  # LTN201 speaks of that
+    no_value = has_no_step_value(owner, log, metric.path)  # LTN132 would
     if False in _single_numbers(owner, metric):
         return False  # LTN124 would speak of it
     hook = next((one for one in owner.own_methods if one.name == log.hook), None)
     several = hook is not None and "dataloader_idx" in hook.parameters
     return not (emptied or shared or no_value or several) and must_be(log.rank_zero_only, False)
+
+
+def is_filled_by_several(owner: ClassFacts, path: str) -> bool:
+    """Whether training and another stage fill one metric: the object would count both together."""
+    fills = (use for use in owner.uses_of(path) if use.use in FILLS)
+    stages = {use.stage for use in fills if use.stage}
+    return "train" in stages and len(stages) > 1
+
+
+def has_no_step_value(owner: ClassFacts, log: LogSite, path: str) -> bool:
+    """Whether the object is to be logged for each step, and nothing computes its value there."""
+    ways = {use.use for use in owner.uses_of(path) if use.use in FILLS}
+    return ways == {"update"} and not must_be(log.on_step, False)
 
 
 def _single_numbers(owner: ClassFacts, metric: MetricSite) -> list[bool | None]:

@@ -13,7 +13,12 @@ from pl_lint.fixes import Fix
 from pl_lint.plain import replace
 from pl_lint.rules.judging import averaged, in_batches_of_one, is_linear, logged_again
 from pl_lint.rules.logging.averages import averaged_value
-from pl_lint.rules.logging.mending import held_by, log_object
+from pl_lint.rules.logging.mending import (
+    has_no_step_value,
+    held_by,
+    is_filled_by_several,
+    log_object,
+)
 from pl_lint.rules.metrics.judging import is_refused, is_single_number
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, is_told, key_text, listed, shown
@@ -318,6 +323,8 @@ def _instead(owner: ClassFacts, log: LogSite, path: str) -> str:
     if owner.kind == "callback":
         hook = f"{log.hook.partition('_batch_')[0]}_epoch_end"
         return f"log {attribute_text(path)}.compute() once in {hook}, and reset the metric there"
+    if is_filled_by_several(owner, path):
+        return f"make one {attribute_text(path)} for each stage, and log that object itself"
     found = owner.metric(path)
     shaped = (
         [one for one in held_by(owner, found) if is_single_number(one) is False] if found else []
@@ -326,9 +333,10 @@ def _instead(owner: ClassFacts, log: LogSite, path: str) -> str:
         names = listed(one.class_name for one in shaped)
         return f"log objects that give one number each; {names} once, when the epoch ends"
     by_name = torchmetrics.is_collection(found.name) if found else log.call == "log_dict"
+    when = ", on_step=False, on_epoch=True" if has_no_step_value(owner, log, path) else ""
     if by_name:
-        return f"log the metrics themselves: self.log_dict({attribute_text(path)})"
-    return f"log the metric itself: self.log({shown(log.key)}, {attribute_text(path)})"
+        return f"log the metrics themselves: self.log_dict({attribute_text(path)}{when})"
+    return f"log the metric itself: self.log({shown(log.key)}, {attribute_text(path)}{when})"
 
 
 def _keep_object(metric: MetricSite) -> str:
