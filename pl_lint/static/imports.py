@@ -9,6 +9,7 @@ that passes on the classes of its modules says where they stand.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
@@ -71,13 +72,13 @@ def imported(
     of_classes: dict[str, _Wanted] = defaultdict(_Wanted)
     for source in sources:
         package = installed_package(source.path)
-        folder = Path(source.path).parent.parts
+        folder = _absolute(source.path).parent.parts
         for level, name, tells in (*_names(source.text), *_reached(source.text, folders)):
             (telling if tells else of_classes)[package].add(folder, level, name)
     passed_on: dict[str, _Wanted] = defaultdict(_Wanted)
     left: list[tuple[str, Parts, Path]] = []
     for path in others:
-        package, parts = installed_package(path), _module_parts(path)
+        package, parts = installed_package(path), _module_parts(_absolute(path))
         tells = telling[package].holds(parts)
         if tells or of_classes[package].holds(parts):
             data = contents(path)
@@ -99,7 +100,7 @@ def _homes(
     for match in IMPORT.finditer(data.decode("utf-8", "replace")):
         names = re.findall(r"\w+", match["names"] or "")
         if any(telling.holds((*package, name)) for name in names):
-            yield path.parent.parts, len(match["dots"] or ""), _origin(match)
+            yield _absolute(path).parent.parts, len(match["dots"] or ""), _origin(match)
 
 
 def _tells_of_classes(path: Path, data: bytes) -> bool:
@@ -188,6 +189,12 @@ def _origin(match: re.Match[str]) -> Parts:
 
 def _tells(name: str) -> bool:
     return not CLASS_NAME.fullmatch(name) or (name.endswith("Loader") and name != "DataLoader")
+
+
+def _absolute(path: str | Path) -> Path:
+    """Two ways to write one place: files that are read go by what is shown of them, others by what
+    was asked for."""
+    return Path(os.path.abspath(path))
 
 
 def _module_parts(path: Path) -> Parts:
