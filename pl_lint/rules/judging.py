@@ -282,9 +282,14 @@ def is_validated_once(facts: ProjectFacts, owner: ClassFacts) -> bool:
     return len(validated) == 1 and all(one.method != "fit" for one in calls)
 
 
-def is_tested_again(facts: ProjectFacts) -> bool:
-    """Whether some function tests more than once."""
-    tests = [call for call in facts.trainer_calls if call.method == "test"]
+def is_tested_again(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether some function tests a class more than once, or one that is not known."""
+    given = facts.programs.calls_with(owner)
+    tests = [
+        call
+        for call in facts.trainer_calls
+        if call.method == "test" and (call in given or "" in call.models)
+    ]
     return any(
         one.location != other.location and one.scope == other.scope and not one.excludes(other)
         for one in tests

@@ -144,9 +144,10 @@ def _at_the_end(log: LogSite, key: str) -> bool:
 
 def _later(read: LoggedReadSite, logs: list[tuple[ClassFacts, LogSite]]) -> str:
     """Where the value of the epoch is to be had."""
+    if any(log.hook == "on_train_epoch_end" for _, log in logs):
+        return "log it in the step, and read it in on_train_epoch_end"
     if any(log.hook == read.hook for _, log in logs):
-        later = read.hook.replace("_epoch_end", "_end")
-        return "log it in the step" if "train" in read.hook else f"read it in {later}"
+        return f"read it in {read.hook.replace('_epoch_end', '_end')}"
     return "read it in on_train_epoch_end"
 
 
@@ -161,6 +162,7 @@ def _comes_last(owner: ClassFacts, hook: str) -> bool:
     "attribute-read-too-early",
     rows=(),
     status=Status.SUSPECTED,
+    default=False,
     condition="if the value of this epoch is meant",
 )
 def attribute_read_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:

@@ -231,7 +231,8 @@ def monitor_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
     - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
     """
     for monitor in facts.monitors if several_devices(facts) else ():
-        if must_be(monitor.argument("save_top_k"), -1):  # all are kept: nothing is chosen
+        kept = monitor.argument("save_top_k")
+        if must_be(kept, -1) or must_be(kept, 0):  # all are kept, or none: nothing is chosen
             continue
         sites = only_sites(facts, monitor) if _trained_by_several(facts, monitor) else []
         if sites and all(_is_kept_apart(monitor, log) for log in sites):

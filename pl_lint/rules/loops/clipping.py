@@ -14,8 +14,10 @@ from pl_lint.rules.registry import Rule, rule
 CLIPS = (*CLIPPING, "torch.nn.utils.clip_grad.clip_grad_value_", "torch.nn.utils.clip_grad_norm")
 GOING_BACK = (*BACKWARD, MANUAL, "torch.autograd.backward")
 STEP = ".training_step"
-LEARNING = frozenset({"learn", "optimize", "optimize_parameters", "train_on_batch"})
+LEARNING = frozenset({"learn", "optimize", "optimize_parameters", "train_on_batch", "fit"})
 """Methods of an agent or a model that go back by themselves."""
+MAKING = frozenset({"grad", "autograd"})
+"""Words of code that makes gradients, or puts them where they are clipped, without going back."""
 OWN_ORDER = ("backward", "optimizer_zero_grad", "optimizer_step")
 """Hooks by which a module says itself when gradients are made and emptied."""
 
@@ -29,7 +31,8 @@ def clipped_before_backward(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     Finds `clip_grad_norm_`, `clip_grad_value_` and `self.clip_gradients` in `training_step`, and in
     what it calls, under automatic optimization, where the step goes back through no loss by itself.
     Silent where the class has a `backward`, an `optimizer_zero_grad` or an `optimizer_step` of its
-    own, and where the project calls `model.training_step(...)` in a loop of its own.
+    own, where it handles `.grad` or other code goes back, and where the project calls
+    `model.training_step(...)` in a loop of its own.
 
     Why is this bad
     ---------------
@@ -83,12 +86,13 @@ def _leaves_it_to_lightning(facts: ProjectFacts, owner: ClassFacts) -> bool:
     whole module to nobody who might."""
     own_order = any(defines(facts, owner, hook) for hook in OWN_ORDER)
     goes_back = any(map(_in_step, facts.calls_in(owner, *GOING_BACK)))
+    elsewhere = any(one.owner != owner.name for one in facts.calls_of(*BACKWARD))
     steps = any(_in_step(one) and of_optimizer(one) for one in facts.calls_in(owner, *STEPS))
-    learns = any(
-        one.name == "training_step" and not LEARNING.isdisjoint(one.words)
-        for one in owner.own_methods
-    )
-    others = own_order or goes_back or steps or learns or ("training_step", "self") in owner.handed
+    in_step = (one.words for one in owner.own_methods if one.name == "training_step")
+    learns = any(not LEARNING.isdisjoint(words) for words in in_step)
+    makes = any(not MAKING.isdisjoint(one.words) for one in owner.own_methods)
+    others = own_order or goes_back or elsewhere or steps or learns or makes
+    others = others or ("training_step", "self") in owner.handed
     return owner.optimization == "automatic" and not others
 
 

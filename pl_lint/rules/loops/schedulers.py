@@ -17,7 +17,7 @@ from pl_lint.facts.sites import (
 )
 from pl_lint.facts.values import UNKNOWN, Known, Made, Named, Several, Table, Value, may_be, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import target_version
+from pl_lint.rules.judging import defines, target_version
 from pl_lint.rules.loops.optimizers import counted
 from pl_lint.rules.loops.stepping import SCHEDULERS, STEPS, of_scheduler
 from pl_lint.rules.registry import Rule, rule
@@ -146,14 +146,25 @@ def _lasts_epochs(facts: ProjectFacts, owner: ClassFacts, site: SchedulerSite) -
     """Whether a schedule is as long as a training has epochs, by its name, or by that number: of
     an attribute that the class works out itself nothing is known."""
     *holder, last = site.length.split(".")
+    trainers = facts.programs.trainers_of(owner)
+    if any(map(_ends_by_steps, trainers)):
+        return False
     if _names_epochs(last):
         own = [one for one in owner.assignments if one.attribute == last]
         known = all(isinstance(one.value, Known) or _names_epochs(one.given) for one in own)
-        return holder != ["self"] or (bool(own) and known)
-    trainers = facts.programs.trainers_of(owner)
+        elsewhere = any(one.attribute == last for one in facts.reaches)
+        return not elsewhere and (holder != ["self"] or (bool(own) and known))
     epochs = {one.argument("max_epochs") for one in trainers}
     length = _end(site)
     return length is not None and epochs == {length}
+
+
+def _ends_by_steps(trainer: TrainerSite) -> bool:
+    """Whether a Trainer counts steps, or has epochs of one step."""
+    by_steps = trainer.argument("max_steps")
+    of_one = (trainer.argument(name) for name in ("limit_train_batches", "overfit_batches"))
+    counts = not (must_be(by_steps, None) or must_be(by_steps, -1))
+    return counts or any(must_be(one, 1) for one in of_one)
 
 
 def _names_epochs(name: str) -> bool:
@@ -174,7 +185,7 @@ def _end(site: SchedulerSite) -> Value | None:
 
 def _steps_itself(facts: ProjectFacts, owner: ClassFacts) -> bool:
     """Whether the class says what a step is, or steps what ``self.lr_schedulers()`` gives it."""
-    if any(method.name == "lr_scheduler_step" for method in owner.own_methods):
+    if defines(facts, owner, "lr_scheduler_step"):
         return True
     asked = bool(facts.calls_in(owner, SCHEDULERS))
     return asked and any(map(of_scheduler, facts.calls_in(owner, ".step")))

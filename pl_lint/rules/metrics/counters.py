@@ -21,6 +21,7 @@ BUFFER = ".register_buffer"
 EMPTYING = (".reset", ".clear", ".zero", ".restart")
 """What a counting object is set back with, mostly."""
 BY_HAND = frozenset({"__dict__", "__setattr__", "__delattr__", "vars"})
+BY_HAND |= {"buffers", "named_buffers", "_buffers"}
 """Ways to an attribute that do not name it."""
 ANY = ""
 """What is set back where nobody knows the name of it."""
@@ -193,10 +194,14 @@ def _stages(facts: ProjectFacts, owner: ClassFacts, log: LogSite) -> Iterator[St
     ends = log.hook.endswith(EPOCH_ENDS)
     if (log.stage == "validate" or ends) and not is_validated_once(facts, owner):
         yield "validate"
-    if log.stage == "train" and ends and is_score(log, OF_EPOCHS):
+    if log.stage == "train" and ends and _is_of_an_epoch(log):
         yield "train"
-    if log.stage == "test" and is_tested_again(facts):
+    if log.stage == "test" and is_tested_again(facts, owner):
         yield "test"
+
+
+def _is_of_an_epoch(log: LogSite) -> bool:
+    return is_score(log) or not OF_EPOCHS.isdisjoint(words_of(key_text(log)))
 
 
 def _counted(owner: ClassFacts, stage: Stage) -> frozenset[str]:
@@ -256,12 +261,14 @@ def _handed(facts: ProjectFacts, owner: ClassFacts) -> Iterator[str]:
         begins = method in ("__init__", *AT_THE_START) or method.startswith("configure_")
         if not begins and (in_place or name == "self"):
             yield name if name != "self" else ANY
-    if any(not BY_HAND.isdisjoint(one.words) for one in owner.own_methods):
+    callbacks = (one for one in facts.classes if one.kind == "callback")
+    from_outside = any("setattr" in one.words for each in callbacks for one in each.own_methods)
+    if from_outside or any(not BY_HAND.isdisjoint(one.words) for one in owner.own_methods):
         yield ANY
 
 
 def _last(receiver: str) -> str:
-    return receiver.rpartition(".")[2]
+    return receiver.removesuffix(".data").removesuffix(".detach()").rpartition(".")[2]
 
 
 def _when(owner: ClassFacts, kept: Collection[str]) -> str:

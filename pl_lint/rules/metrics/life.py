@@ -86,7 +86,7 @@ def never_reset(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.logging_classes():
         for metric in owner.metrics if not owner.open else ():
             place = _computed_without_reset(owner, metric)
-            again = place is not None and (place.stage not in ONCE or is_tested_again(facts))
+            again = place is not None and (place.stage not in ONCE or is_tested_again(facts, owner))
             if place is not None and again and not _reset_from_outside(facts, owner, metric):
                 name = attribute_text(metric.path)
                 yield self.finding(

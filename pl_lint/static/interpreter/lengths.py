@@ -86,9 +86,9 @@ def counts_epochs(name: str, node: ast.Call, frame: Frame) -> bool:
 def written_length(name: str, node: ast.Call, frame: Frame) -> str:
     """What says how long a schedule is, where it is a name or stands for one."""
     for kind, (keyword, position) in ENDS.items():
-        if name.endswith(kind):
-            named = [one.value for one in node.keywords if one.arg == keyword]
-            given = (*named, *node.args[position : position + 1])
+        if name.endswith(kind) and "constant" not in name:  # which has no end
+            by_name = [one.value for one in node.keywords if one.arg == keyword]
+            given = (*by_name, *node.args[position : position + 1])
             return _name_of(given[0], frame) if given else ""
     return ""
 

@@ -414,10 +414,12 @@ def _mentions(node: ast.expr, attribute: str, frame: Frame) -> bool:
 
 
 def _adds(statement: ast.AST | None, attribute: str) -> bool:
-    """``self.x += y``, ``self.x = self.x + y``"""
+    """``self.x += y``, ``self.x = self.x + y``; what is added is no share of it that is taken away,
+    as in a moving average."""
     match statement:
-        case ast.AugAssign(op=ast.Add()):
-            return True
+        case ast.AugAssign(op=ast.Add(), value=value):
+            inside = (one for one in ast.walk(value) if isinstance(one, ast.Attribute))
+            return all(own(one) != attribute for one in inside)
         case ast.Assign(value=ast.BinOp() as value):
             return attribute in map(own, _terms(value))
     return False
