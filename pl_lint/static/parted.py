@@ -23,7 +23,8 @@ SPLITS = ("torch.utils.data.random_split", "torch.utils.data.dataset.random_spli
 SUBSETS = ("torch.utils.data.Subset", "torch.utils.data.dataset.Subset")
 TRANSFORMS = ("transform", "transforms", "target_transform")
 OF_DATA = re.compile(
-    r"set|data|ds$|sub|split|part|train|val|test|base|inner|orig|source|wrapped|^.$"
+    r"set|data|ds$|sub|split|part|train|val|test|base|inner|orig|source|wrapped|"
+    r"sample|image|item|example|^.$"
 )
 """How what may be a part is called where somebody reads its transform."""
 TAKING = (ast.Call, ast.For, ast.comprehension)

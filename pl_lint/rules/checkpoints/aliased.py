@@ -9,7 +9,7 @@ from pl_lint.facts.branches import apart
 from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import ABSENT, Known, Made, OneOf, Table, Value
 from pl_lint.findings import Finding, Location
-from pl_lint.fixes import Assigned, Fix, Import, Replace
+from pl_lint.fixes import Assigned, Fix, Replace
 from pl_lint.rules.distributed.evidence import NAMING
 from pl_lint.rules.registry import Rule, rule
 
@@ -98,7 +98,7 @@ def kept_without_a_copy(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     keep.location,
                     f"self.{keep.attribute} holds the weights themselves, which training changes: "
                     f"load_state_dict in line {load.location.line} copies them onto themselves",
-                    remedy="keep copy.deepcopy(...) of it",
+                    remedy="keep {name: weight.clone() for name, weight in ....items()}",
                     subject=owner.short_name,
                     fix=_copied(keep.location),
                 )
@@ -122,11 +122,8 @@ def _texts(value: Value) -> Iterator[str]:
 
 def _copied(place: Location) -> Fix:
     value = Assigned(place)
-    changes = (
-        Replace(value, ("copy.deepcopy(", value, ")")),
-        Import(place, "copy", "import copy"),
-    )
-    return Fix("keep a deep copy", changes)
+    copies = ("{name: weight.clone() for name, weight in ", value, ".items()}")
+    return Fix("keep copies of the tensors", (Replace(value, copies),))
 
 
 def _kept(owner: ClassFacts) -> Iterator[AssignmentSite]:

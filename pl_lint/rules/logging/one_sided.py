@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.origins import MetricObject
+from pl_lint.facts.origins import MetricObject, parts
 from pl_lint.facts.sites import LogSite, ProjectFacts
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
@@ -77,7 +77,7 @@ def key_of_some_processes(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     log.location,
                     f"not all processes may get here{IN_THE_EPOCH * late}, and all have to: "
                     f"{key_text(log)} is mixed with another key, or the run hangs",
-                    remedy="log it on all processes, or without sync_dist",
+                    remedy="log it on all processes" + OR_APART * (not _is_object(log)),
                     subject=owner.short_name,
                 )
                 yield replace(found, condition=AT_THE_END) if late else found
@@ -88,6 +88,14 @@ AT_THE_END = (
     "on two or more devices, if one of them gets here in no batch of an epoch, or later than to "
     "another key"
 )
+
+
+OR_APART = ", or without sync_dist"
+
+
+def _is_object(log: LogSite) -> bool:
+    """Whether a metric is logged, which brings processes together by itself."""
+    return any(isinstance(part, MetricObject) for part in parts(log.origin))
 
 
 def _meet_late(log: LogSite) -> bool:

@@ -12,7 +12,7 @@ from pl_lint.rules.loops.loaders import RUNS, only_loaders
 from pl_lint.rules.registry import Rule, rule
 
 BEGINNING = "__init__"
-OTHERWISE = frozenset({BEGINNING, "super", "__dict__", "prepare_data_per_node"})
+OTHERWISE = frozenset({BEGINNING, "super", "__dict__", "vars", "prepare_data_per_node"})
 """One of these stands in an ``__init__`` that begins the object, or does by hand what Lightning's
 own would do."""
 WITHOUT = {
@@ -78,7 +78,9 @@ def begins_without_super(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 def _leaves_out(owner: ClassFacts, method: MethodSite) -> bool:
     """Whether a method is the ``__init__`` that the class itself has, as it is written, and begins
-    nothing."""
+    nothing, nor gives the object to a function that might."""
+    if (BEGINNING, "self") in owner.handed:
+        return False
     within = owner.location.line <= method.location.line <= owner.location.end_line
     own = within and method.location.path == owner.location.path
     plain = not method.decorators and not method.refuses

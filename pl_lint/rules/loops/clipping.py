@@ -18,8 +18,9 @@ LEARNING = frozenset({"learn", "optimize", "optimize_parameters", "train_on_batc
 """Methods of an agent or a model that go back by themselves."""
 MAKING = frozenset({"grad", "autograd"})
 """Words of code that makes gradients, or puts them where they are clipped, without going back."""
-OWN_ORDER = ("backward", "optimizer_zero_grad", "optimizer_step")
-"""Hooks by which a module says itself when gradients are made and emptied."""
+OWN_ORDER = ("backward", "optimizer_zero_grad", "optimizer_step", "clip_gradients")
+"""Hooks by which a module says itself when gradients are made and emptied, and its own way to clip
+them."""
 
 
 @rule("LTN742", "clipped-before-backward", rows=(), calls=(*CLIPS, *GOING_BACK, *STEPS, STEP))

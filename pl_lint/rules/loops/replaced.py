@@ -65,7 +65,7 @@ def optimizer_put_in_the_list(self: Rule, facts: ProjectFacts) -> Iterator[Findi
     ----------
     - https://lightning.ai/docs/pytorch/stable/api/lightning.pytorch.callbacks.BaseFinetuning.html
     """
-    if any(_may_step_the_list(facts, one) for one in facts.modules()):
+    if any(_may_step_the_list(facts, one) for one in facts.classes):
         return
     told = set()
     for owner in facts.classes:
@@ -84,9 +84,11 @@ def optimizer_put_in_the_list(self: Rule, facts: ProjectFacts) -> Iterator[Findi
 
 
 def _may_step_the_list(facts: ProjectFacts, owner: ClassFacts) -> bool:
-    """Whether a module steps by hand, and something else than Lightning's own wrappers."""
+    """Whether a module steps by hand, and something else than Lightning's own wrappers, or code
+    goes to these by their name."""
     wrappers = any(must_be(one.argument(PLAIN, 0), None) for one in facts.calls_in(owner, OWN))
-    return owner.optimization != "automatic" and not wrappers
+    by_name = any("_lightning_optimizers" in one.words for one in owner.own_methods)
+    return by_name or (owner.optimization != "automatic" and not wrappers)
 
 
 def _is_new(item: ItemSite) -> bool:

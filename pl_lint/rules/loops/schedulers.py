@@ -409,12 +409,22 @@ def _instead(name: str, configuration: Table) -> str:
     if name == "scheduler" or "sched" in name:
         return 'call it "lr_scheduler"'
     if name not in INNER_KEYS:
-        return "drop it, or correct its spelling"
+        return _meant(name)
     if configuration.get("lr_scheduler") is not None:
         return "write it in the dict of lr_scheduler"
     if name == "frequency":
         return "drop it, and step this optimizer by hand as often as it says: 2.0 takes no turns"
     return "drop it: there is no scheduler that it says something of"
+
+
+OF_PLATEAU = frozenset({"mode", "factor", "patience", "threshold", "cooldown", "min_lr", "eps"})
+"""What ReduceLROnPlateau is told when it is built."""
+
+
+def _meant(name: str) -> str:
+    if name in OF_PLATEAU:
+        return f"give it to the scheduler: ReduceLROnPlateau(..., {name}=...)"
+    return "drop it, or correct its spelling"
 
 
 def _dropped_inside(
@@ -429,7 +439,7 @@ def _dropped_inside(
         if _says_again(_made(scheduler, plateaus), name, configuration.get(name)):
             continue
         text = f"Lightning does not read the key {name!r} in the dict of a scheduler: it is dropped"
-        yield text, "drop it, or correct its spelling"
+        yield text, _meant(name)
     interval = configuration.get("interval")
     asked = owner.optimization == "automatic"  # who steps schedulers by hand may write anything
     if asked and isinstance(interval, Known) and interval.value not in ("step", "epoch"):
@@ -442,7 +452,10 @@ def _made(scheduler: Value | None, plateaus: Sequence[CallSite]) -> Sequence[Mad
 
 
 def _says_again(made: Sequence[Made | CallSite], name: str, said: Value | None) -> bool:
-    """Whether a scheduler was given what a key says when it was built: nothing is lost."""
+    """Whether a scheduler was given what a key says when it was built, or does it by default:
+    nothing is lost."""
+    if name == "mode" and must_be(said, "min"):
+        return all("mode" not in dict(one.arguments) for one in made)
     return isinstance(said, Known) and any(
         value == said and (keyword == name or keyword.isdigit())
         for one in made

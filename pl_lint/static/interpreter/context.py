@@ -11,7 +11,7 @@ from functools import cached_property
 
 from pl_lint.facts import lightning
 from pl_lint.facts.branches import Arms
-from pl_lint.facts.origins import Origin, is_split
+from pl_lint.facts.origins import Origin
 from pl_lint.facts.stages import Stage
 from pl_lint.findings import Location
 from pl_lint.plain import field, frozen, mutable
@@ -25,7 +25,7 @@ from pl_lint.static.interpreter.abstract import (
     options,
     to_origin,
 )
-from pl_lint.static.interpreter.derivation import derived, either
+from pl_lint.static.interpreter.derivation import either
 from pl_lint.static.interpreter.recorder import Recorder
 from pl_lint.static.interpreter.work import PER_UNIT, Work
 from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project
@@ -242,10 +242,9 @@ class Context(ABC):
         return to_origin(NOTHING if value is None else value, self.path_of)
 
     def held(self, arguments: Arguments) -> Origin:
-        """What an object gives items of, if it is a data set: what its first argument was made of,
-        and each other one that is a part of a split as it was drawn."""
-        first, *others = map(self.made_of, arguments.all() or (NOTHING,))
-        return derived("call", (first, *filter(is_split, others)))
+        """What an object gives items of, if it is a data set: what its first argument was made of.
+        A part of a split behind it may be what items are compared with, or counted by."""
+        return self.made_of(next(iter(arguments.all()), NOTHING))
 
     def made_of(self, value: Abstract) -> Origin:
         """As ``origin``, and of an object what it holds."""
