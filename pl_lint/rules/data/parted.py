@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from pl_lint.facts.sites import PartedSite, ProjectFacts, SetTransform, in_tests
@@ -58,10 +59,18 @@ def transform_of_a_part(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://pytorch.org/docs/stable/data.html#torch.utils.data.Subset
     - https://github.com/pytorch/pytorch/issues/41398
     """
+    switched = _is_switched(facts)
     for split in facts.parted:
         if not in_tests(split.location):
-            yield from _set_for_all(self, split)
+            yield from _set_for_all(self, split) if not switched else ()
             yield from _set_for_none(self, split)
+
+
+def _is_switched(facts: ProjectFacts) -> bool:
+    """Whether other code sets transforms too, as a callback does before each pass over the data."""
+    known = {one.location for split in facts.parted for one in split.sets}
+    stores = (one for one in facts.reaches if one.attribute.endswith("transform"))
+    return any(one.location not in known for one in stores)
 
 
 def _set_for_all(self: Rule, split: PartedSite) -> Iterator[Finding]:
@@ -72,6 +81,11 @@ def _set_for_all(self: Rule, split: PartedSite) -> Iterator[Finding]:
             f"through {_short(meant)}",
             remedy=TWICE,
         )
+
+
+FOR_TRAINING = re.compile("train|aug|rand|flip|jitter|rotat", re.IGNORECASE)
+FOR_LATER = re.compile("val|test|eval", re.IGNORECASE)
+"""Words of transforms that are for one stage."""
 
 
 def overridden(split: PartedSite) -> Iterator[tuple[SetTransform, str, str]]:
@@ -91,11 +105,13 @@ def overridden(split: PartedSite) -> Iterator[tuple[SetTransform, str, str]]:
 
 def _as_built(split: PartedSite, part: str, last: SetTransform) -> str:
     """What a part that nothing is set on was to go through: what the data set was built with, if
-    that is surely not to be replaced for all parts, after the statistics are known, say."""
+    one of the two is by its words for one stage only. Else it may be replaced for all parts, when
+    their statistics are known, say."""
     trains = "train" in f"{part} {split.built_with}".lower() and "train" not in last.part.lower()
-    augments = any(word in last.given.lower() for word in ("train", "aug"))
-    own = last.through == BUILT and split.built_with != "None" and (trains or augments)
-    return split.built_with if own else ""
+    apart = FOR_TRAINING.search(split.built_with) or FOR_LATER.search(last.given)
+    own = last.through == BUILT and split.built_with != "None"
+    fits = (trains and apart) or FOR_TRAINING.search(last.given)
+    return split.built_with if own and fits else ""
 
 
 def _set_for_none(self: Rule, split: PartedSite) -> Iterator[Finding]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import PurePosixPath
 
 from pl_lint.facts.sites import TrainerSite
@@ -88,8 +89,15 @@ class Handed:
         return not asked or not asked.isdisjoint(PurePosixPath(path).stem for path in composed)
 
     def _text_of(self, site: TrainerSite) -> str:
-        here = (one for one in self.project.modules if one.path == site.location.path)
-        return "\n".join(one.source.text for one in here)
+        return self._texts.get(site.location.path, "")
+
+    @cached_property
+    def _texts(self) -> Mapping[str, str]:
+        """The text of each file: every config asks for that of every Trainer."""
+        found: dict[str, list[str]] = {}
+        for module in self.project.modules:
+            found.setdefault(module.path, []).append(module.source.text)
+        return {path: "\n".join(texts) for path, texts in found.items()}
 
     def completed(self, trainers: Iterable[TrainerSite]) -> Iterator[TrainerSite]:
         """The Trainers with what settings give them, once for each config."""
