@@ -22,6 +22,11 @@ from pl_lint.static.trees import children, walk
 SPLITS = ("torch.utils.data.random_split", "torch.utils.data.dataset.random_split")
 SUBSETS = ("torch.utils.data.Subset", "torch.utils.data.dataset.Subset")
 TRANSFORMS = ("transform", "transforms", "target_transform")
+BY_PLACE = {
+    "ImageFolder": 1,
+    **dict.fromkeys(("MNIST", "FashionMNIST", "KMNIST", "CIFAR10", "CIFAR100"), 2),
+}
+"""Where data sets of torchvision take their transform."""
 OF_DATA = re.compile(
     r"set|data|ds$|sub|split|part|train|val|test|base|inner|orig|source|wrapped|"
     r"sample|image|item|example|^.$"
@@ -351,7 +356,9 @@ def _built_with(group: _Group, scope: _Scope) -> str:
         if not before or not isinstance(before[-1].value, ast.Call):
             return ""
         made = before[-1].value
+    place = BY_PLACE.get((dotted(made.func) or "").rpartition(".")[2], len(made.args))
     given = [one.value for one in made.keywords if one.arg == "transform"]
+    given += made.args[place : place + 1]
     return _meant(given[0], group.first, scope) if given else ""
 
 
