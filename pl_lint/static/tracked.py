@@ -43,7 +43,7 @@ class Tracked:
     @cached_property
     def _paths(self) -> frozenset[str]:
         """None where there is no index, or one that is damaged or of a kind unknown here."""
-        index = os.path.join(_git_folder(os.path.join(self.top, ".git")), "index")
+        index = os.path.join(self._git_folder(), "index")
         self._trail.saw(index)
         try:
             with open(index, "rb") as file:
@@ -58,16 +58,19 @@ class Tracked:
                 path = path.rpartition("/")[0]
         return frozenset(paths)
 
-
-def _git_folder(path: str) -> str:
-    """What ``.git`` is, or where it points to."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            said = file.read().strip()
-    except (OSError, ValueError):
-        return path
-    pointed = said[len(POINTER) :] if said.startswith(POINTER) else ""
-    return os.path.join(os.path.dirname(path), pointed)
+    def _git_folder(self) -> str:
+        """What ``.git`` is, or where it points to."""
+        path = os.path.join(self.top, ".git")
+        if os.path.isdir(path):
+            return path
+        self._trail.saw(path)
+        try:
+            with open(path, encoding="utf-8") as file:
+                said = file.read().strip()
+        except (OSError, ValueError):
+            return path
+        pointed = said[len(POINTER) :] if said.startswith(POINTER) else ""
+        return os.path.join(self.top, pointed)
 
 
 def _names(data: bytes) -> Iterator[bytes]:
