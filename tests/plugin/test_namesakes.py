@@ -10,6 +10,12 @@ from sessions import HEAD, plant
 from pl_lint.config import Config
 from pl_lint.plugin.reading import ProjectReading
 
+STEP = '''\
+    def test_step(self, batch, batch_idx):
+        self.log("test_loss", self.loss(batch))
+
+'''
+TESTED = HEAD.replace("    def configure_optimizers", f"{STEP}    def configure_optimizers")
 MODEL = """
 @pl_lint.case
 def line():
@@ -28,9 +34,9 @@ def main():
 @pytest.mark.parametrize(
     ("files", "suspected"),
     [
-        ({"one.py": HEAD + MODEL + SCRIPT}, {"one.py": True}),
+        ({"one.py": TESTED + MODEL + SCRIPT}, {"one.py": True}),
         (
-            {"one.py": HEAD + MODEL + SCRIPT, "other.py": HEAD + MODEL},
+            {"one.py": TESTED + MODEL + SCRIPT, "other.py": TESTED + MODEL},
             {"one.py": True, "other.py": False},
         ),
     ],
