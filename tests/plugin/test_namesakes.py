@@ -10,11 +10,11 @@ from sessions import HEAD, plant
 from pl_lint.config import Config
 from pl_lint.plugin.reading import ProjectReading
 
-STEP = '''\
+STEP = """\
     def test_step(self, batch, batch_idx):
         self.log("test_loss", self.loss(batch))
 
-'''
+"""
 TESTED = HEAD.replace("    def configure_optimizers", f"{STEP}    def configure_optimizers")
 MODEL = """
 @pl_lint.case

@@ -83,7 +83,8 @@ def _set_for_all(self: Rule, split: PartedSite) -> Iterator[Finding]:
         )
 
 
-FOR_TRAINING = re.compile("train|aug|rand|flip|jitter|rotat", re.IGNORECASE)
+FOR_TRAINING = re.compile("train|aug", re.IGNORECASE)
+DRAWS = re.compile("train|aug|rand|flip|jitter|rotat", re.IGNORECASE)
 FOR_LATER = re.compile("val|test|eval", re.IGNORECASE)
 """Words of transforms that are for one stage."""
 
@@ -108,7 +109,7 @@ def _as_built(split: PartedSite, part: str, last: SetTransform) -> str:
     one of the two is by its words for one stage only. Else it may be replaced for all parts, when
     their statistics are known, say."""
     trains = "train" in f"{part} {split.built_with}".lower() and "train" not in last.part.lower()
-    apart = FOR_TRAINING.search(split.built_with) or FOR_LATER.search(last.given)
+    apart = DRAWS.search(split.built_with) or FOR_LATER.search(last.given)
     own = last.through == BUILT and split.built_with != "None"
     fits = (trains and apart) or FOR_TRAINING.search(last.given)
     return split.built_with if own and fits else ""
