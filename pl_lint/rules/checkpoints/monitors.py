@@ -10,8 +10,9 @@ from pl_lint.facts.directions import higher_by_name
 from pl_lint.facts.origins import MetricCompute, MetricForward, MetricObject
 from pl_lint.facts.sites import CallSite, ClassFacts, LogSite, MonitorSite, ProjectFacts
 from pl_lint.facts.values import UNKNOWN, Known, Made, OneOf, must_be
-from pl_lint.findings import Finding, Location
+from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Applicability, Fix, SetArgument
+from pl_lint.plain import replace
 from pl_lint.rules.checkpoints.feeding import fed, nearest, text_of, well_known
 from pl_lint.rules.judging import version
 from pl_lint.rules.registry import Rule, rule
@@ -247,10 +248,11 @@ def old_score(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds a ModelCheckpoint that saves inside the epoch (`every_n_train_steps`, be it a number by
-    default only, of a parameter or of an option of the command line; `train_time_interval`) and
-    watches a key that only validation logs. A run takes the user's own callback, plants scores, and
-    compares the score that it judged weights by with what they were worth.
+    Finds a ModelCheckpoint that saves inside the epoch (`every_n_train_steps`,
+    `train_time_interval`) and watches a key that only validation logs. A number that is only the
+    default of a parameter, or of an option of the command line, is suspected. A run takes the
+    user's own callback, plants scores, and compares the score that it judged weights by with what
+    they were worth.
 
     Why is this bad
     ---------------
@@ -283,13 +285,18 @@ def old_score(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         inside = _saves_inside_the_epoch(monitor)
         if key is None or inside is None or not _of_validation(facts, monitor, key):
             continue
-        yield self.finding(
+        found = self.finding(
             monitor.at(inside, "monitor"),
             f"{inside} saves between validations: weights are judged by the {key!r} of earlier "
             "ones",
             remedy=f"drop {inside} and validate as often with Trainer(val_check_interval=...)",
             subject=monitor.watcher,
         )
+        by_default = monitor.argument(inside) == UNKNOWN
+        yield replace(found, status=Status.SUSPECTED, condition=TOLD) if by_default else found
+
+
+TOLD = "unless the call, or the command line, says another number than the default"
 
 
 def _saves_inside_the_epoch(monitor: MonitorSite) -> str | None:
