@@ -73,7 +73,8 @@ def imported(
     for source in sources:
         package = installed_package(source.path)
         folder = _absolute(source.path).parent.parts
-        for level, name, tells in (*_names(source.text), *_reached(source.text, folders)):
+        reached = () if package else _reached(source.text, folders)
+        for level, name, tells in (*_names(source.text), *reached):
             (telling if tells else of_classes)[package].add(folder, level, name)
     passed_on: dict[str, _Wanted] = defaultdict(_Wanted)
     left: list[tuple[str, Parts, Path]] = []

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pl_lint.static.names import FunctionNode, dotted
 from pl_lint.static.trees import walk
 
 Binding = tuple[ast.expr, ast.expr | None]
 """A target, and what it is given; None for what ``+=`` or ``with`` makes of it."""
+
+
+Giver = tuple[ast.AST, ast.expr | None]
+"""A piece of code that gives a name its value, and the value."""
 
 
 def bindings(part: ast.AST) -> Iterator[Binding]:
@@ -29,6 +33,15 @@ def bindings(part: ast.AST) -> Iterator[Binding]:
             yield target, None
         case ast.withitem(_, ast.expr() as target):
             yield from ((one, None) for one in _unpacked(target))
+
+
+def givers(tree: ast.AST) -> Mapping[str, Sequence[Giver]]:
+    """By each name and attribute, what gives it a value in a piece of code."""
+    found: dict[str, list[Giver]] = {}
+    for part in walk(tree):
+        for target, value in bindings(part):
+            found.setdefault(named(target), []).append((part, value))
+    return found
 
 
 def gives(part: ast.AST, name: str) -> bool:

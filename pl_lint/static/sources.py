@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar, cast
 
 from pl_lint.findings import Location
 from pl_lint.plain import frozen
@@ -22,6 +23,8 @@ from pl_lint.static.complaints import explain, is_notebook
 from pl_lint.static.suppressions import Suppressions
 from pl_lint.static.trees import children, left_unread, parents, walk
 from pl_lint.static.walk import find_sources
+
+Made = TypeVar("Made")
 
 __all__ = [
     "TOO_DEEP",
@@ -169,6 +172,10 @@ class SourceFile:
         return {}
 
     @cached_property
+    def _made(self) -> dict[tuple[Callable[[ast.AST], object], ast.AST], object]:
+        return {}
+
+    @cached_property
     def _found(self) -> dict[re.Pattern[str], tuple[str, ...]]:
         return {}
 
@@ -177,6 +184,12 @@ class SourceFile:
         if tree not in self._parts:
             self._parts[tree] = tuple(walk(tree))
         return self._parts[tree]
+
+    def once(self, make: Callable[[ast.AST], Made], tree: ast.AST) -> Made:
+        """What a function makes of a piece of code: made once, however often it is asked for."""
+        if (make, tree) not in self._made:
+            self._made[make, tree] = make(tree)
+        return cast(Made, self._made[make, tree])
 
     def found(self, pattern: re.Pattern[str]) -> tuple[str, ...]:
         """What a pattern finds in the text: looked for once, as ``re.findall`` does."""

@@ -8,12 +8,12 @@ that led there, each for one of its calls.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
+from pl_lint.static import naming
 from pl_lint.static.interpreter.context import Frame
 from pl_lint.static.interpreter.handling import Scope
 from pl_lint.static.names import dotted
-from pl_lint.static.naming import bindings, named
 from pl_lint.static.trees import walk
 
 LOOPS = (ast.For, ast.AsyncFor, ast.While)
@@ -77,13 +77,19 @@ def _one_of(asked: ast.expr, items: list[ast.expr]) -> Iterator[tuple[str, froze
 
 def _stays(name: str, scope: Scope) -> bool:
     """Whether a name, or an attribute, is given an object once at most, and not in turns."""
-    given = [one for one in walk(scope.node) if _gives(one, name)]
+    givers = scope.source.once(_givers, scope.node)
+    words = name.split(".")
+    given = [one for end in range(len(words)) for one in givers.get(".".join(words[: end + 1]), ())]
     return len(given) <= 1 and not any(_is_in_loop(one, scope) for one in given)
 
 
-def _gives(node: ast.AST, name: str) -> bool:
-    given = [node.arg] if isinstance(node, ast.arg) else [named(to) for to, _ in bindings(node)]
-    return any(f"{name}.".startswith(f"{one}.") for one in given)
+def _givers(tree: ast.AST) -> Mapping[str, Sequence[ast.AST]]:
+    """By each name, what gives it an object; a parameter has it from whoever calls."""
+    given = {name: [part for part, _ in found] for name, found in naming.givers(tree).items()}
+    for one in walk(tree):
+        if isinstance(one, ast.arg):
+            given.setdefault(one.arg, []).append(one)
+    return given
 
 
 def _is_in_loop(node: ast.AST, scope: Scope) -> bool:

@@ -32,9 +32,19 @@ TELLING = re.compile(
 
 def _tells(node: FunctionNode, module: Module, words: Sequence[str]) -> bool:
     """Whether running a function can leave a site; ``words`` begin the calls that do."""
-    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-    text = "\n".join(module.source.lines[first - 1 : node.end_lineno])
+    text = "\n".join(_code(node, module))
     return TELLING.search(text) is not None or any(word in text for word in words)
+
+
+def _code(node: FunctionNode, module: Module) -> Sequence[str]:
+    """The lines of a function, but for its docstring: what examples call is not called. The last
+    line of the docstring stays, since code may follow there."""
+    lines = module.source.lines
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    body = node.body[0]
+    if ast.get_docstring(node, clean=False) is None or body.end_lineno is None:
+        return lines[first - 1 : node.end_lineno]
+    return (*lines[first - 1 : body.lineno - 1], *lines[body.end_lineno - 1 : node.end_lineno])
 
 
 def interpret_file(

@@ -10,9 +10,10 @@ import ast
 from collections.abc import Iterable, Iterator
 
 from pl_lint.facts.sites import Quotient
+from pl_lint.static import naming
 from pl_lint.static.interpreter.abstract import Abstract, Const
 from pl_lint.static.interpreter.context import Frame
-from pl_lint.static.naming import bindings, named, own
+from pl_lint.static.naming import own
 from pl_lint.static.trees import walk
 
 
@@ -73,11 +74,12 @@ def _made_of(value: ast.expr, line: int, frame: Frame) -> Iterator[ast.AST]:
 def _given(name: str, line: int, frame: Frame) -> list[ast.expr]:
     """What a local name may be: the last value that it surely gets before a line, and those that
     branches have given it since."""
+    source, code = frame.module.source, frame.code
+    givers = source.once(naming.givers, code).get(name, ()) if code is not None else ()
+    before = [one for one in givers if getattr(one[0], "lineno", line) < line]
     found: list[ast.expr] = []
-    before = [one for one in frame.parts if getattr(one, "lineno", line) < line]
-    for part in sorted(before, key=lambda one: -getattr(one, "lineno", 0)):
-        values = [given for target, given in bindings(part) if named(target) == name]
-        found += [one for one in values if one is not None]
-        if values and frame.module.source.above.get(part) is frame.code:
+    for part, value in sorted(before, key=lambda one: -getattr(one[0], "lineno", 0)):
+        found += [value] if value is not None else []
+        if source.above.get(part) is code:
             break
     return found

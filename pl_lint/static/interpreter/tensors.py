@@ -10,7 +10,7 @@ from typing import Protocol
 
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
-from pl_lint.static.naming import bindings, identifiers, named, own
+from pl_lint.static.naming import bindings, givers, identifiers, named, own
 from pl_lint.static.trees import walk
 
 CPU, EARLY, NUMBER, UNSURE = "cpu", "self.device", "number", ""
@@ -349,9 +349,10 @@ def _computes(function: ast.expr, context: Asked, frame: Frame) -> bool:
 
 def _looped_over(name: str, frame: Frame) -> ast.expr | None:
     """What every loop with this name goes over: ``self.blocks``."""
-    parts = frame.module.source.parts(frame.defining.node) if frame.defining is not None else ()
-    given = [pair for part in parts for pair in bindings(part) if named(pair[0]) == name]
-    loops = [one.iter for one in parts if isinstance(one, ast.For) and named(one.target) == name]
+    if frame.defining is None:
+        return None
+    given = frame.module.source.once(givers, frame.defining.node).get(name, ())
+    loops = [one.iter for one, _ in given if isinstance(one, ast.For) and named(one.target) == name]
     same = len(loops) == len(given) and len({dotted(one) for one in loops}) == 1
     return loops[0] if same else None
 
