@@ -41,6 +41,7 @@ from pl_lint.static.interpreter.abstract import (
     same_constant,
     to_value,
 )
+from pl_lint.static.interpreter.conditions import read_by
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.interpreter.derivation import called, derived
 from pl_lint.static.interpreter.strings import MAX_CONSTANT, concatenated, merged
@@ -237,16 +238,21 @@ def _constants(items: Iterable[Abstract]) -> bool:
 
 
 def _boolean(context: Context, node: ast.BoolOp, frame: Frame) -> Abstract:
-    """``and`` and ``or`` give one of their operands; those never reached are left out."""
+    """``and`` and ``or`` give one of their operands; those never reached are left out, and those
+    behind one that is not known are evaluated under its condition."""
     stops_at = isinstance(node.op, ast.Or)
     possible: list[Abstract] = []
+    outer = context.guards
     for operand in node.values:
         value = evaluate(context, operand, frame)
         known = truth(value)
         if known is stops_at:
+            context.guards = outer
             return join(*possible, value)
         if known is None:
             possible.append(value)
+            context.guards += read_by(context, operand, frame)
+    context.guards = outer
     return join(*possible, value) if known is not None else join(*possible)
 
 
@@ -254,7 +260,10 @@ def _conditional(context: Context, node: ast.IfExp, frame: Frame) -> Abstract:
     known = truth(evaluate(context, node.test, frame))
     if known is not None:
         return evaluate(context, node.body if known else node.orelse, frame)
+    outer = context.guards
+    context.guards += read_by(context, node.test, frame)
     body, orelse = evaluate(context, node.body, frame), evaluate(context, node.orelse, frame)
+    context.guards = outer
     if _asks_for_gpu(node.test) and body == Const(1) and orelse in (Const("auto"), Const(None)):
         return body  # ``devices=1 if torch.cuda.is_available() else "auto"``: a CPU is one as well
     return join(body, orelse)
