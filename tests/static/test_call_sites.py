@@ -83,6 +83,9 @@ def test_a_method_of_the_class():
         "if self.trainer.is_global_zero:\n    print(1)",
         "if self.trainer.is_global_zero:\n    pass\nelse:\n    print(1)",
         "if not self.trainer.is_global_zero:\n    return\nprint(1)",
+        "self.trainer.is_global_zero and print(1)",
+        "batch or self.trainer.is_global_zero or print(1)",
+        "x = print(1) if self.trainer.is_global_zero else 0",
     ],
 )
 def test_conditions_guard_what_stands_under_them(body: str):
@@ -94,6 +97,9 @@ def test_conditions_guard_what_stands_under_them(body: str):
     [
         "if self.trainer.is_global_zero:\n    x = 1\nprint(1)",
         "for x in batch:\n    if self.trainer.is_global_zero:\n        continue\nprint(1)",
+        "print(1) and self.trainer.is_global_zero",
+        "x = self.trainer.is_global_zero and batch\nprint(1)",
+        "x = 1 if self.trainer.is_global_zero else 0\nprint(1)",
     ],
 )
 def test_and_nothing_else(body: str):

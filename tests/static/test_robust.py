@@ -197,3 +197,27 @@ def test_a_value_that_is_reached_on_many_ways_is_looked_at_once() -> None:
     assert isinstance(source, SourceFile)
     (found,) = gather([source], Config()).classes
     assert len(found.logs) == 1
+
+
+IMPORTS = "import random\nimport pytorch_lightning as pl\n"
+
+
+def read_around(helper: str, calls: list[str]) -> tuple[int, int]:
+    """The work on a file with a function that calls a helper, and the sites that it leaves."""
+    body = "\n".join(f"    {call}" for call in ["objects = []", *calls, "pl.Trainer()"])
+    text = f"{IMPORTS}\n{helper}\n\ndef run(data):\n{body}\n"
+    source, works = parse(Path("helper.py"), text.encode()), Works()
+    assert isinstance(source, SourceFile)
+    found = gather([source], Config(), frozenset(["random.seed"]), works=works)
+    return MOST - works.on("helper.py").left, len(found.calls)
+
+
+def test_a_helper_that_finds_nothing_new_is_not_run_without_end() -> None:
+    helper = "def helper(value):\n    return [" + "sum(value), " * 100 + "]\n"
+    work = [read_around(helper, ["helper(objects)"] * calls)[0] for calls in (8, 64)]
+    assert work[1] < 2 * work[0]
+
+
+def test_a_helper_that_finds_something_new_is_run_each_time() -> None:
+    helper = "def helper(value, seed):\n    random.seed(seed)\n"
+    assert read_around(helper, [f"helper(objects, {n})" for n in range(40)])[1] >= 40

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -139,7 +140,15 @@ class Snapshot:
     asked: dict[str, tuple[str, ...]]
 
 
-Remembered = dict[tuple[object, ...], Abstract]
+@mutable
+class Remembered:
+    """What functions around the classes gave back where they left no trace, by how they were
+    called; and how often in a row a function has found nothing new."""
+
+    results: dict[tuple[object, ...], Abstract] = field(default_factory=dict)
+    idle: Counter[FunctionNode] = field(default_factory=Counter)
+
+
 """What functions around the classes of a file returned for constants and for what nothing is known
 of, where running them left no other trace: helpers of helpers are called like that again and again.
 No other values are compared: two Trainers that are equal are two."""
@@ -164,7 +173,7 @@ class Context(ABC):
         self.recorder = recorder
         self.work = work
         self.ancestors = ancestors
-        self.remembered: Remembered = {} if remembered is None else remembered
+        self.remembered = Remembered() if remembered is None else remembered
         self.properties: dict[tuple[object, ...], tuple[State, Abstract]] = {}
         self.cuts = 0
         self.attributes: dict[str, Abstract] = {}

@@ -9,6 +9,7 @@ from pl_lint.facts.origins import Gathered
 from pl_lint.static.interpreter import outside
 from pl_lint.static.interpreter.abstract import NOTHING, Abstract, Const, Opaque
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.interpreter.derivation import derived
 from pl_lint.static.names import FunctionNode, dotted
 
 
@@ -30,23 +31,30 @@ def follow(
     return result
 
 
+IDLE = 8
+"""A function that has found nothing new so often in a row is not run any more. Libraries have
+helpers that are called from everywhere, each time with other objects."""
+
+
 def remembered(
     context: Context, function: FunctionNode, inner: Frame, arguments: Arguments
 ) -> Abstract:
-    """The same of a function around the classes that is given nothing but constants and what
-    nothing is known of: what has left no trace is not run again."""
+    """The same of a function around the classes. What has left no trace is not run again for
+    nothing but constants and what nothing is known of."""
+    memory = context.remembered
     given = [*enumerate(arguments.positional), *arguments.keywords.items()]
     given += [("*", one) for one in arguments.spread]
     key = (function, arguments.complete, context.around_now(), *(_plain(*one) for one in given))
-    if None in key:
-        return follow(context, function, inner, arguments, None)
-    if key not in context.remembered:
-        before = context.traces()
-        result = follow(context, function, inner, arguments, None)
-        if context.traces() != before:
-            return result
-        context.remembered[key] = result
-    return context.remembered[key]
+    if key in memory.results:
+        return memory.results[key]
+    if memory.idle[function] >= IDLE:
+        return Opaque(derived("call", [context.origin(one) for one in arguments.all()]))
+    traces, found = context.traces(), context.recorder.found
+    result = follow(context, function, inner, arguments, None)
+    memory.idle[function] = 0 if context.recorder.found > found else memory.idle[function] + 1
+    if context.traces() == traces and None not in key:
+        memory.results[key] = result
+    return result
 
 
 def _plain(name: int | str, value: Abstract) -> tuple[object, ...] | None:

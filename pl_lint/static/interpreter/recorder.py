@@ -60,15 +60,22 @@ class Recorder:
 
     seen: int = 0
     """How often something was seen, the same again included."""
+    found: int = 0
+    """How much was seen that had not been seen before."""
 
     def add(self, site: object) -> None:
         self.seen += 1
-        self.sites.setdefault(type(site), {})[site] = None
+        known = self.sites.setdefault(type(site), {})
+        before = len(known)
+        known[site] = None
+        self.found += len(known) - before
 
     def link(self, watcher: Location, model: str) -> None:
         """A watcher sees what this class logs."""
         self.seen += 1
-        self.links.setdefault(watcher, set()).add(model)
+        known = self.links.setdefault(watcher, set())
+        self.found += model not in known
+        known.add(model)
 
     def all(self, kind: type[Site]) -> tuple[Site, ...]:
         return tuple(self.sites.get(kind, {}))
