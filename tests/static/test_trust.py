@@ -184,17 +184,19 @@ def test_helpers_that_each_test_puts_through_everything_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each in the one before it and each of them twice: 2 ** 7 evaluations in every test, because
-    each makes an object."""
-    helpers = "class Thing: ...\ndef help0(x):\n    return Thing(x)\n" + "".join(
-        f"def help{n}(x):\n    return help{n - 1}(x) + help{n - 1}(-x)\n" for n in range(1, 8)
+    each is a function of that test, and may change what the test knows."""
+    helpers = "    def help0(x):\n        return x\n" + "".join(
+        f"    def help{n}(x):\n        return help{n - 1}(x) + help{n - 1}(-x)\n"
+        for n in range(1, 8)
     )
     tests = "".join(
-        f"def test_{n}():\n    pl.Trainer(precision=16)\n    help7({n})\n" for n in range(20)
+        f"def test_{n}():\n    pl.Trainer(precision=16)\n{helpers}    help7({n})\n"
+        for n in range(20)
     )
-    (left,) = work_on(f"{HEAD}{helpers}{tests}", most=10_000)
+    (left,) = work_on(f"{HEAD}{tests}", most=10_000)
     assert 0 < left < 5_000
     monkeypatch.setattr(judgement, "Works", lambda: Works(10_000))
-    (tmp_path / "test_all.py").write_text(f"{HEAD}{helpers}{tests}")
+    (tmp_path / "test_all.py").write_text(f"{HEAD}{tests}")
     reading = read([tmp_path], Config(root=tmp_path), ())
     assert not reading.unreadable
     assert len(reading.project.trainers) == 20
