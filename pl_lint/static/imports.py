@@ -36,6 +36,7 @@ OF_CLASSES = re.compile(
     rb"(?i:iou|jaccard|dice|f1|f_?score|f_?beta|precision|recall|rmse|psnr)\w*[ \t]*[(:]|"
     rb"\b(?:listdir|scandir|iterdir|r?glob)\(|"
     rb"^[ \t]+def[ \t]+set_epoch\b|"
+    rb"\brandom\.\w+\(|\btorch\.rand\w*\(|"
     rb"\bself\.\w+[ \t]*=[^\n]*\b(?:default_rng|RandomState|random\.Random|Generator)\(|"
     rb"^[ \t]+self\.\w+[ \t]*\+=|"
     rb"\b(?:F|functional)\.dropout[123]?d?\((?![^\n]*\btraining\b)|"
@@ -44,8 +45,8 @@ OF_CLASSES = re.compile(
 )
 """What makes a file of classes matter: objects that checkpoints cannot hold, scores by their names,
 objects that count, data of one item, data in the order of the file system, data that are told the
-epoch, a generator that an object carries, dropout that is not told the mode, layers in a plain
-list."""
+epoch, numbers that are drawn, a generator that an object carries, dropout that is not told the
+mode, layers in a plain list."""
 PASSED_ON = re.compile(rb"^from[ \t]+\.?\w", re.MULTILINE)
 """What makes a package matter from which classes are imported: they stand in its modules."""
 

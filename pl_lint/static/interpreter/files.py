@@ -64,12 +64,12 @@ def interpret_file(
     machine = Machine(project, recorder, work)
     machine.block(module.source.tree.body, Frame(module))
     words = [word for word in recorder.watched.texts if word in module.source.text]
-    for node in module.functions.values():
-        if _tells(node, module, words):
-            _run_alone(module, node, machine)
+    telling = [node for node in module.functions.values() if _tells(node, module, words)]
+    for node in telling:
+        _run_alone(module, node, machine)
     for info in module.classes.values():
         if info not in skip:
-            _run_class(info, machine, words)
+            _run_class(info, machine, words, [node.name for node in telling])
 
 
 def _imports(module: Module) -> Iterator[ImportSite]:
@@ -158,10 +158,13 @@ def _imported(node: ast.stmt) -> Iterator[tuple[str, str]]:
             yield f"{node.module}.{alias.name}", alias.asname or alias.name
 
 
-def _run_class(info: ClassInfo, around: Machine, words: Sequence[str]) -> None:
+def _run_class(
+    info: ClassInfo, around: Machine, words: Sequence[str], beside: Sequence[str]
+) -> None:
     """Each method of a class that Lightning does not call, after its ``__init__``: what that makes
-    (a Trainer, callbacks) the others use."""
+    (a Trainer, callbacks) the others use. ``beside``: the functions of the file that tell."""
     telling = [node for node in info.methods.values() if _tells(node, info.module, words)]
+    telling += _asking(info, (*beside, *(node.name for node in telling)), telling)
     if not telling:
         return
     machine = around.fresh()
@@ -172,6 +175,17 @@ def _run_class(info: ClassInfo, around: Machine, words: Sequence[str]) -> None:
     for node in telling:
         if node.name != "__init__":
             _run_method(machine, info, node, Holder(info))
+
+
+def _asking(
+    info: ClassInfo, names: Sequence[str], telling: Sequence[FunctionNode]
+) -> list[FunctionNode]:
+    """``__getitem__``, where it calls what tells something: it is seen there under which conditions
+    that runs."""
+    node = info.methods.get("__getitem__")
+    if node is None or node in telling or not names:
+        return []
+    return [node] if not set(names).isdisjoint(identifiers(node)) else []
 
 
 def _kept_as_listed(info: ClassInfo, machine: Machine) -> Iterator[ListedSite]:

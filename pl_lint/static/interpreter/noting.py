@@ -240,7 +240,7 @@ def _attributes_of(init: FunctionNode) -> dict[str, str]:
 
 
 def _loads(context: Context, frame: Frame) -> bool:
-    """Whether a method is ``__getitem__``, or one of its class that this calls."""
+    """Whether it is ``__getitem__`` that runs, or a function or method that this calls."""
     if frame.defining is None or frame.function == LOADING:
         return frame.function == LOADING
     found = context.project.method(frame.defining, LOADING)
@@ -249,7 +249,7 @@ def _loads(context: Context, frame: Frame) -> bool:
     if found[1] not in context.called_by:
         calls = (one for one in walk(found[1]) if isinstance(one, ast.Call))
         context.called_by[found[1]] = frozenset(dotted(one.func) or "" for one in calls)
-    return f"self.{frame.function}" in context.called_by[found[1]]
+    return not context.called_by[found[1]].isdisjoint((f"self.{frame.function}", frame.function))
 
 
 def _receiver(function: ast.expr, frame: Frame) -> str:

@@ -1,0 +1,154 @@
+"""Items that are drawn anew each time that a sample is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts.sites import CallSite, LoaderSite, ProjectFacts, in_tests
+from pl_lint.facts.values import Made
+from pl_lint.facts.words import words_of
+from pl_lint.findings import Finding, Location, Status
+from pl_lint.rules.data.sharing import feeds
+from pl_lint.rules.registry import Rule, rule
+
+BY_PYTHON = tuple(
+    f"random.{name}"
+    for name in (
+        *("random", "randint", "randrange", "uniform", "gauss", "normalvariate", "betavariate"),
+        *("choice", "choices", "sample", "shuffle"),
+    )
+)
+BY_NUMPY = tuple(
+    f"numpy.random.{name}"
+    for name in (
+        *("rand", "randn", "randint", "random", "random_sample", "uniform", "normal", "beta"),
+        *("choice", "permutation", "shuffle", "binomial", "poisson", "exponential"),
+    )
+)
+BY_TORCH = tuple(
+    f"torch.{name}"
+    for name in (
+        *("rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like"),
+        *("normal", "bernoulli", "multinomial"),
+    )
+)
+DRAWS = (*BY_PYTHON, *BY_NUMPY, *BY_TORCH)
+SEEDS = ("random.seed", "numpy.random.seed", "torch.manual_seed", "torch.random.manual_seed")
+MADE_UP = frozenset(
+    "random rand dummy fake toy synthetic simulated noise noisy boring mock".split()
+)
+"""Words of a data set that has no data."""
+
+
+@rule(
+    "LTN814",
+    "evaluation-items-drawn",
+    rows=("DAT04",),
+    status=Status.SUSPECTED,
+    condition="if the scores of two evaluations are compared, as a checkpoint's monitor does",
+    calls=(*DRAWS, *SEEDS),
+)
+def evaluation_items_drawn(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A data set draws at random for each item, in validation and testing as well.
+
+    What it does
+    ------------
+    Finds `__getitem__` of a data set, and methods that it calls, that draw from `random`,
+    `np.random` or torch's own generator whatever the item is for, where a validation or test loader
+    is given such a data set. Silent where a condition decides (`if self.train:`), where the class
+    seeds before it draws, and for data sets that are called random, dummy or the like.
+
+    Why is this bad
+    ---------------
+    Each evaluation measures other crops, masks or negatives. The score moves although the model has
+    not changed, and the checkpoint that is kept as the best one is the one with the luckiest draw.
+    Seeding the run does not help: the second epoch goes on where the first one stopped.
+
+    Example
+    -------
+        class Clips(torch.utils.data.Dataset):
+            def __init__(self, waves):
+                self.waves = waves
+
+            def __getitem__(self, index):
+                start = random.randint(0, len(self.waves[index]) - 16000)
+                return self.waves[index][start : start + 16000]
+
+        class Data(LightningDataModule):
+            def val_dataloader(self):
+                return DataLoader(Clips(self.held_out))
+
+    Use instead
+    -----------
+        class Clips(torch.utils.data.Dataset):
+            def __init__(self, waves, train=False):
+                self.waves = waves
+                self.train = train
+
+            def __getitem__(self, index):
+                start = 0
+                if self.train:
+                    start = random.randint(0, len(self.waves[index]) - 16000)
+                return self.waves[index][start : start + 16000]
+
+        class Data(LightningDataModule):
+            def val_dataloader(self):
+                return DataLoader(Clips(self.held_out))
+
+    Or draw from a generator that is seeded with the index: `random.Random(index)`.
+
+    When to ignore
+    --------------
+    Where many draws of each item are averaged, or nobody compares the scores.
+
+    References
+    ----------
+    - https://pytorch.org/docs/stable/notes/randomness.html#dataloader
+    """
+    seeded = {_home(call) for call in facts.calls_of(*SEEDS)}
+    ways: dict[Location, list[CallSite]] = {}
+    for call in facts.calls_of(*DRAWS):
+        if call.loading and _home(call) not in seeded and not in_tests(call.location):
+            ways.setdefault(call.location, []).append(call)
+    draws: dict[str, CallSite] = {}
+    for calls in ways.values():
+        if all(map(_is_always_drawn, calls)):
+            draws.setdefault(calls[0].home, calls[0])
+    told: set[str] = set()
+    for loader in facts.loaders:
+        name = _data_set(loader)
+        draw = draws.get(name)
+        if draw is None or name in told or not _measures(facts, loader):
+            continue
+        told.add(name)
+        stage = "validation" if loader.stage == "validate" else "test"
+        yield self.finding(
+            draw.location,
+            f"{name} draws at random for every item, and the {stage} data ({loader.location}) are "
+            "one: each evaluation measures other items",
+            remedy="draw for training only, or from a generator that is seeded with the index",
+            subject=name,
+        )
+
+
+def _home(call: CallSite) -> tuple[str, str]:
+    return call.location.path, call.home
+
+
+def _is_always_drawn(call: CallSite) -> bool:
+    """Whether each item is drawn: under no condition, and not in place of one that cannot be
+    read."""
+    in_handler = any(number for _, number in call.arms)
+    return not (call.guards or in_handler or call.gives("generator"))
+
+
+def _data_set(loader: LoaderSite) -> str:
+    """The class of what a loader is given, by its own name."""
+    data = loader.dataset
+    name = data.name.rpartition(".")[2] if isinstance(data, Made) else ""
+    return "" if MADE_UP.intersection(words_of(name)) else name
+
+
+def _measures(facts: ProjectFacts, loader: LoaderSite) -> bool:
+    evaluates = loader.stage in ("validate", "test") and not in_tests(loader.location)
+    return evaluates and not feeds(facts, loader, "train")
