@@ -249,6 +249,13 @@ def options(value: Abstract) -> tuple[Abstract, ...]:
     return value.options if isinstance(value, Choice) else (value,)
 
 
+def in_use(value: Abstract) -> Abstract:
+    """What a value is where it is called or logged, which raises of None."""
+    if not isinstance(value, Choice) or NONE not in value.options:
+        return value
+    return join(*(option for option in value.options if option != NONE))
+
+
 RELOADED, CHANGED = "reloaded", "changed"
 """The labels of a model whose weights were loaded into it, and of an object that was given another
 part: ``model.net = best.net``."""

@@ -49,6 +49,7 @@ from pl_lint.static.interpreter.abstract import (
     Sequence,
     Super,
     Text,
+    in_use,
     join,
     options,
 )
@@ -92,6 +93,7 @@ def call(
     context: Context, callee: Abstract, arguments: Arguments, node: ast.Call, frame: Frame
 ) -> Abstract:
     """Call a value."""
+    callee = in_use(callee)
     match callee:
         case Reference(name):
             return _outside(context, name, arguments, node, frame)
@@ -162,6 +164,7 @@ def call_method(
     frame: Frame,
 ) -> Abstract:
     """Call a method of a value, or a member of a collection by its name."""
+    receiver = in_use(receiver)
     inside = lookup.member(receiver, name)
     if inside is not None:
         return call(context, inside, arguments, node, frame)

@@ -27,6 +27,7 @@ from pl_lint.static.interpreter.abstract import (
     Metric,
     Sequence,
     Text,
+    in_use,
     options,
     to_value,
 )
@@ -248,12 +249,12 @@ def _flags(context: Context, arguments: Arguments) -> dict[str, Value]:
 def _entries(call: str, arguments: Arguments) -> Iterator[tuple[Abstract, Abstract]]:
     """The keys and values that one call logs."""
     if call == "log":
-        yield arguments.get(0, "name") or NOTHING, arguments.get(1, "value") or NOTHING
+        yield arguments.get(0, "name") or NOTHING, in_use(arguments.get(1, "value") or NOTHING)
         return
-    for logged in options(arguments.get(0, "dictionary") or NOTHING):
+    for logged in options(in_use(arguments.get(0, "dictionary") or NOTHING)):
         match logged:
             case Mapping(items, complete):
-                yield from items
+                yield from ((key, in_use(value)) for key, value in items)
                 if not complete:
                     yield NOTHING, NOTHING
             case Collection(complete=True) if logged.members:

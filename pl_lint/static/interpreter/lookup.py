@@ -32,6 +32,7 @@ from pl_lint.static.interpreter.abstract import (
     Sequence,
     Super,
     Text,
+    in_use,
     join,
     options,
     to_value,
@@ -271,6 +272,8 @@ def name_metrics(context: Context, path: str, value: Abstract) -> None:
         case Sequence(items):
             for position, inner in enumerate(items):
                 name_metrics(context, f"{path}[{position}]", inner)
+        case Choice() if not isinstance(in_use(value), Choice):
+            name_metrics(context, path, in_use(value))
 
 
 def _label(key: Abstract) -> str:
