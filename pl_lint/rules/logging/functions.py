@@ -51,8 +51,9 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     Finds values of `torchmetrics.functional`, `sklearn.metrics` and correlations of `scipy.stats`
     (and `corrcoef`) that are not linear, square roots and exponentials of batch means, logarithms
     of what is seen to be one under the name of decibels (PSNR: `-10 * torch.log10(mse)`), and
-    ratios of sums over the batch under the name of a score (dice, IoU, F1, precision, recall), also
-    those of an object whose class computes them from its arguments alone. They are logged in a step
+    ratios of sums over the batch under the name of a score (dice, IoU, F1, precision, recall, R2),
+    also those of an object whose class computes them from its arguments alone, and in evaluations
+    medians, quantiles, standard deviations and variances of the batch. They are logged in a step
     and reduced over the epoch, or kept by the steps and averaged at its end; so are values of all
     that the steps have kept so far. Loaders that are seen to give one sample at a time are left
     alone, and so is what a loop works out for one sample of the batch after another, and the tests
@@ -147,11 +148,15 @@ WORDS = {
 DECIBELS = frozenset({"psnr", "snr", "sdr", "sisdr", "decibel", "decibels", "db"})
 """What a logarithm of a batch mean is called that is reported as such; likelihoods and losses are
 logarithms that may be averaged."""
+DETERMINATION = frozenset({"r2", "r2score", "rsquared", "rsq"})
+"""What one minus a ratio of two sums of squares is called."""
 
 
 def _unlinear_function(log: LogSite, value: Origin) -> str | None:
+    if _is_statistic(log):
+        return f"the {log.statistic}"
     per_sample = _averaged_operations(value)
-    scores = is_score(log)
+    scores = is_score(log, DETERMINATION)
 
     def is_unlinear(part: Origin) -> bool:
         if isinstance(part, FunctionCall):
@@ -172,6 +177,13 @@ def _unlinear_function(log: LogSite, value: Origin) -> str | None:
         case Derived(operation):
             return WORDS[operation]
     return None
+
+
+def _is_statistic(log: LogSite) -> bool:
+    """Whether a median, a quantile or a spread of the batch is averaged over an evaluation. In
+    training it tells how a model does that changes with each batch."""
+    of_batch = any(isinstance(part, BatchValue) for part in parts(log.origin))
+    return bool(log.statistic) and averaged(log) and log.stage != "train" and of_batch
 
 
 def _sure_part(value: Origin, fits: Callable[[Origin], bool]) -> Origin | None:

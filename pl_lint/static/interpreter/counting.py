@@ -20,8 +20,9 @@ from pl_lint.static.interpreter.derivation import derived
 PLAIN = (BatchValue, Number, UnknownOrigin)
 COMMON = frozenset({"call", "arithmetic", "decided", "sequence", "sum", "ratio", "macro"})
 """Operations that leave a number which nothing more is known of."""
-EACH = COMMON | {"exp", "log"}
-"""These too, under a sum: it adds up what they make of each element. Whether a root under a sum is
+EACH = COMMON | {"exp", "log", "mean"}
+"""These too, under a sum: it adds up what they make of each element, or of its distance from the
+batch's own mean. Whether a root under a sum is
 that of each sample is left open; a run decides it, as the demo shows."""
 TOTALS = frozenset({"sum", "count_nonzero"})
 BOUNDING = frozenset({"clamp", "clamp_", "clamp_min", "clamp_min_", "clip", "maximum"})
