@@ -6,6 +6,7 @@ from typing import Literal
 
 from pl_lint.facts.branches import Arms
 from pl_lint.facts.origins import Origin
+from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import Value
 from pl_lint.findings import Location
 from pl_lint.plain import frozen
@@ -74,11 +75,14 @@ class ReadSite:
 @frozen
 class LoggedReadSite:
     """A Lightning class reads what was logged under a key: ``trainer.callback_metrics["loss"]``,
-    also by ``get``."""
+    also by ``get``. ``raises``: where there is no such key, it surely raises, and nothing catches
+    that."""
 
     key: Value
     hook: str
     location: Location
+    stage: Stage | None = None
+    raises: bool = False
 
 
 @frozen

@@ -70,7 +70,7 @@ def last_batch_monitored(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for monitor in facts.monitors:
         sites = _sites_of_all(facts, monitor)
-        per_step = [log for log in sites if _last_batch_only(log)]
+        per_step = [log for log in sites if last_batch_only(log)]
         if not sites or len(per_step) < len(sites) or not _at_epoch_end(monitor):
             continue
         key = shown(monitor.key)
@@ -118,7 +118,7 @@ def _sites_of_all(facts: ProjectFacts, monitor: MonitorSite) -> list[LogSite]:
 PER_BATCH = ("training_step", "on_train_batch_end")
 
 
-def _last_batch_only(log: LogSite) -> bool:
+def last_batch_only(log: LogSite) -> bool:
     """Whether a batch's value is all there is; what is averaged by hand is not the batch's."""
     in_training = log.hook in PER_BATCH and must_be(log.on_epoch, False)
     return in_training and isinstance(log.key, Known) and any(map(_of_batch, parts(log.origin)))

@@ -18,6 +18,7 @@ from pl_lint.facts.sites import (
 from pl_lint.facts.values import Known, Table, may_be, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.judging import target_version
+from pl_lint.rules.logging.keys import last_batch_only
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import listed, shown
 
@@ -155,6 +156,142 @@ def _comes_last(owner: ClassFacts, hook: str) -> bool:
     """Whether a callback is one that Lightning calls after the module."""
     known = {lightning.canonical(one) or one for one in owner.ancestors}
     return hook == "on_train_epoch_end" and (owner.open or not known.isdisjoint(LAST))
+
+
+@rule(
+    "LTN142",
+    "last-batch-read",
+    rows=("LOG12",),
+    status=Status.SUSPECTED,
+    condition="if the value of the epoch is meant",
+)
+def last_batch_read(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """At the end of an epoch a training value is read that is logged per step only.
+
+    What it does
+    ------------
+    Finds `trainer.callback_metrics["train_loss"]`, also by `get`, in a hook at the end of an epoch
+    or of validation, where the key is logged nowhere but in `training_step` or
+    `on_train_batch_end`, without `on_epoch=True`. Silent where anything else may log the key.
+
+    Why is this bad
+    ---------------
+    In `training_step` the default is `on_step=True, on_epoch=False`, so what is read is whatever
+    the last batch happened to give. In one run it was 6.5 where the mean of the epoch was 3.5. A
+    curve of it is noise, beside that of validation, which is a mean.
+
+    Example
+    -------
+        class Model(LightningModule):
+            def training_step(self, batch, batch_idx):
+                loss = self.loss(batch)
+                self.log("train_loss", loss)
+                return loss
+
+        class History(Callback):
+            def on_train_epoch_end(self, trainer, pl_module):
+                self.losses.append(trainer.callback_metrics["train_loss"].item())
+
+    Use instead
+    -----------
+        class Model(LightningModule):
+            def training_step(self, batch, batch_idx):
+                loss = self.loss(batch)
+                self.log("train_loss", loss, on_epoch=True)
+                return loss
+
+        class History(Callback):
+            def on_train_epoch_end(self, trainer, pl_module):
+                self.losses.append(trainer.callback_metrics["train_loss"].item())
+
+    When to ignore
+    --------------
+    Where the last batch is what you want to see.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/extensions/logging.html#automatic-logging
+    """
+    for owner in facts.logging_classes():
+        found: dict[Location, dict[str, LogSite]] = {}
+        for read in owner.logged_reads:
+            logs = [] if in_tests(read.location) else _logs_of(facts, read)
+            at_end = read.hook.endswith("_epoch_end") or read.hook == "on_validation_end"
+            if at_end and logs and all(last_batch_only(log) for _, log in logs):
+                found.setdefault(read.location, {}).setdefault(shown(read.key), logs[0][1])
+        for location, keys in found.items():
+            log = next(iter(keys.values()))
+            yield self.finding(
+                location,
+                f"{listed(keys)}: {log.hook} logs per step only, so this is the value of the "
+                "epoch's last batch",
+                remedy=f"log the mean of the epoch, with on_epoch=True, at {log.location}",
+                subject=owner.short_name,
+            )
+
+
+@rule("LTN143", "value-of-another-run-read", rows=())
+def value_of_another_run_read(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """A test reads a value that only a fit has, or a fit one that only a test has.
+
+    What it does
+    ------------
+    Finds `trainer.callback_metrics["val_f1"]` in a hook of the test, where the key is logged in
+    training and validation alone, and the other way round; under no condition, and where nothing
+    catches what it raises. Silent where anything else may log the key.
+
+    Why is this bad
+    ---------------
+    Lightning forgets what was logged when another run begins: in `trainer.test` there is nothing of
+    the fit, and a KeyError ends the test, after all batches were tested.
+
+    Example
+    -------
+        def validation_step(self, batch, batch_idx):
+            self.log("val_f1", self.f1(batch))
+
+        def test_step(self, batch, batch_idx):
+            self.log("test_f1", self.f1(batch))
+
+        def on_test_epoch_end(self):
+            print(self.trainer.callback_metrics["val_f1"])
+
+    Use instead
+    -----------
+        def validation_step(self, batch, batch_idx):
+            self.log("val_f1", self.f1(batch))
+
+        def test_step(self, batch, batch_idx):
+            self.log("test_f1", self.f1(batch))
+
+        def on_test_epoch_end(self):
+            print(self.trainer.callback_metrics["test_f1"])
+
+    When to ignore
+    --------------
+    Where the hook is never reached.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/extensions/logging.html
+    """
+    for owner in facts.logging_classes():
+        for read in owner.logged_reads if target_version(owner) >= ORDERED else ():
+            logs = _logs_of(facts, read) if read.raises and not in_tests(read.location) else []
+            runs = {RUNS.get(log.stage or "", "") for _, log in logs}
+            here = RUNS.get(read.stage or "", "")
+            if logs and here and "" not in runs and here not in runs:
+                yield self.finding(
+                    read.location,
+                    f"{shown(read.key)} is logged in the {listed(sorted(runs))} alone, at "
+                    f"{logs[0][1].location}: in the {here} this raises KeyError",
+                    remedy=f"read a key that the {here} logs",
+                    subject=owner.short_name,
+                )
+
+
+RUNS = {"train": "fit", "validate": "fit", "test": "test"}
+"""In which run a stage can log what another one finds; validation alone finds its own."""
 
 
 @rule(

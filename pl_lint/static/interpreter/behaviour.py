@@ -106,7 +106,10 @@ def note_logged(
     """``trainer.callback_metrics["loss"]``: what was logged is read, by its key."""
     if context.hook.name and key is not None and lookup.is_metrics_dict(receiver):
         where = context.location(node, frame)
-        context.recorder.add(LoggedReadSite(to_value(key), context.hook.name, where))
+        taken = isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load)
+        raises = taken and not context.guards and not _is_caught(node, frame)
+        hook = context.hook
+        context.recorder.add(LoggedReadSite(to_value(key), hook.name, where, hook.stage, raises))
 
 
 def note_asked(context: Context, node: ast.Call, frame: Frame) -> None:
