@@ -42,8 +42,9 @@ class LogSite:
     out they are the defaults of ``hook``. ``hook`` is empty where no hook was seen to reach the
     call. ``sampled``: a condition on the batch index stands before the call. ``guards`` are the
     names in the conditions and decorators around it, ``function`` is the one it stands in.
-    ``kind``: ``list``, ``dict`` or ``str`` where the value is surely no number, ``vector`` where it
-    is one for each sample; ``named``: the local name that it is, which is assigned once;
+    ``kind``: ``list``, ``dict``, ``str`` or ``picture`` where the value is surely no number,
+    ``vector`` where it is one for each sample; ``named``: the local name that it is, which is
+    assigned once;
     ``negated``: the names in what is logged with a minus before it;
     ``result``: it is all that the call of an attribute gives.
     ``reduce_fx_given``: the call says ``reduce_fx`` itself.
@@ -196,6 +197,18 @@ class MetricSite:
     @property
     def class_name(self) -> str:
         return self.name.rpartition(".")[2]
+
+
+@frozen
+class MetricItemSite:
+    """``self.map.compute()["map"]``: an item is taken out of what a metric gives; ``asked``: by
+    ``get``, which gives a constant where there is none. ``guards``: as those of a LogSite."""
+
+    metric: str
+    key: Value
+    location: Location
+    asked: bool = False
+    guards: tuple[str, ...] = ()
 
 
 @frozen

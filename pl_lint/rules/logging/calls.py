@@ -218,13 +218,20 @@ def _refused_flags(log: LogSite) -> str:
     return ""
 
 
-SINCE = {"str": (1, 5), "list": (2, 0), "dict": (2, 0), "vector": VECTORS_REFUSED}
+SINCE = {
+    "str": (1, 5),
+    "picture": (1, 5),
+    "list": (2, 0),
+    "dict": (2, 0),
+    "vector": VECTORS_REFUSED,
+}
 """The version that refuses to log a value of a type (``LightningModule.log``)."""
 WORDS = {
     "str": "text",
     "list": "a list or tuple",
     "dict": "a dict",
     "vector": "one number for each sample",
+    "picture": "a figure, a histogram or the like",
 }
 
 
@@ -236,8 +243,8 @@ def no_single_number(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds metrics whose value is a matrix, a curve or a value for each class (`average="none"`), or
     that value, MetricCollections given to `self.log` instead of `self.log_dict`, lists, dicts and
-    text, and one number for each sample: what the step gives to a metric as predictions,
-    `(y_hat - y).abs()`.
+    text, figures of matplotlib and plotly, images, histograms and tables of W&B, and one number for
+    each sample: what the step gives to a metric as predictions, `(y_hat - y).abs()`.
 
     Why is this bad
     ---------------
@@ -281,11 +288,13 @@ def no_single_number(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             kind = log.kind or ("vector" if _is_predicted(owner, log) else "")
             if kind == "vector" and in_batches_of_one(facts, owner, log.stage):
                 continue
+            if kind == "picture" and _is_looked_at(facts, owner, log):
+                continue
             if kind and target_version(owner) >= SINCE[kind]:
                 yield self.finding(
                     log.location,
                     f"{key_text(log)} is {WORDS[kind]}, no single number: Lightning raises",
-                    remedy="log their mean" if kind == "vector" else REMEDY,
+                    remedy=REMEDIES.get(kind, "log each number under a key of its own"),
                     subject=owner.short_name,
                 )
             metric = _metric_of(owner, log) if owner.kind == "module" else None
@@ -299,12 +308,20 @@ def no_single_number(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
+def _is_looked_at(facts: ProjectFacts, owner: ClassFacts, log: LogSite) -> bool:
+    """Whether a helper, or a ``log`` of the project's own, may tell pictures from numbers."""
+    return defines(facts, owner, "log") or (log.function != log.hook and bool(log.guards))
+
+
 OF_SAMPLES = frozenset(
     "Accuracy F1 F1Score FBetaScore Precision Recall Specificity AUROC StatScores CohenKappa "
     "MatthewsCorrCoef JaccardIndex".split()
 )
 """Metrics that take something for each sample of a batch."""
-REMEDY = "log each number under a key of its own"
+REMEDIES = {
+    "vector": "log their mean",
+    "picture": "give it to the logger itself: self.logger.experiment",
+}
 
 
 def _is_predicted(owner: ClassFacts, log: LogSite) -> bool:

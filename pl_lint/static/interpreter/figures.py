@@ -13,6 +13,18 @@ FIGURES = re.compile(r"matplotlib\.pyplot\.(figure|gcf)")
 WITH_AXES = re.compile(r"matplotlib\.pyplot\.(subplots|subplot_mosaic)")
 AXES = re.compile(r"seaborn\.(\w+plot|heatmap|clustermap)")
 """Functions that give axes, or a grid of them, whose attribute is the figure."""
+MEDIA = re.compile(
+    r"wandb\.(data_types\.|sdk\.data_types\.)?"
+    r"(Audio|Graph|Histogram|Html|Image|Molecule|Object3D|Plotly|Table|Video)"
+)
+"""Classes of W&B for what is no number."""
+
+
+def is_picture(value: Abstract) -> bool:
+    """Whether a value is surely something to look at."""
+    figures = (OF_PLOTLY.name, OF_MATPLOTLIB.name)
+    made = value.name if isinstance(value, Instance) else ""
+    return made in figures or MEDIA.fullmatch(made) is not None
 
 
 def drawn(name: str) -> Abstract | None:

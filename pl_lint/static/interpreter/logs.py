@@ -11,6 +11,7 @@ from pl_lint.facts.sites import LogSite, StrayLog
 from pl_lint.facts.values import UNKNOWN, Known, Value
 from pl_lint.static.interpreter import (
     extents,
+    figures,
     graphs,
     lookup,
     metrics,
@@ -208,7 +209,7 @@ def _kind(value: Abstract) -> str:
             return "list"
         case Mapping(_, maker=""):
             return "dict"
-    return ""
+    return "picture" if figures.is_picture(value) else ""
 
 
 def _inner(value: Abstract) -> Iterator[str]:
