@@ -246,3 +246,70 @@ def test_processes_meet_in_the_step_or_at_the_end_of_the_epoch(
     (finding,) = _findings(tmp_path / "net.py", ON_RANKS.format(logged=logged), "LTN110")
     assert ("no batch of an epoch" in finding.condition) is late
     assert ("in an epoch" in finding.message) is late
+
+
+FED = """\
+import lightning.pytorch as pl
+import torchmetrics
+
+
+class Net(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.score = torchmetrics.MeanMetric()
+
+    def validation_step(self, batch, batch_idx):
+        x, y = batch
+        score = self(x).sigmoid()
+        mask = y > 0
+        self.score.update({given})
+        self.log("score", self.score)
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "weight", "fixed"),
+    [
+        ("score.mean()", "<samples in the batch>", True),
+        ("score[:, 0].mean()", "<samples in the batch>", True),
+        ("score[mask].mean()", "score[mask].numel()", False),
+        ("score[~mask].mean()", "score[~mask].numel()", False),
+        ("score[y == 1].mean()", "score[y == 1].numel()", False),
+    ],
+)
+def test_a_mean_weighs_as_much_as_the_numbers_it_is_made_of(
+    given: str, weight: str, fixed: bool, tmp_path: Path
+) -> None:
+    text = FED.replace("{given}", given)
+    (finding,) = _findings(tmp_path / "net.py", text, "LTN218")
+    assert finding.remedy == f"self.score.update({given}, weight={weight})"
+    assert (finding.fix is not None) is fixed
+
+
+DETECTED = """\
+import lightning.pytorch as pl
+from torchmetrics import F1Score
+from torchmetrics.detection import MeanAveragePrecision
+
+
+class Net(pl.LightningModule):
+    def validation_step(self, batch, batch_idx):
+        metric = {made}
+        metric.update(self(batch[0]), batch[1])
+        self.log("score", metric.compute(){item})
+"""
+
+
+@pytest.mark.parametrize(
+    ("made", "item", "then"),
+    [
+        ('F1Score(task="binary")', "", "log the object"),
+        ("MeanAveragePrecision()", '["map"]', "log what it computes once, when the epoch ends"),
+    ],
+)
+def test_no_object_is_to_be_logged_whose_value_is_a_dict(
+    made: str, item: str, then: str, tmp_path: Path
+) -> None:
+    text = DETECTED.replace("{made}", made).replace("{item}", item)
+    (finding,) = _findings(tmp_path / "net.py", text, "LTN102")
+    assert finding.remedy.endswith(f"update it in the step and {then}")

@@ -340,6 +340,8 @@ def _instead(owner: ClassFacts, log: LogSite, path: str) -> str:
 
 
 def _keep_object(metric: MetricSite) -> str:
-    return (
-        f"make the {metric.class_name} once in __init__, update it in the step and log the object"
-    )
+    """What to do with a metric that no attribute holds. Lightning logs no object whose value is
+    several numbers (LTN124)."""
+    single = is_single_number(metric) is not False
+    then = "log the object" if single else "log what it computes once, when the epoch ends"
+    return f"make the {metric.class_name} once in __init__, update it in the step and {then}"

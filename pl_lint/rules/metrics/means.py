@@ -123,7 +123,7 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     use.location,
                     f"{attribute_text(use.metric)} gives each batch the same weight",
                     remedy=f"{attribute_text(use.metric)}.update({use.given[0][1]}, "
-                    "weight=<samples in the batch>)",
+                    f"weight={_weight(use)})",
                     subject=owner.short_name,
                     fix=_weighted(owner, use),
                 )
@@ -139,8 +139,22 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-def _weighted(owner: ClassFacts, use: MetricUse) -> Fix:
+MASKED = re.compile(
+    r"""(?P<kept>[\w.]+\[[^][:,'"]*(?:~|[=!<>]=|[<>]|mask|valid)[^][:,'"]*\])\.mean\(\)"""
+)
+"""The mean of what a mask keeps of a batch: ``scores[mask].mean()``."""
+
+
+def _weight(use: MetricUse) -> str:
+    """How many numbers a mean is made of, in code: of what a mask keeps, not all samples."""
+    masked = MASKED.fullmatch(use.given[0][1])
+    return f"{masked['kept']}.numel()" if masked else "<samples in the batch>"
+
+
+def _weighted(owner: ClassFacts, use: MetricUse) -> Fix | None:
     """The number of samples, where the step unpacks its batch."""
+    if MASKED.fullmatch(use.given[0][1]):
+        return None
     hook = next((one for one in owner.own_methods if one.name == use.hook), None)
     batch = hook.parameters[0] if hook is not None and hook.parameters else "batch"
     weight = SetArgument(use.location, "weight", (Samples(use.location, batch),), 1)
