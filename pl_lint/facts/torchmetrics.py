@@ -8,6 +8,7 @@ torchmetrics.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -34,6 +35,13 @@ AGGREGATORS = frozenset(
 )
 TRACKERS = frozenset({"MaxMetric", "MinMetric", "MetricTracker", "MinMaxMetric"})
 """Metrics that are meant to remember the best so far, over epochs."""
+KEYS = {
+    "MeanAveragePrecision": re.compile(
+        r"((bbox|segm)_)?(map(_\d+|_small|_medium|_large|_per_class)?|mar_(\d+(_per_class)?|small|"
+        r"medium|large)|classes|ious|precision|recall|scores)"
+    )
+}
+"""The keys of metrics whose value is a dict, as far as any arguments may ask for them."""
 COLLECTION = "torchmetrics.MetricCollection"
 TASKS = ("binary", "multiclass", "multilabel")
 """In a mapping of arguments: ``**options`` was passed too, so an absent argument is unknown."""
@@ -92,6 +100,12 @@ def is_functional(dotted: str) -> bool:
 def is_collection(name: str) -> bool:
     """Whether this is MetricCollection, whose value is a dict of several metrics' values."""
     return simple_name(name) == simple_name(COLLECTION)
+
+
+def lacks_key(name: str, key: str) -> bool:
+    """Whether the value of a metric is a dict that never has this key."""
+    keys = KEYS.get(simple_name(name)) if is_metric_class(name) else None
+    return keys is not None and keys.fullmatch(key) is None
 
 
 def needs_task(name: str) -> bool:

@@ -14,7 +14,15 @@ from pl_lint.facts.sites.behaviour import (
     ReturnSite,
 )
 from pl_lint.facts.sites.calls import AssignmentSite, ItemSite
-from pl_lint.facts.sites.logged import HeldSite, LogSite, MeterUse, MetricSite, MetricUse, within
+from pl_lint.facts.sites.logged import (
+    HeldSite,
+    LogSite,
+    MeterUse,
+    MetricItemSite,
+    MetricSite,
+    MetricUse,
+    within,
+)
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import UNKNOWN, Value
 from pl_lint.findings import Location
@@ -188,6 +196,7 @@ class ClassFacts:
     given: frozenset[str] = frozenset()
     logged_reads: tuple[LoggedReadSite, ...] = ()
     given_reads: tuple[GivenReadSite, ...] = ()
+    metric_items: tuple[MetricItemSite, ...] = ()
 
     @property
     def manual_optimization(self) -> bool:

@@ -17,6 +17,7 @@ from pl_lint.static.interpreter import (
     counting,
     extents,
     lookup,
+    metrics,
     outside,
     scripts,
     slices,
@@ -308,6 +309,7 @@ def _subscript(context: Context, node: ast.Subscript, frame: Frame) -> Abstract:
     index = evaluate(context, node.slice, frame)
     slices.note(context, node, receiver, frame)
     behaviour.note_logged(context, receiver, index, node, frame)
+    metrics.note_item(context, receiver, index, node, frame)
     return join(*(item(context, option, index) for option in options(receiver)))
 
 

@@ -14,7 +14,7 @@ from pl_lint.facts.origins import (
     MetricForward,
     Origin,
 )
-from pl_lint.facts.sites import MetricSite, MetricUse
+from pl_lint.facts.sites import MetricItemSite, MetricSite, MetricUse
 from pl_lint.facts.values import Known, Value
 from pl_lint.plain import replace
 from pl_lint.static.interpreter import dicts, extents, lookup, outside
@@ -232,6 +232,17 @@ def note(
             extent=_extent(context, arguments),
         )
     )
+
+
+def note_item(
+    context: Context, value: Abstract, key: Abstract, node: ast.expr, frame: Frame
+) -> None:
+    """An item is taken out of a value, ``result["map"]``, which may be what a metric gives."""
+    match value:
+        case Opaque(MetricCompute(path) | MetricForward(path)):
+            where, asked = context.location(node, frame), isinstance(node, ast.Call)
+            item = MetricItemSite(path, to_value(key), where, asked, context.guards)
+            context.recorder.add(item)
 
 
 def _extent(context: Context, arguments: Arguments | None) -> Extent:

@@ -13,11 +13,13 @@ from pl_lint.static.interpreter import (
     counting,
     extents,
     logs,
+    metrics,
     outside,
     slices,
     tables,
 )
 from pl_lint.static.interpreter.abstract import (
+    NOTHING,
     Abstract,
     Const,
     Instance,
@@ -58,6 +60,8 @@ def method(
 ) -> Abstract:
     note_device(context, name, arguments, node, frame)
     logs.note_foreign(context, node, name, arguments, frame)
+    if name == "get" and isinstance(arguments.get(1, "default"), Const):
+        metrics.note_item(context, receiver, arguments.get(0, "key") or NOTHING, node, frame)
     origins = [context.origin(receiver), *map(context.origin, arguments.all())]
     same = name in TRANSPARENT
     extent = extents.of_method(name, receiver, outside.pairs(arguments), same)
