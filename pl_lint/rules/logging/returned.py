@@ -1,0 +1,125 @@
+"""What steps return for the logger, as Lightning wanted it once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pl_lint.facts import lightning
+from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts, ReturnSite, in_tests
+from pl_lint.facts.values import Table
+from pl_lint.findings import Finding
+from pl_lint.rules.judging import is_whole, line_of, target_version
+from pl_lint.rules.registry import Rule, rule
+
+IGNORED = (1, 3)
+"""Since then Lightning does nothing with the two keys (pull request 6734)."""
+KEYS = ("log", "progress_bar")
+PREFIXES = (
+    ("training_", "on_train_"),
+    ("validation_", "on_validation_"),
+    ("test_", "on_test_"),
+)
+"""How the hooks of a stage begin, some of which are given what its steps return."""
+GIVEN = ("_epoch_end", "_step_end", "_batch_end")
+BESIDE = frozenset({"self", "trainer", "pl_module", "batch", "batch_idx", "dataloader_idx"})
+"""What such hooks are given beside that."""
+STEPS = (".training_step", ".validation_step", ".test_step")
+WANDB = "wandb.log"
+
+
+@rule("LTN144", "returned-and-never-logged", rows=(), calls=(*STEPS, WANDB))
+def returned_and_never_logged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """What a step returns under "log" or "progress_bar" is logged nowhere.
+
+    What it does
+    ------------
+    Finds `training_step`, the steps of validation and test, and hooks at the end of their epochs
+    that return a dict with the key `"log"` or `"progress_bar"`, where the project's Lightning is
+    1.3 or newer, and the hook logs nothing in another way. Silent where a hook of the class or of a
+    callback is given what the steps return and looks at it, and where the project calls the step by
+    itself.
+
+    Why is this bad
+    ---------------
+    Until 1.2 Lightning logged what these keys held. Since 1.3 it does nothing with them and says
+    nothing: the curves are missing.
+
+    Example
+    -------
+        def training_step(self, batch, batch_idx):
+            loss = self.loss(batch)
+            return {"loss": loss, "log": {"train_loss": loss}}
+
+    Use instead
+    -----------
+        def training_step(self, batch, batch_idx):
+            loss = self.loss(batch)
+            self.log("train_loss", loss)
+            return {"loss": loss}
+
+    When to ignore
+    --------------
+    Where the project runs with Lightning 1.2 or older: say so with `lightning-version`.
+
+    References
+    ----------
+    - https://github.com/Lightning-AI/pytorch-lightning/pull/6734
+    - https://lightning.ai/docs/pytorch/stable/extensions/logging.html
+    """
+    for owner in facts.modules():
+        if target_version(owner) < IGNORED or not is_whole(owner):
+            continue
+        for site in owner.returns:
+            key = _key_for_logger(site)
+            if key and _is_lost(facts, owner, site):
+                yield self.finding(
+                    site.location,
+                    f"what {site.hook} returns under {key!r} is logged nowhere: Lightning has "
+                    "ignored it since 1.3",
+                    remedy="log it: self.log_dict(...)",
+                    subject=owner.short_name,
+                )
+
+
+def _key_for_logger(site: ReturnSite) -> str:
+    value = site.value
+    if not isinstance(value, Table):
+        return ""
+    return next((key for key in KEYS if value.get(key) not in (None, Table(()))), "")
+
+
+def _is_lost(facts: ProjectFacts, owner: ClassFacts, site: ReturnSite) -> bool:
+    """Whether nobody is seen to log or to look at what a hook of a stage returns."""
+    prefixes = next((one for one in PREFIXES if site.hook.startswith(one)), ())
+    asked = site.hook.endswith(("_step", "_epoch_end")) and _is_called(owner, site.hook)
+    if not prefixes or not asked:
+        return False
+    if any(not in_tests(call.location) for call in facts.calls_of(f".{site.hook}")):
+        return False
+    heirs = [one for one in facts.modules() if owner.name in (one.name, *one.ancestors)]
+    if any(_writes(facts, one, site.hook) for one in heirs):
+        return False
+    beside = (one for one in facts.classes if one.kind == "callback")
+    methods = (
+        method for one in (*line_of(facts, owner), *heirs, *beside) for method in one.own_methods
+    )
+    return not any(_looks_at_returned(method, prefixes) for method in methods)
+
+
+def _writes(facts: ProjectFacts, owner: ClassFacts, hook: str) -> bool:
+    """Whether a hook of a class logs anything, or may write to a logger."""
+    loggers = (one for one in owner.reads if one.attribute.startswith("logger"))
+    written = (*owner.logs, *facts.calls_in(owner, WANDB), *loggers)
+    return any(one.hook == hook for one in written)
+
+
+def _is_called(owner: ClassFacts, hook: str) -> bool:
+    return lightning.hook_exists("LightningModule", hook, target_version(owner))
+
+
+def _looks_at_returned(method: MethodSite, prefixes: tuple[str, ...]) -> bool:
+    """Whether a hook uses what the steps have returned."""
+    if not (method.name.startswith(prefixes) and method.name.endswith(GIVEN)):
+        return False
+    used = set(method.parameters).difference(BESIDE, method.unused)
+    return bool(used) or method.star_arguments
