@@ -201,14 +201,13 @@ class MetricSite:
 
 @frozen
 class MetricItemSite:
-    """``self.map.compute()["map"]``: an item is taken out of what a metric gives; ``asked``: by
-    ``get``, which gives a constant where there is none. ``guards``: as those of a LogSite."""
+    """``self.map.compute()["map"]``: a hook takes an item out of what a metric gives, under no
+    condition; ``asked``: by ``get``, anywhere, which gives a constant where there is none."""
 
     metric: str
     key: Value
     location: Location
     asked: bool = False
-    guards: tuple[str, ...] = ()
 
 
 @frozen

@@ -71,10 +71,7 @@ def key_never_computed(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _lacking(owner: ClassFacts, item: MetricItemSite) -> str:
-    """The class of a metric that has no such key, however it is made; empty where one may, and
-    where a condition may have looked first."""
-    if item.guards and not item.asked:
-        return ""
+    """The class of a metric that has no such key, however it is made; empty where one may."""
     made = [one for one in owner.metrics if one.path == item.metric]
     match item.key:
         case Known(str(key)) if made and all(torchmetrics.lacks_key(one.name, key) for one in made):

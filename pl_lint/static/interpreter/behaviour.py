@@ -105,11 +105,27 @@ def note_logged(
 ) -> None:
     """``trainer.callback_metrics["loss"]``: what was logged is read, by its key."""
     if context.hook.name and key is not None and lookup.is_metrics_dict(receiver):
-        where = context.location(node, frame)
-        taken = isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load)
-        raises = taken and not context.guards and not _is_caught(node, frame)
-        hook = context.hook
+        where, hook = context.location(node, frame), context.hook
+        raises = isinstance(node, ast.Subscript) and surely_taken(context, node, frame)
         context.recorder.add(LoggedReadSite(to_value(key), hook.name, where, hook.stage, raises))
+
+
+ASKING = (ast.IfExp, ast.BoolOp, ast.comprehension, ast.ListComp, ast.DictComp, ast.GeneratorExp)
+"""Expressions that may look first."""
+
+
+def surely_taken(context: Context, node: ast.expr, frame: Frame) -> bool:
+    """Whether a hook itself comes to an expression under no condition, and nothing catches what it
+    raises. A helper may have been asked for with care."""
+    if frame.depth or context.guards or _is_caught(node, frame):
+        return False
+    above = frame.module.source.above
+    around: ast.AST = node
+    while isinstance(around, (ast.expr, ast.comprehension, ast.keyword)):
+        if isinstance(around, ASKING):
+            return False
+        around = above[around]
+    return not any(one.endswith("suppress") for one in context.within)
 
 
 def note_asked(context: Context, node: ast.Call, frame: Frame) -> None:

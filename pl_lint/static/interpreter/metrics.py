@@ -17,7 +17,7 @@ from pl_lint.facts.origins import (
 from pl_lint.facts.sites import MetricItemSite, MetricSite, MetricUse
 from pl_lint.facts.values import Known, Value
 from pl_lint.plain import replace
-from pl_lint.static.interpreter import dicts, extents, lookup, outside
+from pl_lint.static.interpreter import behaviour, dicts, extents, lookup, outside
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -240,9 +240,9 @@ def note_item(
     """An item is taken out of a value, ``result["map"]``, which may be what a metric gives."""
     match value:
         case Opaque(MetricCompute(path) | MetricForward(path)):
-            where, asked = context.location(node, frame), isinstance(node, ast.Call)
-            item = MetricItemSite(path, to_value(key), where, asked, context.guards)
-            context.recorder.add(item)
+            asked, where = isinstance(node, ast.Call), context.location(node, frame)
+            if asked or behaviour.surely_taken(context, node, frame):
+                context.recorder.add(MetricItemSite(path, to_value(key), where, asked))
 
 
 def _extent(context: Context, arguments: Arguments | None) -> Extent:
