@@ -85,7 +85,7 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             picked_by=_picked_by(node, frame) if call == "log" else frozenset(),
             reduce_fx_given=_given(arguments, "reduce_fx") is not None,
             shows=frozenset(_shown(node)),
-            statistic=_statistic(node, frame) if call == "log" else "",
+            statistic=_statistic(context, node, frame) if call == "log" else "",
             made_of=frozenset(_made_of(node, frame)) if call == "log" else frozenset(),
             arms=context.arms,
             freed=_given(arguments, "enable_graph") is not None
@@ -107,9 +107,10 @@ STATISTICS = frozenset(
 AS_NUMBER = ("item", "cpu", "detach", "float", "double")
 
 
-def _statistic(node: ast.Call, frame: Frame) -> str:
-    """The name of a median or the like that a log call is given, also under a local name."""
-    value = _value(node)
+def _statistic(context: Context, node: ast.Call, frame: Frame) -> str:
+    """The name of a median or the like that a log call is given, also under a local name; in a loop
+    over the samples of a batch it is that of one sample."""
+    value = _value(node) if not context.sample_loops else None
     if isinstance(value, ast.Name):
         assigned = [one.value for one in frame.assignments if value.id in _names(one.targets)]
         value = assigned[0] if len(assigned) == 1 else None
