@@ -21,6 +21,7 @@ class ReturnSite:
     ``nothing_if`` are the names in the condition by which it is None at times, and a value else.
     ``made_on`` is the line that last gives a returned name its value, ``made_of`` the names there.
     ``arms``: as those of a CallSite; ``function`` is the one that the ``return`` stands in.
+    ``named``: the name or attribute that is returned, if it is one.
     """
 
     hook: str
@@ -35,6 +36,7 @@ class ReturnSite:
     made_of: tuple[str, ...] = ()
     function: str = ""
     arms: Arms = ()
+    named: str = ""
 
 
 @frozen

@@ -35,9 +35,9 @@ def returned_and_never_logged(self: Rule, facts: ProjectFacts) -> Iterator[Findi
     ------------
     Finds `training_step`, the steps of validation and test, and hooks at the end of their epochs
     that return a dict with the key `"log"` or `"progress_bar"`, where the project's Lightning is
-    1.3 or newer, and the hook logs nothing in another way. Silent where a hook of the class or of a
-    callback is given what the steps return and looks at it, and where the project calls the step by
-    itself.
+    1.3 or newer, and the hook neither logs anything in another way nor keeps anything in a list.
+    Silent where a hook of the class or of a callback is given what the steps return and looks at
+    it, where the project calls the step by itself, and where the dict has a name in the step.
 
     Why is this bad
     ---------------
@@ -74,16 +74,17 @@ def returned_and_never_logged(self: Rule, facts: ProjectFacts) -> Iterator[Findi
             if key and _is_lost(facts, owner, site):
                 yield self.finding(
                     site.location,
-                    f"what {site.hook} returns under {key!r} is logged nowhere: Lightning has "
-                    "ignored it since 1.3",
+                    f"Lightning has ignored what {site.hook} returns under {key!r} since 1.3: it "
+                    "is not logged",
                     remedy="log it: self.log_dict(...)",
                     subject=owner.short_name,
                 )
 
 
 def _key_for_logger(site: ReturnSite) -> str:
+    """The key, of a dict that no local name holds: that may have been read before."""
     value = site.value
-    if not isinstance(value, Table):
+    if not isinstance(value, Table) or site.named:
         return ""
     return next((key for key in KEYS if value.get(key) not in (None, Table(()))), "")
 
@@ -107,9 +108,9 @@ def _is_lost(facts: ProjectFacts, owner: ClassFacts, site: ReturnSite) -> bool:
 
 
 def _writes(facts: ProjectFacts, owner: ClassFacts, hook: str) -> bool:
-    """Whether a hook of a class logs anything, or may write to a logger."""
+    """Whether a hook of a class logs anything, may write to a logger, or keeps something."""
     loggers = (one for one in owner.reads if one.attribute.startswith("logger"))
-    written = (*owner.logs, *facts.calls_in(owner, WANDB), *loggers)
+    written = (*owner.logs, *facts.calls_in(owner, WANDB), *loggers, *owner.lists)
     return any(one.hook == hook for one in written)
 
 

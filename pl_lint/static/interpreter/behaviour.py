@@ -58,6 +58,7 @@ def note_return(context: Context, value: Abstract, node: ast.Return, frame: Fram
             else (),
             function=frame.function,
             arms=context.arms,
+            named=dotted(node.value) or "" if node.value is not None else "",
         )
     )
 
