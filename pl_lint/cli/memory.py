@@ -25,7 +25,7 @@ from pl_lint.plain import replace, values
 from pl_lint.static.parts import Part
 from pl_lint.static.reading import JudgedAs, Reading
 from pl_lint.static.schedule import Schedule
-from pl_lint.static.sources import Unfinished, Unreadable
+from pl_lint.static.sources import BrokenCell, Unfinished, Unreadable
 from pl_lint.static.versions import package_folders
 from pl_lint.trail import Trail
 
@@ -91,11 +91,13 @@ def _program(trail: Trail) -> Iterator[object]:
 # --- as JSON --------------------------------------------------------------------------------------
 
 
+KINDS = {kind.__name__: kind for kind in (Unreadable, Unfinished, BrokenCell)}
+
+
 def _data(reading: Reading) -> list[Any]:
     """All that is told of a part: sites are for rules, and changes for those who mend."""
     unreadable = [
-        [values(one.location), one.message, isinstance(one, Unfinished)]
-        for one in reading.unreadable
+        [values(one.location), one.message, type(one).__name__] for one in reading.unreadable
     ]
     findings = list(map(_of_finding, reading.findings))
     return [reading.relevant, list(map(values, reading.judged)), unreadable, findings]
@@ -119,9 +121,8 @@ def _reading(data: list[Any]) -> Reading:
 
 
 def _unreadable(data: list[Any]) -> Unreadable:
-    place, message, unfinished = data
-    kind = Unfinished if unfinished else Unreadable
-    return kind(Location(*place), message)
+    place, message, kind = data
+    return KINDS[kind](Location(*place), message)
 
 
 def _finding(data: list[Any]) -> Finding:

@@ -10,7 +10,7 @@ from pl_lint.config import Config
 from pl_lint.findings import Finding
 from pl_lint.plain import frozen
 from pl_lint.static.reading import JudgedAs
-from pl_lint.static.sources import Unfinished, Unreadable
+from pl_lint.static.sources import BrokenCell, Unfinished, Unreadable
 
 if TYPE_CHECKING:
     from pl_lint.rules.registry import Rule
@@ -66,6 +66,11 @@ class Result:
     def broken(self) -> tuple[Unreadable, ...]:
         """The files that cannot be read; not those that are only too much."""
         return tuple(one for one in self.unreadable if not isinstance(one, Unfinished))
+
+    @property
+    def broken_cells(self) -> tuple[BrokenCell, ...]:
+        """The cells that cannot be read of notebooks that can."""
+        return tuple(one for one in self.unreadable if isinstance(one, BrokenCell))
 
     @property
     def read(self) -> int:

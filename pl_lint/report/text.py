@@ -178,7 +178,10 @@ def _counts(result: Result) -> str:
         parts.append(f"{_count(len(result.notes), 'note')} (suspected, not counted)")
     if result.broken:
         parts.append(f"{_count(len(result.broken), 'file')} that cannot be read")
-    if unfinished := len(result.unreadable) - len(result.broken):
+    if result.broken_cells:
+        parts.append(f"{_count(len(result.broken_cells), 'cell')} that cannot be read")
+    told = (*result.broken, *result.broken_cells)
+    if unfinished := len(result.unreadable) - len(told):
         parts.append(f"{_count(unfinished, 'file')} not read to the end")
     if not result.files:
         return ", ".join(parts[-1:]) if result.unreadable else "no Python file found"

@@ -55,19 +55,21 @@ class Judge:
 def _judged(part: Part, config: Config, rules: Sequence[AnyRule], around: Surroundings) -> Reading:
     """What the rules find in a part, as the settings have it told."""
     loaded = [(one, parse(one.file, one.data)) for one in part.sources]
-    sources = [source for _, source in loaded if isinstance(source, SourceFile)]
+    read = [(one, source) for one, source in loaded if isinstance(source, SourceFile)]
     broken = [(one, reason) for one, reason in loaded if isinstance(reason, Unreadable)]
-    unreadable = [reason for one, reason in broken if one.asked_for]
+    broken += [(one, cell) for one, source in read for cell in source.broken]
     watched = frozenset(name for rule in rules for name in rule.calls)
-    sources, left, project = _gather(sources, config, watched, part.configs, around)
+    sources, left, project = _gather(
+        [source for _, source in read], config, watched, part.configs, around
+    )
+    unread = [*(reason for one, reason in broken if one.asked_for), *left]
     not_read = {reason.location.path for _, reason in broken} | {one.location.path for one in left}
     project = replace(project, hides_trainers=_may_hide_trainers(part, not_read))
     files = (*sources, *part.configs)
     mended = tuple(_mended(_told(project, rules, files, config), files))
     relevant = _relevant_files(project)
     judged = tuple(_judged_as(project, relevant))
-    unread = (*unreadable, *left)
-    return Reading(project, mended, unread, relevant=len(relevant), judged=judged)
+    return Reading(project, mended, tuple(unread), relevant=len(relevant), judged=judged)
 
 
 def _may_hide_trainers(part: Part, not_read: Set[str]) -> bool:

@@ -11,14 +11,24 @@ import io
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from pl_lint.places import Location
 from pl_lint.plain import field, frozen, replace
+from pl_lint.static.broken_cells import stand_in
 from pl_lint.static.complaints import explain
-from pl_lint.static.sources import INSTALL, TOO_DEEP, SourceFile, Unreadable, shown, tree_of
+from pl_lint.static.sources import (
+    INSTALL,
+    TOO_DEEP,
+    BrokenCell,
+    SourceFile,
+    Unreadable,
+    shown,
+    tree_of,
+)
 from pl_lint.static.suppressions import Suppressions
 
 PYTHON_CELLS = frozenset(
@@ -87,6 +97,7 @@ class Notebook(SourceFile):
     installs: str = ""
     sources: Mapping[int, str] = field(default_factory=dict)
     service: str = ""
+    broken: tuple[Unreadable, ...] = ()
 
     @property
     def written(self) -> str:
@@ -118,17 +129,17 @@ def parse_notebook(path: Path, text: str) -> SourceFile | Unreadable:
     sources = dict(code_cells(document))
     indents = tuple(map(_indent, sources.values()))
     pieces = [
-        python_of(_unindented(source, indent)).split("\n")
+        python_of(_unindented(source, indent))
         for source, indent in zip(sources.values(), indents, strict=True)
     ]
-    starts: list[int] = []
-    lines: list[str] = []
-    for piece in pieces:
-        starts.append(len(lines) + 1)
-        lines += piece
-    cells = Cells(tuple(sources), tuple(starts), indents)
-    program = "\n".join(lines)
-    tree = _tree(path, program, cells)
+    starts = tuple(accumulate((piece.count("\n") + 1 for piece in pieces[:-1]), initial=1))
+    cells = Cells(tuple(sources), starts, indents)
+    program = "\n".join(pieces)
+    tree, broken = _tree(path, program, cells), ()
+    if isinstance(tree, Unreadable):
+        broken = tuple(_broken(path, pieces, cells))
+        program = "\n".join(_without(pieces, cells, broken))
+        tree = _tree(path, program, cells) if len(broken) < sum(map(_holds_code, pieces)) else tree
     if isinstance(tree, Unreadable):
         return tree
     suppressions = NotebookSuppressions(program, shown(path), cells)
@@ -137,7 +148,9 @@ def parse_notebook(path: Path, text: str) -> SourceFile | Unreadable:
     straight = dict(source for source, indent in written if not indent)
     plain = dict(_plain_sources(document, straight))
     service = _service(document.get("metadata"))
-    return Notebook(shown(path), program, tree, suppressions, cells, installs, plain, service)
+    return Notebook(
+        shown(path), program, tree, suppressions, cells, installs, plain, service, broken
+    )
 
 
 def _tree(path: Path, program: str, cells: Cells) -> ast.Module | Unreadable:
@@ -151,6 +164,24 @@ def _tree(path: Path, program: str, cells: Cells) -> ast.Module | Unreadable:
     except (ValueError, OverflowError) as error:
         message = f"cannot be parsed: {error}; exclude the file"
         return Unreadable(Location(shown(path), 1), message)
+
+
+def _broken(path: Path, pieces: Sequence[str], cells: Cells) -> Iterator[BrokenCell]:
+    """The cells that are no Python by themselves."""
+    for piece, number, indent in zip(pieces, cells.numbers, cells.indents, strict=True):
+        found = _tree(path, piece, Cells((number,), (1,), (indent,)))
+        if isinstance(found, Unreadable):
+            yield BrokenCell(replace(found.location, cell=number), found.message)
+
+
+def _without(pieces: Sequence[str], cells: Cells, broken: Sequence[BrokenCell]) -> Iterator[str]:
+    numbers = {one.location.cell for one in broken}
+    for piece, number in zip(pieces, cells.numbers, strict=True):
+        yield stand_in(piece) if number in numbers else piece
+
+
+def _holds_code(piece: str) -> bool:
+    return bool(piece.strip())
 
 
 def cell_lines(text: str, number: int) -> tuple[str, ...]:

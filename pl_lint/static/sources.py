@@ -28,6 +28,7 @@ Made = TypeVar("Made")
 
 __all__ = [
     "TOO_DEEP",
+    "BrokenCell",
     "SourceFile",
     "Unfinished",
     "Unreadable",
@@ -120,6 +121,16 @@ class Unfinished(Unreadable):
         return "not read to its end"
 
 
+@frozen
+class BrokenCell(Unfinished):
+    """A cell of a notebook that is no Python, and so was never run as it stands: the others are
+    read, and what they hold decides."""
+
+    @property
+    def verdict(self) -> str:
+        return "this cell cannot be read"
+
+
 INSTALL = re.compile(r"^\s*[%!]?\s*(?:pip3?|conda|mamba|uv pip)\s+install\b.*", re.MULTILINE)
 
 
@@ -156,6 +167,11 @@ class SourceFile:
         calls = (one for one in lines if isinstance(one, ast.Call) and _is_command(one.func))
         given = (one.value for call in calls for one in call.args if isinstance(one, ast.Constant))
         return "\n".join(INSTALL.findall("\n".join(one for one in given if isinstance(one, str))))
+
+    @property
+    def broken(self) -> tuple[Unreadable, ...]:
+        """The cells that cannot be read, where there are cells."""
+        return ()
 
     @property
     def written(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from time import process_time
 
 import pytest
 from jsonschema import Draft4Validator
@@ -17,6 +18,7 @@ from pl_lint.report import sarif as sarif_report
 from pl_lint.report.concise import render as concise
 from pl_lint.report.result import Result
 from pl_lint.rules.registry import all_rules
+from pl_lint.static.broken_cells import stand_in
 from pl_lint.static.engine import Reading, read
 from pl_lint.static.notebooks import python_of
 from pl_lint.static.sources import lines_of
@@ -205,6 +207,71 @@ def test_a_mistake_in_a_cell_is_told_with_its_cell() -> None:
     (unreadable,) = reading().unreadable
     assert str(unreadable.location).startswith("nb.ipynb:cell 2:2:")
     assert json_report.document(result(reading()))["unreadable"][0]["cell"] == 2
+
+
+NET = """class Net(pl.LightningModule):
+    def training_step(self, batch, batch_idx):
+        return self.layer(batch).mean()
+    def validation_step(self, batch, batch_idx):
+        self.log("val_loss", self.layer(batch).mean())
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters())"""
+FIT = """trainer = pl.Trainer(callbacks=[ModelCheckpoint(monitor='val_acc', mode='max')])
+trainer.fit(Net(), train, val)"""
+
+
+def test_the_other_cells_of_a_notebook_are_read(capsys: pytest.CaptureFixture[str]) -> None:
+    notebook(HEAD, NET, "losses = [\nplt.plot(losses", FIT)
+    assert [one.location.cell for one in reading(["LTN302"]).findings] == [4]
+    assert main(["--no-cache", "--select", "LTN302", "."]) == 1
+    assert main(["--no-cache", "--select", "LTN301", "."]) == 0
+    assert "nb.ipynb:cell 3:2:9: this cell cannot be read" in capsys.readouterr().out
+
+
+def test_a_notebook_of_whose_cells_none_can_be_read_is_a_broken_file() -> None:
+    notebook(HEAD + "\nx = (", "", "#md text")
+    assert main(["--no-cache", "."]) == 2
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        NET.replace("val_loss", "val_acc") + "\n    x = (",
+        "def step(self, batch, i):\n    self.log('val_acc', 1\nNet.validation_step = step",
+        "class Net(Net):\n    def on_validation_epoch_end(self):\n        self.log_dict({'val_acc'",
+        "for model in [Net(]:\n    model.log(f'val_{name}', 1)",
+    ],
+)
+def test_what_may_stand_in_a_broken_cell_is_not_missing(broken: str) -> None:
+    notebook(HEAD, NET, FIT)
+    assert reading(["LTN302"]).findings
+    notebook(HEAD, NET, broken, FIT)
+    found = reading(["LTN302"])
+    assert len(found.unreadable) == 1
+    assert not found.findings
+
+
+@pytest.mark.parametrize(
+    ("before", "broken"),
+    [
+        ("KEY = 'val_acc'", "KEY = 'val_loss\nprint(1)"),
+        ("", "pl.seed_everything(42\n"),
+    ],
+)
+def test_what_a_broken_cell_binds_or_calls_is_unknown(before: str, broken: str) -> None:
+    rest = "train, val = random_split(data, [0.8, 0.2])\n" + FIT.replace("'val_acc'", "KEY")
+    head = HEAD + "\nfrom torch.utils.data import random_split\nKEY = 'val_loss'\n" + before
+    notebook(head, NET, broken, rest)
+    assert not reading(["LTN302", "LTN402"]).findings
+
+
+@pytest.mark.parametrize(
+    "text", ["a, " * 20_000, "x: " * 20_000, "a=b, c=" * 10_000, "a." * 20_000]
+)
+def test_large_broken_cells_are_no_work(text: str) -> None:
+    began = process_time()
+    assert stand_in(text)
+    assert process_time() - began < 5
 
 
 @pytest.mark.parametrize(
