@@ -21,12 +21,15 @@ class ReadFile(Protocol):
 
 OLD = re.compile(
     r"from_argparse_args|add_argparse_args|pytorch_lightning\.metrics|\bpl\.metrics\.|"
-    r"self\.hparams\s*=[^=]|\boptimizer_idx\b|\bEvalResult\b|\bTrainResult\b|"
+    r"self\.hparams\s*=[^=]|\bEvalResult\b|\bTrainResult\b|"
     r"get_progress_bar_dict|LightningLoggerBase|\bgpus\s*=|resume_from_checkpoint\s*=|"
     r"progress_bar_refresh_rate|distributed_backend|checkpoint_callback\s*=\s*(?:True|False|\w+,)|"
-    r"weights_summary|pytorch_lightning\.core\.lightning|tpu_cores\s*="
+    r"weights_summary|pytorch_lightning\.core\.lightning|tpu_cores\s*=|"
+    r"\bdef (?:training_step|optimizer_step|toggle_optimizer|on_before_optimizer_step|"
+    r"(?:configure|clip|on_before)_\w*|backward)\([^)]*\boptimizer_idx\b"
 )
-"""What a program can only say to Lightning 1.x or older."""
+"""What a program can only say to Lightning 1.x or older. A loop variable or a helper of its own may
+be called ``optimizer_idx`` as well; hooks got it."""
 OLD_WORDS = (
     *("argparse_args", "metrics", "hparams", "optimizer_idx", "EvalResult", "TrainResult"),
     *("progress_bar", "LoggerBase", "gpus", "resume_from_checkpoint", "distributed_backend"),
@@ -42,6 +45,18 @@ OLDER = re.compile(
     re.MULTILINE,
 )
 """What could only be said to Lightning before 1.0."""
+LATE = {
+    "1.9.0": re.compile(
+        r"\btorch\.compile\(|\blightning_fabric\b|precision\s*=\s*[\"']b?f?16-mixed"
+    ),
+    "1.8.0": re.compile(
+        r"\b(?:Accuracy|AUROC|AveragePrecision|CohenKappa|ConfusionMatrix|F1Score|FBetaScore|"
+        r"JaccardIndex|MatthewsCorrCoef|Precision|Recall|ROC|Specificity|StatScores)"
+        r"\((?:[^()]|\([^()]*\))*\btask\s*=|\bTrainer\((?:[^()]|\([^()]*\))*\binference_mode\s*="
+    ),
+}
+"""What nobody wrote before that version, the newest first: torch 2 is as old as
+Lightning 1.9 and 2.0, and torchmetrics learned ``task`` in the month before 1.8."""
 LOGS = re.compile(r"\bself\.log(?:_dict)?\(")
 NEW = re.compile(
     r"^\s*(?:import|from)\s+lightning(?:\.(?:pytorch|(?P<part>fabric|app|data|store|__\w+))\b|(?![\w.]))",
@@ -69,6 +84,13 @@ def is_old(source: ReadFile) -> bool:
 
 def is_older(source: ReadFile) -> bool:
     return not holds_settings(source) and OLDER.search(source.text) is not None
+
+
+def floor_of(source: ReadFile) -> str:
+    """The version that code is not older than, as far as one says so; empty where none does."""
+    if holds_settings(source):
+        return ""
+    return next((version for version, late in LATE.items() if late.search(source.text)), "")
 
 
 def logs(source: ReadFile) -> bool:

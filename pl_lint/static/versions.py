@@ -25,6 +25,7 @@ from pl_lint.places import SETTINGS
 from pl_lint.plain import frozen
 from pl_lint.static.eras import (
     ReadFile,
+    floor_of,
     holds_settings,
     is_environment,
     is_new,
@@ -264,6 +265,9 @@ class Versions:
 def _by_signs(sources: Sequence[ReadFile]) -> Judged:
     if any(map(is_older, sources)) and not any(map(logs, sources)):
         return Judged(UNDATED_OLDER, "signs of 0.x in the code")
+    floor = max(map(floor_of, sources), key=numbers, default="")
+    if floor:
+        return Judged(floor, f"signs of 1.x in the code, and of {text_of(numbers(floor)[:2])}")
     return Judged(UNDATED_OLD, "signs of 1.x in the code")
 
 

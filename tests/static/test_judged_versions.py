@@ -42,6 +42,37 @@ def test_a_folder_called_lightning_is_not(line: str) -> None:
     assert judged(f"{line}\npl.Trainer(gpus=2)\n").version == "1.5.0"
 
 
+@pytest.mark.parametrize(
+    ("line", "version"),
+    [
+        ("Accuracy(task='multiclass', num_classes=len(names))", "1.8.0"),
+        ("pl.Trainer(gpus=2, inference_mode=False)", "1.8.0"),
+        ("net = torch.compile(net)", "1.9.0"),
+        ("pl.Trainer(precision='16-mixed')", "1.9.0"),
+        ("Accuracy(num_classes=3)", "1.5.0"),
+        ("Model(task='segmentation')", "1.5.0"),
+        ("pattern = re.compile('a')", "1.5.0"),
+    ],
+)
+def test_signs_give_a_floor_as_well(line: str, version: str) -> None:
+    assert (
+        judged(f"import pytorch_lightning as pl\npl.Trainer(gpus=2)\n{line}\n").version == version
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "version"),
+    [
+        ("for optimizer_idx, one in enumerate(self.optimizers()): one.step()", ""),
+        ("def losses(self, batch, optimizer_idx): return batch", ""),
+        ("def training_step(self, batch, batch_idx, optimizer_idx): return batch", "1.5.0"),
+        ("def optimizer_step(\n    self, epoch,\n    optimizer_idx=0, **kwargs): ...", "1.5.0"),
+    ],
+)
+def test_the_number_of_an_optimizer_is_old_where_a_hook_gets_it(code: str, version: str) -> None:
+    assert judged(f"import pytorch_lightning as pl\n{code}\n").version == version
+
+
 OWN = b"from lightning.data import Digits\npl.Trainer(gpus=2)\n"
 
 
