@@ -37,6 +37,8 @@ SHUFFLING = ("numpy.random.permutation", "numpy.random.shuffle", "random.shuffle
 OF_NUMPY = frozenset({"numpy.random.seed", "random.seed"})
 OF_TORCH = frozenset({"torch.manual_seed", "random.seed"})
 """Seeds that the splits of torch, and those of scikit-learn, do not draw from."""
+BESIDE_PYTHON = frozenset({"numpy.random.seed", "torch.manual_seed"})
+"""Those that ``random.shuffle`` does not draw from."""
 
 MASKS = ("numpy.random.rand", "numpy.random.random", "numpy.random.random_sample")
 """What draws one number for each row of a table."""
@@ -63,7 +65,8 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     `table[~mask]`), indices that a data module shuffles in `__init__` or `setup`, and an order that
     is drawn (`torch.randperm`, `np.random.permutation`) of which the same function makes two
     `Subset`s, in projects that call no `seed_everything` or the like and that not LightningCLI
-    alone runs, which seeds by itself. Silent where the same hook or
+    alone runs, which seeds by itself: numpy's seed is none for torch, nor torch's for scikit-learn,
+    which draws from numpy's state. Silent where the same hook or
     function then writes the parts to files, by what it calls them (`train.to_csv(...)`,
     `pickle.dump(indices, file)`), and in projects that are seen to train on one device, without a
     test and without checkpoints that are loaded; so where `setup` splits under `stage == "fit"`
@@ -96,14 +99,21 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     """
     if seeded_by_cli(facts) or _trains_once(facts):
         return
-    for found in _unseeded(self, facts):
-        if not _is_seeded(facts, found.location):
+    for function, found in _unseeded(self, facts):
+        if not _is_seeded(facts, found.location, function):
             yield found
 
 
-def _is_seeded(facts: ProjectFacts, place: Location) -> bool:
-    """Whether something seeds before a split. In a project whose scripts train, a notebook of
-    another folder seeds its own runs only."""
+def _others(function: str) -> frozenset[str]:
+    """The seeds of generators that a function does not draw from."""
+    if function == "random.shuffle":
+        return BESIDE_PYTHON
+    return OF_NUMPY if function in ("random_split", "torch.randperm") else OF_TORCH
+
+
+def _is_seeded(facts: ProjectFacts, place: Location, function: str) -> bool:
+    """Whether something seeds what a split draws from. In a project whose scripts train, a notebook
+    of another folder seeds its own runs only."""
     scripts = any(
         one.method == "fit" and not in_notebook(one.location) and not in_tests(one.location)
         for one in facts.trainer_calls
@@ -114,11 +124,16 @@ def _is_seeded(facts: ProjectFacts, place: Location) -> bool:
         or in_notebook(place)
         or PurePath(one.location.path).parent == folder
         for one in seeds(facts)
+        if one.name not in _others(function)
     )
 
 
-def _unseeded(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """The splits that draw from a global state, whether something seeds that or not."""
+UNSEEDED = "draws from a global state that nothing seeds: each run and each process has its own"
+
+
+def _unseeded(self: Rule, facts: ProjectFacts) -> Iterator[tuple[str, Finding]]:
+    """The splits that draw from a global state, whether something seeds that or not, and the
+    functions that draw."""
     writes = parts_written(facts)
     for split in facts.splits:
         meant = split.seeded or _is_written_down(facts, split, writes)
@@ -126,23 +141,27 @@ def _unseeded(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         if not meant and not _is_asked_for(facts, split):
             argument = seed_argument(split.function)
             of_numpy = split.function.startswith("numpy.")
-            yield self.finding(
-                split.location,
-                f"{split.function} draws from a global state that nothing seeds: each run and each "
-                "process has its own split",
-                remedy="draw from numpy.random.default_rng(42)"
-                if of_numpy
-                else f"pass {argument}= with a fixed seed",
-                fix=None if of_numpy else with_a_seed(split.location, argument),
+            yield (
+                split.function,
+                self.finding(
+                    split.location,
+                    f"{split.function} {UNSEEDED} split",
+                    remedy="draw from numpy.random.default_rng(42)"
+                    if of_numpy
+                    else f"pass {argument}= with a fixed seed",
+                    fix=None if of_numpy else with_a_seed(split.location, argument),
+                ),
             )
     for call in facts.calls_of("frac="):
         if _draws_a_part(facts, call) and not any(follows(one, call) for one in writes):
-            yield self.finding(
-                call.location,
-                "sample draws from a global state that nothing seeds: each run and each process "
-                "has its own split",
-                remedy="pass random_state= with a fixed seed",
-                fix=with_a_seed(call.location, "random_state"),
+            yield (
+                "sample",
+                self.finding(
+                    call.location,
+                    f"sample {UNSEEDED} split",
+                    remedy="pass random_state= with a fixed seed",
+                    fix=with_a_seed(call.location, "random_state"),
+                ),
             )
     told = {split.location for split in facts.splits}
     for owner in facts.classes:
@@ -150,12 +169,14 @@ def _unseeded(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             if call.location in told or not _splits_data(owner, call):
                 continue
             if not any(follows(one, call) for one in writes):
-                yield self.finding(
-                    call.location,
-                    f"{call.name} draws from a global state that nothing seeds: each run and each "
-                    "process has its own order",
-                    remedy="shuffle with a generator that has a fixed seed",
-                    subject=owner.short_name,
+                yield (
+                    call.name,
+                    self.finding(
+                        call.location,
+                        f"{call.name} {UNSEEDED} order",
+                        remedy="shuffle with a generator that has a fixed seed",
+                        subject=owner.short_name,
+                    ),
                 )
 
 
@@ -367,8 +388,7 @@ def _is_governed(facts: ProjectFacts, split: SplitSite) -> bool:
     training = {call.location.path for call in facts.trainer_calls}
     beside = training - {path} if path in training else set()
     around = (call for call in _seeds(facts) if call.location.path not in beside)
-    other = OF_NUMPY if split.function == "random_split" else OF_TORCH
-    return split.seeded or any(call.name not in other for call in around)
+    return split.seeded or any(call.name not in _others(split.function) for call in around)
 
 
 def _seeds(facts: ProjectFacts) -> tuple[CallSite, ...]:
