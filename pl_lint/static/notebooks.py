@@ -286,7 +286,7 @@ def python_of(source: str) -> str:
         lines[first] = ""
     for attempt in (lines, _translated(lines, everywhere=True), _translated(lines, False)):
         text = "\n".join(attempt)
-        if _is_valid(text):
+        if is_valid(text):
             return text
     return "\n".join(_translated(lines, everywhere=True))
 
@@ -317,7 +317,7 @@ def _line(line: str) -> str:
     return f"{result[1]} {COMMANDED}" if result else line
 
 
-def _is_valid(text: str) -> bool:
+def is_valid(text: str) -> bool:
     try:
         tree_of(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

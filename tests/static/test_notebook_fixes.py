@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pl_lint.cli import main
 from pl_lint.config import Config
 from pl_lint.rules.registry import all_rules
 from pl_lint.static.engine import read
@@ -69,6 +70,20 @@ def test_what_does_not_change_stays_byte_for_byte(
     start = text.index(f"        self.log(\\{old}", text.index('"source"', text.index(MODULE[:20])))
     expected = text[:start] + text[start:].replace(old, new, 1)
     assert path.read_text("utf-8") == expected.replace("\r\n", "\n")
+
+
+def test_the_other_cells_of_a_notebook_with_a_broken_one_are_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    head = "import lightning.pytorch as pl"
+    cells = [head, "half written (", "trainer = pl.Trainer(gpus=1)"]
+    written = [{"cell_type": "code", "source": [cell], "outputs": []} for cell in cells]
+    Path("nb.ipynb").write_text(json.dumps({"cells": written, "metadata": {}}), "utf-8")
+    assert main(["--no-cache", "--select", "LTN703", "--fix", "."]) == 0
+    after = json.loads(Path("nb.ipynb").read_text("utf-8"))["cells"]
+    assert after[1] == written[1]
+    assert "gpus=" not in "".join(after[2]["source"])
 
 
 def test_a_source_that_is_one_text_stays_one(tmp_path: Path) -> None:

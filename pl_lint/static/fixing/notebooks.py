@@ -16,10 +16,11 @@ from typing import Any
 from pl_lint.fixes import Edit, Fix
 from pl_lint.places import Location
 from pl_lint.plain import frozen, is_plain, names, replace
+from pl_lint.static.broken_cells import stand_in
 from pl_lint.static.fixing.changes import Mender
 from pl_lint.static.fixing.text import Document
 from pl_lint.static.notebook_places import items, sources
-from pl_lint.static.notebooks import Notebook, code_cells, python_of
+from pl_lint.static.notebooks import Notebook, code_cells, is_valid, python_of
 from pl_lint.static.sources import SourceFile
 
 # --- edits of cells -------------------------------------------------------------------------------
@@ -77,7 +78,16 @@ def _moved(value: Any, move: Callable[[Location], Location]) -> Any:
 
 @frozen
 class NotebookDocument(Document):
-    """The JSON of a notebook, edited by cells."""
+    """The JSON of a notebook, edited by cells. ``broken`` are those that were no Python before."""
+
+    broken: frozenset[int] = frozenset()
+
+    @classmethod
+    def opened(cls, text: str, encoding: str) -> NotebookDocument:
+        document = cls(text, encoding)
+        cells = document.cells.items()
+        broken = (number for number, source in cells if not is_valid(python_of(source)))
+        return replace(document, broken=frozenset(broken))
 
     @cached_property
     def cells(self) -> dict[int, str]:
@@ -86,7 +96,10 @@ class NotebookDocument(Document):
 
     @property
     def program(self) -> str:
-        return "\n".join(map(python_of, self.cells.values()))
+        return "\n".join(
+            stand_in(source) if number in self.broken else python_of(source)
+            for number, source in self.cells.items()
+        )
 
     @property
     def parts(self) -> list[tuple[str, str]]:

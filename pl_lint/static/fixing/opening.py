@@ -15,7 +15,7 @@ def opened(path: Path, data: bytes) -> Document:
     """What a file holds. Python says how it is encoded; JSON and YAML are UTF-8."""
     encoding = "utf-8-sig" if data.startswith(codecs.BOM_UTF8) else "utf-8"
     if path.suffix == ".ipynb":
-        return NotebookDocument(data.decode(encoding), encoding)
+        return NotebookDocument.opened(data.decode(encoding), encoding)
     if is_config(path):
         return SettingsDocument(data.decode(encoding), encoding)
     return Document.of(data)
