@@ -132,10 +132,11 @@ def parse_notebook(path: Path, text: str) -> SourceFile | Unreadable:
         python_of(_unindented(source, indent))
         for source, indent in zip(sources.values(), indents, strict=True)
     ]
-    starts = tuple(accumulate((piece.count("\n") + 1 for piece in pieces[:-1]), initial=1))
-    cells = Cells(tuple(sources), starts, indents)
+    starts = accumulate((piece.count("\n") + 1 for piece in pieces), initial=1)
+    cells = Cells(tuple(sources), tuple(starts)[: len(pieces)], indents)
     program = "\n".join(pieces)
-    tree, broken = _tree(path, program, cells), ()
+    tree = _tree(path, program, cells)
+    broken: tuple[BrokenCell, ...] = ()
     if isinstance(tree, Unreadable):
         broken = tuple(_broken(path, pieces, cells))
         program = "\n".join(_without(pieces, cells, broken))
