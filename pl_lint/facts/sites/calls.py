@@ -30,6 +30,8 @@ class CallSite:
       ``__init__`` makes of a local name that stands for the result and for nothing else; ``then``:
       the methods that are called on it, or on what it is an argument of, in the same expression;
       ``dropped``: nothing is done with it; ``fed``: a layer is given it as indices.
+    - ``members``: what is read of the result of a method of the class, where nothing else is
+      done with it (``get_last_lr``).
     - ``written``: the arguments that are plain names, as they are written
       (``trainer.global_step``), and MISSING for what is True where a file is not there
       yet; ``built``: the class of the project that is called; ``added``: what
@@ -63,6 +65,7 @@ class CallSite:
     fed: bool = False
     arms: Arms = ()
     first: bool = False
+    members: tuple[str, ...] | None = None
 
     @property
     def complete(self) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ClassFacts, ProjectFacts, made_of
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, made_of
 from pl_lint.facts.values import Known, Made
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.loops.stepping import (
     BACKWARD,
+    SCHEDULERS,
     STEPS,
     may_be_of_scheduler,
     of_callbacks,
@@ -22,6 +23,10 @@ EACH_STEP = (
     *("on_before_backward", "on_after_backward", "on_before_optimizer_step"),
 )
 """Where a callback is asked as often as an optimizer steps."""
+LOOKS = frozenset(
+    {"", "get_last_lr", "get_lr", "last_epoch", "base_lrs", "optimizer", "state_dict", "best"}
+)
+"""Members of a scheduler that step nothing; none where the result is dropped or only compared."""
 
 
 @rule(
@@ -244,7 +249,7 @@ NOT_BY_HAND: dict[str, tuple[object, ...]] = {
     "scheduler-never-stepped",
     rows=("LOOP08",),
     observers="both",
-    calls=(*STEPS, "self.lr_schedulers", "self.lr_scheduler_step"),
+    calls=(*STEPS, SCHEDULERS, "self.lr_scheduler_step"),
 )
 def scheduler_never_stepped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Under manual optimization nobody steps the scheduler.
@@ -294,15 +299,21 @@ def scheduler_never_stepped(self: Rule, facts: ProjectFacts) -> Iterator[Finding
             continue
         if _is_base(facts, owner):
             continue
-        asked = facts.calls_in(owner, "self.lr_schedulers", "self.lr_scheduler_step")
+        asked = facts.calls_in(owner, SCHEDULERS, "self.lr_scheduler_step")
         steps = [*facts.calls_in(owner, *STEPS), *of_callbacks(facts, *STEPS)]
-        if not asked and not any(map(may_be_of_scheduler, steps)):
+        if all(map(_only_looks, asked)) and not any(map(may_be_of_scheduler, steps)):
             yield self.finding(
                 owner.schedulers[0].location,
                 "Lightning steps no scheduler under manual optimization: the rate stays constant",
                 remedy="call self.lr_schedulers().step() in training_step or at the epoch's end",
                 subject=owner.short_name,
             )
+
+
+def _only_looks(asked: CallSite) -> bool:
+    """Whether nothing that may step it is done with a scheduler that Lightning hands out."""
+    looks = asked.members is not None and LOOKS.issuperset(asked.members)
+    return asked.name == SCHEDULERS and looks
 
 
 def _is_base(facts: ProjectFacts, owner: ClassFacts) -> bool:

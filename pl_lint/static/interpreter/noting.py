@@ -20,6 +20,7 @@ from pl_lint.static.interpreter import (
     epsilons,
     feeding,
     listing,
+    looking,
     outside,
     shared,
     tensors,
@@ -191,6 +192,7 @@ def _add(
             fed=feeding.is_fed(node, frame),
             arms=context.arms,
             first=_is_first(node, frame),
+            members=looking.members(node, frame) if isinstance(receiver, Self) else None,
             location=context.location(node, frame),
         )
     )
