@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts.lightning import TRAINER
 from pl_lint.facts.origins import FunctionCall, parts
-from pl_lint.facts.sites import ABSENT, CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.sites import ABSENT, CallSite, ClassFacts, ProjectFacts, SchedulerSite
 from pl_lint.facts.values import UNKNOWN, Known, Made, Named, Several, Table, Value
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import defines, target_version
@@ -157,7 +157,7 @@ def stepped_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     and in the hooks before and after a batch, under automatic optimization; and `step()` of
     `self.lr_schedulers()` as often as Lightning steps it itself: in a hook at the end of an epoch,
     where `configure_optimizers` returns one scheduler for each epoch, or for each batch where it
-    returns one for each step. A run counts the steps that an optimizer makes while Lightning is
+    returns one for each step, also behind `isinstance(scheduler, StepLR)`. A run counts the steps that an optimizer makes while Lightning is
     already making one with it, and those beside Lightning's that repeat a gradient. Nothing is said
     of a step below a `manual_backward`, which Lightning refuses there (LTN706).
 
@@ -211,16 +211,36 @@ def stepped_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 def _steps_again(facts: ProjectFacts, owner: ClassFacts, site: CallSite) -> bool:
-    """Whether a class steps by hand, under no condition and as often as Lightning, the one
-    scheduler that it returns, and leaves to Lightning what a step is."""
-    made = {one.location: one for one in owner.schedulers}
-    if len(made) != 1 or not handed_out_scheduler(site) or site.guards:
-        return False
-    one = next(iter(made.values()))
-    alike = one.frequency in (ABSENT, Known(1)) and not defines(facts, owner, "lr_scheduler_step")
+    """Whether a class steps a scheduler by hand as often as Lightning, whichever of those that it
+    may return this is, and leaves to Lightning what a step is."""
+    by_lightning = handed_out_scheduler(site) and not defines(facts, owner, "lr_scheduler_step")
+    meant = _meant(owner, site)
+    return by_lightning and bool(meant) and all(_is_in_time(one, site) for one in meant)
+
+
+def _is_in_time(one: SchedulerSite, site: CallSite) -> bool:
+    """Whether Lightning steps a scheduler as often as the hook of a call runs."""
     per_epoch = one.interval in (ABSENT, Known("epoch")) and site.hook in EACH_EPOCH
     per_step = one.interval == Known("step") and site.hook in EACH_BATCH
-    return alike and (per_epoch or per_step)
+    return one.frequency in (ABSENT, Known(1)) and (per_epoch or per_step)
+
+
+def _meant(owner: ClassFacts, site: CallSite) -> list[SchedulerSite]:
+    """The schedulers that a step under no condition may be of, or under one that asks for nothing
+    but their class: ``if isinstance(scheduler, StepLR)``. A plateau alone is told a score; a step
+    that does not go with that stands under the opposite."""
+    kinds = {one.name.rpartition(".")[2] for one in owner.schedulers}
+    about = {"isinstance", *_NAMING, *site.receiver.split(".")}
+    asked = set(site.guards) - about
+    if not asked <= kinds or bool(site.guards) != bool(asked):
+        return []
+    meant = [one for one in owner.schedulers if not asked or one.name.rpartition(".")[2] in asked]
+    told = [one.name.endswith("ReduceLROnPlateau") for one in meant]
+    return meant if not asked or set(told) == {bool(site.arguments)} else []
+
+
+_NAMING = ("self", "lr_schedulers", "torch", "optim", "lr_scheduler")
+"""What stands around the class and the scheduler in the text of such a condition."""
 
 
 @rule(
