@@ -63,7 +63,8 @@ class ContainerSite:
 @frozen
 class ReadSite:
     """``self.attribute`` where Lightning gives the value (``self.trainer``, ``self.device``), or
-    where it is a list that the steps fill. ``caught``: in a ``try`` that has an answer to what is
+    where it is a list that the steps fill; ``.grad`` is the gradient of some parameter, where
+    something is made of it. ``caught``: in a ``try`` that has an answer to what is
     not there."""
 
     attribute: str

@@ -1,4 +1,4 @@
-"""Gradients that are clipped where there are none."""
+"""Gradients that are clipped or read where there are none of this batch."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pl_lint.rules.precision.scaling import CLIPPING
 from pl_lint.rules.registry import Rule, rule
 
 CLIPS = (*CLIPPING, "torch.nn.utils.clip_grad.clip_grad_value_", "torch.nn.utils.clip_grad_norm")
+PACKAGES = ("lightning.pytorch", "pytorch_lightning")
+NORMS = tuple(f"{one}.utilities.{two}grad_norm" for one in PACKAGES for two in ("", "grads."))
 GOING_BACK = (*BACKWARD, MANUAL, "torch.autograd.backward")
 STEP = ".training_step"
 LEARNING = frozenset({"learn", "optimize", "optimize_parameters", "train_on_batch", "fit"})
@@ -72,12 +74,78 @@ def clipped_before_backward(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     if any(not call.owner and not in_tests(call.location) for call in facts.calls_of(STEP)):
         return
     for owner in facts.modules():
-        for site in facts.calls_in(owner, *CLIPS) if _leaves_it_to_lightning(facts, owner) else ():
+        by_lightning = _leaves_it_to_lightning(facts, owner) and not _makes_some(owner)
+        for site in facts.calls_in(owner, *CLIPS) if by_lightning else ():
             if site.hook == "training_step" and "automatic_optimization" not in site.guards:
                 yield self.finding(
                     site.location,
                     "nothing is clipped: Lightning calls zero_grad and backward afterwards",
                     remedy="Trainer(gradient_clip_val=...), or clip in on_before_optimizer_step",
+                    subject=owner.short_name,
+                )
+
+
+@rule(
+    "LTN743",
+    "gradients-of-the-batch-before",
+    rows=("PRE08",),
+    calls=(*NORMS, *GOING_BACK, *STEPS, STEP),
+)
+def gradients_before(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """training_step reads gradients, and Lightning makes those of its batch afterwards.
+
+    What it does
+    ------------
+    Finds `.grad` of parameters (`for p in self.parameters(): p.grad.norm()`) and Lightning's
+    `grad_norm` in `training_step`, and in what it calls, under automatic optimization. Only to ask
+    whether there is one (`p.grad is None`), or to empty it (`p.grad.zero_()`), is left alone.
+    Silent where the step goes back by itself or the class fills `.grad`, and as LTN742 is.
+
+    Why is this bad
+    ---------------
+    Lightning calls `training_step`, then `zero_grad`, then `backward` on what was returned. What is
+    read are the gradients of the batch before, clipped already, and at the first batch there are
+    none: the norm that is logged belongs to another loss, and begins with zero.
+
+    Example
+    -------
+        def training_step(self, batch, batch_idx):
+            loss = self.loss(batch)
+            norms = [p.grad.norm() for p in self.parameters() if p.grad is not None]
+            self.log("grad_norm", sum(norms))
+            return loss
+
+    Use instead
+    -----------
+        def training_step(self, batch, batch_idx):
+            return self.loss(batch)
+
+        def on_before_optimizer_step(self, optimizer):
+            norms = [p.grad.norm() for p in self.parameters() if p.grad is not None]
+            self.log("grad_norm", sum(norms))
+
+    When to ignore
+    --------------
+    Where the gradients of the last step are what is asked for.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/optimization.html
+    - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#on-before-optimizer-step
+    """
+    if any(not call.owner and not in_tests(call.location) for call in facts.calls_of(STEP)):
+        return
+    filling = {reach.owner for reach in facts.reaches if reach.attribute == "grad"}
+    for owner in facts.modules():
+        if owner.name in filling or not _leaves_it_to_lightning(facts, owner):
+            continue
+        reads = (one for one in owner.reads if one.attribute == ".grad")
+        for site in (*reads, *facts.calls_in(owner, *NORMS)):
+            if site.hook == "training_step" and "automatic_optimization" not in site.guards:
+                yield self.finding(
+                    site.location,
+                    "these are the gradients of the batch before: Lightning calls backward later",
+                    remedy="read them in on_before_optimizer_step",
                     subject=owner.short_name,
                 )
 
@@ -91,10 +159,13 @@ def _leaves_it_to_lightning(facts: ProjectFacts, owner: ClassFacts) -> bool:
     steps = any(_in_step(one) and of_optimizer(one) for one in facts.calls_in(owner, *STEPS))
     in_step = (one.words for one in owner.own_methods if one.name == "training_step")
     learns = any(not LEARNING.isdisjoint(words) for words in in_step)
-    makes = any(not MAKING.isdisjoint(one.words) for one in owner.own_methods)
-    others = own_order or goes_back or elsewhere or steps or learns or makes
+    others = own_order or goes_back or elsewhere or steps or learns
     others = others or ("training_step", "self") in owner.handed
     return owner.optimization == "automatic" and not others
+
+
+def _makes_some(owner: ClassFacts) -> bool:
+    return any(not MAKING.isdisjoint(one.words) for one in owner.own_methods)
 
 
 def _in_step(site: CallSite) -> bool:

@@ -157,9 +157,10 @@ def stepped_by_hand(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     and in the hooks before and after a batch, under automatic optimization; and `step()` of
     `self.lr_schedulers()` as often as Lightning steps it itself: in a hook at the end of an epoch,
     where `configure_optimizers` returns one scheduler for each epoch, or for each batch where it
-    returns one for each step, also behind `isinstance(scheduler, StepLR)`. A run counts the steps that an optimizer makes while Lightning is
-    already making one with it, and those beside Lightning's that repeat a gradient. Nothing is said
-    of a step below a `manual_backward`, which Lightning refuses there (LTN706).
+    returns one for each step, also behind `isinstance(scheduler, StepLR)`. A run counts the steps
+    that an optimizer makes while Lightning is already making one with it, and those beside
+    Lightning's that repeat a gradient. Nothing is said of a step below a `manual_backward`, which
+    Lightning refuses there (LTN706).
 
     Why is this bad
     ---------------

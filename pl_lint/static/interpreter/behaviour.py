@@ -15,7 +15,7 @@ from pl_lint.facts.sites import (
     ReturnSite,
 )
 from pl_lint.facts.values import must_be
-from pl_lint.static.interpreter import held, lookup
+from pl_lint.static.interpreter import gradients, held, lookup
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Bound,
@@ -145,7 +145,10 @@ def _note_given(context: Context, owner: ast.expr, name: str, node: ast.expr, fr
 def note_read(context: Context, receiver: Abstract, node: ast.Attribute, frame: Frame) -> None:
     """``self.trainer`` and the like, unless the class has such an attribute of its own; of
     ``self.loggers`` also what is looked for in it (``loggers.experiment``); the lists that steps
-    fill."""
+    fill; gradients that something is made of (``.grad``)."""
+    if context.owner and gradients.is_used(node, frame):
+        where, guards = context.location(node, frame), context.guards
+        context.recorder.add(ReadSite(".grad", context.hook.name, frame.function, where, guards))
     if context.owner and _is_loggers(receiver, node.value, frame):
         where = context.location(node, frame)
         attribute = f"loggers.{node.attr}"
