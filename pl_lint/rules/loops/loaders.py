@@ -54,10 +54,13 @@ def is_loader(value: Value) -> bool:
     return all(isinstance(item, Made) and item.name.endswith("DataLoader") for item in items)
 
 
+BY_STAGE = {1: ("train_dataloaders", "train_dataloader"), 2: ("val_dataloaders",)}
+"""The names of the first (train) and second (validation) loaders of a fit, by their places."""
+
+
 def loaders_given(site: CallSite, which: int) -> Value:
     """The first (train) or second (validation) loaders of a call of fit, by any name."""
-    old_and_new = (("train_dataloaders", "train_dataloader"), ("val_dataloaders",))[which - 1]
-    for name in old_and_new:
+    for name in BY_STAGE[which]:
         if site.gives(name):
             return site.argument(name)
     return site.argument("", which)
@@ -139,7 +142,8 @@ def loaders_given_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     of the model has a `train_dataloader` or `val_dataloader` of its own for the same stage. A
     default is left alone: what it inherits from another class of the project, and what another
     place of the project fits without any loaders. So are a model and a DataModule that one file
-    builds with the same arguments: both make the same loaders of them.
+    builds with the same arguments: both make the same loaders of them; and a hook that returns the
+    very loader that the model was built with and fit is given.
 
     Why is this bad
     ---------------
@@ -180,6 +184,7 @@ def loaders_given_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             passed = is_loader(loaders_given(site, which))
             both = module is not None and defines(facts, module, hook)
             own = any(one.name == hook for one in owner.own_methods)
+            passed = passed and not _are_kept(facts, owner, hook, site, which)
             if (passed or both) and own and not _may_have_none(owner, hook):
                 source = f"what {module.short_name} makes" if both and module else "a loader"
                 yield self.finding(
@@ -215,6 +220,23 @@ def _built_with(facts: ProjectFacts, owner: ClassFacts) -> set[tuple[str, frozen
         for one in facts.calls_of(lightning.MODULE, lightning.DATA_MODULE)
         if one.built == owner.name and 0 < len(one.written) == len(one.arguments)
     }
+
+
+def _are_kept(facts: ProjectFacts, owner: ClassFacts, hook: str, fit: CallSite, which: int) -> bool:
+    """Whether a hook only returns what the model is built with, and that are the loaders which the
+    same function gives to fit."""
+    words = next((one.words for one in owner.own_methods if one.name == hook), frozenset())
+    given = dict(fit.written)
+    name = next((given[one] for one in (*BY_STAGE[which], str(which)) if one in given), "")
+    details = owner.hyperparameters.details if owner.hyperparameters else ()
+    return any(
+        name == dict(call.written).get(one.name, dict(call.written).get(str(place)))
+        and call.argument(one.name, place) == loaders_given(fit, which)
+        for call in facts.calls_of(lightning.MODULE)
+        if call.built == owner.name and call.location.path == fit.location.path
+        for place, one in enumerate(details)
+        if words & {*one.attributes} and words <= {"self", *one.attributes}
+    )
 
 
 def _may_have_none(owner: ClassFacts, hook: str) -> bool:
