@@ -130,7 +130,8 @@ class ParameterSite:
 
     ``holds`` is what it surely holds, by an annotation that names a class of the project, or by its
     default: an Enum member, an object, a class or a function; ``of`` is the class of the project
-    that the annotation names, ``told`` what says so (``mode: Mode``, ``act=nn.ReLU``).
+    that the annotation names, ``told`` what says so (``mode: Mode``, ``act=nn.ReLU``, or that the
+    class calls it: ``self.hparams.optimizer(...)``).
     ``rebound``: ``__init__`` gives its name to something else.
     """
 

@@ -160,7 +160,7 @@ def module_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 for one in parameters_of(owner)
                 if surely_saved(call, one.name)
                 and _is_whole(facts, owner, one)
-                and not _is_loaded_with(facts, owner, one)
+                and not is_loaded_with(facts, owner, one)
             ]
             if names and saves_here(owner, call) and not uses_cli(facts):
                 yield self.finding(
@@ -172,7 +172,7 @@ def module_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-def _is_loaded_with(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> bool:
+def is_loaded_with(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> bool:
     """Whether the project loads the module, or one of a class that is not known, without giving
     this: it counts on what the checkpoint holds."""
     return any(

@@ -16,6 +16,7 @@ from pl_lint.rules.checkpoints.hyperparameters import (
     NETWORK_NAMES,
     OPTIONAL,
     SAVING,
+    is_loaded_with,
     is_network,
     parameters_of,
     saves_here,
@@ -67,8 +68,10 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     class of the project by its annotation or its default, or has a class or a function for a
     default, or where the project builds the module with what `parse_args()` returns, a
     `DictConfig`, a `Path`, an object of a dataclass, or a class or function of torch
-    (`Net(torch.optim.Adam)`). And where it takes a network and keeps it,
-    and the project loads the module without giving one (LTN307 tells of others). Where the project
+    (`Net(torch.optim.Adam)`); and where the class calls what it saved
+    (`self.hparams.optimizer(self.parameters())`). And where it takes a network and keeps it,
+    and the project loads the module without giving one, be it as `type(model)` (LTN307 tells of
+    others). Where the project
     is seen to build the module, and never with a path (or with constants only), the annotation is
     not enough. Silent in projects that load with `weights_only=False`, tell torch which classes to
     trust (`add_safe_globals`) or pin a torch below 2.6. A run loads the checkpoint as Lightning and
@@ -125,20 +128,11 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 def _refused(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> str:
     """What says that torch refuses to unpickle a parameter; empty where nothing does."""
-    if is_network(facts, owner, parameter) and _is_counted_on(facts, owner, parameter):
+    if is_network(facts, owner, parameter) and is_loaded_with(facts, owner, parameter):
         return f"{parameter.name}, a network"  # of others LTN307 tells
     if REFUSED.fullmatch(parameter.annotation) and not _is_only_said(facts, owner, parameter):
         return f"{parameter.name}: {parameter.annotation}"
     return parameter.told
-
-
-def _is_counted_on(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> bool:
-    """Whether the project loads the module, by its name, and leaves this to the checkpoint."""
-    return any(
-        call.complete and not call.gives(parameter.name) and not in_tests(call.location)
-        for call in facts.calls_of(LOADING)
-        if call.name.rpartition(".")[0] == owner.name
-    )
 
 
 def _is_only_said(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> bool:

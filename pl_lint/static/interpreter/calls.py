@@ -135,6 +135,10 @@ def _outside(
 ) -> Abstract:
     """A function or class of another library."""
     opaque.note_device(context, "", arguments, node, frame)
+    if name == "builtins.type" and len(arguments.positional) == 1:
+        kind = lookup.type_of(context, arguments.positional[0], frame)
+        if kind is not NOTHING:
+            return kind
     if outside.is_collection(name):
         return metrics.make_collection(context, arguments, node, frame)
     if outside.is_metric(name):

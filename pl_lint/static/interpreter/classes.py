@@ -345,9 +345,14 @@ def _hyperparameters(
     if node is None:
         return None
     names = [p.arg for p in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)][1:]
+    called = set(parameters.called(found.methods().values()))
+    details = parameters.of_method(node, found.info.module, project)
     return HyperparameterSite(
         tuple(names),
         recorder.saves_hyperparameters,
         _signature(found.info, node),
-        tuple(parameters.of_method(node, found.info.module, project)),
+        tuple(
+            parameters.as_called(one) if one.required and one.name in called else one
+            for one in details
+        ),
     )

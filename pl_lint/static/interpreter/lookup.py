@@ -109,11 +109,28 @@ def class_of(context: Context, made: Instance, frame: Frame) -> ClassInfo | None
     return found if isinstance(found, ClassInfo) else None
 
 
+def type_of(context: Context, value: Abstract, frame: Frame) -> Abstract:
+    """``type(model)``, ``model.__class__``: the class of the project that an object is of."""
+    match value:
+        case Self() if context.ancestors and isinstance(context.ancestors[0], ClassInfo):
+            return LocalClass(context.ancestors[0])
+        case Holder(info):
+            return LocalClass(info)
+        case Instance():
+            made_of = class_of(context, value, frame)
+            return LocalClass(made_of) if made_of is not None else NOTHING
+        case Choice(choices):
+            return join(*(type_of(context, one, frame) for one in choices))
+    return NOTHING
+
+
 # --- attributes -----------------------------------------------------------------------------------
 
 
 def attribute(context: Context, receiver: Abstract, attr: str, frame: Frame) -> Abstract:
     match receiver:
+        case Self() | Holder() | Instance() if attr == "__class__":
+            return type_of(context, receiver, frame)
         case Self():
             return own_attribute(context, attr, frame)
         case Holder(info):

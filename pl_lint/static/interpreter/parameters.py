@@ -7,13 +7,15 @@ Which objects they hold is asked of names alone, and answered only where nothing
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 from pl_lint.facts.givable import library_kind
 from pl_lint.facts.sites import ParameterSite
 from pl_lint.facts.values import UNKNOWN, Known
+from pl_lint.plain import replace
 from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project, dotted
+from pl_lint.static.naming import identifiers
 from pl_lint.static.trees import walk
 
 Holds = Literal["", "enum", "object", "class", "function"]
@@ -48,6 +50,31 @@ def of_method(node: FunctionNode, module: Module, project: Project) -> Iterator[
             told=told,
             rebound=parameter.arg in rebound,
         )
+
+
+def called(methods: Iterable[tuple[ClassInfo, FunctionNode]]) -> Iterator[str]:
+    """The parameters that a class calls as they were saved (``self.hparams.optimizer(...)``),
+    without asking for them first: ``if self.hparams.scheduler is not None``."""
+    for info, method in methods:
+        for part in walk(method):
+            match part:
+                case ast.Call(ast.Attribute(ast.Attribute(ast.Name("self"), "hparams"), name)):
+                    if name not in _asked(part, info.module.source.above):
+                        yield name
+
+
+def _asked(node: ast.AST, above: Mapping[ast.AST, ast.AST]) -> Iterator[str]:
+    """The names in the conditions around a piece of code."""
+    while node in above:
+        node = above[node]
+        if isinstance(node, (ast.If, ast.IfExp)):
+            yield from identifiers(node.test)
+
+
+def as_called(parameter: ParameterSite) -> ParameterSite:
+    """A parameter that is called, and so holds no text or number."""
+    told = parameter.told or f"the callable {parameter.name}"
+    return replace(parameter, holds=parameter.holds or "function", told=told)
 
 
 def data_classes(project: Project) -> Iterator[str]:
