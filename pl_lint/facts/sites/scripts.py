@@ -141,6 +141,9 @@ class TrainerCall:
     ``hands``: through which functions a model that is a plain name came, the one that makes the
     call first. ``names``: the local names of loaders that nothing is known of, by their stages.
     ``trains_alone``: a fit that is surely given a loader for training, and none for validation.
+    ``fitted_before``: the line of the fit that the same Trainer has made before in the same
+    function, or the line of the call itself, in a loop; 0 where there is none, or where anybody may
+    have changed how far it goes.
     """
 
     method: Literal["fit", "validate", "test", "predict"]
@@ -165,6 +168,7 @@ class TrainerCall:
     hands: tuple[Hands, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
     trains_alone: bool = False
+    fitted_before: int = 0
 
     def excludes(self, other: TrainerCall) -> bool:
         """Whether this and another call of the same function stand in two branches of one ``if``,

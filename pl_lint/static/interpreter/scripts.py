@@ -27,6 +27,7 @@ from pl_lint.static.interpreter import (
     loaders,
     lookup,
     masks,
+    refits,
     watchers,
 )
 from pl_lint.static.interpreter.abstract import (
@@ -326,6 +327,7 @@ def _call_of(
         hands=tuple(carried.hands(node, frame)),
         names=tuple(loaders.named(name, arguments, node, frame)),
         trains_alone=name == "fit" and loaders.for_training_alone(arguments),
+        fitted_before=refits.fitted_before(node, frame),
     )
 
 
