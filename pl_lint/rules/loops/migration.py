@@ -17,7 +17,7 @@ from pl_lint.facts.sites import (
 from pl_lint.findings import Finding
 from pl_lint.fixes import Applicability, Fix, Replace
 from pl_lint.places import Location
-from pl_lint.rules.judging import GUESSED, target_version, version_at
+from pl_lint.rules.judging import GUESSED, defines, target_version, version_at
 from pl_lint.rules.registry import Rule, rule
 
 METRICS = ("pytorch_lightning.metrics", "lightning.pytorch.metrics")
@@ -207,7 +207,8 @@ def member_gone(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds `trainer.tune(...)`, `Trainer.from_argparse_args(args)` and others that are gone in the
     version that the project admits; in modules also `self.trainer.lr_schedulers` and other
     attributes, `trainer.gpus` in the hooks of callbacks, and what the LightningModule itself has
-    lost (`self.use_amp`), unless the class makes it. Code that asks which version there is, or
+    lost (`self.use_amp`), unless the class makes it; and `self.hparams = ...`, which has no setter
+    since 1.3 (1.4 in DataModules). Code that asks which version there is, or
     whether there is such an attribute, is left alone.
 
     Why is this bad
@@ -258,6 +259,33 @@ def member_gone(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy=_instead_of(read),
                     subject=owner.short_name,
                 )
+        for site in owner.assignments if _has_lost_setter(facts, owner) else ():
+            if site.attribute == HPARAMS and not _asks(owner, site.function):
+                yield self.finding(
+                    site.location,
+                    "self.hparams cannot be assigned: AttributeError",
+                    remedy="call self.save_hyperparameters(...), or keep it under another name",
+                    subject=owner.short_name,
+                )
+
+
+HPARAMS = "hparams"
+LOST = {"module": (1, 3), "datamodule": (1, 4)}
+"""Since when ``hparams`` is a property without a setter."""
+ASKING = frozenset({"hasattr", "AttributeError", "__version__", "version"})
+"""What code says that is written for several versions."""
+
+
+def _has_lost_setter(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether ``hparams`` is Lightning's property, and no attribute or property of the class."""
+    since, at = LOST.get(owner.kind), target_version(owner)
+    own = HPARAMS in owner.given or defines(facts, owner, HPARAMS)
+    return since is not None and at >= since and at != GUESSED and not own and not owner.open
+
+
+def _asks(owner: ClassFacts, function: str) -> bool:
+    methods = (one for one in owner.own_methods if one.name == function)
+    return any(not ASKING.isdisjoint(one.words) for one in methods)
 
 
 def _from_below(facts: ProjectFacts, owner: ClassFacts, read: MemberReadSite) -> bool:
