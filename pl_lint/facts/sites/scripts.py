@@ -61,6 +61,7 @@ class TrainerSite:
     places of a call's keyword arguments. ``spread``: the keys that lead to the settings in
     ``Trainer(**cfg.trainer)``; ``asked``: those that lead to one value, as in
     ``Trainer(devices=cfg.trainer.devices)``, and what it is where settings do not say.
+    ``by_default``: what arguments are that only the command line knows, unless it says otherwise.
     ``modules``: the classes that the settings which build it name as what it runs; ``chosen_for``:
     those for which a program or an experiment of it chooses just these arguments. ``one_gpu``: the
     machine that its file is written for has no more."""
@@ -75,6 +76,7 @@ class TrainerSite:
     modules: tuple[str, ...] = ()
     chosen_for: tuple[str, ...] = ()
     one_gpu: bool = False
+    by_default: Pairs = ()
 
     def at(self, *names: str) -> Location:
         """Where the first of these arguments stands that has a place of its own."""

@@ -19,6 +19,7 @@ from pl_lint.facts.sites import (
 from pl_lint.facts.values import UNKNOWN, Known, Made, OneOf, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Change, Fix, RenameArgument, SetArgument
+from pl_lint.plain import replace
 from pl_lint.rules.distributed.evidence import several_devices, uses_several
 from pl_lint.rules.judging import LOADING, is_only_loaded, single_device, version_at
 from pl_lint.rules.registry import Rule, rule
@@ -281,7 +282,8 @@ def removed_strategy(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `strategy="dp"`, `"ddp2"`, `"horovod"`, `"ddp_sharded"` and the like, `strategy=None`, and
-    strategies that are given as `accelerator=`. Projects that are pinned to 1.x, or evidently
+    strategies that are given as `accelerator=`; one that is only the default of an option
+    (`args.strategy`) is suspected. Projects that are pinned to 1.x, or evidently
     written for it, are left alone.
 
     Why is this bad
@@ -307,16 +309,19 @@ def removed_strategy(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for trainer in facts.trainers:
         for name in ("strategy", "accelerator"):
-            given = dict(trainer.arguments).get(name, UNKNOWN)
+            given = dict((*trainer.arguments, *trainer.by_default)).get(name, UNKNOWN)
             text = None if name == "strategy" and given == ABSENT else _offered(name, given)
             if version_at(facts, trainer.location) >= (2, 0) and text != "":
                 instead = strategies.REMOVED.get(text or "", text or "auto")
-                yield self.finding(
+                found = self.finding(
                     trainer.at(name),
                     f"Lightning 2 refuses {name}={text!r}",
                     remedy=f"use strategy={instead!r}",
                     fix=_today(trainer, name, instead) if _says(trainer, name) else None,
                 )
+                left_out = f"without {name} on the command line"
+                suspected = replace(found, status=Status.SUSPECTED, condition=left_out)
+                yield suspected if name in dict(trainer.by_default) else found
 
 
 def _says(trainer: TrainerSite, name: str) -> bool:

@@ -17,7 +17,7 @@ from pl_lint.facts.sites import (
     TrainerCall,
     TrainerSite,
 )
-from pl_lint.facts.values import UNKNOWN, Known, must_be
+from pl_lint.facts.values import UNKNOWN, Known, Value, must_be
 from pl_lint.plain import frozen, replace
 from pl_lint.static.interpreter import (
     answers,
@@ -36,11 +36,13 @@ from pl_lint.static.interpreter.abstract import (
     Abstract,
     Const,
     Instance,
+    Opaque,
     Sequence,
     options,
 )
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.handling import as_built
+from pl_lint.static.interpreter.options import default_of
 from pl_lint.static.interpreter.outside import pairs
 from pl_lint.static.interpreter.watchers import given_or
 from pl_lint.static.names import ClassInfo, dotted
@@ -200,6 +202,7 @@ def _trainer(context: Context, arguments: Arguments, node: ast.Call, frame: Fram
         keywords=keywords,
         spread=asked.spread(node),
         asked=tuple(asked.one_by_one(node)),
+        by_default=tuple(_by_default(context, arguments, node, frame)),
         one_gpu=frame.module.source.has_one_gpu,
     )
     context.recorder.add(site)
@@ -213,6 +216,17 @@ def _trainer(context: Context, arguments: Arguments, node: ast.Call, frame: Fram
         averages=_averages(arguments, callbacks),
     )
     return Instance(lightning.TRAINER, site.arguments, arguments.complete, label)
+
+
+def _by_default(
+    context: Context, arguments: Arguments, node: ast.Call, frame: Frame
+) -> Iterator[tuple[str, Value]]:
+    """What unknown arguments are unless the command line says otherwise."""
+    for name, given in arguments.keywords.items():
+        if isinstance(given, Opaque):
+            default = default_of(context, node, name, frame)
+            if default != UNKNOWN:
+                yield name, default
 
 
 def of_checkpoints(receiver: Instance, attr: str) -> Instance | None:
