@@ -95,7 +95,8 @@ def evaluation_without_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     ------------
     Finds `trainer.test(...)` where the class of the model, with all that it inherits, has no
     `test_step`, and `trainer.validate(...)` where it has no `validation_step`; a call without a
-    model is about the one that the same function has fitted before. Silent where some code of the
+    model is about the one that the same function has fitted before. Where the model is one of
+    several (`MODELS[name]()`), those without the step are suspected. Silent where some code of the
     project names such a method of an object (`model.test_step`, `hasattr(model, "test_step")`), and
     in tests.
 
@@ -144,6 +145,30 @@ def evaluation_without_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding
                 remedy=f"write {STEPS[call.method]}",
                 subject=owner.short_name,
             )
+        for one in _some_without(facts, call) if not in_tests(call.location) else ():
+            found = self.finding(
+                call.location,
+                f"{one.short_name} has no {STEPS[call.method]}: trainer.{call.method} fails",
+                remedy=f"write {STEPS[call.method]}",
+                subject=one.short_name,
+            )
+            condition = f"where the model is a {one.short_name}"
+            yield replace(found, status=Status.SUSPECTED, condition=condition)
+
+
+def _some_without(facts: ProjectFacts, call: TrainerCall) -> Iterator[ClassFacts]:
+    """Those of several classes that the model may be of which cannot be tested or validated. What
+    chooses the class may also say whether it is tested, unless it is fitted under no other
+    condition."""
+    owners = [one for one in facts.all_modules() if one.name in call.models]
+    fitted = any(
+        (one.scope, one.models, one.arms) == (call.scope, call.models, call.arms)
+        for one in facts.trainer_calls
+        if one.method == "fit"
+    )
+    always = fitted or not call.arms
+    if call.method in STEPS and len(set(call.models)) > 1 and always:
+        yield from (one for one in owners if _lacks(facts, one, STEPS[call.method]))
 
 
 def without_step(facts: ProjectFacts, call: TrainerCall) -> ClassFacts | None:
@@ -152,12 +177,17 @@ def without_step(facts: ProjectFacts, call: TrainerCall) -> ClassFacts | None:
     step = STEPS.get(call.method)
     given = {_model_of(facts, call), *call.models} - {""}
     owners = [one for one in facts.all_modules() if one.name in given]
-    if step is None or len(given) != 1 or not owners or not is_whole(owners[0]):
+    if step is None or len(given) != 1 or not owners:
         return None
-    put = {one.attribute for one in (*owners[0].assignments, *facts.reaches)} | owners[0].given
-    has = step in put or defines(facts, owners[0], step)
-    others = any(defines(facts, owners[0], one) for one in ("training_step", *STEPS.values()))
-    return owners[0] if others and not has else None
+    return owners[0] if _lacks(facts, owners[0], step) else None
+
+
+def _lacks(facts: ProjectFacts, owner: ClassFacts, step: str) -> bool:
+    """Whether a class that is seen as a whole has other steps, and surely not this one."""
+    put = {one.attribute for one in (*owner.assignments, *facts.reaches)} | owner.given
+    has = step in put or defines(facts, owner, step)
+    others = any(defines(facts, owner, one) for one in ("training_step", *STEPS.values()))
+    return is_whole(owner) and others and not has
 
 
 def _model_of(facts: ProjectFacts, call: TrainerCall) -> str:
