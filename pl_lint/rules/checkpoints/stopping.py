@@ -13,6 +13,8 @@ from pl_lint.rules.registry import Rule, rule
 
 OTHER_REASONS = ("stopping_threshold", "divergence_threshold", UNPACKED)
 """What else may end training, or is not seen."""
+FOR_EVER = 10
+"""So many times the epochs is a patience that is not meant to end: it switches stopping off."""
 
 
 @rule(
@@ -29,7 +31,8 @@ def patience_outlasts_training(self: Rule, facts: ProjectFacts) -> Iterator[Find
     ------------
     Finds Trainers with `max_epochs` and an EarlyStopping whose `patience` is as large or larger.
     Silent where an epoch has several validations (`val_check_interval`), with `stopping_threshold`
-    or `divergence_threshold`, which stop by themselves, for a single epoch, and in tests.
+    or `divergence_threshold`, which stop by themselves, for a single epoch, for ten times as much
+    patience and more, which is a way to switch it off, and in tests.
 
     Why is this bad
     ---------------
@@ -61,7 +64,7 @@ def patience_outlasts_training(self: Rule, facts: ProjectFacts) -> Iterator[Find
             continue
         for stopper in stoppers(trainer):
             patience = _patience(stopper)
-            if patience is not None and patience >= epochs:
+            if patience is not None and epochs <= patience < FOR_EVER * epochs:
                 yield self.finding(
                     trainer.location,
                     f"EarlyStopping can stop nothing: patience={patience}, and there are "
