@@ -14,7 +14,7 @@ from pl_lint.plain import replace
 from pl_lint.static.configs.files import ConfigFile, walk
 from pl_lint.static.configs.tree import Leaf
 from pl_lint.static.names import ClassInfo, Project, dotted
-from pl_lint.static.naming import bindings, constant_defaults
+from pl_lint.static.naming import bindings, constant_defaults, named
 from pl_lint.static.trees import walk as nodes
 
 LOGGING = ("log", "log_dict")
@@ -101,12 +101,14 @@ def _of_yaml(name: str, configs: Sequence[ConfigFile]) -> Iterator[object]:
 
 
 def _of_classes(name: str, project: Project) -> Iterator[object]:
-    """What stands in the bodies of classes: ``batch_size: int = 1``."""
-    for module in project.modules:
-        for info in module.classes.values():
-            node = info.constants.get(name)
-            if node is not None:
-                yield node.value if isinstance(node, ast.Constant) else node
+    """What stands in the bodies of classes, those in other classes included: ``batch_size = 1``."""
+    sources = (one.source for one in project.modules)
+    for tree in (one.tree for one in sources if name in one.text):
+        for node in nodes(tree):
+            for part in node.body if isinstance(node, ast.ClassDef) else ():
+                for target, value in bindings(part):
+                    if value is not None and named(target) == name:
+                        yield value.value if isinstance(value, ast.Constant) else value
 
 
 def _said_of(part: ast.AST, name: str) -> Iterator[ast.expr]:
