@@ -221,3 +221,9 @@ def test_a_helper_that_finds_nothing_new_is_not_run_without_end() -> None:
 def test_a_helper_that_finds_something_new_is_run_each_time() -> None:
     helper = "def helper(value, seed):\n    random.seed(seed)\n"
     assert read_around(helper, [f"helper(objects, {n})" for n in range(40)])[1] >= 40
+
+
+def test_a_helper_that_is_given_functions_is_run_for_each_of_them() -> None:
+    helper = "def helper(function, value):\n    function(value)\n"
+    calls = [f"helper(print, {n})" for n in range(20)]
+    assert read_around(helper, [*calls, "helper(random.seed, 1)"])[1] == 1

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import PurePath
 
+from pl_lint.facts import lightning, seeding
 from pl_lint.facts.sites import CallSite, LoaderSite, ProjectFacts, in_tests
-from pl_lint.facts.values import Made
+from pl_lint.facts.values import Known, Made
 from pl_lint.facts.words import words_of
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.data.sharing import feeds
@@ -33,7 +36,9 @@ BY_TORCH = tuple(
     )
 )
 DRAWS = (*BY_PYTHON, *BY_NUMPY, *BY_TORCH)
-SEEDS = ("random.seed", "numpy.random.seed", "torch.manual_seed", "torch.random.manual_seed")
+SEEDS = (*seeding.SEEDS, lightning.SEED_EVERYTHING, ".seed_everything")
+SEEDING = re.compile("seed|rng|random|state|determ")
+"""What context managers are called that see to the generators."""
 MADE_UP = frozenset(
     "random rand dummy fake toy synthetic simulated noise noisy boring mock".split()
 )
@@ -55,8 +60,9 @@ def evaluation_items_drawn(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
     ------------
     Finds `__getitem__` of a data set, and methods that it calls, that draw from `random`,
     `np.random` or torch's own generator whatever the item is for, where a validation or test loader
-    is given such a data set. Silent where a condition decides (`if self.train:`), where the class
-    seeds before it draws, and for data sets that are called random, dummy or the like.
+    is given such a data set. Silent where a condition decides (`if self.train:`), where training
+    builds it with another number or another True or False, where a class of that file, a hook of an
+    evaluation or the loader's workers are seeded, and for data sets called random, dummy or alike.
 
     Why is this bad
     ---------------
@@ -105,22 +111,26 @@ def evaluation_items_drawn(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
     ----------
     - https://pytorch.org/docs/stable/notes/randomness.html#dataloader
     """
-    seeded = {_home(call) for call in facts.calls_of(*SEEDS)}
+    seeds = facts.calls_of(*SEEDS)
+    if any(one.stage in ("validate", "test") for one in seeds):
+        return
+    seeded = {one.location.path for one in seeds if one.home}
     ways: dict[Location, list[CallSite]] = {}
     for call in facts.calls_of(*DRAWS):
-        if call.loading and _home(call) not in seeded and not in_tests(call.location):
+        if call.loading and call.location.path not in seeded and not in_tests(call.location):
             ways.setdefault(call.location, []).append(call)
-    draws: dict[str, CallSite] = {}
+    draws: dict[tuple[str, str], CallSite] = {}
     for calls in ways.values():
         if all(map(_is_always_drawn, calls)):
-            draws.setdefault(calls[0].home, calls[0])
-    told: set[str] = set()
+            draws.setdefault(_home(calls[0]), calls[0])
+    told: set[tuple[str, str]] = set()
     for loader in facts.loaders:
-        name = _data_set(loader)
-        draw = draws.get(name)
-        if draw is None or name in told or not _measures(facts, loader):
+        of = _data_set(loader)
+        draw = draws.get(of)
+        if draw is None or of in told or not _measures(facts, loader):
             continue
-        told.add(name)
+        told.add(of)
+        name = draw.home
         stage = "validation" if loader.stage == "validate" else "test"
         yield self.finding(
             draw.location,
@@ -132,23 +142,45 @@ def evaluation_items_drawn(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
 
 
 def _home(call: CallSite) -> tuple[str, str]:
-    return call.location.path, call.home
+    """The module and the class that hold a call."""
+    path = PurePath(call.location.path)
+    return path.parent.name if path.stem == "__init__" else path.stem, call.home
 
 
 def _is_always_drawn(call: CallSite) -> bool:
-    """Whether each item is drawn: under no condition, and not in place of one that cannot be
-    read."""
+    """Whether each item is drawn: under no condition, not in place of one that cannot be read, and
+    not where something around it may seed."""
     in_handler = any(number for _, number in call.arms)
-    return not (call.guards or in_handler or call.gives("generator"))
+    seeded = any(map(SEEDING.search, call.within))
+    return not (call.guards or seeded or in_handler or call.gives("generator"))
 
 
-def _data_set(loader: LoaderSite) -> str:
-    """The class of what a loader is given, by its own name."""
+def _data_set(loader: LoaderSite) -> tuple[str, str]:
+    """The module and the class of what a loader is given."""
     data = loader.dataset
-    name = data.name.rpartition(".")[2] if isinstance(data, Made) else ""
-    return "" if MADE_UP.intersection(words_of(name)) else name
+    *_, module, name = ("", "", *data.name.split(".")) if isinstance(data, Made) else ("", "")
+    return module, "" if MADE_UP.intersection(words_of(name)) else name
 
 
 def _measures(facts: ProjectFacts, loader: LoaderSite) -> bool:
+    """Whether a loader is there to evaluate, with data as training has them."""
     evaluates = loader.stage in ("validate", "test") and not in_tests(loader.location)
-    return evaluates and not feeds(facts, loader, "train")
+    own = feeds(facts, loader, "train") or loader.gives("worker_init_fn", 9)
+    return evaluates and not own and not _is_told_apart(facts, loader)
+
+
+def _is_told_apart(facts: ProjectFacts, loader: LoaderSite) -> bool:
+    """Whether the loader for training is given a data set of the class that was built with another
+    number, or with another True or False: how much is drawn, or whether."""
+    told = _settings(loader)
+    return any(
+        _data_set(one) == _data_set(loader) and _settings(one) != told
+        for one in facts.loaders
+        if one.stage == "train"
+    )
+
+
+def _settings(loader: LoaderSite) -> dict[str, object]:
+    given = loader.dataset.arguments if isinstance(loader.dataset, Made) else ()
+    known = ((name, value.value) for name, value in given if isinstance(value, Known))
+    return {name: value for name, value in known if isinstance(value, (bool, int, float))}

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pl_lint.facts import seeding
 from pl_lint.facts.sites import CallSite, ProjectFacts, in_tests
 from pl_lint.facts.values import Known, Made
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.registry import Rule, rule
 
 FIXING = {
-    "random.seed": "a",
+    **dict.fromkeys(seeding.OF_PYTHON, "a"),
     "random.Random": "x",
-    "numpy.random.seed": "seed",
+    **dict.fromkeys((*seeding.OF_NUMPY, *seeding.OF_TORCH), "seed"),
     "numpy.random.RandomState": "seed",
     "numpy.random.default_rng": "seed",
-    "torch.manual_seed": "seed",
     "torch.Generator.manual_seed": "seed",
 }
 """What begins a sequence of random numbers, and how its argument is called."""

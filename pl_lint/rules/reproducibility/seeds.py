@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts import lightning
+from pl_lint.facts import lightning, seeding
 from pl_lint.facts.sites import CallSite, ProjectFacts, SeedSite, TrainerCall, in_notebook, in_tests
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
@@ -18,7 +18,7 @@ OWN = (
     "set_determinism set_global_seed set_global_seeds set_all_seeds fix_seeds seed_everywhere"
 )
 SEEDING = (
-    *(EVERYTHING, "torch.manual_seed", "numpy.random.seed", "random.seed", ".seed_everything"),
+    *(EVERYTHING, *seeding.SEEDS, ".seed_everything"),
     *(f".{name}" for name in OWN.split()),
 )
 """Calls that seed the global generators, by names that functions for it have."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
+from pl_lint.facts import seeding
 from pl_lint.facts.origins import SPLITTING, FunctionCall, Origin, is_drawn, is_listing, sure_parts
 from pl_lint.facts.sites import (
     ABSENT,
@@ -34,11 +35,10 @@ from pl_lint.rules.reproducibility.splitting import (
 )
 
 SHUFFLING = ("numpy.random.permutation", "numpy.random.shuffle", "random.shuffle", "torch.randperm")
-OF_NUMPY = frozenset({"numpy.random.seed", "random.seed"})
-OF_TORCH = frozenset({"torch.manual_seed", "random.seed"})
-"""Seeds that the splits of torch, and those of scikit-learn, do not draw from."""
-BESIDE_PYTHON = frozenset({"numpy.random.seed", "torch.manual_seed"})
-"""Those that ``random.shuffle`` does not draw from."""
+BESIDE_TORCH = frozenset((*seeding.OF_NUMPY, *seeding.OF_PYTHON))
+BESIDE_NUMPY = frozenset((*seeding.OF_TORCH, *seeding.OF_PYTHON))
+BESIDE_PYTHON = frozenset((*seeding.OF_NUMPY, *seeding.OF_TORCH))
+"""Seeds that torch's splits, those of scikit-learn, and ``random.shuffle`` do not draw from."""
 
 MASKS = ("numpy.random.rand", "numpy.random.random", "numpy.random.random_sample")
 """What draws one number for each row of a table."""
@@ -108,7 +108,7 @@ def _others(function: str) -> frozenset[str]:
     """The seeds of generators that a function does not draw from."""
     if function == "random.shuffle":
         return BESIDE_PYTHON
-    return OF_NUMPY if function in ("random_split", "torch.randperm") else OF_TORCH
+    return BESIDE_TORCH if function in ("random_split", "torch.randperm") else BESIDE_NUMPY
 
 
 def _is_seeded(facts: ProjectFacts, place: Location, function: str) -> bool:

@@ -7,7 +7,16 @@ from collections.abc import Iterator
 
 from pl_lint.facts.origins import Gathered
 from pl_lint.static.interpreter import outside
-from pl_lint.static.interpreter.abstract import NOTHING, Abstract, Const, Opaque
+from pl_lint.static.interpreter.abstract import (
+    NOTHING,
+    Abstract,
+    Choice,
+    Const,
+    Mapping,
+    Opaque,
+    Sequence,
+    Text,
+)
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.derivation import derived
 from pl_lint.static.names import FunctionNode, dotted
@@ -32,8 +41,9 @@ def follow(
 
 
 IDLE = 8
-"""A function that has found nothing new so often in a row is not run any more. Libraries have
-helpers that are called from everywhere, each time with other objects."""
+"""A function that has found nothing new so often in a row, for data alone, is not run any more for
+data. Libraries have helpers that are called from everywhere, each time with other values. Who is
+given a function, a class or an object may do something else with each."""
 
 
 def remembered(
@@ -47,14 +57,26 @@ def remembered(
     key = (function, arguments.complete, context.around_now(), *(_plain(*one) for one in given))
     if key in memory.results:
         return memory.results[key]
-    if memory.idle[function] >= IDLE:
+    of_data = all(map(_is_data, arguments.all()))
+    if of_data and memory.idle[function] >= IDLE:
         return Opaque(derived("call", [context.origin(one) for one in arguments.all()]))
     traces, found = context.traces(), context.recorder.found
     result = follow(context, function, inner, arguments, None)
-    memory.idle[function] = 0 if context.recorder.found > found else memory.idle[function] + 1
+    memory.idle[function] = 0 if context.recorder.found > found else memory.idle[function] + of_data
     if context.traces() == traces and None not in key:
         memory.results[key] = result
     return result
+
+
+def _is_data(value: Abstract) -> bool:
+    match value:
+        case Opaque() | Const() | Text():
+            return True
+        case Sequence(items) | Choice(items):
+            return all(map(_is_data, items))
+        case Mapping(items):
+            return all(_is_data(one) for pair in items for one in pair)
+    return False
 
 
 def _plain(name: int | str, value: Abstract) -> tuple[object, ...] | None:
