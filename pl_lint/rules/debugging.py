@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import CallSite, ProjectFacts, in_tests
+from pl_lint.facts.sites import CallSite, ProjectFacts
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import DropArgument, Fix
@@ -29,7 +29,7 @@ def trainers(facts: ProjectFacts) -> Iterator[CallSite]:
     for call in facts.calls_of(lightning.TRAINER):
         words = " ".join((call.function, *call.guards)).lower()
         tried = any(word in words for word in TRYING) or _settings_to_try(call)
-        if not in_tests(call.location) and not tried:
+        if not facts.in_tests(call.location) and not tried:
             yield call
 
 
@@ -309,7 +309,7 @@ def callback_without_its_part(self: Rule, facts: ProjectFacts) -> Iterator[Findi
     - https://lightning.ai/docs/pytorch/stable/common/trainer.html#enable-checkpointing
     """
     for call in facts.calls_of(lightning.TRAINER):
-        if in_tests(call.location):
+        if facts.in_tests(call.location):
             continue
         names = [lightning.canonical(one.name) or "" for one in _callbacks(call)]
         short = {name.rpartition(".")[2] for name in names}

@@ -16,7 +16,6 @@ from pl_lint.facts.sites import (
     MetricSite,
     ProjectFacts,
     TrainerSite,
-    in_tests,
 )
 from pl_lint.facts.values import ABSENT, NO, Known, Made, Value, must_be
 from pl_lint.findings import Location
@@ -162,7 +161,7 @@ def is_never_fed(facts: ProjectFacts, stage: str | None) -> bool:
     hooks = [
         method
         for one in facts.classes
-        if not in_tests(one.location)
+        if not facts.in_tests(one.location)
         for method in one.own_methods
         if method.name == FEEDS.get(stage or "")
     ]
@@ -251,7 +250,7 @@ def is_only_loaded(facts: ProjectFacts, owner: ClassFacts) -> bool:
     """Whether a class is there to be used: code loads it, and no Trainer in sight is seen to run
     it. For a rule that asks for calls of ``LOADING``."""
     loaded = any(
-        call.name == owner.name + LOADING and not in_tests(call.location)
+        call.name == owner.name + LOADING and not facts.in_tests(call.location)
         for call in facts.calls_of(LOADING)
     )
     trained = bool(facts.trainers) or facts.trains_beside

@@ -73,6 +73,7 @@ from pl_lint.static.streams import (
     told_their_length,
 )
 from pl_lint.static.surroundings import Surroundings
+from pl_lint.static.trials import trials
 from pl_lint.static.uncalled import uncalled
 from pl_lint.static.versions import Versions
 
@@ -126,13 +127,14 @@ AS_WRITTEN: Mapping[str, Callable[[Project], Iterable[Any]]] = {
     "told": told_from_outside,
 }
 """Those that are seen in the text of classes, and by what."""
-CLASSES_BY_TEXT: Mapping[str, Callable[[Project], Iterable[Any]]] = {
+NAMED_BY_TEXT: Mapping[str, Callable[[Project], Iterable[Any]]] = {
     "of_one_item": classes_of_one_item,
     "learning_measures": learning_measures,
     "giving_losses": giving_losses,
+    "trials": trials,
     "data_classes": data_classes,
 }
-"""The same of sets of classes by their names."""
+"""The same of sets of names: of classes and of files."""
 
 
 def gather(
@@ -185,7 +187,7 @@ def gather(
         uncalled=frozenset(uncalled(project, configs, shared.all(TrainerCall))),
         loaders=tuple(sized(shared.all(LoaderSite), project, configs)),
         **{name: tuple(seen(project)) for name, seen in AS_WRITTEN.items()},
-        **{name: frozenset(seen(project)) for name, seen in CLASSES_BY_TEXT.items()},
+        **{name: frozenset(seen(project)) for name, seen in NAMED_BY_TEXT.items()},
         **{name: shared.all(kind) for name, kind in AS_NOTED.items()},
     )
 

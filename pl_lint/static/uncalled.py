@@ -15,6 +15,7 @@ from pl_lint.static.configs.files import ConfigFile
 from pl_lint.static.names import FunctionNode, Module, Project, dotted
 from pl_lint.static.naming import identifiers, mentioned
 from pl_lint.static.trees import walk
+from pl_lint.static.trials import trials
 
 
 def uncalled(
@@ -68,7 +69,8 @@ def _names(part: ast.AST, name: str, word: re.Pattern[str]) -> bool:
 def _is_started(project: Project, calls: Iterable[TrainerCall]) -> bool:
     """Whether each fit stands outside of functions, or in one that is reached from there by
     names."""
-    fits = [one for one in calls if one.method == "fit" and not in_tests(one.location)]
+    scripts = frozenset(trials(project))
+    fits = [one for one in calls if one.method == "fit" and not in_tests(one.location, scripts)]
     reached = _reached(project)
     return bool(fits) and all(one.scope.rpartition(":")[2] in reached for one in fits)
 

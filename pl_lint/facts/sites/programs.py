@@ -10,11 +10,13 @@ from pl_lint.facts.sites.scripts import TrainerCall, TrainerSite
 from pl_lint.findings import Location
 
 
-def in_tests(location: Location) -> bool:
-    """Whether a place is in a file of tests, where odd settings are the point."""
+def in_tests(location: Location, trials: Set[str]) -> bool:
+    """Whether a place is in a file of tests, by its name or its folder; a name says nothing of the
+    scripts that are known to be none."""
     *folders, name = _parts(location)
-    file_of_tests = name.startswith("test_") or name.endswith("_test.py") or name == "conftest.py"
-    return file_of_tests or not {"test", "tests", "testing"}.isdisjoint(folders)
+    called_so = name.startswith("test_") or name.endswith("_test.py") or name == "conftest.py"
+    named = called_so and location.path not in trials
+    return named or not {"test", "tests", "testing"}.isdisjoint(folders)
 
 
 def in_notebook(location: Location) -> bool:
@@ -34,6 +36,7 @@ class Programs:
         copies: Mapping[str, str],
         alone: Set[str] = frozenset(),
         built: Iterable[str] = (),
+        trials: Set[str] = frozenset(),
     ) -> None:
         self._classes = classes
         self._trainers = trainers
@@ -41,6 +44,7 @@ class Programs:
         self._copies = copies
         self._alone = alone
         self._built = frozenset(built)
+        self._trials = trials
         self._answers: dict[str, tuple[TrainerSite, ...]] = {}
         self._places: dict[tuple[str, ...], frozenset[Location | None]] = {}
 
@@ -57,7 +61,7 @@ class Programs:
         return self._answers[owner.name]
 
     def _trainers_of(self, owner: ClassFacts) -> tuple[TrainerSite, ...]:
-        trainers = self._trainers if in_tests(owner.location) else self._outside_tests
+        trainers = self._trainers if self._in_tests(owner) else self._outside_tests
         program = self._copies.get(owner.location.path)
         own = [one for one in trainers if self._copies.get(one.location.path) == program]
         here = [one for one in trainers if one.location.path == owner.location.path]
@@ -110,7 +114,10 @@ class Programs:
 
     @cached_property
     def _outside_tests(self) -> tuple[TrainerSite, ...]:
-        return tuple(one for one in self._trainers if not in_tests(one.location))
+        return tuple(one for one in self._trainers if not self._in_tests(one))
+
+    def _in_tests(self, site: ClassFacts | TrainerSite) -> bool:
+        return in_tests(site.location, self._trials)
 
     @cached_property
     def _heirs(self) -> Mapping[str, list[str]]:

@@ -23,7 +23,7 @@ from pl_lint.facts.sites.data import (
     UnsharedSite,
 )
 from pl_lint.facts.sites.logged import StrayLog
-from pl_lint.facts.sites.programs import Programs
+from pl_lint.facts.sites.programs import Programs, in_tests
 from pl_lint.facts.sites.scripts import (
     LeftOutSite,
     MonitorSite,
@@ -104,7 +104,8 @@ class ProjectFacts:
     data sets are told what their items depend on. ``learning_measures``: its modules that hold
     parameters and no layers, as a loss does that learns its weights. ``giving_losses``: its layers
     with a dropout, by file and name, that return their loss. ``uncalled``: its functions that seed
-    and that nothing calls, by file and name.
+    and that nothing calls, by file and name. ``trials``: the files that test what the command line
+    says, and are no tests themselves, whatever they are called.
     """
 
     classes: tuple[ClassFacts, ...] = ()
@@ -152,6 +153,7 @@ class ProjectFacts:
     learning_measures: frozenset[str] = frozenset()
     giving_losses: frozenset[tuple[str, str]] = frozenset()
     uncalled: frozenset[tuple[str, str]] = frozenset()
+    trials: frozenset[str] = frozenset()
 
     def views(self) -> tuple[ProjectFacts, ...]:
         """What rules are asked of: each program that has nothing to do with its project alone, with
@@ -201,8 +203,18 @@ class ProjectFacts:
     def programs(self) -> Programs:
         built = (name for case in self.cases for name in case.builds)
         return Programs(
-            self.classes, self.trainers, self.trainer_calls, dict(self.copies), self.alone, built
+            self.classes,
+            self.trainers,
+            self.trainer_calls,
+            dict(self.copies),
+            self.alone,
+            built,
+            self.trials,
         )
+
+    def in_tests(self, location: Location) -> bool:
+        """Whether a place is in a file of tests, where odd settings are the point."""
+        return in_tests(location, self.trials)
 
     def trainers_of(self, call: TrainerCall) -> tuple[TrainerSite, ...]:
         """The Trainers that a call may be one of: a function that makes them may make several,

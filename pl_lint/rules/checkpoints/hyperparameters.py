@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from pl_lint.facts.sites import CallSite, ClassFacts, ParameterSite, ProjectFacts, in_tests
+from pl_lint.facts.sites import CallSite, ClassFacts, ParameterSite, ProjectFacts
 from pl_lint.facts.values import Known, Value
 from pl_lint.findings import Finding
 from pl_lint.fixes import Fix, Insert, SetArgument
@@ -176,7 +176,7 @@ def is_loaded_with(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterS
     """Whether the project loads the module, or one of a class that is not known, without giving
     this: it counts on what the checkpoint holds."""
     return any(
-        call.complete and not call.gives(parameter.name) and not in_tests(call.location)
+        call.complete and not call.gives(parameter.name) and not facts.in_tests(call.location)
         for call in facts.calls_of(LOADING)
         if call.name.rpartition(".")[0] in ("", owner.name)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import LeftOutSite, ProjectFacts, TrainerSite, in_tests
+from pl_lint.facts.sites import LeftOutSite, ProjectFacts, TrainerSite
 from pl_lint.facts.values import ABSENT, UNKNOWN, Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding
 from pl_lint.rules.registry import Rule, rule
@@ -69,7 +69,7 @@ def callback_left_out(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for site in facts.left_out:
         given = list(_given(facts, site))
         missed = bool(given) and all(_is_without(facts, site, one) for one in given)
-        if missed and site.key not in (ABSENT, Known(None)) and not in_tests(site.location):
+        if missed and site.key not in (ABSENT, Known(None)) and not facts.in_tests(site.location):
             yield self.finding(
                 site.location,
                 f"no Trainer is given this {site.watcher}: nothing reads {site.name!r}, and "

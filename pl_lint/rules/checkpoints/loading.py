@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pl_lint.facts import lightning
 from pl_lint.facts.origins import FunctionCall, Origin
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, in_tests
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known, Made, OneOf, Pattern, Several, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Callee, Command, DropArgument, Fix, Replace
@@ -300,7 +300,7 @@ def loaded_and_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     owners = {owner.name: owner for owner in facts.all_modules()}
     for call in facts.calls_of(LOAD):
         owner = _loaded_class(call, owners)
-        if owner is None or in_tests(call.location) or defines(facts, owner, LOAD[1:]):
+        if owner is None or facts.in_tests(call.location) or defines(facts, owner, LOAD[1:]):
             continue
         on_object = call.bound and target_version(owner) >= REFUSED_ON_OBJECTS
         if not on_object and (not call.dropped or _only_tries(facts, owner, call)):
@@ -385,7 +385,7 @@ def loaded_not_strictly(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/common/checkpointing_intermediate.html
     """
     for call in facts.calls_of(LOAD):
-        if must_be(call.argument("strict", 3), False) and not in_tests(call.location):
+        if must_be(call.argument("strict", 3), False) and not facts.in_tests(call.location):
             yield self.finding(
                 call.location,
                 "layers that the checkpoint does not name keep their random weights",
@@ -394,7 +394,7 @@ def loaded_not_strictly(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             )
     for call in facts.calls_of(".load_state_dict"):
         loose = call.dropped and must_be(call.argument("strict", 1), False)
-        if loose and not in_tests(call.location):
+        if loose and not facts.in_tests(call.location):
             yield self.finding(
                 call.location,
                 "layers that the file does not name keep their random weights, and nothing says so",

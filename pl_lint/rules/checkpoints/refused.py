@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pl_lint.facts import lightning
 from pl_lint.facts.givable import library_kind
 from pl_lint.facts.origins import FunctionCall, Origin, parts
-from pl_lint.facts.sites import CallSite, ClassFacts, ParameterSite, ProjectFacts, in_tests
+from pl_lint.facts.sites import CallSite, ClassFacts, ParameterSite, ProjectFacts
 from pl_lint.facts.values import Known, Made, Named, Value, may_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.checkpoints.hyperparameters import (
@@ -154,7 +154,7 @@ def _is_path(made: Value | Origin) -> bool:
 def _building(facts: ProjectFacts, owner: ClassFacts) -> list[CallSite]:
     """The calls that build a module, other than those of tests."""
     calls = facts.calls_of(lightning.MODULE)
-    return [one for one in calls if one.built == owner.name and not in_tests(one.location)]
+    return [one for one in calls if one.built == owner.name and not facts.in_tests(one.location)]
 
 
 def _argument(owner: ClassFacts, call: CallSite, parameter: ParameterSite) -> tuple[Value, Origin]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ABSENT, MonitorSite, ProjectFacts, in_tests
+from pl_lint.facts.sites import ABSENT, MonitorSite, ProjectFacts
 from pl_lint.facts.values import Known
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.registry import Rule, rule
@@ -64,7 +64,7 @@ def resumed_inside_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         return
     for monitor in facts.monitors:
         for name in INSIDE if monitor.watcher == "ModelCheckpoint" else ():
-            if _is_set(monitor, name) and not in_tests(monitor.location):
+            if _is_set(monitor, name) and not facts.in_tests(monitor.location):
                 yield self.finding(
                     monitor.at(name),
                     f"{name} saves inside the epoch: whoever resumes from there reads the epoch's "
@@ -75,7 +75,7 @@ def resumed_inside_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 def _resumes(facts: ProjectFacts) -> bool:
     fits = (one for one in facts.trainer_calls if one.method == "fit")
-    return any(one.ckpt_path != ABSENT and not in_tests(one.location) for one in fits)
+    return any(one.ckpt_path != ABSENT and not facts.in_tests(one.location) for one in fits)
 
 
 def _keeps_its_place(facts: ProjectFacts) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pl_lint.facts import lightning
 from pl_lint.facts.lightning import Version
 from pl_lint.facts.origins import Number
-from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts, in_tests
+from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known, Made, Several, Table, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Assigned, Fix, Import, Replace, SetArgument, Statement
@@ -105,7 +105,7 @@ def state_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     fix=_registered(facts, owner, site),
                 )
     for average in facts.averages:
-        if not in_tests(average.location):
+        if not facts.in_tests(average.location):
             yield self.finding(
                 average.location,
                 f"self.{average.attribute} grows in training and is not in the checkpoint: a "
@@ -200,7 +200,7 @@ def saved_or_loaded_only(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     states = {one.short_name for one in facts.classes if one.kind == "datamodule"}
     for owner in facts.classes:
-        if in_tests(owner.location):
+        if facts.in_tests(owner.location):
             continue
         for site in owner.checkpoint_keys:
             own = OWN_KEYS | states  # Lightning keeps a data module's state under its class
@@ -406,7 +406,7 @@ def checkpoints_stay_here(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     if not any(monitor.watcher == "ModelCheckpoint" for monitor in facts.monitors):
         return
     for call in facts.calls_of("lightning.pytorch.loggers.WandbLogger"):
-        if must_be(call.argument("log_model", 7), None) and not in_tests(call.location):
+        if must_be(call.argument("log_model", 7), None) and not facts.in_tests(call.location):
             yield self.finding(
                 call.location,
                 "checkpoints stay on this machine: log_model is False unless it is given",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.origins import UNPACKED
-from pl_lint.facts.sites import ABSENT, ProjectFacts, TrainerSite, in_tests
+from pl_lint.facts.sites import ABSENT, ProjectFacts, TrainerSite
 from pl_lint.facts.values import Known, Made, Value
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.loops.trainers import stoppers
@@ -60,7 +60,12 @@ def patience_outlasts_training(self: Rule, facts: ProjectFacts) -> Iterator[Find
     """
     for trainer in facts.trainers:
         epochs = _number(trainer.argument("max_epochs"))
-        if epochs is None or epochs < 2 or _validates_often(trainer) or in_tests(trainer.location):
+        if (
+            epochs is None
+            or epochs < 2
+            or _validates_often(trainer)
+            or facts.in_tests(trainer.location)
+        ):
             continue
         for stopper in stoppers(trainer):
             patience = _patience(stopper)

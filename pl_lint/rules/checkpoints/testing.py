@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.branches import apart
-from pl_lint.facts.sites import Hands, ProjectFacts, TrainerCall, TrainerSite, in_tests
+from pl_lint.facts.sites import Hands, ProjectFacts, TrainerCall, TrainerSite
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, SetArgument
@@ -296,7 +296,7 @@ def _reports(facts: ProjectFacts, call: TrainerCall) -> bool:
     trying += ("limit_test_batches", "limit_val_batches")
     given = [one.argument(name) for one in facts.trainers_of(call) for name in trying]
     tries = any(not must_be(one, None) and not must_be(one, False) for one in given)
-    return not tries and not in_tests(call.location) and not _loads(facts, call)
+    return not tries and not facts.in_tests(call.location) and not _loads(facts, call)
 
 
 def _loads(facts: ProjectFacts, call: TrainerCall) -> bool:
@@ -360,7 +360,7 @@ def best_is_the_last(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     if any(method.name == "configure_callbacks" for o in facts.classes for method in o.own_methods):
         return
     for call in facts.trainer_calls:
-        if in_tests(call.location):
+        if facts.in_tests(call.location):
             continue
         made = facts.trainers_of(call)
         by_path = call.method != "fit" and _is_path_of_last(call.ckpt_path)
@@ -376,7 +376,11 @@ def best_is_the_last(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for load in facts.calls_of(".load_from_checkpoint"):
         path = load.argument("checkpoint_path", 0)
         said = "best" in load.assigned.lower()
-        if (said or _is_path_of_last(path)) and _is_last(path) and not in_tests(load.location):
+        if (
+            (said or _is_path_of_last(path))
+            and _is_last(path)
+            and not facts.in_tests(load.location)
+        ):
             yield self.finding(
                 load.location,
                 "the checkpoint callback watches no key: its best_model_path is the last one",

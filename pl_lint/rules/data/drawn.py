@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 from pl_lint.facts import lightning, seeding
-from pl_lint.facts.sites import CallSite, LoaderSite, ProjectFacts, in_tests
+from pl_lint.facts.sites import CallSite, LoaderSite, ProjectFacts
 from pl_lint.facts.values import Known, Made
 from pl_lint.facts.words import words_of
 from pl_lint.findings import Finding, Location, Status
@@ -117,7 +117,7 @@ def evaluation_items_drawn(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
     seeded = {one.location.path for one in seeds if one.home}
     ways: dict[Location, list[CallSite]] = {}
     for call in facts.calls_of(*DRAWS):
-        if call.loading and call.location.path not in seeded and not in_tests(call.location):
+        if call.loading and call.location.path not in seeded and not facts.in_tests(call.location):
             ways.setdefault(call.location, []).append(call)
     draws: dict[tuple[str, str], CallSite] = {}
     for calls in ways.values():
@@ -164,7 +164,7 @@ def _data_set(loader: LoaderSite) -> tuple[str, str]:
 
 def _measures(facts: ProjectFacts, loader: LoaderSite) -> bool:
     """Whether a loader is there to evaluate, with data as training has them."""
-    evaluates = loader.stage in ("validate", "test") and not in_tests(loader.location)
+    evaluates = loader.stage in ("validate", "test") and not facts.in_tests(loader.location)
     own = feeds(facts, loader, "train") or loader.gives("worker_init_fn", 9)
     return evaluates and not own and not _is_told_apart(facts, loader)
 

@@ -17,7 +17,6 @@ from pl_lint.facts.sites import (
     ProjectFacts,
     TrainerCall,
     TrainerSite,
-    in_tests,
 )
 from pl_lint.facts.values import Known, Made, Several, Value
 from pl_lint.findings import Finding, Location, Status
@@ -82,7 +81,7 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     - https://lightning.ai/docs/pytorch/stable/common/evaluation_basic.html
     """
     for test in () if _chooses_nothing(facts) or _never_tests(facts) else facts.loaders:
-        if test.by not in TESTING or in_tests(test.location) or _of_training(facts, test):
+        if test.by not in TESTING or facts.in_tests(test.location) or _of_training(facts, test):
             continue
         shared = _validated_with(facts, test)
         if shared is not None and not _tested_otherwise(facts, test):
@@ -103,7 +102,7 @@ def test_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Findin
         selects = (
             loader.stage == "validate" and loader.by in SELECTING and _chosen_by(facts, loader)
         )
-        if selects and _test_part(loader.dataset) and not in_tests(loader.location):
+        if selects and _test_part(loader.dataset) and not facts.in_tests(loader.location):
             yield self.finding(
                 loader.location,
                 f"validation runs on the test part of {_class_name(loader.dataset)}, and what is "
@@ -125,7 +124,7 @@ def _tested_by_name(facts: ProjectFacts) -> Iterator[tuple[TrainerCall, str]]:
         shared = any(one.get("validate") == name and "train" in one for one in fits)
         trained = any(one.get("train") == name for one in fits)
         alone = all(dict(one.names).get("test") == name for one in tests)
-        if name and shared and alone and not trained and not in_tests(test.location):
+        if name and shared and alone and not trained and not facts.in_tests(test.location):
             yield test, name
 
 
@@ -149,7 +148,7 @@ def _named(owner: ClassFacts, name: str) -> list[MethodSite]:
 def _chooses_nothing(facts: ProjectFacts) -> bool:
     """Whether all Trainers are seen whole, and neither a checkpoint nor an end nor a learning rate
     goes by what validation logs."""
-    trainers = [one for one in facts.trainers if not in_tests(one.location)]
+    trainers = [one for one in facts.trainers if not facts.in_tests(one.location)]
     seen = all(one.complete and _shows_its_callbacks(one) for one in trainers)
     watched = any(one.key != ABSENT for one in facts.monitors)
     return bool(trainers) and seen and not watched

@@ -10,7 +10,6 @@ from pl_lint.facts.sites import (
     LoaderSite,
     ProjectFacts,
     TrainerSite,
-    in_tests,
     made_of,
 )
 from pl_lint.facts.values import Known, Made, Unknown, must_be
@@ -78,7 +77,7 @@ def evaluation_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for loader in facts.loaders:
         shuffled = must_be(loader.argument("shuffle", 2), True)
-        counts = loader.stage in STAGES and not in_tests(loader.location)
+        counts = loader.stage in STAGES and not facts.in_tests(loader.location)
         if counts and shuffled and not (feeds(facts, loader, "train") or _looked_at(facts, loader)):
             yield self.finding(
                 loader.location,
@@ -138,7 +137,7 @@ def evaluation_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for loader in facts.loaders:
         whole = loader.of_single_samples or loader.sized_by == WHOLE
         dropped = must_be(loader.argument("drop_last", 8), True) and not whole
-        counts = loader.stage in STAGES and not in_tests(loader.location)
+        counts = loader.stage in STAGES and not facts.in_tests(loader.location)
         if counts and dropped and not feeds(facts, loader, "train"):
             yield self.finding(
                 loader.location,
@@ -241,7 +240,7 @@ def training_not_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://pytorch.org/docs/stable/data.html#torch.utils.data.DataLoader
     """
     for loader in facts.loaders:
-        if loader.stage != "train" or _decided(loader) or in_tests(loader.location):
+        if loader.stage != "train" or _decided(loader) or facts.in_tests(loader.location):
             continue
         ordered = _own_order(facts, loader) or _has_a_sampler(facts, loader)
         empty = loader.dataset == Known(())

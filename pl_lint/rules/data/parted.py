@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import PartedSite, ProjectFacts, SetTransform, in_tests
+from pl_lint.facts.sites import PartedSite, ProjectFacts, SetTransform
 from pl_lint.findings import Finding
 from pl_lint.rules.registry import Rule, rule
 
@@ -61,7 +61,7 @@ def transform_of_a_part(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     switched = _is_switched(facts)
     for split in facts.parted:
-        if not in_tests(split.location):
+        if not facts.in_tests(split.location):
             yield from _set_for_all(self, split) if not switched else ()
             yield from _set_for_none(self, split)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import ClassFacts, ContainerSite, LayersSite, ProjectFacts, in_tests
+from pl_lint.facts.sites import ClassFacts, ContainerSite, LayersSite, ProjectFacts
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Assigned, Fix, Replace, Statement
 from pl_lint.places import Location
@@ -80,7 +80,7 @@ def no_buffer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 fix = _registered(one.location, name)
                 yield _on_the_cpu(self, one.location, name, owner.short_name, fix)
     for site in facts.kept if facts.modules() else ():
-        if not in_tests(site.location):
+        if not facts.in_tests(site.location):
             subject = site.name.rpartition(".")[2]
             yield _on_the_cpu(self, site.location, site.attribute, subject, None)
 
@@ -180,7 +180,7 @@ def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 yield _hidden(self, held, layers, owner.short_name, fix)
     for site in facts.layers:
         layers = _trained(site.attribute, site.modules)
-        if layers and (site.name, site.attribute) not in told and not in_tests(site.location):
+        if layers and (site.name, site.attribute) not in told and not facts.in_tests(site.location):
             yield _hidden(self, site, layers, site.name.rpartition(".")[2], None)
 
 

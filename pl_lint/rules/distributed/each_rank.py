@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, in_tests
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.places import SETTINGS
@@ -88,7 +88,7 @@ def step_skipped_on_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findin
             chosen = "optimizer_idx" in leaving.guards
             nothing = must_be(leaving.value, None) and skips and not chosen
             at_times = leaving.hook == "training_step" and asks_for_data(leaving.nothing_if)
-            if (nothing or at_times) and not in_tests(leaving.location):
+            if (nothing or at_times) and not facts.in_tests(leaving.location):
                 yield self.finding(
                     leaving.location,
                     "a step that returns None ends the run on several processes",
@@ -246,7 +246,7 @@ def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Findin
             problem = _off_rank_zero(call) or _without_a_run(facts, owner, call)
             asks = for_one_rank(call.guards) or ASKS_FOR_UPDATE.issubset(call.guards)
             alone = asks or _saves_settings(owner, call) or _is_too_early(owner, call)
-            if problem and not alone and not in_tests(call.location):
+            if problem and not alone and not facts.in_tests(call.location):
                 yield self.finding(call.location, problem, remedy=GUARD, subject=owner.short_name)
     several = {
         one.location.path
@@ -259,7 +259,7 @@ def experiment_off_rank_zero(self: Rule, facts: ProjectFacts) -> Iterator[Findin
         in_script = in_script and not call.location.path.endswith(SETTINGS)  # built who knows where
         asks = for_one_rank(call.guards) or ASKS_FOR_UPDATE.issubset(call.guards)
         problem = _off_rank_zero(call) if in_script and not asks else ""
-        if problem and not in_tests(call.location):
+        if problem and not facts.in_tests(call.location):
             yield self.finding(
                 call.location,
                 f"each process runs this script, and {problem}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from pl_lint.facts.lightning import Version
-from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts, in_tests
+from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known, Made, must_be
 from pl_lint.facts.words import MISSING
 from pl_lint.findings import Finding, Location, Status
@@ -147,7 +147,7 @@ def _prepares(facts: ProjectFacts, call: CallSite, owner: ClassFacts) -> bool:
     nobody can say whose method it is. A copy of a class is used as the class is: what counts is the
     name.
     """
-    if call.hook == "prepare_data" or for_one_rank(call.guards) or in_tests(call.location):
+    if call.hook == "prepare_data" or for_one_rank(call.guards) or facts.in_tests(call.location):
         return False
     kind = call.name.removesuffix(PREPARE)
     if kind in ("self", "super"):
@@ -264,7 +264,7 @@ def data_written_by_every_rank(self: Rule, facts: ProjectFacts) -> Iterator[Find
         calls = facts.calls_in(owner, "download=", *FETCHING, *BY_POSITION)
         prepared = {one.name for one in calls if one.hook == "prepare_data"}
         for call in calls:
-            if _downloads(call) and call.hook in ON_EVERY_RANK and call.name not in prepared:
+            if _downloads(facts, call) and call.hook in ON_EVERY_RANK and call.name not in prepared:
                 yield self.finding(
                     call.location,
                     f"every process downloads this in {call.hook}: one may read what another has "
@@ -291,11 +291,11 @@ def _may_get_data(call: CallSite) -> bool:
     return call.gives("", 1) and not loader and not call.gives("val_dataloaders", 2)
 
 
-def _downloads(call: CallSite) -> bool:
+def _downloads(facts: ProjectFacts, call: CallSite) -> bool:
     """Whether a data set, or a function, is told to download; a base that is built with the
     argument may do what it likes with it."""
     position = POSITION if call.name in BY_POSITION else -1
     asked = call.name in FETCHING or must_be(call.argument("download", position), True)
     asked = asked or dict(call.written).get("download") == MISSING
     asked = asked and not for_one_rank(call.guards)
-    return asked and not call.name.endswith(".__init__") and not in_tests(call.location)
+    return asked and not call.name.endswith(".__init__") and not facts.in_tests(call.location)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import LoaderSite, ProjectFacts, StreamSite, in_tests
+from pl_lint.facts.sites import LoaderSite, ProjectFacts, StreamSite
 from pl_lint.facts.values import Known, Made
 from pl_lint.facts.words import words_of
 from pl_lint.findings import Finding, Status
@@ -203,7 +203,7 @@ def _read(facts: ProjectFacts) -> Iterator[tuple[StreamSite, LoaderSite]]:
     """Each stream with the loaders that read it."""
     for loader in facts.loaders:
         data = loader.dataset
-        known = isinstance(data, Made) and not in_tests(loader.location)
+        known = isinstance(data, Made) and not facts.in_tests(loader.location)
         for stream in facts.streams if known else ():
             named = stream.name == data.name  # type: ignore[union-attr]
             if named and stream.loops and not _goes_over_a_stream(stream):

@@ -14,7 +14,6 @@ from pl_lint.facts.sites import (
     LoaderSite,
     ProjectFacts,
     TrainerSite,
-    in_tests,
 )
 from pl_lint.facts.values import UNKNOWN, Known, Made, OneOf, Value, must_be
 from pl_lint.findings import Finding, Status
@@ -139,7 +138,7 @@ def order_lost_on_ranks(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     if not any(uses_several(one) and _samples(one) for one in facts.trainers):
         return
     for loader in facts.loaders:
-        meant = loader.gives("sampler", 3) or in_tests(loader.location)
+        meant = loader.gives("sampler", 3) or facts.in_tests(loader.location)
         unshuffled = must_be(loader.argument("shuffle", 2), False)
         if loader.stage == "train" and unshuffled and not meant:
             yield self.finding(

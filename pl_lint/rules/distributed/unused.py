@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import YES, AssignmentSite, ClassFacts, ProjectFacts, TrainerSite, in_tests
+from pl_lint.facts.sites import YES, AssignmentSite, ClassFacts, ProjectFacts, TrainerSite
 from pl_lint.facts.values import Known, Made
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import defines
@@ -84,7 +84,7 @@ def unused_parameters(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         if trainers and all(map(_finds_unused, trainers)):
             continue
         for site in owner.assignments if whole else ():
-            if _is_layer(site) and not _used_below(facts, owner, site.attribute):
+            if _is_layer(facts, site) and not _used_below(facts, owner, site.attribute):
                 yield self.finding(
                     site.location,
                     f"nothing mentions self.{site.attribute} again: no loss reaches its "
@@ -102,9 +102,9 @@ def _finds_unused(trainer: TrainerSite) -> bool:
     return isinstance(strategy, Known) and str(strategy.value).endswith("_parameters_true")
 
 
-def _is_layer(site: AssignmentSite) -> bool:
+def _is_layer(facts: ProjectFacts, site: AssignmentSite) -> bool:
     made = site.unread and isinstance(site.value, Made) and LAYERS.fullmatch(site.value.name)
-    return bool(made) and not in_tests(site.location)
+    return bool(made) and not facts.in_tests(site.location)
 
 
 def _used_below(facts: ProjectFacts, owner: ClassFacts, attribute: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import CallSite, ImportSite, ProjectFacts, in_tests
+from pl_lint.facts.sites import CallSite, ImportSite, ProjectFacts
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.loggers import choice
 from pl_lint.rules.registry import Rule, rule
@@ -75,7 +75,7 @@ def tied_to_tensorboard(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.classes:
         for call in facts.calls_in(owner, *TENSORBOARD_ONLY):
             of_experiment = call.receiver.endswith("logger.experiment")
-            if of_experiment and not _asked(call) and not in_tests(call.location):
+            if of_experiment and not _asked(call) and not facts.in_tests(call.location):
                 yield self.finding(
                     call.location,
                     f"{call.name.rpartition('.')[2]} is TensorBoard's: any other logger raises "
@@ -194,7 +194,7 @@ def logger_that_does_not_exist(self: Rule, facts: ProjectFacts) -> Iterator[Find
                 one.location, f"Lightning has no logger {name}", remedy=f"did you mean {meant}?"
             )
     for call in facts.calls_of(choice.TENSORBOARD):
-        if call.complete and not call.gives("save_dir", 0) and not in_tests(call.location):
+        if call.complete and not call.gives("save_dir", 0) and not facts.in_tests(call.location):
             yield self.finding(
                 call.location,
                 "TensorBoardLogger needs a folder: a TypeError",

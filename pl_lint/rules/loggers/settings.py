@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ABSENT, CallSite, ProjectFacts, in_tests
+from pl_lint.facts.sites import ABSENT, CallSite, ProjectFacts
 from pl_lint.facts.values import Known, Pattern, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import DropArgument, Fix, SetArgument
@@ -247,7 +247,7 @@ def runs_in_one_folder(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/extensions/generated/lightning.pytorch.loggers.CSVLogger.html
     """
     for call in facts.calls_of(choice.TENSORBOARD, choice.CSV):
-        if _constant(call, "version", 2) and not in_tests(call.location):
+        if _constant(call, "version", 2) and not facts.in_tests(call.location):
             yield self.finding(
                 call.location,
                 "every run writes into the same folder: the version is a constant",
@@ -312,7 +312,7 @@ def nowhere_to_log(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         bool(facts.trainers)
         and not facts.calls_of(*AUTOLOG)
         and all(
-            must_be(one.argument("logger"), False) and not in_tests(one.location)
+            must_be(one.argument("logger"), False) and not facts.in_tests(one.location)
             for one in facts.trainers
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts, ReturnSite, in_tests
+from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts, ReturnSite
 from pl_lint.facts.values import Table
 from pl_lint.findings import Finding
 from pl_lint.rules.judging import is_whole, line_of, target_version
@@ -95,7 +95,7 @@ def _is_lost(facts: ProjectFacts, owner: ClassFacts, site: ReturnSite) -> bool:
     asked = site.hook.endswith(("_step", "_epoch_end")) and _is_called(owner, site.hook)
     if not prefixes or not asked:
         return False
-    if any(not in_tests(call.location) for call in facts.calls_of(f".{site.hook}")):
+    if any(not facts.in_tests(call.location) for call in facts.calls_of(f".{site.hook}")):
         return False
     heirs = [one for one in facts.modules() if owner.name in (one.name, *one.ancestors)]
     if any(_writes(facts, one, site.hook) for one in heirs):

@@ -13,7 +13,6 @@ from pl_lint.facts.sites import (
     LogSite,
     ProjectFacts,
     ReachSite,
-    in_tests,
 )
 from pl_lint.facts.values import Known, Table, may_be, must_be
 from pl_lint.findings import Finding, Location, Status
@@ -95,7 +94,7 @@ def logged_value_read_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Fin
     for owner in facts.logging_classes():
         found: dict[tuple[Location, str, str], list[str]] = {}
         for read in owner.logged_reads if target_version(owner) >= ORDERED else ():
-            logs = [] if in_tests(read.location) else _logs_of(facts, read)
+            logs = [] if facts.in_tests(read.location) else _logs_of(facts, read)
             how = _too_early(owner, read, logs)
             if how:
                 place = (read.location, how, _later(read, logs))
@@ -215,7 +214,7 @@ def last_batch_read(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.logging_classes():
         found: dict[Location, dict[str, LogSite]] = {}
         for read in owner.logged_reads:
-            logs = [] if in_tests(read.location) else _logs_of(facts, read)
+            logs = [] if facts.in_tests(read.location) else _logs_of(facts, read)
             at_end = read.hook.endswith("_epoch_end") or read.hook == "on_validation_end"
             if at_end and logs and all(last_batch_only(log) for _, log in logs):
                 found.setdefault(read.location, {}).setdefault(shown(read.key), logs[0][1])
@@ -277,7 +276,9 @@ def value_of_another_run_read(self: Rule, facts: ProjectFacts) -> Iterator[Findi
     """
     for owner in facts.logging_classes():
         for read in owner.logged_reads if target_version(owner) >= ORDERED else ():
-            logs = _logs_of(facts, read) if read.raises and not in_tests(read.location) else []
+            logs = (
+                _logs_of(facts, read) if read.raises and not facts.in_tests(read.location) else []
+            )
             runs = {RUNS.get(log.stage or "", "") for _, log in logs}
             here = RUNS.get(read.stage or "", "")
             if logs and here and "" not in runs and here not in runs:
@@ -352,7 +353,7 @@ def attribute_read_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Findin
         early = owner.kind == "callback" and target_version(owner) >= ORDERED
         for read in owner.given_reads if early else ():
             late = read.hook not in EACH_EPOCH or _comes_last(owner, read.hook)
-            found = [] if late or in_tests(read.location) else _settings(facts, read)
+            found = [] if late or facts.in_tests(read.location) else _settings(facts, read)
             if found and all(_is_made(one, read) for one in found):
                 yield self.finding(
                     read.location,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts, in_tests
+from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts
 from pl_lint.findings import Finding
 from pl_lint.rules.judging import CLI, line_of
 from pl_lint.rules.loops.hooks import surely_lightning
@@ -63,7 +63,7 @@ def begins_without_super(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.classes:
         judged = owner.kind in WITHOUT and surely_lightning(owner) and not owner.open
-        if not judged or in_tests(owner.location) or _is_for_itself(facts, owner):
+        if not judged or facts.in_tests(owner.location) or _is_for_itself(facts, owner):
             continue
         for method in owner.own_methods:
             if _leaves_out(owner, method) and not _begins_elsewhere(facts, owner):

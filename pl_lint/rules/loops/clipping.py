@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, in_tests
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
 from pl_lint.findings import Finding
 from pl_lint.rules.judging import defines
 from pl_lint.rules.loops.stepping import BACKWARD, MANUAL, STEPS, of_optimizer
@@ -71,7 +71,7 @@ def clipped_before_backward(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     - https://lightning.ai/docs/pytorch/stable/common/optimization.html
     - https://lightning.ai/docs/pytorch/stable/advanced/training_tricks.html#gradient-clipping
     """
-    if any(not call.owner and not in_tests(call.location) for call in facts.calls_of(STEP)):
+    if any(not call.owner and not facts.in_tests(call.location) for call in facts.calls_of(STEP)):
         return
     for owner in facts.modules():
         by_lightning = _leaves_it_to_lightning(facts, owner) and not _makes_some(owner)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts, in_tests
+from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Applicability, DropParameters, Fix, Rename
@@ -101,7 +101,7 @@ def _is_asked_of_heirs(facts: ProjectFacts, owner: ClassFacts, method: MethodSit
     """Whether a hook only raises, and all classes that inherit it have another one, which does not
     call it."""
     heirs = [one for one in facts.classes if owner.name in one.ancestors]
-    heirs = [one for one in heirs if not in_tests(one.location)]
+    heirs = [one for one in heirs if not facts.in_tests(one.location)]
     written = {
         heir.name
         for heir in heirs

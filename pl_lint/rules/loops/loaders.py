@@ -13,7 +13,6 @@ from pl_lint.facts.sites import (
     ImportSite,
     ProjectFacts,
     TrainerCall,
-    in_tests,
 )
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Location, Status
@@ -109,7 +108,7 @@ def validation_without_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding
         train, held_out = loaders_given(site, 1), loaders_given(site, 2)
         nothing = held_out == Known(None) and not site.gives("datamodule", 3)
         validates = defines(facts, owner, "validation_step")
-        meant = in_tests(site.location) or _gives_by_another_name(site)
+        meant = facts.in_tests(site.location) or _gives_by_another_name(site)
         if meant or not (nothing and is_loader(train) and validates and is_whole(owner)):
             continue
         if not defines(facts, owner, "val_dataloader"):

@@ -12,7 +12,6 @@ from pl_lint.facts.sites import (
     ClassFacts,
     ProjectFacts,
     ReachSite,
-    in_tests,
 )
 from pl_lint.facts.values import Known, Made, must_be
 from pl_lint.findings import Finding, Location, Status
@@ -115,7 +114,7 @@ def not_in_optimizer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.modules():
         methods = methods_of(facts, owner)
-        if in_tests(owner.location) or _adds_later(facts, methods):
+        if facts.in_tests(owner.location) or _adds_later(facts, methods):
             continue
         for attribute, location in _left_out(facts, owner, methods):
             yield self.finding(

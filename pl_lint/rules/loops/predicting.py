@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ClassFacts, LoaderSite, ProjectFacts, TrainerCall, in_tests
+from pl_lint.facts.sites import ClassFacts, LoaderSite, ProjectFacts, TrainerCall
 from pl_lint.facts.values import Made
 from pl_lint.findings import Finding, Status
 from pl_lint.plain import replace
@@ -138,7 +138,7 @@ def evaluation_without_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     """
     for call in facts.trainer_calls:
         owner = without_step(facts, call)
-        if owner is not None and not in_tests(call.location):
+        if owner is not None and not facts.in_tests(call.location):
             yield self.finding(
                 call.location,
                 f"{owner.short_name} has no {STEPS[call.method]}: trainer.{call.method} fails",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from pl_lint.facts.branches import apart
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, in_tests
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known, Table, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import LOADING, is_only_loaded, target_version
@@ -92,7 +92,7 @@ def pretrained_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://huggingface.co/docs/transformers/main_classes/model#transformers.PreTrainedModel.from_pretrained
     """
     for owner in facts.modules():
-        if in_tests(owner.location) or is_only_loaded(facts, owner):
+        if facts.in_tests(owner.location) or is_only_loaded(facts, owner):
             continue
         methods = methods_of(facts, owner)
         if not _keeps_modes(facts, owner, methods) or _drops_nothing(facts, owner):

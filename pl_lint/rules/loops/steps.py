@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.origins import ListOfSteps, parts
-from pl_lint.facts.sites import ClassFacts, ListSite, ProjectFacts, ReadSite, ReturnSite, in_tests
+from pl_lint.facts.sites import ClassFacts, ListSite, ProjectFacts, ReadSite, ReturnSite
 from pl_lint.facts.values import Known, Several, Table, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import defines, is_validated_once, is_whole, target_version
@@ -56,7 +56,7 @@ def loss_cannot_train(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#training-step
     """
-    if any(not call.owner and not in_tests(call.location) for call in facts.calls_of(STEP)):
+    if any(not call.owner and not facts.in_tests(call.location) for call in facts.calls_of(STEP)):
         return
     for owner in facts.modules():
         if owner.optimization != "automatic" or not is_whole(owner) or not _configures(owner):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Set
 
 from pl_lint.facts.branches import comes_along
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, in_tests
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import ABSENT, YES, Known, Made, Named, Value, must_be
 from pl_lint.rules.judging import CLI, is_run_by_trainer
 
@@ -20,7 +20,9 @@ def is_validated_without_fit(facts: ProjectFacts, owner: ClassFacts) -> bool:
     """Whether something in sight asks a data module for its data of validation, and no fit has come
     before. For a rule that asks for calls of ``CLI``, ``.fit``, ``.validate`` and ``.setup``."""
     kin = {owner.name, *(one.name for one in facts.classes if owner.name in one.ancestors)}
-    calls = [one for one in facts.calls_of(".validate", ".setup") if not in_tests(one.location)]
+    calls = [
+        one for one in facts.calls_of(".validate", ".setup") if not facts.in_tests(one.location)
+    ]
     asking = [one for one in calls if _validates(one, kin) or _sets_up(one, kin)]
     return _is_on_command(facts, owner, kin) or not all(_is_prepared(facts, one) for one in asking)
 
@@ -81,7 +83,7 @@ def _is_on_command(facts: ProjectFacts, owner: ClassFacts, kin: Set[str]) -> boo
     """Whether LightningCLI runs a data module: it has a command that validates."""
     told = any(not kin.isdisjoint(site.classes) for site in facts.fed)
     calls = [one for one in facts.calls_of(CLI) if not must_be(one.argument("run", 12), False)]
-    return any(_runs(one, owner, kin, told) for one in calls if not in_tests(one.location))
+    return any(_runs(one, owner, kin, told) for one in calls if not facts.in_tests(one.location))
 
 
 def _runs(cli: CallSite, owner: ClassFacts, kin: Set[str], told: bool) -> bool:

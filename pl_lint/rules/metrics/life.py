@@ -10,7 +10,6 @@ from pl_lint.facts.sites import (
     MetricSite,
     MetricUse,
     ProjectFacts,
-    in_tests,
 )
 from pl_lint.facts.values import ABSENT, must_be
 from pl_lint.findings import Finding, Status
@@ -388,7 +387,7 @@ def best_lost_on_resume(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 def _may_be_resumed(facts: ProjectFacts) -> bool:
     """Whether a fit may go on from a checkpoint: one does, or may be asked to, or none is seen."""
-    calls = [one for one in facts.calls_of(FIT) if not in_tests(one.location)]
+    calls = [one for one in facts.calls_of(FIT) if not facts.in_tests(one.location)]
     fits = [one for one in calls if is_run_by_trainer(one, "fit") or one.gives(CKPT_PATH)]
     asked = any(one.argument(CKPT_PATH, 4) != ABSENT for one in fits)
     trainers = any(RESUMED in dict(one.arguments) for one in facts.trainers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pl_lint.facts.origins import SPLITTING, FunctionCall, parts
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, TrainerCall, in_tests
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, TrainerCall
 from pl_lint.facts.values import Made, Named, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.plain import frozen, replace
@@ -166,7 +166,7 @@ def _told(self: Rule, facts: ProjectFacts, one: Redrawn) -> Finding:
 def _redrawn(facts: ProjectFacts) -> list[Redrawn]:
     """The splits that ``setup`` draws on every call and from a state that goes on, in projects that
     run one and the same data module twice in a process, where the second run reads a part."""
-    reruns = [one for one in (*_called(facts), *_by_cli(facts)) if not in_tests(one.location)]
+    reruns = [one for one in (*_called(facts), *_by_cli(facts)) if not facts.in_tests(one.location)]
     reruns = [one for one in reruns if not _seeded_between(facts, one)]
     reruns.sort(key=lambda one: not one.together)
     found: dict[Location, Redrawn] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import seeding
-from pl_lint.facts.sites import CallSite, ProjectFacts, in_tests
+from pl_lint.facts.sites import CallSite, ProjectFacts
 from pl_lint.facts.values import Known, Made
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.registry import Rule, rule
@@ -81,7 +81,7 @@ def every_sample_draws_the_same(self: Rule, facts: ProjectFacts) -> Iterator[Fin
     }
     put_back = {(one.home, one.function) for one in facts.calls_of(*RESTORING)}
     for call in facts.calls_of(*FIXING):
-        deliberate = (call.home, call.function) in put_back or in_tests(call.location)
+        deliberate = (call.home, call.function) in put_back or facts.in_tests(call.location)
         if call.home in trained and _is_fixed_anew(call) and not deliberate:
             yield self.finding(
                 call.location,

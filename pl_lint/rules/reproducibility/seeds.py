@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning, seeding
-from pl_lint.facts.sites import CallSite, ProjectFacts, SeedSite, TrainerCall, in_notebook, in_tests
+from pl_lint.facts.sites import CallSite, ProjectFacts, SeedSite, TrainerCall, in_notebook
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Applicability, DropArgument, Fix, SetArgument
@@ -32,7 +32,7 @@ def seeded_by_cli(facts: ProjectFacts) -> bool:
     told_not_to = (must_be(one.argument("seed_everything_default", 6), False) for one in calls)
     modules = {one.location.path for one in (*calls, *facts.classes)}
     fits = (call.location for call in facts.trainer_calls if call.method == "fit")
-    scripts = (at for at in fits if not in_notebook(at) and not in_tests(at))
+    scripts = (at for at in fits if not in_notebook(at) and not facts.in_tests(at))
     alone = any(at.path not in modules for at in scripts)
     return bool(calls) and not any(told_not_to) and not alone
 
@@ -241,7 +241,7 @@ def _of_another_program(seed: CallSite, built: CallSite, fitting: frozenset[str]
     """Whether a seed is one of a test, or of a function in another file that fits for itself."""
     if seed.location.path == built.location.path:
         return False
-    return in_tests(seed.location) or _scope(seed) in fitting
+    return facts.in_tests(seed.location) or _scope(seed) in fitting
 
 
 def _fitting(facts: ProjectFacts) -> frozenset[str]:

@@ -16,7 +16,6 @@ from pl_lint.facts.sites import (
     SplitSite,
     TrainerCall,
     in_notebook,
-    in_tests,
 )
 from pl_lint.facts.values import Made, must_be
 from pl_lint.facts.words import MISSING
@@ -115,7 +114,7 @@ def _is_seeded(facts: ProjectFacts, place: Location, function: str) -> bool:
     """Whether something seeds what a split draws from. In a project whose scripts train, a notebook
     of another folder seeds its own runs only."""
     scripts = any(
-        one.method == "fit" and not in_notebook(one.location) and not in_tests(one.location)
+        one.method == "fit" and not in_notebook(one.location) and not facts.in_tests(one.location)
         for one in facts.trainer_calls
     )
     folder = PurePath(place.path).parent
@@ -184,7 +183,7 @@ def _trains_once(facts: ProjectFacts) -> bool:
     """Whether each run is seen to be one process that uses its split until the end, and no other
     run needs the same."""
     once = all(one.method == "fit" and one.ckpt_path == ABSENT for one in facts.trainer_calls)
-    loads = any(not in_tests(one.location) for one in facts.calls_of(LOADING))
+    loads = any(not facts.in_tests(one.location) for one in facts.calls_of(LOADING))
     return bool(facts.trainer_calls) and once and single_device(facts) and not loads
 
 
@@ -234,7 +233,7 @@ def _draws_a_part(facts: ProjectFacts, call: CallSite) -> bool:
     """Whether pandas draws rows without a seed, and the same function makes two parts of them."""
     if not call.complete or not must_be(call.argument("random_state"), None):
         return False
-    if not call.name.endswith(".sample") or in_tests(call.location):
+    if not call.name.endswith(".sample") or facts.in_tests(call.location):
         return False
     return any(
         (part.location.path, part.function) == (call.location.path, call.function)
