@@ -21,7 +21,8 @@ class ReturnSite:
     ``nothing_if`` are the names in the condition by which it is None at times, and a value else.
     ``made_on`` is the line that last gives a returned name its value, ``made_of`` the names there.
     ``arms``: as those of a CallSite; ``function`` is the one that the ``return`` stands in.
-    ``named``: the name or attribute that is returned, if it is one.
+    ``named``: the name or attribute that is returned, if it is one. ``without_graph``: where the
+    tensors are made that are returned as they are, and have no gradients: ``torch.zeros(1)``.
     """
 
     hook: str
@@ -37,6 +38,7 @@ class ReturnSite:
     function: str = ""
     arms: Arms = ()
     named: str = ""
+    without_graph: tuple[Location, ...] = ()
 
 
 @frozen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.origins import ListOfSteps, parts
-from pl_lint.facts.sites import ClassFacts, ListSite, ProjectFacts, ReadSite, ReturnSite
+from pl_lint.facts.sites import CallSite, ClassFacts, ListSite, ProjectFacts, ReadSite, ReturnSite
 from pl_lint.facts.values import Known, Several, Table, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import defines, is_validated_once, is_whole, target_version
@@ -28,11 +28,15 @@ def loss_cannot_train(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds a `training_step` under automatic optimization that returns a detached tensor, alone or
-    under the key `"loss"`, a tuple, or a dict without that key.
+    under the key `"loss"`, a tuple, a dict without that key, or a new tensor without
+    `requires_grad=True` as it was made (`torch.tensor(0.0)`), also in a branch or where an error is
+    caught. A name that has such a tensor until a loop or one of several branches fills it is left
+    alone.
 
     Why is this bad
     ---------------
-    Lightning stops in the first batch.
+    Lightning stops in the first batch, or in the first one that takes this way: "element 0 of
+    tensors does not require grad". To skip a batch, a step returns None.
 
     Example
     -------
@@ -73,6 +77,21 @@ def loss_cannot_train(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy='return the loss, or a dict with the key "loss"',
                     subject=owner.short_name,
                 )
+        if not defines(facts, owner, "backward"):
+            yield from _without_graph(self, owner, refusals)
+
+
+def _without_graph(self: Rule, owner: ClassFacts, refusals: list[CallSite]) -> Iterator[Finding]:
+    """The tensors that nothing learns from, where they are made."""
+    steps = (one for one in owner.returns if one.hook == "training_step")
+    reached = (one for one in steps if is_reached(one, refusals))
+    for place in dict.fromkeys(place for one in reached for place in one.without_graph):
+        yield self.finding(
+            place,
+            "training_step returns this tensor as its loss, which has no gradients: backward fails",
+            remedy="return None to skip a batch, or the loss",
+            subject=owner.short_name,
+        )
 
 
 def _cannot_train(site: ReturnSite) -> str | None:

@@ -24,6 +24,7 @@ from pl_lint.static.interpreter.abstract import (
     to_value,
 )
 from pl_lint.static.interpreter.conditions import nothing_if
+from pl_lint.static.interpreter.constants import without_graph
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.interpreter.listing import last_methods
 from pl_lint.static.names import ClassInfo, FunctionNode, dotted
@@ -59,6 +60,7 @@ def note_return(context: Context, value: Abstract, node: ast.Return, frame: Fram
             function=frame.function,
             arms=context.arms,
             named=dotted(node.value) or "" if node.value is not None else "",
+            without_graph=without_graph(context, loss, node, frame),
         )
     )
 
