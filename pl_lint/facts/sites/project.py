@@ -27,6 +27,7 @@ from pl_lint.facts.sites.programs import Programs, in_tests
 from pl_lint.facts.sites.scripts import (
     LeftOutSite,
     MonitorSite,
+    PickSite,
     RestSite,
     SeedSite,
     SliceSite,
@@ -117,6 +118,7 @@ class ProjectFacts:
     seeds: tuple[SeedSite, ...] = ()
     splits: tuple[SplitSite, ...] = ()
     slices: tuple[SliceSite, ...] = ()
+    picks: tuple[PickSite, ...] = ()
     rests: tuple[RestSite, ...] = ()
     left_out: tuple[LeftOutSite, ...] = ()
     reaches: tuple[ReachSite, ...] = ()

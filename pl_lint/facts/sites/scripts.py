@@ -216,6 +216,19 @@ class SliceSite:
 
 
 @frozen
+class PickSite:
+    """One file of a list of files, by its number: ``of[index]``. ``assigned`` names what the
+    statement around it fills; ``guards``: as those of a CallSite."""
+
+    of: str
+    index: int
+    assigned: str
+    function: str
+    location: Location
+    guards: tuple[str, ...] = ()
+
+
+@frozen
 class RestSite:
     """What is left of a table without the rows that were drawn from it: ``df.drop(train.index)``.
     ``origin``: what the drawn rows are made of."""

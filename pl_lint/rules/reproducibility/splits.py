@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
@@ -11,6 +12,7 @@ from pl_lint.facts.sites import (
     ABSENT,
     CallSite,
     ClassFacts,
+    PickSite,
     ProjectFacts,
     SliceSite,
     SplitSite,
@@ -282,7 +284,9 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds `random_split` and `train_test_split` of what `os.listdir`, `glob` or `Path.iterdir`
     gave, of a data set of the project that keeps it so, and two parts of it that meet (`files[:n]`
-    and `files[n:]`), where no branch sorts. A
+    and `files[n:]`), where no branch sorts; and one file for training and another one for
+    evaluation that are known by their numbers alone (`train = read(files[0])`,
+    `test = read(files[1])`). A
     split that nothing seeds is left alone: chance decides it, whatever the order (LTN406), and so
     is one that is made once: where a file or a folder is not there yet (`if not path.exists():`),
     or where the same function then copies the files or writes the parts down. A run fits the module
@@ -327,7 +331,7 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     files = tuple(
         one for one in facts.slices if not _is_drawn(one.origin) and one.location not in free
     )
-    for location in dict.fromkeys((*listed, *_cut_in_two(files))):
+    for location in dict.fromkeys((*listed, *_cut_in_two(files), *_told_by_number(facts))):
         yield self.finding(
             location,
             "the order in which the file system lists files decides the split, and it differs "
@@ -410,5 +414,28 @@ def _cut_in_two(slices: tuple[SliceSite, ...]) -> Iterator[Location]:
     )
 
 
-def _list(site: SliceSite) -> tuple[str, str, str]:
+def _told_by_number(facts: ProjectFacts) -> Iterator[Location]:
+    """Where a file is taken for training by its number, of a list of which all that is taken by
+    number is for training or else for evaluation."""
+    lists: dict[tuple[str, str, str], list[PickSite]] = {}
+    for one in facts.picks:
+        lists.setdefault(_list(one), []).append(one)
+    for picks in lists.values():
+        train = [one for one in picks if FOR_TRAINING.search(one.assigned)]
+        held_out = [one for one in picks if FOR_EVALUATION.search(one.assigned)]
+        apart = {one.index for one in train}.isdisjoint(one.index for one in held_out)
+        asked = any(_root(one.of) in one.guards for one in picks)
+        if train and held_out and apart and not asked and len(train) + len(held_out) == len(picks):
+            yield train[0].location
+
+
+FOR_TRAINING = re.compile(r"(^|[._])(train|training)(_|$)")
+FOR_EVALUATION = re.compile(r"(^|[._])(test|testing|val|valid|validation|dev|eval)(_|$)")
+
+
+def _root(text: str) -> str:
+    return text.rpartition(".")[2]
+
+
+def _list(site: SliceSite | PickSite) -> tuple[str, str, str]:
     return site.location.path, site.function, site.of

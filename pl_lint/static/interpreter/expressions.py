@@ -308,6 +308,7 @@ def _subscript(context: Context, node: ast.Subscript, frame: Frame) -> Abstract:
     receiver = evaluate(context, node.value, frame)
     index = evaluate(context, node.slice, frame)
     slices.note(context, node, receiver, frame)
+    slices.note_pick(context, node, receiver, frame)
     behaviour.note_logged(context, receiver, index, node, frame)
     metrics.note_item(context, receiver, index, node, frame)
     return join(*(item(context, option, index) for option in options(receiver)))

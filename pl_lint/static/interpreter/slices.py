@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 
 from pl_lint.facts.origins import is_drawn, is_listing, sure_parts
-from pl_lint.facts.sites import RestSite, SliceSite
+from pl_lint.facts.sites import PickSite, RestSite, SliceSite
 from pl_lint.static.interpreter.abstract import Abstract, Opaque, Sequence, options
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
+from pl_lint.static.names import dotted
 
 
 def note(context: Context, node: ast.Subscript, receiver: Abstract, frame: Frame) -> None:
@@ -34,6 +35,29 @@ def note(context: Context, node: ast.Subscript, receiver: Abstract, frame: Frame
             guards=context.guards,
         )
     )
+
+
+def note_pick(context: Context, node: ast.Subscript, receiver: Abstract, frame: Frame) -> None:
+    """``files[0]``, of the same lists."""
+    match node.slice:
+        case ast.Constant(int(index)):
+            if all(lists_files(context, option) for option in options(receiver)):
+                where = context.location(node, frame)
+                of, filled = ast.unparse(node.value), _filled_around(node, frame)
+                context.recorder.add(
+                    PickSite(of, index, filled, frame.function, where, context.guards)
+                )
+
+
+def _filled_around(node: ast.AST, frame: Frame) -> str:
+    """What the statement around an expression assigns, if that is one name or attribute."""
+    around: ast.AST | None = node
+    while around is not None and not isinstance(around, ast.stmt):
+        around = frame.module.source.above.get(around)
+    match around:
+        case ast.Assign([target]):
+            return dotted(target) or ""
+    return ""
 
 
 def note_rest(
