@@ -10,6 +10,7 @@ from collections.abc import Mapping as Table
 from pl_lint.facts.origins import ListOfSteps
 from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import UNKNOWN, Named
+from pl_lint.plain import replace
 from pl_lint.static.interpreter import (
     behaviour,
     calls,
@@ -128,7 +129,10 @@ def _binary(context: Context, node: ast.BinOp, frame: Frame) -> Abstract:
         return Opaque(derived("mean", (context.origin(left),)))
     if isinstance(node.op, ast.Div) and counting.is_running_mean(left, context.origin(right)):
         return Opaque(derived("quotient", (context.origin(left),)))
-    return binary(context, node.op, left, right)
+    found = binary(context, node.op, left, right)
+    if isinstance(found, Opaque) and not context.loops and extents.is_share(node, frame):
+        return replace(found, extent="mean")
+    return found
 
 
 def binary(context: Context, op: ast.operator, left: Abstract, right: Abstract) -> Abstract:

@@ -119,5 +119,63 @@ def of_arithmetic(
     return ""
 
 
+def is_share(node: ast.BinOp, frame: Frame) -> bool:
+    """Whether it is the share of a batch that something holds for, which is the mean of ones and
+    zeros: ``(preds == y).sum() / len(y)``. It says so of a plain sum, and of one size of a tensor.
+    """
+    if not isinstance(node.op, ast.Div) or not _is_size(node.right):
+        return False
+    left = node.left
+    return _is_count(_made(left, frame) if isinstance(left, ast.Name) else left)
+
+
+def _made(node: ast.Name, frame: Frame) -> ast.expr:
+    """What a name is assigned, if that is said once."""
+    stores = [one for one in frame.parts if isinstance(one, ast.Name) and one.id == node.id]
+    made = [one.value for one in frame.assignments if any(it in stores for it in one.targets)]
+    once = sum(isinstance(one.ctx, ast.Store) for one in stores) == 1
+    return made[0] if once and made else node
+
+
+AS_NUMBER = frozenset({"item", "float", "double", "int", "long", "cpu", "detach"})
+
+
+def _is_count(node: ast.expr) -> bool:
+    match node:
+        case ast.Call(ast.Name("float" | "int"), [counted]):
+            return _is_count(counted)
+        case ast.Call(ast.Attribute(ast.Name("torch"), "sum"), [counted], []):
+            return _is_comparison(counted)
+        case ast.Call(ast.Attribute(counted, "sum"), [], []):
+            return _is_comparison(counted)
+        case ast.Call(ast.Attribute(counted, attribute), []) if attribute in AS_NUMBER:
+            return _is_count(counted)
+    return False
+
+
+def _is_comparison(node: ast.expr) -> bool:
+    match node:
+        case ast.Call(ast.Attribute(compared, attribute), []) if attribute in AS_NUMBER:
+            return _is_comparison(compared)
+        case ast.Call(ast.Attribute(_, "eq"), [_]) | ast.Compare(_, [ast.Eq()]):
+            return True
+    return False
+
+
+def _is_size(node: ast.expr) -> bool:
+    match node:
+        case ast.Call(ast.Name("float" | "int"), [size]):
+            return _is_size(size)
+        case ast.Call(ast.Name("len"), [ast.Name() | ast.Attribute()]):
+            return True
+        case ast.Subscript(ast.Attribute(_, "shape"), ast.Constant(0)):
+            return True
+        case ast.Call(ast.Attribute(_, "size"), [ast.Constant(0)]):
+            return True
+        case ast.Call(ast.Attribute(_, "numel"), []):
+            return True
+    return False
+
+
 def _is_of_batch(context: Context, value: Abstract) -> bool:
     return any(isinstance(part, BatchValue) for part in parts(context.origin(value)))
