@@ -16,6 +16,7 @@ from pl_lint.facts.values import Known, Made, Unknown, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import DropArgument, Fix, SetArgument
 from pl_lint.rules.data.sharing import feeds
+from pl_lint.rules.distributed.evidence import deals_out, uses_several
 from pl_lint.rules.registry import Rule, rule
 
 ORDERED = ("Iterable", "Stream", "Web", "Chain", "Pipe", "Shuffle")
@@ -213,7 +214,8 @@ def training_not_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds a training DataLoader without `shuffle`, `sampler` and `batch_sampler`, also where a
     helper takes `shuffle` (`def loader(self, data, train=False)`) and is told nothing for training.
     Streams, which bring their own order, data sets and classes that have a sampler, and loaders
-    that say `shuffle=False` are left alone.
+    that say `shuffle=False` are left alone, and so are projects all of whose Trainers are written
+    to have several processes, for which Lightning shuffles.
 
     Why is this bad
     ---------------
@@ -239,6 +241,9 @@ def training_not_shuffled(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://pytorch.org/docs/stable/data.html#torch.utils.data.DataLoader
     """
+    trainers = [one for one in facts.trainers if not facts.in_tests(one.location)]
+    if trainers and all(uses_several(one) and deals_out(one) for one in trainers):
+        return
     for loader in facts.loaders:
         if loader.stage != "train" or _decided(loader) or facts.in_tests(loader.location):
             continue

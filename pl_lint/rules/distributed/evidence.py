@@ -79,6 +79,16 @@ def uses_several(trainer: TrainerSite) -> bool:
     return any(map(_counts_several, counts)) or any(map(_names_several, named))
 
 
+SAMPLER = ("use_distributed_sampler", "replace_sampler_ddp")
+"""The argument of a Trainer that keeps Lightning's sampler out, today and in 1.x."""
+
+
+def deals_out(trainer: TrainerSite) -> bool:
+    """Whether Lightning deals the samples out to the processes, by a sampler that shuffles those
+    of training."""
+    return not any(must_be(trainer.argument(name), False) for name in SAMPLER)
+
+
 def starts_scripts(trainer: TrainerSite, version: Version) -> bool:
     """Whether a Trainer surely has several processes, each of which runs the script anew: none that
     are forked out of it, as they are in a notebook, and in Lightning 1 where no strategy is named.

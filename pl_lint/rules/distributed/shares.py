@@ -5,12 +5,10 @@ from __future__ import annotations
 from pl_lint.facts.sites import CallSite, ClassFacts, LoaderSite, ProjectFacts, TrainerSite
 from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import Known, Made, Table, must_be
-from pl_lint.rules.distributed.evidence import may_use_several
+from pl_lint.rules.distributed.evidence import SAMPLER, may_use_several
 from pl_lint.rules.distributed.streams import read_by_every_rank
 from pl_lint.rules.judging import CLI, loaders_of, version_at
 
-SAMPLER = ("use_distributed_sampler", "replace_sampler_ddp")
-"""The argument of a Trainer that keeps Lightning's sampler out, today and in 1.x."""
 OWN = ("torch.utils.data.DistributedSampler", "torch.utils.data.distributed.DistributedSampler")
 ASKED = (CLI, *OWN)
 """The calls that a rule has to list that asks whether data are shared out."""

@@ -19,11 +19,10 @@ from pl_lint.facts.values import UNKNOWN, Known, Made, OneOf, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Change, Fix, RenameArgument, SetArgument
 from pl_lint.plain import replace
-from pl_lint.rules.distributed.evidence import several_devices, uses_several
+from pl_lint.rules.distributed.evidence import deals_out, several_devices, uses_several
 from pl_lint.rules.judging import LOADING, is_only_loaded, single_device, version_at
 from pl_lint.rules.registry import Rule, rule
 
-SAMPLER = ("use_distributed_sampler", "replace_sampler_ddp")
 NORMS = tuple(f"torch.nn.BatchNorm{dimensions}d" for dimensions in (1, 2, 3))
 ACCOUNTS = (
     *("world_size", "num_devices", "devices", "gpus", "num_gpus", "n_gpu", "n_gpus", "ngpu"),
@@ -74,7 +73,7 @@ def samples_counted_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/Lightning-AI/pytorch-lightning/issues/2398
     - https://github.com/Lightning-AI/pytorch-lightning/issues/11364
     """
-    several = {one.location for one in facts.trainers if uses_several(one) and _samples(one)}
+    several = {one.location for one in facts.trainers if uses_several(one) and deals_out(one)}
     for call in facts.trainer_calls:
         if call.method in ("test", "validate") and call.trainer in several:
             yield self.finding(
@@ -83,10 +82,6 @@ def samples_counted_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 "and the metrics count them twice",
                 remedy="test with Trainer(devices=1)",
             )
-
-
-def _samples(trainer: TrainerSite) -> bool:
-    return not any(must_be(trainer.argument(name), False) for name in SAMPLER)
 
 
 @rule(
@@ -135,7 +130,7 @@ def order_lost_on_ranks(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://lightning.ai/docs/pytorch/stable/common/trainer.html#use-distributed-sampler
     """
-    if not any(uses_several(one) and _samples(one) for one in facts.trainers):
+    if not any(uses_several(one) and deals_out(one) for one in facts.trainers):
         return
     for loader in facts.loaders:
         meant = loader.gives("sampler", 3) or facts.in_tests(loader.location)

@@ -133,7 +133,7 @@ def gradients_before(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/common/optimization.html
     - https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#on-before-optimizer-step
     """
-    if any(not call.owner and not in_tests(call.location) for call in facts.calls_of(STEP)):
+    if any(not call.owner and not facts.in_tests(call.location) for call in facts.calls_of(STEP)):
         return
     filling = {reach.owner for reach in facts.reaches if reach.attribute == "grad"}
     for owner in facts.modules():

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pl_lint.facts.sites import ABSENT, NO, YES, CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Value, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import target_version
+from pl_lint.rules.judging import defines, is_whole, target_version
 from pl_lint.rules.loops.stepping import returns_a_loss
 from pl_lint.rules.registry import Rule, rule
 
@@ -36,8 +36,8 @@ def evaluation_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds submodules that `__init__` calls `.eval()` of, and that nothing puts into training mode or
     freezes; what `from_pretrained()` returns in that mode is LTN736. A run looks at the mode of
-    every call in training. Frozen submodules, single batch norms and what the code's own `train`
-    method decides are left alone.
+    every call in training. Frozen submodules, single batch norms, what the code's own `train`
+    method decides and classes without a `training_step` are left alone.
 
     Why is this bad
     ---------------
@@ -52,12 +52,18 @@ def evaluation_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 self.backbone = backbone
                 self.backbone.eval()
 
+            def training_step(self, batch, batch_idx):
+                return self.loss(self.backbone(batch))
+
     Use instead
     -----------
         class Model(LightningModule):
             def __init__(self, backbone):
                 super().__init__()
                 self.backbone = backbone
+
+            def training_step(self, batch, batch_idx):
+                return self.loss(self.backbone(batch))
 
     When to ignore
     --------------
@@ -68,7 +74,11 @@ def evaluation_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/Lightning-AI/pytorch-lightning/issues/20105
     """
     for owner in facts.modules():
-        if target_version(owner) < (2, 2) or _sets_modes(facts, owner):
+        if (
+            target_version(owner) < (2, 2)
+            or _sets_modes(facts, owner)
+            or _never_trains(facts, owner)
+        ):
             continue
         handled = {
             site.receiver or site.assigned  # self.net = resnet18().requires_grad_(False)
@@ -85,6 +95,14 @@ def evaluation_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy=f"call {text}.train(), or freeze it",
                     subject=owner.short_name,
                 )
+
+
+def _never_trains(facts: ProjectFacts, owner: ClassFacts) -> bool:
+    """Whether neither the class nor one that inherits from it has a step to train with."""
+    heirs = (one for one in facts.all_modules() if owner.name in one.ancestors)
+    return not any(
+        not is_whole(one) or defines(facts, one, "training_step") for one in (owner, *heirs)
+    )
 
 
 def _sets_modes(facts: ProjectFacts, owner: ClassFacts) -> bool:

@@ -145,7 +145,7 @@ def evaluation_without_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding
                 remedy=f"write {STEPS[call.method]}",
                 subject=owner.short_name,
             )
-        for one in _some_without(facts, call) if not in_tests(call.location) else ():
+        for one in _some_without(facts, call) if not facts.in_tests(call.location) else ():
             found = self.finding(
                 call.location,
                 f"{one.short_name} has no {STEPS[call.method]}: trainer.{call.method} fails",

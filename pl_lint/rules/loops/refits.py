@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ABSENT, ProjectFacts, TrainerCall, TrainerSite, in_tests, made_of
+from pl_lint.facts.sites import ABSENT, ProjectFacts, TrainerCall, TrainerSite, made_of
 from pl_lint.facts.values import Known, Several
 from pl_lint.findings import Finding, Status
 from pl_lint.plain import replace
@@ -77,7 +77,9 @@ def fitted_again(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 def _goes_on_alone(facts: ProjectFacts, call: TrainerCall, trainer: TrainerSite) -> bool:
     """Whether nothing but the Trainer's own count says where a fit begins, and it has an end."""
     alone = call.ckpt_path == ABSENT and trainer.argument("max_epochs") != Known(-1)
-    return alone and version_at(facts, call.location) >= (1, 6) and not in_tests(call.location)
+    return (
+        alone and version_at(facts, call.location) >= (1, 6) and not facts.in_tests(call.location)
+    )
 
 
 def _ended(call: TrainerCall) -> str:

@@ -220,7 +220,7 @@ def _governing(facts: ProjectFacts, built: CallSite, fitting: frozenset[str]) ->
     return [
         seed
         for seed in seeds(facts)
-        if not _of_another_program(seed, built, fitting)
+        if not _of_another_program(facts, seed, built, fitting)
         and not _of_later_callback(facts, seed, built)
     ]
 
@@ -237,7 +237,9 @@ def _of_later_callback(facts: ProjectFacts, seed: CallSite, built: CallSite) -> 
     return seed.hook != "__init__" or (bool(made) and after)
 
 
-def _of_another_program(seed: CallSite, built: CallSite, fitting: frozenset[str]) -> bool:
+def _of_another_program(
+    facts: ProjectFacts, seed: CallSite, built: CallSite, fitting: frozenset[str]
+) -> bool:
     """Whether a seed is one of a test, or of a function in another file that fits for itself."""
     if seed.location.path == built.location.path:
         return False
