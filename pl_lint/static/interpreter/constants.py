@@ -61,8 +61,20 @@ class _Way:
 
     def along(self, body: Iterable[ast.stmt], held: Held) -> Held:
         for statement in body:
-            held = self._after(statement, held)
+            held = self._after(statement, frozenset() if self._is_headed(statement) else held)
         return held
+
+    def _is_headed(self, statement: ast.stmt) -> bool:
+        """Whether the head of a statement gives the name a value: ``if (loss := ...) > 0``."""
+        match statement:
+            case ast.If(head):
+                heads = [head]
+            case ast.With(items):
+                heads = [one.optional_vars or one.context_expr for one in items]
+            case _:
+                return False
+        parts = (one for head in heads for one in walk(head) if isinstance(one, ast.Name))
+        return any(one.id == self._name and isinstance(one.ctx, ast.Store) for one in parts)
 
     def _after(self, statement: ast.stmt, held: Held) -> Held:
         nothing: Held = frozenset()
