@@ -71,9 +71,9 @@ def version(text: str) -> Version:
     return numbers if len(numbers) > 1 else (*numbers, 0)
 
 
-def line_of(facts: ProjectFacts, owner: ClassFacts) -> list[ClassFacts]:
+def line_of(facts: ProjectFacts, owner: ClassFacts) -> tuple[ClassFacts, ...]:
     """A Lightning class and those that it inherits from, as far as they were read."""
-    return [one for one in facts.classes if one.name in (owner.name, *owner.ancestors)]
+    return facts.classes_of(owner.name, *owner.ancestors)
 
 
 def defines(facts: ProjectFacts, owner: ClassFacts, method: str) -> bool:

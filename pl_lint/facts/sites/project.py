@@ -188,12 +188,34 @@ class ProjectFacts:
     def modules(self) -> tuple[ClassFacts, ...]:
         """The modules that a Trainer may run: where there is one, it is none of those of scripts
         that only use what was trained elsewhere."""
+        return self._modules
+
+    @cached_property
+    def _modules(self) -> tuple[ClassFacts, ...]:
         unrun = self.users if self.trainers or self.trains_beside else frozenset[str]()
         return tuple(one for one in self.all_modules() if one.location.path not in unrun)
 
     def all_modules(self) -> tuple[ClassFacts, ...]:
         """With those that are only used."""
+        return self._all_modules
+
+    @cached_property
+    def _all_modules(self) -> tuple[ClassFacts, ...]:
         return tuple(found for found in self.classes if found.kind == "module")
+
+    def classes_of(self, *names: str) -> tuple[ClassFacts, ...]:
+        """The classes of these names."""
+        found = (
+            one for name in dict.fromkeys(names) for one in self._classes_by_name.get(name, ())
+        )
+        return tuple(found)
+
+    @cached_property
+    def _classes_by_name(self) -> Mapping[str, list[ClassFacts]]:
+        named: dict[str, list[ClassFacts]] = {}
+        for one in self.classes:
+            named.setdefault(one.name, []).append(one)
+        return named
 
     def logging_classes(self) -> tuple[ClassFacts, ...]:
         """What logs: modules, and callbacks, whose ``self.log`` and ``pl_module.log`` follow the
@@ -216,7 +238,13 @@ class ProjectFacts:
 
     def in_tests(self, location: Location) -> bool:
         """Whether a place is in a file of tests, where odd settings are the point."""
-        return in_tests(location, self.trials)
+        if location.path not in self._tests:
+            self._tests[location.path] = in_tests(location, self.trials)
+        return self._tests[location.path]
+
+    @cached_property
+    def _tests(self) -> dict[str, bool]:
+        return {}
 
     def trainers_of(self, call: TrainerCall) -> tuple[TrainerSite, ...]:
         """The Trainers that a call may be one of: a function that makes them may make several,

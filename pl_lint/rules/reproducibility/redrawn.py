@@ -279,8 +279,9 @@ def _seeded_between(facts: ProjectFacts, again: Rerun) -> bool:
     fits = [call.location for call in facts.trainer_calls if call.method == "fit"]
     fits += [call.location for call in facts.calls_of(".fit")]
     seeds = [call.location for call in facts.calls_of(*SEEDING)]
+    here = again.location.path
     return any(
-        fit.path == seed.path == again.location.path and fit < seed < again.location
-        for fit in fits
-        for seed in seeds
+        fit < seed < again.location
+        for fit in (one for one in fits if one.path == here)
+        for seed in (one for one in seeds if one.path == here)
     )

@@ -228,7 +228,7 @@ def _governing(facts: ProjectFacts, built: CallSite, fitting: frozenset[str]) ->
 def _of_later_callback(facts: ProjectFacts, seed: CallSite, built: CallSite) -> bool:
     """Whether a callback seeds, in a hook, or in its ``__init__`` where each is made after the
     module."""
-    if not any((one.name, one.kind) == (seed.owner, "callback") for one in facts.classes):
+    if not any(one.kind == "callback" for one in facts.classes_of(seed.owner)):
         return False
     made = [one for one in facts.calls_of(lightning.CALLBACK) if one.built == seed.owner]
     after = all(
