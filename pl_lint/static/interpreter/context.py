@@ -142,16 +142,13 @@ class Snapshot:
 
 @mutable
 class Remembered:
-    """What functions around the classes gave back where they left no trace, by how they were
-    called; and how often in a row a function has found nothing new."""
+    """What functions around the classes of a file gave back for constants and for what nothing is
+    known of, where running them left no other trace: helpers of helpers are called like that again
+    and again. No other values are compared: two Trainers that are equal are two. And how often in a
+    row a function has found nothing new."""
 
     results: dict[tuple[object, ...], Abstract] = field(default_factory=dict)
     idle: Counter[FunctionNode] = field(default_factory=Counter)
-
-
-"""What functions around the classes of a file returned for constants and for what nothing is known
-of, where running them left no other trace: helpers of helpers are called like that again and again.
-No other values are compared: two Trainers that are equal are two."""
 
 
 State = tuple[tuple[str, Abstract], ...]
