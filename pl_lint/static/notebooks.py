@@ -18,7 +18,7 @@ from typing import Any
 
 from pl_lint.places import Location
 from pl_lint.plain import field, frozen, replace
-from pl_lint.static.broken_cells import stand_in
+from pl_lint.static.broken_cells import stand_ins
 from pl_lint.static.complaints import explain
 from pl_lint.static.sources import (
     INSTALL,
@@ -177,8 +177,8 @@ def _broken(path: Path, pieces: Sequence[str], cells: Cells) -> Iterator[BrokenC
 
 def _without(pieces: Sequence[str], cells: Cells, broken: Sequence[BrokenCell]) -> Iterator[str]:
     numbers = {one.location.cell for one in broken}
-    for piece, number in zip(pieces, cells.numbers, strict=True):
-        yield stand_in(piece) if number in numbers else piece
+    found = zip(pieces, cells.numbers, strict=True)
+    return stand_ins((piece, number in numbers) for piece, number in found)
 
 
 def _holds_code(piece: str) -> bool:

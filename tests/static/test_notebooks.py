@@ -265,8 +265,74 @@ def test_what_a_broken_cell_binds_or_calls_is_unknown(before: str, broken: str) 
     assert not reading(["LTN302", "LTN402"]).findings
 
 
+MONITOR = f"import torch\nKEY, keys = 'val_acc', {{'best': 'val_acc'}}\n{NET}"
+BEST = FIT.replace("'val_acc'", "KEY")
+
+
 @pytest.mark.parametrize(
-    "text", ["a, " * 20_000, "x: " * 20_000, "a=b, c=" * 10_000, "a." * 20_000]
+    "broken",
+    [
+        "(KEY, LR) = 'val_loss', 1e-3 +",
+        "[KEY,\n LR\n] = 'val_loss', 1e-3 +",
+        "if full: KEY = 'val_loss' +",
+        "KEY: str = 'val_loss' +",
+        "print(1\nKEY = 'val_loss'",
+        "for i, (a, KEY) in found",
+        "with open(path) as (KEY, LR):",
+        "from settings import *\nx = (",
+    ],
+)
+def test_what_a_broken_cell_rebinds_is_unknown(broken: str) -> None:
+    notebook(HEAD, MONITOR, "x = (KEY", BEST)
+    assert reading(["LTN302"]).findings
+    notebook(HEAD, MONITOR, broken, BEST)
+    assert not reading(["LTN302"]).findings
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "keys['best'] = 'val_loss' +",
+        "keys[str(best)][0].name = 'val_loss' +",
+        "keys.best = 3 keys.worst = 4",
+        "print(1\nkeys['best'] = 'val_loss'",
+    ],
+)
+def test_what_a_broken_cell_changes_is_unknown(broken: str) -> None:
+    rest = FIT.replace("'val_acc'", "keys['best']")
+    notebook(HEAD, MONITOR, "x = (keys", rest)
+    assert reading(["LTN302"]).findings
+    notebook(HEAD, MONITOR, broken, rest)
+    assert not reading(["LTN302"]).findings
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "if KEY == 'val_loss': print(",
+        "pl.x.y = 3 +",
+        "print(KEY) (x := 3",
+        "values[KEY] = 3 +",
+        "values: Literal[KEY] = 3 +",
+    ],
+)
+def test_what_a_broken_cell_only_reads_stays_known(broken: str) -> None:
+    notebook(HEAD, MONITOR, broken, BEST)
+    assert reading(["LTN302"]).findings
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[(" * 20_000,
+        "if x" * 20_000,
+        "\n" * 20_000 + "(",
+        "a[b.c = " * 20_000,
+        "a, " * 20_000,
+        "x: " * 20_000,
+        "a=b, c=" * 10_000,
+        "a." * 20_000,
+    ],
 )
 def test_large_broken_cells_are_no_work(text: str) -> None:
     began = process_time()

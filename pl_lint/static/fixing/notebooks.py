@@ -16,7 +16,7 @@ from typing import Any
 from pl_lint.fixes import Edit, Fix
 from pl_lint.places import Location
 from pl_lint.plain import frozen, is_plain, names, replace
-from pl_lint.static.broken_cells import stand_in
+from pl_lint.static.broken_cells import stand_ins
 from pl_lint.static.fixing.changes import Mender
 from pl_lint.static.fixing.text import Document
 from pl_lint.static.notebook_places import items, sources
@@ -96,10 +96,9 @@ class NotebookDocument(Document):
 
     @property
     def program(self) -> str:
-        return "\n".join(
-            stand_in(source) if number in self.broken else python_of(source)
-            for number, source in self.cells.items()
-        )
+        cells = ((number in self.broken, source) for number, source in self.cells.items())
+        pieces = ((one if broken else python_of(one), broken) for broken, one in cells)
+        return "\n".join(stand_ins(pieces))
 
     @property
     def parts(self) -> list[tuple[str, str]]:
