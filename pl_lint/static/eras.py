@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+from pl_lint.facts import lightning, removed
+from pl_lint.facts.lightning import Version
 from pl_lint.places import SETTINGS
+from pl_lint.static.names import dotted
+from pl_lint.static.sources import tree_of
 
 
 class ReadFile(Protocol):
@@ -22,14 +27,18 @@ class ReadFile(Protocol):
 OLD = re.compile(
     r"from_argparse_args|add_argparse_args|pytorch_lightning\.metrics|\bpl\.metrics\.|"
     r"self\.hparams\s*=[^=]|\bEvalResult\b|\bTrainResult\b|"
-    r"get_progress_bar_dict|LightningLoggerBase|\bgpus\s*=|resume_from_checkpoint\s*=|"
+    r"get_progress_bar_dict|LightningLoggerBase|"
     r"progress_bar_refresh_rate|distributed_backend|checkpoint_callback\s*=\s*(?:True|False|\w+,)|"
-    r"weights_summary|pytorch_lightning\.core\.lightning|tpu_cores\s*=|"
-    r"\bdef (?:training_step|optimizer_step|toggle_optimizer|on_before_optimizer_step|"
-    r"(?:configure|clip|on_before)_\w*|backward)\([^)]*\boptimizer_idx\b"
+    r"weights_summary|pytorch_lightning\.core\.lightning"
 )
-"""What a program can only say to Lightning 1.x or older. A loop variable or a helper of its own may
-be called ``optimizer_idx`` as well; hooks got it."""
+"""What a program can only say to Lightning 1.x or older, whatever stands around it."""
+OLD_ARGUMENT = re.compile(r"\b(?:gpus|tpu_cores|resume_from_checkpoint)\s*=|\boptimizer_idx\b")
+"""The same where a Trainer or a hook is given it: variables may be called so as well."""
+NUMBERED = re.compile(
+    r"training_step|optimizer_step|toggle_optimizer|on_before_optimizer_step|"
+    r"(?:configure|clip|on_before)_\w*|backward"
+)
+"""The hooks that got the number of an optimizer."""
 OLD_WORDS = (
     *("argparse_args", "metrics", "hparams", "optimizer_idx", "EvalResult", "TrainResult"),
     *("progress_bar", "LoggerBase", "gpus", "resume_from_checkpoint", "distributed_backend"),
@@ -45,18 +54,16 @@ OLDER = re.compile(
     re.MULTILINE,
 )
 """What could only be said to Lightning before 1.0."""
-LATE = {
-    "1.9.0": re.compile(
-        r"\btorch\.compile\(|\blightning_fabric\b|precision\s*=\s*[\"']b?f?16-mixed"
-    ),
-    "1.8.0": re.compile(
-        r"\b(?:Accuracy|AUROC|AveragePrecision|CohenKappa|ConfusionMatrix|F1Score|FBetaScore|"
-        r"JaccardIndex|MatthewsCorrCoef|Precision|Recall|ROC|Specificity|StatScores)"
-        r"\((?:[^()]|\([^()]*\))*\btask\s*=|\bTrainer\((?:[^()]|\([^()]*\))*\binference_mode\s*="
-    ),
+LATE = re.compile(
+    r"\btorch\.compile\b|\blightning_fabric\b|16-mixed|\btask\s*=|\binference_mode\s*=|"
+    "ddp_find_unused_parameters_true"
+)
+"""One of these stands where code is not older than some version."""
+LATE_VALUES: dict[object, Version] = {
+    "ddp_find_unused_parameters_true": (2, 0),
+    "16-mixed": (1, 9),
+    "bf16-mixed": (1, 9),
 }
-"""What nobody wrote before that version, the newest first: torch 2 is as old as
-Lightning 1.9 and 2.0, and torchmetrics learned ``task`` in the month before 1.8."""
 LOGS = re.compile(r"\bself\.log(?:_dict)?\(")
 NEW = re.compile(
     r"^\s*(?:import|from)\s+lightning(?:\.(?:pytorch|(?P<part>fabric|app|data|store|__\w+))\b|(?![\w.]))",
@@ -79,18 +86,115 @@ def is_old(source: ReadFile) -> bool:
     if holds_settings(source):
         return OLD_SETTINGS.search(source.text) is not None
     known = any(word in source.text for word in OLD_WORDS)  # a tenth of the time of the pattern
-    return known and OLD.search(source.text) is not None
+    if known and OLD.search(source.text):
+        return True
+    return bool(known and OLD_ARGUMENT.search(source.text)) and any(
+        map(_is_given_what_is_old, ast.walk(_tree(source)))
+    )
+
+
+def _is_given_what_is_old(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        given = {one.arg for one in node.keywords}
+        return bool(given & {"gpus", "tpu_cores", "resume_from_checkpoint"}) and _is_for_trainer(
+            node
+        )
+    hook = isinstance(node, ast.FunctionDef) and NUMBERED.fullmatch(node.name)
+    return bool(hook) and any(
+        isinstance(one, ast.arg) and one.arg == "optimizer_idx" for one in ast.walk(node.args)
+    )
+
+
+def _is_for_trainer(call: ast.Call) -> bool:
+    """Whether arguments reach a Trainer: ``pl.Trainer.from_argparse_args``, ``make_trainer``, or a
+    dict that one may be made with."""
+    name = dotted(call.func) or ""
+    return "trainer" in name.lower() or name.rpartition(".")[2] in ("dict", "partial", "update")
 
 
 def is_older(source: ReadFile) -> bool:
     return not holds_settings(source) and OLDER.search(source.text) is not None
 
 
-def floor_of(source: ReadFile) -> str:
-    """The version that code is not older than, as far as one says so; empty where none does."""
-    if holds_settings(source):
-        return ""
-    return next((version for version, late in LATE.items() if late.search(source.text)), "")
+def floor_of(sources: Sequence[ReadFile]) -> Version:
+    """The version that the code of a project is not older than, as far as it says one and has
+    nothing that was gone by then; empty where it says none."""
+    programs = [one for one in sources if not holds_settings(one)]
+    late = [_tree(one) for one in programs if LATE.search(one.text)]
+    floors = {floor for tree in late for floor in _floors(tree)}
+    ends = {end for one in programs for end in _ends(_tree(one))} if floors else ()
+    return max((one for one in floors if not any(end <= one for end in ends)), default=())
+
+
+def _floors(tree: ast.Module) -> Iterator[Version]:
+    """Since when there is what a program uses: torch 2 is as old as Lightning 1.9 and 2.0, and
+    torchmetrics learned ``task`` in the month before 1.8."""
+    metrics = frozenset(_imported(tree, "torchmetrics"))
+    if any(_imported(tree, "lightning_fabric")):
+        yield (1, 9)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and node.value in LATE_VALUES:
+            yield LATE_VALUES[node.value]
+        elif isinstance(node, ast.Attribute) and dotted(node) == "torch.compile":
+            yield (1, 9)
+        elif isinstance(node, ast.Call):
+            given = {one.arg for one in node.keywords}
+            of_metrics = (dotted(node.func) or "").partition(".")[0] in metrics
+            if ("task" in given and of_metrics) or ("inference_mode" in given and _trains(node)):
+                yield (1, 8)
+
+
+def _ends(tree: ast.Module) -> Iterator[Version]:
+    """The first versions without what a program uses."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _trains(node):
+            yield from (end for one in node.keywords if (end := _argument_end(one.arg or "")))
+        elif isinstance(node, ast.ClassDef) and node.bases:
+            methods = (one.name for one in node.body if isinstance(one, ast.FunctionDef))
+            yield from (end for name in methods if (end := _hook_end(name)))
+        elif isinstance(node, ast.ImportFrom):
+            gone = [removed.name(f"{node.module}.{one.name}") for one in node.names]
+            yield from (one.version for one in gone if one is not None)
+
+
+def _argument_end(name: str) -> Version | None:
+    """The first version whose Trainer no longer takes an argument that it once took."""
+    versions = lightning.versions()
+    had = [one for one in versions if name in lightning.argument_names(lightning.TRAINER, one)]
+    later = [one for one in versions if had and one > had[-1]]
+    return later[0] if later else None
+
+
+def _hook_end(name: str) -> Version | None:
+    """The first version in which Lightning calls no method of that name, where it once did."""
+    kinds = lightning.HOOKED_KINDS
+    if any(lightning.hook_exists(kind, name) for kind in kinds):
+        return None
+    found = (lightning.removed_hook(kind, name) for kind in kinds)
+    return max((one.version for one in found if one is not None), default=None)
+
+
+def _trains(call: ast.Call) -> bool:
+    return (dotted(call.func) or "").rpartition(".")[2] == "Trainer"
+
+
+def _imported(tree: ast.Module, package: str) -> Iterator[str]:
+    """What a program calls a package, and what it imports from it."""
+    for node in ast.walk(tree):
+        whole = isinstance(node, ast.Import)
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            for one in node.names:
+                origin = one.name if whole else node.module or ""
+                if origin.partition(".")[0] == package:
+                    yield one.asname or (package if whole else one.name)
+
+
+def _tree(source: ReadFile) -> ast.Module:
+    """The code; empty where it is no Python."""
+    try:
+        return tree_of(source.text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.Module([], [])
 
 
 def logs(source: ReadFile) -> bool:

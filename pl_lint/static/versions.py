@@ -265,9 +265,12 @@ class Versions:
 def _by_signs(sources: Sequence[ReadFile]) -> Judged:
     if any(map(is_older, sources)) and not any(map(logs, sources)):
         return Judged(UNDATED_OLDER, "signs of 0.x in the code")
-    floor = max(map(floor_of, sources), key=numbers, default="")
+    floor = floor_of(sources)
+    if floor >= (2,):
+        return Judged()
     if floor:
-        return Judged(floor, f"signs of 1.x in the code, and of {text_of(numbers(floor)[:2])}")
+        since = text_of(floor)
+        return Judged(f"{since}.0", f"signs of 1.x in the code, and of {since}")
     return Judged(UNDATED_OLD, "signs of 1.x in the code")
 
 

@@ -45,13 +45,20 @@ def test_a_folder_called_lightning_is_not(line: str) -> None:
 @pytest.mark.parametrize(
     ("line", "version"),
     [
-        ("Accuracy(task='multiclass', num_classes=len(names))", "1.8.0"),
+        ("from torchmetrics import Accuracy as A\nA(task='multiclass', top_k=len(n))", "1.8.0"),
+        ("import torchmetrics as tm\ntm.Accuracy(task='multiclass')", "1.8.0"),
+        ("from metrics import Accuracy\nAccuracy(task='multiclass')", "1.5.0"),
         ("pl.Trainer(gpus=2, inference_mode=False)", "1.8.0"),
         ("net = torch.compile(net)", "1.9.0"),
         ("pl.Trainer(precision='16-mixed')", "1.9.0"),
         ("Accuracy(num_classes=3)", "1.5.0"),
         ("Model(task='segmentation')", "1.5.0"),
         ("pattern = re.compile('a')", "1.5.0"),
+        ("@torch.compile\ndef loss(x): ...", "1.9.0"),
+        ("from lightning_fabric import seed_everything", "1.9.0"),
+        ("half = 'bf16-mixed' if late else 16\npl.Trainer(precision=half)", "1.9.0"),
+        ("# torch.compile(net)", "1.5.0"),
+        ("'''One day: torch.compile(net), precision=\"16-mixed\".'''", "1.5.0"),
     ],
 )
 def test_signs_give_a_floor_as_well(line: str, version: str) -> None:
@@ -60,9 +67,53 @@ def test_signs_give_a_floor_as_well(line: str, version: str) -> None:
     )
 
 
+FIND = "ddp_find_unused_parameters_true"
+LATE = "gpus = dict(gpus=1)\nnet = torch.compile(Net())"
+
+
 @pytest.mark.parametrize(
     ("code", "version"),
     [
+        (f"{LATE}\npl.Trainer(weights_summary=None)", "1.5.0"),
+        (f"{LATE}\npl.Trainer(gpus=1, track_grad_norm=2)", "1.9.0"),
+        ("pl.Trainer(gpus=1, inference_mode=False, log_gpu_memory=True)", "1.5.0"),
+        (f"{LATE}\nclass A(pl.Callback):\n def training_epoch_end(self, outs): 0", "1.9.0"),
+        (f"{LATE}\nclass A(pl.Callback):\n def on_epoch_end(self, t, m): 0", "1.5.0"),
+        (f"{LATE}\nclass A(Net):\n def on_save_checkpoint(self, c): 0", "1.9.0"),
+        (f"{LATE}\nfrom pytorch_lightning.metrics import F1", "1.5.0"),
+        (f"options = dict(gpus=1)\npl.Trainer(strategy='{FIND}')", ""),
+        (f"pl.Trainer(gpus=1, strategy='{FIND}')", "1.5.0"),
+        (f"{LATE}\npl.Trainer(gpus=1, strategy='{FIND}')", "1.9.0"),
+    ],
+)
+def test_a_floor_is_none_where_something_was_gone_by_then(code: str, version: str) -> None:
+    assert judged(f"import pytorch_lightning as pl\n{code}\n").version == version
+
+
+@pytest.mark.parametrize(
+    ("line", "version"),
+    [
+        ("gpus = torch.cuda.device_count()", ""),
+        ("def main(path, gpus=1, resume_from_checkpoint=None): ...", ""),
+        ("tpu_cores = 8", ""),
+        ("net.train(resume_from_checkpoint=True)", ""),
+        ("pl.Trainer(\n    # all\n    gpus=-1)", "1.5.0"),
+        ("options = dict(gpus=2)", "1.5.0"),
+        ("options.update(gpus=2)", "1.5.0"),
+        ("make = functools.partial(pl.Trainer, tpu_cores=8)", "1.5.0"),
+        ("trainer = make_trainer(args, resume_from_checkpoint=path)", "1.5.0"),
+    ],
+)
+def test_arguments_are_old_where_a_trainer_gets_them(line: str, version: str) -> None:
+    assert judged(f"import pytorch_lightning as pl\n{line}\n").version == version
+
+
+@pytest.mark.parametrize(
+    ("code", "version"),
+    [
+        ("def training_step(self, batch, n: int = int(0), optimizer_idx=0): ...", "1.5.0"),
+        ("def training_step(self, batch, batch_idx=(0), *, optimizer_idx): ...", "1.5.0"),
+        ("def training_step(self, batch):\n    for optimizer_idx in 0, 1: ...", ""),
         ("for optimizer_idx, one in enumerate(self.optimizers()): one.step()", ""),
         ("def losses(self, batch, optimizer_idx): return batch", ""),
         ("def training_step(self, batch, batch_idx, optimizer_idx): return batch", "1.5.0"),
