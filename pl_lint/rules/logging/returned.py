@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts, ReturnSite
-from pl_lint.facts.values import Table
-from pl_lint.findings import Finding
+from pl_lint.facts.values import Known, Table, Value
+from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import is_whole, line_of, target_version
 from pl_lint.rules.registry import Rule, rule
 
@@ -24,10 +25,23 @@ GIVEN = ("_epoch_end", "_step_end", "_batch_end")
 BESIDE = frozenset({"self", "trainer", "pl_module", "batch", "batch_idx", "dataloader_idx"})
 """What such hooks are given beside that."""
 STEPS = (".training_step", ".validation_step", ".test_step")
-WANDB = "wandb.log"
+LOGGING = ("wandb.log", ".log")
+"""Calls whose last word says little by itself: ``torch.log`` is another one."""
+WRITING = re.compile(
+    r"log_(artifact|dict|epoch|hist|image|metric|param|scalar|step|table|text|to|value)\w*"
+    r"|add_(figure|hist|image|metric|scalar|summary|text)\w*|write\w*|update|append|track"
+)
+"""What loggers, files, metrics and lists are given something with."""
 
 
-@rule("LTN144", "returned-and-never-logged", rows=(), calls=(*STEPS, WANDB))
+@rule(
+    "LTN144",
+    "returned-and-never-logged",
+    rows=(),
+    status=Status.SUSPECTED,
+    condition="unless something of your own reads what the hook returns",
+    calls=(*STEPS, *LOGGING),
+)
 def returned_and_never_logged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """What a step returns under "log" or "progress_bar" is logged nowhere.
 
@@ -35,9 +49,10 @@ def returned_and_never_logged(self: Rule, facts: ProjectFacts) -> Iterator[Findi
     ------------
     Finds `training_step`, the steps of validation and test, and hooks at the end of their epochs
     that return a dict with the key `"log"` or `"progress_bar"`, where the project's Lightning is
-    1.3 or newer, and the hook neither logs anything in another way nor keeps anything in a list.
-    Silent where a hook of the class or of a callback is given what the steps return and looks at
-    it, where the project calls the step by itself, and where the dict has a name in the step.
+    1.3 or newer. Silent where the hook, or a method that it calls, logs or writes anything in
+    another way, updates a metric or keeps anything; where it is decorated; where another hook of
+    the class or of a callback is given what the steps return and looks at it; where the project
+    calls the step by itself; and where the dict has a name in the step.
 
     Why is this bad
     ---------------
@@ -86,7 +101,13 @@ def _key_for_logger(site: ReturnSite) -> str:
     value = site.value
     if not isinstance(value, Table) or site.named:
         return ""
-    return next((key for key in KEYS if value.get(key) not in (None, Table(()))), "")
+    given = ((key, value.get(key)) for key in KEYS)
+    return next((key for key, one in given if not _is_nothing(one)), "")
+
+
+def _is_nothing(value: Value | None) -> bool:
+    """Whether it is nothing that Lightning logged once: no dict, or an empty one."""
+    return value is None or isinstance(value, Known) or value == Table(())
 
 
 def _is_lost(facts: ProjectFacts, owner: ClassFacts, site: ReturnSite) -> bool:
@@ -104,14 +125,34 @@ def _is_lost(facts: ProjectFacts, owner: ClassFacts, site: ReturnSite) -> bool:
     methods = (
         method for one in (*line_of(facts, owner), *heirs, *beside) for method in one.own_methods
     )
-    return not any(_looks_at_returned(method, prefixes) for method in methods)
+    others = (method for method in methods if method.name != site.hook)
+    return not any(_looks_at_returned(method, prefixes) for method in others)
 
 
 def _writes(facts: ProjectFacts, owner: ClassFacts, hook: str) -> bool:
     """Whether a hook of a class logs anything, may write to a logger, or keeps something."""
     loggers = (one for one in owner.reads if one.attribute.startswith("logger"))
-    written = (*owner.logs, *facts.calls_in(owner, WANDB), *loggers, *owner.lists)
-    return any(one.hook == hook for one in written)
+    kept = (*owner.lists, *owner.assignments, *owner.uses)
+    written = (*owner.logs, *facts.calls_in(owner, *LOGGING), *loggers, *kept)
+    return any(one.hook == hook for one in written) or _speaks(facts, owner, hook)
+
+
+def _speaks(facts: ProjectFacts, owner: ClassFacts, hook: str) -> bool:
+    """Whether a hook is decorated, or it or a method that it reaches writes or fills something."""
+    methods = {one.name: one for each in line_of(facts, owner) for one in each.own_methods}
+    words = frozenset[str]().union(*(one.words for one in _reached(methods, hook)))
+    decorated = hook in methods and bool(methods[hook].decorators)
+    filled = any(one.attribute in words for one in owner.items)
+    return decorated or filled or any(map(WRITING.fullmatch, words))
+
+
+def _reached(methods: Mapping[str, MethodSite], hook: str) -> list[MethodSite]:
+    """A hook and the methods of the class that it names, and that these name."""
+    names = [hook]
+    for name in names:  # it grows meanwhile
+        words = methods[name].words if name in methods else frozenset[str]()
+        names += sorted(words.intersection(methods).difference(names))
+    return [methods[name] for name in names if name in methods]
 
 
 def _is_called(owner: ClassFacts, hook: str) -> bool:
