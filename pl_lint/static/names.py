@@ -38,10 +38,16 @@ class ClassInfo:
 
     @cached_property
     def methods(self) -> Mapping[str, FunctionNode]:
-        """The functions of the body, one level of ``if`` included; the last definition counts."""
-        return {
-            node.name: node for node in statements(self.node.body) if isinstance(node, FunctionNode)
-        }
+        """The functions of the body, one level of ``if`` included, also under a second name
+        (``test_step = validation_step``); the last definition counts."""
+        found: dict[str, FunctionNode] = {}
+        for node in statements(self.node.body):
+            match node:
+                case ast.FunctionDef(name) | ast.AsyncFunctionDef(name):
+                    found[name] = node
+                case ast.Assign([ast.Name(name)], ast.Name(other)) if other in found:
+                    found[name] = found[other]
+        return found
 
     @cached_property
     def constants(self) -> Mapping[str, ast.expr]:

@@ -229,15 +229,22 @@ def last_batch_read(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             )
 
 
-@rule("LTN143", "value-of-another-run-read", rows=())
+@rule(
+    "LTN143",
+    "value-of-another-run-read",
+    rows=(),
+    status=Status.SUSPECTED,
+    condition="unless something else logs it in that run",
+)
 def value_of_another_run_read(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A test reads a value that only a fit has, or a fit one that only a test has.
 
     What it does
     ------------
     Finds `trainer.callback_metrics["val_f1"]` in a hook of the test, where the key is logged in
-    training and validation alone, and the other way round; under no condition, and where nothing
-    catches what it raises. Silent where anything else may log the key.
+    training and validation alone, and the other way round; under no condition, in no comprehension,
+    and where nothing catches what it raises. Silent where anything else may log the key: code that
+    was not read, and is given the module, may.
 
     Why is this bad
     ---------------

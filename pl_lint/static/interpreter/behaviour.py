@@ -113,18 +113,19 @@ def note_logged(
         context.recorder.add(LoggedReadSite(to_value(key), hook.name, where, hook.stage, raises))
 
 
-ASKING = (ast.IfExp, ast.BoolOp, ast.comprehension, ast.ListComp, ast.DictComp, ast.GeneratorExp)
-"""Expressions that may look first."""
+ASKING = (ast.IfExp, ast.BoolOp, ast.comprehension, ast.While, ast.Lambda)
+ASKING += (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+"""What may look first."""
 
 
 def surely_taken(context: Context, node: ast.expr, frame: Frame) -> bool:
     """Whether a hook itself comes to an expression under no condition, and nothing catches what it
     raises. A helper may have been asked for with care."""
-    if frame.depth or context.guards or _is_caught(node, frame):
+    if frame.depth or context.guards or is_caught(node, frame):
         return False
     above = frame.module.source.above
     around: ast.AST = node
-    while isinstance(around, (ast.expr, ast.comprehension, ast.keyword)):
+    while around in above and not isinstance(around, FunctionNode):
         if isinstance(around, ASKING):
             return False
         around = above[around]
@@ -164,13 +165,13 @@ def note_read(context: Context, receiver: Abstract, node: ast.Attribute, frame: 
     if not given and node.attr not in context.step_lists:
         return
     where = context.location(node, frame)
-    caught = context.hook.name == "__init__" and (frame.caught or _is_caught(node, frame))
+    caught = context.hook.name == "__init__" and (frame.caught or is_caught(node, frame))
     context.recorder.add(
         ReadSite(node.attr, context.hook.name, frame.function, where, context.guards, caught)
     )
 
 
-def _is_caught(node: ast.AST, frame: Frame) -> bool:
+def is_caught(node: ast.AST, frame: Frame) -> bool:
     """Whether it stands in the body of a ``try`` of its function that catches something."""
     return any(one.handlers for one in _tried_by(node, frame))
 

@@ -130,6 +130,11 @@ def _note_handed_on(context: Context, arguments: Arguments, node: ast.Call, fram
         context.recorder.add(StrayLog(UNKNOWN, context.location(node, frame)))
 
 
+OF_OTHERS = ("builtins.", "torch.", "torchmetrics.", "lightning.", "pytorch_lightning.", "copy.")
+OF_OTHERS += ("wandb.", "torchinfo.", "inspect.", "functools.", "weakref.", "deepspeed.")
+"""Libraries that log nothing through a module that they are given."""
+
+
 def _outside(
     context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame
 ) -> Abstract:
@@ -145,6 +150,8 @@ def _outside(
         return metrics.make(context, name, arguments, node, frame)
     if schedulers.is_scheduler(name):
         return schedulers.build(context, name, arguments, node, frame)
+    if not name.startswith(OF_OTHERS):
+        _note_handed_on(context, arguments, node, frame)
     known = scripts.call(context, name, arguments, node, frame)
     if known is None:
         known = outside.call(context, name, arguments, node, frame)
