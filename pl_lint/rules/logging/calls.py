@@ -244,7 +244,8 @@ def no_single_number(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds metrics whose value is a matrix, a curve or a value for each class (`average="none"`), or
     that value, MetricCollections given to `self.log` instead of `self.log_dict`, lists, dicts and
     text, figures of matplotlib and plotly, images, histograms and tables of W&B, and one number for
-    each sample: what the step gives to a metric as predictions, `(y_hat - y).abs()`.
+    each sample: what the step gives to a metric as predictions, `(y_hat - y).abs()`. Silent where a
+    condition or a filter asks for the key or the value, and in a `try`.
 
     Why is this bad
     ---------------

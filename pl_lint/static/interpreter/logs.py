@@ -10,6 +10,7 @@ from pl_lint.facts import lightning
 from pl_lint.facts.sites import LogSite, StrayLog
 from pl_lint.facts.values import UNKNOWN, Known, Value
 from pl_lint.static.interpreter import (
+    behaviour,
     extents,
     figures,
     graphs,
@@ -59,6 +60,7 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
     context.logged += 1
     settings = _settings(arguments)
     flags = _flags(context, arguments)
+    sorted_out = _may_be_sorted_out(context, node, arguments, frame)
     for key, value in _entries(call, arguments):
         for option in options(value):
             if isinstance(option, (Metric, Collection)):
@@ -77,7 +79,7 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             sampled=bool(context.sampled),
             guards=context.guards,
             function=frame.function,
-            kind=kind if isinstance(key, Const) else "",
+            kind=kind if isinstance(key, Const) and not sorted_out else "",
             named=vectors.name_of(given, frame),
             negated=vectors.negated(given),
             result=vectors.is_result(given, frame),
@@ -139,6 +141,19 @@ def _made_of(node: ast.Call, frame: Frame) -> Iterator[str]:
     for part in found:
         if isinstance(part, ast.Attribute) and dotted(part.value) == "self" and part not in called:
             yield part.attr
+
+
+def _may_be_sorted_out(
+    context: Context, node: ast.Call, arguments: Arguments, frame: Frame
+) -> bool:
+    """Whether what is no number may be kept from the call: a condition around it asks for the key
+    or the value, a filter for items of a dict, or what the call raises is caught."""
+    key, value = node.args[0] if node.args else None, _value(node)
+    names = {one.id for one in walk(key) if isinstance(one, ast.Name)} if key is not None else set()
+    names |= {value.id} if isinstance(value, ast.Name) else set()
+    given = in_use(arguments.get(0, "dictionary") or NOTHING)
+    filtered = isinstance(given, Mapping) and not given.complete
+    return filtered or not names.isdisjoint(context.guards) or behaviour.is_caught(node, frame)
 
 
 def _all_names(node: ast.Assign) -> Iterator[str]:
