@@ -18,9 +18,10 @@ def key_never_computed(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `self.map.compute()["mar"]` under no condition, and `get("mar", 0)` with any constant,
-    also under a local name, of a MeanAveragePrecision, whose keys are `map`, `map_50`, `mar_1`,
-    `mar_100` and others, and never `mar`.
+    Finds `self.map.compute()["mar"]` under no condition, and `get("mar", 0)` with any number
+    that nobody compares, also under a local name, of a MeanAveragePrecision, whose keys are `map`,
+    `map_50`, `mar_1`, `mar_100` and others, and never `mar`. Silent where the dict has been given
+    other keys, or to a method of the class.
 
     Why is this bad
     ---------------
@@ -62,9 +63,11 @@ def key_never_computed(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             name = _lacking(owner, item)
             if name:
                 is_lost = "what is used is always the default" if item.asked else "KeyError"
+                held = not item.metric.startswith("<")
+                told = attribute_text(item.metric) if held else f"this {name}"
                 yield self.finding(
                     item.location,
-                    f"{attribute_text(item.metric)} never gives {shown(item.key)}: {is_lost}",
+                    f"{told} never gives {shown(item.key)}: {is_lost}",
                     remedy=f"take a key that {name} has, such as 'map', 'map_50' or 'mar_100'",
                     subject=owner.short_name,
                 )

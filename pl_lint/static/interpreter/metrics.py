@@ -33,6 +33,7 @@ from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.derivation import derived
 from pl_lint.static.interpreter.strings import concatenated
 from pl_lint.static.names import ClassInfo
+from pl_lint.static.naming import identifiers
 
 MadeOf = Metric | Collection
 STATE_USES = {"update": "update", "compute": "compute", "reset": "reset", "forward": "forward"}
@@ -241,8 +242,60 @@ def note_item(
     match value:
         case Opaque(MetricCompute(path) | MetricForward(path)):
             asked, where = isinstance(node, ast.Call), context.location(node, frame)
-            if asked or behaviour.surely_taken(context, node, frame):
+            taken = _is_number_wanted(node, frame) if asked else True
+            taken = taken and (asked or behaviour.surely_taken(context, node, frame))
+            if taken and not _may_hold_more(node, frame):
                 context.recorder.add(MetricItemSite(path, to_value(key), where, asked))
+
+
+def _may_hold_more(node: ast.expr, frame: Frame) -> bool:
+    """Whether the local name of a dict has been given more keys, or a method of the class has been
+    given the dict."""
+    held = node.func if isinstance(node, ast.Call) else node
+    inner = getattr(held, "value", None)
+    name = inner.id if isinstance(inner, ast.Name) else ""
+    calls = (one for one in frame.parts if isinstance(one, ast.Call) and one.lineno < node.lineno)
+    return bool(name) and any(_may_fill(one, name) for one in calls)
+
+
+def _may_fill(call: ast.Call, name: str) -> bool:
+    match call.func:
+        case ast.Attribute(ast.Name(held), "update" | "setdefault") if held == name:
+            return True
+        case ast.Attribute(ast.Name("self"), "log_dict"):
+            return False
+        case ast.Attribute(ast.Name("self")):
+            return any(isinstance(one, ast.Name) and one.id == name for one in call.args)
+    return False
+
+
+def _is_number_wanted(node: ast.expr, frame: Frame) -> bool:
+    """Whether what ``get`` gives is a number in any case, and goes on as one: what is compared, or
+    bears a name that a condition asks for, may be asked whether it is there."""
+    above = frame.module.source.above
+    around = above.get(node)
+    if isinstance(node, ast.Call) and not any(map(_is_number, node.args[1:])):
+        return False
+    if isinstance(around, ast.Assign):
+        names = {one.id for one in around.targets if isinstance(one, ast.Name)}
+        return names.isdisjoint(_asked_for(frame))
+    return not isinstance(around, (ast.Compare, ast.BoolOp, ast.If, ast.While, ast.IfExp))
+
+
+def _is_number(node: ast.expr) -> bool:
+    try:
+        return type(ast.literal_eval(node)) in (int, float)
+    except ValueError:
+        return False
+
+
+def _asked_for(frame: Frame) -> Iterator[str]:
+    """The names in conditions and comparisons of a function."""
+    for part in frame.parts:
+        if isinstance(part, ast.Compare):
+            yield from identifiers(part)
+        elif isinstance(part, (ast.If, ast.IfExp, ast.While)):
+            yield from identifiers(part.test)
 
 
 def _extent(context: Context, arguments: Arguments | None) -> Extent:
