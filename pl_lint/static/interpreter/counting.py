@@ -20,10 +20,11 @@ from pl_lint.static.interpreter.derivation import derived
 PLAIN = (BatchValue, Number, UnknownOrigin)
 COMMON = frozenset({"call", "arithmetic", "decided", "sequence", "sum", "ratio", "macro"})
 """Operations that leave a number which nothing more is known of."""
-EACH = COMMON | {"exp", "log", "mean"}
-"""These too, under a sum: it adds up what they make of each element, or of its distance from the
-batch's own mean. Whether a root under a sum is
+EACH = COMMON | {"exp", "log"}
+"""These too, under a sum: it adds up what they make of each element. Whether a root under a sum is
 that of each sample is left open; a run decides it, as the demo shows."""
+SQUARES = EACH | {"mean"}
+"""Under a sum of squared distances also the mean of the batch: R2 by hand."""
 TOTALS = frozenset({"sum", "count_nonzero"})
 BOUNDING = frozenset({"clamp", "clamp_", "clamp_min", "clamp_min_", "clip", "maximum"})
 """Methods, and functions of torch and NumPy, that keep a sum from being zero."""
@@ -40,12 +41,25 @@ def is_total_of(name: str, node: ast.Call) -> bool:
     return name in FUNCTIONS and len(node.args) == 1 and not node.keywords
 
 
-def total(sources: Iterable[Origin]) -> Origin:
+def total(sources: Iterable[Origin], summed: ast.expr) -> Origin:
     """The sum of something; of what operations made that a rule may ask for, as before."""
     origins = tuple(sources)
-    if any(_is_plain(one, EACH) for one in origins):
+    common = SQUARES if _is_squared_distance(summed) else EACH
+    if any(_is_plain(one, common) for one in origins):
         return derived("sum", tuple(map(_leaf, origins)))
     return derived("call", origins)
+
+
+def _is_squared_distance(node: ast.expr) -> bool:
+    """``(y - y.mean()) ** 2``"""
+    match node:
+        case ast.BinOp(ast.BinOp(op=ast.Sub()), ast.Pow(), ast.Constant(2 | 2.0)):
+            return True
+        case ast.Call(ast.Attribute(ast.BinOp(op=ast.Sub()), "pow" | "square")):
+            return True
+        case ast.Call(ast.Attribute(_, "pow" | "square"), [ast.BinOp(op=ast.Sub()), *_]):
+            return True
+    return False
 
 
 def bounded(name: str, sources: Iterable[Origin]) -> Origin | None:

@@ -17,6 +17,7 @@ from pl_lint.static.interpreter import (
     lookup,
     metrics,
     quotients,
+    spreads,
     vectors,
     weights,
 )
@@ -87,7 +88,7 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             picked_by=_picked_by(node, frame) if call == "log" else frozenset(),
             reduce_fx_given=_given(arguments, "reduce_fx") is not None,
             shows=frozenset(_shown(node)),
-            statistic=_statistic(context, node, frame) if call == "log" else "",
+            statistic=spreads.of_errors(context, _value(node), frame) if call == "log" else "",
             made_of=frozenset(_made_of(node, frame)) if call == "log" else frozenset(),
             arms=context.arms,
             freed=_given(arguments, "enable_graph") is not None
@@ -100,33 +101,6 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             **settings,
         )
         context.recorder.add(site)
-
-
-STATISTICS = frozenset(
-    {"median", "nanmedian", "quantile", "nanquantile", "percentile", "std", "var"}
-)
-"""What is made of all values at once, and of no parts of them."""
-AS_NUMBER = ("item", "cpu", "detach", "float", "double")
-
-
-def _statistic(context: Context, node: ast.Call, frame: Frame) -> str:
-    """The name of a median or the like that a log call is given, also under a local name; in a loop
-    over the samples of a batch it is that of one sample."""
-    value = _value(node) if not context.sample_loops else None
-    if isinstance(value, ast.Name):
-        assigned = [one.value for one in frame.assignments if value.id in _names(one.targets)]
-        value = assigned[0] if len(assigned) == 1 else None
-    while isinstance(value, ast.Call):
-        last = (dotted(value.func) or getattr(value.func, "attr", "")).rpartition(".")[2]
-        if last in STATISTICS:
-            return last
-        if last == "float" and len(value.args) == 1:
-            value = value.args[0]
-        elif last in AS_NUMBER and isinstance(value.func, ast.Attribute):
-            value = value.func.value
-        else:
-            break
-    return ""
 
 
 def _made_of(node: ast.Call, frame: Frame) -> Iterator[str]:

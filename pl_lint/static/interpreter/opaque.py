@@ -81,8 +81,8 @@ def method(
     pair = best.along(name, arguments, 0, origins)
     if pair is not None:
         return pair
-    if counting.is_total(name, node):
-        return Opaque(counting.total(origins), extent)
+    if counting.is_total(name, node) and isinstance(node.func, ast.Attribute):
+        return Opaque(counting.total(origins, node.func.value), extent)
     bounded = counting.bounded(name, origins)
     if bounded is not None:
         return Opaque(bounded, extent)

@@ -183,7 +183,7 @@ def call(
     if gathers(name) and not picks(name, arguments):
         return _gathered(context, arguments, node, frame)
     if counting.is_total_of(name, node):
-        return Opaque(counting.total(map(context.origin, arguments.all())), "other")
+        return Opaque(counting.total(map(context.origin, arguments.all()), node.args[0]), "other")
     bounded = counting.bounded(name, map(context.origin, arguments.all()))
     if bounded is not None:
         return Opaque(bounded, "other")

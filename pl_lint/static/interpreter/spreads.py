@@ -1,0 +1,114 @@
+"""Medians, quantiles and spreads of errors, which are made of all values of a batch at once."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from pl_lint.facts.words import words_of
+from pl_lint.static.interpreter.context import Context, Frame
+from pl_lint.static.names import dotted
+from pl_lint.static.naming import identifiers
+from pl_lint.static.trees import walk
+
+STATISTICS = frozenset(
+    {"median", "nanmedian", "quantile", "nanquantile", "percentile", "std", "var"}
+)
+"""What is made of all values at once, and of no parts of them."""
+AS_NUMBER = ("item", "cpu", "detach", "float", "double")
+LIBRARIES = ("torch", "numpy")
+ERRORS = frozenset("error errors err errs residual residuals diff difference deviation".split())
+"""What the distance of an output from its target is called."""
+SEVERAL = frozenset({"stack"})
+"""What puts values of several models beside each other, or of several parts."""
+MAX_NAMES = 16
+"""Local names that are followed to what they were made of."""
+
+
+def of_errors(context: Context, value: ast.expr | None, frame: Frame) -> str:
+    """The name of a median or the like of errors, also under a local name. In a loop over the
+    samples of a batch it is that of one sample; that of outputs alone may be meant as it is."""
+    if context.sample_loops or value is None:
+        return ""
+    call = _last_call(_meant(value, frame), frame)
+    operand = _operand(call, frame) if call is not None else None
+    if call is None or operand is None or not _is_error(operand, frame):
+        return ""
+    return _name(call)
+
+
+def _last_call(value: ast.expr, frame: Frame) -> ast.Call | None:
+    """The statistic, behind what makes a plain number of it."""
+    while isinstance(value, ast.Call):
+        name = _name(value)
+        if name in STATISTICS:
+            return value
+        if name == "float" and len(value.args) == 1:
+            value = value.args[0]
+        elif name in AS_NUMBER and isinstance(value.func, ast.Attribute):
+            value = value.func.value
+        else:
+            break
+    return None
+
+
+def _name(call: ast.Call) -> str:
+    return (dotted(call.func) or getattr(call.func, "attr", "")).rpartition(".")[2]
+
+
+def _operand(call: ast.Call, frame: Frame) -> ast.expr | None:
+    """What a function of torch or NumPy is given, or whose method it is: that of ``self.loss`` is
+    the user's own."""
+    match call.func:
+        case ast.Attribute(value):
+            head, *_ = (dotted(value) or "").split(".")
+            if head == "self":
+                return None
+            if head not in frame.module.imports:
+                return value
+    target = (dotted(call.func) or "").split(".")
+    library = frame.module.imports.get(target[0], "").partition(".")[0]
+    return call.args[0] if library in LIBRARIES and call.args else None
+
+
+def _is_error(operand: ast.expr, frame: Frame) -> bool:
+    """Whether it is a distance of two things, none of which are several."""
+    nodes = list(_made_of(operand, frame))
+    names = {word for one in nodes for word in identifiers(one)}
+    loops = any(isinstance(one, (ast.ListComp, ast.GeneratorExp)) for one in nodes)
+    apart = any(map(_is_distance, nodes))
+    called_so = any(not ERRORS.isdisjoint(words_of(name)) for name in names)
+    return not loops and SEVERAL.isdisjoint(names) and (apart or called_so)
+
+
+def _is_distance(node: ast.AST) -> bool:
+    """Whether it is a difference, and not that of something from its own mean."""
+    match node:
+        case ast.BinOp(op=ast.Sub(), right=right):
+            return "mean" not in identifiers(right)
+    return False
+
+
+def _made_of(value: ast.expr, frame: Frame) -> Iterator[ast.AST]:
+    """The nodes of an expression, and of what its local names were made of."""
+    waiting, seen = [value], set[str]()
+    while waiting and len(seen) < MAX_NAMES:
+        for node in walk(waiting.pop()):
+            yield node
+            if isinstance(node, ast.Name) and node.id not in seen:
+                seen.add(node.id)
+                waiting += _assigned(node.id, frame)
+
+
+def _meant(value: ast.expr, frame: Frame) -> ast.expr:
+    """What a local name was made of that is assigned once."""
+    made = _assigned(value.id, frame) if isinstance(value, ast.Name) else []
+    return made[0] if len(made) == 1 else value
+
+
+def _assigned(name: str, frame: Frame) -> list[ast.expr]:
+    return [
+        one.value
+        for one in frame.assignments
+        if any(isinstance(target, ast.Name) and target.id == name for target in one.targets)
+    ]
