@@ -13,6 +13,7 @@ from pl_lint.facts.sites import (
     LogSite,
     ProjectFacts,
     ReachSite,
+    TrainerSite,
 )
 from pl_lint.facts.values import Known, Table, may_be, must_be
 from pl_lint.findings import Finding, Location, Status
@@ -171,7 +172,9 @@ def last_batch_read(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds `trainer.callback_metrics["train_loss"]`, also by `get`, in a hook at the end of an epoch
     or of validation, where the key is logged nowhere but in `training_step` or
-    `on_train_batch_end`, without `on_epoch=True`. Silent where anything else may log the key.
+    `on_train_batch_end`, without `on_epoch=True`. Silent where anything else may log the key, in
+    hooks of a test, where the value is made of an attribute that the step sets (a running mean),
+    and where a Trainer in sight has `limit_train_batches=1`.
 
     Why is this bad
     ---------------
@@ -211,12 +214,11 @@ def last_batch_read(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ----------
     - https://lightning.ai/docs/pytorch/stable/extensions/logging.html#automatic-logging
     """
-    for owner in facts.logging_classes():
+    for owner in [] if any(map(_has_one_batch, facts.trainers)) else facts.logging_classes():
         found: dict[Location, dict[str, LogSite]] = {}
         for read in owner.logged_reads:
             logs = [] if facts.in_tests(read.location) else _logs_of(facts, read)
-            at_end = read.hook.endswith("_epoch_end") or read.hook == "on_validation_end"
-            if at_end and logs and all(last_batch_only(log) for _, log in logs):
+            if read.hook in ENDING and logs and all(_is_of_last_batch(*one) for one in logs):
                 found.setdefault(read.location, {}).setdefault(shown(read.key), logs[0][1])
         for location, keys in found.items():
             log = next(iter(keys.values()))
@@ -227,6 +229,23 @@ def last_batch_read(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy=f"log the mean of the epoch, with on_epoch=True, at {log.location}",
                 subject=owner.short_name,
             )
+
+
+ENDING = ("on_train_epoch_end", "training_epoch_end", "on_validation_epoch_end")
+ENDING += ("validation_epoch_end", "on_validation_end")
+"""Hooks of a fit that look back at an epoch."""
+
+
+def _has_one_batch(trainer: TrainerSite) -> bool:
+    """Whether an epoch of training is one batch; ``1.0`` is all of them."""
+    limit = trainer.argument("limit_train_batches")
+    return isinstance(limit, Known) and limit.value == 1 and isinstance(limit.value, int)
+
+
+def _is_of_last_batch(owner: ClassFacts, log: LogSite) -> bool:
+    """Whether a log gives what one batch gave: an attribute that its hook sets may hold more."""
+    set_here = {one.attribute for one in owner.assignments if one.hook == log.hook}
+    return last_batch_only(log) and set_here.isdisjoint(log.made_of | log.shows)
 
 
 @rule(
