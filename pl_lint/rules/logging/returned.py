@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from pl_lint.facts import lightning
-from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts, ReturnSite
+from pl_lint.facts.sites import CallSite, ClassFacts, MethodSite, ProjectFacts, ReturnSite
 from pl_lint.facts.values import Known, Table, Value
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import is_whole, line_of, target_version
@@ -26,10 +26,10 @@ BESIDE = frozenset({"self", "trainer", "pl_module", "batch", "batch_idx", "datal
 """What such hooks are given beside that."""
 STEPS = (".training_step", ".validation_step", ".test_step")
 LOGGING = ("wandb.log", ".log")
-"""Calls whose last word says little by itself: ``torch.log`` is another one."""
+"""Calls whose last word may also be a logarithm."""
 WRITING = re.compile(
     r"log_(artifact|dict|epoch|hist|image|metric|param|scalar|step|table|text|to|value)\w*"
-    r"|add_(figure|hist|image|metric|scalar|summary|text)\w*|write\w*|update|append|track"
+    r"|add_(figure|hist|image|metric|scalar|summary|text)\w*|write\w*|update|append|track|report"
 )
 """What loggers, files, metrics and lists are given something with."""
 
@@ -133,8 +133,14 @@ def _writes(facts: ProjectFacts, owner: ClassFacts, hook: str) -> bool:
     """Whether a hook of a class logs anything, may write to a logger, or keeps something."""
     loggers = (one for one in owner.reads if one.attribute.startswith("logger"))
     kept = (*owner.lists, *owner.assignments, *owner.uses)
-    written = (*owner.logs, *facts.calls_in(owner, *LOGGING), *loggers, *kept)
+    calls = (one for one in facts.calls_in(owner, *LOGGING) if not _is_logarithm(one))
+    written = (*owner.logs, *calls, *loggers, *kept)
     return any(one.hook == hook for one in written) or _speaks(facts, owner, hook)
+
+
+def _is_logarithm(call: CallSite) -> bool:
+    """``torch.log(x)`` or ``x.log()``"""
+    return call.receiver in ("torch", "np", "numpy", "math") or not call.arguments
 
 
 def _speaks(facts: ProjectFacts, owner: ClassFacts, hook: str) -> bool:

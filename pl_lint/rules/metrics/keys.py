@@ -21,7 +21,7 @@ def key_never_computed(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds `self.map.compute()["mar"]` under no condition, and `get("mar", 0)` with any number
     that nobody compares, also under a local name, of a MeanAveragePrecision, whose keys are `map`,
     `map_50`, `mar_1`, `mar_100` and others, and never `mar`. Silent where the dict has been given
-    other keys, or to a method of the class.
+    other keys, or to a function or a method of the class.
 
     Why is this bad
     ---------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Iterable, Iterator
 
 from pl_lint.facts import torchmetrics
@@ -249,8 +250,8 @@ def note_item(
 
 
 def _may_hold_more(node: ast.expr, frame: Frame) -> bool:
-    """Whether the local name of a dict has been given more keys, or a method of the class has been
-    given the dict."""
+    """Whether the local name of a dict has been given more keys, or a function or a method of the
+    class has been given the dict."""
     held = node.func if isinstance(node, ast.Call) else node
     inner = getattr(held, "value", None)
     name = inner.id if isinstance(inner, ast.Name) else ""
@@ -265,8 +266,14 @@ def _may_fill(call: ast.Call, name: str) -> bool:
         case ast.Attribute(ast.Name("self"), "log_dict"):
             return False
         case ast.Attribute(ast.Name("self")):
-            return any(isinstance(one, ast.Name) and one.id == name for one in call.args)
+            return _is_given(call, name)
+        case ast.Name(function):
+            return not hasattr(builtins, function) and _is_given(call, name)
     return False
+
+
+def _is_given(call: ast.Call, name: str) -> bool:
+    return any(isinstance(one, ast.Name) and one.id == name for one in call.args)
 
 
 def _is_number_wanted(node: ast.expr, frame: Frame) -> bool:

@@ -82,10 +82,12 @@ def _is_error(operand: ast.expr, frame: Frame) -> bool:
 
 
 def _is_distance(node: ast.AST) -> bool:
-    """Whether it is a difference, and not that of something from its own mean."""
+    """Whether it is a difference of two things: not of something from a number, from its own mean,
+    or of its parts from each other."""
     match node:
-        case ast.BinOp(op=ast.Sub(), right=right):
-            return "mean" not in identifiers(right)
+        case ast.BinOp(ast.expr() as left, ast.Sub(), ast.expr() as right):
+            one, other = set(identifiers(left)), set(identifiers(right))
+            return bool(one) and bool(other) and one != other and "mean" not in other
     return False
 
 
