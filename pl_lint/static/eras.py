@@ -32,7 +32,8 @@ OLD = re.compile(
     r"weights_summary|pytorch_lightning\.core\.lightning"
 )
 """What a program can only say to Lightning 1.x or older, whatever stands around it."""
-OLD_ARGUMENT = re.compile(r"\b(?:gpus|tpu_cores|resume_from_checkpoint)\s*=|\boptimizer_idx\b")
+OLD_ARGUMENTS = ("gpus", "tpu_cores", "resume_from_checkpoint")
+OLD_PASSED = re.compile(rf"\b(?:{'|'.join(OLD_ARGUMENTS)})\s*=|\boptimizer_idx\b")
 """The same where a Trainer or a hook is given it: variables may be called so as well."""
 NUMBERED = re.compile(
     r"training_step|optimizer_step|toggle_optimizer|on_before_optimizer_step|"
@@ -86,30 +87,24 @@ def is_old(source: ReadFile) -> bool:
     if holds_settings(source):
         return OLD_SETTINGS.search(source.text) is not None
     known = any(word in source.text for word in OLD_WORDS)  # a tenth of the time of the pattern
-    if known and OLD.search(source.text):
-        return True
-    return bool(known and OLD_ARGUMENT.search(source.text)) and any(
-        map(_is_given_what_is_old, ast.walk(_tree(source)))
-    )
+    if not known or OLD.search(source.text):
+        return known
+    passed = OLD_PASSED.search(source.text) is not None
+    return passed and any(map(_passes_what_is_old, ast.walk(_tree(source))))
 
 
-def _is_given_what_is_old(node: ast.AST) -> bool:
+def _passes_what_is_old(node: ast.AST) -> bool:
     if isinstance(node, ast.Call):
-        given = {one.arg for one in node.keywords}
-        return bool(given & {"gpus", "tpu_cores", "resume_from_checkpoint"}) and _is_for_trainer(
-            node
-        )
-    hook = isinstance(node, ast.FunctionDef) and NUMBERED.fullmatch(node.name)
-    return bool(hook) and any(
-        isinstance(one, ast.arg) and one.arg == "optimizer_idx" for one in ast.walk(node.args)
-    )
+        return _is_for_trainer(node) and any(one.arg in OLD_ARGUMENTS for one in node.keywords)
+    if isinstance(node, ast.FunctionDef) and NUMBERED.fullmatch(node.name):
+        return any(one.arg == "optimizer_idx" for one in (*node.args.args, *node.args.kwonlyargs))
+    return False
 
 
 def _is_for_trainer(call: ast.Call) -> bool:
-    """Whether arguments reach a Trainer: ``pl.Trainer.from_argparse_args``, ``make_trainer``, or a
-    dict that one may be made with."""
-    name = dotted(call.func) or ""
-    return "trainer" in name.lower() or name.rpartition(".")[2] in ("dict", "partial", "update")
+    """Whether arguments reach a Trainer: of ``make_trainer``, or in a dict that it is made with."""
+    name = (dotted(call.func) or "").rpartition(".")[2]
+    return "trainer" in name.lower() or name in ("dict", "partial", "update")
 
 
 def is_older(source: ReadFile) -> bool:

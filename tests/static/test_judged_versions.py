@@ -96,7 +96,7 @@ def test_a_floor_is_none_where_something_was_gone_by_then(code: str, version: st
         ("gpus = torch.cuda.device_count()", ""),
         ("def main(path, gpus=1, resume_from_checkpoint=None): ...", ""),
         ("tpu_cores = 8", ""),
-        ("net.train(resume_from_checkpoint=True)", ""),
+        ("trainer.train(resume_from_checkpoint=True)", ""),
         ("pl.Trainer(\n    # all\n    gpus=-1)", "1.5.0"),
         ("options = dict(gpus=2)", "1.5.0"),
         ("options.update(gpus=2)", "1.5.0"),
