@@ -19,7 +19,7 @@ from pl_lint.findings import Evidence, Finding
 SYNC = "log a torchmetrics object; for a mean over samples self.log({!r}, ..., sync_dist=True)"
 GATHER = (
     "keep the samples in a torchmetrics object, which gathers them from all ranks, or gather them "
-    "with self.all_gather before computing"
+    "with self.all_gather(...).flatten(0, 1) before computing"
 )
 
 

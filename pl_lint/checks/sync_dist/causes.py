@@ -107,5 +107,5 @@ def _missing(value: RankedValue, logged: Sequence[float]) -> tuple[str, str, str
 _SYNC = "self.log({name!r}, ..., sync_dist=True)"
 _GATHER = (
     "keep the samples in a torchmetrics object, which gathers them from all ranks, or gather them "
-    "with self.all_gather before computing"
+    "with self.all_gather(...).flatten(0, 1) before computing"
 )

@@ -13,6 +13,7 @@ from pl_lint.rules.registry import Rule, rule
 
 OTHER_REASONS = ("stopping_threshold", "divergence_threshold", UNPACKED)
 """What else may end training, or is not seen."""
+TRIALS = ("fast_dev_run", "limit_train_batches", "limit_val_batches", "overfit_batches")
 FOR_EVER = 10
 """So many times the epochs is a patience that is not meant to end: it switches stopping off."""
 
@@ -29,16 +30,18 @@ def patience_outlasts_training(self: Rule, facts: ProjectFacts) -> Iterator[Find
 
     What it does
     ------------
-    Finds Trainers with `max_epochs` and an EarlyStopping whose `patience` is as large or larger.
-    Silent where an epoch has several validations (`val_check_interval`), with `stopping_threshold`
-    or `divergence_threshold`, which stop by themselves, for a single epoch, for ten times as much
-    patience and more, which is a way to switch it off, and in tests.
+    Finds Trainers with `max_epochs` and an EarlyStopping whose `patience` is one less, as large or
+    larger. Silent where an epoch has several validations (`val_check_interval`), with
+    `stopping_threshold` or `divergence_threshold`, which stop by themselves, for a single epoch,
+    for ten times as much patience and more, which is a way to switch it off, where a Trainer with
+    more epochs has the same callback, in trials on a part of the data (`fast_dev_run`,
+    `limit_train_batches`), and in tests.
 
     Why is this bad
     ---------------
     The first validation is always the best so far, and each other one can use up one of `patience`:
-    with 100 epochs there are 99 of them, and `patience=100` never ends. All runs take their whole
-    time, however long ago they got no better.
+    with 100 epochs there are 99 of them, so that `patience=99` ends after the last epoch, and more
+    never does. All runs take their whole time, however long ago they got no better.
 
     Example
     -------
@@ -60,22 +63,33 @@ def patience_outlasts_training(self: Rule, facts: ProjectFacts) -> Iterator[Find
     """
     for trainer in facts.trainers:
         epochs = _number(trainer.argument("max_epochs"))
-        if (
-            epochs is None
-            or epochs < 2
-            or _validates_often(trainer)
-            or facts.in_tests(trainer.location)
-        ):
+        if epochs is None or epochs < 2 or not _is_whole(facts, trainer):
             continue
         for stopper in stoppers(trainer):
             patience = _patience(stopper)
-            if patience is not None and epochs <= patience < FOR_EVER * epochs:
+            endless = patience is not None and epochs - 1 <= patience < FOR_EVER * epochs
+            if endless and not _has_longer(facts, trainer, stopper, epochs):
                 yield self.finding(
                     trainer.location,
                     f"EarlyStopping can stop nothing: patience={patience}, and there are "
                     f"{epochs} epochs",
                     remedy="choose a smaller patience, or drop EarlyStopping",
                 )
+
+
+def _is_whole(facts: ProjectFacts, trainer: TrainerSite) -> bool:
+    """Whether it is no trial, and each epoch is validated once."""
+    trial = any(trainer.argument(name) not in (ABSENT, Known(None)) for name in TRIALS)
+    return not (trial or _validates_often(trainer) or facts.in_tests(trainer.location))
+
+
+def _has_longer(facts: ProjectFacts, trainer: TrainerSite, stopper: Made, epochs: int) -> bool:
+    """Whether a Trainer of the file with more epochs is given the same callback."""
+    return any(
+        (_number(one.argument("max_epochs")) or 0) > epochs and stopper in stoppers(one)
+        for one in facts.trainers
+        if one.location.path == trainer.location.path
+    )
 
 
 def _patience(stopper: Made) -> int | None:

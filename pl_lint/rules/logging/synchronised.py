@@ -363,7 +363,7 @@ def ranks_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     f"{key_text(log)} is the mean over processes of {function}, which is not the "
                     f"{function} of all data",
                     remedy="update a torchmetrics object in the step and log it, or bring the "
-                    "predictions together with self.all_gather first",
+                    "predictions together first, with self.all_gather(...).flatten(0, 1)",
                     subject=owner.short_name,
                 )
 

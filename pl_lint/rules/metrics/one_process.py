@@ -86,7 +86,7 @@ def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Find
                     f"{key_text(log)} is made from `{attribute}`, which holds only what this "
                     f"process saw{of_means}",
                     remedy="update a torchmetrics object in the step, or bring the values "
-                    "together with self.all_gather first",
+                    "together first, with self.all_gather(...).flatten(0, 1)",
                     subject=owner.short_name,
                 )
 

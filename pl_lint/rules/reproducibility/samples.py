@@ -28,6 +28,7 @@ RESTORING = ("random.setstate", "numpy.random.set_state", "torch.set_rng_state")
     "every-sample-draws-the-same",
     rows=(),
     status=Status.SUSPECTED,
+    default=False,
     condition="if what is drawn is meant to differ from sample to sample",
     calls=(*FIXING, *RESTORING),
 )
