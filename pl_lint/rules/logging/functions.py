@@ -183,7 +183,7 @@ def _unlinear_function(log: LogSite, value: Origin) -> str | None:
 def _is_statistic(log: LogSite) -> bool:
     """Whether a median, a quantile or a spread of the batch is averaged over an evaluation. In
     training it tells how a model does that changes with each batch."""
-    of_batch = any(isinstance(part, BatchValue) for part in parts(log.origin))
+    of_batch = log.of_errors and any(isinstance(part, BatchValue) for part in parts(log.origin))
     return bool(log.statistic) and averaged(log) and log.stage != "train" and of_batch
 
 

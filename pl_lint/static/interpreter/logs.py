@@ -88,7 +88,8 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             picked_by=_picked_by(node, frame) if call == "log" else frozenset(),
             reduce_fx_given=_given(arguments, "reduce_fx") is not None,
             shows=frozenset(_shown(node)),
-            statistic=spreads.of_errors(context, _value(node), frame) if call == "log" else "",
+            statistic=spreads.statistic(context, _value(node), frame) if call == "log" else "",
+            of_errors=call == "log" and spreads.is_of_errors(_value(node), frame),
             made_of=frozenset(_made_of(node, frame)) if call == "log" else frozenset(),
             arms=context.arms,
             freed=_given(arguments, "enable_graph") is not None

@@ -1,4 +1,4 @@
-"""Medians, quantiles and spreads of errors, which are made of all values of a batch at once."""
+"""Medians, quantiles and spreads, which are made of all values of a batch at once."""
 
 from __future__ import annotations
 
@@ -25,19 +25,27 @@ MAX_NAMES = 16
 """Local names that are followed to what they were made of."""
 
 
-def of_errors(context: Context, value: ast.expr | None, frame: Frame) -> str:
-    """The name of a median or the like of errors, also under a local name. In a loop over the
-    samples of a batch it is that of one sample; that of outputs alone may be meant as it is."""
-    if context.sample_loops or value is None:
-        return ""
-    call = _last_call(_meant(value, frame), frame)
+def statistic(context: Context, value: ast.expr | None, frame: Frame) -> str:
+    """The name of a median or the like, also under a local name. In a loop over the samples of a
+    batch it is that of one sample."""
+    found = _found(value, frame) if not context.sample_loops else None
+    return _name(found[0]) if found is not None else ""
+
+
+def is_of_errors(value: ast.expr | None, frame: Frame) -> bool:
+    """Whether it is made of distances of two things: one of outputs may be meant as it is."""
+    found = _found(value, frame)
+    return found is not None and _is_error(found[1], frame)
+
+
+def _found(value: ast.expr | None, frame: Frame) -> tuple[ast.Call, ast.expr] | None:
+    """The statistic that a value is, and what that is made of."""
+    call = _last_call(_meant(value, frame)) if value is not None else None
     operand = _operand(call, frame) if call is not None else None
-    if call is None or operand is None or not _is_error(operand, frame):
-        return ""
-    return _name(call)
+    return (call, operand) if call is not None and operand is not None else None
 
 
-def _last_call(value: ast.expr, frame: Frame) -> ast.Call | None:
+def _last_call(value: ast.expr) -> ast.Call | None:
     """The statistic, behind what makes a plain number of it."""
     while isinstance(value, ast.Call):
         name = _name(value)
