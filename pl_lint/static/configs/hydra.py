@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from pl_lint.plain import field, frozen, mutable
+from pl_lint.static.configs.commandline import is_read_by_cli
 from pl_lint.static.configs.files import ConfigFile
 from pl_lint.static.configs.tree import Leaf, Listing, Node, Table
 
@@ -95,13 +96,15 @@ def roots(files: Sequence[ConfigFile]) -> Iterator[Root]:
             if path.startswith(prefix)
         }
         groups = _groups_named(below)
-        yield Root(folder, {n: file for n, file in below.items() if _belongs(n, groups)})
+        yield Root(folder, {n: file for n, file in below.items() if _belongs(n, file, groups)})
 
 
-def _belongs(name: str, groups: frozenset[str]) -> bool:
-    """Whether a file is one of the root's: at its top, or in a folder that some list names."""
+def _belongs(name: str, file: ConfigFile, groups: frozenset[str]) -> bool:
+    """Whether a file is one of the root's: in a folder that some list names, or at its top, where
+    settings of LightningCLI may lie as well."""
     head, slash, _ = name.partition("/")
-    return not slash or head in groups
+    of_cli = file.defaults is None and "class_path" in file.text and is_read_by_cli(file)
+    return head in groups if slash else not of_cli
 
 
 def _groups_named(files: Mapping[str, ConfigFile]) -> frozenset[str]:
