@@ -17,11 +17,9 @@ UNPACKED = "**"
 
 DRAWN_ROWS = "pandas.DataFrame.sample"
 """What draws a share of a table's rows, in an order of chance."""
-SPLITTING = (
-    "torch.utils.data.random_split",
-    "torch.utils.data.dataset.random_split",
-    "sklearn.model_selection.train_test_split",
-)
+RANDOM_SPLITS = ("torch.utils.data.random_split", "torch.utils.data.dataset.random_split")
+SUBSETS = ("torch.utils.data.Subset", "torch.utils.data.dataset.Subset")
+SPLITTING = (*RANDOM_SPLITS, "sklearn.model_selection.train_test_split")
 """What draws the parts of a data set at random."""
 LISTINGS = ("os.listdir", "os.scandir", "glob.", "pathlib.Path.")
 """What lists files in the order of the file system."""

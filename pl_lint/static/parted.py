@@ -13,14 +13,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
+from pl_lint.facts.origins import RANDOM_SPLITS, SUBSETS
 from pl_lint.facts.sites import PartedSite, SetTransform
 from pl_lint.plain import frozen
 from pl_lint.static.names import FunctionNode, Module, Project, dotted
 from pl_lint.static.naming import Binding, bindings
 from pl_lint.static.trees import children, walk
 
-SPLITS = ("torch.utils.data.random_split", "torch.utils.data.dataset.random_split")
-SUBSETS = ("torch.utils.data.Subset", "torch.utils.data.dataset.Subset")
 TRANSFORMS = ("transform", "transforms", "target_transform")
 BY_PLACE = {
     "ImageFolder": 1,
@@ -204,7 +203,7 @@ def _groups(scope: _Scope, project: Project) -> Iterator[_Group]:
     for step in scope.steps:
         if not isinstance(step.node, ast.Assign):
             continue
-        whole = _whole(step.node.value, SPLITS, scope, project)
+        whole = _whole(step.node.value, RANDOM_SPLITS, scope, project)
         names = tuple(one.name for one in scope.given if one.step is step)
         if whole is not None:
             yield _Group(names, whole, step, step)

@@ -75,6 +75,17 @@ def classes_of_one_item(project: Project) -> Iterator[str]:
             yield info.qualified
 
 
+def inherited_items(project: Project) -> Iterator[tuple[str, str]]:
+    """The classes whose items another class of the project makes, by the ``__getitem__`` that they
+    inherit, and that class."""
+    for module in project.modules:
+        for info in module.classes.values():
+            inherits = len(project.ancestors(info)) > 1 and "__getitem__" not in info.methods
+            found = project.method(info, "__getitem__") if inherits else None
+            if found is not None:
+                yield info.qualified, found[0].qualified
+
+
 def told_their_length(project: Project) -> Iterator[LengthSite]:
     """The classes whose objects hold as many items as ``__init__`` was told: ``__len__`` returns an
     attribute that nothing else gives a value."""

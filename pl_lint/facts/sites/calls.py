@@ -24,8 +24,9 @@ class CallSite:
       its functions, and in conditions that left the function before, and MISSING where a file was
       not there yet; ``within``: the context managers around it, and ``enabled=`` where one of them
       may be switched off by its argument.
-    - ``home``: the class whose body holds the call, by its own name; ``loading``: it stands where
-      an object loads an item, in ``__getitem__`` or a method that this calls.
+    - ``home``: the class whose body holds the call, by its own name; ``items_of``: the class whose
+      ``__getitem__`` makes the call, itself or by what it calls; ``needed_if``: the attributes that
+      all conditions name under which an item is made of its result, if there always are some.
     - ``assigned``: what the result is assigned to (``self.x``); ``kept``: the attribute that
       ``__init__`` makes of a local name that stands for the result and for nothing else; ``then``:
       the methods that are called on it, or on what it is an argument of, in the same expression;
@@ -59,7 +60,8 @@ class CallSite:
     written: tuple[tuple[str, str], ...] = ()
     built: str = ""
     kept: str = ""
-    loading: bool = False
+    items_of: str = ""
+    needed_if: tuple[str, ...] = ()
     home: str = ""
     added: Value = ABSENT
     fed: bool = False

@@ -149,6 +149,7 @@ class ProjectFacts:
     hides_trainers: bool = False
     trains_beside: bool = False
     of_one_item: frozenset[str] = frozenset()
+    inherited_items: frozenset[tuple[str, str]] = frozenset()
     lengths: tuple[LengthSite, ...] = ()
     told: tuple[ToldSite, ...] = ()
     data_classes: frozenset[str] = frozenset()

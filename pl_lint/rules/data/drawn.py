@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import PurePath
+from collections.abc import Iterator, Mapping, Sequence
 
 from pl_lint.facts import lightning, seeding
+from pl_lint.facts.origins import RANDOM_SPLITS, SUBSETS, FunctionCall, Origin, sure_part
 from pl_lint.facts.sites import CallSite, LoaderSite, ProjectFacts
-from pl_lint.facts.values import Known, Made
+from pl_lint.facts.values import UNKNOWN, Known, Made, Value
 from pl_lint.facts.words import words_of
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.data.sharing import feeds
@@ -58,11 +58,12 @@ def evaluation_items_drawn(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
 
     What it does
     ------------
-    Finds `__getitem__` of a data set, and methods that it calls, that draw from `random`,
-    `np.random` or torch's own generator whatever the item is for, where a validation or test loader
-    is given such a data set. Silent where a condition decides (`if self.train:`), where training
-    builds it with another number or another True or False, where a class of that file, a hook of an
-    evaluation or the loader's workers are seeded, and for data sets called random, dummy or alike.
+    Finds `__getitem__` of a data set, and methods and functions that it calls, that draw from
+    `random`, `np.random` or torch's own generator whatever the item is for, where a validation or
+    test loader is given such a data set, a `Subset` or a part of `random_split` of one. Silent
+    where a condition decides (`if self.train:`), where training builds it with another number or
+    another True or False, where a class of that file, a hook of an evaluation or the loader's
+    workers are seeded, and for data sets called random, dummy or alike.
 
     Why is this bad
     ---------------
@@ -114,23 +115,17 @@ def evaluation_items_drawn(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
     seeds = facts.calls_of(*SEEDS)
     if any(one.stage in ("validate", "test") for one in seeds):
         return
-    seeded = {one.location.path for one in seeds if one.home}
-    ways: dict[Location, list[CallSite]] = {}
-    for call in facts.calls_of(*DRAWS):
-        if call.loading and call.location.path not in seeded and not facts.in_tests(call.location):
-            ways.setdefault(call.location, []).append(call)
-    draws: dict[tuple[str, str], CallSite] = {}
-    for calls in ways.values():
-        if all(map(_is_always_drawn, calls)):
-            draws.setdefault(_home(calls[0]), calls[0])
-    told: set[tuple[str, str]] = set()
+    homes = dict(facts.inherited_items)
+    draws = _draws(facts, seeds)
+    told: set[str] = set()
     for loader in facts.loaders:
-        of = _data_set(loader)
+        of = _items_of(loader, homes)
         draw = draws.get(of)
-        if draw is None or of in told or not _measures(facts, loader):
+        if draw is None or of in told or not _measures(facts, loader, homes):
             continue
         told.add(of)
-        name = draw.home
+        data = _whole(loader)
+        name = (data.name if isinstance(data, Made) else of).rpartition(".")[2]
         stage = "validation" if loader.stage == "validate" else "test"
         yield self.finding(
             draw.location,
@@ -141,10 +136,20 @@ def evaluation_items_drawn(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
         )
 
 
-def _home(call: CallSite) -> tuple[str, str]:
-    """The module and the class that hold a call."""
-    path = PurePath(call.location.path)
-    return path.parent.name if path.stem == "__init__" else path.stem, call.home
+def _draws(facts: ProjectFacts, seeds: Sequence[CallSite]) -> dict[str, CallSite]:
+    """The first draw that a class makes for each of its items, by the name of the class."""
+    seeding = {one.items_of for one in seeds}
+    seeded = {one.location.path for one in seeds if one.home}
+    ways: dict[tuple[str, Location], list[CallSite]] = {}
+    for call in facts.calls_of(*DRAWS):
+        free = call.items_of not in seeding and call.location.path not in seeded
+        if call.items_of and free and not facts.in_tests(call.location):
+            ways.setdefault((call.items_of, call.location), []).append(call)
+    found: dict[str, CallSite] = {}
+    for (home, _), calls in ways.items():
+        if all(map(_is_always_drawn, calls)):
+            found.setdefault(home, calls[0])
+    return found
 
 
 def _is_always_drawn(call: CallSite) -> bool:
@@ -152,35 +157,55 @@ def _is_always_drawn(call: CallSite) -> bool:
     not where something around it may seed."""
     in_handler = any(number for _, number in call.arms)
     seeded = any(map(SEEDING.search, call.within))
-    return not (call.guards or seeded or in_handler or call.gives("generator"))
+    sure = not (call.guards or call.needed_if or in_handler)
+    return sure and not (seeded or call.gives("generator"))
 
 
-def _data_set(loader: LoaderSite) -> tuple[str, str]:
-    """The module and the class of what a loader is given."""
+def _items_of(loader: LoaderSite, homes: Mapping[str, str]) -> str:
+    """The class that makes the items of a loader, of parts of a data set that of the whole."""
+    data = _whole(loader)
+    name = data.name if isinstance(data, Made) else ""
+    made_up = not MADE_UP.isdisjoint(words_of(name.rpartition(".")[2]))
+    return "" if made_up else homes.get(name, name)
+
+
+def _whole(loader: LoaderSite) -> Value:
+    """The data set of a loader, or the one that it has a part of."""
+    split = sure_part(loader.origin, _is_of_torch)
+    if isinstance(split, FunctionCall):
+        given = dict(split.arguments)
+        return given.get("dataset", given.get("0", UNKNOWN))
     data = loader.dataset
-    *_, module, name = ("", "", *data.name.split(".")) if isinstance(data, Made) else ("", "")
-    return module, "" if MADE_UP.intersection(words_of(name)) else name
+    if isinstance(data, Made) and data.name in SUBSETS:
+        given = dict(data.arguments)
+        return given.get("dataset", given.get("0", UNKNOWN))
+    return data
 
 
-def _measures(facts: ProjectFacts, loader: LoaderSite) -> bool:
+def _is_of_torch(origin: Origin) -> bool:
+    return isinstance(origin, FunctionCall) and origin.name in RANDOM_SPLITS
+
+
+def _measures(facts: ProjectFacts, loader: LoaderSite, homes: Mapping[str, str]) -> bool:
     """Whether a loader is there to evaluate, with data as training has them."""
     evaluates = loader.stage in ("validate", "test") and not facts.in_tests(loader.location)
     own = feeds(facts, loader, "train") or loader.gives("worker_init_fn", 9)
-    return evaluates and not own and not _is_told_apart(facts, loader)
+    return evaluates and not own and not _is_told_apart(facts, loader, homes)
 
 
-def _is_told_apart(facts: ProjectFacts, loader: LoaderSite) -> bool:
+def _is_told_apart(facts: ProjectFacts, loader: LoaderSite, homes: Mapping[str, str]) -> bool:
     """Whether the loader for training is given a data set of the class that was built with another
     number, or with another True or False: how much is drawn, or whether."""
-    told = _settings(loader)
+    told, home = _settings(loader), _items_of(loader, homes)
     return any(
-        _data_set(one) == _data_set(loader) and _settings(one) != told
+        _items_of(one, homes) == home and _settings(one) != told
         for one in facts.loaders
         if one.stage == "train"
     )
 
 
 def _settings(loader: LoaderSite) -> dict[str, object]:
-    given = loader.dataset.arguments if isinstance(loader.dataset, Made) else ()
+    data = _whole(loader)
+    given = data.arguments if isinstance(data, Made) else ()
     known = ((name, value.value) for name, value in given if isinstance(value, Known))
     return {name: value for name, value in known if isinstance(value, (bool, int, float))}

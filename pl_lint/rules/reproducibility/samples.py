@@ -95,5 +95,5 @@ def every_sample_draws_the_same(self: Rule, facts: ProjectFacts) -> Iterator[Fin
 def _is_fixed_anew(call: CallSite) -> bool:
     """Whether each sample seeds with the same number, whatever it is."""
     seed = call.argument(FIXING[call.name], 0)
-    always = call.loading and not call.guards and not call.arms and not call.within
+    always = bool(call.items_of) and not call.guards and not call.arms and not call.within
     return always and isinstance(seed, Known) and isinstance(seed.value, int)

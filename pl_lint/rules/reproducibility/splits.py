@@ -396,7 +396,7 @@ def _is_governed(facts: ProjectFacts, split: SplitSite) -> bool:
 
 def _seeds(facts: ProjectFacts) -> tuple[CallSite, ...]:
     """The seeds that may stand before a split: those of a data set's items come after it."""
-    return tuple(one for one in seeds(facts) if not one.loading and one.function not in ITERATING)
+    return tuple(one for one in seeds(facts) if not one.items_of and one.function not in ITERATING)
 
 
 ITERATING = ("__iter__", "__next__")

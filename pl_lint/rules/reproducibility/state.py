@@ -147,7 +147,7 @@ def _in_worker(call: CallSite, loaders: Sequence[CallSite]) -> bool:
     """Whether workers make a call; a transform is one only where loaders are in sight. What a
     helper of ``__getitem__`` draws from may have come from there, if not from the object."""
     generator = call.receiver if call.name in DRAWS else dict(call.written).get("generator", "")
-    if call.loading:
+    if call.items_of:
         return call.function == "__getitem__" or generator.startswith("self.")
     return call.function == "__call__" and not call.owner and bool(loaders)
 

@@ -197,10 +197,10 @@ class Context(ABC):
         self.class_loops = 0
         self.sample_loops = 0
         self.built: list[str] = []
+        self.items_of = ""
         self.read_by: dict[ast.expr, tuple[str, ...]] = {}
         self.kept_by: dict[FunctionNode, dict[str, str]] = {}
         self.given_by: dict[FunctionNode, dict[str, list[tuple[ast.AST, ast.expr | None]]]] = {}
-        self.called_by: dict[FunctionNode, frozenset[str]] = {}
         self._identities = 0
         self._running: list[int] = []
         self._constants: set[tuple[str, str]] = set()

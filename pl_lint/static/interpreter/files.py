@@ -164,7 +164,7 @@ def _run_class(
     """Each method of a class that Lightning does not call, after its ``__init__``: what that makes
     (a Trainer, callbacks) the others use. ``beside``: the functions of the file that tell."""
     telling = [node for node in info.methods.values() if _tells(node, info.module, words)]
-    telling += _asking(info, (*beside, *(node.name for node in telling)), telling)
+    telling += _asking(info, (*beside, *(node.name for node in telling)), telling, around)
     if not telling:
         return
     machine = around.fresh()
@@ -174,18 +174,35 @@ def _run_class(
         machine.recorder.extend(_kept_as_listed(info, machine))
     for node in telling:
         if node.name != "__init__":
+            machine.items_of = info.qualified if node.name == ITEMS else ""
             _run_method(machine, info, node, Holder(info))
 
 
+ITEMS = "__getitem__"
+
+
 def _asking(
-    info: ClassInfo, names: Sequence[str], telling: Sequence[FunctionNode]
+    info: ClassInfo, names: Sequence[str], telling: Sequence[FunctionNode], around: Machine
 ) -> list[FunctionNode]:
     """``__getitem__``, where it calls what tells something: it is seen there under which conditions
     that runs."""
-    node = info.methods.get("__getitem__")
-    if node is None or node in telling or not names:
+    node = info.methods.get(ITEMS)
+    if node is None or node in telling:
         return []
-    return [node] if not set(names).isdisjoint(identifiers(node)) else []
+    asks = not set(names).isdisjoint(identifiers(node)) or _asks_elsewhere(node, info, around)
+    return [node] if asks else []
+
+
+def _asks_elsewhere(node: FunctionNode, info: ClassInfo, around: Machine) -> bool:
+    """Whether a method calls a function of another file, in which something tells."""
+    for call in (one for one in info.module.source.parts(node) if isinstance(one, ast.Call)):
+        name = dotted(call.func)
+        found = around.project.resolve(name, info.module) if name is not None else None
+        home = around.project.home(found) if isinstance(found, FunctionNode) else None
+        texts = around.recorder.watched.texts if home is not None else ()
+        if home is not None and any(word in home.source.text for word in texts):
+            return True
+    return False
 
 
 def _kept_as_listed(info: ClassInfo, machine: Machine) -> Iterator[ListedSite]:

@@ -21,6 +21,7 @@ from pl_lint.static.interpreter import (
     feeding,
     listing,
     looking,
+    needed,
     outside,
     shared,
     tensors,
@@ -56,7 +57,6 @@ BUILT = (
 )
 """Kinds of classes whose making is a call of the kind, whatever the class is called."""
 
-LOADING = "__getitem__"
 SETTING = (Reference("builtins.setattr"), Reference("builtins.delattr"))
 
 
@@ -170,7 +170,8 @@ def _add(
         CallSite(
             name=name,
             built=built,
-            loading=_loads(context, frame),
+            items_of=context.items_of,
+            needed_if=needed.conditions(node, frame) if context.items_of else (),
             home=frame.defining.name if frame.defining is not None else "",
             owner=context.owner,
             hook=context.hook.name,
@@ -239,19 +240,6 @@ def _attributes_of(init: FunctionNode) -> dict[str, str]:
         for name, attribute in kept
         if times[name] == given[name] == given[f"self.{attribute}"] == 1
     }
-
-
-def _loads(context: Context, frame: Frame) -> bool:
-    """Whether it is ``__getitem__`` that runs, or a function or method that this calls."""
-    if frame.defining is None or frame.function == LOADING:
-        return frame.function == LOADING
-    found = context.project.method(frame.defining, LOADING)
-    if found is None:
-        return False
-    if found[1] not in context.called_by:
-        calls = (one for one in walk(found[1]) if isinstance(one, ast.Call))
-        context.called_by[found[1]] = frozenset(dotted(one.func) or "" for one in calls)
-    return not context.called_by[found[1]].isdisjoint((f"self.{frame.function}", frame.function))
 
 
 def _receiver(function: ast.expr, frame: Frame) -> str:
