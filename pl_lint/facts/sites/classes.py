@@ -36,7 +36,8 @@ class MethodSite:
     ``called``: its class calls it, or some code of the project names it (``model.on_something``).
     ``keywords``: it takes any (``**kwargs``). ``unused``: the parameters that its body never names.
     ``picked``: the attributes of which it only takes single numbers (``self.bounds[0]``), which are
-    good on any device. ``refuses``: it does nothing but raise.
+    good on any device. ``refuses``: it does nothing but raise;
+    ``hands_up``: nothing but call what it overrides.
     """
 
     name: str
@@ -51,6 +52,7 @@ class MethodSite:
     unused: tuple[str, ...] = ()
     picked: frozenset[str] = frozenset()
     refuses: bool = False
+    hands_up: bool = False
 
 
 @frozen

@@ -9,7 +9,7 @@ from pl_lint.facts.sites import CallSite, ClassFacts, ParameterSite, ProjectFact
 from pl_lint.facts.values import Known, Value
 from pl_lint.findings import Finding
 from pl_lint.fixes import Fix, Insert, SetArgument
-from pl_lint.rules.judging import CLI, defines, uses_cli
+from pl_lint.rules.judging import CLI, defines, target_version, uses_cli
 from pl_lint.rules.registry import Rule, rule
 
 LOADING = ".load_from_checkpoint"
@@ -38,7 +38,7 @@ def hyperparameters_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Findi
     What it does
     ------------
     Finds a LightningModule whose `__init__` has parameters and neither it nor a base class calls
-    `save_hyperparameters()`.
+    `save_hyperparameters()` or, before Lightning 1.3, says `self.hparams = hparams`.
 
     Why is this bad
     ---------------
@@ -70,6 +70,8 @@ def hyperparameters_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Findi
         site = owner.hyperparameters
         if site is None or site.saved or not site.parameters or owner.open:
             continue
+        if target_version(owner) < SETTER_GONE and _sets_hparams(owner):
+            continue
         names = ", ".join(site.parameters[:3]) + (", ..." if len(site.parameters) > 3 else "")
         yield self.finding(
             site.location,
@@ -78,6 +80,14 @@ def hyperparameters_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Findi
             subject=owner.short_name,
             fix=_saved(facts, owner),
         )
+
+
+SETTER_GONE = (1, 3)
+"""Before that Lightning saved what ``self.hparams = hparams`` gave it."""
+
+
+def _sets_hparams(owner: ClassFacts) -> bool:
+    return any(one.attribute == "hparams" for one in owner.assignments)
 
 
 def _saved(facts: ProjectFacts, owner: ClassFacts) -> Fix | None:

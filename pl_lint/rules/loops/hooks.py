@@ -246,10 +246,12 @@ def said(
 
 
 def _renamed(owner: ClassFacts, method: MethodSite) -> Fix | None:
-    """The name that was meant, where the class has no such hook already."""
+    """The name that was meant, where the class has no such hook already, and the method does not
+    call another one of its own name."""
     near = lightning.nearest_hook(FAMILIES[owner.kind], method.name, target_version(owner))
     near = near or BY_ANOTHER_WORD.get(method.name)
-    if near is None or any(one.name == near for one in owner.own_methods):
+    taken = any(one.name == near for one in owner.own_methods)
+    if near is None or taken or method.name in method.words:
         return None
     return Fix(f"rename it to {near}", (Rename(method.location, near),))
 
@@ -262,8 +264,8 @@ def _called_otherwise(method: MethodSite) -> bool:
 
 
 def _does_nothing(method: MethodSite) -> bool:
-    """``pass``: nothing is lost if nobody calls it."""
-    return method.words <= {"self", *method.parameters}
+    """``pass``, or what it overrides: nothing is lost if nobody calls it."""
+    return method.hands_up or method.words <= {"self", *method.parameters}
 
 
 def _hook_of_another(family: str, name: str, version: lightning.Version) -> str | None:

@@ -298,6 +298,7 @@ def _method_sites(
             unused=tuple(parameter for parameter in given if parameter not in named),
             picked=_picked(info.module.source.parts(node)),
             refuses=_refuses(node),
+            hands_up=_hands_up(node),
         )
 
 
@@ -306,6 +307,24 @@ def _refuses(method: FunctionNode) -> bool:
     written_by_others = any("abstract" in _decorator(one) for one in method.decorator_list)
     said = [one for one in method.body if not isinstance(one, ast.Expr)]
     return not written_by_others and [type(one) for one in said] == [ast.Raise]
+
+
+def _hands_up(method: FunctionNode) -> bool:
+    """Whether a method only returns what its super method does, also by way of a local name."""
+    *kept, last = [one for one in method.body if not isinstance(one, ast.Expr)] or [ast.Pass()]
+    match kept, last:
+        case [], ast.Return(ast.Call() as call):
+            return _is_super_method(call, method.name)
+        case [ast.Assign([ast.Name(name)], ast.Call() as call)], ast.Return(ast.Name(returned)):
+            return name == returned and _is_super_method(call, method.name)
+    return False
+
+
+def _is_super_method(call: ast.Call, name: str) -> bool:
+    match call.func:
+        case ast.Attribute(ast.Call(ast.Name("super")), called):
+            return called == name
+    return False
 
 
 def _picked(nodes: Sequence[ast.AST]) -> frozenset[str]:
