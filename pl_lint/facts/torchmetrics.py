@@ -47,6 +47,41 @@ TASKS = ("binary", "multiclass", "multilabel")
 """In a mapping of arguments: ``**options`` was passed too, so an absent argument is unknown."""
 
 # Functions whose name is not their class's name in snake case.
+RENAMED = {
+    "F1": "F1Score",
+    "FBeta": "FBetaScore",
+    "IoU": "JaccardIndex",
+    "PSNR": "PeakSignalNoiseRatio",
+    "SSIM": "StructuralSimilarityIndexMeasure",
+    "FID": "FrechetInceptionDistance",
+    "IS": "InceptionScore",
+    "KID": "KernelInceptionDistance",
+    "LPIPS": "LearnedPerceptualImagePatchSimilarity",
+    "MAP": "MeanAveragePrecision",
+    "WER": "WordErrorRate",
+    "Hinge": "HingeLoss",
+    "MatthewsCorrcoef": "MatthewsCorrCoef",
+    "PearsonCorrcoef": "PearsonCorrCoef",
+    "SpearmanCorrcoef": "SpearmanCorrCoef",
+    "SNR": "SignalNoiseRatio",
+    "SI_SNR": "ScaleInvariantSignalNoiseRatio",
+    "SI_SDR": "ScaleInvariantSignalDistortionRatio",
+    "PIT": "PermutationInvariantTraining",
+    "f1": "f1_score",
+    "fbeta": "fbeta_score",
+    "iou": "jaccard_index",
+    "psnr": "peak_signal_noise_ratio",
+    "ssim": "structural_similarity_index_measure",
+    "hinge": "hinge_loss",
+    "kldivergence": "kl_divergence",
+    "r2score": "r2_score",
+    "wer": "word_error_rate",
+    "snr": "signal_noise_ratio",
+    "si_snr": "scale_invariant_signal_noise_ratio",
+    "si_sdr": "scale_invariant_signal_distortion_ratio",
+    "pit": "permutation_invariant_training",
+}
+"""What classes and functions were called until 0.7 (CHANGELOG.md of torchmetrics, 0.7.0)."""
 _FUNCTION_CLASSES = {
     "word_information_lost": "WordInfoLost",
     "word_information_preserved": "WordInfoPreserved",
@@ -66,12 +101,20 @@ def _data() -> dict[str, Any]:
 def canonical(dotted: str) -> str | None:
     """The shortest public name of a metric class or function of torchmetrics, else None."""
     tables = _data()
-    name: str | None = tables["class_names"].get(dotted) or tables["function_names"].get(dotted)
+    today = _by_todays_name(dotted)
+    name: str | None = tables["class_names"].get(today) or tables["function_names"].get(today)
     return name
 
 
 def simple_name(dotted: str) -> str:
-    return dotted.rpartition(".")[2]
+    """The last part of a dotted name, as it is called today."""
+    last = dotted.rpartition(".")[2]
+    return RENAMED.get(last, last)
+
+
+def _by_todays_name(dotted: str) -> str:
+    home, dot, _ = dotted.rpartition(".")
+    return f"{home}{dot}{simple_name(dotted)}"
 
 
 @cache
@@ -88,13 +131,13 @@ def is_metric_class(name: str) -> bool:
     """
     old_home, _, rest = name.rpartition(".")
     if old_home.startswith("pytorch_lightning.metrics") or not old_home:
-        return rest in _by_simple_name("classes")
-    return name in _data()["class_names"]
+        return simple_name(rest) in _by_simple_name("classes")
+    return _by_todays_name(name) in _data()["class_names"]
 
 
 def is_functional(dotted: str) -> bool:
     """Whether a dotted name is a function of ``torchmetrics.functional``."""
-    return dotted in _data()["function_names"]
+    return _by_todays_name(dotted) in _data()["function_names"]
 
 
 def is_collection(name: str) -> bool:
@@ -137,9 +180,8 @@ def higher_is_better(name: str) -> bool | None:
 def gives_dict(name: str) -> bool | None:
     """Whether a metric's value is a dict, whose keys a MetricCollection takes in place of the
     member's own (``_compute_and_reduce`` in collections.py); None where it may be."""
-    old_home, _, simple = name.rpartition(".")
-    if old_home.startswith("pytorch_lightning.metrics"):
-        name = _by_simple_name("classes").get(simple, "")
+    if name.startswith("pytorch_lightning.metrics."):
+        name = _by_simple_name("classes").get(simple_name(name), "")
     row = _data()["classes"].get(canonical(name) or "")
     return row["gives_dict"] if row is not None else None
 
