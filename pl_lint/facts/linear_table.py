@@ -263,5 +263,7 @@ SEGMENTATION: Mapping[str, Row] = dict.fromkeys(
     ),
 )
 """segmentation_models_pytorch, by definition: its functions are given counts for each image."""
+SEGMENTATION_OBJECTS = frozenset({"IoU", "Fscore", "Precision", "Recall"})
+"""The objects of its ``utils.metrics`` add counts up over the batch (their base.py)."""
 BOXES = frozenset({"MeanAveragePrecision"})
 """Not measured, for it needs a library of its own; it ranks the boxes of the whole set."""

@@ -20,6 +20,7 @@ from pl_lint.facts.linear_table import (
     OTHERS,
     SCIPY_UNLINEAR,
     SEGMENTATION,
+    SEGMENTATION_OBJECTS,
     SKLEARN_LINEAR,
     SKLEARN_UNLINEAR,
     UNLINEAR,
@@ -238,15 +239,15 @@ def functional_linearity(name: str, arguments: Mapping[str, object]) -> bool | N
 
     A function has its own defaults, which are not always its class's.
     """
-    simple = simple_name(name)
+    last = name.rpartition(".")[2]
     if name.startswith("sklearn."):
-        return _judge(SKLEARN_LINEAR.get(simple), simple in SKLEARN_UNLINEAR, arguments)
+        return _judge(SKLEARN_LINEAR.get(last), last in SKLEARN_UNLINEAR, arguments)
     if name.startswith("scipy."):
-        return False if simple in SCIPY_UNLINEAR else None
+        return False if last in SCIPY_UNLINEAR else None
     if name in CORRELATED:
         return False
     if name.startswith("segmentation_models_pytorch."):
-        return _judge(SEGMENTATION.get(simple), False, arguments)
+        return _judge(SEGMENTATION.get(last), last in SEGMENTATION_OBJECTS, arguments)
     return _agreed(
         _verdict(_class_of(variant), given) for variant, given in _variants(name, arguments)
     )

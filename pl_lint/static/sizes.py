@@ -27,10 +27,12 @@ def sized(
     loaders: Iterable[LoaderSite], project: Project, configs: Sequence[ConfigFile]
 ) -> Iterator[LoaderSite]:
     """The loaders, with whether all that is written of the setting that sizes them says 1, and
-    whether code gives that setting another value."""
-    settings = _Settings(project, configs)
-    for loader in loaders:
-        one, changed = settings.say_one(loader), settings.change(loader)
+    whether code gives that setting another value. A script that asks a data module for its loader
+    has the one that the data module makes."""
+    settings, known = _Settings(project, configs), tuple(loaders)
+    ones = {loader.location for loader in known if settings.say_one(loader)}
+    for loader in known:
+        one, changed = loader.location in ones, settings.change(loader)
         yield replace(loader, one_by_setting=one, changed=changed) if one or changed else loader
 
 

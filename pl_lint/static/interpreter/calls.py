@@ -62,6 +62,10 @@ MODULE_WALKS = frozenset({"modules", "children", "named_modules", "named_childre
 """Methods of a module that go over everything in it, its metrics too."""
 
 
+GIVES_BACK = frozenset({"manual_seed", "to", "cuda", "cpu", "eval", "float", "requires_grad_"})
+"""Methods of generators and of modules that give the object itself back."""
+
+
 def evaluate_call(context: Context, node: ast.Call, frame: Frame) -> Abstract:
     function = node.func
     if isinstance(function, ast.Attribute):
@@ -119,6 +123,8 @@ def call(
             score = formulas.value(context, callee, arguments, frame)
             if score is not None:
                 return score
+            if callee.name.startswith(outside.SCORES):
+                return outside.scored(context, callee, arguments)
     _note_handed_on(context, arguments, node, frame)
     origins = [context.origin(value) for value in (callee, *arguments.all())]
     return Opaque(derived("call", origins), extents.of_object(callee))
@@ -204,11 +210,17 @@ def call_method(
             return _of_class(context, receiver, name, arguments, frame)
         case Instance():
             scripts.method(context, receiver, name, arguments, node, frame)
-            if name == "manual_seed":  # a generator gives itself back
+            if name in GIVES_BACK:
                 return receiver
             figure = figures.around(receiver, "figure") if name == "get_figure" else None
             if figure is not None:
                 return figure
+            part = lookup.held(context, receiver, name, frame)
+            if isinstance(part, Instance):
+                return call(context, part, arguments, node, frame)
+            score = formulas.of_method(context, receiver, name, arguments, frame)
+            if score is not None:
+                return score
     return opaque.method(context, receiver, name, arguments, node, frame)
 
 

@@ -10,7 +10,7 @@ from pl_lint.facts.origins import FunctionCall, Gathered, ListOfSteps, is_split
 from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import Unknown, Value, may_be
 from pl_lint.plain import replace
-from pl_lint.static.interpreter import affixes, best, figures, properties
+from pl_lint.static.interpreter import affixes, best, figures, makings, properties
 from pl_lint.static.interpreter.abstract import (
     CHANGED,
     NONE,
@@ -144,11 +144,27 @@ def attribute(context: Context, receiver: Abstract, attr: str, frame: Frame) -> 
             return _of_class(context, info, attr)
         case Instance() if attr in METRIC_DICTS:
             return Reference(f"trainer.{attr}")
-        case Metric() | Collection() | Super() | Mapping() | Sequence() | Const() | Instance():
+        case Instance():
+            return member(receiver, attr) or held(context, receiver, attr, frame)
+        case Metric() | Collection() | Super() | Mapping() | Sequence() | Const():
             return member(receiver, attr) or Bound(receiver, attr)
     if attr in METRIC_DICTS:
         return Reference(f"trainer.{attr}")
     return Opaque(derived("call", (context.origin(receiver),)))
+
+
+def held(context: Context, receiver: Instance, attr: str, frame: Frame) -> Abstract:
+    """What an object of the project's own class holds: another such object, or plain values. Of
+    anything else nothing is known."""
+    info = class_of(context, receiver, frame)
+    given = makings.held(receiver, info, attr) if info is not None else None
+    if info is None or given is None:
+        return Bound(receiver, attr)
+    if not isinstance(given, ast.Call):
+        return context.evaluate(given, Frame(info.module, depth=frame.depth + 1))
+    found = context.project.resolve(dotted(given.func) or "", info.module)
+    made = isinstance(found, ClassInfo)
+    return Instance(found.qualified, complete=False) if made else Bound(receiver, attr)
 
 
 def is_metrics_dict(value: Abstract) -> bool:

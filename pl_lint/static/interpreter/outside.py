@@ -71,6 +71,8 @@ NAMED_FUNCTIONS = (
     *SPLITTING,
 )
 """Functions from these places keep their name in the origin of what they return."""
+SCORES = "segmentation_models_pytorch.utils.metrics."
+"""Objects from here are scores that are called like functions."""
 SPREADING = ("torch.distributed.broadcast", "torch.distributed.reduce")
 """What leaves one number in several processes, or brings theirs to one: done by hand."""
 BY_STRATEGY = ("strategy.reduce", "training_type_plugin.reduce", "accelerator_backend.reduce")
@@ -188,6 +190,12 @@ def call(
     if bounded is not None:
         return Opaque(bounded, "other")
     return _other(context, name, arguments, node, frame)
+
+
+def scored(context: Context, score: Instance, arguments: Arguments) -> Abstract:
+    """What an object that is a score gives for a batch."""
+    origins = [context.origin(value) for value in arguments.all()]
+    return Opaque(called(score.name, pairs(arguments), origins, context.sample_loops > 0))
 
 
 def _other(
