@@ -396,7 +396,11 @@ def _is_governed(facts: ProjectFacts, split: SplitSite) -> bool:
 
 def _seeds(facts: ProjectFacts) -> tuple[CallSite, ...]:
     """The seeds that may stand before a split: those of a data set's items come after it."""
-    return tuple(one for one in seeds(facts) if not one.items_of and one.function not in ITERATING)
+    known = seeds(facts)
+    of_items = {one.location for one in known if one.items_of}
+    return tuple(
+        one for one in known if one.location not in of_items and one.function not in ITERATING
+    )
 
 
 ITERATING = ("__iter__", "__next__")
