@@ -33,6 +33,21 @@ def averaged(log: LogSite) -> bool:
     return log.per_batch and whole_epoch and not log.sampled
 
 
+IGNORED = (1, 3)
+"""Since then Lightning does nothing with what is returned under "log" (pull request 6734)."""
+
+
+def shown_at_end(owner: ClassFacts) -> Iterator[LogSite]:
+    """What a class logs, and what it gives to a logger itself at the end of an epoch, where it does
+    not log the same there."""
+    yield from owner.logs
+    logged = {(one.hook, one.origin) for one in owner.logs}
+    for one in owner.written:
+        reaches = one.call == "logger" or target_version(owner) < IGNORED
+        if reaches and (one.hook, one.origin) not in logged:
+            yield one
+
+
 def logged_again(owner: ClassFacts, log: LogSite) -> bool:
     """Whether the end of the epoch logs the same key: that value is the one that is kept."""
     return any(

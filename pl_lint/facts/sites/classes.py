@@ -167,6 +167,7 @@ class ClassFacts:
     admits (``""``: any). ``optimization`` says who steps the optimizers (``unknown`` where a
     base that was not read, or a condition, decides). ``handed``: each method with an attribute that
     it gives as it is to a function, a container or another name; ``self`` is the whole object.
+    ``written``: what its hooks give at the end of an epoch to a logger itself.
     ``given``: the names that its body assigns, and those of its bases (``test_step =
     validation_step``), and the steps that code of the project may give it by their names.
     """
@@ -179,6 +180,7 @@ class ClassFacts:
     lightning: str = ""
     own_methods: tuple[MethodSite, ...] = ()
     logs: tuple[LogSite, ...] = ()
+    written: tuple[LogSite, ...] = ()
     metrics: tuple[MetricSite, ...] = ()
     uses: tuple[MetricUse, ...] = ()
     lists: tuple[ListSite, ...] = ()

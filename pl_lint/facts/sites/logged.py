@@ -65,7 +65,7 @@ class LogSite:
     """
 
     owner: str
-    call: Literal["log", "log_dict"]
+    call: Literal["log", "log_dict", "logger", "returned"]
     key: Value
     origin: Origin
     hook: str

@@ -27,6 +27,7 @@ from pl_lint.rules.judging import (
     in_batches_of_one,
     is_never_run,
     linearity_of_call,
+    shown_at_end,
 )
 from pl_lint.rules.logging.averages import averaged_value
 from pl_lint.rules.logging.values import unlinear_metric
@@ -55,7 +56,9 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     also those of an object whose class computes them from its arguments alone, and in evaluations
     medians, quantiles, standard deviations and variances of errors
     (`(y_hat - y).abs().median()`). They are logged in a step and reduced over the epoch, or kept by
-    the steps and averaged at its end; so are values of all that the steps have kept so far. Loaders
+    the steps and averaged at its end, where they are logged or given to a logger itself
+    (`add_scalar`, `log_metrics`, `wandb.log`); so are values of all that the steps have kept so
+    far. Loaders
     that are seen to give one sample at a time are left alone, and so is what a loop works out for
     one sample of the batch after another, and the tests of a class that no Trainer in sight runs,
     in a project that tests nothing.
@@ -96,7 +99,7 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     """
     for owner in facts.logging_classes():
         found: dict[tuple[Location, str], list[tuple[LogSite, str]]] = {}
-        for log in owner.logs:
+        for log in shown_at_end(owner):
             what = _unlinear_function(log, averaged_value(owner, log))
             unseen = in_batches_of_one(facts, owner, log.stage)
             unseen = unseen or is_never_run(facts, owner, log.stage)

@@ -9,11 +9,9 @@ from pl_lint.facts import lightning
 from pl_lint.facts.sites import CallSite, ClassFacts, MethodSite, ProjectFacts, ReturnSite
 from pl_lint.facts.values import Known, Table, Value
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import is_whole, line_of, target_version
+from pl_lint.rules.judging import IGNORED, is_whole, line_of, target_version
 from pl_lint.rules.registry import Rule, rule
 
-IGNORED = (1, 3)
-"""Since then Lightning does nothing with the two keys (pull request 6734)."""
 KEYS = ("log", "progress_bar")
 PREFIXES = (
     ("training_", "on_train_"),

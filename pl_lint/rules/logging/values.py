@@ -11,7 +11,13 @@ from pl_lint.facts.values import Known
 from pl_lint.findings import Finding
 from pl_lint.fixes import Fix
 from pl_lint.plain import replace
-from pl_lint.rules.judging import averaged, in_batches_of_one, is_linear, logged_again
+from pl_lint.rules.judging import (
+    averaged,
+    in_batches_of_one,
+    is_linear,
+    logged_again,
+    shown_at_end,
+)
 from pl_lint.rules.logging.averages import averaged_value
 from pl_lint.rules.logging.mending import (
     has_no_step_value,
@@ -217,7 +223,7 @@ def batch_collection_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Findi
 def _batch_metrics(self: Rule, facts: ProjectFacts, members: bool) -> Iterator[Finding]:
     """Values of single batches that are averaged, of single metrics or of members."""
     for owner in facts.logging_classes():
-        for log in owner.logs:
+        for log in shown_at_end(owner):
             metric = unlinear_metric(owner, log, averaged_value(owner, log))
             if metric is None or _in_collection(owner, metric) is not members:
                 continue

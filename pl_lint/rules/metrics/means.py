@@ -31,7 +31,7 @@ from pl_lint.facts.sites import (
 from pl_lint.facts.values import Known
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix, Samples, SetArgument
-from pl_lint.rules.judging import all_full, is_linear, linearity_of_call
+from pl_lint.rules.judging import all_full, is_linear, linearity_of_call, shown_at_end
 from pl_lint.rules.logging.averages import mean_of_list, what_steps_left
 from pl_lint.rules.metrics.judging import FILLS
 from pl_lint.rules.precision.evidence import precisions
@@ -68,8 +68,8 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Reading finds means over a batch that validation or test gives to a MeanMetric without
-    `weight=`, lists of them that are averaged at the end of the epoch, and sums of them that are
-    divided there: `.mean()`, hits that are counted and divided by the size of the batch (`(preds ==
+    `weight=`, lists of them that are averaged at the end of the epoch (and logged, or given to a
+    logger itself), and sums of them that are divided there: `.mean()`, hits that are counted and divided by the size of the batch (`(preds ==
     y).sum() / len(y)`), a loss of torch that takes the mean, the batch's value of a metric that is
     a mean over samples (accuracy), or what is called a loss where reading cannot tell how it is
     made. One number for each sample (`reduction="none"`, `reduce=False`, `.mean(1)`), sums, values
@@ -128,7 +128,7 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     subject=owner.short_name,
                     fix=_weighted(owner, use),
                 )
-        for log in owner.logs:
+        for log in shown_at_end(owner):
             attribute = _averaged_list(owner, log, by_name)
             if attribute is not None and not all_full(facts, owner, log.stage):
                 yield self.finding(

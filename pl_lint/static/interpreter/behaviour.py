@@ -15,7 +15,7 @@ from pl_lint.facts.sites import (
     ReturnSite,
 )
 from pl_lint.facts.values import must_be
-from pl_lint.static.interpreter import gradients, held, lookup
+from pl_lint.static.interpreter import gradients, held, loggers, lookup
 from pl_lint.static.interpreter.abstract import (
     Abstract,
     Bound,
@@ -42,6 +42,7 @@ def note_return(context: Context, value: Abstract, node: ast.Return, frame: Fram
         return
     where = context.location(node, frame)
     held.note_returned(context, value, where)
+    loggers.note_returned(context, value, where)
     loss = _loss(context, node.value)
     made = _last_made(loss, frame)
     context.recorder.add(

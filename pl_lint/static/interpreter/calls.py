@@ -19,6 +19,7 @@ from pl_lint.static.interpreter import (
     held,
     listing,
     loaders,
+    loggers,
     logs,
     lookup,
     meter_uses,
@@ -80,6 +81,7 @@ def evaluate_call(context: Context, node: ast.Call, frame: Frame) -> Abstract:
             lookup.rebind(context, function.value, NOTHING, frame)
             return Const(None)
         held.note_append(context, function, arguments, frame)
+        loggers.note(context, arguments, node, frame)
         meters.fed(context, function, receiver, arguments, node, frame)
         meter_uses.note(context, function, receiver, node, frame)
         if listing.changes_list(context, function, receiver, arguments, node, frame):

@@ -56,6 +56,8 @@ COUNTED = re.compile(r"\bself\.(\w+)\s*(?:[-+*%]|//?)=(?!=)")
 """What is counted up or down in place."""
 BUILDERS = ("__init__", "setup", "configure_model")
 """Where attributes are made; ``setup`` runs before every other hook."""
+LOGGING = ("log", "log_dict")
+"""Calls that Lightning reduces; what is given to a logger itself is as it is."""
 KINDS = {
     "LightningModule": "module",
     "LightningDataModule": "datamodule",
@@ -217,6 +219,7 @@ def facts_of(
 ) -> ClassFacts:
     """Everything that reading knows of a class."""
     machine = interpret(found, project, recorder, work)
+    logs = tuple(one for one in recorder.all(LogSite) if one.call in LOGGING)
     return ClassFacts(
         name=found.info.qualified,
         kind=found.kind,  # type: ignore[arg-type]
@@ -227,7 +230,8 @@ def facts_of(
         open=found.open,
         lightning=newest,
         own_methods=tuple(_method_sites(found, project, recorder)),
-        logs=tuple(repeats.marked(recorder.all(LogSite), _sources(found))),
+        logs=tuple(repeats.marked(logs, _sources(found))),
+        written=tuple(one for one in recorder.all(LogSite) if one.call not in LOGGING),
         metrics=tuple(metrics.sites(machine)),
         uses=recorder.all(MetricUse),
         lists=recorder.all(ListSite),
