@@ -45,6 +45,7 @@ from pl_lint.facts.sites.data import (
 from pl_lint.facts.sites.logged import (
     ADDED,
     Does,
+    Entry,
     FixedSize,
     HeldSite,
     LogSite,
@@ -95,6 +96,7 @@ __all__ = [
     "ContainerSite",
     "DeviceSite",
     "Does",
+    "Entry",
     "FedSite",
     "FixedSize",
     "GivenReadSite",

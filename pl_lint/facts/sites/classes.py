@@ -63,7 +63,9 @@ class ListSite:
     it is written; ``guards`` are the names in the conditions around it. ``kept``: what that holds,
     each as it is written: the items of a dict or tuple, else the whole; a local name that is
     assigned once is what it was assigned. Nothing where no graph is recorded. ``cut``: its file
-    takes a part of the list that does not begin with its first entry (``losses[1:]``)."""
+    takes a part of the list that does not begin with its first entry (``losses[1:]``).
+    ``written``: the list behind ``self.``, as it is written: ``losses``, or ``losses['val']`` of a
+    dict of lists."""
 
     attribute: str
     action: Literal["append", "clear"]
@@ -75,6 +77,7 @@ class ListSite:
     guards: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     cut: bool = False
+    written: str = ""
 
 
 @frozen

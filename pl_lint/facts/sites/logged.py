@@ -34,6 +34,15 @@ class Quotient:
 
 
 @frozen
+class Entry:
+    """One entry of a list of the class, by a constant number: ``of`` is the list behind ``self.``,
+    as it is written."""
+
+    of: str
+    number: int
+
+
+@frozen
 class LogSite:
     """One way to reach one ``self.log`` or ``self.log_dict`` call.
 
@@ -61,7 +70,8 @@ class LogSite:
     ``inner``: the names in a dict that is logged under one key, as far as they are known.
     ``fixed_size``: the setting or number that ``batch_size`` is.
     ``extent``: what the value stands for, the mean over a batch or something else.
-    ``quotients``: the divisions of attributes that it is made of.
+    ``quotients``: the divisions of attributes that it is made of. ``entry``: the one entry of
+    a list that it is, or is taken from.
     """
 
     owner: str
@@ -103,6 +113,7 @@ class LogSite:
     fixed_size: FixedSize | None = None
     extent: Extent = ""
     quotients: frozenset[Quotient] = frozenset()
+    entry: Entry | None = None
 
     def excludes(self, other: LogSite) -> bool:
         """Whether only one of two calls runs: they stand in two branches of one statement."""

@@ -191,8 +191,17 @@ def _record(
             guards=context.guards,
             kept=graphs.kept(context, added, frame) if text and added is not None else (),
             cut=attr in frame.module.source.found(CUT),
+            written=_behind_self(node),
         )
     )
+
+
+def _behind_self(node: ast.expr | ast.stmt) -> str:
+    """The list that is added to or emptied, as it is written behind ``self.``"""
+    match node:
+        case ast.Call(ast.Attribute(target)) | ast.AugAssign(target):
+            return ast.unparse(target).removeprefix("self.")
+    return ""
 
 
 def _adds_one(node: ast.expr | ast.stmt) -> bool:

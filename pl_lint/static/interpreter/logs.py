@@ -16,6 +16,7 @@ from pl_lint.static.interpreter import (
     graphs,
     lookup,
     metrics,
+    picked,
     quotients,
     spreads,
     vectors,
@@ -96,6 +97,7 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             and graphs.is_cut(context, given, frame),
             inner=frozenset(_inner(value)),
             extent=extents.of(value),
+            entry=picked.entry(_logged(node, key), frame),
             quotients=frozenset(quotients.logged(node, key, given, frame)),
             fixed_size=weights.fixed_size(context, node, arguments, frame),
             **flags,
@@ -133,6 +135,12 @@ def _may_be_sorted_out(
 
 def _all_names(node: ast.Assign) -> Iterator[str]:
     return (one.id for each in node.targets for one in walk(each) if isinstance(one, ast.Name))
+
+
+def _logged(node: ast.Call, key: Abstract) -> ast.expr | None:
+    """What is logged under a key as it is written, or else the dict that holds it."""
+    whole = node.args[0] if len(node.args) == 1 else None
+    return vectors.written(node, key) or whole
 
 
 def _value(node: ast.Call) -> ast.expr | None:

@@ -25,7 +25,7 @@ def fixed_size(
     otherwise: then Lightning counts, or all batches are alike."""
     given = next((one.value for one in node.keywords if one.arg == "batch_size"), None)
     if isinstance(given, ast.Name):
-        given = _only_value(given.id, frame) or given
+        given = only_value(given.id, frame) or given
     if given is None:
         return None
     entries = counted(context, given, frame)
@@ -46,7 +46,7 @@ def _number(value: Abstract | None, written: ast.expr) -> FixedSize | None:
     return FixedSize(ast.unparse(written)) if known else None
 
 
-def _only_value(name: str, frame: Frame) -> ast.expr | None:
+def only_value(name: str, frame: Frame) -> ast.expr | None:
     """What a local name is given, where it is given one thing and is no parameter."""
     code = frame.code
     found = [
