@@ -81,13 +81,14 @@ class ReadSite:
 class LoggedReadSite:
     """A Lightning class reads what was logged under a key: ``trainer.callback_metrics["loss"]``,
     also by ``get``. ``raises``: where there is no such key, it surely raises, and nothing catches
-    that."""
+    that; ``whole``: all keys are, as a loop goes over them or a copy keeps them."""
 
     key: Value
     hook: str
     location: Location
     stage: Stage | None = None
     raises: bool = False
+    whole: bool = False
 
 
 @frozen

@@ -17,6 +17,7 @@ from pl_lint.facts.sites import (
 )
 from pl_lint.facts.values import Known, Table, may_be, must_be
 from pl_lint.findings import Finding, Location, Status
+from pl_lint.plain import replace
 from pl_lint.rules.judging import target_version
 from pl_lint.rules.logging.keys import last_batch_only
 from pl_lint.rules.registry import Rule, rule
@@ -51,7 +52,9 @@ def logged_value_read_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Fin
     Finds `trainer.callback_metrics["train_loss"]`, also by `get`, in a hook of validation, where
     the key is logged in training alone and only when its epoch ends (`on_step=False,
     on_epoch=True`, or `train_loss_epoch` of both); and in a callback's hook where the module logs
-    the key in the same hook and nowhere else. Silent where anything else may log the key.
+    the key in the same hook and nowhere else; there also a loop over `callback_metrics.items()`
+    that asks for no key, and a copy of it that is kept as a whole, where all modules of the
+    project log in that hook. Silent where anything else may log the key.
 
     Why is this bad
     ---------------
@@ -94,7 +97,7 @@ def logged_value_read_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Fin
     """
     for owner in facts.logging_classes():
         found: dict[tuple[Location, str, str], list[str]] = {}
-        for read in owner.logged_reads if target_version(owner) >= ORDERED else ():
+        for read in _reads(facts, owner) if target_version(owner) >= ORDERED else ():
             logs = [] if facts.in_tests(read.location) else _logs_of(facts, read)
             how = _too_early(owner, read, logs)
             if how:
@@ -107,6 +110,22 @@ def logged_value_read_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Fin
                 remedy=remedy,
                 subject=owner.short_name,
             )
+
+
+def _reads(facts: ProjectFacts, owner: ClassFacts) -> Iterator[LoggedReadSite]:
+    """What a class reads of what was logged. Who goes over all of it reads what the module logs in
+    that hook, whichever module it is; nobody knows whether other values are meant as well."""
+    for read in owner.logged_reads:
+        if not read.whole:
+            yield read
+            continue
+        logs = [[log for log in one.logs if log.hook == read.hook] for one in _that_log(facts)]
+        for log in (log for each in logs for log in each) if all(logs) else ():
+            yield replace(read, key=log.key)
+
+
+def _that_log(facts: ProjectFacts) -> list[ClassFacts]:
+    return [one for one in facts.modules() if one.logs]
 
 
 def _logs_of(facts: ProjectFacts, read: LoggedReadSite) -> list[tuple[ClassFacts, LogSite]]:

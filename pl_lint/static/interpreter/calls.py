@@ -30,6 +30,7 @@ from pl_lint.static.interpreter import (
     outside,
     schedulers,
     scripts,
+    sweeps,
 )
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
@@ -152,6 +153,8 @@ def _outside(
         kind = lookup.type_of(context, arguments.positional[0], frame)
         if kind is not NOTHING:
             return kind
+    if name in sweeps.COPYING:
+        sweeps.note(context, arguments.get(0, ""), node, frame)
     if outside.is_collection(name):
         return metrics.make_collection(context, arguments, node, frame)
     if outside.is_metric(name):
@@ -242,6 +245,8 @@ def _of_reference(
         return call(context, found, arguments, node, frame)
     if (receiver.name, name) == ("self.hparams", "update"):  # what they hold is saved
         context.recorder.saves_hyperparameters = True
+    if name in ("items", "copy"):
+        sweeps.note(context, receiver, node, frame)
     if name == "get":
         behaviour.note_logged(context, receiver, arguments.get(0, "key"), node, frame)
     logs.note_foreign(context, node, name, arguments, frame)
