@@ -26,7 +26,8 @@ class CallSite:
       may be switched off by its argument.
     - ``home``: the class whose body holds the call, by its own name; ``items_of``: the class whose
       ``__getitem__`` makes the call, itself or by what it calls; ``needed_if``: the attributes that
-      all conditions name under which an item is made of its result, if there always are some.
+      all conditions name under which an item is made of its result, if there always are some;
+      ``for_all``: nothing decides on such a call but how large something is.
     - ``assigned``: what the result is assigned to (``self.x``); ``kept``: the attribute that
       ``__init__`` makes of a local name that stands for the result and for nothing else; ``then``:
       the methods that are called on it, or on what it is an argument of, in the same expression;
@@ -62,6 +63,7 @@ class CallSite:
     kept: str = ""
     items_of: str = ""
     needed_if: tuple[str, ...] = ()
+    for_all: bool = False
     home: str = ""
     added: Value = ABSENT
     fed: bool = False

@@ -61,7 +61,8 @@ def evaluation_items_drawn(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
     Finds `__getitem__` of a data set, and methods and functions that it calls, that draw from
     `random`, `np.random` or torch's own generator whatever the item is for, where a validation or
     test loader is given such a data set, a `Subset` or a part of `random_split` of one. Silent
-    where a condition decides (`if self.train:`), where training builds it with another number or
+    where a condition decides (`if self.train:`) that asks for more than a size
+    (`if len(wave) > self.max_length:`), where training builds it with another number or
     another True or False, where a class of that file, a hook of an evaluation or the loader's
     workers are seeded, and for data sets called random, dummy or alike.
 
@@ -153,12 +154,10 @@ def _draws(facts: ProjectFacts, seeds: Sequence[CallSite]) -> dict[str, CallSite
 
 
 def _is_always_drawn(call: CallSite) -> bool:
-    """Whether each item is drawn: under no condition, not in place of one that cannot be read, and
-    not where something around it may seed."""
-    in_handler = any(number for _, number in call.arms)
+    """Whether each item is drawn: under no condition, or that of its size, not in place of one that
+    cannot be read, and not where something around it may seed."""
     seeded = any(map(SEEDING.search, call.within))
-    sure = not (call.guards or call.needed_if or in_handler)
-    return sure and not (seeded or call.gives("generator"))
+    return call.for_all and not call.needed_if and not (seeded or call.gives("generator"))
 
 
 def _items_of(loader: LoaderSite, homes: Mapping[str, str]) -> str:

@@ -1,0 +1,145 @@
+"""Conditions that ask for nothing but how large something is.
+
+``if wave.shape[1] > self.max_length:`` holds for long items, whoever asks for them: it tells no
+stage from another. This is asked of the text of the functions that a call is reached by.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from pl_lint.facts.words import words_of
+from pl_lint.plain import frozen
+from pl_lint.static.interpreter.conditions import asked_by
+from pl_lint.static.interpreter.context import Context, Frame
+from pl_lint.static.naming import bindings, function_around
+
+MEASURES = frozenset({"shape", "size", "ndim", "width", "height", "num_frames"})
+COUNTS = frozenset({"size", "numel", "dim", "nelement"})
+COMBINING = frozenset({"min", "max", "abs", "int", "round", "sum"})
+LENGTHS = frozenset(
+    "length len size width height crop frames samples seconds duration tokens window seq sequence "
+    "segment clip chunk points pixels patch".split()
+)
+"""Words of an attribute or a parameter that holds a length."""
+SWITCHES = frozenset(
+    "train training test val eval random rand prob probability p rate ratio chance augment aug use "
+    "is do mode phase split".split()
+)
+"""Words of one that may be another for training, or decide by chance."""
+
+
+@frozen
+class Text:
+    """The code of one function."""
+
+    parts: tuple[ast.AST, ...]
+
+    def given(self, name: str) -> ast.expr | None:
+        """What a local name is given, where it is given one thing."""
+        found = [
+            value
+            for part in self.parts
+            for target, value in bindings(part)
+            if isinstance(target, ast.Name) and target.id == name
+        ]
+        return found[0] if len(found) == 1 else None
+
+
+def whoever_asks(context: Context, node: ast.Call, frame: Frame) -> bool:
+    """Whether all that decides on a call is how large something is: its guards stand in such
+    conditions alone, and it is in none but their branches, and in no handler."""
+    sized: set[str] = set()
+    others: set[str] = set()
+    places: set[int] = set()
+    for one in _called_by(node, frame) if context.guards or context.arms else ():
+        for part in one.parts:
+            test = _test(part)
+            if test is None or not _is_of_size(test, one):
+                others.update(asked_by(test) if test is not None else ())
+                continue
+            sized.update(asked_by(test))
+            if isinstance(part, ast.If):
+                places.add(part.body[0].lineno)
+    free = sized - (others - {"self"})
+    return free.issuperset(context.guards) and all(
+        number == 0 or place in places for place, number in context.arms
+    )
+
+
+def _called_by(node: ast.Call, frame: Frame) -> Iterator[Text]:
+    """The function that a call stands in, and those that it is called by."""
+    source = frame.module.source
+    around = function_around(node, source.above)
+    yield Text(source.parts(around) if around is not None else ())
+    if frame.caller is not None:
+        yield from _called_by(*frame.caller)
+
+
+def _test(part: ast.AST) -> ast.expr | None:
+    match part:
+        case ast.If(test) | ast.IfExp(test) | ast.While(test) | ast.Assert(test):
+            return test
+    return None
+
+
+def _is_of_size(test: ast.expr, text: Text) -> bool:
+    match test:
+        case ast.BoolOp(_, operands):
+            return all(_is_of_size(one, text) for one in operands)
+        case ast.UnaryOp(ast.Not(), operand):
+            return _is_of_size(operand, text)
+        case ast.Compare(left, _, others):
+            sides = (left, *others)
+            numbers = all(_is_number(one, text) for one in sides)
+            return numbers and any(_measures(one, text) for one in sides)
+    return False
+
+
+def _is_number(node: ast.expr | None, text: Text, named: frozenset[str] = frozenset()) -> bool:
+    """Whether it is a size, a constant, a length that the object was given, or made of these."""
+    match node:
+        case ast.Constant(int() | float()):
+            return True
+        case ast.Call(ast.Name("len"), [_]) | ast.Attribute(attr="shape"):
+            return True
+        case ast.Call(ast.Attribute(attr=method)) if method in COUNTS:
+            return True
+        case ast.Call(ast.Name(function), numbers) if function in COMBINING:
+            return all(_is_number(one, text, named) for one in numbers)
+        case ast.BinOp(left, _, right):
+            return _is_number(left, text, named) and _is_number(right, text, named)
+        case ast.UnaryOp(ast.USub(), operand) | ast.Subscript(operand):
+            return _is_number(operand, text, named)
+        case ast.Attribute(ast.Name("self"), name):
+            return _is_length(name)
+        case ast.Attribute(_, name):
+            return name in MEASURES
+        case ast.Name(name) if name not in named:
+            given = text.given(name)
+            if given is not None:
+                return _is_number(given, text, named | {name})
+            return _is_length(name.lower())
+    return False
+
+
+def _measures(node: ast.expr, text: Text, named: frozenset[str] = frozenset()) -> bool:
+    """Whether a size is in it, itself or by a local name."""
+    for part in ast.walk(node):
+        match part:
+            case ast.Call(ast.Name("len")):
+                return True
+            case ast.Attribute(owner, name) if name in MEASURES | COUNTS:
+                if not (isinstance(owner, ast.Name) and owner.id == "self"):
+                    return True
+            case ast.Name(name) if name not in named:
+                given = text.given(name)
+                if given is not None and _measures(given, text, named | {name}):
+                    return True
+    return False
+
+
+def _is_length(name: str) -> bool:
+    words = words_of(name)
+    return not LENGTHS.isdisjoint(words) and SWITCHES.isdisjoint(words)
