@@ -32,6 +32,8 @@ class CallSite:
       ``__init__`` makes of a local name that stands for the result and for nothing else; ``then``:
       the methods that are called on it, or on what it is an argument of, in the same expression;
       ``dropped``: nothing is done with it; ``fed``: a layer is given it as indices.
+    - ``numbers_of``: the data set or the list of which a split gets the numbers, by which its items
+      are then taken; ``numbers_origin``: what that is made of.
     - ``members``: what is read of the result of a method of the class, where nothing else is
       done with it (``get_last_lr``).
     - ``written``: the arguments that are plain names, as they are written
@@ -70,6 +72,8 @@ class CallSite:
     arms: Arms = ()
     first: bool = False
     members: tuple[str, ...] | None = None
+    numbers_of: Value = UNKNOWN
+    numbers_origin: Origin = NO_ORIGIN
 
     @property
     def complete(self) -> bool:

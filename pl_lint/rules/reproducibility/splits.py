@@ -283,8 +283,9 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds `random_split` and `train_test_split` of what `os.listdir`, `glob` or `Path.iterdir`
-    gave, of a data set of the project that keeps it so, and two parts of it that meet (`files[:n]`
-    and `files[n:]`), where no branch sorts; and one file for training and another one for
+    gave, or of its numbers (`range(len(files))`) by which the same function takes its items, of a
+    data set of the project that keeps it so, and two parts of it that meet (`files[:n]` and
+    `files[n:]`), where no branch sorts; and one file for training and another one for
     evaluation that are known by their numbers alone (`train = read(files[0])`,
     `test = read(files[1])`). A
     split that nothing seeds is left alone: chance decides it, whatever the order (LTN406), and so
@@ -326,7 +327,7 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     listed = [
         call.location
         for call in facts.calls_of(*SPLITTING)
-        if call.location not in free and any(_is_listed(origin) for _, origin in call.origins)
+        if call.location not in free and any(map(_is_listed, _split_by(call)))
     ]
     files = tuple(
         one for one in facts.slices if not _is_drawn(one.origin) and one.location not in free
@@ -363,9 +364,15 @@ def _split_as_kept(facts: ProjectFacts) -> Iterator[tuple[Location, str]]:
     """The splits of data sets that hand out files as they were listed, and where they keep them."""
     kept = {one.owner: one.attribute for one in facts.listed}
     for call in facts.calls_of(*SPLITTING):
-        data = call.argument("dataset", 0)
-        if isinstance(data, Made) and data.name in kept:
-            yield call.location, f"{data.name.rpartition('.')[2]}.{kept[data.name]}"
+        data = (call.argument("dataset", 0), call.numbers_of)
+        for one in (one for one in data if isinstance(one, Made) and one.name in kept):
+            yield call.location, f"{one.name.rpartition('.')[2]}.{kept[one.name]}"
+
+
+def _split_by(call: CallSite) -> Iterator[Origin]:
+    """What a split is given is made of, and what it is given the numbers of."""
+    yield from (origin for _, origin in call.origins)
+    yield call.numbers_origin
 
 
 def _is_listed(origin: Origin) -> bool:
@@ -396,11 +403,9 @@ def _is_governed(facts: ProjectFacts, split: SplitSite) -> bool:
 
 def _seeds(facts: ProjectFacts) -> tuple[CallSite, ...]:
     """The seeds that may stand before a split: those of a data set's items come after it."""
-    known = seeds(facts)
-    of_items = {one.location for one in known if one.items_of}
-    return tuple(
-        one for one in known if one.location not in of_items and one.function not in ITERATING
-    )
+    found = [one for one in seeds(facts) if one.function not in ITERATING]
+    of_items = {one.location for one in found if one.items_of}
+    return tuple(one for one in found if one.location not in of_items)
 
 
 ITERATING = ("__iter__", "__next__")

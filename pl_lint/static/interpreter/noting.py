@@ -23,6 +23,7 @@ from pl_lint.static.interpreter import (
     looking,
     measured,
     needed,
+    numbered,
     outside,
     shared,
     tensors,
@@ -167,9 +168,12 @@ def _add(
     frame: Frame,
     built: str = "",
 ) -> None:
+    things = numbered.things(context, name, node, frame)
     context.recorder.add(
         CallSite(
             name=name,
+            numbers_of=to_value(things),
+            numbers_origin=context.origin(things),
             built=built,
             items_of=context.items_of,
             needed_if=needed.conditions(node, frame) if context.items_of else (),
