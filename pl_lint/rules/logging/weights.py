@@ -16,7 +16,7 @@ from pl_lint.facts.origins import (
 from pl_lint.facts.sites import ClassFacts, FixedSize, LogSite, ProjectFacts
 from pl_lint.facts.values import Known, OneOf, must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import all_full, averaged, line_of
+from pl_lint.rules.judging import all_full, averaged, line_of, loaders_of
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import key_text
 
@@ -30,7 +30,7 @@ OF_METRICS = (MetricObject, MetricForward, MetricCompute)
     rows=("LOG04",),
     observers="both",
     status=Status.SUSPECTED,
-    condition="if the last batch is smaller than the others",
+    condition="if the last batch is smaller than the others, or samples differ in length",
 )
 def wrong_batch_size(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """Lightning weights the batches of an epoch mean by a wrong batch size.
@@ -43,6 +43,8 @@ def wrong_batch_size(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     one that has fewer samples. Of dicts nothing is said in projects with graphs or TensorDicts,
     which have another length. Metric objects, for which Lightning ignores it, are left alone, and
     so are stages all of whose loaders may drop a short last batch, or have batches of one sample.
+    It finds values of any stage that are logged without a `batch_size` where all loaders give lists
+    of samples (`collate_fn=lambda batch: batch`): the weight is then a length of the first sample.
     Which tensor Lightning takes where nothing is given is known only with a batch in hand: a run
     compares the weight that Lightning gave each logged value with the number of samples that were
     in the batch, counted by pl-lint's own loader, where the right weights give the true mean and
@@ -91,18 +93,43 @@ def wrong_batch_size(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy="pass batch_size=<samples in this batch>, or leave it out",
                     subject=owner.short_name,
                 )
+        for log in owner.logs:
+            left_out = averaged(log) and must_be(log.batch_size, None) and _is_of_samples(log)
+            if left_out and _has_lists(facts, owner, log.stage):
+                yield self.finding(
+                    log.location,
+                    f"batches are lists of samples: Lightning gives {key_text(log)} the first "
+                    "dimension of the first tensor of the first sample for its weight",
+                    remedy="pass batch_size=len(batch)",
+                    subject=owner.short_name,
+                )
+
+
+MOVING = ("on_before_batch_transfer", "on_after_batch_transfer", "transfer_batch_to_device")
+"""Hooks that may make something else of a batch."""
+
+
+def _has_lists(facts: ProjectFacts, owner: ClassFacts, stage: str | None) -> bool:
+    """Whether all loaders that feed a stage give lists of samples, and no hook changes them."""
+    loaders = loaders_of(facts, owner, stage)
+    homes = (*line_of(facts, owner), *_data_modules(facts))
+    changed = any(method.name in MOVING for one in homes for method in one.own_methods)
+    return bool(loaders) and all(one.of_lists for one in loaders) and not changed
 
 
 def _is_of_batch(log: LogSite) -> bool:
-    """Whether a value of validation or test is worked out from the batch, by no metric: it is seen,
-    or is what somebody calls a loss, by whole keys, and not an attribute, which may be a metric
-    object."""
+    return log.stage in EVALUATION and _is_of_samples(log)
+
+
+def _is_of_samples(log: LogSite) -> bool:
+    """Whether a value is worked out from the batch, by no metric: it is seen, or is what somebody
+    calls a loss, by whole keys, and not an attribute, which may be a metric object."""
     made_of = list(parts(log.origin))
     by_metric = any(isinstance(one, OF_METRICS) for one in made_of)
     of_batch = any(isinstance(one, BatchValue) for one in made_of)
     unseen = isinstance(log.origin, UnknownOrigin) and not log.shows
     called_so = unseen and isinstance(log.key, (Known, OneOf)) and "loss" in key_text(log).lower()
-    return log.stage in EVALUATION and (of_batch or called_so) and not by_metric
+    return (of_batch or called_so) and not by_metric
 
 
 FOR_EACH_BATCH = re.compile(r"batch|_step$|^forward$|^$")

@@ -12,7 +12,7 @@ from pl_lint.facts.stages import Stage
 from pl_lint.facts.values import Known, Value
 from pl_lint.findings import Location
 from pl_lint.plain import frozen
-from pl_lint.static.interpreter import aliases, written
+from pl_lint.static.interpreter import aliases, collating, written
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
     Abstract,
@@ -81,6 +81,7 @@ class Loader:
     alias: str = ""
     unsaid: tuple[str, ...] = ()
     written: str = ""
+    of_lists: bool = False
 
 
 def build(
@@ -93,7 +94,18 @@ def build(
     (size, otherwise), alias = _size(node, frame), aliases.of(_given(node), frame)
     unsaid = tuple(_unsaid(node, frame))
     as_text = written.of(context, _given(node), frame)
-    label = Loader(source, where, data, function, size, otherwise, alias, unsaid, as_text)
+    label = Loader(
+        source,
+        where,
+        data,
+        function,
+        size,
+        otherwise,
+        alias,
+        unsaid,
+        as_text,
+        collating.gives_samples(context, arguments),
+    )
     return Instance(name, pairs(arguments), arguments.complete, label)
 
 
@@ -275,6 +287,7 @@ def _record(
                     alias=loader.label.alias,
                     unsaid=loader.label.unsaid,
                     written=loader.label.written,
+                    of_lists=loader.label.of_lists,
                 )
             )
 
