@@ -14,6 +14,7 @@ from pl_lint.plain import frozen
 from pl_lint.static.interpreter.conditions import asked_by
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.naming import bindings, function_around
+from pl_lint.static.trees import walk
 
 MEASURES = frozenset({"shape", "size", "ndim", "width", "height", "num_frames"})
 COUNTS = frozenset({"size", "numel", "dim", "nelement"})
@@ -50,10 +51,14 @@ class Text:
 def whoever_asks(context: Context, node: ast.Call, frame: Frame) -> bool:
     """Whether all that decides on a call is how large something is: its guards stand in such
     conditions alone, and it is in none but their branches, and in no handler."""
+    if not context.guards and not context.arms:
+        return True
+    if _takes_another(node, frame):
+        return False
     sized: set[str] = set()
     others: set[str] = set()
     places: set[int] = set()
-    for one in _called_by(node, frame) if context.guards or context.arms else ():
+    for one in _called_by(node, frame):
         for part in one.parts:
             test = _test(part)
             if test is None or not _is_of_size(test, one):
@@ -66,6 +71,30 @@ def whoever_asks(context: Context, node: ast.Call, frame: Frame) -> bool:
     return free.issuperset(context.guards) and all(
         number == 0 or place in places for place, number in context.arms
     )
+
+
+def _takes_another(node: ast.Call, frame: Frame) -> bool:
+    """``return self[random.randint(0, 9)]``, or so by a local name, or by the parameter."""
+    source = frame.module.source
+    around = function_around(node, source.above)
+    if around is None:
+        return False
+    statement: ast.AST = node
+    while not isinstance(statement, ast.stmt):
+        statement = source.above[statement]
+    names = {target.id for target, _ in bindings(statement) if isinstance(target, ast.Name)}
+    inside = [one for each in map(_index, source.parts(around)) if each for one in walk(each)]
+    by_name = any(isinstance(one, ast.Name) and one.id in names for one in inside)
+    return node in inside or by_name or any(one.arg in names for one in around.args.args)
+
+
+def _index(part: ast.AST) -> ast.expr | None:
+    match part:
+        case ast.Subscript(ast.Name("self"), index):
+            return index
+        case ast.Call(ast.Attribute(ast.Name("self"), "__getitem__"), [index]):
+            return index
+    return None
 
 
 def _called_by(node: ast.Call, frame: Frame) -> Iterator[Text]:
@@ -126,7 +155,7 @@ def _is_number(node: ast.expr | None, text: Text, named: frozenset[str] = frozen
 
 def _measures(node: ast.expr, text: Text, named: frozenset[str] = frozenset()) -> bool:
     """Whether a size is in it, itself or by a local name."""
-    for part in ast.walk(node):
+    for part in walk(node):
         match part:
             case ast.Call(ast.Name("len")):
                 return True
