@@ -62,7 +62,7 @@ class LogSite:
     ``picked_by``: those by which the value is taken out of others. ``shows``: the attributes of the
     class that the logged value is written with (``self.best``);
     ``statistic``: the function that it surely is the result of, if that is a median or the like;
-    ``of_errors``: it is made of the distances of two things.
+    ``of_errors``: it is made of the distances of two things; ``summed``: it is the sum of such.
     ``made_of``: the attributes of the class that it is made of, as it is written or where its local
     name is assigned, those that are called left out. ``arms``: the branches that the call stands
     in, those of ``try`` among them, each with its first line and its number. ``freed``: the value
@@ -103,6 +103,7 @@ class LogSite:
     shows: frozenset[str] = frozenset()
     statistic: str = ""
     of_errors: bool = False
+    summed: bool = False
     named: str = ""
     negated: frozenset[str] = frozenset()
     result: bool = False

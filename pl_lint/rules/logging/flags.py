@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from pl_lint.facts.sites import CallSite, ClassFacts, LogSite, ProjectFacts
 from pl_lint.facts.values import Known, Made, may_be, must_be
+from pl_lint.facts.words import words_of
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix
+from pl_lint.rules.judging import averaged, in_batches_of_one
 from pl_lint.rules.logging.mending import always, drop_flags
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import key_text, shown
@@ -180,7 +182,7 @@ REDUCING = ("reduction=", "size_average=")
     status=Status.SUSPECTED,
     default=False,
     observers="both",
-    condition="if the value of a batch is a mean",
+    condition="if the value of a batch is a mean, or meant as one",
     fixable=True,
     calls=REDUCING,
 )
@@ -190,7 +192,9 @@ def means_summed(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Reading finds a loss that is logged with `reduce_fx="sum"`, `"min"` or `"max"`. It says nothing
-    where the loss is made with `reduction="sum"`, or may be. Running finds
+    where the loss is made with `reduction="sum"`, or may be. It finds the converse, too: all
+    errors of a batch are added up (`((p - y) ** 2).sum()`) under a key that says nothing of a sum
+    or a loss, and Lightning takes the mean of that over the batches. Running finds
     values that are logged with another reduce_fx than the mean and change with the batch size; in
     training, those that were divided by the samples of their batch.
 
@@ -229,6 +233,23 @@ def means_summed(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     subject=owner.short_name,
                     fix=Fix("leave reduce_fx out", drop_flags(log, "reduce_fx")),
                 )
+            if _is_mean_of_sums(log) and not in_batches_of_one(facts, owner, log.stage):
+                yield self.finding(
+                    log.location,
+                    f"{key_text(log)} is a sum over the batch, of which Lightning takes the mean: "
+                    "it goes with the batch size",
+                    remedy="log the mean over the batch",
+                    subject=owner.short_name,
+                )
+
+
+A_SUM = frozenset("sum summed total count num n loss elbo sse tss rss".split())
+"""Words of what is meant as a sum, and of what is trained with."""
+
+
+def _is_mean_of_sums(log: LogSite) -> bool:
+    meant = not A_SUM.isdisjoint(words_of(shown(log.key)))
+    return averaged(log) and log.summed and not meant
 
 
 def _may_be_sum(facts: ProjectFacts, owner: ClassFacts, log: LogSite) -> bool:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from pl_lint.facts.words import words_of
+from pl_lint.static.interpreter import vectors
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.names import dotted
 from pl_lint.static.naming import identifiers
@@ -36,6 +37,28 @@ def is_of_errors(value: ast.expr | None, frame: Frame) -> bool:
     """Whether it is made of distances of two things: one of outputs may be meant as it is."""
     found = _found(value, frame)
     return found is not None and _is_error(found[1], frame)
+
+
+def is_sum_of_errors(value: ast.expr | None, frame: Frame) -> bool:
+    """``((p - y) ** 2).sum()``, all of it: no sum over one dimension, and nothing that may be a
+    weight."""
+    call = _behind_number(_meant(value, frame)) if value is not None else None
+    if not isinstance(call, ast.Call) or _name(call) != "sum" or call.keywords:
+        return False
+    operand = _operand(call, frame)
+    alone = call.args == ([operand] if operand in call.args else [])
+    each = vectors.of_each(_meant(operand, frame)) if operand is not None and alone else None
+    return each is not None and _is_distance(_meant(each, frame))
+
+
+def _behind_number(value: ast.expr) -> ast.expr:
+    """What a plain number is made of: ``error`` of ``error.item()``."""
+    match value:
+        case ast.Call(ast.Attribute(inner, method), []) if method in AS_NUMBER:
+            return _behind_number(inner)
+        case ast.Call(ast.Name("float"), [inner]):
+            return _behind_number(inner)
+    return value
 
 
 def _found(value: ast.expr | None, frame: Frame) -> tuple[ast.Call, ast.expr] | None:

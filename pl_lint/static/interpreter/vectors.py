@@ -56,7 +56,7 @@ def _names(targets: list[ast.expr], name: str) -> bool:
 
 def is_vector(context: Context, node: ast.expr | None, frame: Frame) -> bool:
     """Whether it is ``(prediction - y).abs()``, where the step unpacks ``y`` from its batch."""
-    inner = _of_each(node)
+    inner = of_each(node)
     if not isinstance(inner, ast.BinOp) or not isinstance(inner.op, ast.Sub) or frame.depth:
         return False
     sides = (inner.left, inner.right)
@@ -64,7 +64,7 @@ def is_vector(context: Context, node: ast.expr | None, frame: Frame) -> bool:
     return any(_is_of_batch(context, one, frame) for one in names)
 
 
-def _of_each(node: ast.expr | None) -> ast.expr | None:
+def of_each(node: ast.expr | None) -> ast.expr | None:
     match node:
         case ast.Call(ast.Attribute(inner, method), []) if method in EACH:
             return inner
