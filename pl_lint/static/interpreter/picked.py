@@ -18,15 +18,21 @@ def entry(
     """``self.outputs[0]``, a part of it, or a local name that stands for either."""
     match node:
         case ast.Name(name) if name not in looked_up:
-            given = None if _is_changed(name, frame) else only_value(name, frame)
-            return entry(given, frame, looked_up | {name})
+            return entry(_meant(node, frame), frame, looked_up | {name})
         case ast.Call(ast.Attribute(inner, method), []) if method in OF_IT:
             return entry(inner, frame, looked_up)
         case ast.Call(ast.Name("float"), [inner]):
             return entry(inner, frame, looked_up)
         case ast.Subscript(whole, index):
-            return entry(whole, frame, looked_up) or _numbered(whole, index)
+            return entry(whole, frame, looked_up) or _numbered(_meant(whole, frame), index)
     return None
+
+
+def _meant(node: ast.expr, frame: Frame) -> ast.expr:
+    """What a local name is given, where that is one thing and stays as it is."""
+    if not isinstance(node, ast.Name) or _is_changed(node.id, frame):
+        return node
+    return only_value(node.id, frame) or node
 
 
 def _is_changed(name: str, frame: Frame) -> bool:
