@@ -13,6 +13,7 @@ from pl_lint.facts.words import words_of
 from pl_lint.plain import frozen
 from pl_lint.static.interpreter.conditions import asked_by
 from pl_lint.static.interpreter.context import Context, Frame
+from pl_lint.static.names import ClassInfo, FunctionNode
 from pl_lint.static.naming import bindings, function_around
 from pl_lint.static.trees import walk
 
@@ -98,12 +99,32 @@ def _index(part: ast.AST) -> ast.expr | None:
 
 
 def _called_by(node: ast.Call, frame: Frame) -> Iterator[Text]:
-    """The function that a call stands in, and those that it is called by."""
+    """The function that a call stands in, and those that it is called by; of a method, those of
+    its class."""
     source = frame.module.source
     around = function_around(node, source.above)
     yield Text(source.parts(around) if around is not None else ())
+    if around is not None and frame.defining is not None:
+        yield from _calling(around, frame.defining)
     if frame.caller is not None:
         yield from _called_by(*frame.caller)
+
+
+def _calling(method: FunctionNode, info: ClassInfo) -> Iterator[Text]:
+    """The other methods of a class from which a method may be reached."""
+    reached, source = {method.name}, info.module.source
+    waiting = [one for one in info.methods.values() if one is not method]
+    while found := [one for one in waiting if not reached.isdisjoint(_own_calls(one, info))]:
+        yield from (Text(source.parts(one)) for one in found)
+        reached.update(one.name for one in found)
+        waiting = [one for one in waiting if one not in found]
+
+
+def _own_calls(method: FunctionNode, info: ClassInfo) -> Iterator[str]:
+    for part in info.module.source.parts(method):
+        match part:
+            case ast.Call(ast.Attribute(ast.Name("self"), name)):
+                yield name
 
 
 def _test(part: ast.AST) -> ast.expr | None:
