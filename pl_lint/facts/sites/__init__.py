@@ -66,6 +66,7 @@ from pl_lint.facts.sites.project import (
     SuppressionSite,
 )
 from pl_lint.facts.sites.scripts import (
+    BackendSite,
     Hands,
     LeftOutSite,
     MonitorSite,
@@ -88,6 +89,7 @@ __all__ = [
     "YES",
     "AssignmentSite",
     "AverageSite",
+    "BackendSite",
     "CallSite",
     "CaseSite",
     "CheckpointKeySite",

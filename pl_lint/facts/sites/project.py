@@ -25,6 +25,7 @@ from pl_lint.facts.sites.data import (
 from pl_lint.facts.sites.logged import StrayLog
 from pl_lint.facts.sites.programs import Programs, in_tests
 from pl_lint.facts.sites.scripts import (
+    BackendSite,
     LeftOutSite,
     MonitorSite,
     PickSite,
@@ -116,6 +117,7 @@ class ProjectFacts:
     trainer_calls: tuple[TrainerCall, ...] = ()
     calls: tuple[CallSite, ...] = ()
     seeds: tuple[SeedSite, ...] = ()
+    backends: tuple[BackendSite, ...] = ()
     splits: tuple[SplitSite, ...] = ()
     slices: tuple[SliceSite, ...] = ()
     picks: tuple[PickSite, ...] = ()

@@ -191,6 +191,16 @@ class SeedSite:
 
 
 @frozen
+class BackendSite:
+    """An assignment to an attribute of torch or of a module of it: ``name`` with the module as
+    torch calls it (``torch.backends.cudnn.benchmark``), ``written`` as the code does."""
+
+    name: str
+    written: str
+    location: Location
+
+
+@frozen
 class SplitSite:
     """A random split of data; ``seeded`` where a generator or a random state is given."""
 
