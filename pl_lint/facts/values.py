@@ -40,6 +40,10 @@ class Named:
     name: str
 
 
+BATCH_TIMES_EPOCH = Named("batch_idx * current_epoch")
+"""A number that is 0 with the first batch of each epoch."""
+
+
 @frozen
 class Made:
     """A new object of a class: ``DDPStrategy(find_unused_parameters=True)``.

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, made_of
-from pl_lint.facts.values import Known, Made, Named, Table, Unknown, Value, must_be
+from pl_lint.facts.values import (
+    BATCH_TIMES_EPOCH,
+    Known,
+    Made,
+    Named,
+    Table,
+    Unknown,
+    Value,
+    must_be,
+)
 from pl_lint.facts.words import words_of
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import DropArgument, Fix, SetArgument
@@ -14,7 +23,9 @@ from pl_lint.rules.loggers import choice
 from pl_lint.rules.registry import Rule, rule
 
 WRITES = tuple(f".add_{what}" for what in ("scalar", "scalars", "histogram", "image", "figure"))
-POINTS = (".add_scalar", ".add_scalars")
+AT_ONCE = (".log_metrics", "wandb.log", ".log")
+"""Write several values, by their names; ``.log`` that of a run of W&B."""
+POINTS = (".add_scalar", ".add_scalars", *AT_ONCE)
 BEFORE = ("__init__", "setup", "configure_model", "on_fit_start", "on_train_start")
 """Hooks in which WandbLogger has logged nothing yet: no step of the user's own is behind it."""
 EPOCHS = ("self.current_epoch", "self.trainer.current_epoch")
@@ -145,7 +156,12 @@ def _counts_steps(call: CallSite) -> bool:
 
 
 @rule(
-    "LTN908", "curve-goes-backwards", rows=("LGR08",), observers="both", calls=WRITES, fixable=True
+    "LTN908",
+    "curve-goes-backwards",
+    rows=("LGR08",),
+    observers="both",
+    calls=(*WRITES, *AT_ONCE, choice.WANDB),
+    fixable=True,
 )
 def curve_goes_backwards(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A curve's x-axis does not go forward.
@@ -153,14 +169,17 @@ def curve_goes_backwards(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Reading finds `experiment.add_scalar(tag, value, batch_idx)` and its sisters in the hooks of
-    batches, and points that every batch writes at the number of the epoch. Running reads the event
+    batches, a step that is `batch_idx` times the epoch, and points that every batch writes at the
+    number of the epoch; also of `logger.log_metrics(..., step=...)` and, where there is no
+    WandbLogger (which LTN905 is about), of `wandb.log(..., step=...)`. Running reads the event
     file back and compares the steps of consecutive points of each tag, and of consecutive images,
     histograms and texts; those of the sanity check must not stand where later ones do.
 
     Why is this bad
     ---------------
     `batch_idx` begins again in each epoch: the epochs are drawn over each other, and cannot be laid
-    beside curves that Lightning draws over global_step.
+    beside curves that Lightning draws over global_step. `self.current_epoch * batch_idx` is 0 in
+    all of the first epoch. W&B drops what comes with a smaller step than the last one.
 
     Example
     -------
@@ -188,19 +207,19 @@ def curve_goes_backwards(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/Lightning-AI/pytorch-lightning/issues/17671
     """
     for owner in facts.classes:
-        for call in facts.calls_in(owner, *WRITES):
-            if not isinstance(call.argument("tag", 0), Known) or not _per_batch(call):
+        for call in facts.calls_in(owner, *WRITES, *AT_ONCE):
+            if not _per_batch(call) or not _names_its_curves(facts, call):
                 continue
-            step = call.argument("global_step", 2)
-            if step == Named("batch_idx") and call.stage not in ("test", "predict"):
+            anew = [said for step, said in ANEW if step == _step(call)]
+            if anew and call.stage not in ("test", "predict"):
                 yield self.finding(
                     call.location,
-                    "the step is the number of the batch, which begins again in each epoch",
+                    f"the step is {anew[0]}, which begins again in each epoch",
                     remedy="use self.global_step",
                     subject=owner.short_name,
                     fix=_by_steps(owner, call),
                 )
-            elif _is_epoch(step) and call.name in POINTS and not call.guards:
+            elif _is_epoch(_step(call)) and call.name in POINTS and not call.guards:
                 yield self.finding(
                     call.location,
                     "all batches of an epoch are drawn at one point: the step is the epoch",
@@ -210,9 +229,43 @@ def curve_goes_backwards(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
+ANEW = (
+    (Named("batch_idx"), "the number of the batch"),
+    (BATCH_TIMES_EPOCH, "the number of the batch times the epoch"),
+)
+"""Steps that are 0 with each first batch."""
+
+
+def _names_its_curves(facts: ProjectFacts, call: CallSite) -> bool:
+    """Whether the names are seen under which a call writes, by one logger or the other: else they
+    may tell the epochs apart."""
+    if not _at_once(call):
+        return isinstance(call.argument("tag", 0), Known)
+    of_metrics = call.name.endswith(".log_metrics")
+    given = call.argument("metrics" if of_metrics else "data", 0)
+    seen = isinstance(given, Table) and all(isinstance(key, Known) for key, _ in given.items)
+    of_logger = of_metrics and call.receiver.endswith("logger")
+    by_itself = call.name == "wandb.log" or call.receiver.endswith("logger.experiment")
+    return seen and (of_logger or (by_itself and not facts.calls_of(choice.WANDB)))
+
+
+def _at_once(call: CallSite) -> bool:
+    return call.name.endswith((".log_metrics", ".log"))
+
+
+def _axis(call: CallSite) -> tuple[str, int]:
+    """The parameter that is the step."""
+    return ("step", 1) if _at_once(call) else ("global_step", 2)
+
+
+def _step(call: CallSite) -> Value:
+    return call.argument(*_axis(call))
+
+
 def _by_steps(owner: ClassFacts, call: CallSite) -> Fix | None:
     """The step that a LightningModule counts."""
-    change = SetArgument(call.location, "global_step", "self.global_step", 2)
+    name, position = _axis(call)
+    change = SetArgument(call.location, name, "self.global_step", position)
     return Fix("use self.global_step", (change,)) if owner.kind == "module" else None
 
 

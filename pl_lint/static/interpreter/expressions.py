@@ -12,6 +12,7 @@ from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import UNKNOWN, Named
 from pl_lint.plain import replace
 from pl_lint.static.interpreter import (
+    axes,
     behaviour,
     calls,
     comprehensions,
@@ -129,7 +130,7 @@ def _binary(context: Context, node: ast.BinOp, frame: Frame) -> Abstract:
         return Opaque(derived("mean", (context.origin(left),)))
     if isinstance(node.op, ast.Div) and counting.is_running_mean(left, context.origin(right)):
         return Opaque(derived("quotient", (context.origin(left),)))
-    found = binary(context, node.op, left, right)
+    found = axes.counted(node, left, right, frame) or binary(context, node.op, left, right)
     if isinstance(found, Opaque) and not context.loops and extents.is_share(node, frame):
         return replace(found, extent="mean")
     return found
