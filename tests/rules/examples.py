@@ -22,7 +22,7 @@ IMPORTS = {
     ),
     "torch.utils.data": (
         *("DataLoader", "Dataset", "DistributedSampler", "IterableDataset", "random_split"),
-        *("Subset", "TensorDataset"),
+        *("Subset", "TensorDataset", "WeightedRandomSampler"),
     ),
     "torch.optim.lr_scheduler": ("OneCycleLR", "ReduceLROnPlateau", "CosineAnnealingLR", "StepLR"),
     "sklearn.model_selection": ("train_test_split",),

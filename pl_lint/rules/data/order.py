@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pl_lint.facts.sites import (
     ABSENT,
     WHOLE,
+    YES,
     LoaderSite,
     ProjectFacts,
     TrainerSite,
     made_of,
 )
-from pl_lint.facts.values import Known, Made, Unknown, must_be
+from pl_lint.facts.values import Known, Made, Unknown, Value, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import DropArgument, Fix, SetArgument
 from pl_lint.rules.data.sharing import feeds
@@ -146,6 +147,86 @@ def evaluation_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy="leave drop_last out",
                 fix=_without(facts, loader, "drop_last"),
             )
+
+
+@rule(
+    "LTN815",
+    "evaluation-drawn-with-replacement",
+    rows=("DAT04", "DAT01"),
+    status=Status.SUSPECTED,
+    condition="if the scores are to be those of the data, or of two evaluations to be compared",
+    fixable=True,
+)
+def evaluation_drawn(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Validation, test or prediction samples are drawn with replacement.
+
+    What it does
+    ------------
+    Finds loaders for validation, testing or prediction whose sampler is a WeightedRandomSampler
+    (but with `replacement=False`), the ImbalancedDatasetSampler of torchsampler, or a
+    `RandomSampler(data, replacement=True)`. It is silent where the data are those of training,
+    where a `generator` is given, and where a RandomSampler is told how many samples to draw
+    (`num_samples`): a part of large data, on purpose.
+
+    Why is this bad
+    ---------------
+    Each evaluation sees other samples, some twice and a third of them not at all, and of a weighted
+    draw the classes are no longer those of the data: accuracy and F1 are those of a data set that
+    does not exist, and a checkpoint is chosen by luck. Weights are there for training.
+
+    Example
+    -------
+        def val_dataloader(self):
+            sampler = WeightedRandomSampler(self.val_weights, len(self.val_set))
+            return DataLoader(self.val_set, batch_size=32, sampler=sampler)
+
+    Use instead
+    -----------
+        def val_dataloader(self):
+            return DataLoader(self.val_set, batch_size=32)
+
+    When to ignore
+    --------------
+    Where a new draw each time is meant: give the sampler a seeded `generator` to say so.
+
+    References
+    ----------
+    - https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.WeightedRandomSampler
+    - https://github.com/ufoym/imbalanced-dataset-sampler
+    """
+    for loader in facts.loaders:
+        counts = loader.stage in STAGES and not facts.in_tests(loader.location)
+        sampler = _replacing(loader.argument("sampler", 3)) if counts else ""
+        if sampler and not feeds(facts, loader, "train"):
+            yield self.finding(
+                loader.location,
+                f"{sampler} draws {STAGES[loader.stage]} samples with replacement: other ones each "
+                "time, and some never",
+                remedy="leave the sampler out",
+                fix=_without(facts, loader, "sampler"),
+            )
+
+
+IMBALANCED = ("torchsampler.ImbalancedDatasetSampler", "torchsampler.imbalanced.")
+RANDOM = ("torch.utils.data.RandomSampler", "torch.utils.data.sampler.RandomSampler")
+WEIGHTED = tuple(one.replace("RandomSampler", "WeightedRandomSampler") for one in RANDOM)
+
+
+def _replacing(sampler: Value) -> str:
+    """The name of a sampler that surely draws with replacement, and from nobody's generator."""
+    if not isinstance(sampler, Made) or sampler.argument("generator", 3) not in (None, ABSENT):
+        return ""
+    name = sampler.name.rpartition(".")[2]
+    if sampler.name.startswith(IMBALANCED):
+        return name
+    if sampler.name in WEIGHTED:
+        return name if sampler.argument("replacement", 2) in (None, YES) else ""
+    whole = sampler.argument("num_samples", 2) in (None, ABSENT)
+    return name if sampler.name in RANDOM and _with_replacement(sampler) and whole else ""
+
+
+def _with_replacement(sampler: Made) -> bool:
+    return sampler.argument("replacement", 1) == YES
 
 
 def _looked_at(facts: ProjectFacts, loader: LoaderSite) -> bool:
