@@ -72,11 +72,11 @@ def means_without_weight(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     logger itself), and sums of them that are divided there: `.mean()`, hits that are counted and
     divided by the size of the batch (`(preds == y).sum() / len(y)`), a loss of torch that takes the
     mean, the batch's value of a metric that is a mean over samples (accuracy), or what is called a
-    loss where reading cannot tell how it is made. One number for each sample (`reduction="none"`, `reduce=False`, `.mean(1)`), sums, values
-    of other metrics, what is worked out in a loop over the samples and metrics that nothing logs or
-    computes, or that the step itself resets, are left alone, and so are stages all of whose loaders
-    may drop a short last batch, themselves or by their batch sampler, or have batches of one
-    sample, by what the settings say as well.
+    loss where reading cannot tell how it is made. One number for each sample (`reduction="none"`,
+    `reduce=False`, `.mean(1)`), sums, values of other metrics, what is worked out in a loop over
+    the samples and metrics that nothing logs or computes, or that the step itself resets, are left
+    alone, and so are stages all of whose loaders may drop a short last batch, themselves or by
+    their batch sampler, or have batches of one sample, by what the settings say as well.
     Running finds a value that is the plain mean of the batches' means, where batches of equal size
     give another number.
 
