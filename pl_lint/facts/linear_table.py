@@ -250,6 +250,16 @@ SCIPY_UNLINEAR: Mapping[str, str] = dict.fromkeys(
 """Of ``scipy.stats``. For one sample of many values they may be averaged; that the caller knows."""
 CORRELATED = frozenset({"numpy.corrcoef", "torch.corrcoef"})
 """The same of numpy and torch, as a matrix."""
+AREA = "sklearn.metrics.auc"
+"""The area under a curve, which the batch alone has drawn."""
+OF_A_CORPUS = frozenset(
+    {
+        *("jiwer.wer", "jiwer.cer", "jiwer.mer", "jiwer.wil", "jiwer.wip", "fastwer.score"),
+        *("sacrebleu.corpus_bleu", "sacrebleu.corpus_chrf", "sacrebleu.corpus_ter"),
+        "nltk.translate.bleu_score.corpus_bleu",
+    }
+)
+"""Error rates and BLEU: counts are added up over all sentences, and divided once."""
 SEGMENTATION: Mapping[str, Row] = dict.fromkeys(
     ["iou_score", "f1_score", "fbeta_score", "precision", "recall", "sensitivity", "specificity"],
     Row(

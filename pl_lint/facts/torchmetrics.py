@@ -14,9 +14,11 @@ from functools import cache
 from typing import Any
 
 from pl_lint.facts.linear_table import (
+    AREA,
     BOXES,
     CORRELATED,
     LINEAR,
+    OF_A_CORPUS,
     OTHERS,
     SCIPY_UNLINEAR,
     SEGMENTATION,
@@ -234,18 +236,18 @@ def is_linear(class_name: str, arguments: Mapping[str, object]) -> bool | None:
 
 
 def functional_linearity(name: str, arguments: Mapping[str, object]) -> bool | None:
-    """The same for functions of torchmetrics.functional, sklearn.metrics, scipy.stats and
-    segmentation_models_pytorch, by dotted name.
+    """The same for functions of torchmetrics.functional, sklearn.metrics, scipy.stats,
+    segmentation_models_pytorch, and libraries of error rates and BLEU, by dotted name.
 
     A function has its own defaults, which are not always its class's.
     """
     last = name.rpartition(".")[2]
+    if name == AREA or name in CORRELATED or name in OF_A_CORPUS:
+        return False
     if name.startswith("sklearn."):
         return _judge(SKLEARN_LINEAR.get(last), last in SKLEARN_UNLINEAR, arguments)
     if name.startswith("scipy."):
         return False if last in SCIPY_UNLINEAR else None
-    if name in CORRELATED:
-        return False
     if name.startswith("segmentation_models_pytorch."):
         return _judge(SEGMENTATION.get(last), last in SEGMENTATION_OBJECTS, arguments)
     return _agreed(
