@@ -10,7 +10,7 @@ from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.distributed.evidence import asks_which_process, for_one_count, for_one_rank
 from pl_lint.rules.distributed.shares import ASKED, is_shared_out
-from pl_lint.rules.judging import beyond_one_device, stage_on_several
+from pl_lint.rules.judging import beyond_one_device, shown_at_end, stage_on_several
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text, key_text
 
@@ -29,12 +29,13 @@ def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Find
 
     What it does
     ------------
-    Finds a value that is logged at the end of an epoch and made from what the steps have put by (a
-    list, a counter as in `self.correct += ...`, a meter of the project's own class), without
-    `all_gather` and without `sync_dist=True`; with it too where it is a median, a quantile or a
-    standard deviation: no mean of those that the processes have is that of all data. Silent, like
-    LTN106, unless a Trainer that may run the stage can have several devices by what is written,
-    where every process sees all data, and where the code asks which process it is.
+    Finds a value that is logged at the end of an epoch, or given to a logger itself there, and made
+    from what the steps have put by (a list, a counter as in `self.correct += ...`, a meter of the
+    project's own class), without `all_gather` and without `sync_dist=True`; with it too where it is
+    a median, a quantile or a standard deviation: no mean of those that the processes have is that
+    of all data. Silent, like LTN106, unless a Trainer that may run the stage can have several
+    devices by what is written, where every process sees all data, and where the code asks which
+    process it is.
 
     Why is this bad
     ---------------
@@ -76,7 +77,7 @@ def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Find
     - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
     """
     for owner in beyond_one_device(facts, facts.logging_classes()):
-        for log in owner.logs:
+        for log in shown_at_end(owner):
             attribute = _list_behind(log)
             shared = attribute is not None and is_shared_out(facts, owner, log.stage)
             if shared and stage_on_several(facts, owner, log.stage):
