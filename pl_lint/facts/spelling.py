@@ -7,7 +7,11 @@ would make it differ: in long words up to two edits, in short ones a plural or t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+
+from pl_lint.facts.words import words_of
 
 # In names that begin with on_, which people write for Lightning alone, these mean the same.
 _SYNONYMS = {
@@ -36,6 +40,43 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     if not close or (len(close) > 1 and close[0][0] == close[1][0]):
         return None
     return close[0][1]
+
+
+OF_STAGES = frozenset("train training val valid validation eval test epoch step avg mean".split())
+"""Words of a key that do not say what is measured."""
+
+
+def nearest_key(key: str, logged: Sequence[str]) -> str | None:
+    """The logged key that was probably meant: one that differs in signs alone, one that shortens it
+    (``val_acc`` of ``val_accuracy``) or is shortened by it, or else one that is spelled alike and
+    may measure the same."""
+    wanted = _letters(key)
+    same = [name for name in logged if _letters(name) == wanted]
+    short = [name for name in logged if _is_short_for(_letters(name), wanted)]
+    alike = difflib.get_close_matches(key, logged, n=len(logged) or 1, cutoff=0.7)
+    kin = [name for name in alike if _may_measure_the_same(key, name)]
+    return next(iter([*same, *sorted(short, key=len, reverse=True), *kin]), None)
+
+
+def _letters(key: str) -> str:
+    return re.sub(r"\W|_", "", key).lower()
+
+
+def _is_short_for(one: str, other: str) -> bool:
+    """Whether one is the beginning of the other, and most of it."""
+    short, long = sorted((one, other), key=len)
+    return long.startswith(short) and len(short) > len(long) / 2
+
+
+def _may_measure_the_same(one: str, other: str) -> bool:
+    """Whether two keys have a word in common that says what is measured, or nearly: no coefficient
+    is meant where a loss is asked for."""
+    mine, theirs = set(words_of(one)) - OF_STAGES, set(words_of(other)) - OF_STAGES
+    return not (mine and theirs) or any(
+        word[:2] == meant[:2] or (len(meant) > 3 and edit_distance(word, meant) == 1)
+        for word in mine
+        for meant in theirs
+    )
 
 
 def slips(name: str, intended: str) -> int | None:

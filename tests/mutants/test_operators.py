@@ -119,6 +119,7 @@ def test_an_import_stands_after_the_docstring_and_the_future() -> None:
 
 # --- a few of them, run ---------------------------------------------------------------------------
 
+
 @pytest.fixture(scope="module")
 def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One folder for all tests: what several of them ask of an original is run once."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import ClassFacts, MonitorSite, ProjectFacts
+from pl_lint.facts.spelling import nearest_key
 from pl_lint.facts.values import Known, OneOf, Unknown, Value, may_be
 from pl_lint.rules.judging import target_version
 
@@ -43,25 +42,9 @@ def fed(facts: ProjectFacts, monitor: MonitorSite, key: str) -> bool:
 
 
 def nearest(key: str, modules: tuple[ClassFacts, ...]) -> str | None:
-    """The logged key that was probably meant: one that differs in signs alone, one that shortens it
-    (``val_acc`` of ``val_accuracy``) or is shortened by it, or else one that is spelled alike."""
-    logged = sorted({name for module in modules for log in module.logs for name in _names(log.key)})
-    wanted = _letters(key)
-    same = [name for name in logged if _letters(name) == wanted]
-    short = [name for name in logged if _is_short_for(_letters(name), wanted)]
-    close = difflib.get_close_matches(key, logged, n=1, cutoff=0.7)
-    longest_first = sorted(short, key=len, reverse=True)
-    return next(iter([*same, *longest_first, *close]), None)
-
-
-def _letters(key: str) -> str:
-    return re.sub(r"\W|_", "", key).lower()
-
-
-def _is_short_for(one: str, other: str) -> bool:
-    """Whether one is the beginning of the other, and most of it."""
-    short, long = sorted((one, other), key=len)
-    return long.startswith(short) and len(short) > len(long) / 2
+    """The logged key that was probably meant."""
+    logged = {name for module in modules for log in module.logs for name in _names(log.key)}
+    return nearest_key(key, sorted(logged))
 
 
 def _names(key: Value) -> Iterator[str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pl_lint.checks.checkpoint.monitors.keys import nearest_key
 from pl_lint.checks.checkpoint.monitors.planted import evidence_of, is_stale
 from pl_lint.checks.proving import found
 from pl_lint.checks.values.numbers import same, shown, tolerance
 from pl_lint.facts.events import CaseFacts
 from pl_lint.facts.records import FitRecord, PlantedRecord
+from pl_lint.facts.spelling import nearest_key
 from pl_lint.facts.watchers import PlantedFile, PlantedKeeper
 from pl_lint.findings import Finding, Status
 

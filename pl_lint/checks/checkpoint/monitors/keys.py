@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from pl_lint.checks.proving import found
 from pl_lint.checks.registry import Gathering
 from pl_lint.facts.events import CaseFacts, sentence
 from pl_lint.facts.records import FitRecord
+from pl_lint.facts.spelling import nearest_key
 from pl_lint.facts.watchers import CHECKPOINT, Watcher
 from pl_lint.findings import Finding, Location
 
@@ -24,11 +24,6 @@ def judge_key(watcher: Watcher, fit: FitRecord, case: CaseFacts, into: Gathering
         "epochs did not come to it"
     )
     into.undecided.append(sentence(text))
-
-
-def nearest_key(key: str, available: Sequence[str]) -> str:
-    """The logged key that was meant, as far as its name says; empty if none is near."""
-    return next(iter(difflib.get_close_matches(key, available, n=1, cutoff=0.6)), "")
 
 
 def _logged_later(watcher: Watcher, fit: FitRecord) -> Location | None:
