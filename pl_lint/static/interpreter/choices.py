@@ -42,10 +42,9 @@ def choice(node: ast.expr | None, value: Value, frame: Frame) -> Choice | None:
     source = frame.module.source
     scope = _Scope(source, function_around(node, source.above) or source.tree)
     here = scope.answers(node)
-    given = [(one.value, scope.answers(one)) for one in scope.constants(node)]
-    ways = _left(given, here)
+    ways = _left([(one.value, scope.answers(one)) for one in scope.constants(node)], here)
     values = tuple(one for one in value.values if one in [constant for constant, _ in ways])
-    if not values or not all(one in [constant for constant, _ in given] for one in value.values):
+    if not values:
         return None
     open_ = {text for _, answers in ways for text in answers if text not in here}
     by = frozenset(name for text in open_ for name in _asked(text, frame))
@@ -71,16 +70,8 @@ class _Scope:
     def given(self) -> Mapping[str, Sequence[Giver]]:
         return self.source.once(givers, self.node)
 
-    @property
-    def _parameters(self) -> frozenset[str]:
-        arguments = getattr(self.node, "args", ast.Tuple())
-        return frozenset(one.arg for one in walk(arguments) if isinstance(one, ast.arg))
-
     def constants(self, node: ast.Name | ast.IfExp) -> list[ast.Constant]:
-        """What a name is given before it is used; nothing where that may be no constant, or comes
-        from a caller."""
-        if isinstance(node, ast.Name) and node.id in self._parameters:
-            return []
+        """What a name is given before it is used; nothing where that may be no constant."""
         given = self.given.get(node.id, ()) if isinstance(node, ast.Name) else ((node, node),)
         leaves = [leaf for _, value in given for leaf in _leaves(value)]
         found = [one for one in leaves if isinstance(one, ast.Constant) and self._leads(one, node)]
