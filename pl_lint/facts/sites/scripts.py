@@ -17,8 +17,6 @@ class MonitorSite:
 
     ``modules`` are the classes that are trained with it, or else those that its file knows; empty
     where there are none. ``lightning`` is the newest version that the code around it admits.
-    ``chosen_by``: the names that tell which of several keys it watches; None where that is not
-    seen.
     """
 
     watcher: str
@@ -32,7 +30,6 @@ class MonitorSite:
     lightning: str = ""
     arguments: Pairs = ()
     places: tuple[tuple[str, Location], ...] = ()
-    chosen_by: frozenset[str] | None = None
 
     def at(self, *names: str) -> Location:
         """Where the first of these arguments stands that has a place of its own (in settings each

@@ -90,21 +90,14 @@ def wrong_direction(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 def _keys(facts: ProjectFacts, monitor: MonitorSite) -> Iterator[str]:
     """The key that a monitor watches. Of several that branches choose from, whichever way it may
-    go, each of them: but not where what chooses the key decides as well whether there is a monitor,
-    or may do so."""
+    go, each of them: but not where the monitor, too, is made under a condition."""
     match monitor.key:
         case Known(str(text)):
             yield text
         case OneOf(values):
             made = [one for one in facts.calls_of(*WATCHING) if one.location == monitor.location]
-            if made and not any(_decides(monitor, one) for one in made):
+            if made and not any(one.guards for one in made):
                 yield from (one for one in values if isinstance(one, str))
-
-
-def _decides(monitor: MonitorSite, made: CallSite) -> bool:
-    """Whether a condition around the monitor may ask for what chooses its key."""
-    by = monitor.chosen_by
-    return bool(made.guards) if by is None else not by.isdisjoint(made.guards)
 
 
 def _is_chosen(facts: ProjectFacts, monitor: MonitorSite, wanted: str) -> bool:

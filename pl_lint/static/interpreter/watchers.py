@@ -10,7 +10,6 @@ from pl_lint.facts.values import UNKNOWN, Known, Value
 from pl_lint.plain import replace
 from pl_lint.static.interpreter import asked, leftovers
 from pl_lint.static.interpreter.abstract import Abstract, Instance, to_value
-from pl_lint.static.interpreter.choices import choice
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.options import default_of
 from pl_lint.static.interpreter.outside import pairs
@@ -41,12 +40,6 @@ def build(
     for name, value in zip(order, arguments.positional, strict=False):
         if name in given:
             given[name] = to_value(value)
-    by: frozenset[str] | None = None
-    for name, value in given.items():
-        chosen = choice(_written(node, order, name), value, frame)
-        if chosen is not None:
-            given[name] = chosen.value
-            by = chosen.by if name == "monitor" else by
     key = given.pop("monitor")
     key = _option(context, node, "monitor", frame, str) if key == UNKNOWN else key
     if given.get(RHYTHM) == UNKNOWN:
@@ -56,7 +49,6 @@ def build(
         watcher=canonical.rpartition(".")[2],
         key=key,
         location=context.location(node, frame),
-        chosen_by=by,
         modules=(context.owner,) if context.owner else (),
         arguments=pairs(arguments),
         **given,
@@ -65,12 +57,6 @@ def build(
         context.recorder.add(site)
     leftovers.note(context, site, node, frame)
     return Instance(canonical, pairs(arguments), arguments.complete, site)
-
-
-def _written(node: ast.Call, order: tuple[str, ...], name: str) -> ast.expr | None:
-    """The code of an argument."""
-    by_place = dict(zip(order, node.args, strict=False))
-    return next((one.value for one in node.keywords if one.arg == name), by_place.get(name))
 
 
 def _option(context: Context, node: ast.Call, name: str, frame: Frame, kind: type) -> Value:
