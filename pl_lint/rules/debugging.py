@@ -9,7 +9,6 @@ from pathlib import PurePosixPath
 from pl_lint.facts import lightning
 from pl_lint.facts.sites import CallSite, ProjectFacts
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
-from pl_lint.facts.words import words_of
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import DropArgument, Fix
 from pl_lint.places import SETTINGS
@@ -169,83 +168,6 @@ def part_of_the_data(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy=f"remove {name}",
                     fix=_without(call, name),
                 )
-
-
-@rule(
-    "LTN956",
-    "debugging-left-on",
-    rows=("DBG02",),
-    status=Status.SUSPECTED,
-    condition="if this script is to train",
-    calls=(lightning.TRAINER,),
-)
-def debugging_left_on(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """A constant that is there for trying things out is on, and cuts training short.
-
-    What it does
-    ------------
-    Finds `Trainer(limit_train_batches=0.1 if DEBUG else 1.0)` and the like, where `DEBUG` (or a
-    name with `test`, `smoke`, `dry`, `quick`, `dev` or `sanity` in it) is a constant of the program
-    that is true: `limit_*_batches`, `overfit_batches`, `max_steps` and `max_epochs`. A switch that
-    is an option of the command line, a setting or an environment variable, or that any caller
-    gives, is left alone; so are tests and functions for trying out.
-
-    Why is this bad
-    ---------------
-    The run ends without an error, and its numbers are those of a few batches. By the `else` this
-    program is to do more, and nothing in its output says that it did not.
-
-    Example
-    -------
-        DEBUG = True
-
-        trainer = L.Trainer(max_epochs=20, limit_train_batches=10 if DEBUG else None)
-
-    Use instead
-    -----------
-        DEBUG = False
-
-        trainer = L.Trainer(max_epochs=20, limit_train_batches=10 if DEBUG else None)
-
-    When to ignore
-    --------------
-    While the script is being written.
-
-    References
-    ----------
-    - https://lightning.ai/docs/pytorch/stable/debug/debugging_basic.html
-    """
-    made = facts.calls_of(lightning.TRAINER)
-    for call in trainers(facts):
-        ways = {one.switched for one in made if one.location == call.location}
-        cut = [one for one in call.switched if _tries(one[1]) and _is_cut(call, one[0])]
-        if cut and len(ways) == 1:
-            given = ", ".join(f"{name}={_number(call.argument(name))}" for name, _ in cut)
-            yield self.finding(
-                call.location,
-                f"{cut[0][1]} is on in this program: {given}",
-                remedy=f"switch {cut[0][1]} off, or take it from the command line",
-            )
-
-
-SWITCHES = frozenset("debug debugging dev test testing smoke dry quick sanity".split())
-"""Words in the names of constants that are there for trying things out."""
-CUTS = frozenset({"overfit_batches", "max_steps", "max_epochs"})
-
-
-def _tries(switch: str) -> bool:
-    return not SWITCHES.isdisjoint(words_of(switch))
-
-
-def _is_cut(call: CallSite, name: str) -> bool:
-    """Whether a Trainer is surely told to make less of it by this argument."""
-    limits = name in CUTS or re.fullmatch("limit_(train|val|test|predict)_batches", name)
-    given = call.argument(name)
-    return bool(limits) and isinstance(given, Known) and _is_part(given.value, FEW)
-
-
-def _number(value: Value) -> str:
-    return repr(value.value) if isinstance(value, Known) else ""
 
 
 def _is_part(limit: object, largest: int) -> bool:

@@ -40,8 +40,6 @@ class CallSite:
       (``trainer.global_step``), and MISSING for what is True where a file is not there
       yet; ``built``: the class of the project that is called; ``added``: what
       a logarithm of a probability adds.
-    - ``switched``: the keyword arguments that a name chooses which is surely True here, each
-      with that name: ``2 if DEBUG else -1``.
     - ``arms``: the branches that it stands in, each with the line of the first of them and its
       number; ``first``: it is the first statement of its function.
     """
@@ -73,7 +71,6 @@ class CallSite:
     fed: bool = False
     arms: Arms = ()
     first: bool = False
-    switched: tuple[tuple[str, str], ...] = ()
     members: tuple[str, ...] | None = None
     numbers_of: Value = UNKNOWN
     numbers_origin: Origin = NO_ORIGIN

@@ -199,7 +199,6 @@ def _add(
             fed=feeding.is_fed(node, frame),
             arms=context.arms,
             first=_is_first(node, frame),
-            switched=tuple(_switched(context, node, frame)),
             members=looking.members(node, frame) if isinstance(receiver, Self) else None,
             location=context.location(node, frame),
         )
@@ -272,23 +271,6 @@ def _written(node: ast.Call) -> Iterator[tuple[str, str]]:
         text = MISSING if _asks_for_files(keyword.value) else dotted(keyword.value)
         if keyword.arg is not None and text is not None:
             yield keyword.arg, text
-
-
-def _switched(context: Context, node: ast.Call, frame: Frame) -> Iterator[tuple[str, str]]:
-    for keyword in node.keywords:
-        match keyword.value:
-            case ast.IfExp(ast.Name() as switch) | ast.IfExp(
-                ast.UnaryOp(ast.Not(), ast.Name() as switch)
-            ) if keyword.arg is not None and _is_on(context, switch, frame):
-                yield keyword.arg, switch.id
-
-
-def _is_on(context: Context, switch: ast.Name, frame: Frame) -> bool:
-    """Whether a name is True, or 1, and no function of the file says otherwise."""
-    source = frame.module.source
-    parts = source.parts(source.tree) if "global" in source.text else ()
-    changed = any(isinstance(one, ast.Global) and switch.id in one.names for one in parts)
-    return context.evaluate(switch, frame) == Const(True) and not changed
 
 
 def _asks_for_files(value: ast.expr) -> bool:
