@@ -47,9 +47,6 @@ KEYS = {
 """The keys of metrics whose value is a dict, as far as any arguments may ask for them."""
 COLLECTION = "torchmetrics.MetricCollection"
 TASKS = ("binary", "multiclass", "multilabel")
-"""In a mapping of arguments: ``**options`` was passed too, so an absent argument is unknown."""
-
-# Functions whose name is not their class's name in snake case.
 RENAMED = {
     "F1": "F1Score",
     "FBeta": "FBetaScore",
@@ -85,7 +82,7 @@ RENAMED = {
     "pit": "permutation_invariant_training",
 }
 """What classes and functions were called until 0.7 (CHANGELOG.md of torchmetrics, 0.7.0)."""
-_FUNCTION_CLASSES = {
+_FUNCTION_CLASSES = {  # those whose name is not their class's in snake case
     "word_information_lost": "WordInfoLost",
     "word_information_preserved": "WordInfoPreserved",
 }
@@ -155,8 +152,10 @@ def lacks_key(name: str, key: str) -> bool:
 
 
 def needs_task(name: str) -> bool:
-    """Whether the class hands over to one of its sisters by ``task``: ``Accuracy``."""
-    new_home = name.startswith("torchmetrics.") and is_metric_class(name)
+    """Whether the class hands over to one of its sisters by ``task``: ``Accuracy``; who uses an
+    older name has a torchmetrics that knows no tasks."""
+    older = name.rpartition(".")[2] in RENAMED
+    new_home = name.startswith("torchmetrics.") and is_metric_class(name) and not older
     return new_home and bool(_variant_names(simple_name(name)))
 
 
@@ -197,8 +196,12 @@ def bind(
 ) -> dict[str, object]:
     """The arguments of a constructor call by parameter name, as ``is_linear`` wants them.
 
-    For a function pass all its arguments, predictions and targets included.
+    For a function pass all its arguments, predictions and targets included. Of those that are given
+    to an older name by their place nothing is known.
     """
+    of_data = 0 if is_metric_class(name) else 2  # predictions and targets come first, as today
+    if name.rpartition(".")[2] in RENAMED and len(positional) > of_data:
+        return {UNPACKED: UNKNOWN, **keywords}
     order = [row[0] for row in _signature(simple_name(name)) if row[1] == "positional"]
     return {**dict(zip(order, positional, strict=False)), **keywords}
 
@@ -255,6 +258,11 @@ def functional_linearity(name: str, arguments: Mapping[str, object]) -> bool | N
     )
 
 
+def _scores_samples(arguments: Mapping[str, object]) -> bool:
+    """Whether a metric was told to score each sample by itself, as one could until 0.11."""
+    return _plain(arguments.get("mdmc_average")) == "samplewise"
+
+
 def _agreed(verdicts: Iterator[bool | None]) -> bool | None:
     found = set(verdicts)
     return found.pop() if len(found) == 1 else None
@@ -296,6 +304,8 @@ def _class_of(function: str) -> str:
 
 
 def _verdict(class_name: str, given: Mapping[str, object]) -> bool | None:
+    if _scores_samples(given):
+        return None
     return _judge(LINEAR.get(class_name), class_name in UNLINEAR or class_name in BOXES, given)
 
 

@@ -39,12 +39,13 @@ IGNORED = (1, 3)
 
 def shown_at_end(owner: ClassFacts) -> Iterator[LogSite]:
     """What a class logs, and what it gives to a logger itself at the end of an epoch, where it does
-    not log the same there."""
+    not log the same there; each value once."""
     yield from owner.logs
-    logged = {(one.hook, one.origin) for one in owner.logs}
+    told = {(one.hook, one.origin) for one in owner.logs}
     for one in owner.written:
         reaches = one.call == "logger" or target_version(owner) < IGNORED
-        if reaches and (one.hook, one.origin) not in logged:
+        if reaches and (one.hook, one.origin) not in told:
+            told.add((one.hook, one.origin))
             yield one
 
 

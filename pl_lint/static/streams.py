@@ -26,6 +26,8 @@ NUMBERS = frozenset(
 )
 """Methods of a generator that draw a number."""
 DRAWS = NUMBERS | {"shuffle", "permutation", "choice", "choices", "sample"}
+BUILT = frozenset({"__init__", "__len__"})
+"""Methods that decide which items there are, and not what is made of them."""
 ORDERS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 LAZY = ("iter", "map", "filter", "zip", "enumerate", "islice", "chain")
 """Functions that go over what they are given."""
@@ -77,10 +79,11 @@ def classes_of_one_item(project: Project) -> Iterator[str]:
 
 def inherited_items(project: Project) -> Iterator[tuple[str, str]]:
     """The classes whose items another class of the project makes, by the ``__getitem__`` that they
-    inherit, and that class."""
+    inherit, and that class: those that change nothing of it, but how they are built."""
     for module in project.modules:
         for info in module.classes.values():
-            inherits = len(project.ancestors(info)) > 1 and "__getitem__" not in info.methods
+            as_it_is = not info.constants and info.methods.keys() <= BUILT
+            inherits = len(project.ancestors(info)) > 1 and as_it_is
             found = project.method(info, "__getitem__") if inherits else None
             if found is not None:
                 yield info.qualified, found[0].qualified

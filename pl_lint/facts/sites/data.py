@@ -53,8 +53,10 @@ class LoaderSite:
 
     @property
     def of_single_samples(self) -> bool:
-        """Whether it is seen to give one sample at a time."""
-        return self.one_by_setting or self.argument("batch_size", 1) == Known(1) or self._unsized
+        """Whether it is seen to give one sample at a time, or what its data set gives, as it is."""
+        apart = self.gives("batch_size", 1) and self.argument("batch_size", 1) == Known(None)
+        single = apart or self.argument("batch_size", 1) == Known(1)
+        return self.one_by_setting or single or self._unsized
 
     @property
     def _unsized(self) -> bool:

@@ -87,7 +87,7 @@ SETTER_GONE = (1, 3)
 
 
 def _sets_hparams(owner: ClassFacts) -> bool:
-    return any(one.attribute == "hparams" for one in owner.assignments)
+    return any((one.hook, one.attribute) == ("__init__", "hparams") for one in owner.assignments)
 
 
 def _saved(facts: ProjectFacts, owner: ClassFacts) -> Fix | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from pl_lint.facts import lightning, seeding
-from pl_lint.facts.origins import RANDOM_SPLITS, SUBSETS, FunctionCall, Origin, sure_part
+from pl_lint.facts.origins import RANDOM_SPLITS, SUBSETS, FunctionCall
 from pl_lint.facts.sites import CallSite, LoaderSite, ProjectFacts
 from pl_lint.facts.values import UNKNOWN, Known, Made, Value
 from pl_lint.facts.words import words_of
@@ -170,31 +170,36 @@ def _items_of(loader: LoaderSite, homes: Mapping[str, str]) -> str:
 
 def _whole(loader: LoaderSite) -> Value:
     """The data set of a loader, or the one that it has a part of."""
-    split = sure_part(loader.origin, _is_of_torch)
-    if isinstance(split, FunctionCall):
-        given = dict(split.arguments)
-        return given.get("dataset", given.get("0", UNKNOWN))
-    data = loader.dataset
-    if isinstance(data, Made) and data.name in SUBSETS:
-        given = dict(data.arguments)
-        return given.get("dataset", given.get("0", UNKNOWN))
-    return data
-
-
-def _is_of_torch(origin: Origin) -> bool:
-    return isinstance(origin, FunctionCall) and origin.name in RANDOM_SPLITS
+    match loader.dataset, loader.origin:
+        case Made(name, given), _ if name in SUBSETS:
+            return dict(given).get("dataset", dict(given).get("0", UNKNOWN))
+        case Made(), _:
+            return loader.dataset
+        case _, FunctionCall(name, given) if name in RANDOM_SPLITS:
+            return dict(given).get("dataset", dict(given).get("0", UNKNOWN))
+    return UNKNOWN
 
 
 def _measures(facts: ProjectFacts, loader: LoaderSite, homes: Mapping[str, str]) -> bool:
     """Whether a loader is there to evaluate, with data as training has them."""
     evaluates = loader.stage in ("validate", "test") and not facts.in_tests(loader.location)
+    if _is_changed_below(facts, loader):
+        return False
     own = feeds(facts, loader, "train") or loader.gives("worker_init_fn", 9)
     return evaluates and not own and not _is_told_apart(facts, loader, homes)
 
 
+def _is_changed_below(facts: ProjectFacts, loader: LoaderSite) -> bool:
+    """Whether code reaches for the data set behind a part: ``self.val_set.dataset.augment = False``
+    or a copy of it."""
+    near = (one for one in facts.reaches if one.location.path == loader.location.path)
+    return any("dataset" in (one.attribute, *one.receiver.split(".")) for one in near)
+
+
 def _is_told_apart(facts: ProjectFacts, loader: LoaderSite, homes: Mapping[str, str]) -> bool:
     """Whether the loader for training is given a data set of the class that was built with another
-    number, or with another True or False: how much is drawn, or whether."""
+    number, with another True or False, or is told something by its name that this one is not: how
+    much is drawn, or whether."""
     told, home = _settings(loader), _items_of(loader, homes)
     return any(
         _items_of(one, homes) == home and _settings(one) != told
@@ -204,7 +209,9 @@ def _is_told_apart(facts: ProjectFacts, loader: LoaderSite, homes: Mapping[str, 
 
 
 def _settings(loader: LoaderSite) -> dict[str, object]:
+    """The names by which a data set is told something, and the numbers among that."""
     data = _whole(loader)
     given = data.arguments if isinstance(data, Made) else ()
-    known = ((name, value.value) for name, value in given if isinstance(value, Known))
-    return {name: value for name, value in known if isinstance(value, (bool, int, float))}
+    values = {name: value.value for name, value in given if isinstance(value, Known)}
+    numbers = {key: one for key, one in values.items() if isinstance(one, (bool, int, float))}
+    return {**{name: None for name, _ in given if not name.isdecimal()}, **numbers}

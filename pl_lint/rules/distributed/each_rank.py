@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, ReturnSite
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.places import SETTINGS
@@ -84,9 +84,7 @@ def step_skipped_on_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findin
             if not leaving.written:  # the end, where a branch before it has returned the loss
                 skips = skips and asks_for_data(leaving.guards) and _returns_a_loss(owner)
             skips = skips and (surely or asks_for_data(leaving.guards))
-            skips = (
-                skips and not for_one_count(leaving.guards) and not _asks_for_batch(owner, leaving)
-            )
+            skips = skips and not for_one_count(leaving.guards)
             chosen = "optimizer_idx" in leaving.guards
             nothing = must_be(leaving.value, None) and skips and not chosen
             at_times = leaving.hook == "training_step" and asks_for_data(leaving.nothing_if)
@@ -97,12 +95,6 @@ def step_skipped_on_one_rank(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                     remedy="return a loss of zero that depends on all parameters",
                     subject=owner.short_name,
                 )
-
-
-def _asks_for_batch(owner: ClassFacts, leaving: ReturnSite) -> bool:
-    """``if batch is None``: Lightning calls no step for a loader that gives None."""
-    steps = (one for one in owner.own_methods if one.name == leaving.hook)
-    return any(set(leaving.guards) == set(one.parameters[:1]) for one in steps)
 
 
 def _returns_a_loss(owner: ClassFacts) -> bool:

@@ -215,7 +215,7 @@ def call_method(
             return _of_class(context, receiver, name, arguments, frame)
         case Instance():
             scripts.method(context, receiver, name, arguments, node, frame)
-            if name in GIVES_BACK:
+            if name in GIVES_BACK and not lookup.defines(context, receiver, name, frame):
                 return receiver
             figure = figures.around(receiver, "figure") if name == "get_figure" else None
             if figure is not None:

@@ -149,6 +149,7 @@ class Remembered:
 
     results: dict[tuple[object, ...], Abstract] = field(default_factory=dict)
     idle: Counter[FunctionNode] = field(default_factory=Counter)
+    formulas: dict[tuple[ClassInfo, FunctionNode], bool] = field(default_factory=dict)
 
 
 State = tuple[tuple[str, Abstract], ...]

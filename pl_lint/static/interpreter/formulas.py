@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pl_lint.static.interpreter import following
 from pl_lint.static.interpreter.abstract import Abstract, Instance
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.lookup import class_of
 from pl_lint.static.names import ClassInfo, FunctionNode, dotted
+from pl_lint.static.naming import givers
 
 CALLED = ("forward", "__call__")
 LOSS = re.compile(r"torch\.nn\.(modules\.loss\.)?\w+Loss")
-MAX_DEPTH = 3
-"""Objects that hold objects are followed so far."""
 
 
 def value(context: Context, made: Instance, arguments: Arguments, frame: Frame) -> Abstract | None:
@@ -49,39 +48,42 @@ def _followed(
 
 
 def _formula(
-    context: Context, info: ClassInfo, names: Sequence[str], depth: int = 0
+    context: Context, info: ClassInfo, names: Sequence[str]
 ) -> tuple[ClassInfo, FunctionNode] | None:
-    found = (context.project.method(info, name) for name in names)
-    method = next((one for one in found if one is not None), None)
-    if method is None or not method[1].args.args or depth > MAX_DEPTH:
+    """The method that computes from its arguments, asked once for each class: one that is asked for
+    while it is looked at, in a circle, is none."""
+    known = context.remembered.formulas
+    method = next((one for name in names if (one := context.project.method(info, name))), None)
+    if method is None or not method[1].args.args:
         return None
-    return method if not any(_parts_called(context, *method, depth)) else None
+    if (info, method[1]) not in known:
+        known[info, method[1]] = False
+        known[info, method[1]] = all(map(_is_known(context, info), _parts_called(context, *method)))
+    return method if known[info, method[1]] else None
 
 
-def _parts_called(
-    context: Context, info: ClassInfo, function: FunctionNode, depth: int
-) -> Iterator[str]:
-    """The attributes that a method calls: neither methods of its class, nor losses of torch, nor
-    other formulas."""
+def _parts_called(context: Context, info: ClassInfo, function: FunctionNode) -> Iterator[str]:
+    """The attributes that a method calls, methods of its class left out."""
     own = function.args.args[0].arg
-    formulas = set(_formulas(context, info, depth))
     for node in info.module.source.parts(function):
         name = dotted(node.func) if isinstance(node, ast.Call) else None
         first, _, attribute = (name or "").partition(".")
-        is_method = context.project.method(info, attribute) is not None
-        if first == own and attribute not in formulas and not is_method:
+        if first == own and context.project.method(info, attribute) is None:
             yield attribute
 
 
-def _formulas(context: Context, info: ClassInfo, depth: int) -> Iterator[str]:
-    """``self.mse = nn.MSELoss()``, ``self.dice = Dice()``."""
+def _is_known(context: Context, info: ClassInfo) -> Callable[[str], bool]:
+    """Whether an attribute is a loss of torch or another formula: ``self.mse = nn.MSELoss()``,
+    ``self.dice = Dice()``."""
     init = info.methods.get("__init__")
-    for node in info.module.source.parts(init) if init is not None else ():
-        match node:
-            case ast.Assign([ast.Attribute(_, attribute)], ast.Call(callee)):
-                found = context.project.resolve(dotted(callee) or "", info.module)
-                if isinstance(found, ClassInfo):
-                    known = _formula(context, found, CALLED, depth + 1) is not None
-                else:
-                    known = isinstance(found, str) and LOSS.fullmatch(found) is not None
-                yield from [attribute] if known else []
+    given = info.module.source.once(givers, init) if init is not None else {}
+
+    def known(attribute: str) -> bool:
+        made = [value for _, value in given.get(f"self.{attribute}", ())]
+        callee = dotted(made[0].func) if len(made) == 1 and isinstance(made[0], ast.Call) else None
+        found = context.project.resolve(callee, info.module) if callee is not None else None
+        if isinstance(found, ClassInfo):
+            return _formula(context, found, CALLED) is not None
+        return isinstance(found, str) and LOSS.fullmatch(found) is not None
+
+    return known

@@ -26,7 +26,7 @@ from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.names import dotted
 
 SCALAR = "add_scalar"
-TABLES = ("log_metrics", "experiment.log", "wandb.log")
+TABLES = (".log_metrics", ".experiment.log", ".wandb.log")
 RETURNED = ("log", "progress_bar")
 
 
@@ -52,7 +52,7 @@ def _entries(name: str, arguments: Arguments) -> Iterator[tuple[Abstract, Abstra
     if name.endswith(f".{SCALAR}"):
         key, value = arguments.get(0, "tag"), arguments.get(1, "scalar_value")
         yield key or NOTHING, value or NOTHING
-    elif name.endswith(TABLES):
+    elif f".{name}".endswith(TABLES) and name != "self.log_metrics":  # a method of the class itself
         yield from _items(arguments.get(0, "metrics") or NOTHING)
 
 

@@ -109,6 +109,12 @@ def class_of(context: Context, made: Instance, frame: Frame) -> ClassInfo | None
     return found if isinstance(found, ClassInfo) else None
 
 
+def defines(context: Context, made: Instance, name: str, frame: Frame) -> bool:
+    """Whether an object's class of the project has a method of its own of that name."""
+    info = class_of(context, made, frame)
+    return info is not None and context.project.method(info, name) is not None
+
+
 def type_of(context: Context, value: Abstract, frame: Frame) -> Abstract:
     """``type(model)``, ``model.__class__``: the class of the project that an object is of."""
     match value:
@@ -154,14 +160,17 @@ def attribute(context: Context, receiver: Abstract, attr: str, frame: Frame) -> 
 
 
 def held(context: Context, receiver: Instance, attr: str, frame: Frame) -> Abstract:
-    """What an object of the project's own class holds: another such object, or plain values. Of
+    """What an object of the project's own class holds: another such object, or plain values, which
+    only a method of its own is told: others may have changed them (``config.monitor = ...``). Of
     anything else nothing is known."""
     info = class_of(context, receiver, frame)
     given = makings.held(receiver, info, attr) if info is not None else None
     if info is None or given is None:
         return Bound(receiver, attr)
     if not isinstance(given, ast.Call):
-        return context.evaluate(given, Frame(info.module, depth=frame.depth + 1))
+        told = frame.defining is not None and frame.defining in context.project.ancestors(info)
+        around = Frame(info.module, depth=frame.depth + 1)
+        return context.evaluate(given, around) if told else Bound(receiver, attr)
     found = context.project.resolve(dotted(given.func) or "", info.module)
     made = isinstance(found, ClassInfo)
     return Instance(found.qualified, complete=False) if made else Bound(receiver, attr)

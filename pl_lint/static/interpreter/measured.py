@@ -22,7 +22,7 @@ COUNTS = frozenset({"size", "numel", "dim", "nelement"})
 COMBINING = frozenset({"min", "max", "abs", "int", "round", "sum"})
 LENGTHS = frozenset(
     "length len size width height crop frames samples seconds duration tokens window seq sequence "
-    "segment clip chunk points pixels patch".split()
+    "segment clip chunk points patch".split()
 )
 """Words of an attribute or a parameter that holds a length."""
 SWITCHES = frozenset(
