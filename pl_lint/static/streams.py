@@ -82,11 +82,19 @@ def inherited_items(project: Project) -> Iterator[tuple[str, str]]:
     inherit, and that class: those that change nothing of it, but how they are built."""
     for module in project.modules:
         for info in module.classes.values():
-            as_it_is = not info.constants and info.methods.keys() <= BUILT
-            inherits = len(project.ancestors(info)) > 1 and as_it_is
-            found = project.method(info, "__getitem__") if inherits else None
-            if found is not None:
+            found = project.method(info, "__getitem__") if info.methods.keys() <= BUILT else None
+            if found is None:
+                continue
+            line = project.ancestors(info)
+            if all(map(_changes_nothing, line[: line.index(found[0])])):
                 yield info.qualified, found[0].qualified
+
+
+def _changes_nothing(ancestor: ClassInfo | str) -> bool:
+    """Whether a class only says how its objects are built, and how many items they have."""
+    if not isinstance(ancestor, ClassInfo):
+        return False
+    return not ancestor.constants and ancestor.methods.keys() <= BUILT
 
 
 def told_their_length(project: Project) -> Iterator[LengthSite]:

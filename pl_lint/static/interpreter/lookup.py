@@ -164,11 +164,13 @@ def held(context: Context, receiver: Instance, attr: str, frame: Frame) -> Abstr
     only a method of its own is told: others may have changed them (``config.monitor = ...``). Of
     anything else nothing is known."""
     info = class_of(context, receiver, frame)
-    given = makings.held(receiver, info, attr) if info is not None else None
+    ancestors = context.project.ancestors(info) if info is not None else ()
+    line = [one for one in ancestors if isinstance(one, ClassInfo)]
+    given = makings.held(receiver, line, attr) if line else None
     if info is None or given is None:
         return Bound(receiver, attr)
     if not isinstance(given, ast.Call):
-        told = frame.defining is not None and frame.defining in context.project.ancestors(info)
+        told = frame.defining is not None and frame.defining in line
         around = Frame(info.module, depth=frame.depth + 1)
         return context.evaluate(given, around) if told else Bound(receiver, attr)
     found = context.project.resolve(dotted(given.func) or "", info.module)

@@ -7,7 +7,7 @@ attribute once, and nothing else of the class does, it holds all the same.
 from __future__ import annotations
 
 import ast
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
 from pl_lint.static.interpreter.abstract import Instance
 from pl_lint.static.names import ClassInfo, FunctionNode
@@ -16,11 +16,13 @@ from pl_lint.static.naming import defaults, givers
 PLAIN = (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.UnaryOp)
 
 
-def held(made: Instance, info: ClassInfo, attribute: str) -> ast.expr | None:
+def held(made: Instance, line: Sequence[ClassInfo], attribute: str) -> ast.expr | None:
     """The expression for an attribute: a call that makes it, or plain values, also where they are
-    the default of a parameter that the object was made without."""
+    the default of a parameter that the object was made without. ``line``: its class, and those that
+    this inherits from."""
+    info = line[0]
     init = info.methods.get("__init__")
-    given = _only_given(info, attribute) if init is not None else None
+    given = _only_given(line, attribute) if init is not None else None
     if isinstance(given, ast.Name) and init is not None:
         changed = info.module.source.once(givers, init)
         given = _by_default(made, init, given.id, changed)
@@ -29,12 +31,14 @@ def held(made: Instance, info: ClassInfo, attribute: str) -> ast.expr | None:
     return given if given is not None and _is_plain(given) else None
 
 
-def _only_given(info: ClassInfo, attribute: str) -> ast.expr | None:
+def _only_given(line: Sequence[ClassInfo], attribute: str) -> ast.expr | None:
     """What the class gives an attribute, if that happens once, and in ``__init__``."""
-    source, name = info.module.source, f"self.{attribute}"
-    if len(source.once(givers, info.node).get(name, ())) != 1:
+    name = f"self.{attribute}"
+    given = (one.module.source.once(givers, one.node).get(name, ()) for one in line)
+    if sum(map(len, given)) != 1:
         return None
-    return source.once(givers, info.methods["__init__"]).get(name, [(None, None)])[0][1]
+    first = line[0].module.source.once(givers, line[0].methods["__init__"])
+    return first.get(name, [(None, None)])[0][1]
 
 
 def _by_default(
