@@ -170,9 +170,10 @@ def held(context: Context, receiver: Instance, attr: str, frame: Frame) -> Abstr
     if info is None or given is None:
         return Bound(receiver, attr)
     if not isinstance(given, ast.Call):
-        told = frame.defining is not None and frame.defining in line
+        sources = (one.source for one in context.project.modules)
+        sure = frame.defining in line and not makings.changed_outside(attr, sources)
         around = Frame(info.module, depth=frame.depth + 1)
-        return context.evaluate(given, around) if told else Bound(receiver, attr)
+        return context.evaluate(given, around) if sure else Bound(receiver, attr)
     found = context.project.resolve(dotted(given.func) or "", info.module)
     made = isinstance(found, ClassInfo)
     return Instance(found.qualified, complete=False) if made else Bound(receiver, attr)

@@ -7,11 +7,13 @@ attribute once, and nothing else of the class does, it holds all the same.
 from __future__ import annotations
 
 import ast
-from collections.abc import Container, Sequence
+import re
+from collections.abc import Container, Iterable, Sequence
 
 from pl_lint.static.interpreter.abstract import Instance
 from pl_lint.static.names import ClassInfo, FunctionNode
 from pl_lint.static.naming import defaults, givers
+from pl_lint.static.sources import SourceFile
 
 PLAIN = (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.UnaryOp)
 
@@ -29,6 +31,12 @@ def held(made: Instance, line: Sequence[ClassInfo], attribute: str) -> ast.expr 
     if isinstance(given, ast.Call):
         return given
     return given if given is not None and _is_plain(given) else None
+
+
+def changed_outside(attribute: str, sources: Iterable[SourceFile]) -> bool:
+    """Whether some code gives an attribute of that name to an object that is not its own."""
+    given = re.compile(rf"(?<!\bself)\.{attribute}\s*(?:[-+*/|&]|//|\*\*)?=(?!=)")
+    return any(f".{attribute}" in one.text and one.found(given) for one in sources)
 
 
 def _only_given(line: Sequence[ClassInfo], attribute: str) -> ast.expr | None:
