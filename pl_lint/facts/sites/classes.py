@@ -113,6 +113,7 @@ class SchedulerSite:
     says how long it is, as it is written, where that is a name (``self.trainer.max_epochs``), or a
     local name for one; one or a few more or less left out. ``monitor`` is
     Known(None) where no key is given, and so are ``frequency`` and ``strict`` beside it.
+    ``others``: in another branch something unknown may stand in its place.
     """
 
     name: str
@@ -126,6 +127,7 @@ class SchedulerSite:
     monitor: Value = UNKNOWN
     frequency: Value = UNKNOWN
     strict: Value = UNKNOWN
+    others: bool = False
 
 
 @frozen

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.rates import is_recursive
+from pl_lint.facts.branches import apart
+from pl_lint.facts.rates import OF_TORCH, is_recursive
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import Made
 from pl_lint.findings import Finding
@@ -13,9 +14,16 @@ from pl_lint.rules.loops.stepping import of_scheduler
 from pl_lint.rules.registry import Rule, rule
 
 READING = ".get_lr"
+IN_USE = ".get_last_lr"
+OLD_TORCH = frozenset({"'get_last_lr'", "hasattr", "__version__", "version", "TORCH_VERSION"})
+"""Words of a condition that asks which torch there is: before 1.4 there was no other name."""
+AT_FIRST = ("configure_optimizers", "setup", "on_fit_start")
+"""Hooks in which nothing has stepped yet."""
+IN_STEPS = (f"{OF_TORCH}StepLR", f"{OF_TORCH}MultiStepLR")
+"""Those whose next rate is the present one but for a few epochs, of which the first is none."""
 
 
-@rule("LTN746", "rate-of-the-next-step", rows=("LGR09",), calls=(READING,), fixable=True)
+@rule("LTN746", "rate-of-the-next-step", rows=("LGR09",), calls=(READING, IN_USE), fixable=True)
 def rate_of_the_next_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """`get_lr()` of a scheduler is taken for the learning rate in use.
 
@@ -26,7 +34,9 @@ def rate_of_the_next_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     them out (`self.lr_schedulers()`, `self.trainer.lr_scheduler_configs`), or in an attribute that
     holds one. It is silent about schedulers whose `get_lr()` gives the rate in use (LambdaLR,
     OneCycleLR, CyclicLR, those of transformers), which only warns, and about those that are not
-    known or are the project's own.
+    known, may be others, or are the project's own; where another branch takes `get_last_lr()`, or a
+    condition asks for the version of torch; and about StepLR and MultiStepLR before the first step,
+    in `configure_optimizers`, `setup` and `on_fit_start`.
 
     Why is this bad
     ---------------
@@ -68,8 +78,9 @@ def rate_of_the_next_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in facts.classes:
         for call in facts.calls_in(owner, READING):
-            names = _schedulers(owner, call) if "'get_last_lr'" not in call.guards else ()
-            if names and all(map(is_recursive, names)):
+            names = () if _is_for_old_torch(facts, owner, call) else _schedulers(owner, call)
+            same = call.hook in AT_FIRST and set(names) <= set(IN_STEPS)
+            if names and all(map(is_recursive, names)) and not same:
                 kind = names[0].rpartition(".")[2]
                 yield self.finding(
                     call.location,
@@ -78,6 +89,14 @@ def rate_of_the_next_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     subject=owner.short_name,
                     fix=_last_one(call),
                 )
+
+
+def _is_for_old_torch(facts: ProjectFacts, owner: ClassFacts, call: CallSite) -> bool:
+    """Whether a condition asks which torch there is, or another branch, or what an ``except``
+    belongs to, takes the rate in use."""
+    beside = (one for one in facts.calls_in(owner, IN_USE) if one.function == call.function)
+    asked = not OLD_TORCH.isdisjoint(call.guards)
+    return asked or any(apart(one.arms, call.arms) for one in beside)
 
 
 def _schedulers(owner: ClassFacts, call: CallSite) -> tuple[str, ...]:
@@ -90,7 +109,7 @@ def _schedulers(owner: ClassFacts, call: CallSite) -> tuple[str, ...]:
     kept = [one.value for one in owner.assignments if (of, one.attribute) == ("self", attribute)]
     if kept:
         return tuple(one.name if isinstance(one, Made) else "" for one in kept)
-    returned = tuple(one.name for one in owner.schedulers)
+    returned = tuple("" if one.others else one.name for one in owner.schedulers)
     return returned if of_scheduler(call) else ()
 
 

@@ -41,6 +41,7 @@ class Built:
     length: str = ""
 
 
+Site = SchedulerSite | MonitorSite
 FAMILIES = ("torch.optim.lr_scheduler.", "transformers.")
 
 
@@ -79,30 +80,29 @@ def record(context: Context, returned: Abstract) -> None:
             context.recorder.add(site)
 
 
-def _sites(context: Context, returned: Abstract) -> Iterator[SchedulerSite | MonitorSite]:
+def _sites(context: Context, returned: Abstract) -> Iterator[Site]:
     match returned:
         case Mapping():
             yield from _of_optimizer_dict(context, returned)
         case Sequence((Sequence(), second)):
             items = second.items if isinstance(second, Sequence) else (second,)
-            for option in (option for item in items for option in options(item)):
-                yield from _of_config(context, option, "list")
+            for item in items:
+                for option in options(item):
+                    yield from _among(item, _of_config(context, option, "list"))
         case Sequence(items):
             for item in items:
                 if isinstance(item, Mapping):
                     yield from _of_optimizer_dict(context, item)
 
 
-def _of_optimizer_dict(
-    context: Context, configuration: Mapping
-) -> Iterator[SchedulerSite | MonitorSite]:
+def _of_optimizer_dict(context: Context, configuration: Mapping) -> Iterator[Site]:
     """``{"optimizer": ..., "lr_scheduler": ..., "monitor": ...}``"""
     scheduler = configuration.get(Const("lr_scheduler"))
     if scheduler is None or not configuration.complete:
         return
     outer = configuration.get(Const("monitor"))
     for option in options(scheduler):
-        for site in _of_config(context, option, "bare"):
+        for site in _among(scheduler, _of_config(context, option, "bare")):
             bare = isinstance(site, SchedulerSite) and site.form == "bare"
             yield replace(site, monitor=to_value(outer)) if bare and outer is not None else site  # type: ignore[type-var]
         where = _location(option)
@@ -110,9 +110,7 @@ def _of_optimizer_dict(
             yield _monitor(context, outer, where, mode=_mode(option))
 
 
-def _of_config(
-    context: Context, config: Abstract, form: str
-) -> Iterator[SchedulerSite | MonitorSite]:
+def _of_config(context: Context, config: Abstract, form: str) -> Iterator[Site]:
     """A scheduler by itself or in ``{"scheduler": ..., "interval": ..., "monitor": ...}``."""
     if not isinstance(config, Mapping):
         yield from _built(config, form, ABSENT, ABSENT, ABSENT, ABSENT)
@@ -123,7 +121,17 @@ def _of_config(
     if watched is not None and where is not None and _reads_monitor(config):
         yield _monitor(context, watched, where, interval, _mode(scheduler))
     monitor, frequency, strict = (_said(config, key) for key in ("monitor", "frequency", "strict"))
-    yield from _built(scheduler, "dict", interval, monitor, frequency, strict)
+    built = _built(scheduler, "dict", interval, monitor, frequency, strict)
+    yield from _among(scheduler, built)
+
+
+def _among(scheduler: Abstract | None, sites: Iterator[Site]) -> Iterator[Site]:
+    """Sites of a scheduler, or of the configuration of one, in whose place others may stand."""
+    kinds = options(scheduler) if scheduler is not None else ()
+    others = not all(isinstance(one, (Instance, Mapping, Const)) for one in kinds)
+    for site in sites:
+        told = others and isinstance(site, SchedulerSite)
+        yield replace(site, others=True) if told else site  # type: ignore[type-var]
 
 
 def _said(config: Mapping, key: str) -> Value:
@@ -141,7 +149,7 @@ def _built(
     monitor: Value,
     frequency: Value,
     strict: Value,
-) -> Iterator[SchedulerSite]:
+) -> Iterator[Site]:
     """The schedulers that it may be."""
     for option in options(scheduler) if scheduler is not None else ():
         if isinstance(option, Instance) and isinstance(option.label, Built):
