@@ -171,9 +171,10 @@ def curve_goes_backwards(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Reading finds `experiment.add_scalar(tag, value, batch_idx)` and its sisters in the hooks of
     batches, a step that is `batch_idx` times the epoch, and points that every batch writes at the
     number of the epoch; also of `logger.log_metrics(..., step=...)` and, where there is no
-    WandbLogger (which LTN905 is about), of `wandb.log(..., step=...)`. Running reads the event
-    file back and compares the steps of consecutive points of each tag, and of consecutive images,
-    histograms and texts; those of the sanity check must not stand where later ones do.
+    WandbLogger (which LTN905 is about), of `wandb.log(..., step=...)`. It is silent under a
+    condition on the epoch, and where each Trainer is written with `max_epochs=1`. Running reads the
+    event file back and compares the steps of consecutive points of each tag, and of consecutive
+    images, histograms and texts; those of the sanity check must not stand where later ones do.
 
     Why is this bad
     ---------------
@@ -206,16 +207,18 @@ def curve_goes_backwards(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/extensions/logging.html
     - https://github.com/Lightning-AI/pytorch-lightning/issues/17671
     """
-    for owner in facts.classes:
+    for owner in () if _has_one_epoch(facts) else facts.classes:
         for call in facts.calls_in(owner, *WRITES, *AT_ONCE):
-            if not _per_batch(call) or not _names_its_curves(facts, call):
+            of_some = any("epoch" in words_of(guard) for guard in call.guards)
+            if of_some or not _per_batch(call) or not _names_its_curves(facts, call):
                 continue
+            steps = COUNTED if call.stage == "validate" else "use self.global_step"
             anew = [said for step, said in ANEW if step == _step(call)]
             if anew and call.stage not in ("test", "predict"):
                 yield self.finding(
                     call.location,
                     f"the step is {anew[0]}, which begins again in each epoch",
-                    remedy="use self.global_step",
+                    remedy=steps,
                     subject=owner.short_name,
                     fix=_by_steps(owner, call),
                 )
@@ -223,7 +226,7 @@ def curve_goes_backwards(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 yield self.finding(
                     call.location,
                     "all batches of an epoch are drawn at one point: the step is the epoch",
-                    remedy="use self.global_step, or log once per epoch",
+                    remedy=f"{steps}, or log once per epoch",
                     subject=owner.short_name,
                     fix=_by_steps(owner, call),
                 )
@@ -234,6 +237,14 @@ ANEW = (
     (BATCH_TIMES_EPOCH, "the number of the batch times the epoch"),
 )
 """Steps that are 0 with each first batch."""
+COUNTED = "count the steps in an attribute of your own, or use self.log"
+"""What draws the batches of a validation: no step is made between them."""
+
+
+def _has_one_epoch(facts: ProjectFacts) -> bool:
+    """Whether each Trainer is written to train for one epoch."""
+    built = [one for one in facts.trainers if not facts.in_tests(one.location)]
+    return bool(built) and all(must_be(one.argument("max_epochs"), 1) for one in built)
 
 
 def _names_its_curves(facts: ProjectFacts, call: CallSite) -> bool:
@@ -244,8 +255,8 @@ def _names_its_curves(facts: ProjectFacts, call: CallSite) -> bool:
     of_metrics = call.name.endswith(".log_metrics")
     given = call.argument("metrics" if of_metrics else "data", 0)
     seen = isinstance(given, Table) and all(isinstance(key, Known) for key, _ in given.items)
-    of_logger = of_metrics and call.receiver.endswith("logger")
-    by_itself = call.name == "wandb.log" or call.receiver.endswith("logger.experiment")
+    of_logger = of_metrics and f".{call.receiver}".endswith(".logger")
+    by_itself = call.name == "wandb.log" or f".{call.receiver}".endswith(".logger.experiment")
     return seen and (of_logger or (by_itself and not facts.calls_of(choice.WANDB)))
 
 
@@ -263,10 +274,11 @@ def _step(call: CallSite) -> Value:
 
 
 def _by_steps(owner: ClassFacts, call: CallSite) -> Fix | None:
-    """The step that a LightningModule counts."""
+    """The step that a LightningModule counts, while it trains."""
     name, position = _axis(call)
     change = SetArgument(call.location, name, "self.global_step", position)
-    return Fix("use self.global_step", (change,)) if owner.kind == "module" else None
+    counts = owner.kind == "module" and call.stage != "validate"
+    return Fix("use self.global_step", (change,)) if counts else None
 
 
 def _per_batch(call: CallSite) -> bool:
