@@ -158,15 +158,16 @@ def evaluation_dropped(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     fixable=True,
 )
 def evaluation_drawn(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """Validation, test or prediction samples are drawn with replacement.
+    """Validation or test samples are drawn with replacement.
 
     What it does
     ------------
-    Finds loaders for validation, testing or prediction whose sampler is a WeightedRandomSampler
-    (but with `replacement=False`), the ImbalancedDatasetSampler of torchsampler, or a
+    Finds loaders for validation or testing whose sampler is a WeightedRandomSampler (but with
+    `replacement=False`), the ImbalancedDatasetSampler of torchsampler, or a
     `RandomSampler(data, replacement=True)`. It is silent where the data are those of training,
-    where a `generator` is given, and where a RandomSampler is told how many samples to draw
-    (`num_samples`): a part of large data, on purpose.
+    where a `generator` is given, where a RandomSampler is told how many samples to draw
+    (`num_samples`): a part of large data, on purpose; and where the same hook returns a loader
+    without such a sampler as well.
 
     Why is this bad
     ---------------
@@ -195,9 +196,9 @@ def evaluation_drawn(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://github.com/ufoym/imbalanced-dataset-sampler
     """
     for loader in facts.loaders:
-        counts = loader.stage in STAGES and not facts.in_tests(loader.location)
+        counts = loader.stage in ("validate", "test") and not facts.in_tests(loader.location)
         sampler = _replacing(loader.argument("sampler", 3)) if counts else ""
-        if sampler and not feeds(facts, loader, "train"):
+        if sampler and not feeds(facts, loader, "train") and not _has_another(facts, loader):
             yield self.finding(
                 loader.location,
                 f"{sampler} draws {STAGES[loader.stage]} samples with replacement: other ones each "
@@ -205,6 +206,12 @@ def evaluation_drawn(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy="leave the sampler out",
                 fix=_without(facts, loader, "sampler"),
             )
+
+
+def _has_another(facts: ProjectFacts, loader: LoaderSite) -> bool:
+    """Whether the same stage of a class has a loader that draws nothing, beside it or instead."""
+    beside = (one for one in facts.loaders if (one.owner, one.by) == (loader.owner, loader.by))
+    return bool(loader.owner) and not all(_replacing(one.argument("sampler", 3)) for one in beside)
 
 
 IMBALANCED = ("torchsampler.ImbalancedDatasetSampler", "torchsampler.imbalanced.")
