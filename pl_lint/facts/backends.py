@@ -1,4 +1,4 @@
-"""What can be set of torch's backends, by every torch since 1.0, and where people look for it."""
+"""What can be set of torch's backends, in one torch or another, and where people look for it."""
 
 from __future__ import annotations
 

@@ -4,47 +4,67 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from pl_lint.facts.backends import meant
 from pl_lint.facts.sites import BackendSite
-from pl_lint.static.names import Module, Project, dotted
+from pl_lint.static.names import Project, dotted
 
 SETS = re.compile(r"\b(?:backends|cudnn|cuda|torch)\.\w+\s*(?:=(?!=)|,)")
 """Stands in the text of each file that may assign one."""
 
 
 def backends(project: Project) -> Iterator[BackendSite]:
-    """What is assigned to an attribute of torch or of a module of it, where nothing asks before
-    whether there is one."""
+    """What is assigned to an attribute of torch or of a module of it, where nothing asks whether
+    there is one, or reads what is no setting of torch."""
     for module in project.modules:
-        for target in _targets(module) if module.source.found(SETS) else ():
-            written = dotted(target)
-            name = project.resolve(written, module) if written is not None else None
+        if not module.source.found(SETS):
+            continue
+        parts = module.source.parts(module.source.tree)
+        hidden, asked = frozenset(_bound(parts)), frozenset(_asked(parts))
+        for target in _targets(parts):
+            written = dotted(target) or ""
+            name = project.resolve(written, module)
             of_torch = isinstance(name, str) and name.startswith("torch.")
-            if of_torch and not _is_asked_for(target, module):
+            known = target.attr in asked or written.partition(".")[0] in hidden
+            if of_torch and not known and not (meant(name) and _is_read(name, project)):
                 yield BackendSite(name, written, module.source.location(target))
 
 
-def _targets(module: Module) -> Iterator[ast.Attribute]:
-    for node in module.source.parts(module.source.tree):
+def _targets(parts: Iterable[ast.AST]) -> Iterator[ast.Attribute]:
+    for node in parts:
         if isinstance(node, ast.Assign):
             for target in node.targets:
-                parts = target.elts if isinstance(target, (ast.Tuple, ast.List)) else (target,)
-                yield from (one for one in parts if isinstance(one, ast.Attribute))
+                items = target.elts if isinstance(target, (ast.Tuple, ast.List)) else (target,)
+                yield from (one for one in items if isinstance(one, ast.Attribute))
 
 
-def _is_asked_for(target: ast.Attribute, module: Module) -> bool:
-    """Whether a condition around it looks for that very name first."""
-    node: ast.AST | None = target
-    while node is not None:
-        node = module.source.above.get(node)
-        if isinstance(node, ast.If) and target.attr in _asked(node.test):
-            return True
-    return False
+def _bound(parts: Iterable[ast.AST]) -> Iterator[str]:
+    """The names that a file gives to something else than what it imports, somewhere."""
+    for node in parts:
+        match node:
+            case ast.Name(name, ast.Store()) | ast.arg(name):
+                yield name
 
 
-def _asked(test: ast.expr) -> Iterator[object]:
-    """The names that a condition looks for by ``hasattr``."""
-    for call in ast.walk(test):
-        if isinstance(call, ast.Call) and dotted(call.func) == "hasattr":
-            yield from (one.value for one in call.args if isinstance(one, ast.Constant))
+def _asked(parts: Iterable[ast.AST]) -> Iterator[object]:
+    """The names that a file looks for: ``hasattr(cudnn, "benchmark_limit")``"""
+    for node in parts:
+        match node:
+            case ast.Call(
+                ast.Name("hasattr" | "getattr"), [_, ast.Constant(name), *_]
+            ) | ast.Compare(ast.Constant(name), [ast.In()], [ast.Call(ast.Name("dir"))]):
+                yield name
+
+
+def _is_read(name: str, project: Project) -> bool:
+    """Whether code of the project reads an attribute, which is its own then."""
+    last = name.rpartition(".")[2]
+    return any(
+        isinstance(node, ast.Attribute)
+        and node.attr == last
+        and isinstance(node.ctx, ast.Load)
+        and project.resolve(dotted(node) or "", module) == name
+        for module in project.modules
+        for node in module.source.parts(module.source.tree)
+    )

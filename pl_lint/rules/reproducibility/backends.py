@@ -20,8 +20,8 @@ def setting_that_torch_has_not(self: Rule, facts: ProjectFacts) -> Iterator[Find
     Finds assignments to a name that no torch has, and that is a slip of a setting of
     `torch.backends.cudnn` (`determinstic`, `benchmarks`), or stands one module beside it
     (`torch.backends.deterministic`, `torch.cuda.benchmark`, `torch.backends.cuda.allow_tf32`). It
-    is silent where the file sets the right one as well, and where a condition looks for the name
-    (`hasattr`).
+    is silent where the file sets the right one as well, where it looks for the name (`hasattr`) or
+    gives that of the module to something else, and where the project reads the attribute itself.
 
     Why is this bad
     ---------------
