@@ -53,8 +53,8 @@ def logged_value_read_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Fin
     the key is logged in training alone and only when its epoch ends (`on_step=False,
     on_epoch=True`, or `train_loss_epoch` of both); and in a callback's hook where the module logs
     the key in the same hook and nowhere else; there also a loop over `callback_metrics.items()`
-    that asks for no key, and a copy of it that is kept as a whole, where all modules of the
-    project log in that hook. Silent where anything else may log the key.
+    under no condition, and a copy of it that is kept or written as a whole, where all modules of
+    the project log in that hook. Silent where anything else may log the key.
 
     Why is this bad
     ---------------

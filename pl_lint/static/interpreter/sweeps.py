@@ -13,10 +13,16 @@ from pl_lint.static.names import dotted
 from pl_lint.static.trees import walk
 
 COPYING = ("builtins.dict", "copy.copy", "copy.deepcopy")
-WRAPPING = frozenset("dict list tuple sorted enumerate copy deepcopy".split())
+WRAPPING = frozenset("dict list tuple sorted enumerate copy deepcopy join".split())
 """What gives all of what it is given."""
-COUNTING = frozenset("len bool any all isinstance type id".split())
-TESTS = (ast.If, ast.IfExp, ast.While)
+KEEPING = frozenset(
+    "append appendleft extend insert update put dump dumps save savez write writerow writerows "
+    "writelines write_text print pprint info debug warning log log_dict log_metrics add_row "
+    "add_data add_scalars add_text".split()
+)
+"""What keeps all of it, or writes it."""
+OF_TYPES = frozenset("isinstance is_tensor hasattr callable".split())
+"""What is asked of values to write them, whichever they are."""
 
 
 def note(context: Context, taken: Abstract | None, node: ast.Call, frame: Frame) -> None:
@@ -30,25 +36,24 @@ def note(context: Context, taken: Abstract | None, node: ast.Call, frame: Frame)
 
 
 def _is_read_whole(node: ast.AST, frame: Frame, named: frozenset[str] = frozenset()) -> bool:
-    """Whether a loop goes over all of it, the class keeps it, or something else than a method of
-    the class is given it: itself, or by a local name. Methods are followed."""
+    """Whether a loop goes over all of it, the class keeps it, or something that keeps or writes it
+    is given it: itself, or by a local name. Methods of the class are followed."""
     above = frame.module.source.above
     around = above.get(node)
     match around:
-        case ast.For(target, over, body) if over is node:
-            return not any(_asks_for(target, part) for each in body for part in walk(each))
-        case ast.comprehension(target, over, tests) if over is node:
+        case ast.For(iter=over, body=body) if over is node:
+            return not any(_decides(part) for each in body for part in walk(each))
+        case ast.comprehension(iter=over) if over is node:
             made = above[around]
-            parts = (*walk(made), *(ast.While(one, []) for one in tests))
-            asked = any(_asks_for(target, part) for part in parts)
-            return not asked and _is_read_whole(made, frame, named)
+            decided = any(map(_decides, walk(made)))
+            return not decided and _is_read_whole(made, frame, named)
         case ast.Attribute(attr="items" | "copy"):
             return _is_read_whole(above[around], frame, named)
         case ast.Call(function) if function is not node:
-            name = (dotted(function) or "").rpartition(".")
-            if name[2] in WRAPPING:
+            if _last(function) in WRAPPING:
                 return _is_read_whole(around, frame, named)
-            return name[0] != "self" and name[2] not in COUNTING
+            own = (dotted(function) or "").rpartition(".")[0] == "self"
+            return _last(function) in KEEPING and not own
         case ast.Assign([ast.Attribute()]):
             return True
         case ast.Assign([ast.Name(name)]) if name not in named:
@@ -58,12 +63,26 @@ def _is_read_whole(node: ast.AST, frame: Frame, named: frozenset[str] = frozense
     return False
 
 
-def _asks_for(target: ast.expr, part: ast.AST) -> bool:
-    """Whether a condition asks for the key, which a loop gives first."""
-    key = target.elts[0] if isinstance(target, ast.Tuple) else target
-    if not isinstance(part, TESTS) or not isinstance(key, ast.Name):
-        return False
-    return any(_is_use(one, key.id) for one in walk(part.test))
+def _decides(part: ast.AST) -> bool:
+    """Whether a part of a loop may leave some of it out, or stop."""
+    match part:
+        case ast.If(test) | ast.IfExp(test) | ast.While(test):
+            return not _asks_for_type(test)
+        case ast.comprehension(ifs=tests):
+            return not all(map(_asks_for_type, tests))
+    return isinstance(part, (ast.Match, ast.Try, ast.Assert))
+
+
+def _asks_for_type(test: ast.expr) -> bool:
+    return isinstance(test, ast.Call) and _last(test.func) in OF_TYPES
+
+
+def _last(function: ast.expr) -> str:
+    """What is called, without what stands before it."""
+    match function:
+        case ast.Name(name) | ast.Attribute(attr=name):
+            return name
+    return ""
 
 
 def _is_use(part: ast.AST, name: str) -> bool:
