@@ -65,7 +65,7 @@ class ListSite:
     assigned once is what it was assigned. Nothing where no graph is recorded. ``cut``: its file
     takes a part of the list that does not begin with its first entry (``losses[1:]``).
     ``written``: the list behind ``self.``, as it is written: ``losses``, or ``losses['val']`` of a
-    dict of lists."""
+    dict of lists. ``read``: the same function looks at what the list holds."""
 
     attribute: str
     action: Literal["append", "clear"]
@@ -78,6 +78,7 @@ class ListSite:
     kept: tuple[str, ...] = ()
     cut: bool = False
     written: str = ""
+    read: bool = False
 
 
 @frozen

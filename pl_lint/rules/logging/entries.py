@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.origins import MetricCompute, MetricObject, parts
+from pl_lint.facts.origins import BatchValue, ListOfSteps, MetricCompute, MetricObject, parts
 from pl_lint.facts.sites import WHOLE, ClassFacts, Entry, ListSite, LogSite, ProjectFacts
 from pl_lint.facts.values import Known, Value
 from pl_lint.facts.words import words_of
@@ -16,8 +16,13 @@ OF_A_BATCH = ("_step", "_batch_end")
 ORDERING = (".sort", ".reverse", ".pop", ".popleft")
 """What puts another entry in the place of one."""
 LIMITS = {"train": "train", "validate": "val", "test": "test", "predict": "predict"}
-MEANT = frozenset("last latest final first initial begin start single example sample".split())
+MEANT = frozenset(
+    "last latest newest recent current now final end first initial begin start single example "
+    "sample batch step".split()
+)
 """Words of a key that say which entry is meant."""
+RUNNING = (MetricCompute, MetricObject, ListOfSteps)
+"""What may hold more than one batch."""
 
 
 @rule(
@@ -25,6 +30,7 @@ MEANT = frozenset("last latest final first initial begin start single example sa
     "one-batch-logged-for-the-epoch",
     rows=("LOG12",),
     status=Status.SUSPECTED,
+    default=False,
     condition="unless the loader has one batch",
     calls=ORDERING,
 )
@@ -34,10 +40,11 @@ def one_batch_for_the_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     What it does
     ------------
     Finds `self.log("val_loss", self.losses[0])` and `self.log_dict(self.outputs[-1])` at the end of
-    an epoch, where each step appends one value to that list. Silent where a condition decides what
-    is appended, where anything but a step adds to the list or sets it, where other entries or other
-    values are logged as well, where the key says that the first or last is meant, where the last
-    entry may be a running value, and where an epoch is seen to be one batch.
+    an epoch, where each step appends one value to that list, which is made of its batch. Silent
+    where a condition decides what is appended, where anything but a step adds to the list or sets
+    it, where other entries or other values are logged as well, where the key says that one batch is
+    meant, where the last entry may be a running value, and where an epoch is seen to be one batch.
+    It finds next to nothing in public code, so it is off by default.
 
     Why is this bad
     ---------------
@@ -101,6 +108,7 @@ def _is_left_by_steps(facts: ProjectFacts, owner: ClassFacts, entry: Entry) -> b
     return (
         bool(added)
         and all(_is_of_each_batch(one, entry) for one in added)
+        and _is_of_the_data(owner, name)
         and all(one.hook == "__init__" or one.value == Known(()) for one in set_anew)
         and all(one.removeprefix("self.") != name for one in moved)
         and not (entry.number < 0 and _may_run_on(owner, added))
@@ -112,15 +120,22 @@ def _is_of_each_batch(site: ListSite, entry: Entry) -> bool:
     return bool(sure) and site.hook.endswith(OF_A_BATCH)
 
 
+def _is_of_the_data(owner: ClassFacts, name: str) -> bool:
+    """Whether what the steps leave in a list is made of their batches."""
+    left = (part for one in owner.held if one.attribute == name for part in parts(one.origin))
+    return any(isinstance(part, BatchValue) for part in left)
+
+
 def _may_run_on(owner: ClassFacts, added: list[ListSite]) -> bool:
     """Whether the last value may be that of all batches: what a metric computes, or what a step
-    works out from what it was."""
+    works out from what it was, from that list or another."""
     hooks = {one.hook for one in added}
     lists = {one.attribute for one in added}
     left = [part for one in owner.held if one.attribute in lists for part in parts(one.origin)]
-    computed = any(isinstance(part, (MetricCompute, MetricObject)) for part in left)
+    computed = any(isinstance(part, RUNNING) for part in left)
     carried = any(one.hook in hooks and (one.carried or one.added) for one in owner.assignments)
-    return computed or carried or any(one.hook in hooks for one in owner.meters)
+    looks = any(one.read for one in added)
+    return computed or carried or looks or any(one.hook in hooks for one in owner.meters)
 
 
 def _is_all(owner: ClassFacts, log: LogSite, entry: Entry) -> bool:

@@ -27,6 +27,7 @@ from pl_lint.static.interpreter.abstract import (
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.derivation import derived
 from pl_lint.static.interpreter.lookup import rebind
+from pl_lint.static.naming import own
 
 ADDS = frozenset({"append", "extend", "insert", "appendleft"})
 Body = Iterable[ast.stmt | ast.expr]
@@ -192,8 +193,21 @@ def _record(
             kept=graphs.kept(context, added, frame) if text and added is not None else (),
             cut=attr in frame.module.source.found(CUT),
             written=_behind_self(node),
+            read=_is_read(attr, frame),
         )
     )
+
+
+def _is_read(attr: str, frame: Frame) -> bool:
+    """``self.<attr>[-1]``, ``sum(self.<attr>)``; not a method that is called on it (``append``)."""
+    for part in frame.parts:
+        if isinstance(part, ast.Attribute) and own(part) == attr:
+            around = frame.module.source.above.get(part)
+            while isinstance(around, ast.Subscript):
+                around = frame.module.source.above.get(around)
+            if not isinstance(around, (ast.Attribute, ast.AugAssign)):
+                return True
+    return False
 
 
 def _behind_self(node: ast.expr | ast.stmt) -> str:
