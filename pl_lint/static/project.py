@@ -63,6 +63,7 @@ from pl_lint.static.kept import kept
 from pl_lint.static.layers import layers
 from pl_lint.static.measures import giving_losses, learning_measures
 from pl_lint.static.names import ClassInfo, Module, Project, index_module
+from pl_lint.static.networks import networks
 from pl_lint.static.orphans import alone, orphans, users
 from pl_lint.static.parted import parted
 from pl_lint.static.sizes import sized
@@ -128,6 +129,7 @@ AS_WRITTEN: Mapping[str, Callable[[Project], Iterable[Any]]] = {
     "averages": averages,
     "backends": backends,
     "parted": parted,
+    "networks": networks,
     "lengths": told_their_length,
     "told": told_from_outside,
 }

@@ -23,6 +23,7 @@ from pl_lint.facts.sites.classes import (
     HyperparameterSite,
     ListSite,
     MethodSite,
+    NetworkSite,
     ParameterSite,
     SchedulerSite,
 )
@@ -124,6 +125,7 @@ __all__ = [
     "MetricSite",
     "MetricUse",
     "MonitorSite",
+    "NetworkSite",
     "ParameterSite",
     "PartedSite",
     "PickSite",

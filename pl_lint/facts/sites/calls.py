@@ -38,7 +38,8 @@ class CallSite:
       done with it (``get_last_lr``).
     - ``written``: the arguments that are plain names, as they are written
       (``trainer.global_step``), and MISSING for what is True where a file is not there
-      yet; ``built``: the class of the project that is called; ``added``: what
+      yet; ``built``: the class of the project that is called, ``brought``: the arguments that a
+      call makes for it alone, each with the place of that call; ``added``: what
       a logarithm of a probability adds.
     - ``arms``: the branches that it stands in, each with the line of the first of them and its
       number; ``first``: it is the first statement of its function.
@@ -62,6 +63,7 @@ class CallSite:
     dropped: bool = False
     written: tuple[tuple[str, str], ...] = ()
     built: str = ""
+    brought: tuple[tuple[str, Location], ...] = ()
     kept: str = ""
     items_of: str = ""
     needed_if: tuple[str, ...] = ()

@@ -155,6 +155,23 @@ class ParameterSite:
 
 
 @frozen
+class NetworkSite:
+    """A network of the project that Lightning does not call, and that takes pretrained weights:
+    its methods with those that it inherits from the files read, and the parameters of its
+    ``__init__``. ``rebound``: the attributes that are given more than one value."""
+
+    name: str
+    location: Location
+    methods: tuple[MethodSite, ...] = ()
+    parameters: tuple[ParameterSite, ...] = ()
+    rebound: frozenset[str] = frozenset()
+
+    @property
+    def short_name(self) -> str:
+        return self.name.rpartition(".")[2]
+
+
+@frozen
 class HyperparameterSite:
     """The parameters of ``__init__`` and whether they are saved."""
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pl_lint.facts.sites.behaviour import ImportSite, RemovedNameSite
 from pl_lint.facts.sites.calls import CallSite, GlobalSite, ReachSite
-from pl_lint.facts.sites.classes import ClassFacts
+from pl_lint.facts.sites.classes import ClassFacts, NetworkSite
 from pl_lint.facts.sites.data import (
     AverageSite,
     FedSite,
@@ -143,6 +143,7 @@ class ProjectFacts:
     fed: tuple[FedSite, ...] = ()
     listed: tuple[ListedSite, ...] = ()
     parted: tuple[PartedSite, ...] = ()
+    networks: tuple[NetworkSite, ...] = ()
     copies: tuple[tuple[str, str], ...] = ()
     alone: frozenset[str] = frozenset()
     orphans: frozenset[str] = frozenset()

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from pl_lint.facts.branches import apart
+from pl_lint.facts import lightning
 from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
-from pl_lint.facts.values import Known, Table, Value, must_be
+from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
-from pl_lint.rules.judging import LOADING, is_only_loaded, target_version
+from pl_lint.rules.checkpoints.hyperparameters import parameters_of
+from pl_lint.rules.judging import CLI, LOADING, is_only_loaded, target_version, uses_cli
+from pl_lint.rules.loops.brought import (
+    BUILDING,
+    FREEZING,
+    PRETRAINED,
+    building,
+    freezes,
+    handed_in,
+    in_networks,
+    is_rebound,
+)
+from pl_lint.rules.loops.dropouts import has_dropout, may_be_any, settings, told_by
 from pl_lint.rules.loops.reaching import (
     TRAINING,
     Methods,
@@ -17,11 +28,10 @@ from pl_lint.rules.loops.reaching import (
     methods_of,
     reached_from,
     stops_gradients,
+    words_of,
 )
 from pl_lint.rules.registry import Rule, rule
 
-BUILDING = ("__init__", "setup", "configure_model")
-PRETRAINED = ".from_pretrained"
 TRAIN = ".train"
 EVAL = ".eval"
 OPTIMIZED = (".parameters", ".named_parameters")
@@ -35,7 +45,7 @@ DROPPING = (".update", PRETRAINED)
     observers="both",
     status=Status.SUSPECTED,
     condition="if the network has dropout or batch norm, and is to be trained",
-    calls=(*DROPPING, TRAIN, EVAL, *OPTIMIZED, LOADING),
+    calls=(*DROPPING, TRAIN, EVAL, *FREEZING, LOADING, lightning.MODULE, CLI),
 )
 def pretrained_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A pretrained network is trained in evaluation mode, as `from_pretrained()` returns it.
@@ -43,10 +53,12 @@ def pretrained_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds networks that a LightningModule takes from transformers' `from_pretrained()` when it is
-    built, and that `training_step` uses. Nothing is said where anything freezes parameters, sets
-    modes or adds adapters, where no optimizer has the network, where the dropouts are set to zero,
-    and of architectures that have none (ViT, CLIP, Llama, Whisper and the like). A run looks at the
-    mode of every call in training.
+    built, and that `training_step` uses; so those in a network of the project that it builds or is
+    built with, and those that a script loads and builds it with. Nothing is said where anything
+    freezes parameters, sets modes or adds adapters, where no optimizer has the network, where the
+    dropouts are set to zero, and of architectures that have none (ViT, CLIP, Llama, Whisper and the
+    like). A checkpoint that a parameter names is the one which the class is built with, or the
+    default. A run looks at the mode of every call in training.
 
     Why is this bad
     ---------------
@@ -97,12 +109,8 @@ def pretrained_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         methods = methods_of(facts, owner)
         if not _keeps_modes(facts, owner, methods) or _drops_nothing(facts, owner):
             continue
-        for site in facts.calls_in(owner, PRETRAINED):
-            part = f"self.{site.kept}" if site.kept else site.assigned
-            kept = site.hook in BUILDING and part.startswith("self.")
-            drops = _has_dropout(site) and not _may_be_any(site, methods)
-            stays = not _is_rebound(owner, part, site)
-            if kept and drops and stays and _is_trained(facts, owner, methods, part):
+        for site, part in _brought(facts, owner, methods):
+            if _is_trained(facts, owner, methods, part):
                 yield self.finding(
                     site.location,
                     f"{part} comes in evaluation mode, and Lightning trains it in that mode: its "
@@ -112,15 +120,28 @@ def pretrained_mode(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-ADAPTING = frozenset(
-    {
-        *("requires_grad", "requires_grad_", "get_peft_model", "PeftModel", "LoraConfig"),
-        *("prepare_model_for_kbit_training", "inject_adapter_in_model", "add_adapter"),
-        *("train_adapter", "PeftConfig", "BitsAndBytesConfig"),
-    }
-)
-"""What is said where only some parameters learn. Whether a frozen network drops anything matters
-less, and train_adapter sets the mode itself."""
+def _brought(
+    facts: ProjectFacts, owner: ClassFacts, methods: Methods
+) -> Iterator[tuple[CallSite, str]]:
+    """The networks with dropout that come to a class in evaluation mode, and where it has them."""
+    yield from _made_here(facts, owner, methods)
+    yield from in_networks(facts, owner, methods)
+    yield from handed_in(facts, owner, methods)
+
+
+def _made_here(
+    facts: ProjectFacts, owner: ClassFacts, methods: Methods
+) -> Iterator[tuple[CallSite, str]]:
+    built = building(facts, owner)
+    given = built[0].arguments if built else ()
+    alike = all(one.arguments == given for one in built) and not uses_cli(facts)
+    for site in facts.calls_in(owner, PRETRAINED):
+        part = f"self.{site.kept}" if site.kept else site.assigned
+        told = told_by(site, parameters_of(owner), given) if alike else site
+        drops = has_dropout(told) and not may_be_any(told, methods)
+        kept = site.hook in BUILDING and part.startswith("self.")
+        if drops and kept and not is_rebound(owner, part, site):
+            yield site, part
 
 
 NOT_SO = frozenset({"train", "training_epoch_end", "validation_epoch_end", "test_epoch_end"})
@@ -133,11 +154,8 @@ def _keeps_modes(facts: ProjectFacts, owner: ClassFacts, methods: Methods) -> bo
     trained = {"training_step", "configure_optimizers"} <= methods.keys() and not owner.open
     if target_version(owner) < (2, 2) or not trained or NOT_SO.intersection(methods):
         return False
-    said = frozenset[str]().union(
-        *(one.words for name, one in methods.items() if name != "configure_optimizers")
-    )
-    freezes = any("freez" in word.lower() or "frozen" in word.lower() for word in said)
-    return not freezes and said.isdisjoint(ADAPTING) and not any(_sets_modes(facts, owner))
+    said = words_of(methods, methods.keys() - {"configure_optimizers"})
+    return not freezes(said) and not any(_sets_modes(facts, owner))
 
 
 def _sets_modes(facts: ProjectFacts, owner: ClassFacts) -> Iterator[bool]:
@@ -159,75 +177,9 @@ def _sets_modes(facts: ProjectFacts, owner: ClassFacts) -> Iterator[bool]:
 
 def _drops_nothing(facts: ProjectFacts, owner: ClassFacts) -> bool:
     """Whether a class sets a dropout of a configuration to zero."""
-    given = (pair for site in facts.calls_in(owner, *DROPPING) for pair in _settings(site))
+    given = (pair for site in facts.calls_in(owner, *DROPPING) for pair in settings(site))
     set_to = ((one.attribute, one.value) for one in facts.reaches if one.owner == owner.name)
     return any("drop" in name and must_be(value, 0) for name, value in (*given, *set_to))
-
-
-def _settings(site: CallSite) -> Iterator[tuple[str, Value]]:
-    """What a call is given by name, or in a dict."""
-    yield from site.arguments
-    for _, value in site.arguments:
-        for key, one in value.items if isinstance(value, Table) else ():
-            if isinstance(key, Known):
-                yield str(key.value), one
-
-
-WITHOUT = (
-    "vit(?!_?(seg|matte|pose))|deit|dino|clip(?!seg)|siglip|convnext|hiera|poolformer|pvt|yolos|"
-    "sam(-|Model)|videomae|vivit|timesformer|whisper|blip(?!-?2)|modernbert|albert-[a-z]+-v2|"
-    "prot_?bert|esm|nucleotide|llama|llava|mistral|mixtral|gemma|qwen|phi-?[1-9]|falcon|bloom|"
-    "gpt-?j|mpt|olmo|mamba|rwkv|stablelm|starcoder|cohere"
-)
-"""Architectures and checkpoints that have no dropout, unless somebody asks for it, and no batch
-norm."""
-CLASS_WITHOUT = re.compile(rf"\.(TF|Flax)?({WITHOUT})", re.IGNORECASE)
-NAME_WITHOUT = re.compile(rf"\b({WITHOUT})", re.IGNORECASE)
-OF_ANY = re.compile(
-    r"\.AutoModel(ForCausalLM|For\w*(Image|Video|Vision|Depth|MaskGen|Speech)\w*)?\."
-)
-"""Classes for checkpoints of which many have none."""
-OF_TEXT = re.compile(
-    r"input_ids|attention_mask|token_type_ids|tokenizer|(\w+_)?(\w*bert|electra|texts?|sentences?)(_\w+)?"
-)
-OF_PICTURES = frozenset({"pixel_values", "input_features"})
-SET_BY_ITSELF = frozenset({"eval", "train", "requires_grad_"})
-
-
-def _has_dropout(site: CallSite) -> bool:
-    """Whether a network of transformers comes with layers that work differently in training, as far
-    as its class and its checkpoint say."""
-    network = site.name.startswith("transformers.") and re.search("Model|For[A-Z]", site.name)
-    without = CLASS_WITHOUT.search(site.name) or NAME_WITHOUT.search(_checkpoint(site))
-    quantized = any(re.search("[48]bit|quant", name) for name, _ in site.arguments)
-    return bool(network) and not without and not quantized and SET_BY_ITSELF.isdisjoint(site.then)
-
-
-def _checkpoint(site: CallSite) -> str:
-    """The checkpoint, where it is written."""
-    name = site.argument("pretrained_model_name_or_path", 0)
-    return str(name.value) if isinstance(name, Known) else ""
-
-
-def _may_be_any(site: CallSite, methods: Methods) -> bool:
-    """Whether the checkpoint is not written and may be one for anything: those that read text have
-    dropout, most that see, hear or write have none."""
-    said = frozenset[str]().union(*(one.words for one in methods.values()))
-    text = any(map(OF_TEXT.fullmatch, said)) and said.isdisjoint(OF_PICTURES)
-    unclear = OF_ANY.search(site.name) is not None and not _checkpoint(site)
-    return unclear and ("For" in site.name or not text)
-
-
-def _is_rebound(owner: ClassFacts, part: str, site: CallSite) -> bool:
-    """Whether another value takes the place of the network: it may be that network in a wrapper."""
-    return any(
-        f"self.{one.attribute}" == part
-        and one.location.path == site.location.path
-        and one.location.line > site.location.line
-        and one.given != site.assigned  # net = ...; self.net = net
-        and not apart(one.arms, site.arms)
-        for one in owner.assignments
-    )
 
 
 def _is_trained(facts: ProjectFacts, owner: ClassFacts, methods: Methods, part: str) -> bool:

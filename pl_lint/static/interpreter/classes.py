@@ -284,26 +284,33 @@ def _method_sites(
     for name, (info, node) in found.methods().items():
         if info is not found.info and classify(info, project) is not None:
             continue
-        positional = [*node.args.posonlyargs, *node.args.args]
-        count = len(positional) - len(node.args.defaults)
-        given = tuple(parameter.arg for parameter in positional[1:])
-        named = _words(node.body)
-        signature = (node.args, *node.decorator_list, *filter(None, (node.returns,)))
-        yield MethodSite(
-            name=name,
-            parameters=given,
-            required=tuple(parameter.arg for parameter in positional[1:count]),
-            star_arguments=node.args.vararg is not None,
-            location=_signature(info, node),
-            called=name in recorder.called_methods,
-            decorators=tuple(map(_decorator, node.decorator_list)),
-            keywords=node.args.kwarg is not None,
-            words=named | _words(signature),
-            unused=tuple(parameter for parameter in given if parameter not in named),
-            picked=_picked(info.module.source.parts(node)),
-            refuses=_refuses(node),
-            hands_up=_hands_up(node),
-        )
+        yield method_site(name, info, node, called=name in recorder.called_methods)
+
+
+def method_site(
+    name: str, info: ClassInfo, node: FunctionNode, *, called: bool = False
+) -> MethodSite:
+    """A method as it is written, under the name that the class has it by."""
+    positional = [*node.args.posonlyargs, *node.args.args]
+    count = len(positional) - len(node.args.defaults)
+    given = tuple(parameter.arg for parameter in positional[1:])
+    words = _words(node.body)
+    signature = (node.args, *node.decorator_list, *filter(None, (node.returns,)))
+    return MethodSite(
+        name=name,
+        parameters=given,
+        required=tuple(parameter.arg for parameter in positional[1:count]),
+        star_arguments=node.args.vararg is not None,
+        location=_signature(info, node),
+        called=called,
+        decorators=tuple(map(_decorator, node.decorator_list)),
+        keywords=node.args.kwarg is not None,
+        words=words | _words(signature),
+        unused=tuple(parameter for parameter in given if parameter not in words),
+        picked=_picked(info.module.source.parts(node)),
+        refuses=_refuses(node),
+        hands_up=_hands_up(node),
+    )
 
 
 def _refuses(method: FunctionNode) -> bool:

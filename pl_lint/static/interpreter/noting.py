@@ -44,6 +44,7 @@ from pl_lint.static.interpreter.abstract import (
     options,
     to_value,
 )
+from pl_lint.static.interpreter.brought import brought
 from pl_lint.static.interpreter.context import Arguments, Context, Frame
 from pl_lint.static.interpreter.derivation import derived
 from pl_lint.static.interpreter.scripts import defines
@@ -175,6 +176,7 @@ def _add(
             numbers_of=to_value(things),
             numbers_origin=context.origin(things),
             built=built,
+            brought=tuple(brought(node, frame)) if built else (),
             items_of=context.items_of,
             needed_if=needed.conditions(node, frame) if context.items_of else (),
             for_all=bool(context.items_of) and measured.whoever_asks(context, node, frame),
