@@ -66,6 +66,7 @@ from pl_lint.static.names import ClassInfo, Module, Project, index_module
 from pl_lint.static.networks import networks
 from pl_lint.static.orphans import alone, orphans, users
 from pl_lint.static.parted import parted
+from pl_lint.static.seeking import loading
 from pl_lint.static.sizes import sized
 from pl_lint.static.sources import SourceFile
 from pl_lint.static.standalone import standalone
@@ -140,6 +141,7 @@ NAMED_BY_TEXT: Mapping[str, Callable[[Project], Iterable[Any]]] = {
     "learning_measures": learning_measures,
     "giving_losses": giving_losses,
     "trials": trials,
+    "loading": loading,
     "data_classes": data_classes,
 }
 """The same of sets of names: of classes and of files."""

@@ -107,7 +107,8 @@ class ProjectFacts:
     parameters and no layers, as a loss does that learns its weights. ``giving_losses``: its layers
     with a dropout, by file and name, that return their loss. ``uncalled``: its functions that seed
     and that nothing calls, by file and name. ``trials``: the files that test what the command line
-    says, and are no tests themselves, whatever they are called.
+    says, and are no tests themselves, whatever they are called. ``loading``: those that load a
+    checkpoint, or ask for the best one.
     """
 
     classes: tuple[ClassFacts, ...] = ()
@@ -160,6 +161,7 @@ class ProjectFacts:
     giving_losses: frozenset[tuple[str, str]] = frozenset()
     uncalled: frozenset[tuple[str, str]] = frozenset()
     trials: frozenset[str] = frozenset()
+    loading: frozenset[str] = frozenset()
 
     def views(self) -> tuple[ProjectFacts, ...]:
         """What rules are asked of: each program that has nothing to do with its project alone, with
