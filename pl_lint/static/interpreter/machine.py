@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pl_lint.facts.origins import BatchValue, ListOfSteps
 from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import UNKNOWN
-from pl_lint.static.interpreter import lookup
+from pl_lint.static.interpreter import handed_in, lookup
 from pl_lint.static.interpreter.abstract import (
     NONE,
     NOTHING,
@@ -92,11 +92,14 @@ class Machine(Context):
         return Machine(self.project, self.recorder, self.work, self.ancestors, self.remembered)
 
     def enter(self, info: ClassInfo, node: FunctionNode, hook: Hook) -> Abstract:
-        """Run a method as Lightning calls it: with a batch, with outputs, or with nothing known."""
+        """Run a method as Lightning calls it: with a batch, with outputs, or with nothing known;
+        ``__init__`` with the metrics that scripts hand to it."""
         self.hook, self.via, self.sampled = hook, (), 0
         self.guards, self.within, self.arms = (), (), ()
         lookup.recall(self)
         given = entry_arguments(node, hook)
+        if hook.name == "__init__":
+            given |= handed_in.metrics(self, node)
         names = [parameter.arg for parameter in node.args.args]
         self.batch_index = names[2] if hook.name.endswith("_step") and len(names) > 2 else ""
         return self.run(node, Frame(info.module, {}, info), Arguments((), given, False), Self())
