@@ -30,8 +30,9 @@ class LoaderSite:
     ``self.val_set = self.test_set``, and an item of a dict by its key. ``unsaid``: the arguments
     that are the default of a helper's parameter, which its caller says nothing of.
     ``written``: the call that makes its data set of a part of the data, where it stands and as it
-    is written, whichever transforms it has: two that are equal are one part. ``of_lists``: a batch
-    is the list of its samples as they are, by its ``collate_fn``.
+    is written, whichever transforms it has: two that are equal are one part. ``made_by``: the same
+    of any data that are not made up, where nothing that the call is given changes meanwhile.
+    ``of_lists``: a batch is the list of its samples as they are, by its ``collate_fn``.
     """
 
     stage: Stage
@@ -49,6 +50,7 @@ class LoaderSite:
     alias: str = ""
     unsaid: tuple[str, ...] = ()
     written: str = ""
+    made_by: str = ""
     of_lists: bool = False
 
     @property

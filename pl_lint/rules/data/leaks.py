@@ -275,6 +275,96 @@ def _class_name(data: Value) -> str:
     return data.name.rpartition(".")[2] if isinstance(data, Made) else "the data"
 
 
+@rule(
+    "LTN817",
+    "training-data-for-validation",
+    rows=("DAT08",),
+    status=Status.SUSPECTED,
+    condition="if the scores are meant to be those of samples that the model has not seen",
+)
+def training_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """The model is validated or tested on the data that it is trained on.
+
+    What it does
+    ------------
+    Finds loaders for validation and testing whose data set is made by the same call as that of the
+    training loader beside it, word for word, but for transforms
+    (`ImageData(self.args.root, self.args.kind)` in `train_dataloader` and in `val_dataloader`),
+    where nothing can tell the parts apart: no sampler, no attribute that another hook sets, none
+    that `setup` gives another value for each stage. Data that are made up, loaders beside one over
+    other data, and one data set that both loaders are given by its name (`self.train_set`: a toy,
+    or a look at how well the model fits) are left alone.
+
+    Why is this bad
+    ---------------
+    The validation loss falls as long as training goes on, so the last checkpoint is the best and
+    nothing stops early: what is reported is how well the model remembers.
+
+    Example
+    -------
+        def train_dataloader(self):
+            return DataLoader(Leaves(self.root, self.kind), batch_size=32, shuffle=True)
+
+        def val_dataloader(self):
+            return DataLoader(Leaves(self.root, self.kind), batch_size=32)
+
+    Use instead
+    -----------
+        def train_dataloader(self):
+            return DataLoader(Leaves(self.root, self.kind, "train"), batch_size=32, shuffle=True)
+
+        def val_dataloader(self):
+            return DataLoader(Leaves(self.root, self.kind, "val"), batch_size=32)
+
+    When to ignore
+    --------------
+    Where a model is meant to fit a few samples, to see whether it can.
+
+    References
+    ----------
+    - https://lightning.ai/docs/pytorch/stable/common/evaluation_basic.html
+    """
+    for judged in facts.loaders:
+        if judged.stage not in ("validate", "test") or facts.in_tests(judged.location):
+            continue
+        trained = next((one for one in facts.loaders if _made_for_training(one, judged)), None)
+        if trained is not None and not _beside_others(facts, judged):
+            yield self.finding(
+                judged.location,
+                f"{EVALUATIONS[judged.stage]} runs on the data that the model is trained on: the "
+                f"same call makes them at line {trained.location.line}",
+                remedy=HOLD_OUT,
+            )
+
+
+def _beside_others(facts: ProjectFacts, judged: LoaderSite) -> bool:
+    """Whether the stage has another loader, over other data or over data that are not known."""
+    return any(
+        one.stage == judged.stage
+        and one.made_by != judged.made_by
+        and one.location != judged.location
+        and _beside(one, judged)
+        for one in facts.loaders
+    )
+
+
+EVALUATIONS = {"validate": "validation", "test": "the test"}
+
+
+def _made_for_training(loader: LoaderSite, judged: LoaderSite) -> bool:
+    """Whether a loader is for training, and its data set is made like that of the other one."""
+    drawn = any(word.lower() in judged.made_by.lower() for word in DRAWN)
+    alike = bool(judged.made_by) and judged.made_by == loader.made_by and not drawn
+    picked = any(one.gives(name) for one in (loader, judged) for name in SAMPLERS)
+    known = loader.complete and judged.complete and not picked
+    named = bool(judged.source) and judged.source == loader.source
+    return loader.stage == "train" and alike and known and not named and _beside(loader, judged)
+
+
+SAMPLERS = ("sampler", "batch_sampler", "3", "4")
+"""The arguments that say which samples of its data a loader gives."""
+
+
 SCALERS = tuple(
     f"sklearn.preprocessing.{name}.{method}"
     for name in ("StandardScaler", "MinMaxScaler", "RobustScaler", "MaxAbsScaler", "Normalizer")

@@ -81,6 +81,7 @@ class Loader:
     alias: str = ""
     unsaid: tuple[str, ...] = ()
     written: str = ""
+    made_by: str = ""
     of_lists: bool = False
 
 
@@ -104,6 +105,7 @@ def build(
         alias,
         unsaid,
         as_text,
+        written.made_by(context, _given(node), frame),
         collating.gives_samples(context, arguments),
     )
     return Instance(name, pairs(arguments), arguments.complete, label)
@@ -287,6 +289,7 @@ def _record(
                     alias=loader.label.alias,
                     unsaid=loader.label.unsaid,
                     written=loader.label.written,
+                    made_by=loader.label.made_by,
                     of_lists=loader.label.of_lists,
                 )
             )

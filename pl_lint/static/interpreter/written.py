@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from collections.abc import Mapping as Table
 
 from pl_lint.static.interpreter.context import Context, Frame
-from pl_lint.static.names import FunctionNode, dotted
-from pl_lint.static.naming import bindings, named
+from pl_lint.static.names import ClassInfo, FunctionNode, dotted
+from pl_lint.static.naming import bindings, identifiers, named, read_in
 from pl_lint.static.trees import walk
 
 HELD_OUT = re.compile(r"(?<![a-z])(test|testing|val|valid|validation|eval|dev|holdout)(?![a-z])")
@@ -22,21 +23,121 @@ Body = tuple[ast.AST, ...]
 IS_TRAINING = frozenset({"train", "is_train", "training"})
 
 
+PREPARING = ("__init__", "prepare_data", "setup")
+"""Methods that make what the hooks of loaders find."""
+MAKING_UP = frozenset(
+    "rand randn rand_like randn_like normal standard_normal uniform make_blobs make_moons "
+    "make_classification make_regression generate simulate".split()
+)
+"""What a data set mentions that makes its samples up."""
+
+
 def of(context: Context, node: ast.expr | None, frame: Frame) -> str:
     """What a loader is given: the call that makes it, as text, and where its names are known; else
-    nothing. An attribute or a name stands for a call that is all it is ever given."""
+    nothing. An attribute or a name stands for a call that is all it is ever given. A constant must
+    say which part of the data it is."""
+    made, method = _call(context, node, frame)
+    return _as_text(made, method, frame) if made is not None and _names_a_part(made) else ""
+
+
+def made_by(context: Context, node: ast.expr | None, frame: Frame) -> str:
+    """The same of all of the data, or of a part that no constant names: where nothing that the call
+    is given is another one from hook to hook, and samples are not made up."""
+    made, method = _call(context, node, frame)
+    if made is None or not (made.args or made.keywords) or _makes_up(context, made, frame):
+        return ""
+    told = frame.depth > 0 and _is_local(made, method, frame)  # its callers may say which part
+    return _as_text(made, method, frame) if _is_lasting(made, frame) and not told else ""
+
+
+def _call(
+    context: Context, node: ast.expr | None, frame: Frame
+) -> tuple[ast.Call | None, FunctionNode | None]:
+    """The call that makes a data set, and the function that it stands in, if its names stand for
+    one thing each."""
     owner = frame.defining.qualified if frame.defining is not None else ""
     if context.owner not in ("", owner):  # an heir may make something else of it
-        return ""
+        return None, None
     made, method = _made(node, frame)
-    if not isinstance(made, ast.Call) or not _is_class(made.func) or not _names_a_part(made):
-        return ""
+    if not isinstance(made, ast.Call) or not _is_class(made.func):
+        return None, None
     body = frame.module.source.parts(method) if method is not None else ()
     if any(isinstance(one, ast.Starred) for one in made.args) or not _is_fixed(made, body):
-        return ""
-    local = method is not None and any(_stores(body, name) for name in _names(made))
-    scope = method.name if local and method is not None else ""
+        return None, None
+    return made, method
+
+
+def _as_text(made: ast.Call, method: FunctionNode | None, frame: Frame) -> str:
+    owner = frame.defining.qualified if frame.defining is not None else ""
+    scope = method.name if method is not None and _is_local(made, method, frame) else ""
     return f"{frame.module.path}:{owner}:{scope}:{_without_transforms(made)}"
+
+
+def _is_local(made: ast.Call, method: FunctionNode | None, frame: Frame) -> bool:
+    """Whether the function around a call gives something that it reads its value."""
+    body = frame.module.source.parts(method) if method is not None else ()
+    return any(_stores(body, name) for name in _names(made))
+
+
+def _is_lasting(made: ast.Call, frame: Frame) -> bool:
+    """Whether what a call is given is made before the hooks of loaders are asked, once, for any
+    stage, and left alone then: nothing is set in it, and none of its methods is called."""
+    given = [*made.args, *(one.value for one in made.keywords)]
+    names = {name for arg in given for name in _read(arg)}
+    if any(dotted(one) == "self" for one in given):
+        return False
+    if frame.defining is None:
+        return not any(_changes(part, names) for part in frame.parts)
+    methods = frame.defining.methods.items()
+    bodies = {name: frame.module.source.parts(node) for name, node in methods}
+    late = {name: body for name, body in bodies.items() if name != "__init__"}
+    changed = any(_changes(part, names) for body in late.values() for part in body)
+    return not changed and all(_is_given_early(bodies, late, name) for name in names)
+
+
+def _is_given_early(bodies: Table[str, Body], late: Table[str, Body], name: str) -> bool:
+    """Whether ``__init__`` alone gives an attribute what it is, or one other method that prepares,
+    once, and the same for each stage."""
+    if "." not in name:
+        return True
+    stores = {method: _stores(body, name) for method, body in late.items()}
+    found = [method for method, times in stores.items() for _ in range(times)]
+    prepared = [method for method in found if method in PREPARING]
+    if not found:
+        return True
+    alone = found == prepared and len(found) == 1 and not _stores(bodies.get("__init__", ()), name)
+    bound = (pair for one in bodies[found[0]] for pair in bindings(one))
+    values = [value for target, value in bound if named(target) == name]
+    return alone and not any(value is None or "stage" in read_in(value) for value in values)
+
+
+def _read(given: ast.expr) -> Iterator[str]:
+    """The names and attributes in an argument, those of functions left out."""
+    called = {
+        id(part) for one in walk(given) if isinstance(one, ast.Call) for part in walk(one.func)
+    }
+    for one in walk(given):
+        if id(one) not in called and isinstance(one, (ast.Name, ast.Attribute)):
+            yield from {dotted(one) or "self"} - {"self"}
+
+
+def _changes(part: ast.AST, names: Set[str]) -> bool:
+    """Whether a piece of code does something to what has one of these names."""
+    match part:
+        case ast.Call(ast.Attribute(owner)):
+            return dotted(owner) in names
+        case ast.Call(ast.Name("setattr"), [owner, *_]):
+            return dotted(owner) in names
+    targets = [dotted(target) or "" for target, _ in bindings(part)]
+    return any(target.startswith(f"{name}.") for target in targets for name in names)
+
+
+def _makes_up(context: Context, made: ast.Call, frame: Frame) -> bool:
+    """Whether the class of a data set draws or computes its samples, as far as is seen."""
+    found = context.project.resolve(dotted(made.func) or "", frame.module)
+    read = context.project.ancestors(found) if isinstance(found, ClassInfo) else ()
+    nodes = (one.node for one in read if isinstance(one, ClassInfo))
+    return any(not MAKING_UP.isdisjoint(identifiers(node)) for node in nodes)
 
 
 def _made(node: ast.expr | None, frame: Frame) -> tuple[ast.expr | None, FunctionNode | None]:
