@@ -171,10 +171,11 @@ def curve_goes_backwards(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Reading finds `experiment.add_scalar(tag, value, batch_idx)` and its sisters in the hooks of
     batches, a step that is `batch_idx` times the epoch, and points that every batch writes at the
     number of the epoch; also of `logger.log_metrics(..., step=...)` and, where there is no
-    WandbLogger (which LTN905 is about), of `wandb.log(..., step=...)`. It is silent under a
-    condition on the epoch, and where each Trainer is written with `max_epochs=1`. Running reads the
-    event file back and compares the steps of consecutive points of each tag, and of consecutive
-    images, histograms and texts; those of the sanity check must not stand where later ones do.
+    WandbLogger (which LTN905 is about), of `wandb.log(..., step=...)`. It is silent about the
+    number of the batch under a condition on the epoch, and where each Trainer is written with
+    `max_epochs=1`. Running reads the event file back and compares the steps of consecutive points
+    of each tag, and of consecutive images, histograms and texts; those of the sanity check must not
+    stand where later ones do.
 
     Why is this bad
     ---------------
@@ -209,8 +210,7 @@ def curve_goes_backwards(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for owner in () if _has_one_epoch(facts) else facts.classes:
         for call in facts.calls_in(owner, *WRITES, *AT_ONCE):
-            of_some = any("epoch" in words_of(guard) for guard in call.guards)
-            if of_some or not _per_batch(call) or not _names_its_curves(facts, call):
+            if not _per_batch(call) or not _names_its_curves(facts, call) or _is_of_one(call):
                 continue
             steps = COUNTED if call.stage == "validate" else "use self.global_step"
             anew = [said for step, said in ANEW if step == _step(call)]
@@ -239,6 +239,12 @@ ANEW = (
 """Steps that are 0 with each first batch."""
 COUNTED = "count the steps in an attribute of your own, or use self.log"
 """What draws the batches of a validation: no step is made between them."""
+
+
+def _is_of_one(call: CallSite) -> bool:
+    """Whether it may be of one epoch, whose batches are counted; a product begins with 0 in all."""
+    of_some = any("epoch" in words_of(guard) for guard in call.guards)
+    return of_some and _step(call) != BATCH_TIMES_EPOCH
 
 
 def _has_one_epoch(facts: ProjectFacts) -> bool:
