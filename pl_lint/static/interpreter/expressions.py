@@ -316,6 +316,8 @@ def _subscript(context: Context, node: ast.Subscript, frame: Frame) -> Abstract:
     slices.note_pick(context, node, receiver, frame)
     behaviour.note_logged(context, receiver, index, node, frame)
     metrics.note_item(context, receiver, index, node, frame)
+    if outside.in_listed_order(context, receiver) and outside.is_order(context, index):
+        return NOTHING
     return join(*(item(context, option, index) for option in options(receiver)))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping as Table
 from pl_lint.facts.origins import (
     SPLITTING,
     UNPACKED,
+    FunctionCall,
     Gathered,
     ListOfSteps,
     Pairs,
@@ -58,6 +59,8 @@ NAMED_FUNCTIONS = (
     "sklearn.metrics.",
     "scipy.stats.",
     "numpy.corrcoef",
+    "numpy.argsort",
+    "numpy.lexsort",
     "torch.corrcoef",
     "segmentation_models_pytorch.metrics.",
     "jiwer.",
@@ -155,6 +158,7 @@ def picks(name: str, arguments: Arguments) -> bool:
 
 SORTING = frozenset({"numpy.sort", "numpy.unique", "natsort.natsorted", "natsort.os_sorted"})
 """What gives files an order that they have everywhere, as ``sorted`` does."""
+ORDERS = ("numpy.argsort", "numpy.lexsort")
 
 
 def pairs(arguments: Arguments) -> Pairs:
@@ -287,6 +291,12 @@ def _set(context: Context, arguments: Arguments) -> Abstract:
 def in_listed_order(context: Context, value: Abstract) -> bool:
     """Whether files stand in a value as the file system gave them."""
     return any(map(is_listing, parts(context.origin(value))))
+
+
+def is_order(context: Context, index: Abstract) -> bool:
+    """Whether an index puts things in order: ``names[np.argsort(names)]``."""
+    made = parts(context.origin(index))
+    return any(isinstance(part, FunctionCall) and part.name in ORDERS for part in made)
 
 
 def _made_by(name: str, held: Abstract) -> Abstract:
