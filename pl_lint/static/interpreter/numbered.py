@@ -54,7 +54,7 @@ def _is_indexed(text: str, split: ast.Call, frame: Frame) -> bool:
         ast.unparse(one)
         for part in frame.parts
         for target, value in bindings(part)
-        if split in walk(value)
+        if value is not None and split in walk(value)
         for one in (target.elts if isinstance(target, ast.Tuple) else [target])
     }
     above = frame.module.source.above
