@@ -90,7 +90,7 @@ def record(context: Context, call: str, arguments: Arguments, node: ast.Call, fr
             reduce_fx_given=_given(arguments, "reduce_fx") is not None,
             shows=frozenset(_shown(node)),
             statistic=spreads.statistic(context, _value(node), frame) if call == "log" else "",
-            summed=spreads.is_sum_of_errors(given, frame),
+            summed=spreads.is_sum_of_errors(context, given, frame),
             of_errors=call == "log" and spreads.is_of_errors(_value(node), frame),
             made_of=frozenset(_made_of(node, frame)) if call == "log" else frozenset(),
             arms=context.arms,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from pl_lint.facts.origins import BatchValue, parts
 from pl_lint.facts.words import words_of
 from pl_lint.static.interpreter import vectors
 from pl_lint.static.interpreter.context import Context, Frame
@@ -39,16 +40,39 @@ def is_of_errors(value: ast.expr | None, frame: Frame) -> bool:
     return found is not None and _is_error(found[1], frame)
 
 
-def is_sum_of_errors(value: ast.expr | None, frame: Frame) -> bool:
-    """``((p - y) ** 2).sum()``, all of it: no sum over one dimension, and nothing that may be a
-    weight."""
+def is_sum_of_errors(context: Context, value: ast.expr | None, frame: Frame) -> bool:
+    """``((p - y) ** 2).sum()``, all of it: no sum over one dimension, of one sample or over
+    something afterwards (``error /= n``), and nothing that may be a weight."""
     call = _behind_number(_meant(value, frame)) if value is not None else None
     if not isinstance(call, ast.Call) or _name(call) != "sum" or call.keywords:
+        return False
+    if context.loops or any(_is_changed(value, part) for part in frame.parts):
         return False
     operand = _operand(call, frame)
     alone = call.args == ([operand] if operand in call.args else [])
     each = vectors.of_each(_meant(operand, frame)) if operand is not None and alone else None
-    return each is not None and _is_distance(_meant(each, frame))
+    match _meant(each, frame) if each is not None else None:
+        case ast.BinOp(left, ast.Sub(), right) as apart if _is_distance(apart):
+            return _is_of_samples(context, left, frame) and _is_of_samples(context, right, frame)
+    return False
+
+
+def _is_changed(value: ast.expr | None, part: ast.AST) -> bool:
+    """``error /= n``"""
+    match value, part:
+        case ast.Name(name), ast.AugAssign(ast.Name(changed)):
+            return name == changed
+    return False
+
+
+def _is_of_samples(context: Context, side: ast.expr, frame: Frame) -> bool:
+    """Whether it is the batch, a part of it, or what the model makes of it: no moment or histogram
+    of it, and no weights."""
+    call = isinstance(side, ast.Call) and (dotted(side.func) or "").partition(".")[0] == "self"
+    names = [one for one in walk(side) if isinstance(one, ast.Name) and one.id != "self"]
+    made = (part for one in names for part in parts(context.origin(context.evaluate(one, frame))))
+    plain = call or isinstance(side, (ast.Name, ast.Attribute, ast.Subscript))
+    return plain and any(isinstance(part, BatchValue) for part in made)
 
 
 def _behind_number(value: ast.expr) -> ast.expr:
