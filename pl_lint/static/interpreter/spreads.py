@@ -68,6 +68,7 @@ def _is_changed(value: ast.expr | None, part: ast.AST) -> bool:
 def _is_of_samples(context: Context, side: ast.expr, frame: Frame) -> bool:
     """Whether it is the batch, a part of it, or what the model makes of it: no moment or histogram
     of it, and no weights."""
+    side = _behind_number(side)
     call = isinstance(side, ast.Call) and (dotted(side.func) or "").partition(".")[0] == "self"
     names = [one for one in walk(side) if isinstance(one, ast.Name) and one.id != "self"]
     made = (part for one in names for part in parts(context.origin(context.evaluate(one, frame))))
