@@ -80,6 +80,7 @@ from pl_lint.static.streams import (
 from pl_lint.static.surroundings import Surroundings
 from pl_lint.static.trials import trials
 from pl_lint.static.uncalled import uncalled
+from pl_lint.static.unowned import unowned
 from pl_lint.static.versions import Versions
 
 USED = re.compile(r"""(?<!super\(\))\.([a-z]\w+)|["'](\w+)["']""")
@@ -128,6 +129,7 @@ AS_WRITTEN: Mapping[str, Callable[[Project], Iterable[Any]]] = {
     "layers": layers,
     "kept": kept,
     "averages": averages,
+    "unowned": unowned,
     "backends": backends,
     "parted": parted,
     "networks": networks,

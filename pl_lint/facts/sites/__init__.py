@@ -40,6 +40,7 @@ from pl_lint.facts.sites.data import (
     SetTransform,
     StreamSite,
     ToldSite,
+    UnownedSite,
     UnsharedSite,
     made_of,
 )
@@ -149,6 +150,7 @@ __all__ = [
     "ToldSite",
     "TrainerCall",
     "TrainerSite",
+    "UnownedSite",
     "UnsharedSite",
     "in_notebook",
     "in_tests",

@@ -218,6 +218,19 @@ class KeptSite:
 
 
 @frozen
+class UnownedSite:
+    """A network of a class of the project (``made_of``) that has weights to learn, is called while
+    ``owner`` is trained, and belongs to no module: an object of the file, or made anew in each
+    step; where it is made."""
+
+    owner: str
+    name: str
+    made_of: str
+    location: Location
+    each_step: bool
+
+
+@frozen
 class AverageSite:
     """An average of weights that a callback (``owner``) keeps in an attribute, puts back into
     something, and saves in no checkpoint; where training changes it."""

@@ -20,6 +20,7 @@ from pl_lint.facts.sites.data import (
     PartedSite,
     StreamSite,
     ToldSite,
+    UnownedSite,
     UnsharedSite,
 )
 from pl_lint.facts.sites.logged import StrayLog
@@ -140,6 +141,7 @@ class ProjectFacts:
     layers: tuple[LayersSite, ...] = ()
     kept: tuple[KeptSite, ...] = ()
     averages: tuple[AverageSite, ...] = ()
+    unowned: tuple[UnownedSite, ...] = ()
     unshared: tuple[UnsharedSite, ...] = ()
     fed: tuple[FedSite, ...] = ()
     listed: tuple[ListedSite, ...] = ()
