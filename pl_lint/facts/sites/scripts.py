@@ -62,6 +62,7 @@ class TrainerSite:
     ``Trainer(**cfg.trainer)``; ``asked``: those that lead to one value, as in
     ``Trainer(devices=cfg.trainer.devices)``, and what it is where settings do not say.
     ``by_default``: what arguments are that only the command line knows, unless it says otherwise.
+    ``again``: the callbacks that were made before a loop of which each round makes and fits it.
     ``modules``: the classes that the settings which build it name as what it runs; ``chosen_for``:
     those for which a program or an experiment of it chooses just these arguments. ``one_gpu``: the
     machine that its file is written for has no more."""
@@ -77,6 +78,7 @@ class TrainerSite:
     chosen_for: tuple[str, ...] = ()
     one_gpu: bool = False
     by_default: Pairs = ()
+    again: tuple[str, ...] = ()
 
     def at(self, *names: str) -> Location:
         """Where the first of these arguments stands that has a place of its own."""
@@ -145,7 +147,8 @@ class TrainerCall:
     ``trains_alone``: a fit that is surely given a loader for training, and none for validation.
     ``fitted_before``: the line of the fit that the same Trainer has made before in the same
     function, or the line of the call itself, in a loop; 0 where there is none, or where anybody may
-    have changed how far it goes.
+    have changed how far it goes. ``folded``: each fold of a loop has its own Trainer, and
+    trains the model on that was made before the loop.
     """
 
     method: Literal["fit", "validate", "test", "predict"]
@@ -171,6 +174,7 @@ class TrainerCall:
     names: tuple[tuple[str, str], ...] = ()
     trains_alone: bool = False
     fitted_before: int = 0
+    folded: bool = False
 
     def excludes(self, other: TrainerCall) -> bool:
         """Whether this and another call of the same function stand in two branches of one ``if``,

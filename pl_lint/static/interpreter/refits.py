@@ -36,7 +36,7 @@ def fitted_before(call: ast.Call, frame: Frame) -> int:
     used = [one for one in names if not isinstance(one.ctx, ast.Store)]
     if not made or not all(_is_harmless(one, scope) for one in used):
         return 0
-    if any(_repeats(loop, call, made, scope) for loop in _around(call, scope)):
+    if any(repeats(loop, call, made, scope) for loop in around(call, scope)):
         return call.lineno
     last = max((one.lineno for one in made if one.lineno <= call.lineno), default=call.lineno)
     before = [
@@ -65,14 +65,14 @@ def _fits(name: ast.Name, scope: Scope) -> bool:
     return isinstance(member, ast.Attribute) and member.attr == "fit"
 
 
-def _around(node: ast.AST, scope: Scope) -> Iterator[ast.AST]:
+def around(node: ast.AST, scope: Scope) -> Iterator[ast.AST]:
     """What stands around a piece of a function, inside it."""
     while node is not scope.node:
         node = scope.above[node]
         yield node
 
 
-def _repeats(loop: ast.AST, call: ast.Call, made: list[ast.Name], scope: Scope) -> bool:
+def repeats(loop: ast.AST, call: ast.Call, made: list[ast.Name], scope: Scope) -> bool:
     """Whether every round of a loop makes the call, with a Trainer from outside of it."""
     if not isinstance(loop, ast.For) or _goes_once(loop.iter):
         return False
@@ -90,17 +90,17 @@ def _goes_once(over: ast.expr) -> bool:
 
 
 def _choices(node: ast.AST, scope: Scope) -> list[ast.AST]:
-    return [one for one in _around(node, scope) if isinstance(one, CHOOSING)]
+    return [one for one in around(node, scope) if isinstance(one, CHOOSING)]
 
 
 def _comes_before(name: ast.Name, call: ast.Call, scope: Scope) -> bool:
     """Whether each way to a call leads over the fit above it."""
-    around = {*_around(call, scope)}
-    return all(_same_block(one, name, around, scope) for one in _choices(name, scope))
+    outer = {*around(call, scope)}
+    return all(_same_block(one, name, outer, scope) for one in _choices(name, scope))
 
 
-def _same_block(choice: ast.AST, name: ast.Name, around: set[ast.AST], scope: Scope) -> bool:
+def _same_block(choice: ast.AST, name: ast.Name, outer: set[ast.AST], scope: Scope) -> bool:
     """Whether a choice has both in the same block of statements."""
     blocks = [value for _, value in ast.iter_fields(choice) if isinstance(value, list)]
-    inner = {name, *_around(name, scope)}
-    return any(inner & {*block} and around & {*block} for block in blocks)
+    inner = {name, *around(name, scope)}
+    return any(inner & {*block} and outer & {*block} for block in blocks)

@@ -28,6 +28,7 @@ from pl_lint.static.interpreter import (
     lookup,
     masks,
     refits,
+    rounds,
     watchers,
 )
 from pl_lint.static.interpreter.abstract import (
@@ -204,6 +205,7 @@ def _trainer(context: Context, arguments: Arguments, node: ast.Call, frame: Fram
         asked=tuple(asked.one_by_one(node)),
         by_default=tuple(_by_default(context, arguments, node, frame)),
         one_gpu=frame.module.source.has_one_gpu,
+        again=tuple(rounds.callbacks_again(context, node, frame)),
     )
     context.recorder.add(site)
     callbacks = tuple(_callbacks(arguments))
@@ -342,6 +344,7 @@ def _call_of(
         names=tuple(loaders.named(name, arguments, node, frame)),
         trains_alone=name == "fit" and loaders.for_training_alone(arguments),
         fitted_before=refits.fitted_before(node, frame),
+        folded=name == "fit" and rounds.folded(node, frame),
     )
 
 
