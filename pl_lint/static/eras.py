@@ -55,6 +55,11 @@ OLDER = re.compile(
     re.MULTILINE,
 )
 """What could only be said to Lightning before 1.0."""
+TAKERS = {"Trainer": lightning.TRAINER, "ModelCheckpoint": lightning.MODEL_CHECKPOINT}
+DATED = ("Trainer(", "ModelCheckpoint(", "self.hparams")
+"""One of these stands where code is not newer than some version."""
+LAST_SETTER: Version = (1, 2)
+"""Afterwards ``hparams`` of a module is a property without a setter."""
 LATE = re.compile(
     r"\btorch\.compile\b|\blightning_fabric\b|16-mixed|\btask\s*=|\binference_mode\s*=|"
     "ddp_find_unused_parameters_true"
@@ -121,6 +126,35 @@ def floor_of(sources: Sequence[ReadFile]) -> Version:
     return max((one for one in floors if not any(end <= one for end in ends)), default=())
 
 
+def ceiling_of(sources: Sequence[ReadFile]) -> Version:
+    """The newest version that still took what the code of a project gives to Trainers and to
+    ModelCheckpoint, and let its modules set ``hparams``; empty where every version did, or none."""
+    programs = [one for one in sources if not holds_settings(one)]
+    said = [_tree(one) for one in programs if any(word in one.text for word in DATED)]
+    spans = [span for tree in said for node in ast.walk(tree) for span in _spans(node)]
+    first = max((begin for begin, _ in spans), default=())
+    last = min((end for _, end in spans), default=())
+    return last if first <= last < lightning.LATEST else ()
+
+
+def _spans(node: ast.AST) -> Iterator[tuple[Version, Version]]:
+    """The first and the last version that took an argument, or let ``self.hparams`` be set."""
+    match node:
+        case ast.Call(function, keywords=keywords):
+            taker = TAKERS.get((dotted(function) or "").rpartition(".")[2])
+            took = [_took(taker, one.arg or "") for one in keywords if taker is not None]
+            yield from ((versions[0], versions[-1]) for versions in took if versions)
+        case ast.ClassDef(bases=bases) if any(map(_is_module, bases)):
+            stored = (one for one in ast.walk(node) if isinstance(one, ast.Attribute))
+            kept = (dotted(one) for one in stored if isinstance(one.ctx, ast.Store))
+            if "self.hparams" in kept:
+                yield lightning.versions()[0], LAST_SETTER
+
+
+def _is_module(base: ast.expr) -> bool:
+    return (dotted(base) or "").rpartition(".")[2] == "LightningModule"
+
+
 def _floors(tree: ast.Module) -> Iterator[Version]:
     """Since when there is what a program uses: torch 2 is as old as Lightning 1.9 and 2.0, and
     torchmetrics learned ``task`` in the month before 1.8."""
@@ -143,7 +177,8 @@ def _ends(tree: ast.Module) -> Iterator[Version]:
     """The first versions without what a program uses."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _trains(node):
-            yield from (end for one in node.keywords if (end := _argument_end(one.arg or "")))
+            took = [_took(lightning.TRAINER, one.arg or "") for one in node.keywords]
+            yield from (end for versions in took if versions and (end := _next(versions[-1])))
         elif isinstance(node, ast.ClassDef) and node.bases:
             methods = (one.name for one in node.body if isinstance(one, ast.FunctionDef))
             yield from (end for name in methods if (end := _hook_end(name)))
@@ -152,12 +187,14 @@ def _ends(tree: ast.Module) -> Iterator[Version]:
             yield from (one.version for one in gone if one is not None)
 
 
-def _argument_end(name: str) -> Version | None:
-    """The first version whose Trainer no longer takes an argument that it once took."""
+def _took(taker: str, name: str) -> list[Version]:
+    """The versions in which a class takes an argument."""
     versions = lightning.versions()
-    had = [one for one in versions if name in lightning.argument_names(lightning.TRAINER, one)]
-    later = [one for one in versions if had and one > had[-1]]
-    return later[0] if later else None
+    return [one for one in versions if name in lightning.argument_names(taker, one)]
+
+
+def _next(version: Version) -> Version | None:
+    return next((one for one in lightning.versions() if one > version), None)
 
 
 def _hook_end(name: str) -> Version | None:

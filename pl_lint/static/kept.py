@@ -45,7 +45,7 @@ def _kept_by(info: ClassInfo, program: _Program) -> Iterator[KeptSite]:
     init = info.methods.get("__init__")
     if init is None:
         return
-    frame = Frame(info.module, {}, info, "__init__")
+    frame = Frame(info.module, {}, info, "__init__", code=init)
     given = [pair for part in info.module.source.parts(info.node) for pair in bindings(part)]
     names = [own(target) for target, _ in given]
     for part in walk(init):

@@ -25,6 +25,7 @@ from pl_lint.places import SETTINGS
 from pl_lint.plain import frozen
 from pl_lint.static.eras import (
     ReadFile,
+    ceiling_of,
     floor_of,
     holds_settings,
     is_environment,
@@ -48,6 +49,7 @@ INSTALLED = re.compile(r"(?:pytorch_)?lightning-(\d+\.\d+).*\.dist-info")
 UNDATED_OLD = "1.5.0"
 """Old code without a pin is taken for one that still had every hook of the 1.x years; 1.6 began to
 say goodbye to them. Three numbers say that it is a guess: what pins say has two."""
+FIRST: Version = (1, 0)
 UNDATED_OLDER = "0.9.0"
 """The same of code that was written before there was a 1.0."""
 
@@ -271,6 +273,10 @@ def _by_signs(sources: Sequence[ReadFile]) -> Judged:
     if floor:
         since = text_of(floor)
         return Judged(f"{since}.0", f"signs of 1.x in the code, and of {since}")
+    newest = ceiling_of(sources)
+    if newest and newest < numbers(UNDATED_OLD)[:2]:
+        until = text_of(max(newest, FIRST))
+        return Judged(f"{until}.0", f"signs of 1.x in the code, and of none after {until}")
     return Judged(UNDATED_OLD, "signs of 1.x in the code")
 
 

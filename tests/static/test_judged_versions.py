@@ -194,3 +194,24 @@ def test_a_script_beside_a_package_is_judged_by_itself() -> None:
 def test_a_version_that_the_user_names_is_no_guess(named: str) -> None:
     source = Material(Path("train.py"), OLD.encode())
     assert Versions([source], Config(lightning_version=named)).judged("train.py").version == "1.5"
+
+
+MODULE = "class Model(pl.LightningModule):\n    def __init__(self, hparams):\n        {}\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "version"),
+    [
+        ("pl.Trainer(gpus=2)\nModelCheckpoint(filepath='best')", "1.1.0"),
+        ("pl.Trainer(gpus=2)\nModelCheckpoint(period=5)", "1.4.0"),
+        ("pl.Trainer(gpus=2)\nSaver(filepath='best')", "1.5.0"),
+        ("pl.Trainer(gpus=2, strategy='ddp')\nModelCheckpoint(filepath='best')", "1.5.0"),
+        ("pl.Trainer(distributed_backend='ddp')", "1.4.0"),
+        ("pl.Trainer(gpus=2, early_stop_callback=stop)\nself.log('a', 1)", "1.0.0"),
+        (MODULE.format("self.hparams = hparams"), "1.2.0"),
+        (MODULE.replace("pl.Lightning", "nn.").format("self.hparams = hparams"), "1.5.0"),
+        (f"pl.Trainer(gpus=2)\n{MODULE.format('self.hparams.rate = 1')}", "1.5.0"),
+    ],
+)
+def test_what_no_later_version_takes_is_a_ceiling(code: str, version: str) -> None:
+    assert judged(f"import pytorch_lightning as pl\n{code}\n").version == version

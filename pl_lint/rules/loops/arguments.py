@@ -11,7 +11,7 @@ from pl_lint.facts.origins import UNPACKED
 from pl_lint.facts.sites import CallSite, ProjectFacts
 from pl_lint.findings import Finding
 from pl_lint.fixes import Applicability, Fix, RenameArgument
-from pl_lint.rules.judging import GUESSED, version_at
+from pl_lint.rules.judging import is_guessed, version_at
 from pl_lint.rules.loops.loaders import RUNS
 from pl_lint.rules.registry import Rule, rule
 
@@ -83,7 +83,7 @@ def argument_gone(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """
     for call in facts.calls_of(*CALLS):
         at = version_at(facts, call.location)
-        if at == GUESSED or any(_takes_any(call.name, one) for one in _from(at)):
+        if is_guessed(at) or any(_takes_any(call.name, one) for one in _from(at)):
             continue
         gone = [name for name in dict(call.arguments) if _is_gone(call.name, name, at)]
         if gone:

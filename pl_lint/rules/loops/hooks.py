@@ -9,7 +9,7 @@ from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts
 from pl_lint.facts.values import Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Applicability, DropParameters, Fix, Rename
-from pl_lint.rules.judging import GUESSED, defines, target_version
+from pl_lint.rules.judging import defines, is_guessed, target_version
 from pl_lint.rules.registry import Rule, rule
 
 FAMILIES = {
@@ -147,7 +147,7 @@ def _called_without(owner: ClassFacts, method: MethodSite) -> tuple[str, str] | 
         return None
     extra = ", ".join(method.required[hook.most_positional :])
     took = lightning.most_ever(FAMILIES[owner.kind], method.name) or 0
-    if target_version(owner) == GUESSED and took >= len(method.required):
+    if is_guessed(target_version(owner)) and took >= len(method.required):
         return None  # what 1.0 to 1.4 passed
     since = f" since {'.'.join(map(str, hook.since))}" if took > hook.most_positional else ""
     message = (

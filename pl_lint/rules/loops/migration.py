@@ -17,7 +17,7 @@ from pl_lint.facts.sites import (
 from pl_lint.findings import Finding
 from pl_lint.fixes import Applicability, Fix, Replace
 from pl_lint.places import Location
-from pl_lint.rules.judging import GUESSED, defines, target_version, version_at
+from pl_lint.rules.judging import defines, is_guessed, target_version, version_at
 from pl_lint.rules.registry import Rule, rule
 
 METRICS = ("pytorch_lightning.metrics", "lightning.pytorch.metrics")
@@ -79,7 +79,7 @@ def _gone(facts: ProjectFacts, name: str, location: Location) -> Gone | None:
         return None
     at = version_at(facts, location)
     gone = removed.name(name)
-    return gone if gone is not None and at >= gone.version and at != GUESSED else None
+    return gone if gone is not None and at >= gone.version and not is_guessed(at) else None
 
 
 def _told(name: str, gone: Gone) -> str:
@@ -242,7 +242,7 @@ def member_gone(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         name = call.name.rpartition(".")[2]
         since = removed.member("Trainer", name)
         at = version_at(facts, call.location)
-        if since is not None and at >= since and at != GUESSED:
+        if since is not None and at >= since and not is_guessed(at):
             yield self.finding(
                 call.location,
                 f"the Trainer of Lightning {'.'.join(map(str, since))} and newer has no {name}",
@@ -280,7 +280,7 @@ def _has_lost_setter(facts: ProjectFacts, owner: ClassFacts) -> bool:
     """Whether ``hparams`` is Lightning's property, and no attribute or property of the class."""
     since, at = LOST.get(owner.kind), target_version(owner)
     own = HPARAMS in owner.given or defines(facts, owner, HPARAMS)
-    return since is not None and at >= since and at != GUESSED and not own and not owner.open
+    return since is not None and at >= since and not is_guessed(at) and not own and not owner.open
 
 
 def _asks(owner: ClassFacts, function: str) -> bool:

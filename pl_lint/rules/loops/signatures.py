@@ -8,7 +8,7 @@ from pl_lint.facts import lightning
 from pl_lint.facts.sites import ClassFacts, MethodSite, ProjectFacts
 from pl_lint.findings import Finding
 from pl_lint.fixes import AddParameters, Applicability, DropParameters, Fix
-from pl_lint.rules.judging import CLI, GUESSED, target_version
+from pl_lint.rules.judging import CLI, is_guessed, target_version
 from pl_lint.rules.loops.hooks import FAMILIES, PLAIN_DECORATORS, said, surely_lightning
 from pl_lint.rules.loops.loaders import RUNS, only_loaders
 from pl_lint.rules.registry import Rule, rule
@@ -91,7 +91,7 @@ def _is_set_up_once(owner: ClassFacts, method: MethodSite) -> bool:
 
 def _is_dated(owner: ClassFacts, method: MethodSite) -> bool:
     """Whether it is known what the hook is given: the version is, or no version gave it as much."""
-    if target_version(owner) != GUESSED:
+    if not is_guessed(target_version(owner)):
         return True
     most = lightning.most_ever(FAMILIES[owner.kind], method.name)
     return most is not None and len(method.required) > most

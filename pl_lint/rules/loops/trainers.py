@@ -12,7 +12,7 @@ from pl_lint.facts.sites import ABSENT, ProjectFacts, SchedulerSite, TrainerSite
 from pl_lint.facts.values import Known, Made, Several, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Applicability, DropArgument, Fix
-from pl_lint.rules.judging import GUESSED, version_at
+from pl_lint.rules.judging import is_guessed, version_at
 from pl_lint.rules.loops import successors
 from pl_lint.rules.registry import Rule, rule
 
@@ -102,7 +102,7 @@ def removed_trainer_argument(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     for trainer in facts.trainers:
         at = version_at(facts, trainer.location)
         taken = lightning.argument_names(TRAINER, at)
-        if at == GUESSED or at < TAKES_NO_MORE:
+        if is_guessed(at) or at < TAKES_NO_MORE:
             continue
         for name, _ in trainer.arguments:
             plain = name.removesuffix("+")  # in settings, ``callbacks+`` adds some

@@ -12,7 +12,7 @@ from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, Rehome, SetArgument
 from pl_lint.places import Location
 from pl_lint.rules.containers import registered_container
-from pl_lint.rules.judging import GUESSES, by_name, target_version, version_at
+from pl_lint.rules.judging import by_name, is_guessed, target_version, version_at
 from pl_lint.rules.registry import Rule, rule
 
 REGISTERING = ("torch.nn.ModuleList", "torch.nn.ModuleDict", "self.add_module")
@@ -306,7 +306,7 @@ def metrics_of_lightning(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 places.setdefault(metric.location, metric.name)
     for place, name in places.items():
         at = version_at(facts, place)
-        if at >= (1, 5) or at in GUESSES:
+        if at >= (1, 5) or is_guessed(at):
             yield self.finding(
                 place,
                 f"{name}: Lightning has had no metrics since 1.5",

@@ -62,4 +62,6 @@ def _passes(
 
 
 def _copied(frame: Frame) -> Frame:
-    return Frame(frame.module, dict(frame.names), frame.defining, frame.function, frame.depth)
+    copied = Frame(frame.module, dict(frame.names), frame.defining, frame.function, frame.depth)
+    copied.code = frame.code
+    return copied

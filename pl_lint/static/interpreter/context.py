@@ -81,7 +81,8 @@ class Arguments:
 
 @mutable
 class Frame:
-    """One function in execution. ``defining`` is the class whose body holds the method; ``written``
+    """One function in execution, whose ``code`` is None outside of functions. ``defining`` is the
+    class whose body holds the method, or a method that has called the function; ``written``
     is what local names were made of, as it is written: ``self.logger.experiment`` of ``board``;
     ``asked``: the names in the condition that a local name is, ``rank`` of ``main = rank == 0``;
     ``caller``: the call that a function was entered by, and where that stands; ``left_out``: the
@@ -102,18 +103,13 @@ class Frame:
     left_out: set[str] = field(default_factory=set)
     cut: frozenset[str] = frozenset()
     caught: bool = False
+    code: FunctionNode | None = None
 
     def forget(self, name: str) -> None:
         """A name stands for something else from now on, or for what somebody has made of it."""
         self.written.pop(name, None)
         self.asked.pop(name, None)
         self.left_out.discard(name)
-
-    @property
-    def code(self) -> FunctionNode | None:
-        """The function or method that is run; None outside of functions and for nested ones."""
-        owner = self.module.functions if self.defining is None else self.defining.methods
-        return owner.get(self.function)
 
     @property
     def parts(self) -> tuple[ast.AST, ...]:

@@ -93,7 +93,7 @@ def _factor(context: Context, node: ast.expr, frame: Frame) -> Factor | None:
             return Factor(function, _parameter(function, 0), outer)
         case Bound(Self(), name) if (found := context.find_method(name)) is not None:
             info, method = found
-            inner = Frame(info.module, {}, info, name)
+            inner = Frame(info.module, {}, info, name, code=method)
             return Factor(method, _parameter(method, 1), inner)
     return None
 

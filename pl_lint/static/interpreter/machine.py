@@ -62,7 +62,7 @@ class Machine(Context):
                 self.origin(join(*arguments.all())) if arguments.all() else NOTHING.origin
             )
         frame.names.update(bind(self, node, frame, arguments, receiver))
-        frame.function = node.name
+        frame.code, frame.function = node, node.name
         self._running.append(id(node))
         around = self.guards, self.within, self.assigned, self.then, self.arms
         self.assigned, self.then = "", ()
