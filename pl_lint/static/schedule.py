@@ -9,9 +9,11 @@ from contextlib import suppress
 from typing import Any
 
 from pl_lint.facts.sites import ProjectFacts
+from pl_lint.findings import Location
 from pl_lint.plain import replace
 from pl_lint.static.parts import Part
 from pl_lint.static.reading import Reading
+from pl_lint.static.sources import Unreadable
 
 Judge = Callable[[Part], Reading]
 Schedule = Callable[[Judge, Sequence[Part]], list[Reading]]
@@ -26,16 +28,45 @@ def one_by_one(judge: Judge, parts: Sequence[Part]) -> list[Reading]:
 
 
 def on_all_cores(judge: Judge, parts: Sequence[Part]) -> list[Reading]:
-    """The same, without the facts, which are too many to be handed from process to process.
+    """The same, without the facts, which are too many to be handed from process to process. A
+    fault of pl-lint's own costs the part that it shows in, and no other.
 
     Processes are forked, so that nothing has to be imported or sent to them. Where there is no
     safe fork, the parts are judged one after the other.
     """
+    judge = _contained(judge)
     count = min(_cores(), len(parts), MOST)
     if count < 2 or sum(part.size for part in parts) < ENOUGH:
         return one_by_one(judge, parts)
     answers = _run(judge, parts, count)
     return [answers[index] for index in range(len(parts))]
+
+
+def _contained(judge: Judge) -> Judge:
+    """A judge that says of a part what it could not judge, and why."""
+
+    def judged(part: Part) -> Reading:
+        try:
+            return judge(part)
+        except Exception as error:
+            return Reading(ProjectFacts(), (), (_own_fault(part, error),))
+
+    return judged
+
+
+def _own_fault(part: Part, error: Exception) -> Unreadable:
+    """Where pl-lint failed, as one line that can be reported."""
+    path = next((one.path for one in part.sources if one.asked_for), part.sources[0].path)
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    file = os.path.basename(last.tb_frame.f_code.co_filename) if last is not None else "?"
+    line = last.tb_lineno if last is not None else 0
+    message = (
+        f"pl-lint itself failed on the project of this file, which is not judged "
+        f"({type(error).__name__} in {file}:{line}): please report it"
+    )
+    return Unreadable(Location(path, 1), message)
 
 
 def _cores() -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pl_lint.config import Config
+from pl_lint.facts.sites import ProjectFacts
 from pl_lint.plain import names
 from pl_lint.rules.registry import all_rules
 from pl_lint.static import schedule
@@ -165,6 +166,20 @@ def test_processes_find_what_one_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(alone.unreadable) == 1
     for field in ("findings", "unreadable", "files", "relevant"):
         assert getattr(alone, field) == getattr(together, field)
+
+
+def test_a_fault_of_our_own_costs_one_project() -> None:
+    def judge(part: Part) -> Reading:
+        if part.sources[0].path.startswith("one"):
+            raise KeyError("a\nb")
+        return Reading(ProjectFacts(), relevant=7)
+
+    parts = [Part((Material(Path(name), b""),), ()) for name in ("one/a.py", "two/a.py")]
+    failed, judged = on_all_cores(judge, parts)
+    assert judged.relevant == 7
+    (message,) = failed.unreadable
+    assert str(message.location).startswith("one/a.py:1")
+    assert f"KeyError in {Path(__file__).name}:" in message.message
 
 
 def test_a_process_that_dies_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
