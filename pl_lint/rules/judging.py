@@ -312,6 +312,12 @@ def is_tested_again(facts: ProjectFacts, owner: ClassFacts) -> bool:
     )
 
 
+def building(facts: ProjectFacts, owner: ClassFacts) -> list[CallSite]:
+    """The calls that build a module, other than those of tests."""
+    calls = facts.calls_of(lightning.MODULE)
+    return [one for one in calls if one.built == owner.name and not facts.in_tests(one.location)]
+
+
 def _all_use_one(facts: ProjectFacts, trainers: Sequence[TrainerSite]) -> bool:
     return bool(trainers) and all(_uses_one(facts, trainer) for trainer in trainers)
 

@@ -140,7 +140,8 @@ class ParameterSite:
     default: an Enum member, an object, a class or a function; ``of`` is the class of the project
     that the annotation names, ``told`` what says so (``mode: Mode``, ``act=nn.ReLU``, or that the
     class calls it: ``self.hparams.optimizer(...)``).
-    ``rebound``: ``__init__`` gives its name to something else.
+    ``rebound``: ``__init__`` gives its name to something else. ``used``: the methods that read such
+    an attribute, and ``__init__`` where it gives the parameter to something.
     """
 
     name: str
@@ -152,6 +153,7 @@ class ParameterSite:
     of: str = ""
     told: str = ""
     rebound: bool = False
+    used: tuple[str, ...] = ()
 
 
 @frozen

@@ -270,14 +270,8 @@ def loaded_without_arguments(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     - https://lightning.ai/docs/pytorch/stable/common/checkpointing_basic.html
     - https://github.com/ashleve/lightning-hydra-template/issues/456
     """
-    owners = {owner.name: owner for owner in facts.all_modules()}
-    for call in facts.calls_of(LOADING):
-        owner = owners.get(call.name.rpartition(".")[0])
-        if owner is None or not call.complete or call.bound or call.gives("hparams_file", 2):
-            continue
-        if defines(facts, owner, "load_from_checkpoint"):
-            continue
-        missing = [name for name in _left_out(facts, owner) if not call.gives(name)]
+    for call, owner in loading(facts):
+        missing = missing_from(facts, owner, call)
         if missing:
             names = ", ".join(missing)
             yield self.finding(
@@ -288,16 +282,33 @@ def loaded_without_arguments(self: Rule, facts: ProjectFacts) -> Iterator[Findin
             )
 
 
-def _left_out(facts: ProjectFacts, owner: ClassFacts) -> list[str]:
-    """The parameters without a default that the checkpoints of a class surely do not hold."""
+def loading(facts: ProjectFacts) -> Iterator[tuple[CallSite, ClassFacts]]:
+    """The calls that load a module of the project from its checkpoint alone, as far as is seen."""
+    owners = {owner.name: owner for owner in facts.all_modules()}
+    for call in facts.calls_of(LOADING):
+        owner = owners.get(call.name.rpartition(".")[0])
+        if owner is None or not call.complete or call.bound or call.gives("hparams_file", 2):
+            continue
+        if not defines(facts, owner, "load_from_checkpoint"):
+            yield call, owner
+
+
+def missing_from(facts: ProjectFacts, owner: ClassFacts, call: CallSite) -> list[str]:
+    """The parameters without a default that neither a checkpoint nor a call gives."""
+    held = not_held(facts, owner)
+    return [one.name for one in held if one.required and not call.gives(one.name)]
+
+
+def not_held(facts: ProjectFacts, owner: ClassFacts) -> list[ParameterSite]:
+    """The parameters that the checkpoints of a class surely do not hold."""
     site = owner.hyperparameters
     if site is None or owner.open or any(one.attribute == "hparams" for one in owner.assignments):
         return []  # before 1.3 an assignment to self.hparams saved them
-    required = [one.name for one in parameters_of(owner) if one.required]
     if not site.saved:
-        return required
+        return list(parameters_of(owner))
     calls = facts.calls_in(owner, *SAVING)
-    return [name for name in required if calls and all(_surely_not(one, name) for one in calls)]
+    every = parameters_of(owner) if calls else ()
+    return [one for one in every if all(_surely_not(call, one.name) for call in calls)]
 
 
 # --- what is saved --------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from pl_lint.rules.checkpoints.hyperparameters import (
     saves_here,
     surely_saved,
 )
-from pl_lint.rules.judging import CLI, target_version, uses_cli
+from pl_lint.rules.judging import CLI, building, target_version, uses_cli
 from pl_lint.rules.registry import Rule, rule
 
 TRUSTING = ("torch.serialization.add_safe_globals", "torch.serialization.safe_globals")
@@ -138,7 +138,7 @@ def _refused(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -
 def _is_only_said(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> bool:
     """Whether the project builds the module and gives it something else than the annotation says.
     A text does where a ``Path`` is asked for, so there a path has to be seen."""
-    calls = _building(facts, owner)
+    calls = building(facts, owner)
     values = [_argument(owner, call, parameter) for call in calls]
     if not OF_PATHS.search(parameter.annotation):
         return bool(calls) and all(isinstance(value, Known) for value, _ in values)
@@ -151,12 +151,6 @@ def _is_path(made: Value | Origin) -> bool:
     return isinstance(made, (Made, Named, FunctionCall)) and made.name.startswith("pathlib.")
 
 
-def _building(facts: ProjectFacts, owner: ClassFacts) -> list[CallSite]:
-    """The calls that build a module, other than those of tests."""
-    calls = facts.calls_of(lightning.MODULE)
-    return [one for one in calls if one.built == owner.name and not facts.in_tests(one.location)]
-
-
 def _argument(owner: ClassFacts, call: CallSite, parameter: ParameterSite) -> tuple[Value, Origin]:
     """What a call gives for a parameter, and what that is made of."""
     place = parameters_of(owner).index(parameter)
@@ -165,7 +159,7 @@ def _argument(owner: ClassFacts, call: CallSite, parameter: ParameterSite) -> tu
 
 def _given(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> str:
     """What the project is seen to give for a parameter that torch refuses to unpickle."""
-    for call in _building(facts, owner):
+    for call in building(facts, owner):
         for made in _argument(owner, call, parameter):
             name = made.name if isinstance(made, (Made, FunctionCall)) else ""
             if name in OBJECTS or name in facts.data_classes:

@@ -6,11 +6,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pl_lint.facts import lightning
 from pl_lint.facts.branches import apart
 from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, NetworkSite, ProjectFacts
 from pl_lint.facts.values import Made
 from pl_lint.rules.checkpoints.hyperparameters import parameters_of
+from pl_lint.rules.judging import building
 from pl_lint.rules.loops.dropouts import has_dropout, may_be_any, told_by
 from pl_lint.rules.loops.reaching import (
     TRAINING,
@@ -44,12 +44,6 @@ def freezes(said: frozenset[str]) -> bool:
     """Whether code freezes something, or adds what learns in its place, by the names in it."""
     frozen = any("freez" in word.lower() or "frozen" in word.lower() for word in said)
     return frozen or not said.isdisjoint(ADAPTING)
-
-
-def building(facts: ProjectFacts, owner: ClassFacts) -> list[CallSite]:
-    """The calls that build a module, other than those of tests."""
-    calls = facts.calls_of(lightning.MODULE)
-    return [one for one in calls if one.built == owner.name and not facts.in_tests(one.location)]
 
 
 def is_rebound(owner: ClassFacts, part: str, site: CallSite | AssignmentSite) -> bool:

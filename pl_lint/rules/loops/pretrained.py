@@ -9,12 +9,11 @@ from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
 from pl_lint.facts.values import must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.checkpoints.hyperparameters import parameters_of
-from pl_lint.rules.judging import CLI, LOADING, is_only_loaded, target_version, uses_cli
+from pl_lint.rules.judging import CLI, LOADING, building, is_only_loaded, target_version, uses_cli
 from pl_lint.rules.loops.brought import (
     BUILDING,
     FREEZING,
     PRETRAINED,
-    building,
     freezes,
     handed_in,
     in_networks,

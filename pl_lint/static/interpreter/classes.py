@@ -381,14 +381,16 @@ def _hyperparameters(
     if node is None:
         return None
     names = [p.arg for p in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)][1:]
-    called = set(parameters.called(found.methods().values()))
+    methods = found.methods()
+    called = set(parameters.called(methods.values()))
     details = parameters.of_method(node, found.info.module, project)
+    used = [replace(one, used=tuple(parameters.using(one, methods))) for one in details]
     return HyperparameterSite(
         tuple(names),
         recorder.saves_hyperparameters,
         _signature(found.info, node),
         tuple(
             parameters.as_called(one) if one.required and one.name in called else one
-            for one in details
+            for one in used
         ),
     )

@@ -63,6 +63,38 @@ def called(methods: Iterable[tuple[ClassInfo, FunctionNode]]) -> Iterator[str]:
                         yield name
 
 
+def using(
+    parameter: ParameterSite, methods: Mapping[str, tuple[ClassInfo, FunctionNode]]
+) -> Iterator[str]:
+    """The methods that compute with a parameter: that read the attribute which it is stored under,
+    and ``__init__`` where it gives the parameter itself to something that it makes."""
+    kept = {f"self.{one}" for one in parameter.attributes}
+    for name, (info, method) in methods.items():
+        own = {parameter.name, *kept} if name == "__init__" else kept
+        parts = info.module.source.parts(method)
+        if name == "__init__":
+            calls = (one for one in parts if isinstance(one, ast.Call) and _makes(one))
+            parts = tuple(part for one in calls for part in _given_to(one))
+        read = (dotted(one) for one in parts if isinstance(one, (ast.Name, ast.Attribute)))
+        if not own.isdisjoint(read):
+            yield name
+
+
+KEEPING = frozenset(
+    {"__init__", "save_hyperparameters", "print", "isinstance", "len", "ValueError"}
+)
+"""Calls that make nothing of what they are given."""
+
+
+def _makes(call: ast.Call) -> bool:
+    return (dotted(call.func) or ".").rpartition(".")[2] not in KEEPING
+
+
+def _given_to(call: ast.Call) -> Iterator[ast.AST]:
+    for one in (*call.args, *(keyword.value for keyword in call.keywords)):
+        yield from walk(one)
+
+
 def _asked(node: ast.AST, above: Mapping[ast.AST, ast.AST]) -> Iterator[str]:
     """The names in the conditions around a piece of code."""
     while node in above:
