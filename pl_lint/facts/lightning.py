@@ -27,6 +27,9 @@ MODEL_CHECKPOINT = "lightning.pytorch.callbacks.ModelCheckpoint"
 EARLY_STOPPING = "lightning.pytorch.callbacks.EarlyStopping"
 SEED_EVERYTHING = "lightning.pytorch.seed_everything"
 
+STEPS = ("training_step", "validation_step", "test_step", "predict_step")
+STEP_OF = {"test": "test_step", "validate": "validation_step"}
+"""What a Trainer calls for each batch, and has no other way to run."""
 HOOKED_KINDS = ("LightningModule", "LightningDataModule", "Callback")
 
 

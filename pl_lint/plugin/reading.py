@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pl_lint.config import Config
+from pl_lint.facts import lightning
 from pl_lint.facts.sites import ABSENT, CaseSite, ClassFacts, TrainerSite
 from pl_lint.facts.values import UNKNOWN, Known, must_be
 from pl_lint.findings import Finding, Location
@@ -17,7 +18,6 @@ from pl_lint.static.engine import Reading, read
 from pl_lint.static.sources import Unfinished, Unreadable
 
 PLAIN_DDP = ("ddp", "ddp_spawn", "ddp_fork", "ddp_notebook")
-STEPS = ("training_step", "validation_step", "test_step", "predict_step")
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ class ProjectReading:
         says_base = module.short_name.lower().startswith(("base", "abstract", "_"))
         nested = "<locals>" in module.name
         is_base = _is_abstract(lineage) or (extended and says_base)
-        return bool(methods & set(STEPS)) and not is_base and not nested
+        return bool(methods & set(lightning.STEPS)) and not is_base and not nested
 
     def _ancestors(self, module: ClassFacts) -> Iterator[ClassFacts]:
         known = {found.name: found for found in self.reading.project.classes}

@@ -274,15 +274,12 @@ def _trains_too(facts: ProjectFacts) -> bool:
     return any(one.method == "fit" for one in facts.trainer_calls)
 
 
-STEPS = {"test": "test_step", "validate": "validation_step"}
-
-
 def _measures(facts: ProjectFacts, call: TrainerCall) -> bool:
     """Whether a module is for tests alone, and no training is thought of: it compares what is in
     the data."""
     owners = [one for one in facts.all_modules() if one.name == call.model]
     return any(
-        defines(facts, one, STEPS[call.method])
+        defines(facts, one, lightning.STEP_OF[call.method])
         and not defines(facts, one, "training_step")
         and not defines(facts, one, "configure_optimizers")
         for one in owners

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from pl_lint.facts import lightning
 from pl_lint.facts.sites import ClassFacts, LoaderSite, ProjectFacts, TrainerCall
 from pl_lint.facts.values import Made
 from pl_lint.findings import Finding, Status
@@ -83,10 +84,6 @@ def prediction_without_forward(self: Rule, facts: ProjectFacts) -> Iterator[Find
             yield replace(found, status=Status.SUSPECTED, condition=condition)
 
 
-STEPS = {"test": "test_step", "validate": "validation_step"}
-"""What a Trainer calls for each batch, and has no other way to run."""
-
-
 @rule("LTN741", "evaluation-without-step", rows=())
 def evaluation_without_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A Trainer tests or validates a module that has no step for it.
@@ -141,15 +138,15 @@ def evaluation_without_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding
         if owner is not None and not facts.in_tests(call.location):
             yield self.finding(
                 call.location,
-                f"{owner.short_name} has no {STEPS[call.method]}: trainer.{call.method} fails",
-                remedy=f"write {STEPS[call.method]}",
+                f"{owner.short_name} has no {lightning.STEP_OF[call.method]}: trainer.{call.method} fails",
+                remedy=f"write {lightning.STEP_OF[call.method]}",
                 subject=owner.short_name,
             )
         for one in _some_without(facts, call) if not facts.in_tests(call.location) else ():
             found = self.finding(
                 call.location,
-                f"{one.short_name} has no {STEPS[call.method]}: trainer.{call.method} fails",
-                remedy=f"write {STEPS[call.method]}",
+                f"{one.short_name} has no {lightning.STEP_OF[call.method]}: trainer.{call.method} fails",
+                remedy=f"write {lightning.STEP_OF[call.method]}",
                 subject=one.short_name,
             )
             condition = f"where the model is a {one.short_name}"
@@ -167,14 +164,14 @@ def _some_without(facts: ProjectFacts, call: TrainerCall) -> Iterator[ClassFacts
         if one.method == "fit"
     )
     always = fitted or not call.arms
-    if call.method in STEPS and len(set(call.models)) > 1 and always:
-        yield from (one for one in owners if _lacks(facts, one, STEPS[call.method]))
+    if call.method in lightning.STEP_OF and len(set(call.models)) > 1 and always:
+        yield from (one for one in owners if _lacks(facts, one, lightning.STEP_OF[call.method]))
 
 
 def without_step(facts: ProjectFacts, call: TrainerCall) -> ClassFacts | None:
     """The class of the model that a call is to test or validate, where it cannot. One that has no
     step at all may get them in other ways."""
-    step = STEPS.get(call.method)
+    step = lightning.STEP_OF.get(call.method)
     given = {_model_of(facts, call), *call.models} - {""}
     owners = [one for one in facts.all_modules() if one.name in given]
     if step is None or len(given) != 1 or not owners:
@@ -186,7 +183,9 @@ def _lacks(facts: ProjectFacts, owner: ClassFacts, step: str) -> bool:
     """Whether a class that is seen as a whole has other steps, and surely not this one."""
     put = {one.attribute for one in (*owner.assignments, *facts.reaches)} | owner.given
     has = step in put or defines(facts, owner, step)
-    others = any(defines(facts, owner, one) for one in ("training_step", *STEPS.values()))
+    others = any(
+        defines(facts, owner, one) for one in ("training_step", *lightning.STEP_OF.values())
+    )
     return is_whole(owner) and others and not has
 
 

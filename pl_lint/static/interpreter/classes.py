@@ -51,7 +51,6 @@ from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
 from pl_lint.static.naming import bindings, identifiers, own
 from pl_lint.static.sources import SourceFile
 
-STEPS = ("training_step", "validation_step", "test_step", "predict_step")
 COUNTED = re.compile(r"\bself\.(\w+)\s*(?:[-+*%]|//?)=(?!=)")
 """What is counted up or down in place."""
 BUILDERS = ("__init__", "setup", "configure_model")
@@ -115,7 +114,7 @@ def classify(info: ClassInfo, project: Project) -> LightningClass | None:
         if family in KINDS:
             return LightningClass(info, KINDS[family], ancestors)
     unknown = [base for base in ancestors if isinstance(base, str) and base not in PLAIN_BASES]
-    if unknown and any(step in info.methods for step in STEPS) and _takes_batch(info):
+    if unknown and any(step in info.methods for step in lightning.STEPS) and _takes_batch(info):
         return LightningClass(info, "module", ancestors)
     return None
 
@@ -124,7 +123,7 @@ def _takes_batch(info: ClassInfo) -> bool:
     """Whether the class logs or configures as only a LightningModule does."""
     return any(
         isinstance(node, ast.Attribute) and node.attr in ("log", "log_dict")
-        for step in STEPS
+        for step in lightning.STEPS
         if step in info.methods
         for node in info.module.source.parts(info.methods[step])
     )

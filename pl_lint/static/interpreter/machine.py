@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from pl_lint.facts import lightning
 from pl_lint.facts.origins import BatchValue, ListOfSteps
 from pl_lint.facts.sites import StrayLog
 from pl_lint.facts.values import UNKNOWN
@@ -36,7 +37,6 @@ FEW_CALLS = 1
 that it may be: tests that put one large helper through every case, most of all."""
 BATCH_INDEX = ("batch_idx", "batch_nb", "batch_index")
 """Under these names Lightning tells a hook which batch of the epoch it is."""
-STEPS = ("training_step", "validation_step", "test_step", "predict_step")
 GIVEN = re.compile(r"idx|index|hiddens|loader")
 """What Lightning may give a step after the batch and its number."""
 OF_TRAINING = ("optimizer_idx", "opt_idx")
@@ -160,7 +160,7 @@ def entry_arguments(node: FunctionNode, hook: Hook) -> dict[str, Abstract]:
     index: dict[str, Abstract] = {
         one: Reference("batch_idx")
         for place, one in enumerate(names)
-        if one in BATCH_INDEX or (place == 1 and hook.name in STEPS)
+        if one in BATCH_INDEX or (place == 1 and hook.name in lightning.STEPS)
     }
     return _of_their_own(node, hook) | index | _batch(names, hook)
 
@@ -173,7 +173,7 @@ def _of_their_own(node: FunctionNode, hook: Hook) -> dict[str, Abstract]:
     return {
         name: Const(default)
         for name, default in constant_defaults(node.args).items()
-        if hook.name in STEPS and name in extra
+        if hook.name in lightning.STEPS and name in extra
         if (isinstance(default, bool) and not GIVEN.search(name))
         or (name in OF_TRAINING and hook.name != "training_step")
     }
