@@ -136,21 +136,21 @@ def evaluation_without_step(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     for call in facts.trainer_calls:
         owner = without_step(facts, call)
         if owner is not None and not facts.in_tests(call.location):
-            yield self.finding(
-                call.location,
-                f"{owner.short_name} has no {lightning.STEP_OF[call.method]}: trainer.{call.method} fails",
-                remedy=f"write {lightning.STEP_OF[call.method]}",
-                subject=owner.short_name,
-            )
+            yield _without_step(self, call, owner)
         for one in _some_without(facts, call) if not facts.in_tests(call.location) else ():
-            found = self.finding(
-                call.location,
-                f"{one.short_name} has no {lightning.STEP_OF[call.method]}: trainer.{call.method} fails",
-                remedy=f"write {lightning.STEP_OF[call.method]}",
-                subject=one.short_name,
-            )
+            found = _without_step(self, call, one)
             condition = f"where the model is a {one.short_name}"
             yield replace(found, status=Status.SUSPECTED, condition=condition)
+
+
+def _without_step(self: Rule, call: TrainerCall, owner: ClassFacts) -> Finding:
+    step = lightning.STEP_OF[call.method]
+    return self.finding(
+        call.location,
+        f"{owner.short_name} has no {step}: trainer.{call.method} fails",
+        remedy=f"write {step}",
+        subject=owner.short_name,
+    )
 
 
 def _some_without(facts: ProjectFacts, call: TrainerCall) -> Iterator[ClassFacts]:
