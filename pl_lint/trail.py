@@ -21,6 +21,7 @@ TELLING = (
         "pdm.lock",
         "Pipfile",
         "docker",
+        "Dockerfile",
         "lightning-",
         "pytorch_lightning-",
     ),

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from pl_lint.static.images import met_by
 from pl_lint.trail import TELLING, Trail
 
 PIN_FILES = (
@@ -38,6 +39,8 @@ PIN_FILES = (
 )
 """Where projects write what they need; an exact lock comes before a range."""
 PINS = re.compile("|".join(map(fnmatch.translate, PIN_FILES)))
+IMAGE = re.compile(r"(docker/)?Dockerfile(\.\w+)?")
+"""Files that say in which environment a project runs; such a one makes no project of a folder."""
 NESTED = ("requirements", "req", "reqs", "docker", "environment", "environments", "conda")
 """Folders of pin files."""
 SOURCE_FOLDERS = ("", "src")
@@ -169,11 +172,16 @@ class Surroundings:
         return tuple(text for _, text in self.pins(folder))
 
     def pins(self, folder: str) -> tuple[tuple[str, str], ...]:
-        """These files, with their names."""
+        """These files, with their names; an image as the requirements that it meets."""
         if folder not in self._pins:
-            names = filter(PINS.match, self.names(folder))
-            read = ((name, self._read(os.path.join(folder, name))) for name in names)
-            self._pins[folder] = tuple(read)
+            read = [
+                (name, self._read(os.path.join(folder, name)))
+                for name in self.names(folder)
+                if PINS.match(name) or IMAGE.fullmatch(name)
+            ]
+            self._pins[folder] = tuple(
+                (name, met_by(text) if IMAGE.fullmatch(name) else text) for name, text in read
+            )
         return self._pins[folder]
 
     def readmes(self, folder: str) -> tuple[str, ...]:

@@ -215,3 +215,20 @@ MODULE = "class Model(pl.LightningModule):\n    def __init__(self, hparams):\n  
 )
 def test_what_no_later_version_takes_is_a_ceiling(code: str, version: str) -> None:
     assert judged(f"import pytorch_lightning as pl\n{code}\n").version == version
+
+
+@pytest.mark.parametrize(
+    ("image", "version"),
+    [
+        ("FROM pytorch/pytorch:1.8.1-cuda11.1-cudnn8-runtime\n", "1.6"),
+        ("ARG TORCH=1.8.1\nFROM pytorch/pytorch:${TORCH}-cuda11.1\nRUN pip install wandb\n", "1.6"),
+        ("FROM python:3.8\nRUN pip install pytorch-lightning==1.4.9\n", "1.4"),
+        ("FROM pytorch/pytorch:latest\nRUN pip install pytorch-lightning\n", ""),
+        ("FROM ${BASE}\n# pytorch-lightning==1.4.9\n", ""),
+    ],
+)
+def test_an_image_says_what_is_installed(image: str, version: str) -> None:
+    Path("Dockerfile").write_text(image)
+    found = judged("import pytorch_lightning as pl\n")
+    assert found.version == version
+    assert not version or "Dockerfile" in found.because
