@@ -27,6 +27,11 @@ MODEL_CHECKPOINT = "lightning.pytorch.callbacks.ModelCheckpoint"
 EARLY_STOPPING = "lightning.pytorch.callbacks.EarlyStopping"
 SEED_EVERYTHING = "lightning.pytorch.seed_everything"
 
+UNDATED: Version = (1, 5, 0)
+"""What old code without a pin is taken for: one that still had every hook of the 1.x years; 1.6
+began to say goodbye to them. Three numbers say that it is a guess: what pins say has two."""
+SETTER_GONE: dict[str, Version] = {"module": (1, 3), "datamodule": (1, 4)}
+"""Since when ``hparams`` is a property without a setter; before, Lightning saved what it gets."""
 STEPS = ("training_step", "validation_step", "test_step", "predict_step")
 STEP_OF = {"test": "test_step", "validate": "validation_step"}
 """What a Trainer calls for each batch, and has no other way to run."""

@@ -326,14 +326,10 @@ def _uses_one(facts: ProjectFacts, trainer: TrainerSite) -> bool:
     return uses_one_device(trainer, version_at(facts, trainer.location))
 
 
-UNDATED: Version = (1, 5, 0)
-"""What undated old code is judged by, or by something older (``static/versions.py``)."""
-
-
 def is_guessed(at: Version) -> bool:
     """Whether a version is a guess, which has three numbers: code is not told what such a one
     refuses. What code shows that it is not older than is none."""
-    return len(at) > 2 and at <= UNDATED
+    return len(at) > 2 and at <= lightning.UNDATED
 
 
 def version_at(facts: ProjectFacts, location: Location) -> Version:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from pl_lint.facts import lightning, removed
 from pl_lint.facts.lightning import Version
+from pl_lint.facts.sites import in_tests
+from pl_lint.findings import Location
 from pl_lint.places import SETTINGS
 from pl_lint.static.names import dotted
 from pl_lint.static.sources import tree_of
@@ -55,11 +57,9 @@ OLDER = re.compile(
     re.MULTILINE,
 )
 """What could only be said to Lightning before 1.0."""
-TAKERS = {"Trainer": lightning.TRAINER, "ModelCheckpoint": lightning.MODEL_CHECKPOINT}
-DATED = ("Trainer(", "ModelCheckpoint(", "self.hparams")
+TAKERS = (lightning.TRAINER, lightning.MODEL_CHECKPOINT)
+DATED = ("Trainer", "ModelCheckpoint", "self.hparams")
 """One of these stands where code is not newer than some version."""
-LAST_SETTER: Version = (1, 2)
-"""Afterwards ``hparams`` of a module is a property without a setter."""
 LATE = re.compile(
     r"\btorch\.compile\b|\blightning_fabric\b|16-mixed|\btask\s*=|\binference_mode\s*=|"
     "ddp_find_unused_parameters_true"
@@ -128,31 +128,69 @@ def floor_of(sources: Sequence[ReadFile]) -> Version:
 
 def ceiling_of(sources: Sequence[ReadFile]) -> Version:
     """The newest version that still took what the code of a project gives to Trainers and to
-    ModelCheckpoint, and let its modules set ``hparams``; empty where every version did, or none."""
-    programs = [one for one in sources if not holds_settings(one)]
+    ModelCheckpoint, and let its modules set ``hparams``; empty where every version did, or none.
+    Tests, and code that asks which version there is, are written for several."""
+    programs = [one for one in sources if not holds_settings(one) and not _is_for_several(one)]
     said = [_tree(one) for one in programs if any(word in one.text for word in DATED)]
-    spans = [span for tree in said for node in ast.walk(tree) for span in _spans(node)]
+    spans = [span for tree in said for span in _spans(tree)]
     first = max((begin for begin, _ in spans), default=())
     last = min((end for _, end in spans), default=())
     return last if first <= last < lightning.LATEST else ()
 
 
-def _spans(node: ast.AST) -> Iterator[tuple[Version, Version]]:
+def _is_for_several(source: ReadFile) -> bool:
+    return "__version__" in source.text or in_tests(Location(source.path, 1), frozenset())
+
+
+def _spans(tree: ast.Module) -> Iterator[tuple[Version, Version]]:
     """The first and the last version that took an argument, or let ``self.hparams`` be set."""
-    match node:
-        case ast.Call(function, keywords=keywords):
-            taker = TAKERS.get((dotted(function) or "").rpartition(".")[2])
-            took = [_took(taker, one.arg or "") for one in keywords if taker is not None]
-            yield from ((versions[0], versions[-1]) for versions in took if versions)
-        case ast.ClassDef(bases=bases) if any(map(_is_module, bases)):
-            stored = (one for one in ast.walk(node) if isinstance(one, ast.Attribute))
-            kept = (dotted(one) for one in stored if isinstance(one.ctx, ast.Store))
-            if "self.hparams" in kept:
-                yield lightning.versions()[0], LAST_SETTER
+    origins = dict(_origins(tree))
+    for node in _untried(tree):
+        match node:
+            case ast.Call(function, keywords=keywords):
+                taker = _of_lightning(function, origins)
+                took = [_took(taker, one.arg or "") for one in keywords if taker in TAKERS]
+                yield from ((versions[0], versions[-1]) for versions in took if versions)
+            case ast.ClassDef() if _sets_hparams(node, origins):
+                older = [
+                    one for one in lightning.versions() if one < lightning.SETTER_GONE["module"]
+                ]
+                yield older[0], older[-1]
 
 
-def _is_module(base: ast.expr) -> bool:
-    return (dotted(base) or "").rpartition(".")[2] == "LightningModule"
+def _untried(tree: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a tree, without what is only tried."""
+    nodes = [tree]
+    for node in nodes:  # which grows on the way
+        yield node
+        if not isinstance(node, ast.Try):
+            nodes.extend(ast.iter_child_nodes(node))
+
+
+def _origins(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """What the names of a program are imported from."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names):
+                yield from ((one.asname or one.name, one.name) for one in names)
+            case ast.ImportFrom(str(module), names, 0):
+                yield from ((one.asname or one.name, f"{module}.{one.name}") for one in names)
+
+
+def _of_lightning(node: ast.expr, origins: Mapping[str, str]) -> str:
+    """What an expression is of Lightning's, by its one name; empty where it is nothing of it."""
+    head, dot, rest = (dotted(node) or "").partition(".")
+    return lightning.canonical(f"{origins[head]}{dot}{rest}") or "" if head in origins else ""
+
+
+def _sets_hparams(node: ast.ClassDef, origins: Mapping[str, str]) -> bool:
+    """Whether a module sets Lightning's ``hparams``, and has none of its own."""
+    given = (target for one in node.body for target in getattr(one, "targets", ()))
+    own = {getattr(one, "name", "") for one in node.body} | {dotted(one) for one in given}
+    stored = (one for one in _untried(node) if isinstance(one, ast.Attribute))
+    kept = {dotted(one) for one in stored if isinstance(one.ctx, ast.Store)}
+    is_module = any(_of_lightning(base, origins) == lightning.MODULE for base in node.bases)
+    return is_module and "self.hparams" in kept and "hparams" not in own
 
 
 def _floors(tree: ast.Module) -> Iterator[Version]:

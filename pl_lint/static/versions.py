@@ -46,12 +46,9 @@ TOLD = re.compile(
 """What a README says of its environment: ``pytorch-lightning       1.7.0``, no ``1.7+``."""
 INSTALLED = re.compile(r"(?:pytorch_)?lightning-(\d+\.\d+).*\.dist-info")
 """The folder of a distribution; its name is normalised since pip writes wheels."""
-UNDATED_OLD = "1.5.0"
-"""Old code without a pin is taken for one that still had every hook of the 1.x years; 1.6 began to
-say goodbye to them. Three numbers say that it is a guess: what pins say has two."""
 FIRST: Version = (1, 0)
 UNDATED_OLDER = "0.9.0"
-"""The same of code that was written before there was a 1.0."""
+"""What code is judged by that was written before there was a 1.0; a guess, with three numbers."""
 
 
 @frozen
@@ -274,10 +271,10 @@ def _by_signs(sources: Sequence[ReadFile]) -> Judged:
         since = text_of(floor)
         return Judged(f"{since}.0", f"signs of 1.x in the code, and of {since}")
     newest = ceiling_of(sources)
-    if newest and newest < numbers(UNDATED_OLD)[:2]:
+    if newest and newest < lightning.UNDATED[:2]:
         until = text_of(max(newest, FIRST))
         return Judged(f"{until}.0", f"signs of 1.x in the code, and of none after {until}")
-    return Judged(UNDATED_OLD, "signs of 1.x in the code")
+    return Judged(".".join(map(str, lightning.UNDATED)), "signs of 1.x in the code")
 
 
 def _beside(bound: Bound, file: str) -> Judged:

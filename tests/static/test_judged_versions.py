@@ -197,20 +197,30 @@ def test_a_version_that_the_user_names_is_no_guess(named: str) -> None:
 
 
 MODULE = "class Model(pl.LightningModule):\n    def __init__(self, hparams):\n        {}\n"
+SETS = MODULE.format("self.hparams = hparams")
+KEEP = "from pytorch_lightning.callbacks import ModelCheckpoint as Keep\nKeep(filepath='best')"
+OTHER = "from keras.callbacks import ModelCheckpoint\nModelCheckpoint(filepath='best')"
+SAVER = "pl.callbacks.ModelCheckpoint"
+OLD_TRAINER = "pl.Trainer(gpus=2)\n"
 
 
 @pytest.mark.parametrize(
     ("code", "version"),
     [
-        ("pl.Trainer(gpus=2)\nModelCheckpoint(filepath='best')", "1.1.0"),
-        ("pl.Trainer(gpus=2)\nModelCheckpoint(period=5)", "1.4.0"),
-        ("pl.Trainer(gpus=2)\nSaver(filepath='best')", "1.5.0"),
-        ("pl.Trainer(gpus=2, strategy='ddp')\nModelCheckpoint(filepath='best')", "1.5.0"),
+        (f"{OLD_TRAINER}{SAVER}(filepath='best')", "1.1.0"),
+        (f"{OLD_TRAINER}{KEEP}", "1.1.0"),
+        (f"{OLD_TRAINER}{SAVER}(period=5)", "1.4.0"),
+        (f"{OLD_TRAINER}{OTHER}", "1.5.0"),
+        (f"class Trainer: ...\n{OLD_TRAINER}Trainer(use_amp=True)", "1.5.0"),
+        (f"{OLD_TRAINER}try:\n    {SAVER}(filepath='best')\nexcept TypeError: ...", "1.5.0"),
+        (f"{OLD_TRAINER}if pl.__version__ < '1.2':\n    {SAVER}(filepath='best')", "1.5.0"),
+        (f"pl.Trainer(gpus=2, strategy='ddp')\n{SAVER}(filepath='best')", "1.5.0"),
         ("pl.Trainer(distributed_backend='ddp')", "1.4.0"),
         ("pl.Trainer(gpus=2, early_stop_callback=stop)\nself.log('a', 1)", "1.0.0"),
-        (MODULE.format("self.hparams = hparams"), "1.2.0"),
-        (MODULE.replace("pl.Lightning", "nn.").format("self.hparams = hparams"), "1.5.0"),
-        (f"pl.Trainer(gpus=2)\n{MODULE.format('self.hparams.rate = 1')}", "1.5.0"),
+        (SETS, "1.2.0"),
+        (SETS.replace("pl.Lightning", "nn."), "1.5.0"),
+        (SETS.replace("    def", "    hparams = None\n    def", 1), "1.5.0"),
+        (f"{OLD_TRAINER}{MODULE.format('self.hparams.rate = 1')}", "1.5.0"),
     ],
 )
 def test_what_no_later_version_takes_is_a_ceiling(code: str, version: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from pl_lint.facts import lightning
 from pl_lint.facts.sites import CallSite, ClassFacts, ParameterSite, ProjectFacts
 from pl_lint.facts.values import Known, Value
 from pl_lint.findings import Finding
@@ -70,7 +71,7 @@ def hyperparameters_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Findi
         site = owner.hyperparameters
         if site is None or site.saved or not site.parameters or owner.open:
             continue
-        if target_version(owner) < SETTER_GONE and _sets_hparams(owner):
+        if target_version(owner) < lightning.SETTER_GONE[owner.kind] and _sets_hparams(owner):
             continue
         names = ", ".join(site.parameters[:3]) + (", ..." if len(site.parameters) > 3 else "")
         yield self.finding(
@@ -80,10 +81,6 @@ def hyperparameters_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Findi
             subject=owner.short_name,
             fix=_saved(facts, owner),
         )
-
-
-SETTER_GONE = (1, 3)
-"""Before that Lightning saved what ``self.hparams = hparams`` gave it."""
 
 
 def _sets_hparams(owner: ClassFacts) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pl_lint.facts import removed
+from pl_lint.facts import lightning, removed
 from pl_lint.facts.lightning import TRAINER
 from pl_lint.facts.removed import Gone
 from pl_lint.facts.sites import (
@@ -270,15 +270,13 @@ def member_gone(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
 
 HPARAMS = "hparams"
-LOST = {"module": (1, 3), "datamodule": (1, 4)}
-"""Since when ``hparams`` is a property without a setter."""
 ASKING = frozenset({"hasattr", "AttributeError", "__version__", "version"})
 """What code says that is written for several versions."""
 
 
 def _has_lost_setter(facts: ProjectFacts, owner: ClassFacts) -> bool:
     """Whether ``hparams`` is Lightning's property, and no attribute or property of the class."""
-    since, at = LOST.get(owner.kind), target_version(owner)
+    since, at = lightning.SETTER_GONE.get(owner.kind), target_version(owner)
     own = HPARAMS in owner.given or defines(facts, owner, HPARAMS)
     return since is not None and at >= since and not is_guessed(at) and not own and not owner.open
 

@@ -17,6 +17,7 @@ from pl_lint.fixes import Applicability, Command, Fix, Insert, Replace
 from pl_lint.rules.judging import (
     CLI,
     averaged,
+    is_guessed,
     is_run_by_trainer,
     is_tested_again,
     target_version,
@@ -155,7 +156,8 @@ def _counted_on(place: MetricUse) -> str:
 def _empties_itself(owner: ClassFacts, metric: MetricSite) -> bool:
     """Whether ``compute()`` may have emptied a metric of the years when Lightning had some
     (changelog of 1.2, #5409); where no pin says otherwise, the code is as old as that."""
-    kept = (1, 2) <= target_version(owner) < (1, 5)
+    at = target_version(owner)
+    kept = (1, 2) <= at < (1, 5) and not is_guessed(at)
     return metric.name.startswith("pytorch_lightning.metrics.") and not kept
 
 
