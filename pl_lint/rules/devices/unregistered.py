@@ -167,11 +167,9 @@ def plain_list(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for owner in facts.modules():
         if facts.calls_in(owner, *REGISTERING) or _only_loads(facts, owner):
             continue
-        made = [held for held in owner.containers if held.maker]
-        seen = {name for held in made for name in held.modules}
-        kept = {held.attribute for held in made}  # a plain one became a ModuleDict on the way
+        kept = {held.attribute for held in owner.containers if held.maker}  # became a ModuleDict
         for held in owner.containers:
-            registered = held.handed_on or held.attribute in kept or seen.issuperset(held.modules)
+            registered = held.handed_on or held.attribute in kept
             layers = _trained(held.attribute, held.modules)
             meant = registered or held.meant
             if layers and held.sure and not meant and not held.maker:

@@ -143,7 +143,8 @@ def binary(context: Context, op: ast.operator, left: Abstract, right: Abstract) 
         case ast.Add(), _, Const(str()) | Text():
             return concatenated((left, right))
         case ast.Add(), Sequence(), Sequence():
-            return Sequence(left.items + right.items, left.complete and right.complete)
+            together = left.items + right.items
+            return Sequence(together, left.complete and right.complete, left.maker)
         case ast.Div(), Instance("pathlib.Path", folders), _:  # what Path() itself does
             return Instance(left.name, (*folders, (str(len(folders)), to_value(right))))
         case ast.BitOr(), _, _ if unions.is_dict(left) or unions.is_dict(right):

@@ -28,13 +28,15 @@ PARAMETER = "torch.nn.Parameter"
 def containers(context: Context) -> Iterator[ContainerSite]:
     """The lists and dicts of a class that is built."""
     known = {id(option) for value in context.attributes.values() for option in options(value)}
-    shared = _in_several(context)
+    held = _registered(context)
+    shared = {layer for layer, count in held.items() if count > 1}
     for attribute, value in context.attributes.items():
         where = _assigned_at(context, attribute)
         sure = all(isinstance(option, (Sequence, Mapping, Const)) for option in options(value))
         for option in options(value):
             if isinstance(option, (Sequence, Mapping)) and where is not None:
-                modules = tuple(dict.fromkeys(_modules(context, option, known | shared)))
+                seen = known | (shared if option.maker else held.keys())
+                modules = tuple(dict.fromkeys(_modules(context, option, seen)))
                 yield ContainerSite(
                     attribute,
                     option.maker,
@@ -52,16 +54,15 @@ def _is_meant(context: Context, attribute: str, held: Sequence | Mapping) -> boo
     return (one and _is_written_alone(context, attribute)) or any(_cares(context, attribute))
 
 
-def _in_several(context: Context) -> set[int]:
-    """The layers that stand in several containers of torch's: each of them has their parameters."""
+def _registered(context: Context) -> Counter[int]:
+    """The layers in containers of torch's, and in how many of them: each has their parameters."""
     held = {
         id(option): {id(item) for value in _values(option) for item in options(value)}
         for attribute in context.attributes.values()
         for option in options(attribute)
         if isinstance(option, (Sequence, Mapping)) and option.maker
     }
-    times = Counter(layer for layers in held.values() for layer in layers)
-    return {layer for layer, count in times.items() if count > 1}
+    return Counter(layer for layers in held.values() for layer in layers)
 
 
 def _is_written_alone(context: Context, attribute: str) -> bool:
@@ -91,8 +92,10 @@ def _cares(context: Context, attribute: str) -> Iterator[bool]:
 
 
 def _enters(part: ast.AST) -> bool:
-    """``self._modules[name] = layer``, or the like by ``update``."""
+    """``self._modules[name] = layer``, or the like by ``update`` and ``setattr``."""
     match part:
+        case ast.Call(ast.Name("setattr"), [ast.Name("self"), *_]):
+            return True
         case ast.Subscript(registry, _, ast.Store()) | ast.Call(ast.Attribute(registry, "update")):
             return dotted(registry) == "self._modules"
     return False
@@ -132,15 +135,29 @@ def _is_without_gradients(part: ast.AST, above: PyMapping[ast.AST, ast.AST]) -> 
 
 def _is_handed_on(context: Context, attribute: str) -> bool:
     """Whether ``__init__`` gives ``self.<attribute>``, or all in it, to the constructor of
-    something, or puts it into a container: by itself or in a list."""
-    return any(
-        dotted(part) == f"self.{attribute}"
-        for _, node in context.methods("__init__")
-        for call in walk(node)
-        if isinstance(call, ast.Call) and _takes_parts(dotted(call.func) or "")
-        for argument in (*call.args, *(keyword.value for keyword in call.keywords))
-        for part in _listed(argument)
-    )
+    something, or puts it into a container: by itself, in a list or under the name it had before."""
+    for _, node in context.methods("__init__"):
+        parts = tuple(walk(node))
+        names = {f"self.{attribute}", *_names_before(parts, attribute)}
+        calls = (one for one in parts if isinstance(one, ast.Call))
+        given = (one for call in calls for one in _given(call))
+        if any(dotted(part) in names for one in given for part in _listed(one)):
+            return True
+    return False
+
+
+def _names_before(parts: tuple[ast.AST, ...], attribute: str) -> Iterator[str]:
+    """The local names that an attribute is given: ``self.layers = layers``."""
+    for part in parts:
+        for target, value in bindings(part):
+            if own(target) == attribute and isinstance(value, ast.Name):
+                yield value.id
+
+
+def _given(call: ast.Call) -> Iterator[ast.expr]:
+    """What a call gives to an object that may register it."""
+    if _takes_parts(dotted(call.func) or ""):
+        yield from (*call.args, *(keyword.value for keyword in call.keywords))
 
 
 ADDING = frozenset({"append", "extend", "insert", "add_module", "register_module"})
