@@ -61,15 +61,24 @@ TAKERS = (lightning.TRAINER, lightning.MODEL_CHECKPOINT)
 DATED = ("Trainer", "ModelCheckpoint", "self.hparams")
 """One of these stands where code is not newer than some version."""
 LATE = re.compile(
-    r"\btorch\.compile\b|\blightning_fabric\b|16-mixed|\btask\s*=|\binference_mode\s*=|"
-    "ddp_find_unused_parameters_true"
+    r"\btorch\.compile\b|\blightning_fabric\b|\w\w-(?:mixed|true)|\btask\s*=|"
+    r"\binference_mode\s*=|ddp_find_unused_parameters_true"
 )
 """One of these stands where code is not older than some version."""
-LATE_VALUES: dict[object, Version] = {
-    "ddp_find_unused_parameters_true": (2, 0),
-    "16-mixed": (1, 9),
-    "bf16-mixed": (1, 9),
+LATE_VALUES: dict[object, tuple[Version, ...]] = {
+    "ddp_find_unused_parameters_true": ((2, 0),),
+    "16-mixed": ((1, 9), (2, 0)),
+    "bf16-mixed": ((1, 9), (2, 0)),
+    "32-true": ((1, 9), (2, 0)),
+    "64-true": ((1, 9), (2, 0)),
+    "16-true": ((1, 9), (2, 1)),
+    "bf16-true": ((1, 9), (2, 1)),
 }
+"""Since when a Trainer takes a value; beside what is gone by then it says the last 1.x."""
+LATE_SETTING = re.compile(
+    rf"""^[^#\n]*[:\s]["']?(?P<value>{"|".join(map(str, LATE_VALUES))})["']?\s*(?:#.*)?$""",
+    re.MULTILINE,
+)
 LOGS = re.compile(r"\bself\.log(?:_dict)?\(")
 NEW = re.compile(
     r"^\s*(?:import|from)\s+lightning(?:\.(?:pytorch|(?P<part>fabric|app|data|store|__\w+))\b|(?![\w.]))",
@@ -117,13 +126,21 @@ def is_older(source: ReadFile) -> bool:
 
 
 def floor_of(sources: Sequence[ReadFile]) -> Version:
-    """The version that the code of a project is not older than, as far as it says one and has
-    nothing that was gone by then; empty where it says none."""
+    """The version that a project is not older than, as far as its code or its settings say one and
+    the code has nothing that was gone by then; empty where they say none."""
     programs = [one for one in sources if not holds_settings(one)]
     late = [_tree(one) for one in programs if LATE.search(one.text)]
     floors = {floor for tree in late for floor in _floors(tree)}
+    for one in sources:
+        floors.update(_set_floors(one.text) if holds_settings(one) else ())
     ends = {end for one in programs for end in _ends(_tree(one))} if floors else ()
     return max((one for one in floors if not any(end <= one for end in ends)), default=())
+
+
+def _set_floors(text: str) -> Iterator[Version]:
+    """Since when there are the values that settings give."""
+    for found in LATE_SETTING.finditer(text):
+        yield from LATE_VALUES[found["value"]]
 
 
 def ceiling_of(sources: Sequence[ReadFile]) -> Version:
@@ -201,7 +218,7 @@ def _floors(tree: ast.Module) -> Iterator[Version]:
         yield (1, 9)
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and node.value in LATE_VALUES:
-            yield LATE_VALUES[node.value]
+            yield from LATE_VALUES[node.value]
         elif isinstance(node, ast.Attribute) and dotted(node) == "torch.compile":
             yield (1, 9)
         elif isinstance(node, ast.Call):

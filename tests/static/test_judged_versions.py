@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from pl_lint.config import Config
+from pl_lint.places import Location
+from pl_lint.static.configs.files import ConfigFile
+from pl_lint.static.configs.tree import Table
 from pl_lint.static.parts import Material
 from pl_lint.static.versions import Judged, Versions
 
@@ -88,6 +91,30 @@ LATE = "gpus = dict(gpus=1)\nnet = torch.compile(Net())"
 )
 def test_a_floor_is_none_where_something_was_gone_by_then(code: str, version: str) -> None:
     assert judged(f"import pytorch_lightning as pl\n{code}\n").version == version
+
+
+@pytest.mark.parametrize(
+    ("code", "settings", "version"),
+    [
+        ("pl.Trainer(devices=cfg.gpus)", "gpus: [6, 7]\nprecision: '16-mixed'  # half\n", ""),
+        ("pl.Trainer(devices=cfg.gpus)", "gpus: 2\nstrategy: ddp_find_unused_parameters_true", ""),
+        ("pl.Trainer(devices=cfg.gpus)", "gpus: 2\nprecision: 32-true", ""),
+        ("pl.Trainer(gpus=cfg.gpus)", "gpus: 2\nprecision: bf16-mixed", "1.9.0"),
+        ("pl.Trainer(devices=cfg.gpus)", "gpus: 2\nprecision: 16", "1.5.0"),
+        ("pl.Trainer(devices=cfg.gpus)", "gpus: 2\nprecision: 16  # 16-mixed\n", "1.5.0"),
+        ("pl.Trainer(devices=cfg.gpus)", "gpus: 2\nname: unet-16-mixed\n", "1.5.0"),
+        ("def training_epoch_end(self, o): 0", "gpus: 2\nprecision: 16-mixed", "1.9.0"),
+    ],
+)
+def test_a_key_of_old_settings_says_less_than_a_new_value(
+    code: str, settings: str, version: str
+) -> None:
+    program = f"import pytorch_lightning as pl\nclass A(pl.LightningModule):\n    {code}\n"
+    sources = [
+        Material(Path("train.py"), program.encode()),
+        ConfigFile("config.yaml", settings, Table({}, Location("config.yaml", 1))),
+    ]
+    assert Versions(sources, Config()).judged("train.py").version == version
 
 
 @pytest.mark.parametrize(
