@@ -9,7 +9,7 @@ from pl_lint.facts import lightning
 from pl_lint.facts.givable import library_kind
 from pl_lint.facts.origins import FunctionCall, Origin, parts
 from pl_lint.facts.sites import CallSite, ClassFacts, ParameterSite, ProjectFacts
-from pl_lint.facts.values import Known, Made, Named, Value, may_be
+from pl_lint.facts.values import ABSENT, Known, Made, Named, Value, may_be
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.checkpoints.hyperparameters import (
     LOADING,
@@ -65,8 +65,8 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds `save_hyperparameters()` in a module whose `__init__` takes a `Path`, a `Namespace`, a
     `DictConfig`, a numpy array or a function by its annotation, an Enum member or an object of a
-    class of the project by its annotation or its default, or has a class or a function for a
-    default, or where the project builds the module with what `parse_args()` returns, a
+    class of the project by its annotation or its default, or has a class, a function or, where
+    nothing else is given, a `Path` for a default, or where the project builds the module with what `parse_args()` returns, a
     `DictConfig`, a `Path`, an object of a dataclass, or a class or function of torch
     (`Net(torch.optim.Adam)`); and where the class calls what it saved
     (`self.hparams.optimizer(self.parameters())`). And where it takes a network and keeps it,
@@ -152,15 +152,21 @@ def _is_path(made: Value | Origin) -> bool:
 
 
 def _argument(owner: ClassFacts, call: CallSite, parameter: ParameterSite) -> tuple[Value, Origin]:
-    """What a call gives for a parameter, and what that is made of."""
+    """What a parameter is in a call, by its default where it is left out, and what that is made
+    of."""
     place = parameters_of(owner).index(parameter)
-    return call.argument(parameter.name, place), call.origin(parameter.name, place)
+    given = call.argument(parameter.name, place)
+    value = parameter.default if given == ABSENT else given
+    return value, call.origin(parameter.name, place)
 
 
 def _given(facts: ProjectFacts, owner: ClassFacts, parameter: ParameterSite) -> str:
-    """What the project is seen to give for a parameter that torch refuses to unpickle."""
-    for call in building(facts, owner):
-        for made in _argument(owner, call, parameter):
+    """What a parameter is seen to be that torch refuses to unpickle, its default where nothing is
+    seen to build the module."""
+    calls = building(facts, owner)
+    given = [_argument(owner, call, parameter) for call in calls]
+    for values in given or [(parameter.default,)]:
+        for made in values:
             name = made.name if isinstance(made, (Made, FunctionCall)) else ""
             if name in OBJECTS or name in facts.data_classes:
                 return f"{parameter.name}: {OBJECTS.get(name, name.rpartition('.')[2])}"

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pl_lint.facts.givable import library_kind
 from pl_lint.facts.sites import ParameterSite
-from pl_lint.facts.values import UNKNOWN, Known
+from pl_lint.facts.values import UNKNOWN, Known, Made, Value
 from pl_lint.plain import replace
 from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project, dotted
 from pl_lint.static.naming import identifiers
@@ -36,13 +36,12 @@ def of_method(node: FunctionNode, module: Module, project: Project) -> Iterator[
     stored, rebound = dict(_stored(node)), set(_rebound(node))
     pairs = zip((*positional, *node.args.kwonlyargs), defaults, strict=True)
     for parameter, default in tuple(pairs)[1:]:
-        constant = isinstance(default, ast.Constant)
         named = _class_named(parameter.annotation, module, project)
         holds, told = _held(parameter, default, named, module, project)
         yield ParameterSite(
             name=parameter.arg,
             annotation=_written(parameter.annotation),
-            default=Known(default.value) if constant else UNKNOWN,  # type: ignore[union-attr]
+            default=_default(default, module, project),
             attributes=tuple(a for a, name in stored.items() if name == parameter.arg),
             required=default is None,
             holds=holds,
@@ -50,6 +49,19 @@ def of_method(node: FunctionNode, module: Module, project: Project) -> Iterator[
             told=told,
             rebound=parameter.arg in rebound,
         )
+
+
+def _default(default: ast.expr | None, module: Module, project: Project) -> Value:
+    """What a parameter is where nobody gives it: a constant, or an object of a class outside."""
+    match default:
+        case ast.Constant(value):
+            return Known(value)
+        case ast.Call(function) if name := dotted(function):
+            made = project.resolve(name, module)
+            return Made(made) if isinstance(made, str) else UNKNOWN
+        case ast.BinOp(left, ast.Div()) if isinstance(left, (ast.Call, ast.BinOp)):
+            return _default(left, module, project)  # Path("data") / "raw"
+    return UNKNOWN
 
 
 def called(methods: Iterable[tuple[ClassInfo, FunctionNode]]) -> Iterator[str]:
