@@ -66,16 +66,16 @@ def not_loadable(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     Finds `save_hyperparameters()` in a module whose `__init__` takes a `Path`, a `Namespace`, a
     `DictConfig`, a numpy array or a function by its annotation, an Enum member or an object of a
     class of the project by its annotation or its default, or has a class, a function or, where
-    nothing else is given, a `Path` for a default, or where the project builds the module with what `parse_args()` returns, a
-    `DictConfig`, a `Path`, an object of a dataclass, or a class or function of torch
-    (`Net(torch.optim.Adam)`); and where the class calls what it saved
-    (`self.hparams.optimizer(self.parameters())`). And where it takes a network and keeps it,
-    and the project loads the module without giving one, be it as `type(model)` (LTN307 tells of
-    others). Where the project
-    is seen to build the module, and never with a path (or with constants only), the annotation is
-    not enough. Silent in projects that load with `weights_only=False`, tell torch which classes to
-    trust (`add_safe_globals`) or pin a torch below 2.6. A run loads the checkpoint as Lightning and
-    torch do by default, with `weights_only=True`.
+    nothing else is given, a `Path` for a default, or where the project builds the module with
+    what `parse_args()` returns, a `DictConfig`, a `Path`, an object of a dataclass, or a class or
+    function of torch (`Net(torch.optim.Adam)`); and where the class calls what it saved
+    (`self.hparams.optimizer(self.parameters())`). And where it takes a network and keeps it, and
+    the project loads the module without giving one, be it as `type(model)` (LTN307 tells of
+    others). Where the project is seen to build the module, and never with a path (or with
+    constants only), the annotation is not enough. Silent in projects that load with
+    `weights_only=False`, tell torch which classes to trust (`add_safe_globals`) or pin a torch
+    below 2.6. A run loads the checkpoint as Lightning and torch do by default, with
+    `weights_only=True`.
 
     Why is this bad
     ---------------
