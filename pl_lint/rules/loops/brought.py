@@ -117,7 +117,7 @@ def _in_network(
         used = [one for one in using if attribute in one.words]
         told = told_by(site, network.parameters, value.arguments)
         drops = has_dropout(told) and not may_be_any(told, {**methods, **around})
-        if drops and used and not any(map(stops_gradients, used)):
+        if drops and not all(map(stops_gradients, used)):
             yield site
 
 

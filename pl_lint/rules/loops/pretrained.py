@@ -186,7 +186,7 @@ def _is_trained(facts: ProjectFacts, owner: ClassFacts, methods: Methods, part: 
     attribute = part.split(".")[1]
     reached = reached_from(methods, TRAINING)
     using = [methods[name] for name in reached if attribute in methods[name].words]
-    still = any(map(stops_gradients, using))
+    still = all(map(stops_gradients, using))  # others may measure under no_grad
     given = [
         site.receiver
         for site in facts.calls_in(owner, *OPTIMIZED)
