@@ -39,15 +39,16 @@ OF_CLASSES = re.compile(
     rb"\brandom\.\w+\(|\btorch\.rand\w*\(|"
     rb"\bself\.\w+[ \t]*=[^\n]*\b(?:default_rng|RandomState|random\.Random|Generator)\(|"
     rb"^[ \t]+self\.\w+[ \t]*\+=|"
+    rb"^[ \t]+self\.\w*device[ \t]*=[ \t]*\w*device\b|"
     rb"\bself\.\w+[ \t]*=[^\n]*(?:Model|For[A-Z])\w*\.from_pretrained\(|"
     rb"\b(?:F|functional)\.dropout[123]?d?\((?![^\n]*\btraining\b)|"
     rb"^[ \t]+self\.\w+[ \t]*=[ \t]*[\[{]\s*(?:[\"'][^\"'\n]*[\"']\s*:\s*)?(?:torch\.)?nn\.[A-Z]",
     re.MULTILINE,
 )
 """What makes a file of classes matter: objects that checkpoints cannot hold, scores by their names,
-objects that count, data of one item, data in the order of the file system, data that are told the
-epoch, numbers that are drawn, a generator that an object carries, dropout that is not told the
-mode, networks with pretrained weights, layers in a plain list."""
+objects that count, or keep a device, data of one item, data in the order of the file system, data
+that are told the epoch, numbers that are drawn, a generator that an object carries, dropout that is
+not told the mode, networks with pretrained weights, layers in a plain list."""
 PASSED_ON = re.compile(rb"^from[ \t]+\.?\w", re.MULTILINE)
 """What makes a package matter from which classes are imported: they stand in its modules."""
 

@@ -50,6 +50,7 @@ from pl_lint.facts.values import YES, must_be
 from pl_lint.plain import replace
 from pl_lint.static.averages import averages
 from pl_lint.static.backends import backends
+from pl_lint.static.bound import bound
 from pl_lint.static.configs.files import ConfigFile
 from pl_lint.static.configs.sites import gather_configs
 from pl_lint.static.copies import copies
@@ -129,6 +130,7 @@ AS_WRITTEN: Mapping[str, Callable[[Project], Iterable[Any]]] = {
     "layers": layers,
     "kept": kept,
     "averages": averages,
+    "bound": bound,
     "unowned": unowned,
     "backends": backends,
     "parted": parted,

@@ -30,6 +30,7 @@ from pl_lint.facts.sites.classes import (
 from pl_lint.facts.sites.data import (
     WHOLE,
     AverageSite,
+    BoundSite,
     FedSite,
     KeptSite,
     LayersSite,
@@ -92,6 +93,7 @@ __all__ = [
     "AssignmentSite",
     "AverageSite",
     "BackendSite",
+    "BoundSite",
     "CallSite",
     "CaseSite",
     "CheckpointKeySite",

@@ -218,6 +218,17 @@ class KeptSite:
 
 
 @frozen
+class BoundSite:
+    """A class of the project that keeps the device that it is given by a parameter (``place``: its
+    number) in an attribute, and works on that device when its methods are called."""
+
+    name: str
+    parameter: str
+    place: int
+    attribute: str
+
+
+@frozen
 class UnownedSite:
     """A network of a class of the project (``made_of``) that has weights to learn, is called while
     ``owner`` is trained, and belongs to no module: an object of the file, or made anew in each

@@ -11,6 +11,7 @@ from pl_lint.facts.sites.calls import CallSite, GlobalSite, ReachSite
 from pl_lint.facts.sites.classes import ClassFacts, NetworkSite
 from pl_lint.facts.sites.data import (
     AverageSite,
+    BoundSite,
     FedSite,
     KeptSite,
     LayersSite,
@@ -141,6 +142,7 @@ class ProjectFacts:
     layers: tuple[LayersSite, ...] = ()
     kept: tuple[KeptSite, ...] = ()
     averages: tuple[AverageSite, ...] = ()
+    bound: tuple[BoundSite, ...] = ()
     unowned: tuple[UnownedSite, ...] = ()
     unshared: tuple[UnsharedSite, ...] = ()
     fed: tuple[FedSite, ...] = ()

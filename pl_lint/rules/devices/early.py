@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from itertools import product
 
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts, made_of
 from pl_lint.facts.values import Known, Named
 from pl_lint.findings import Finding
 from pl_lint.places import Location
@@ -29,7 +31,8 @@ def asked_too_early(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     ------------
     Finds `self.trainer` and `self.logger` in `__init__` and in what it calls, and attributes that
     are tensors made with `device=self.device` or `.to(self.device)` there, or worked out from such
-    tensors, and used later, where nothing moves them.
+    tensors, and used later, where nothing moves them; and objects of classes of the project that
+    are built with `self.device` there, keep it and work on it later (`NTXent(0.1, self.device)`).
 
     Why is this bad
     ---------------
@@ -98,6 +101,29 @@ def _made_too_early(self: Rule, facts: ProjectFacts, owner: ClassFacts) -> Itera
     for one in worked_out(owner, DEVICE):
         if one.attribute in whole - told and f"self.{one.attribute}" not in moved:
             yield _stays_there(self, owner, one.location, one.attribute)
+    for one in _bound_early(facts, owner):
+        yield self.finding(
+            one.location,
+            f"{DEVICE} is the CPU in __init__, and what self.{one.attribute} is built with there "
+            "stays on it",
+            remedy="let it ask the tensors that it is given for their device",
+            subject=owner.short_name,
+        )
+
+
+def _bound_early(facts: ProjectFacts, owner: ClassFacts) -> Iterator[AssignmentSite]:
+    """Objects that ``__init__`` makes with the device of then, and that work on it ever after."""
+    given = Counter(one.attribute for one in owner.assignments)
+    told_later = {(one.receiver, one.attribute) for one in facts.reaches}
+    for one in owner.assignments:
+        if one.hook != INIT or given[one.attribute] > 1:
+            continue
+        for made, kind in product(made_of(one.value), facts.bound):
+            device = made.argument(kind.parameter, kind.place)
+            late = (f"self.{one.attribute}", kind.attribute) in told_later
+            if made.name == kind.name and device == Named(DEVICE) and not late:
+                yield one
+                break
 
 
 def _stays_there(self: Rule, owner: ClassFacts, place: Location, name: str) -> Finding:

@@ -15,7 +15,7 @@ from pl_lint.facts.sites import ParameterSite
 from pl_lint.facts.values import UNKNOWN, Known, Made, Value
 from pl_lint.plain import replace
 from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project, dotted
-from pl_lint.static.naming import identifiers
+from pl_lint.static.naming import bindings, identifiers, own
 from pl_lint.static.trees import walk
 
 Holds = Literal["", "enum", "object", "class", "function"]
@@ -26,6 +26,7 @@ OPEN = frozenset(
     for name in ("Protocol", "TypedDict", "NewType")
 )
 """Bases of classes that plain values may pass for."""
+GIVING = (ast.Assign, ast.AnnAssign)
 
 
 def of_method(node: FunctionNode, module: Module, project: Project) -> Iterator[ParameterSite]:
@@ -141,11 +142,10 @@ def _written(annotation: ast.expr | None) -> str:
 def _stored(node: FunctionNode) -> Iterator[tuple[str, str]]:
     """``self.attribute = parameter``, wherever it stands in ``__init__``."""
     for part in walk(node):
-        if isinstance(part, (ast.Assign, ast.AnnAssign)) and isinstance(part.value, ast.Name):
-            for target in part.targets if isinstance(part, ast.Assign) else (part.target,):
-                text = dotted(target) or ""
-                if text.startswith("self.") and text.count(".") == 1:
-                    yield text.removeprefix("self."), part.value.id
+        for target, value in bindings(part) if isinstance(part, GIVING) else ():
+            name = own(target)
+            if name is not None and isinstance(value, ast.Name):
+                yield name, value.id
 
 
 def _rebound(node: FunctionNode) -> Iterator[str]:
