@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pl_lint.facts import lightning
 from pl_lint.facts.lightning import Version
 from pl_lint.facts.origins import Number
-from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ProjectFacts
+from pl_lint.facts.sites import AssignmentSite, CallSite, ClassFacts, ItemSite, ProjectFacts
 from pl_lint.facts.values import Known, Made, Several, Table, Value, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Assigned, Fix, Import, Replace, SetArgument, Statement
@@ -21,7 +21,10 @@ OWN_KEYS = frozenset(
 """Keys of a checkpoint that Lightning reads itself."""
 
 
-TENSORS = ("torch.tensor", "torch.zeros", "torch.ones")
+TENSORS = tuple(
+    f"torch.{name}" for name in ("tensor", "zeros", "ones", "full", "empty", "rand", "randn", "eye")
+)
+MOVING = (".to", ".cuda", ".type_as", ".cpu")
 
 
 @rule(
@@ -32,7 +35,7 @@ TENSORS = ("torch.tensor", "torch.zeros", "torch.ones")
     default=False,
     observers="both",
     condition="if a run is ever resumed, and training depends on it",
-    calls=TENSORS,
+    calls=(*TENSORS, *MOVING),
     fixable=True,
 )
 def state_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -41,12 +44,12 @@ def state_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds numbers and tensors that `__init__` puts into plain attributes, or None that is filled
-    once, and that training counts up or works on (`self.seen += 1`, `self.mean = 0.9 * self.mean +
-    0.1 * x`), in modules that save nothing by hand; and averages of weights that a callback keeps
-    for itself, changes by what they were and puts back into the module, without a `state_dict`. A
-    run resumes a fit from the
-    checkpoint of its first epoch, with all random generators restored, compares it with the fit
-    that was never interrupted, bit by bit, and names the attributes that had another value.
+    once, and that training counts up or works on (`self.seen += 1`, `self.mean = 0.9 * self.mean
+    + 0.1 * x`, `self.centers[c] = mean` of a tensor), in modules that save nothing by hand; and
+    averages of weights that a callback keeps for itself, changes by what they were and puts back
+    into the module, without a `state_dict`. A run resumes a fit from the checkpoint of its first
+    epoch, with all random generators restored, compares it with the fit that was never
+    interrupted, bit by bit, and names the attributes that had another value.
 
     Why is this bad
     ---------------
@@ -86,13 +89,21 @@ def state_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
         names = {method.name for method in owner.own_methods}
         if names & {"on_save_checkpoint", "get_extra_state"}:
             continue
-        begun = {one.attribute for one in owner.assignments if _begins(one)}
+        tensors = set(_tensors(facts, owner))
+        begun = {one.attribute for one in owner.assignments if _begins(one)} | tensors
         lazy = {one.attribute for one in owner.assignments if _begins_empty(one)}
         renewed = {one.attribute for one in owner.assignments if _is_renewed(one, lazy)}
-        counted = {
+        moved = {(call.assigned, call.location.line) for call in facts.calls_in(owner, *MOVING)}
+        counted: dict[str, AssignmentSite | ItemSite] = {
+            one.attribute: one
+            for one in owner.items
+            if one.stage == "train" and one.attribute in tensors
+        }
+        counted |= {
             one.attribute: one
             for one in owner.assignments
             if (one.augmented or one.carried) and _in_training(one)
+            if (f"self.{one.attribute}", one.location.line) not in moved
         }
         for attribute, site in counted.items():
             if attribute in begun | lazy and attribute not in renewed:
@@ -102,7 +113,9 @@ def state_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     "run begins with it anew",
                     remedy=f'register_buffer("{attribute}", ...), or save it in on_save_checkpoint',
                     subject=owner.short_name,
-                    fix=_registered(facts, owner, site),
+                    fix=_registered(facts, owner, site)
+                    if isinstance(site, AssignmentSite)
+                    else None,
                 )
     for average in facts.averages:
         if not facts.in_tests(average.location):
@@ -118,6 +131,13 @@ def state_not_saved(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 def _begins(site: AssignmentSite) -> bool:
     number = isinstance(site.value, Known) and type(site.value.value) in (int, float)
     return site.hook == "__init__" and (number or isinstance(site.origin, Number))
+
+
+def _tensors(facts: ProjectFacts, owner: ClassFacts) -> Iterator[str]:
+    """The attributes that are plain tensors of one value when the module is built."""
+    for call in facts.calls_in(owner, *TENSORS):
+        if call.hook == "__init__" and call.assigned.startswith("self."):
+            yield call.assigned.removeprefix("self.")
 
 
 def _registered(facts: ProjectFacts, owner: ClassFacts, counter: AssignmentSite) -> Fix | None:
