@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.origins import MetricCompute, MetricForward, MetricObject, parts, sure_parts
+from pl_lint.facts.origins import (
+    MetricCompute,
+    MetricForward,
+    MetricObject,
+    Number,
+    parts,
+    sure_parts,
+)
 from pl_lint.facts.sites import (
+    AssignmentSite,
     ClassFacts,
     MetricSite,
     MetricUse,
     ProjectFacts,
 )
-from pl_lint.facts.values import ABSENT, must_be
+from pl_lint.facts.values import ABSENT, Known, must_be
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Applicability, Command, Fix, Insert, Replace
 from pl_lint.rules.judging import (
@@ -328,8 +336,10 @@ def best_lost_on_resume(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds a MaxMetric or MinMetric that no call of `persistent` puts into the checkpoint, or that
-    `on_train_start` or `on_fit_start` resets. Silent where the project's fits are seen and none of
-    them can go on from a checkpoint, and where each epoch resets it.
+    `on_train_start` or `on_fit_start` resets; and a number of `__init__` that validation replaces
+    by a better one (`if score > self.best: self.best = score`), in modules that save nothing by
+    hand. Silent where the project's fits are seen and none of them can go on from a checkpoint, and
+    where each epoch resets it.
 
     Why is this bad
     ---------------
@@ -385,6 +395,39 @@ def best_lost_on_resume(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     subject=owner.short_name,
                     fix=None if hook else _persistent(metric),
                 )
+        for site in () if _saves_by_hand(owner) else _kept_best(owner):
+            yield self.finding(
+                site.location,
+                f"self.{site.attribute} begins anew when the run is resumed: the next score is the "
+                "best so far, whatever it is",
+                remedy="save it in on_save_checkpoint, and take it in on_load_checkpoint",
+                subject=owner.short_name,
+            )
+
+
+def _saves_by_hand(owner: ClassFacts) -> bool:
+    names = {method.name for method in owner.own_methods}
+    return not names.isdisjoint({"on_save_checkpoint", "get_extra_state"})
+
+
+def _kept_best(owner: ClassFacts) -> Iterator[AssignmentSite]:
+    """Where validation gives a number of ``__init__`` another value because of what it is, and no
+    hook does so without asking."""
+    begun = {one.attribute for one in owner.assignments if one.hook == "__init__" and _counts(one)}
+    asked = {True: dict[str, AssignmentSite](), False: dict[str, AssignmentSite]()}
+    for one in owner.assignments:
+        if one.hook != "__init__":
+            asked[one.attribute in one.guards].setdefault(one.attribute, one)
+    for attribute, site in asked[True].items():
+        grows = site.augmented or site.carried
+        better = site.stage == "validate" and not grows and not isinstance(site.value, Known)
+        if better and attribute in begun - asked[False].keys():
+            yield site
+
+
+def _counts(site: AssignmentSite) -> bool:
+    number = isinstance(site.value, Known) and type(site.value.value) in (int, float)
+    return number or isinstance(site.origin, Number)
 
 
 def _may_be_resumed(facts: ProjectFacts) -> bool:
