@@ -19,7 +19,8 @@ class ReturnSite:
     ``written`` is false where the body ends without ``return``; ``methods`` are the methods that
     the returned expression ends with: ``("detach", "cpu")`` of ``return loss.detach().cpu()``.
     ``nothing_if`` are the names in the condition by which it is None at times, and a value else.
-    ``made_on`` is the line that last gives a returned name its value, ``made_of`` the names there.
+    ``made_on`` is the line that last gives a returned name its value, ``made_of`` the identifiers
+    there.
     ``arms``: as those of a CallSite; ``function`` is the one that the ``return`` stands in.
     ``named``: the name or attribute that is returned, if it is one. ``without_graph``: where the
     tensors are made that are returned as they are, and have no gradients: ``torch.zeros(1)``.

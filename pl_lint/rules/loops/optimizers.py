@@ -6,7 +6,14 @@ from collections.abc import Iterator
 
 from pl_lint.facts.lightning import TRAINER
 from pl_lint.facts.origins import FunctionCall, parts
-from pl_lint.facts.sites import ABSENT, CallSite, ClassFacts, ProjectFacts, SchedulerSite
+from pl_lint.facts.sites import (
+    ABSENT,
+    CallSite,
+    ClassFacts,
+    ProjectFacts,
+    ReturnSite,
+    SchedulerSite,
+)
 from pl_lint.facts.values import UNKNOWN, Known, Made, Named, Several, Table, Value
 from pl_lint.findings import Finding, Status
 from pl_lint.rules.judging import defines, target_version
@@ -325,12 +332,15 @@ _HARM = {
 def _returns_another(owner: ClassFacts, backward: CallSite) -> bool:
     """Whether the step makes what it returns after it has called backward, and not of the same."""
     returns = [one for one in owner.returns if one.hook == "training_step"]
-    return all(
-        one.location.path == backward.location.path
-        and one.made_on > backward.location.line
-        and backward.receiver not in one.made_of
-        for one in returns
-    )
+    return all(_is_made_apart(one, backward) for one in returns)
+
+
+def _is_made_apart(returned: ReturnSite, backward: CallSite) -> bool:
+    """What a helper gives that has called backward on the way may be what it called it on."""
+    if returned.function != backward.function:
+        return returned.made_on > 0 and backward.function not in returned.made_of
+    after = returned.made_on > backward.location.line
+    return after and backward.receiver not in returned.made_of
 
 
 def _of_its_own(site: CallSite) -> bool:

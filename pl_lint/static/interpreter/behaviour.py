@@ -28,6 +28,7 @@ from pl_lint.static.interpreter.constants import without_graph
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.interpreter.listing import last_methods
 from pl_lint.static.names import ClassInfo, FunctionNode, dotted
+from pl_lint.static.naming import identifiers
 from pl_lint.static.trees import walk
 
 OF_THE_RUN = frozenset({"trainer", "device", "logger", "current_epoch", "global_step"})
@@ -55,9 +56,7 @@ def note_return(context: Context, value: Abstract, node: ast.Return, frame: Fram
             guards=context.guards,
             nothing_if=nothing_if(context, node, frame),
             made_on=made.lineno if made else 0,
-            made_of=tuple(one.id for one in walk(made.value) if isinstance(one, ast.Name))
-            if made
-            else (),
+            made_of=tuple(identifiers(made.value)) if made else (),
             function=frame.function,
             arms=context.arms,
             named=dotted(node.value) or "" if node.value is not None else "",

@@ -155,6 +155,7 @@ def interpret(found: LightningClass, project: Project, recorder: Recorder, work:
         if name in methods:
             machine.enter(*methods[name], Hook("__init__" if name == "__init__" else name))
     _forget_counters(machine, methods)
+    _forget_switches(machine, methods)
     for name in _roots(found, methods):
         returned = machine.enter(*methods[name], Hook(name, stage_of(name)))
         loaders.of_hook(machine, name, returned)
@@ -173,6 +174,18 @@ def _forget_counters(machine: Machine, methods: dict[str, tuple[ClassInfo, Funct
             value = machine.attributes.get(attribute)
             if isinstance(value, Const) and type(value.value) in (int, float):
                 machine.attributes[attribute] = NOTHING
+
+
+def _forget_switches(machine: Machine, methods: dict[str, tuple[ClassInfo, FunctionNode]]) -> None:
+    """A switch that some method turns is on at times and off at others: hooks are interpreted once,
+    and some of them before the step that turns it."""
+    for name, (info, node) in methods.items():
+        for part in info.module.source.parts(node) if name not in BUILDERS else ():
+            for target, value in bindings(part) if isinstance(part, ast.Assign) else ():
+                held = machine.attributes.get(own(target) or "")
+                if isinstance(held, Const) and isinstance(held.value, bool):
+                    same = isinstance(value, ast.Constant) and value.value is held.value
+                    machine.attributes[own(target) or ""] = held if same else NOTHING
 
 
 def _roots(found: LightningClass, methods: dict[str, tuple[ClassInfo, FunctionNode]]) -> list[str]:
