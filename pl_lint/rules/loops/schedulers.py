@@ -58,7 +58,8 @@ def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     LambdaLR whose function calls its parameter a step and goes on for 500 of them and more (`lambda
     step: min(1, step / 1000)`), or holds it, multiplied by nothing, against Lightning's number of
     steps, and a scheduler of any other kind that is given the batches of a loader as its
-    `..._steps`; and a schedule of a thousand and more (`StepLR(optimizer, step_size=10_000)`) where
+    `..._steps`, or is as long as some multiple of the steps in an epoch (`T_max=epochs *
+    steps_per_epoch`); and a schedule of a thousand and more (`StepLR(optimizer, step_size=10_000)`) where
     every Trainer of the class is written to end after a tenth of as many epochs, or after so many
     steps. Silent where the class steps its schedulers by hand (`self.lr_schedulers().step()`):
     Lightning's steps, asked for as well, would come on top; and where the length is the number of

@@ -23,11 +23,13 @@ COUNTED = frozenset({"estimated_stepping_batches"})
 """What Lightning counts in steps, whatever it is called afterwards."""
 BATCHES = "num_training_batches"
 """What Lightning calls the number of batches in an epoch."""
+PER_EPOCH = re.compile(r"_?(num_|n_|nb_)?(steps?|batch(es)?|iters?|iterations?)_(per|in)_epoch")
+"""What others call it: multiplied by anything it is a number of steps."""
 CHAIN = 3
 """So far local names are followed: ``SequentialLR(optimizer, [warm, slow])``."""
 CYCLES = ("step_size_up", "step_size_down")
 """The arguments of a CyclicLR that say how long a cycle is."""
-LENGTHS = ("T_max", "total_iters", "num_training_steps")
+LENGTHS = ("T_max", "total_iters", "num_training_steps", "step_size")
 """The arguments that say how long a schedule is; in most it is the second one."""
 LOADER = re.compile(r"loader(_(train|training))?$", re.IGNORECASE)
 """How the name of one loader ends; ``loader_names`` are none."""
@@ -133,7 +135,8 @@ def _stands_for_epochs(node: ast.expr, frame: Frame) -> bool:
 def made_of_batches(node: ast.Call, frame: Frame) -> bool:
     """Whether the length of a schedule is the batches of an epoch times the epochs:
     ``T_max=len(self.train_dataloader()) * self.trainer.max_epochs``, also where a local name stands
-    for the batches, or Lightning counts them (``self.trainer.num_training_batches``)."""
+    for the batches, Lightning counts them (``self.trainer.num_training_batches``), or they are
+    called so (``steps_per_epoch``)."""
     lengths = [one.value for one in node.keywords if one.arg in LENGTHS] + node.args[1:2]
     names = {one.id for one in lengths if isinstance(one, ast.Name)}
     given = [one.value for one in frame.assignments if not names.isdisjoint(_targets(one))]
@@ -146,8 +149,18 @@ def _multiplies_batches(product: ast.expr, frame: Frame) -> bool:
     made_of = [product, *what_makes(product, frame)]
     if any(divides(part) for one in made_of for part in walk(one)):
         return any(_is_loader(one, frame) for one in _counted([product]))
-    told = any(BATCHES in read_in(one) for one in made_of)
-    return told or any(_is_loader(one, frame) for one in _counted(made_of))
+    told = {word for one in made_of for word in read_in(one)}
+    if BATCHES in told or any(map(PER_EPOCH.fullmatch, _factors(product))):
+        return True
+    return any(_is_loader(one, frame) for one in _counted(made_of))
+
+
+def _factors(product: ast.expr) -> Iterator[str]:
+    """The last names of what is multiplied: ``steps_per_epoch`` of ``self.hparams.steps_per_epoch``
+    in ``max_epochs * self.hparams.steps_per_epoch``."""
+    for part in walk(product):
+        if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mult):
+            yield from (_last_name(one) for one in (part.left, part.right))
 
 
 def names_batches_steps(node: ast.Call, frame: Frame) -> bool:
