@@ -24,6 +24,7 @@ class ReturnSite:
     ``arms``: as those of a CallSite; ``function`` is the one that the ``return`` stands in.
     ``named``: the name or attribute that is returned, if it is one. ``without_graph``: where the
     tensors are made that are returned as they are, and have no gradients: ``torch.zeros(1)``.
+    ``loss``: the local name of what is returned, or of the loss in a dict that is written out.
     """
 
     hook: str
@@ -40,6 +41,7 @@ class ReturnSite:
     arms: Arms = ()
     named: str = ""
     without_graph: tuple[Location, ...] = ()
+    loss: str = ""
 
 
 @frozen

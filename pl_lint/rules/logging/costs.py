@@ -51,12 +51,13 @@ def graph_kept_alive(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Reading finds `self.losses.append(loss)` in `training_step` without `detach()` or `item()`, in a
-    dict or a tuple as well, `self.made.append(self(x))` and the same with one of torch's losses,
-    `self.total += loss` where no step uses the total or begins it anew, and `enable_graph=True` of
-    `self.log`, where training logs what may have a graph. Running counts tensors with a graph in
-    the attributes of a module after two and after five batches, and the operations behind them. A
-    list that the end of the epoch empties is suspected only: Lightning's guide to 2.0 collects the
-    losses of an epoch like that, and it is as long as an epoch.
+    dict or a tuple as well and by any name if the step returns it, `self.made.append(self(x))` and
+    the same with one of torch's losses, `self.total += loss` where no step uses the total or begins
+    it anew, and `enable_graph=True` of `self.log`, where training logs what may have a graph.
+    Running counts tensors with a graph in the attributes of a module after two and after five
+    batches, and the operations behind them. A list that the end of the epoch empties is suspected
+    only: Lightning's guide to 2.0 collects the losses of an epoch like that, and it is as long as
+    an epoch.
 
     Why is this bad
     ---------------
@@ -151,9 +152,24 @@ def _with_graph(owner: ClassFacts, site: ListSite) -> str:
     found = (
         one
         for one in site.kept
-        if _is_loss(one) or (forward and FORWARD.fullmatch(one)) or _computes_loss(owner, site, one)
+        if _is_loss(one)
+        or (forward and FORWARD.fullmatch(one))
+        or _computes_loss(owner, site, one)
+        or _is_returned(owner, site, one)
     )
     return next(found, "") if in_step else ""
+
+
+def _is_returned(owner: ClassFacts, site: ListSite, text: str) -> bool:
+    """Whether a local name, whatever it is called, is the loss that the step goes on to return, as
+    it was made before: Lightning calls backward on it, so it has its graph."""
+    return owner.optimization == "automatic" and any(
+        one.hook == site.hook
+        and one.loss == text
+        and one.location.path == site.location.path
+        and 0 < one.made_on < site.location.line < one.location.line
+        for one in owner.returns
+    )
 
 
 def _computes_loss(owner: ClassFacts, site: ListSite, text: str) -> bool:

@@ -59,9 +59,9 @@ def step_scheduler_per_epoch(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     step: min(1, step / 1000)`), or holds it, multiplied by nothing, against Lightning's number of
     steps, and a scheduler of any other kind that is given the batches of a loader as its
     `..._steps`, or is as long as some multiple of the steps in an epoch (`T_max=epochs *
-    steps_per_epoch`); and a schedule of a thousand and more (`StepLR(optimizer, step_size=10_000)`) where
-    every Trainer of the class is written to end after a tenth of as many epochs, or after so many
-    steps. Silent where the class steps its schedulers by hand (`self.lr_schedulers().step()`):
+    steps_per_epoch`); and a schedule of a thousand and more (`StepLR(optimizer, step_size=10_000)`)
+    where every Trainer of the class is written to end after a tenth of as many epochs, or after so
+    many steps. Silent where the class steps its schedulers by hand (`self.lr_schedulers().step()`):
     Lightning's steps, asked for as well, would come on top; and where the length is the number of
     epochs, or one more, by its name (`total_steps=self.trainer.max_epochs + 1`) or by that of the
     Trainer (`total_steps=45` beside `max_epochs=45`).

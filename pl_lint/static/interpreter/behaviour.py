@@ -61,6 +61,7 @@ def note_return(context: Context, value: Abstract, node: ast.Return, frame: Fram
             arms=context.arms,
             named=dotted(node.value) or "" if node.value is not None else "",
             without_graph=without_graph(context, loss, node, frame),
+            loss=loss.id if isinstance(loss, ast.Name) else "",
         )
     )
 
