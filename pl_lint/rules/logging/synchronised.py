@@ -7,16 +7,19 @@ from collections.abc import Iterator
 
 from pl_lint.facts.origins import (
     BatchValue,
+    Derived,
     FunctionCall,
     ListOfSteps,
     MetricCompute,
     MetricForward,
     MetricObject,
+    Origin,
     local_parts,
+    sure_part,
 )
 from pl_lint.facts.sites import ClassFacts, LogSite, MetricSite, MonitorSite, ProjectFacts
 from pl_lint.facts.values import NO, Known, must_be
-from pl_lint.facts.words import MAY_GATHER, words_of
+from pl_lint.facts.words import MAY_GATHER, names_a_ratio, words_of
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.fixes import Fix
 from pl_lint.plain import replace
@@ -34,7 +37,12 @@ from pl_lint.rules.judging import (
     linearity_of_call,
     stage_on_several,
 )
-from pl_lint.rules.logging.functions import is_score, means_do_not_suit, no_mean_over_ranks
+from pl_lint.rules.logging.functions import (
+    OVER_SAMPLES,
+    is_score,
+    means_do_not_suit,
+    no_mean_over_ranks,
+)
 from pl_lint.rules.logging.keys import only_sites, place_of
 from pl_lint.rules.logging.mending import set_flags
 from pl_lint.rules.registry import Rule, rule
@@ -289,7 +297,7 @@ TOGETHER += ("torch.distributed.gather", "torch.distributed.reduce")
 @rule(
     "LTN109",
     "ranks-averaged",
-    rows=("LOG09",),
+    rows=("LOG09", "MET11"),
     status=Status.SUSPECTED,
     observers="both",
     calls=(".zero_", *TOGETHER, *ASKED),
@@ -304,9 +312,10 @@ def ranks_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     sklearn whose value for a part of the data says little of the value for all of it, with the
     `compute()` of such a metric that was built with `sync_on_compute=False`, or with a score (IoU,
     F1, dice) that is made of counts or a confusion matrix which the steps of this process filled
-    and nothing gathers; not where every process sees all data, as LTN106 says. Running finds, on
-    two ranks, a logged value that is the mean of each rank's own value, and not the value of all
-    samples.
+    and nothing gathers, or is a ratio of sums over what they have kept (`2 * (pred * mask).sum() /
+    (pred.sum() + mask.sum())`); not where every process sees all data, as LTN106 says. Running
+    finds, on two ranks, a logged value that is the mean of each rank's own value, and not the value
+    of all samples.
 
     Why is this bad
     ---------------
@@ -366,6 +375,40 @@ def ranks_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     "predictions together first, with self.all_gather(...).flatten(0, 1)",
                     subject=owner.short_name,
                 )
+            if together and not counts and _is_ratio_at_end(log) and not _gathers(facts, owner):
+                yield self.finding(
+                    log.location,
+                    f"{key_text(log)} is the mean over processes of the ratio of sums that each "
+                    "one makes of its own data, which is not the ratio of all data",
+                    remedy="bring the sums together first, with self.all_gather(...).sum(0), or "
+                    "update a torchmetrics object in the step and log it",
+                    subject=owner.short_name,
+                )
+
+
+def _is_ratio_at_end(log: LogSite) -> bool:
+    """Whether a score is a ratio of sums over what the steps of this process have kept: what they
+    have predicted, or counted, and no scores of their own that are weighted by how many samples
+    there were."""
+    if not log.hook.endswith("_epoch_end") or not is_score(log, OVER_SAMPLES):
+        return False
+    ratio = sure_part(log.origin, _is_ratio)
+    kept = [one for one in local_parts(log.origin) if isinstance(one, ListOfSteps)]
+    names = [one.key or one.attribute for one in kept]
+    weighted = any(
+        names_a_ratio(one, OVER_SAMPLES) or not SIZES.isdisjoint(words_of(one)) for one in names
+    )
+    return ratio is not None and bool(kept) and not weighted
+
+
+def _is_ratio(part: Origin) -> bool:
+    """Also one for each class. Other means of ratios, over samples say, are none."""
+    return isinstance(part, Derived) and part.operation in ("ratio", "macro")
+
+
+SIZES = frozenset("n num number size sizes len length lengths total totals weight weights".split())
+SIZES |= frozenset("bs samples count counts".split())
+"""What a number of samples is called, in words."""
 
 
 def _unlinear_at_end(owner: ClassFacts, log: LogSite) -> str | None:

@@ -17,15 +17,15 @@ from pl_lint.facts.origins import (
 from pl_lint.static.interpreter.abstract import Abstract, Opaque
 from pl_lint.static.interpreter.derivation import derived
 
-PLAIN = (BatchValue, Number, UnknownOrigin)
-COMMON = frozenset({"call", "arithmetic", "decided", "sequence", "sum", "ratio", "macro"})
+PLAIN = (BatchValue, ListOfSteps, Number, UnknownOrigin)
+COMMON = frozenset({"call", "arithmetic", "decided", "sequence", "joined", "sum", "ratio", "macro"})
 """Operations that leave a number which nothing more is known of."""
 EACH = COMMON | {"exp", "log"}
 """These too, under a sum: it adds up what they make of each element. Whether a root under a sum is
 that of each sample is left open; a run decides it, as the demo shows."""
 SQUARES = EACH | {"mean"}
 """Under a sum of squared distances also the mean of the batch: R2 by hand."""
-TOTALS = frozenset({"sum", "count_nonzero"})
+TOTALS = frozenset({"sum", "count_nonzero", "norm"})
 BOUNDING = frozenset({"clamp", "clamp_", "clamp_min", "clamp_min_", "clip", "maximum"})
 """Methods, and functions of torch and NumPy, that keep a sum from being zero."""
 FUNCTIONS = frozenset({"torch.sum", "numpy.sum", "torch.count_nonzero", "numpy.count_nonzero"})
@@ -44,10 +44,16 @@ def is_total_of(name: str, node: ast.Call) -> bool:
 def total(sources: Iterable[Origin], summed: ast.expr) -> Origin:
     """The sum of something; of what operations made that a rule may ask for, as before."""
     origins = tuple(sources)
-    common = SQUARES if _is_squared_distance(summed) else EACH
+    common = SQUARES if _is_squared_distance(summed) or all(map(_is_kept, origins)) else EACH
     if any(_is_plain(one, common) for one in origins):
         return derived("sum", tuple(map(_leaf, origins)))
     return derived("call", origins)
+
+
+def _is_kept(origin: Origin) -> bool:
+    """Whether it is made of what the steps have kept: a mean of that is over all there is."""
+    leaves = [one for one in parts(origin) if not isinstance(one, Derived)]
+    return any(isinstance(one, ListOfSteps) for one in leaves)
 
 
 def _is_squared_distance(node: ast.expr) -> bool:
