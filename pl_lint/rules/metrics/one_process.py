@@ -31,11 +31,11 @@ def epoch_value_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Find
     ------------
     Finds a value that is logged at the end of an epoch, or given to a logger itself there, and made
     from what the steps have put by (a list, a counter as in `self.correct += ...`, a meter of the
-    project's own class), without `all_gather` and without `sync_dist=True`; with it too where it is
-    a median, a quantile or a standard deviation: no mean of those that the processes have is that
-    of all data. Silent, like LTN106, unless a Trainer that may run the stage can have several
-    devices by what is written, where every process sees all data, and where the code asks which
-    process it is.
+    project's own class), without `all_gather` and without `sync_dist=True`, or with
+    `rank_zero_only=True`, which takes that back; with it too where it is a median, a quantile or a
+    standard deviation: no mean of those that the processes have is that of all data. Silent, like
+    LTN106, unless a Trainer that may run the stage can have several devices by what is written,
+    where every process sees all data, and where the code asks which process it is.
 
     Why is this bad
     ---------------
@@ -96,6 +96,7 @@ def _list_behind(log: LogSite) -> str | None:
     """The list that a value logged at the end of an epoch is made of."""
     apart = must_be(log.sync_dist, False) or _is_averaged(log)
     local = apart and must_be(log.rank_zero_only, False)
+    local |= must_be(log.rank_zero_only, True)  # the first process's own, which nothing reduces
     if not log.hook.endswith("_epoch_end") or not local:
         return None
     # Who asks which process this is has thought of the others: what they saw may lie in files.
