@@ -15,6 +15,7 @@ from pl_lint.fixes import Applicability, Fix, SetArgument
 from pl_lint.plain import replace
 from pl_lint.rules.checkpoints.feeding import fed, nearest, text_of, well_known
 from pl_lint.rules.judging import version
+from pl_lint.rules.logging.keys import only_sites
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import listed
 
@@ -249,16 +250,17 @@ def old_score(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds a ModelCheckpoint that saves inside the epoch (`every_n_train_steps`,
-    `train_time_interval`) and watches a key that only validation logs. A number that is only the
-    default of a parameter, or of an option of the command line, is suspected. A run takes the
-    user's own callback, plants scores, and compares the score that it judged weights by with what
-    they were worth.
+    `train_time_interval`) and watches a key that only validation logs, or one that training logs
+    for whole epochs only (`on_step=False, on_epoch=True`, or `train_loss_epoch`). A number that is
+    only the default of a parameter, or of an option of the command line, is suspected. A run takes
+    the user's own callback, plants scores, and compares the score that it judged weights by with
+    what they were worth.
 
     Why is this bad
     ---------------
-    The value at that moment is that of the last validation. Score and weights belong to different
-    moments, and the best checkpoint is not the best. Lightning's maintainers call it unsupported;
-    nothing warns.
+    The value at that moment is that of the last validation, or of the epoch before. Score and
+    weights belong to different moments, and the best checkpoint is not the best. Lightning's
+    maintainers call it unsupported; nothing warns.
 
     Example
     -------
@@ -283,19 +285,26 @@ def old_score(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     for monitor in facts.monitors:
         key = text_of(monitor.key)
         inside = _saves_inside_the_epoch(monitor)
-        if key is None or inside is None or not _of_validation(facts, monitor, key):
+        if key is None or inside is None:
+            continue
+        if _of_validation(facts, monitor, key):
+            what, remedy = BETWEEN, "validate as often with Trainer(val_check_interval=...)"
+        elif _of_whole_epochs(facts, monitor, key):
+            what, remedy = WITHIN, f"save at the end of each epoch, by that epoch's {key!r}"
+        else:
             continue
         found = self.finding(
             monitor.at(inside, "monitor"),
-            f"{inside} saves between validations: weights are judged by the {key!r} of earlier "
-            "ones",
-            remedy=f"drop {inside} and validate as often with Trainer(val_check_interval=...)",
+            f"{inside} saves {what}: weights are judged by the {key!r} of earlier ones",
+            remedy=f"drop {inside} and {remedy}",
             subject=monitor.watcher,
         )
         by_default = monitor.argument(inside) == UNKNOWN
         yield replace(found, status=Status.SUSPECTED, condition=TOLD) if by_default else found
 
 
+BETWEEN = "between validations"
+WITHIN = "within the epoch, before there is a mean of it"
 TOLD = "unless the call, or the command line, says another number than the default"
 
 
@@ -321,3 +330,18 @@ def _of_validation(facts: ProjectFacts, monitor: MonitorSite, key: str) -> bool:
     return (
         stages == {"validate"} if stages else re.match(r"val(id(ation)?)?[^a-z]", key) is not None
     )
+
+
+def _of_whole_epochs(facts: ProjectFacts, monitor: MonitorSite, key: str) -> bool:
+    """Whether the key is the mean of a training epoch, and never the value of a step: until this
+    epoch ends, it is that of the one before (run with Lightning 2.6.6)."""
+    sites = only_sites(facts, monitor)
+    return bool(sites) and all(_is_of_the_epoch(log, key) for log in sites)
+
+
+def _is_of_the_epoch(log: LogSite, key: str) -> bool:
+    """``loss`` of a call that logs no steps, or ``loss_epoch`` of one that logs both."""
+    stem = key.removesuffix("_epoch")
+    apart = stem != key and log.key == Known(stem)
+    epoch = log.stage == "train" and must_be(log.on_epoch, True)
+    return epoch and (apart or must_be(log.on_step, False))
