@@ -73,6 +73,7 @@ from pl_lint.static.sources import SourceFile
 from pl_lint.static.standalone import standalone
 from pl_lint.static.streams import (
     classes_of_one_item,
+    classes_of_pairs,
     inherited_items,
     streams,
     told_from_outside,
@@ -141,6 +142,7 @@ AS_WRITTEN: Mapping[str, Callable[[Project], Iterable[Any]]] = {
 """Those that are seen in the text of classes, and by what."""
 NAMED_BY_TEXT: Mapping[str, Callable[[Project], Iterable[Any]]] = {
     "of_one_item": classes_of_one_item,
+    "of_pairs": classes_of_pairs,
     "inherited_items": inherited_items,
     "learning_measures": learning_measures,
     "giving_losses": giving_losses,

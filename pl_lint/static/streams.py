@@ -1,5 +1,5 @@
-"""The data sets of a project: streams, which have no length, those of one item, and those that are
-told something between epochs."""
+"""The data sets of a project: streams, which have no length, those of one item, those of pairs, and
+those that are told something between epochs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from pl_lint.facts.sites import LengthSite, StreamSite, ToldSite
 from pl_lint.findings import Location
-from pl_lint.static.names import ClassInfo, Project, dotted
+from pl_lint.static.names import ClassInfo, FunctionNode, Project, dotted
 from pl_lint.static.naming import bindings, gives, identifiers, named, named_by
 from pl_lint.static.trees import walk
 
@@ -29,6 +29,7 @@ DRAWS = NUMBERS | {"shuffle", "permutation", "choice", "choices", "sample"}
 BUILT = frozenset({"__init__", "__len__"})
 """Methods that decide which items there are, and not what is made of them."""
 ORDERS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 LAZY = ("iter", "map", "filter", "zip", "enumerate", "islice", "chain")
 """Functions that go over what they are given."""
 
@@ -75,6 +76,28 @@ def classes_of_one_item(project: Project) -> Iterator[str]:
         found = project.method(info, "__len__")
         if found is not None and _says_one(found[0]):
             yield info.qualified
+
+
+def classes_of_pairs(project: Project) -> Iterator[str]:
+    """The classes each of whose items is a tuple of several things, by every ``return`` of the
+    ``__getitem__`` that counts for them."""
+    for module in project.modules:
+        for info in module.classes.values():
+            found = project.method(info, "__getitem__")
+            if found is not None and _returns_tuples(found[1]):
+                yield info.qualified
+
+
+def _returns_tuples(node: FunctionNode) -> bool:
+    inside = list(walk(node))
+    own = not any(isinstance(one, FUNCTIONS) for one in inside if one is not node)
+    given = [one.value for one in inside if isinstance(one, ast.Return)]
+    return own and bool(given) and all(map(_is_of_several, given))
+
+
+def _is_of_several(value: ast.expr | None) -> bool:
+    items = value.elts if isinstance(value, ast.Tuple) else []
+    return len(items) > 1 and not any(isinstance(one, ast.Starred) for one in items)
 
 
 def inherited_items(project: Project) -> Iterator[tuple[str, str]]:

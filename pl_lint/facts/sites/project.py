@@ -104,13 +104,13 @@ class ProjectFacts:
     ``hides_trainers``: a file that could not be read may build some. ``trains_beside``: other
     programs of the project, of which nothing else is told here, train classes of their own.
     ``of_one_item``: the classes of the project whose ``__len__`` says 1: a data set that is one
-    graph. ``lengths``: those that are told how many items they have. ``told``: the methods by which
-    data sets are told what their items depend on. ``learning_measures``: its modules that hold
-    parameters and no layers, as a loss does that learns its weights. ``giving_losses``: its layers
-    with a dropout, by file and name, that return their loss. ``uncalled``: its functions that seed
-    and that nothing calls, by file and name. ``trials``: the files that test what the command line
-    says, and are no tests themselves, whatever they are called. ``loading``: those that load a
-    checkpoint, or ask for the best one.
+    graph. ``of_pairs``: those each of whose items is a tuple. ``lengths``: those that are told how
+    many items they have. ``told``: the methods by which data sets are told what their items depend
+    on. ``learning_measures``: its modules that hold parameters and no layers, as a loss does that
+    learns its weights. ``giving_losses``: its layers with a dropout, by file and name, that return
+    their loss. ``uncalled``: its functions that seed and that nothing calls, by file and name.
+    ``trials``: the files that test what the command line says, and are no tests themselves,
+    whatever they are called. ``loading``: those that load a checkpoint, or ask for the best one.
     """
 
     classes: tuple[ClassFacts, ...] = ()
@@ -157,6 +157,7 @@ class ProjectFacts:
     hides_trainers: bool = False
     trains_beside: bool = False
     of_one_item: frozenset[str] = frozenset()
+    of_pairs: frozenset[str] = frozenset()
     inherited_items: frozenset[tuple[str, str]] = frozenset()
     lengths: tuple[LengthSite, ...] = ()
     told: tuple[ToldSite, ...] = ()

@@ -22,9 +22,9 @@ def prediction_without_forward(self: Rule, facts: ProjectFacts) -> Iterator[Find
     ------------
     Finds `trainer.predict(model)` where the class of the model, with all that it inherits, has
     neither `predict_step` nor `forward`; or where it has a `forward` of one argument only, and the
-    loader gives pairs of samples and labels, by its data set: one of torchvision's, or a
-    `TensorDataset` of several tensors. The latter is suspected only: a `forward` may take the batch
-    apart.
+    loader gives pairs of samples and labels, by its data set: one of torchvision's, a
+    `TensorDataset` of several tensors, or one of the project's whose `__getitem__` returns tuples.
+    The latter is suspected only: a `forward` may take the batch apart.
 
     Why is this bad
     ---------------
@@ -239,14 +239,13 @@ def _is_given_pairs(facts: ProjectFacts, call: TrainerCall) -> bool:
     if any(defines(facts, one, hook) for one in owners for hook in TAKING_APART):
         return False
     loaders = [one for one in facts.loaders if one.stage == "predict" and one.owner in of]
-    return bool(loaders) and all(map(_gives_pairs, loaders))
+    return bool(loaders) and all(_gives_pairs(facts, one) for one in loaders)
 
 
-def _gives_pairs(loader: LoaderSite) -> bool:
+def _gives_pairs(facts: ProjectFacts, loader: LoaderSite) -> bool:
     data, own = loader.dataset, loader.gives("collate_fn", 7) or not loader.complete
     if own or not isinstance(data, Made):
         return False
     tensors = sum(name.isdigit() for name, _ in data.arguments)
-    return bool(LABELLED.fullmatch(data.name)) or (
-        data.name == "torch.utils.data.TensorDataset" and tensors > 1
-    )
+    written = data.name in facts.of_pairs or LABELLED.fullmatch(data.name) is not None
+    return written or (data.name == "torch.utils.data.TensorDataset" and tensors > 1)
