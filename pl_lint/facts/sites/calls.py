@@ -147,7 +147,8 @@ class ItemSite:
 class ReachSite:
     """``owner.attribute = value`` on something that is not the class itself, in a class that
     Lightning calls: ``self.trainer.datamodule.dataset.level = 3``. ``receiver`` is the text before
-    the last dot, ``origin`` what that is made of."""
+    the last dot, ``origin`` what that is made of. ``each_of``: what a loop takes all parameters of,
+    to do this to each under no condition: ``self.net``."""
 
     receiver: str
     attribute: str
@@ -157,6 +158,7 @@ class ReachSite:
     location: Location
     value: Value = UNKNOWN
     origin: Origin = NO_ORIGIN
+    each_of: str = ""
 
 
 @frozen

@@ -13,7 +13,7 @@ from pl_lint.facts.sites import (
     ProjectFacts,
     ReachSite,
 )
-from pl_lint.facts.values import Known, Made, must_be
+from pl_lint.facts.values import Known, Made, Value, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.loops.reaching import (
     TRAINING,
@@ -123,10 +123,10 @@ def not_in_optimizer(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy=f"add self.{attribute}.parameters() to an optimizer, or freeze the layer",
                 subject=owner.short_name,
             )
-        for site in _thawed_too_late(facts, owner):
+        for text, location in _thawed_too_late(facts, owner):
             yield self.finding(
-                site.location,
-                f"{site.receiver} was frozen when configure_optimizers took what requires "
+                location,
+                f"{text} was frozen when configure_optimizers took what requires "
                 "gradients: no optimizer has it",
                 remedy="give the optimizer all parameters, or add_param_group here",
                 subject=owner.short_name,
@@ -220,21 +220,32 @@ def _adds_later(facts: ProjectFacts, methods: Methods) -> bool:
     return finetuning or any(adding) or bool(facts.calls_of(FINETUNING))
 
 
-def _thawed_too_late(facts: ProjectFacts, owner: ClassFacts) -> Iterator[CallSite]:
+def _thawed_too_late(facts: ProjectFacts, owner: ClassFacts) -> Iterator[tuple[str, Location]]:
     """Where a hook of the training unfreezes what was frozen before the optimizers were made, of
     which these have only what required gradients then."""
     hook = [one for one in owner.own_methods if one.name == HOOK]
     sets = any(one.hook == HOOK and one.attribute == "requires_grad" for one in facts.reaches)
     if sets or not any({"requires_grad", "parameters"} <= one.words for one in hook):
         return
-    calls = [one for one in facts.calls_in(owner, GRADIENTS) if one.receiver.startswith("self.")]
-    asked = [(one, one.argument("requires_grad", 0)) for one in calls]
-    frozen = {one.receiver for one, on in asked if one.hook in BUILDING and must_be(on, False)}
-    thawed = {one.receiver for one, on in asked if one.hook in BUILDING and not must_be(on, False)}
-    for site, on in asked:
+    asked = [one for one in _asked(facts, owner) if one[0].startswith("self.")]
+    building = [(text, on) for text, on, site in asked if site.hook in BUILDING]
+    frozen = {text for text, on in building if must_be(on, False)}
+    thawed = {text for text, on in building if not must_be(on, False)}
+    for text, on, site in asked:
         later = site.stage == "train" and site.hook != HOOK
-        if later and site.receiver in frozen - thawed and on in (ABSENT, Known(True)):
-            yield site
+        if later and text in frozen - thawed and on in (ABSENT, Known(True)):
+            yield text, site.location
+
+
+def _asked(
+    facts: ProjectFacts, owner: ClassFacts
+) -> Iterator[tuple[str, Value, CallSite | ReachSite]]:
+    """Where the parameters of something are told whether they learn, all at once or in a loop."""
+    for call in facts.calls_in(owner, GRADIENTS):
+        yield call.receiver, call.argument("requires_grad", 0), call
+    for reach in facts.reaches:
+        if reach.attribute == "requires_grad" and reach.owner == owner.name:
+            yield reach.each_of, reach.value, reach
 
 
 def _parts(facts: ProjectFacts, owner: ClassFacts) -> Iterator[tuple[str, Location]]:

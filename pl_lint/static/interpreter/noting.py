@@ -463,8 +463,20 @@ def _note_reach(context: Context, target: ast.Attribute, value: Abstract, frame:
                 location=context.location(target, frame),
                 value=to_value(value),
                 origin=context.origin(context.evaluate(target.value, frame)),
+                each_of=_each_of(target, frame),
             )
         )
+
+
+def _each_of(target: ast.Attribute, frame: Frame) -> str:
+    """``self.net`` of ``for one in self.net.parameters(): one.requires_grad = False``"""
+    above = frame.module.source.above
+    match target.value, above.get(above.get(target, target)):
+        case ast.Name(name), ast.For(
+            ast.Name(each), ast.Call(ast.Attribute(of, "parameters"), [], [])
+        ) if name == each:
+            return frame.meant(dotted(of) or "")
+    return ""
 
 
 def _note_reach_by_name(
