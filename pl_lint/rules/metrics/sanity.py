@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from pl_lint.facts.sites import (
     AssignmentSite,
+    CallSite,
     ClassFacts,
     MetricSite,
     MetricUse,
@@ -14,11 +15,13 @@ from pl_lint.facts.sites import (
     TrainerSite,
 )
 from pl_lint.facts.values import must_be
-from pl_lint.findings import Finding, Status
+from pl_lint.findings import Finding, Location, Status
 from pl_lint.rules.metrics.judging import BEST, FILLS
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.wording import attribute_text
 
+PUT = (".copy_", ".fill_")
+"""What puts another value into a tensor that is there."""
 IN_SANITY = ("sanity_checking", "global_step", "current_epoch", "training", "fitting", "state")
 
 
@@ -30,6 +33,7 @@ IN_SANITY = ("sanity_checking", "global_step", "current_epoch", "training", "fit
     default=False,
     observers="both",
     condition="if the untrained module happens to be good in the sanity check",
+    calls=PUT,
 )
 def sanity_check_counted(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """What the sanity check validated is still in a logged value.
@@ -37,9 +41,10 @@ def sanity_check_counted(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Reading finds a MaxMetric or MinMetric that validation fills and nothing resets, and a best
-    value that the end of validation keeps in a plain attribute and logs (`if score > self.best:
-    self.best = score`), where some Trainer runs the sanity check. Running makes the same fit with
-    and without Lightning's two validation batches before training, and compares what is logged.
+    value that the end of validation keeps in a plain attribute or a buffer and logs (`if score >
+    self.best: self.best = score`), where some Trainer runs the sanity check. Running makes the same
+    fit with and without Lightning's two validation batches before training, and compares what is
+    logged.
 
     Why is this bad
     ---------------
@@ -91,11 +96,10 @@ def sanity_check_counted(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                     remedy=f"{name}.reset() in on_train_start",
                     subject=owner.short_name,
                 )
-        by_hand = (one for one in owner.assignments if _keeps_best(owner, one))
-        for kept in {one.attribute: one for one in by_hand}.values():
+        for attribute, location in dict(_kept_by_hand(facts, owner)).items():
             yield self.finding(
-                kept.location,
-                f"self.{kept.attribute} may keep what the sanity check saw of the untrained module",
+                location,
+                f"self.{attribute} may keep what the sanity check saw of the untrained module",
                 remedy="return early where self.trainer.sanity_checking",
                 subject=owner.short_name,
             )
@@ -107,21 +111,34 @@ VALIDATED = ("on_validation_epoch_end", "validation_epoch_end", "on_validation_e
 A_BEST = re.compile(r"(^|_)(best|min|max|lowest|highest|top)(_|$)", re.IGNORECASE)
 
 
-def _keeps_best(owner: ClassFacts, site: AssignmentSite) -> bool:
-    """Whether the end of validation puts a better value in the place of the best so far, which it
-    logs, and nothing before training does."""
-    compared = site.attribute in site.guards or site.carried
-    if site.hook not in VALIDATED or site.augmented or not compared:
-        return False
-    named = A_BEST.search(site.attribute) and not any(word in site.guards for word in IN_SANITY)
-    others = {one.hook for one in owner.assignments if one.attribute == site.attribute}
-    shown = any(site.attribute in log.shows and log.hook in VALIDATED for log in owner.logs)
-    return (
-        bool(named)
-        and shown
-        and "__init__" in others
-        and others <= {"__init__", *VALIDATED, *LOADED}
-    )
+def _kept_by_hand(facts: ProjectFacts, owner: ClassFacts) -> Iterator[tuple[str, Location]]:
+    """Where the end of validation puts a better value in the place of the best so far, which it
+    logs, and nothing before training does: in an attribute, or in the buffer that it is."""
+    puts = [(one.receiver.removeprefix("self."), one) for one in facts.calls_in(owner, *PUT)]
+    hooks: dict[str, set[str]] = {}
+    for one in owner.assignments:
+        hooks.setdefault(one.attribute, set()).add(one.hook)
+    for name, call in puts:
+        hooks.setdefault(name, set()).add(call.hook)
+    for one in owner.assignments:
+        compared = one.attribute in one.guards or one.carried
+        if compared and not one.augmented and _is_best_so_far(owner, one.attribute, one, hooks):
+            yield one.attribute, one.location
+    for name, call in puts:
+        own = call.receiver == f"self.{name}" and name in call.guards
+        if own and _is_best_so_far(owner, name, call, hooks):
+            yield name, call.location
+
+
+def _is_best_so_far(
+    owner: ClassFacts, name: str, site: AssignmentSite | CallSite, hooks: dict[str, set[str]]
+) -> bool:
+    asks = any(word in site.guards for word in IN_SANITY)
+    shown = any(name in log.shows and log.hook in VALIDATED for log in owner.logs)
+    early = hooks[name] <= {"__init__", *VALIDATED, *LOADED}
+    begun = "__init__" in hooks[name] or isinstance(site, CallSite)
+    named = A_BEST.search(name) is not None
+    return site.hook in VALIDATED and named and not asks and shown and early and begun
 
 
 def runs_no_sanity_check(facts: ProjectFacts) -> bool:
