@@ -230,7 +230,7 @@ class MetricUse:
 
     ``given`` are the arguments by name or position, as they are written and by what they are made
     of; ``guards`` the names in the conditions and decorators around it; ``extent`` what the first
-    argument stands for.
+    argument stands for; ``looped``: as that of a HeldSite.
     """
 
     metric: str
@@ -242,6 +242,7 @@ class MetricUse:
     given: tuple[tuple[str, str, Origin], ...] = ()
     guards: tuple[str, ...] = ()
     extent: Extent = ""
+    looped: bool = False
 
 
 def within(path: str, container: str) -> bool:

@@ -2,22 +2,65 @@
 
 from __future__ import annotations
 
-from pl_lint.facts.origins import NO_ORIGIN, Derived, Either, ListOfSteps, Number, Origin, parts
-from pl_lint.facts.sites import ClassFacts, HeldSite, LogSite
+from collections.abc import Iterator
+
+from pl_lint.facts.origins import (
+    NO_ORIGIN,
+    Derived,
+    Either,
+    ListOfSteps,
+    MetricCompute,
+    MetricObject,
+    Number,
+    Origin,
+    parts,
+)
+from pl_lint.facts.sites import ClassFacts, HeldSite, LogSite, MetricSite
+from pl_lint.facts.values import must_be
 from pl_lint.rules.judging import averaged
+from pl_lint.rules.metrics.judging import FILLS
 
 
 def averaged_value(owner: ClassFacts, log: LogSite) -> Origin:
     """The batch's value of which an epoch's mean is logged: by Lightning, or by the end of the
-    epoch from what the steps have left. Nothing where no mean is seen."""
+    epoch from what the steps have left, or by a MeanMetric. Nothing where no mean is seen."""
+    metric = _mean_that_is_logged(owner, log)
+    if metric is not None:
+        return _any_of(tuple(_what_fills(owner, metric)))
     if averaged(log):
         return log.origin
     held = mean_of_list(log.origin) if log.hook.endswith("_epoch_end") else None
     left = what_steps_left(owner, log, held) if held is not None else []
-    values = tuple(dict.fromkeys(one.origin for one in left))
-    if not values or any(one.looped for one in left):
-        return NO_ORIGIN
-    return values[0] if len(values) == 1 else Either(values)
+    looped = any(one.looped for one in left)
+    return NO_ORIGIN if looped else _any_of(tuple(one.origin for one in left))
+
+
+def _any_of(values: tuple[Origin, ...]) -> Origin:
+    distinct = tuple(dict.fromkeys(values)) or (NO_ORIGIN,)
+    return distinct[0] if len(distinct) == 1 else Either(distinct)
+
+
+def _mean_that_is_logged(owner: ClassFacts, log: LogSite) -> MetricSite | None:
+    """The MeanMetric whose value over an epoch is logged: as an object, or computed at its end."""
+    match log.origin:
+        case MetricObject(path) if must_be(log.on_epoch, True):
+            metric = owner.metric(path)
+        case MetricCompute(path) if log.hook.endswith("_epoch_end"):
+            metric = owner.metric(path)
+        case _:
+            return None
+    return metric if metric is not None and metric.class_name == "MeanMetric" else None
+
+
+def _what_fills(owner: ClassFacts, metric: MetricSite) -> Iterator[Origin]:
+    """What the steps give a MeanMetric, if each gives it one value of its batch, and none empties
+    it for its own."""
+    uses = owner.uses_of(metric.path)
+    filling = [one for one in uses if one.use in FILLS]
+    emptied = {one.hook for one in uses if one.use == "reset"}
+    single = all(one.hook.endswith("_step") and one.certain and not one.looped for one in filling)
+    if single and emptied.isdisjoint(one.hook for one in filling):
+        yield from (one.given[0][2] for one in filling if one.given)
 
 
 def mean_of_list(origin: Origin) -> ListOfSteps | None:

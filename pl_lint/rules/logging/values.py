@@ -132,13 +132,13 @@ def batch_metric_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds `score = self.metric(preds, target)` whose result is logged in a step and reduced over
-    the epoch, or kept by the steps and averaged at its end, for metrics that are not linear with
-    the arguments they are built with: F1, precision, recall, AUROC, macro accuracy, R2 and others.
-    Metrics for which the weighted mean of the batches is exact (micro accuracy, MSE, MAE) are left
-    alone, and so are SSIM without `data_range`, which the object takes of each batch as well, those
-    that are made in one of several ways, of which one is linear, and values of loaders that are
-    seen to give one sample at a time.
+    Finds `score = self.metric(preds, target)` whose result is logged in a step and reduced over the
+    epoch, or kept by the steps and averaged at its end or by a MeanMetric, for metrics that are not
+    linear with the arguments they are built with: F1, precision, recall, AUROC, macro accuracy, R2
+    and others. Metrics for which the weighted mean of the batches is exact (micro accuracy, MSE,
+    MAE) are left alone, and so are SSIM without `data_range`, which the object takes of each batch
+    as well, those that are made in one of several ways, of which one is linear, and values of
+    loaders that are seen to give one sample at a time.
 
     Why is this bad
     ---------------

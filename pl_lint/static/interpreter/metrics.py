@@ -232,6 +232,7 @@ def note(
             given=tuple(_given(context, node, arguments)) if arguments else (),
             guards=context.guards,
             extent=_extent(context, arguments),
+            looped=context.loops > 0,
         )
     )
 
