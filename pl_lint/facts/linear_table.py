@@ -275,5 +275,8 @@ SEGMENTATION: Mapping[str, Row] = dict.fromkeys(
 """segmentation_models_pytorch, by definition: its functions are given counts for each image."""
 SEGMENTATION_OBJECTS = frozenset({"IoU", "Fscore", "Precision", "Recall"})
 """The objects of its ``utils.metrics`` add counts up over the batch (their base.py)."""
+NEIGHBOURS = "pytorch_metric_learning.utils.accuracy_calculator.AccuracyCalculator.get_accuracy"
+"""By definition, where samples are looked for among those of their own batch: with more of them
+others are nearer."""
 BOXES = frozenset({"MeanAveragePrecision"})
 """Not measured, for it needs a library of its own; it ranks the boxes of the whole set."""

@@ -18,6 +18,7 @@ from pl_lint.facts.linear_table import (
     BOXES,
     CORRELATED,
     LINEAR,
+    NEIGHBOURS,
     OF_A_CORPUS,
     OTHERS,
     SCIPY_UNLINEAR,
@@ -240,12 +241,13 @@ def is_linear(class_name: str, arguments: Mapping[str, object]) -> bool | None:
 
 def functional_linearity(name: str, arguments: Mapping[str, object]) -> bool | None:
     """The same for functions of torchmetrics.functional, sklearn.metrics, scipy.stats,
-    segmentation_models_pytorch, and libraries of error rates and BLEU, by dotted name.
+    segmentation_models_pytorch, pytorch_metric_learning, and libraries of error rates and BLEU, by
+    dotted name.
 
     A function has its own defaults, which are not always its class's.
     """
     last = name.rpartition(".")[2]
-    if name == AREA or name in CORRELATED or name in OF_A_CORPUS:
+    if name in (AREA, NEIGHBOURS) or name in CORRELATED or name in OF_A_CORPUS:
         return False
     if name.startswith("sklearn."):
         return _judge(SKLEARN_LINEAR.get(last), last in SKLEARN_UNLINEAR, arguments)

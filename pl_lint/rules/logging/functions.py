@@ -50,14 +50,15 @@ def batch_function_averaged(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     What it does
     ------------
     Finds values of `torchmetrics.functional`, `sklearn.metrics`, correlations of `scipy.stats` (and
-    `corrcoef`), error rates and BLEU (jiwer, sacrebleu) that are not linear, square roots and
-    exponentials of batch means, logarithms of what is seen to be one under the name of decibels
-    (PSNR: `-10 * torch.log10(mse)`), and ratios of sums over the batch under the name of a score
-    (dice, IoU, F1, precision, recall, R2), also those of an object whose class computes them from
-    its arguments alone, and in evaluations medians, quantiles, standard deviations and variances of
-    errors (`(y_hat - y).abs().median()`). They are logged in a step and reduced over the epoch, or
-    kept by the steps and averaged at its end, or by a MeanMetric, where they are logged or given to
-    a logger itself (`add_scalar`, `log_metrics`, `wandb.log`); so are values of all that the steps
+    `corrcoef`), error rates and BLEU (jiwer, sacrebleu) that are not linear, scores of
+    pytorch_metric_learning among the samples of one batch, square roots and exponentials of batch
+    means, logarithms of what is seen to be one under the name of decibels (PSNR: `-10 *
+    torch.log10(mse)`), and ratios of sums over the batch under the name of a score (dice, IoU, F1,
+    precision, recall, R2), also those of an object whose class computes them from its arguments
+    alone, and in evaluations medians, quantiles, standard deviations and variances of errors
+    (`(y_hat - y).abs().median()`). They are logged in a step and reduced over the epoch, or kept by
+    the steps and averaged at its end, or by a MeanMetric, where they are logged or given to a
+    logger itself (`add_scalar`, `log_metrics`, `wandb.log`); so are values of all that the steps
     have kept so far. Loaders that are seen to give one sample at a time are left alone, and so is
     what a loop works out for one sample of the batch after another, and the tests of a class that
     no Trainer in sight runs, in a project that tests nothing.

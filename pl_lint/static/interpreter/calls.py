@@ -224,6 +224,7 @@ def call_method(
             if isinstance(part, Instance):
                 return call(context, part, arguments, node, frame)
             score = formulas.of_method(context, receiver, name, arguments, frame)
+            score = score or outside.among_neighbours(context, receiver, name, arguments)
             if score is not None:
                 return score
     return opaque.method(context, receiver, name, arguments, node, frame)

@@ -6,9 +6,11 @@ import ast
 from collections.abc import Callable
 from collections.abc import Mapping as Table
 
+from pl_lint.facts.linear_table import NEIGHBOURS
 from pl_lint.facts.origins import (
     SPLITTING,
     UNPACKED,
+    BatchValue,
     FunctionCall,
     Gathered,
     ListOfSteps,
@@ -204,6 +206,18 @@ def scored(context: Context, score: Instance, arguments: Arguments) -> Abstract:
     """What an object that is a score gives for a batch."""
     origins = [context.origin(value) for value in arguments.all()]
     return Opaque(called(score.name, pairs(arguments), origins, context.sample_loops > 0))
+
+
+def among_neighbours(
+    context: Context, made: Instance, name: str, arguments: Arguments
+) -> Abstract | None:
+    """How well samples find their kind, where all that an object is given is of one batch."""
+    if f"{made.name}.{name}" != NEIGHBOURS:
+        return None
+    given = [context.origin(one) for one in arguments.all() if not isinstance(one, Const)]
+    of_batch = all(any(isinstance(part, BatchValue) for part in parts(one)) for one in given)
+    kept = any(isinstance(part, ListOfSteps) for one in given for part in parts(one))
+    return Opaque(called(NEIGHBOURS, (), given)) if given and of_batch and not kept else None
 
 
 def _other(
