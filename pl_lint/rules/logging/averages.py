@@ -15,7 +15,7 @@ from pl_lint.facts.origins import (
     Origin,
     parts,
 )
-from pl_lint.facts.sites import ClassFacts, HeldSite, LogSite, MetricSite
+from pl_lint.facts.sites import ClassFacts, HeldSite, LogSite, MetricSite, MetricUse
 from pl_lint.facts.values import must_be
 from pl_lint.rules.judging import averaged
 from pl_lint.rules.metrics.judging import FILLS
@@ -60,7 +60,14 @@ def _what_fills(owner: ClassFacts, metric: MetricSite) -> Iterator[Origin]:
     emptied = {one.hook for one in uses if one.use == "reset"}
     single = all(one.hook.endswith("_step") and one.certain and not one.looped for one in filling)
     if single and emptied.isdisjoint(one.hook for one in filling):
-        yield from (one.given[0][2] for one in filling if one.given)
+        yield from (one.given[0][2] for one in filling if one.given and not _may_be_of_each(one))
+
+
+def _may_be_of_each(use: MetricUse) -> bool:
+    """Whether a MeanMetric may be given one value for each sample: a list, or the distances that a
+    root makes of a tensor."""
+    made = [one for one in parts(use.given[0][2]) if isinstance(one, Derived)]
+    return any(one.operation in ("sequence", "sqrt", "exp") for one in made)
 
 
 def mean_of_list(origin: Origin) -> ListOfSteps | None:
