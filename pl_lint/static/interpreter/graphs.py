@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
+from typing import TypeGuard
 
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.names import dotted
@@ -112,13 +113,19 @@ def _is_free_name(name: str, frame: Frame, seen: frozenset[str]) -> bool:
         for target, value in bindings(part)
         if named(target) == name
     ]
-    if name in ("self", "cls") or not all(isinstance(part, ast.Assign) for part, _ in given):
+    given += [(one, one.value) for one in frame.parts if _adds_to(one, name)]
+    plain = all(isinstance(part, (ast.Assign, ast.AugAssign)) for part, _ in given)
+    if name in ("self", "cls") or not plain:
         return False
     free = _made_without(frame)
     outside = [value for part, value in given if part not in free]
     if not all(value is not None and _is_free(value, frame, seen) for value in outside):
         return False
     return bool(given) or (frame.function == "training_step" and _is_parameter(frame, name))
+
+
+def _adds_to(part: ast.AST, name: str) -> TypeGuard[ast.AugAssign]:
+    return isinstance(part, ast.AugAssign) and named(part.target) == name
 
 
 def _is_parameter(frame: Frame, name: str) -> bool:
