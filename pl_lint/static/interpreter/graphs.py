@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeGuard
 
 from pl_lint.static.interpreter.context import Context, Frame
 from pl_lint.static.names import dotted
@@ -108,12 +107,11 @@ def _is_free_name(name: str, frame: Frame, seen: frozenset[str]) -> bool:
     """Whether all that a local name is given has no graph: the batch of a training step, what is
     made under ``no_grad``, and what is made of these."""
     given = [
-        (part, value)
+        (part, part.value if isinstance(part, ast.AugAssign) else value)
         for part in frame.parts
         for target, value in bindings(part)
         if named(target) == name
     ]
-    given += [(one, one.value) for one in frame.parts if _adds_to(one, name)]
     plain = all(isinstance(part, (ast.Assign, ast.AugAssign)) for part, _ in given)
     if name in ("self", "cls") or not plain:
         return False
@@ -122,10 +120,6 @@ def _is_free_name(name: str, frame: Frame, seen: frozenset[str]) -> bool:
     if not all(value is not None and _is_free(value, frame, seen) for value in outside):
         return False
     return bool(given) or (frame.function == "training_step" and _is_parameter(frame, name))
-
-
-def _adds_to(part: ast.AST, name: str) -> TypeGuard[ast.AugAssign]:
-    return isinstance(part, ast.AugAssign) and named(part.target) == name
 
 
 def _is_parameter(frame: Frame, name: str) -> bool:
