@@ -26,6 +26,7 @@ NUMBERS = frozenset(
 )
 """Methods of a generator that draw a number."""
 DRAWS = NUMBERS | {"shuffle", "permutation", "choice", "choices", "sample"}
+SEEDING = frozenset({"manual_seed", "seed", "default_rng", "RandomState", "Random"})
 BUILT = frozenset({"__init__", "__len__"})
 """Methods that decide which items there are, and not what is made of them."""
 ORDERS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
@@ -56,7 +57,7 @@ def streams(project: Project) -> Iterator[StreamSite]:
                     called=frozenset(_called(ancestors)),
                     asked=frozenset(_asked(ancestors)),
                     compared=frozenset(_compared(ancestors)),
-                    idle=_idle(ancestors),
+                    idle=_idle(ancestors) | _built(ancestors),
                     got=frozenset(_got(node)),
                     by_worker=frozenset(_by_worker(ancestors)),
                     drawn=tuple(_drawn(node, info, project)) if home is info else (),
@@ -302,6 +303,32 @@ def _idle(ancestors: tuple[ClassInfo | str, ...]) -> frozenset[str]:
                 ) | ast.AnnAssign(ast.Attribute(ast.Name("self"), name), _, ast.Name(value)):
                     mentions[name] -= 2 * (name == value)
     return frozenset(name for name in taken if mentions[name] <= 0)
+
+
+def _built(ancestors: tuple[ClassInfo | str, ...]) -> frozenset[str]:
+    """The names that stand in an ``__init__`` alone, and in one that seeds what it draws from: the
+    data are made up there, once and the same in each process."""
+    everywhere: Counter[str] = Counter()
+    inside: Counter[str] = Counter()
+    for info in ancestors:
+        if isinstance(info, ClassInfo):
+            everywhere.update(_mentions(info.node, info))
+            init = info.methods.get("__init__")
+            if init is not None and any(map(_seeds, info.module.source.parts(init))):
+                inside.update(_mentions(init, info))
+    return frozenset(name for name in inside if inside[name] == everywhere[name])
+
+
+def _mentions(node: ast.AST, info: ClassInfo) -> Iterator[str]:
+    return (name for part in info.module.source.parts(node) for name in named_by(part))
+
+
+def _seeds(part: ast.AST) -> bool:
+    """``torch.Generator().manual_seed(0)``, ``np.random.default_rng(seed)``."""
+    match part:
+        case ast.Call(ast.Attribute(attr=name) | ast.Name(name), [_, *_]):
+            return name in SEEDING
+    return False
 
 
 def _asked(ancestors: tuple[ClassInfo | str, ...]) -> Iterator[str]:

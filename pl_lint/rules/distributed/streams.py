@@ -237,7 +237,9 @@ def _only_reads(name: str, stream: StreamSite) -> bool:
 
 
 def _by_chance(stream: StreamSite) -> bool:
-    drawn = {part for name in stream.called for part in name.lower().split("_")}
+    read = stream.asked  # what those draw is among the words
+    drawing = stream.called - read - stream.idle
+    drawn = {part for name in drawing for part in name.lower().split("_")}
     said = {part for word in stream.words - stream.idle for part in word.lower().split("_")}
     return not drawn.isdisjoint(DRAWS) or not said.isdisjoint(BY_CHANCE) or _played(stream)
 
