@@ -15,7 +15,14 @@ from pl_lint.facts.sites.behaviour import (
     RemovedNameSite,
     ReturnSite,
 )
-from pl_lint.facts.sites.calls import AssignmentSite, CallSite, GlobalSite, ItemSite, ReachSite
+from pl_lint.facts.sites.calls import (
+    AssignmentSite,
+    CallSite,
+    GlobalSite,
+    ItemSite,
+    ReachSite,
+    Told,
+)
 from pl_lint.facts.sites.classes import (
     CheckpointKeySite,
     ClassFacts,
@@ -149,6 +156,7 @@ __all__ = [
     "StrayLog",
     "StreamSite",
     "SuppressionSite",
+    "Told",
     "ToldSite",
     "TrainerCall",
     "TrainerSite",

@@ -5,9 +5,40 @@ from __future__ import annotations
 from pl_lint.facts.branches import Arms
 from pl_lint.facts.origins import NO_ORIGIN, UNPACKED, Origin, Pairs
 from pl_lint.facts.stages import Stage
-from pl_lint.facts.values import ABSENT, UNKNOWN, Value
+from pl_lint.facts.values import ABSENT, UNKNOWN, Known, Made, Several, Value
 from pl_lint.findings import Location
 from pl_lint.plain import frozen
+
+
+@frozen
+class Told:
+    """A condition that asks for an attribute which is a parameter of ``__init__``, and nothing
+    else: its place, counted without ``self``, and its default. It holds where what is given is
+    ``among`` constants, or is true where there are none to compare with, and ``wanted`` says so."""
+
+    attribute: str
+    parameter: str
+    position: int
+    default: Value
+    among: tuple[object, ...] | None
+    wanted: bool
+
+    def given(self, made: Made) -> Value:
+        """What an object was built with."""
+        if UNPACKED in dict(made.arguments):
+            return UNKNOWN
+        value = made.argument(self.parameter, self.position)
+        return self.default if value is None else value
+
+    def holds(self, value: Value) -> bool | None:
+        """Whether it holds for this value; None where that cannot be said."""
+        match value:
+            case Known(constant):
+                answer = bool(constant) if self.among is None else constant in self.among
+                return answer is self.wanted
+            case Made() | Several() if self.among in (None, (None,)):
+                return (self.among is None) is self.wanted
+        return None
 
 
 @frozen
@@ -27,7 +58,9 @@ class CallSite:
     - ``home``: the class whose body holds the call, by its own name; ``items_of``: the class whose
       ``__getitem__`` makes the call, itself or by what it calls; ``needed_if``: the attributes that
       all conditions name under which an item is made of its result, if there always are some;
-      ``for_all``: nothing decides on such a call but how large something is.
+      ``for_all``: nothing decides on such a call but how large something is; ``if_told``: nothing
+      but that and what the object of ``items_of`` was built with; ``object_of``: the class whose
+      objects make the call when they are called, by its whole name.
     - ``assigned``: what the result is assigned to (``self.x``); ``kept``: the attribute that
       ``__init__`` makes of a local name that stands for the result and for nothing else; ``then``:
       the methods that are called on it, or on what it is an argument of, in the same expression;
@@ -68,6 +101,8 @@ class CallSite:
     items_of: str = ""
     needed_if: tuple[str, ...] = ()
     for_all: bool = False
+    if_told: tuple[Told, ...] = ()
+    object_of: str = ""
     home: str = ""
     added: Value = ABSENT
     fed: bool = False

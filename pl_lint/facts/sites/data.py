@@ -176,11 +176,11 @@ class StreamSite:
     ``called`` the names of what its code calls, ``asked`` those of them that are methods of its own
     and are given what a loop goes over, one by one. ``compared`` are the names in its code that are
     compared with others, or that a part of something begins, ends or steps by, ``idle`` the
-    parameters that it does nothing with but keep them, and what only an ``__init__`` names that makes
-    up data from a seed. ``got``: the attributes whose ``get()`` it
-    goes over. ``by_worker``: the methods of its own that it calls and that ask for the worker.
-    ``drawn``: where it draws numbers, one by one, from a generator that ``__init__``
-    makes and nothing makes or seeds anew.
+    parameters that it does nothing with but keep them, and what only an ``__init__`` names that
+    makes up data from a seed. ``got``: the attributes whose ``get()`` it goes over.
+    ``by_worker``: the methods of its own that it calls and that ask for the worker. ``drawn``:
+    where it draws numbers, one by one, from a generator that ``__init__`` makes and nothing makes
+    or seeds anew.
     """
 
     name: str

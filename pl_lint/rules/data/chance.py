@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from pl_lint.facts import augmentations
 from pl_lint.facts.origins import FunctionCall, Origin, sure_parts
-from pl_lint.facts.sites import CallSite, LoaderSite, ProjectFacts, ReachSite, made_of
+from pl_lint.facts.sites import NO, CallSite, LoaderSite, ProjectFacts, ReachSite, made_of
 from pl_lint.facts.values import Known, Made, Value, must_be
+from pl_lint.facts.words import words_of
 from pl_lint.findings import Finding, Status
 from pl_lint.fixes import Fix, SetArgument
+from pl_lint.rules.data.drawn import DRAWS
 from pl_lint.rules.data.parted import overridden
 from pl_lint.rules.data.sharing import feeds
 from pl_lint.rules.registry import Rule, rule
@@ -29,7 +31,7 @@ TWICE = "build the data set twice, with and without augmentation, and split indi
     "evaluation-augmented",
     rows=("DAT03",),
     status=Status.SUSPECTED,
-    calls=(SPLIT, SUBSET),
+    calls=(SPLIT, SUBSET, *DRAWS),
     condition="if that part of the data is meant to measure, not to train",
 )
 def evaluation_augmented(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -37,9 +39,10 @@ def evaluation_augmented(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds a validation or test loader whose data set is built with random transforms, and a
-    `random_split` of such a data set, or a Subset where training takes another one of it: both
-    parts share the one object, transforms included, also where these are set on one part
+    Finds a validation or test loader whose data set is built with random transforms, of a library
+    or of a class of the project whose `__call__` draws under no condition, and a `random_split` of
+    such a data set, or a Subset where training takes another one of it: both parts share the one
+    object, transforms included, also where these are set on one part
     (`self.train_set.dataset.transform = ...`), unless LTN812 says so. Silent where a part is given
     another data set afterwards; a part has no transform of its own that could be set.
 
@@ -75,7 +78,7 @@ def evaluation_augmented(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://pytorch.org/docs/stable/data.html#torch.utils.data.random_split
     """
     for loader in facts.loaders:
-        transform = _augmentation(loader.dataset)
+        transform = _augmentation(facts, loader.dataset)
         measures = loader.stage in ("validate", "test") and not feeds(facts, loader, "train")
         if measures and transform:
             stage = "validation" if loader.stage == "validate" else "test"
@@ -86,7 +89,7 @@ def evaluation_augmented(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 remedy="build this data set with transforms that draw nothing",
             )
     for split in facts.calls_of(SPLIT):
-        transform = _augmentation(split.argument("dataset", 0))
+        transform = _augmentation(facts, split.argument("dataset", 0))
         if transform and _only_split(facts, split):
             yield self.finding(
                 split.location,
@@ -105,7 +108,7 @@ def evaluation_augmented(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     told = {last.location for split in facts.parted for last, _, _ in overridden(split)}
     for reach in facts.reaches:
         alone = reach.location not in told and _is_of_parts(facts, reach)
-        transform = _augmentation(reach.value) if alone else ""
+        transform = _augmentation(facts, reach.value) if alone else ""
         if transform:
             yield self.finding(
                 reach.location,
@@ -142,10 +145,30 @@ def _holds_out(facts: ProjectFacts, owner: str) -> bool:
     )
 
 
-def _augmentation(data: Value) -> str:
-    """A random transform that a data set is built with; empty where none is seen."""
+def _augmentation(facts: ProjectFacts, data: Value) -> str:
+    """A random transform that a data set is built with, of a library or one of the project that
+    draws whenever it is called; empty where none is seen."""
     found = made_of(data, augmentations.LIBRARIES) if isinstance(data, Made) else ()
-    return next((o.name.rpartition(".")[2] for o in found if augmentations.is_random(o)), "")
+    drawn = (one for one in found if augmentations.is_random(one) or _draws(facts, one, data))
+    return next((one.name.rpartition(".")[2] for one in drawn), "")
+
+
+def _draws(facts: ProjectFacts, transform: Made, data: Value) -> bool:
+    """Whether an object of the project that a data set is given draws for whatever it is called
+    with, and was not told to do nothing (``p=0``)."""
+    idle = any(value in (NO, Known(0)) for _, value in transform.arguments)
+    task = not TASKS.isdisjoint(words_of(transform.name.rpartition(".")[2]))
+    if transform is data or idle or task:
+        return False
+    draws = (one for one in facts.calls_of(*DRAWS) if one.object_of == transform.name)
+    return any(not (one.guards or one.within or one.gives("generator")) for one in draws)
+
+
+TASKS = frozenset(
+    "mask masks masking masker sampler sampling negatives collate collator tokenizer span spans "
+    "view views pair pairs crops contrastive simclr byol dino corrupt corruption".split()
+)
+"""Words of an object that draws what a network has to find out, and disturbs nothing."""
 
 
 def _only_split(facts: ProjectFacts, split: CallSite) -> bool:
@@ -175,10 +198,10 @@ def _of_a_shared_whole(facts: ProjectFacts, loader: LoaderSite) -> str:
     )
     if whole is None or not any(trained) or feeds(facts, loader, "train"):
         return ""
-    if _augmentation(loader.dataset):
+    if _augmentation(facts, loader.dataset):
         return ""  # said of the loader already
     retouched = (one for one in facts.reaches if one.owner == loader.owner and _retouches(one))
-    return "" if any(retouched) else _augmentation(whole)
+    return "" if any(retouched) else _augmentation(facts, whole)
 
 
 def _whole_of(loader: LoaderSite) -> Made | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeGuard
 
 from pl_lint.facts import lightning, seeding
 from pl_lint.facts.origins import RANDOM_SPLITS, SUBSETS, FunctionCall
@@ -48,7 +49,7 @@ MADE_UP = frozenset(
 @rule(
     "LTN814",
     "evaluation-items-drawn",
-    rows=("DAT04",),
+    rows=("DAT04", "DAT03"),
     status=Status.SUSPECTED,
     condition="if the scores of two evaluations are compared, as a checkpoint's monitor does",
     calls=(*DRAWS, *SEEDS),
@@ -60,11 +61,12 @@ def evaluation_items_drawn(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
     ------------
     Finds `__getitem__` of a data set, and methods and functions that it calls, that draw from
     `random`, `np.random` or torch's own generator whatever the item is for, where a validation or
-    test loader is given such a data set, a `Subset` or a part of `random_split` of one. Silent
-    where a condition decides (`if self.train:`) that asks for more than a size
-    (`if len(wave) > self.max_length:`), where training builds it with another number or
-    another True or False, where a class of that file, a hook of an evaluation or the loader's
-    workers are seeded, and for data sets called random, dummy or alike.
+    test loader is given such a data set, a `Subset` or a part of `random_split` of one. A condition
+    may ask for a size (`if len(wave) > self.max_length:`), and for what the data set was built with
+    (`if self.augment:`) where this one was built so, or just as that of training was. Silent where
+    anything else decides, where code sets that attribute, where training builds the data set with
+    another number or another True or False, where a class of that file, a hook of an evaluation or
+    the loader's workers are seeded, and for data sets called random, dummy or alike.
 
     Why is this bad
     ---------------
@@ -121,8 +123,9 @@ def evaluation_items_drawn(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
     told: set[str] = set()
     for loader in facts.loaders:
         of = _items_of(loader, homes)
-        draw = draws.get(of)
-        if draw is None or of in told or not _measures(facts, loader, homes):
+        counting = (one for one in draws.get(of, ()) if _is_drawn_for(facts, one, loader))
+        draw = next(counting, None) if of not in told else None
+        if draw is None or not _measures(facts, loader, homes):
             continue
         told.add(of)
         data = _whole(loader)
@@ -137,8 +140,9 @@ def evaluation_items_drawn(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
         )
 
 
-def _draws(facts: ProjectFacts, seeds: Sequence[CallSite]) -> dict[str, CallSite]:
-    """The first draw that a class makes for each of its items, by the name of the class."""
+def _draws(facts: ProjectFacts, seeds: Sequence[CallSite]) -> dict[str, list[CallSite]]:
+    """The draws that a class makes for each of its items, whoever asks for them or by what its
+    objects were built with, by the name of the class."""
     seeding = {one.items_of for one in seeds}
     seeded = {one.location.path for one in seeds if one.home}
     ways: dict[tuple[str, Location], list[CallSite]] = {}
@@ -146,18 +150,46 @@ def _draws(facts: ProjectFacts, seeds: Sequence[CallSite]) -> dict[str, CallSite
         free = call.items_of not in seeding and call.location.path not in seeded
         if call.items_of and free and not facts.in_tests(call.location):
             ways.setdefault((call.items_of, call.location), []).append(call)
-    found: dict[str, CallSite] = {}
+    found: dict[str, list[CallSite]] = {}
     for (home, _), calls in ways.items():
         if all(map(_is_always_drawn, calls)):
-            found.setdefault(home, calls[0])
+            found.setdefault(home, []).append(calls[0])
     return found
 
 
 def _is_always_drawn(call: CallSite) -> bool:
-    """Whether each item is drawn: under no condition, or that of its size, not in place of one that
-    cannot be read, and not where something around it may seed."""
+    """Whether each item is drawn: under no condition, or that of its size or of what the data set
+    was built with, not in place of one that cannot be read, and not where something around it may
+    seed."""
     seeded = any(map(SEEDING.search, call.within))
-    return call.for_all and not call.needed_if and not (seeded or call.gives("generator"))
+    asked = {f"self.{one.attribute}" for one in call.if_told}
+    drawn = (call.for_all or bool(call.if_told)) and asked.issuperset(call.needed_if)
+    return drawn and not (seeded or call.gives("generator"))
+
+
+def _is_drawn_for(facts: ProjectFacts, call: CallSite, loader: LoaderSite) -> bool:
+    """Whether the data set of a loader was built so that it draws: surely, or just as one of the
+    same class that training draws from."""
+    data = _whole(loader)
+    if not call.if_told:
+        return True
+    if not isinstance(data, Made) or data.name != call.items_of:
+        return False
+    trained = [one for one in map(_whole, _training(facts)) if _is_made(one, data.name)]
+    return all(
+        one.holds(one.given(data))
+        if one.holds(one.given(data)) is not None
+        else any(one.given(data) == one.given(other) for other in trained)
+        for one in call.if_told
+    )
+
+
+def _training(facts: ProjectFacts) -> Iterator[LoaderSite]:
+    return (one for one in facts.loaders if one.stage == "train")
+
+
+def _is_made(value: Value, name: str) -> TypeGuard[Made]:
+    return isinstance(value, Made) and value.name == name
 
 
 def _items_of(loader: LoaderSite, homes: Mapping[str, str]) -> str:

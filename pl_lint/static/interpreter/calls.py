@@ -317,7 +317,7 @@ def _held(
     if name in context.attributes or found is None:
         return call(context, context.attributes[name], arguments, node, frame)
     info, function = found
-    inner = Frame(info.module, {}, info, depth=frame.depth + 1)
+    inner = Frame(info.module, {}, info, depth=frame.depth + 1, asker=(node, frame))
     given = receiver if _receives_self(function) else None
     return following.follow(context, function, inner, arguments, given)
 

@@ -85,10 +85,11 @@ class Frame:
     class whose body holds the method, or a method that has called the function; ``written``
     is what local names were made of, as it is written: ``self.logger.experiment`` of ``board``;
     ``asked``: the names in the condition that a local name is, ``rank`` of ``main = rank == 0``;
-    ``caller``: the call that a function was entered by, and where that stands; ``left_out``: the
-    parameters that are at their defaults, because that call says nothing of them; ``cut``: those
-    that it gives what has no graph; ``caught``: what it raises while a module is built is caught
-    further out, and the module is built all the same.
+    ``caller``: the call that a function was entered by, and where that stands; ``asker``: the
+    same of a method of an object that Lightning does not know; ``left_out``: the parameters that
+    are at their defaults, because that call says nothing of them; ``cut``: those that it gives what
+    has no graph; ``caught``: what it raises while a module is built is caught further out, and the
+    module is built all the same.
     """
 
     module: Module
@@ -100,10 +101,16 @@ class Frame:
     written: dict[str, str] = field(default_factory=dict)
     asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
     caller: tuple[ast.Call, Frame] | None = None
+    asker: tuple[ast.Call, Frame] | None = None
     left_out: set[str] = field(default_factory=set)
     cut: frozenset[str] = frozenset()
     caught: bool = False
     code: FunctionNode | None = None
+
+    @property
+    def entry(self) -> tuple[ast.Call, Frame] | None:
+        """The call that it was entered by, where that is known."""
+        return self.caller or self.asker
 
     def forget(self, name: str) -> None:
         """A name stands for something else from now on, or for what somebody has made of it."""

@@ -184,13 +184,16 @@ ITEMS = "__getitem__"
 def _asking(
     info: ClassInfo, names: Sequence[str], telling: Sequence[FunctionNode], around: Machine
 ) -> list[FunctionNode]:
-    """``__getitem__``, where it calls what tells something: it is seen there under which conditions
-    that runs."""
-    node = info.methods.get(ITEMS)
-    if node is None or node in telling:
-        return []
-    asks = not set(names).isdisjoint(identifiers(node)) or _asks_elsewhere(node, info, around)
-    return [node] if asks else []
+    """``__getitem__`` and ``__call__``, where they call what tells something: there it is
+    seen under which conditions that runs."""
+    nodes = (info.methods.get(name) for name in (ITEMS, "__call__"))
+    return [
+        node
+        for node in nodes
+        if node is not None
+        and node not in telling
+        and (not set(names).isdisjoint(identifiers(node)) or _asks_elsewhere(node, info, around))
+    ]
 
 
 def _asks_elsewhere(node: FunctionNode, info: ClassInfo, around: Machine) -> bool:

@@ -54,7 +54,7 @@ def whoever_asks(context: Context, node: ast.Call, frame: Frame) -> bool:
     conditions alone, and it is in none but their branches, and in no handler."""
     if not context.guards and not context.arms:
         return True
-    if _takes_another(node, frame):
+    if takes_another(node, frame):
         return False
     sized: set[str] = set()
     others: set[str] = set()
@@ -62,7 +62,7 @@ def whoever_asks(context: Context, node: ast.Call, frame: Frame) -> bool:
     for one in _called_by(node, frame):
         for part in one.parts:
             test = _test(part)
-            if test is None or not _is_of_size(test, one):
+            if test is None or not is_of_size(test, one):
                 others.update(asked_by(test) if test is not None else ())
                 continue
             sized.update(asked_by(test))
@@ -74,8 +74,9 @@ def whoever_asks(context: Context, node: ast.Call, frame: Frame) -> bool:
     )
 
 
-def _takes_another(node: ast.Call, frame: Frame) -> bool:
-    """``return self[random.randint(0, 9)]``, or so by a local name, or by the parameter."""
+def takes_another(node: ast.Call, frame: Frame) -> bool:
+    """Whether a call decides which item is taken in place of this one: ``return
+    self[random.randint(0, 9)]``, or so by a local name, or by the parameter."""
     source = frame.module.source
     around = function_around(node, source.above)
     if around is None:
@@ -134,12 +135,13 @@ def _test(part: ast.AST) -> ast.expr | None:
     return None
 
 
-def _is_of_size(test: ast.expr, text: Text) -> bool:
+def is_of_size(test: ast.expr, text: Text) -> bool:
+    """Whether a condition asks for nothing but how large something is."""
     match test:
         case ast.BoolOp(_, operands):
-            return all(_is_of_size(one, text) for one in operands)
+            return all(is_of_size(one, text) for one in operands)
         case ast.UnaryOp(ast.Not(), operand):
-            return _is_of_size(operand, text)
+            return is_of_size(operand, text)
         case ast.Compare(left, _, others):
             sides = (left, *others)
             numbers = all(_is_number(one, text) for one in sides)

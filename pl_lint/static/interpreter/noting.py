@@ -27,6 +27,7 @@ from pl_lint.static.interpreter import (
     outside,
     shared,
     tensors,
+    told,
 )
 from pl_lint.static.interpreter.abstract import (
     Abstract,
@@ -170,6 +171,8 @@ def _add(
     built: str = "",
 ) -> None:
     things = numbered.things(context, name, node, frame)
+    always = bool(context.items_of) and measured.whoever_asks(context, node, frame)
+    asked = bool(context.items_of) and not always
     context.recorder.add(
         CallSite(
             name=name,
@@ -179,7 +182,9 @@ def _add(
             brought=tuple(brought(node, frame)) if built else (),
             items_of=context.items_of,
             needed_if=needed.conditions(node, frame) if context.items_of else (),
-            for_all=bool(context.items_of) and measured.whoever_asks(context, node, frame),
+            for_all=always,
+            object_of=_object_of(frame),
+            if_told=told.if_told(context, node, frame) if asked else (),
             home=frame.defining.name if frame.defining is not None else "",
             owner=context.owner,
             hook=context.hook.name,
@@ -205,6 +210,17 @@ def _add(
             location=context.location(node, frame),
         )
     )
+
+
+def _object_of(frame: Frame) -> str:
+    """The class whose ``__call__`` or ``forward`` makes a call, itself or by what it calls."""
+    while frame.entry is not None:
+        frame = frame.entry[1]
+    called = frame.defining is not None and frame.function in CALLED
+    return frame.defining.qualified if called and frame.defining is not None else ""
+
+
+CALLED = ("__call__", "forward")
 
 
 def _is_first(node: ast.Call, frame: Frame) -> bool:
