@@ -206,11 +206,13 @@ class BackendSite:
 
 @frozen
 class SplitSite:
-    """A random split of data; ``seeded`` where a generator or a random state is given."""
+    """A random split of data; ``seeded`` where a generator or a random state is given. ``parts``:
+    what the Subsets are called that the same function makes of an order that is drawn."""
 
     function: str
     seeded: bool
     location: Location
+    parts: tuple[str, ...] = ()
 
 
 @frozen

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pl_lint.facts.origins import SPLITTING, FunctionCall, parts
-from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, TrainerCall
+from pl_lint.facts.origins import SPLITTING, SUBSETS, FunctionCall, parts
+from pl_lint.facts.sites import CallSite, ClassFacts, LoaderSite, ProjectFacts, TrainerCall
 from pl_lint.facts.values import Made, Named, must_be
 from pl_lint.findings import Finding, Location, Status
 from pl_lint.plain import frozen, replace
@@ -25,6 +25,8 @@ RUNNING = tuple(f".{method}" for method in ("fit", *LATER))
 """The methods of a Trainer that a command line holds, ``cli.trainer.fit``."""
 RESEEDING = (".manual_seed", "torch.Generator.manual_seed")
 """What puts a generator back to its beginning."""
+ORDERS = ("torch.randperm", "numpy.random.permutation")
+"""What draws an order, of which parts may be taken."""
 SETUP = "setup"
 ASKING = frozenset({"hasattr", "getattr", "state", "fn"})
 """What a condition reads that asks whether there is a split already, or what is to run."""
@@ -59,10 +61,10 @@ class Redrawn:
 @rule(
     "LTN413",
     "split-drawn-twice",
-    rows=(),
+    rows=("REP06",),
     status=Status.SUSPECTED,
     condition="if the fit and the later run are made by one process",
-    calls=(*SPLITTING, *WRITING, *SEEDING, *RUNNING, *RESEEDING, CLI),
+    calls=(*SPLITTING, *ORDERS, *SUBSETS, *WRITING, *SEEDING, *RUNNING, *RESEEDING, CLI),
     fixable=True,
 )
 def split_drawn_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -71,9 +73,11 @@ def split_drawn_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds splits that a data module draws in `setup` on every call, without a generator or with one
-    that `__init__` made, in projects where one function calls `fit` and then `test`, `validate` or
-    `predict` with this data module, and what is read then is a part of the split. This is certain
-    where no condition parts the two calls. Subcommands of LightningCLI are processes of their own.
+    that `__init__` made, an order of which it makes two `Subset`s among them
+    (`np.random.permutation(len(data))`), in projects where one function calls `fit` and then
+    `test`, `validate` or `predict` with this data module, and what is read then is a part of the
+    split. This is certain where no condition parts the two calls. Subcommands of LightningCLI are
+    processes of their own.
 
     Silent where `setup` asks for its stage or for what it has made, where something seeds in
     `setup` or between the two calls, and where the parts are written to files. A project that
@@ -148,14 +152,17 @@ def _told(self: Rule, facts: ProjectFacts, one: Redrawn) -> Finding:
     argument = seed_argument(call.name)
     script = again.location.path.rpartition("/")[2]
     bare = any(not split.seeded for split in facts.splits if split.location == call.location)
+    of_numpy = call.name.startswith("numpy.")
     found = self.finding(
         call.location,
         f"setup runs once for fit and once more for {again.method} ({script}:{again.location.line})"
         f", and draws from {state}: the second split is another one, and has samples in it that "
         "were trained on",
-        remedy=f"pass {argument}= with a fixed seed, made here",
+        remedy="draw from numpy.random.default_rng(42), made here"
+        if of_numpy
+        else f"pass {argument}= with a fixed seed, made here",
         subject=call.owner.rpartition(".")[2],
-        fix=with_a_seed(call.location, argument) if bare else None,
+        fix=with_a_seed(call.location, argument) if bare and not of_numpy else None,
     )
     if one.is_certain:
         return replace(found, status=Status.CERTAIN, condition="")
@@ -173,7 +180,7 @@ def _redrawn(facts: ProjectFacts) -> list[Redrawn]:
     for owner in facts.classes if reruns else ():
         if owner.kind == "callback" or _in_setup(facts, owner, SEEDING):
             continue
-        for call in _in_setup(facts, owner, SPLITTING):
+        for call in _in_setup(facts, owner, (*SPLITTING, *ORDERS)):
             kept = _kept(owner, call)
             again_seeded = bool(kept) and bool(_in_setup(facts, owner, RESEEDING))
             drawn = kept is not None and not again_seeded and not _is_guarded(owner, call)
@@ -210,13 +217,26 @@ def _is_guarded(owner: ClassFacts, call: CallSite) -> bool:
 
 def _reads(facts: ProjectFacts, owner: ClassFacts, again: Rerun, call: CallSite) -> bool:
     """Whether what the later run is fed with is a part of this split."""
-    return any(
+    fed = [one for one in facts.loaders if (one.owner, one.stage) == (owner.name, again.method)]
+    taken = [name for one in facts.splits if one.location == call.location for name in one.parts]
+    return any(_is_one_of(facts, owner, taken, one) for one in fed) or any(
         isinstance(part, FunctionCall)
         and (part.name, part.arguments) == (call.name, call.arguments)
-        for loader in facts.loaders
-        if loader.owner == owner.name and loader.stage == again.method
+        for loader in fed
         for part in parts(loader.origin)
     )
+
+
+def _is_one_of(
+    facts: ProjectFacts, owner: ClassFacts, taken: list[str], loader: LoaderSite
+) -> bool:
+    """Whether a loader is of a Subset that is made of a drawn order, by its name, or because the
+    class makes no others."""
+    if loader.source:
+        return loader.source in taken
+    made = {one.location for one in facts.calls_in(owner, *SUBSETS)}
+    is_part = isinstance(loader.dataset, Made) and loader.dataset.name in SUBSETS
+    return is_part and len(made) == len(taken)
 
 
 def _called(facts: ProjectFacts) -> Iterator[Rerun]:

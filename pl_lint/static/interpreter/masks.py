@@ -33,26 +33,39 @@ def splits(node: ast.Call, frame: Frame) -> bool:
     return bool((held & others) - {""})
 
 
-def orders(node: ast.Call, frame: Frame) -> bool:
+def orders(node: ast.Call, frame: Frame) -> tuple[str, ...]:
     """``order = torch.randperm(len(data)).tolist()``, of which the same function takes
-    ``Subset(data, order[:n])`` and ``Subset(data, order[n:])``."""
+    ``Subset(data, order[:n])`` and ``Subset(data, order[n:])``: what these parts are called."""
     if any(one.arg == "generator" for one in node.keywords) or len(node.args) != 1:
-        return False
+        return ()
     made: ast.AST = node
     above = frame.module.source.above
     while isinstance(around := above.get(made), (ast.Attribute, ast.Call)):
         made = around
         if isinstance(made, ast.Call) and (dotted(made.func) or "list") not in KEEPING:
-            return False
+            return ()
         if isinstance(made, ast.Attribute) and made.attr not in KEEPING:
-            return False
+            return ()
     given = dict(_bound(frame))
     names = [name for name, value in given.items() if value is made]
-    taken = [_part(one, given) for one in frame.parts if isinstance(one, ast.Call)]
-    cuts = [one.slice for one in taken if one is not None and _is(one.value, *names[:1])]
-    parts = [one for one in cuts if isinstance(one, ast.Slice) and one.step is None]
-    ends = {ast.unparse(one.upper) for one in parts if one.upper is not None}
-    return any(one.lower is not None and ast.unparse(one.lower) in ends for one in parts)
+    taken = {one: _part(one, given) for one in frame.parts if isinstance(one, ast.Call)}
+    cuts = {
+        subset: part.slice
+        for subset, part in taken.items()
+        if part is not None
+        and _is(part.value, *names[:1])
+        and isinstance(part.slice, ast.Slice)
+        and part.slice.step is None
+    }
+    ends = {ast.unparse(one.upper) for one in cuts.values() if one.upper is not None}
+    starts = {ast.unparse(one.lower) for one in cuts.values() if one.lower is not None}
+    return tuple(_called(list(cuts), frame)) if ends & starts else ()
+
+
+def _called(values: list[ast.Call], frame: Frame) -> Iterator[str]:
+    """What is made of each, its name or nothing."""
+    names = {value: named(target) for part in frame.parts for target, value in bindings(part)}
+    return (names.get(one, "") for one in values)
 
 
 def _bound(frame: Frame) -> Iterator[tuple[str, ast.expr]]:
@@ -70,6 +83,11 @@ def _part(node: ast.Call, given: dict[str, ast.expr]) -> ast.Subscript | None:
     indices = next(iter((*named_so, *node.args[1:2])), None)
     if isinstance(indices, ast.Name):
         indices = given.get(indices.id)
+    match indices:
+        case ast.Call(ast.Attribute(part, method), []) if method in KEEPING:
+            indices = part
+        case ast.Call(ast.Name("list"), [part]):
+            indices = part
     of_subset = (dotted(node.func) or "").rpartition(".")[2] == "Subset"
     return indices if of_subset and isinstance(indices, ast.Subscript) else None
 

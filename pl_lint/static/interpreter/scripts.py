@@ -172,8 +172,9 @@ def defines(context: Context, label: object, method: str) -> bool:
 def _split(context: Context, name: str, arguments: Arguments, node: ast.Call, frame: Frame) -> None:
     keyword = (SEED | STATE).get(name)
     by_mask = name in masks.DRAWN and masks.splits(node, frame)
-    if by_mask or (name in masks.SHUFFLED and masks.orders(node, frame)):
-        context.recorder.add(SplitSite(name, False, context.location(node, frame)))
+    parts = masks.orders(node, frame) if name in masks.SHUFFLED else ()
+    if by_mask or parts:
+        context.recorder.add(SplitSite(name, False, context.location(node, frame), parts))
     if keyword is None:
         return
     position = 2 if name in SEED else -1
