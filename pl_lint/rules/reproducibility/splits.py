@@ -7,7 +7,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 from pl_lint.facts import seeding
-from pl_lint.facts.origins import SPLITTING, FunctionCall, Origin, is_drawn, is_listing, sure_parts
+from pl_lint.facts.origins import (
+    SPLITTING,
+    FunctionCall,
+    Origin,
+    is_drawn,
+    is_listing,
+    parts,
+    sure_parts,
+)
 from pl_lint.facts.sites import (
     ABSENT,
     CallSite,
@@ -22,6 +30,7 @@ from pl_lint.facts.sites import (
 from pl_lint.facts.values import Made, must_be
 from pl_lint.facts.words import MISSING
 from pl_lint.findings import Finding, Location, Status
+from pl_lint.plain import replace
 from pl_lint.rules.judging import CLI, LOADING, single_device, uses_cli
 from pl_lint.rules.registry import Rule, rule
 from pl_lint.rules.reproducibility.seeds import SEEDING, seeded_by_cli, seeds
@@ -71,8 +80,9 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     function then writes the parts to files, by what it calls them (`train.to_csv(...)`,
     `pickle.dump(indices, file)`), and in projects that are seen to train on one device, without a
     test and without checkpoints that are loaded; so where `setup` splits under `stage == "fit"`
-    alone, on one device, and no fit goes on from a checkpoint. What a notebook of another folder
-    seeds is no seed of scripts that train.
+    alone, on one device, and no fit goes on from a checkpoint. Where scripts that train do seed,
+    it finds what a script that does not evaluates a checkpoint on, if that is a part of the split
+    of a data module. What a notebook of another folder seeds is no seed of scripts that train.
 
     Why is this bad
     ---------------
@@ -103,6 +113,10 @@ def split_without_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding
     for function, found in _unseeded(self, facts):
         if not _is_seeded(facts, found.location, function):
             yield found
+            continue
+        test = _tested_unseeded(facts, found.location, function)
+        if test is not None:
+            yield replace(found, message=f"{function} {UNSEEDED_THERE} ({test.location})")
 
 
 def _others(function: str) -> frozenset[str]:
@@ -129,6 +143,34 @@ def _is_seeded(facts: ProjectFacts, place: Location, function: str) -> bool:
     )
 
 
+def _tested_unseeded(facts: ProjectFacts, place: Location, function: str) -> TrainerCall | None:
+    """The evaluation of a trained model on a part that a data module splits off, by a script that
+    seeds nothing, where all that seeds stands in scripts that train."""
+    splits = [one for one in facts.calls_of(*SPLITTING) if one.location == place]
+    fed = {
+        (loader.owner, loader.stage)
+        for loader in facts.loaders
+        for part in parts(loader.origin)
+        if isinstance(part, FunctionCall)
+        and any((part.name, part.arguments) == (one.name, one.arguments) for one in splits)
+    }
+    fits = {one.location.path for one in facts.trainer_calls if one.method == "fit"}
+    seeding = {one.location.path for one in seeds(facts) if one.name not in _others(function)}
+    later = (
+        one for one in facts.trainer_calls if any((data, one.method) in fed for data in one.data)
+    )
+    alone = (one for one in later if _is_program(one) and one.location.path not in fits | seeding)
+    return next(alone, None) if seeding <= fits else None
+
+
+def _is_program(call: TrainerCall) -> bool:
+    """Whether a trained model is evaluated by a program of its own: no other one is likely to call
+    what does it."""
+    trained = call.ckpt_path != ABSENT or call.from_checkpoint or call.reloaded
+    return trained and call.scope.rpartition(":")[2] in ("", "main")
+
+
+UNSEEDED_THERE = "draws from a global state that a script which tests by itself does not seed"
 UNSEEDED = "draws from a global state that nothing seeds: each run and each process has its own"
 
 
