@@ -11,12 +11,14 @@ from pl_lint.findings import Finding, Location, Status
 from pl_lint.plain import frozen, replace
 from pl_lint.rules.judging import CLI, uses_cli
 from pl_lint.rules.registry import Rule, rule
+from pl_lint.rules.reproducibility.hooks import drawn_by_each_hook
 from pl_lint.rules.reproducibility.seeds import SEEDING, seeds
 from pl_lint.rules.reproducibility.splitting import (
     WRITING,
     follows,
     parts_written,
     seed_argument,
+    state_of,
     with_a_seed,
 )
 
@@ -68,7 +70,7 @@ class Redrawn:
     fixable=True,
 )
 def split_drawn_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """A data module splits its data in `setup`, which one process calls twice.
+    """One process splits the same data twice: in `setup`, or in the hooks of two loaders.
 
     What it does
     ------------
@@ -77,7 +79,9 @@ def split_drawn_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     (`np.random.permutation(len(data))`), in projects where one function calls `fit` and then
     `test`, `validate` or `predict` with this data module, and what is read then is a part of the
     split. This is certain where no condition parts the two calls. Subcommands of LightningCLI are
-    processes of their own.
+    processes of their own. And splits that `train_dataloader` draws and `val_dataloader` or
+    `test_dataloader` draws again, by a helper that both call or in lines of their own about the
+    same data set.
 
     Silent where `setup` asks for its stage or for what it has made, where something seeds in
     `setup` or between the two calls, and where the parts are written to files. A project that
@@ -138,6 +142,7 @@ def split_drawn_twice(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://lightning.ai/docs/pytorch/stable/data/datamodule.html#setup
     - https://pytorch.org/docs/stable/data.html#torch.utils.data.random_split
     """
+    yield from _by_each_hook(self, facts)
     if not (seeds(facts) or uses_cli(facts)):
         return
     writes = parts_written(facts)
@@ -170,6 +175,30 @@ def _told(self: Rule, facts: ProjectFacts, one: Redrawn) -> Finding:
     return replace(found, condition=condition)
 
 
+def _by_each_hook(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """The splits that the hooks of loaders draw, each one of its own."""
+    told: set[Location] = set()
+    for owner in facts.classes:
+        for first, again in drawn_by_each_hook(facts, owner):
+            if again.location in told or facts.in_tests(again.location):
+                continue
+            told.add(again.location)
+            argument = seed_argument(again.name)
+            beside = "" if first.location == again.location else f" (line {first.location.line})"
+            found = self.finding(
+                again.location,
+                f"{first.hook} and {again.hook} each draw a split of their own{beside}: what is "
+                "held out in one was trained on in the other",
+                remedy=f"split once, in setup, or pass {argument}= with a fixed seed",
+                subject=owner.short_name,
+            )
+            certain = replace(found, status=Status.CERTAIN, condition="")
+            yield replace(found, condition=SAME_DATA) if beside else certain
+
+
+SAME_DATA = "if both split the same data"
+
+
 def _redrawn(facts: ProjectFacts) -> list[Redrawn]:
     """The splits that ``setup`` draws on every call and from a state that goes on, in projects that
     run one and the same data module twice in a process, where the second run reads a part."""
@@ -181,7 +210,7 @@ def _redrawn(facts: ProjectFacts) -> list[Redrawn]:
         if owner.kind == "callback" or _in_setup(facts, owner, SEEDING):
             continue
         for call in _in_setup(facts, owner, (*SPLITTING, *ORDERS)):
-            kept = _kept(owner, call)
+            kept = state_of(owner, call)
             again_seeded = bool(kept) and bool(_in_setup(facts, owner, RESEEDING))
             drawn = kept is not None and not again_seeded and not _is_guarded(owner, call)
             for again in reruns if drawn else ():
@@ -192,19 +221,6 @@ def _redrawn(facts: ProjectFacts) -> list[Redrawn]:
 
 def _in_setup(facts: ProjectFacts, owner: ClassFacts, names: Sequence[str]) -> list[CallSite]:
     return [call for call in facts.calls_in(owner, *names) if call.hook == SETUP]
-
-
-def _kept(owner: ClassFacts, call: CallSite) -> str | None:
-    """Whose state a split draws from: that of the process (an empty name), that of a generator
-    that an attribute keeps from elsewhere; None where it may be made anew."""
-    argument = "random_state" if call.name.startswith("sklearn.") else "generator"
-    if not call.complete or must_be(call.argument("shuffle"), False):
-        return None
-    if must_be(call.argument(argument, 2 if argument == "generator" else -1), None):
-        return ""
-    written = dict(call.written).get(argument, "")
-    places = {one.hook for one in owner.assignments if f"self.{one.attribute}" == written}
-    return written if argument == "generator" and places == {"__init__"} else None
 
 
 def _is_guarded(owner: ClassFacts, call: CallSite) -> bool:

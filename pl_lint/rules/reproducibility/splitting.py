@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import CallSite, ProjectFacts, SliceSite
-from pl_lint.facts.values import Known, Pattern, Value
+from pl_lint.facts.sites import CallSite, ClassFacts, ProjectFacts, SliceSite
+from pl_lint.facts.values import Known, Pattern, Value, must_be
 from pl_lint.findings import Location
 from pl_lint.fixes import Fix, Import, SetArgument
 
@@ -76,3 +76,16 @@ def with_a_seed(split: Location, argument: str) -> Fix:
         return Fix("pass random_state=42", (SetArgument(split, argument, "42"),))
     generator = SetArgument(split, argument, "torch.Generator().manual_seed(42)", 2)
     return Fix("pass a seeded generator", (generator, Import(split, "torch", "import torch")))
+
+
+def state_of(owner: ClassFacts, call: CallSite) -> str | None:
+    """Whose state a split draws from: that of the process (an empty name), that of a generator
+    that an attribute keeps from elsewhere; None where it may be made anew."""
+    argument = "random_state" if call.name.startswith("sklearn.") else "generator"
+    if not call.complete or must_be(call.argument("shuffle"), False):
+        return None
+    if must_be(call.argument(argument, 2 if argument == "generator" else -1), None):
+        return ""
+    written = dict(call.written).get(argument, "")
+    places = {one.hook for one in owner.assignments if f"self.{one.attribute}" == written}
+    return written if argument == "generator" and places == {"__init__"} else None
