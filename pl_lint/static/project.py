@@ -84,6 +84,7 @@ from pl_lint.static.trials import trials
 from pl_lint.static.uncalled import uncalled
 from pl_lint.static.unowned import unowned
 from pl_lint.static.versions import Versions
+from pl_lint.static.workers import alike
 
 USED = re.compile(r"""(?<!super\(\))\.([a-z]\w+)|["'](\w+)["']""")
 OWN = (
@@ -138,6 +139,7 @@ AS_WRITTEN: Mapping[str, Callable[[Project], Iterable[Any]]] = {
     "networks": networks,
     "lengths": told_their_length,
     "told": told_from_outside,
+    "alike": alike,
 }
 """Those that are seen in the text of classes, and by what."""
 NAMED_BY_TEXT: Mapping[str, Callable[[Project], Iterable[Any]]] = {

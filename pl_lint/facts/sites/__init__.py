@@ -36,6 +36,7 @@ from pl_lint.facts.sites.classes import (
 )
 from pl_lint.facts.sites.data import (
     WHOLE,
+    AlikeSite,
     AverageSite,
     BoundSite,
     FedSite,
@@ -97,6 +98,7 @@ __all__ = [
     "NO",
     "WHOLE",
     "YES",
+    "AlikeSite",
     "AssignmentSite",
     "AverageSite",
     "BackendSite",

@@ -146,6 +146,14 @@ class ListedSite:
 
 
 @frozen
+class AlikeSite:
+    """A loader whose ``worker_init_fn`` seeds all its workers with the same number, and where."""
+
+    loader: Location
+    seed: Location
+
+
+@frozen
 class LengthSite:
     """A class of the project (``owner``) whose objects have as many items as this parameter of its
     ``__init__`` says."""

@@ -10,6 +10,7 @@ from pl_lint.facts.sites.behaviour import ImportSite, RemovedNameSite
 from pl_lint.facts.sites.calls import CallSite, GlobalSite, ReachSite
 from pl_lint.facts.sites.classes import ClassFacts, NetworkSite
 from pl_lint.facts.sites.data import (
+    AlikeSite,
     AverageSite,
     BoundSite,
     FedSite,
@@ -161,6 +162,7 @@ class ProjectFacts:
     inherited_items: frozenset[tuple[str, str]] = frozenset()
     lengths: tuple[LengthSite, ...] = ()
     told: tuple[ToldSite, ...] = ()
+    alike: tuple[AlikeSite, ...] = ()
     data_classes: frozenset[str] = frozenset()
     learning_measures: frozenset[str] = frozenset()
     giving_losses: frozenset[tuple[str, str]] = frozenset()

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from pl_lint.facts.sites import ABSENT, NO, CallSite, LoaderSite, ProjectFacts, StreamSite
 from pl_lint.facts.values import Known, Made, Value, must_be
 from pl_lint.facts.words import words_of
-from pl_lint.findings import Finding, Status
+from pl_lint.findings import Finding, Location, Status
+from pl_lint.plain import replace
 from pl_lint.rules.registry import Rule, rule
 
 LOADER = "torch.utils.data.DataLoader"
@@ -50,9 +51,10 @@ def copied_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     loader has a `worker_init_fn` and nothing else makes that generator anew; and `__iter__` of an
     IterableDataset that draws numbers so, where its loader has workers that end with the epoch. An
     order that is drawn (`shuffle`) is left alone there, since all workers have to agree on it, and
-    so is what is drawn to hold a part of the data out. A run asks the
-    training data for one sample again and again, in one process and in the loader's workers over
-    two epochs.
+    so is what is drawn to hold a part of the data out. Also finds a `worker_init_fn` that asks for
+    nothing in which workers differ, and seeds with a number put together of constants and of what
+    it was given beside (`partial(seed_worker, seed=42)`). A run asks the training data for one
+    sample again and again, in one process and in the loader's workers over two epochs.
 
     Why is this bad
     ---------------
@@ -93,6 +95,7 @@ def copied_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://pytorch.org/docs/stable/notes/faq.html#my-data-loader-workers-return-identical-random-numbers
     - https://github.com/Lightning-AI/pytorch-lightning/issues/20412
     """
+    yield from _seeded_alike(self, facts)
     loaders = facts.calls_of(LOADER)
     if loaders and not any(map(_has_workers, loaders)):
         return
@@ -113,6 +116,27 @@ def copied_generator(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 "epoch",
                 remedy="draw from the global generator, or make one in the worker",
             )
+
+
+def _seeded_alike(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
+    """Where a ``worker_init_fn`` gives all workers of a loader one seed."""
+    seeds = {one.loader: one.seed for one in facts.alike}
+    told: set[Location] = set()
+    for loader in facts.calls_of(LOADER):
+        seed, none = seeds.get(loader.location), (Known(None), Known(0))
+        works = loader.argument("num_workers", 5) not in none
+        if seed is None or seed in told or not works or facts.in_tests(loader.location):
+            continue
+        told.add(seed)
+        yield replace(
+            self.finding(
+                seed,
+                f"every worker of the loader ({loader.location}) is seeded with the same number: "
+                "all of them draw the same, and again in each epoch",
+                remedy="seed with torch.initial_seed() % 2**32, which differs between workers",
+            ),
+            condition="if samples are drawn from this generator, by more than one worker",
+        )
 
 
 HELD_OUT = frozenset(
