@@ -65,6 +65,7 @@ from pl_lint.static.layers import layers
 from pl_lint.static.measures import giving_losses, learning_measures
 from pl_lint.static.names import ClassInfo, Module, Project, index_module
 from pl_lint.static.networks import networks
+from pl_lint.static.numbering import numbered
 from pl_lint.static.orphans import alone, orphans, users
 from pl_lint.static.parted import parted
 from pl_lint.static.seeking import loading
@@ -140,6 +141,7 @@ AS_WRITTEN: Mapping[str, Callable[[Project], Iterable[Any]]] = {
     "lengths": told_their_length,
     "told": told_from_outside,
     "alike": alike,
+    "numbered": numbered,
 }
 """Those that are seen in the text of classes, and by what."""
 NAMED_BY_TEXT: Mapping[str, Callable[[Project], Iterable[Any]]] = {

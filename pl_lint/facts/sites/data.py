@@ -154,6 +154,13 @@ class AlikeSite:
 
 
 @frozen
+class NumberedSite:
+    """Where classes get their numbers in the order in which the file system lists their folders."""
+
+    location: Location
+
+
+@frozen
 class LengthSite:
     """A class of the project (``owner``) whose objects have as many items as this parameter of its
     ``__init__`` says."""

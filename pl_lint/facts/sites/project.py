@@ -19,6 +19,7 @@ from pl_lint.facts.sites.data import (
     LengthSite,
     ListedSite,
     LoaderSite,
+    NumberedSite,
     PartedSite,
     StreamSite,
     ToldSite,
@@ -163,6 +164,7 @@ class ProjectFacts:
     lengths: tuple[LengthSite, ...] = ()
     told: tuple[ToldSite, ...] = ()
     alike: tuple[AlikeSite, ...] = ()
+    numbered: tuple[NumberedSite, ...] = ()
     data_classes: frozenset[str] = frozenset()
     learning_measures: frozenset[str] = frozenset()
     giving_losses: frozenset[tuple[str, str]] = frozenset()

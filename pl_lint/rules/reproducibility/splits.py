@@ -329,7 +329,8 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     data set of the project that keeps it so, and two parts of it that meet (`files[:n]` and
     `files[n:]`), where no branch sorts; and one file for training and another one for
     evaluation that are known by their numbers alone (`train = read(files[0])`,
-    `test = read(files[1])`). A
+    `test = read(files[1])`), and classes that are numbered as their folders are listed
+    (`{name: i for i, name in enumerate(os.listdir(root))}`). A
     split that nothing seeds is left alone: chance decides it, whatever the order (LTN406), and so
     is one that is made once: where a file or a folder is not there yet (`if not path.exists():`),
     or where the same function then copies the files or writes the parts down. A run fits the module
@@ -381,6 +382,14 @@ def order_of_files(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
             "between machines",
             remedy="sort the files first",
         )
+    for one in facts.numbered:
+        if not facts.in_tests(one.location):
+            yield self.finding(
+                one.location,
+                "classes get their numbers in the order in which the file system lists their "
+                "folders, and it differs between machines",
+                remedy="sort the folders first",
+            )
     for location, kept in _split_as_kept(facts):
         if location not in free:
             yield self.finding(
