@@ -62,6 +62,7 @@ from pl_lint.static.interpreter.recorder import Recorder, Watched
 from pl_lint.static.interpreter.work import TooMuch, Works, blamed
 from pl_lint.static.kept import kept
 from pl_lint.static.layers import layers
+from pl_lint.static.loaded import loaded
 from pl_lint.static.measures import giving_losses, learning_measures
 from pl_lint.static.names import ClassInfo, Module, Project, index_module
 from pl_lint.static.networks import networks
@@ -135,6 +136,7 @@ AS_WRITTEN: Mapping[str, Callable[[Project], Iterable[Any]]] = {
     "averages": averages,
     "bound": bound,
     "unowned": unowned,
+    "loaded": loaded,
     "backends": backends,
     "parted": parted,
     "networks": networks,

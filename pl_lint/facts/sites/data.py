@@ -258,6 +258,17 @@ class UnownedSite:
 
 
 @frozen
+class LoadedSite:
+    """A module (``model``) that comes out of a checkpoint and computes at ``use``, although nobody
+    has put it into evaluation mode; ``layer``: what computes otherwise in training."""
+
+    model: str
+    layer: str
+    location: Location
+    use: Location
+
+
+@frozen
 class AverageSite:
     """An average of weights that a callback (``owner``) keeps in an attribute, puts back into
     something, and saves in no checkpoint; where training changes it."""

@@ -18,6 +18,7 @@ from pl_lint.facts.sites.data import (
     LayersSite,
     LengthSite,
     ListedSite,
+    LoadedSite,
     LoaderSite,
     NumberedSite,
     PartedSite,
@@ -146,6 +147,7 @@ class ProjectFacts:
     averages: tuple[AverageSite, ...] = ()
     bound: tuple[BoundSite, ...] = ()
     unowned: tuple[UnownedSite, ...] = ()
+    loaded: tuple[LoadedSite, ...] = ()
     unshared: tuple[UnsharedSite, ...] = ()
     fed: tuple[FedSite, ...] = ()
     listed: tuple[ListedSite, ...] = ()
