@@ -84,6 +84,7 @@ from pl_lint.static.streams import (
 from pl_lint.static.surroundings import Surroundings
 from pl_lint.static.trials import trials
 from pl_lint.static.uncalled import uncalled
+from pl_lint.static.unchanged import unchanged
 from pl_lint.static.unowned import unowned
 from pl_lint.static.versions import Versions
 from pl_lint.static.workers import alike
@@ -137,6 +138,7 @@ AS_WRITTEN: Mapping[str, Callable[[Project], Iterable[Any]]] = {
     "bound": bound,
     "unowned": unowned,
     "loaded": loaded,
+    "unchanged": unchanged,
     "backends": backends,
     "parted": parted,
     "networks": networks,

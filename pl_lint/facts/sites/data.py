@@ -269,6 +269,16 @@ class LoadedSite:
 
 
 @frozen
+class UnchangedSite:
+    """A network is given back, in the same function, the weights (``name``) that it gave, of which
+    none has changed."""
+
+    name: str
+    network: str
+    location: Location
+
+
+@frozen
 class AverageSite:
     """An average of weights that a callback (``owner``) keeps in an attribute, puts back into
     something, and saves in no checkpoint; where training changes it."""

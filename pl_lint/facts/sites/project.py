@@ -24,6 +24,7 @@ from pl_lint.facts.sites.data import (
     PartedSite,
     StreamSite,
     ToldSite,
+    UnchangedSite,
     UnownedSite,
     UnsharedSite,
 )
@@ -148,6 +149,7 @@ class ProjectFacts:
     bound: tuple[BoundSite, ...] = ()
     unowned: tuple[UnownedSite, ...] = ()
     loaded: tuple[LoadedSite, ...] = ()
+    unchanged: tuple[UnchangedSite, ...] = ()
     unshared: tuple[UnsharedSite, ...] = ()
     fed: tuple[FedSite, ...] = ()
     listed: tuple[ListedSite, ...] = ()
