@@ -86,6 +86,7 @@ from pl_lint.static.trials import trials
 from pl_lint.static.uncalled import uncalled
 from pl_lint.static.unchanged import unchanged
 from pl_lint.static.unowned import unowned
+from pl_lint.static.unprepared import unprepared
 from pl_lint.static.versions import Versions
 from pl_lint.static.workers import alike
 
@@ -138,6 +139,7 @@ AS_WRITTEN: Mapping[str, Callable[[Project], Iterable[Any]]] = {
     "bound": bound,
     "unowned": unowned,
     "loaded": loaded,
+    "unprepared": unprepared,
     "unchanged": unchanged,
     "backends": backends,
     "parted": parted,

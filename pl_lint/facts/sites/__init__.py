@@ -53,6 +53,7 @@ from pl_lint.facts.sites.data import (
     ToldSite,
     UnchangedSite,
     UnownedSite,
+    UnpreparedSite,
     UnsharedSite,
     made_of,
 )
@@ -169,6 +170,7 @@ __all__ = [
     "TrainerSite",
     "UnchangedSite",
     "UnownedSite",
+    "UnpreparedSite",
     "UnsharedSite",
     "in_notebook",
     "in_tests",

@@ -279,6 +279,16 @@ class UnchangedSite:
 
 
 @frozen
+class UnpreparedSite:
+    """A function makes a data module (``name``) and reads an attribute of it that nothing but
+    ``prepare_data()`` or ``setup()`` fills, before it has called or given away the object."""
+
+    name: str
+    attribute: str
+    location: Location
+
+
+@frozen
 class AverageSite:
     """An average of weights that a callback (``owner``) keeps in an attribute, puts back into
     something, and saves in no checkpoint; where training changes it."""

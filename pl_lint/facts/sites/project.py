@@ -26,6 +26,7 @@ from pl_lint.facts.sites.data import (
     ToldSite,
     UnchangedSite,
     UnownedSite,
+    UnpreparedSite,
     UnsharedSite,
 )
 from pl_lint.facts.sites.logged import StrayLog
@@ -149,6 +150,7 @@ class ProjectFacts:
     bound: tuple[BoundSite, ...] = ()
     unowned: tuple[UnownedSite, ...] = ()
     loaded: tuple[LoadedSite, ...] = ()
+    unprepared: tuple[UnpreparedSite, ...] = ()
     unchanged: tuple[UnchangedSite, ...] = ()
     unshared: tuple[UnsharedSite, ...] = ()
     fed: tuple[FedSite, ...] = ()
