@@ -8,7 +8,7 @@ from typing import TypeGuard
 
 from pl_lint.facts import lightning, seeding
 from pl_lint.facts.origins import RANDOM_SPLITS, SUBSETS, FunctionCall
-from pl_lint.facts.sites import CallSite, LoaderSite, ProjectFacts
+from pl_lint.facts.sites import CallSite, LoaderSite, ProjectFacts, Told
 from pl_lint.facts.values import UNKNOWN, Known, Made, Value
 from pl_lint.facts.words import words_of
 from pl_lint.findings import Finding, Location, Status
@@ -175,17 +175,33 @@ def _is_drawn_for(facts: ProjectFacts, call: CallSite, loader: LoaderSite) -> bo
         return True
     if not isinstance(data, Made) or data.name != call.items_of:
         return False
-    trained = [one for one in map(_whole, _training(facts)) if _is_made(one, data.name)]
-    return all(
-        one.holds(one.given(data))
-        if one.holds(one.given(data)) is not None
-        else any(one.given(data) == one.given(other) for other in trained)
-        for one in call.if_told
+    return all(_holds(facts, loader, data, one) for one in call.if_told)
+
+
+def _holds(facts: ProjectFacts, loader: LoaderSite, data: Made, told: Told) -> bool:
+    """Whether what a data set was built with meets a condition: surely, or if that of training
+    does, which shares it or is told the same in the same words."""
+    surely = told.holds(told.given(data))
+    if surely is not None:
+        return surely
+    return any(
+        one.stage == "train" and (_are_parts(one, loader) or _is_told_so(one, loader, told))
+        for one in facts.loaders
+        if _is_made(_whole(one), data.name)
     )
 
 
-def _training(facts: ProjectFacts) -> Iterator[LoaderSite]:
-    return (one for one in facts.loaders if one.stage == "train")
+def _are_parts(one: LoaderSite, other: LoaderSite) -> bool:
+    """Whether one ``random_split`` made the data of both."""
+    split = isinstance(one.origin, FunctionCall) and one.origin.name in RANDOM_SPLITS
+    return split and one.owner == other.owner and one.origin == other.origin
+
+
+def _is_told_so(one: LoaderSite, other: LoaderSite, told: Told) -> bool:
+    """``length=self.length``, in the calls that make the data of both."""
+    given = re.compile(rf"\b{told.parameter}=([\w.\[\]'\"]+)[,)]")
+    texts = [given.search(each.made_by) for each in (one, other)]
+    return None not in texts and len({text[1] for text in texts if text}) == 1
 
 
 def _is_made(value: Value, name: str) -> TypeGuard[Made]:
