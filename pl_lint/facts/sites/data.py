@@ -246,11 +246,11 @@ class BoundSite:
 
 @frozen
 class UnownedSite:
-    """A network of a class of the project (``made_of``) that has weights to learn, is called while
-    ``owner`` is trained, and belongs to no module: an object of the file, or made anew in each
-    step; where it is made."""
+    """A network (``made_of``) that has weights to learn and belongs to no module: an object of the
+    file, or made anew by a method in each step; where it is made. ``callers``: the methods of
+    LightningModules that call it, each with its class."""
 
-    owner: str
+    callers: tuple[tuple[str, str], ...]
     name: str
     made_of: str
     location: Location

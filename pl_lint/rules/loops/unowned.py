@@ -4,23 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pl_lint.facts.sites import ProjectFacts
-from pl_lint.findings import Finding
+from pl_lint.facts.sites import ClassFacts, ProjectFacts, UnownedSite
+from pl_lint.findings import Finding, Status
+from pl_lint.rules.loops.reaching import (
+    TRAINING,
+    methods_of,
+    reached_from,
+    stops_gradients,
+    words_of,
+)
 from pl_lint.rules.registry import Rule, rule
 
 
-@rule("LTN749", "weights-of-no-module", rows=("LOOP13",))
+@rule(
+    "LTN749",
+    "weights-of-no-module",
+    rows=("LOOP13",),
+    status=Status.SUSPECTED,
+    condition="if the weights are not meant to stay as they begin",
+)
 def weights_of_no_module(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     """A network with weights to learn is called in training and belongs to no module.
 
     What it does
     ------------
-    Finds objects of the project's own classes of `torch.nn.Module` that `training_step`, or another
-    step that training may call, makes for itself, or that stand in the file outside of classes
-    (`weighting = LossWeights(2)`), where the class makes a `torch.nn.Parameter` of plain numbers
-    or a layer of torch, and all that anybody does with the object is to call it. Classes that
-    mention frozen or loaded weights are left alone, and so is an object that is kept, handed to
-    something, asked for its parameters, or that other files may import.
+    Finds objects of the project's own classes of `torch.nn.Module` that stand in the file outside
+    of classes (`weighting = LossWeights(2)`), or that a method makes for itself and calls in one
+    place, a layer of torch among them (`head = torch.nn.Linear(8, 2)`), where `training_step` or
+    `forward` leads to the call. The class does nothing in `__init__` but to keep things, among
+    them a `torch.nn.Parameter` of plain or random numbers that its `forward` computes with, or a
+    layer of torch that this calls; and all that anybody does with the object is to call it. Left
+    alone are training that detaches something or switches gradients off anywhere, and an object
+    that another file may reach.
 
     Why is this bad
     ---------------
@@ -70,12 +85,23 @@ def weights_of_no_module(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     - https://pytorch.org/docs/stable/generated/torch.nn.Module.html
     """
     for site in facts.unowned:
-        if not facts.in_tests(site.location):
+        owner = next((one for one in facts.classes if _trains_with(facts, one, site)), None)
+        if owner is not None and not facts.in_tests(site.location):
             kind = "is made anew in each step" if site.each_step else "belongs to no module"
             yield self.finding(
                 site.location,
                 f"`{site.name}` has weights to learn and {kind}: no optimizer trains them, and no "
                 "checkpoint saves them",
                 remedy=f"self.{site.name} = {site.made_of}(...) in __init__",
-                subject=site.owner.rpartition(".")[2],
+                subject=owner.short_name,
             )
+
+
+def _trains_with(facts: ProjectFacts, owner: ClassFacts, site: UnownedSite) -> bool:
+    """Whether ``training_step`` of a class leads to a call of a network, and nothing on the way
+    does without gradients."""
+    methods = methods_of(facts, owner)
+    reached = reached_from(methods, TRAINING) if "training_step" in methods else frozenset()
+    calling = any(name == owner.name and method in reached for name, method in site.callers)
+    still = any(stops_gradients(methods[name]) for name in reached)
+    return calling and not still and "detach" not in words_of(methods, reached)
