@@ -290,10 +290,12 @@ def training_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Fi
     Finds loaders for validation and testing whose data set is made by the same call as that of the
     training loader beside it, word for word, but for transforms
     (`ImageData(self.args.root, self.args.kind)` in `train_dataloader` and in `val_dataloader`),
-    where nothing can tell the parts apart: no sampler, no attribute that another hook sets, none
-    that `setup` gives another value for each stage. Data that are made up, loaders beside one over
-    other data, and one data set that both loaders are given by its name (`self.train_set`: a toy,
-    or a look at how well the model fits) are left alone.
+    where nothing can tell the parts apart: there is no sampler, and what the call is given gets its
+    value in one place, an attribute in `__init__`, `prepare_data` or a `setup` that does not ask
+    for the stage; nobody sets anything in it or hands it to a function. Left alone are data sets of
+    the project that read no files, classes of loaders that others inherit or that are made with
+    different arguments, loaders beside one over other data, and one data set that both loaders are
+    given by its name (`self.train_set`: a toy, or a look at how well the model fits).
 
     Why is this bad
     ---------------
@@ -303,18 +305,18 @@ def training_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Fi
     Example
     -------
         def train_dataloader(self):
-            return DataLoader(Leaves(self.root, self.kind), batch_size=32, shuffle=True)
+            return DataLoader(Leaves("leaves", 256), batch_size=32, shuffle=True)
 
         def val_dataloader(self):
-            return DataLoader(Leaves(self.root, self.kind), batch_size=32)
+            return DataLoader(Leaves("leaves", 256), batch_size=32)
 
     Use instead
     -----------
         def train_dataloader(self):
-            return DataLoader(Leaves(self.root, self.kind, "train"), batch_size=32, shuffle=True)
+            return DataLoader(Leaves("leaves", 256, "train"), batch_size=32, shuffle=True)
 
         def val_dataloader(self):
-            return DataLoader(Leaves(self.root, self.kind, "val"), batch_size=32)
+            return DataLoader(Leaves("leaves", 256, "val"), batch_size=32)
 
     When to ignore
     --------------
@@ -328,7 +330,8 @@ def training_data_for_validation(self: Rule, facts: ProjectFacts) -> Iterator[Fi
         if judged.stage not in ("validate", "test") or facts.in_tests(judged.location):
             continue
         trained = next((one for one in facts.loaders if _made_for_training(one, judged)), None)
-        if trained is not None and not _beside_others(facts, judged):
+        heirs = any(judged.owner in one.ancestors for one in facts.classes)
+        if trained is not None and not heirs and not _beside_others(facts, judged):
             yield self.finding(
                 judged.location,
                 f"{EVALUATIONS[judged.stage]} runs on the data that the model is trained on: the "

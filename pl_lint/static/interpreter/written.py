@@ -9,27 +9,28 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Set
-from collections.abc import Mapping as Table
+from collections.abc import Iterable, Iterator, Sequence
 
+from pl_lint.static.interpreter import makings
 from pl_lint.static.interpreter.context import Context, Frame
-from pl_lint.static.names import ClassInfo, FunctionNode, dotted
-from pl_lint.static.naming import bindings, identifiers, named, read_in
+from pl_lint.static.names import ClassInfo, FunctionNode, Module, dotted
+from pl_lint.static.naming import bindings, identifiers, named
+from pl_lint.static.sources import SourceFile
 from pl_lint.static.trees import walk
 
 HELD_OUT = re.compile(r"(?<![a-z])(test|testing|val|valid|validation|eval|dev|holdout)(?![a-z])")
 """What a text says that names a part of the data; ``train`` alone may be cut afterwards."""
 Body = tuple[ast.AST, ...]
+Scope = FunctionNode | ast.Module
 IS_TRAINING = frozenset({"train", "is_train", "training"})
-
-
+PATHS = ("join", "Path")
+READING = (*PATHS, "listdir", "len")
 PREPARING = ("__init__", "prepare_data", "setup")
 """Methods that make what the hooks of loaders find."""
-MAKING_UP = frozenset(
-    "rand randn rand_like randn_like normal standard_normal uniform make_blobs make_moons "
-    "make_classification make_regression generate simulate".split()
-)
-"""What a data set mentions that makes its samples up."""
+OPENS = re.compile(r"open|load|read|imread|glob|rglob|listdir|scandir|iterdir|walk")
+"""How functions begin by which a data set has its samples from files."""
+AS_PART = (ast.BinOp, ast.FormattedValue)
+"""``self.root / name``, ``f"{self.root}/a"``"""
 
 
 def of(context: Context, node: ast.expr | None, frame: Frame) -> str:
@@ -42,17 +43,18 @@ def of(context: Context, node: ast.expr | None, frame: Frame) -> str:
 
 def made_by(context: Context, node: ast.expr | None, frame: Frame) -> str:
     """The same of all of the data, or of a part that no constant names: where nothing that the call
-    is given is another one from hook to hook, and samples are not made up."""
+    is given is another one from hook to hook, and samples are read from files, not made up."""
     made, method = _call(context, node, frame)
-    if made is None or not (made.args or made.keywords) or _makes_up(context, made, frame):
+    if made is None or not (made.args or made.keywords) or not _opens(context, made, frame):
         return ""
     told = frame.depth > 0 and _is_local(made, method, frame)  # its callers may say which part
-    return _as_text(made, method, frame) if _is_lasting(made, frame) and not told else ""
+    lasts = not told and all(_lasts(context, path, method, frame) for path in _read(made))
+    return _as_text(made, method, frame) if lasts else ""
 
 
 def _call(
     context: Context, node: ast.expr | None, frame: Frame
-) -> tuple[ast.Call | None, FunctionNode | None]:
+) -> tuple[ast.Call | None, Scope | None]:
     """The call that makes a data set, and the function that it stands in, if its names stand for
     one thing each."""
     owner = frame.defining.qualified if frame.defining is not None else ""
@@ -67,95 +69,128 @@ def _call(
     return made, method
 
 
-def _as_text(made: ast.Call, method: FunctionNode | None, frame: Frame) -> str:
+def _as_text(made: ast.Call, method: Scope | None, frame: Frame) -> str:
     owner = frame.defining.qualified if frame.defining is not None else ""
-    scope = method.name if method is not None and _is_local(made, method, frame) else ""
+    local = not isinstance(method, ast.Module) and _is_local(made, method, frame)
+    scope = method.name if method is not None and local else ""
     return f"{frame.module.path}:{owner}:{scope}:{_without_transforms(made)}"
 
 
-def _is_local(made: ast.Call, method: FunctionNode | None, frame: Frame) -> bool:
+def _is_local(made: ast.Call, method: Scope | None, frame: Frame) -> bool:
     """Whether the function around a call gives something that it reads its value."""
     body = frame.module.source.parts(method) if method is not None else ()
     return any(_stores(body, name) for name in _names(made))
 
 
-def _is_lasting(made: ast.Call, frame: Frame) -> bool:
-    """Whether what a call is given is made before the hooks of loaders are asked, once, for any
-    stage, and left alone then: nothing is set in it, and none of its methods is called."""
-    given = [*made.args, *(one.value for one in made.keywords)]
-    names = {name for arg in given for name in _read(arg)}
-    if any(dotted(one) == "self" for one in given):
-        return False
+def _lasts(context: Context, path: str, method: Scope | None, frame: Frame) -> bool:
+    """Whether what a call is given is the same whenever it is made: it gets its value in one place,
+    an attribute before the hooks of loaders are asked and the same for each stage, and in all code
+    that sees it nothing is set in it, and it is handed to nothing that may do so."""
+    head, *rest = path.split(".")
+    if head == "self":
+        return bool(rest) and _attribute_lasts(context, path, rest, frame)
+    body = frame.module.source.parts(method) if method is not None else ()
+    if not _stores(body, head):
+        body = frame.module.source.parts(frame.module.source.tree)
+    once = _stores(body, head) == int(head not in frame.module.imports)
+    return once and not any(_changes(one, path, frame.module, head) for one in body)
+
+
+def _attribute_lasts(context: Context, path: str, rest: Sequence[str], frame: Frame) -> bool:
+    """The same of ``self.args.root``, by all methods of its class and of those above it."""
     if frame.defining is None:
-        return not any(_changes(part, names) for part in frame.parts)
-    methods = frame.defining.methods.items()
-    bodies = {name: frame.module.source.parts(node) for name, node in methods}
-    late = {name: body for name, body in bodies.items() if name != "__init__"}
-    changed = any(_changes(part, names) for body in late.values() for part in body)
-    return not changed and all(_is_given_early(bodies, late, name) for name in names)
+        return False
+    root, sources = f"self.{rest[0]}", [one.source for one in context.project.modules]
+    ancestors = context.project.ancestors(frame.defining)
+    line = [one for one in ancestors if isinstance(one, ClassInfo)]
+    given: list[bool] = []
+    for info in line:
+        for name, node in info.methods.items():
+            body = info.module.source.parts(node)
+            if any(_changes(one, path, info.module, root) for one in body):
+                return False
+            early = name in PREPARING and not (name == "setup" and _asks(node, body))
+            given += [early] * _stores(body, root)
+    once = given == ([] if rest[0] == "hparams" else [True])
+    outside = any(makings.changed_outside(one, sources) for one in rest)
+    return once and not outside and _is_told_one_thing(frame.defining.name, sources)
 
 
-def _is_given_early(bodies: Table[str, Body], late: Table[str, Body], name: str) -> bool:
-    """Whether ``__init__`` alone gives an attribute what it is, or one other method that prepares,
-    once, and the same for each stage."""
-    if "." not in name:
+def _is_told_one_thing(name: str, sources: Iterable[SourceFile]) -> bool:
+    """Whether no two calls of a class differ: two objects of it may be two parts of the data."""
+    called = re.compile(rf"(?<!class )\b{name}\((?=(.*))")
+    return len({given for one in sources for given in one.found(called)}) < 2
+
+
+def _asks(node: FunctionNode, body: Body) -> bool:
+    """Whether a method reads what it is told."""
+    told = {one.arg for one in node.args.args[1:]}
+    return any(isinstance(one, ast.Name) and one.id in told for one in body)
+
+
+def _read(made: ast.Call) -> Iterator[str]:
+    """The names and attributes in the arguments of a call, those of functions left out, each as
+    far as it goes: ``self.args.root``."""
+    given = [*made.args, *(one.value for one in _of_data(made))]
+    inner = [one.func for arg in given for one in walk(arg) if isinstance(one, ast.Call)]
+    left_out = {id(part) for one in inner for part in walk(one)}
+    for arg in given:
+        for one in walk(arg):
+            if isinstance(one, (ast.Name, ast.Attribute)) and id(one) not in left_out:
+                left_out |= {id(part) for part in walk(one)}
+                yield dotted(one) or "self"
+
+
+def _changes(part: ast.AST, path: str, module: Module, root: str) -> bool:
+    """Whether a piece of code may change what ``path`` leads to: sets something in it, calls a
+    method of it, or gets hold of it; but to give ``root`` its value."""
+    text = dotted(part) if isinstance(part, (ast.Name, ast.Attribute)) else None
+    above = module.source.above
+    around = above.get(part)
+    if text is None or isinstance(around, ast.Attribute) or not f"{text}.".startswith(f"{root}."):
+        return False
+    node = part
+    while isinstance(around, ast.Subscript) and around.value is node:
+        node, around = around, above[around]
+    if not isinstance(node.ctx, ast.Load):
+        return text != root or node is not part
+    if isinstance(around, ast.Call) and around.func is node:
         return True
-    stores = {method: _stores(body, name) for method, body in late.items()}
-    found = [method for method, times in stores.items() for _ in range(times)]
-    prepared = [method for method in found if method in PREPARING]
-    if not found:
-        return True
-    alone = found == prepared and len(found) == 1 and not _stores(bodies.get("__init__", ()), name)
-    bound = (pair for one in bodies[found[0]] for pair in bindings(one))
-    values = [value for target, value in bound if named(target) == name]
-    return alone and not any(value is None or "stage" in read_in(value) for value in values)
+    while isinstance(around, (ast.keyword, ast.Starred)):
+        around = above[around]
+    whole = f"{path}.".startswith(f"{text}.")
+    return whole and not (isinstance(around, AS_PART) or _is_harmless(around))
 
 
-def _read(given: ast.expr) -> Iterator[str]:
-    """The names and attributes in an argument, those of functions left out."""
-    called = {
-        id(part) for one in walk(given) if isinstance(one, ast.Call) for part in walk(one.func)
-    }
-    for one in walk(given):
-        if id(one) not in called and isinstance(one, (ast.Name, ast.Attribute)):
-            yield from {dotted(one) or "self"} - {"self"}
+def _is_harmless(call: ast.AST | None) -> bool:
+    """Whether it makes an object or a path of what it is given, or looks at it."""
+    return isinstance(call, ast.Call) and (_is_class(call.func) or _last(call.func) in READING)
 
 
-def _changes(part: ast.AST, names: Set[str]) -> bool:
-    """Whether a piece of code does something to what has one of these names."""
-    match part:
-        case ast.Call(ast.Attribute(owner)):
-            return dotted(owner) in names
-        case ast.Call(ast.Name("setattr"), [owner, *_]):
-            return dotted(owner) in names
-    targets = [dotted(target) or "" for target, _ in bindings(part)]
-    return any(target.startswith(f"{name}.") for target in targets for name in names)
-
-
-def _makes_up(context: Context, made: ast.Call, frame: Frame) -> bool:
-    """Whether the class of a data set draws or computes its samples, as far as is seen."""
+def _opens(context: Context, made: ast.Call, frame: Frame) -> bool:
+    """Whether the class of a data set reads files, as far as it is seen."""
     found = context.project.resolve(dotted(made.func) or "", frame.module)
     read = context.project.ancestors(found) if isinstance(found, ClassInfo) else ()
-    nodes = (one.node for one in read if isinstance(one, ClassInfo))
-    return any(not MAKING_UP.isdisjoint(identifiers(node)) for node in nodes)
+    nodes = [one.node for one in read if isinstance(one, ClassInfo)]
+    return not nodes or any(OPENS.match(name) for one in nodes for name in identifiers(one))
 
 
-def _made(node: ast.expr | None, frame: Frame) -> tuple[ast.expr | None, FunctionNode | None]:
+def _made(node: ast.expr | None, frame: Frame) -> tuple[ast.expr | None, Scope | None]:
     """The expression that makes it, and the function that this stands in."""
     if isinstance(node, ast.Call):
         return node, frame.code
-    text = frame.meant(dotted(node) or "") if node is not None else ""
+    text = frame.meant(named(node)) if node is not None else ""
     owner, _, name = text.rpartition(".")
     if owner == "self" and frame.defining is not None:
         return _only_given(text, tuple(frame.defining.methods.values()), frame)
-    if not owner and name and frame.code is not None:
-        return _only_given(name, (frame.code,), frame)
+    if not owner and name:
+        return _only_given(name, (frame.code or frame.module.source.tree,), frame)
     return None, None
 
 
 def _only_given(
-    text: str, methods: tuple[FunctionNode, ...], frame: Frame
-) -> tuple[ast.expr | None, FunctionNode | None]:
+    text: str, methods: tuple[Scope, ...], frame: Frame
+) -> tuple[ast.expr | None, Scope | None]:
     """What a name is given, where that is done in one place and nothing of it is reached for, which
     may change it."""
     bodies = [(method, frame.module.source.parts(method)) for method in methods]
@@ -174,7 +209,11 @@ def _reaches(part: ast.AST, text: str) -> bool:
 
 
 def _is_class(function: ast.expr) -> bool:
-    return (dotted(function) or "").rpartition(".")[2][:1].isupper()
+    return _last(function)[:1].isupper()
+
+
+def _last(function: ast.expr) -> str:
+    return (dotted(function) or "").rpartition(".")[2]
 
 
 def _names_a_part(made: ast.Call) -> bool:
@@ -192,7 +231,7 @@ def _is_fixed(made: ast.Call, body: Body) -> bool:
     """Whether the names in a call stand for one thing each, and nothing is called but what makes a
     path."""
     inner = (one for one in walk(made) if isinstance(one, ast.Call) and one is not made)
-    plain = all((dotted(one.func) or "").rpartition(".")[2] in ("join", "Path") for one in inner)
+    plain = all(_last(one.func) in PATHS for one in inner)
     return plain and all(_stores(body, name) <= 1 for name in _names(made))
 
 
@@ -228,5 +267,9 @@ def _gives(part: ast.AST, name: str) -> int:
 
 
 def _without_transforms(made: ast.Call) -> str:
-    data = [one for one in made.keywords if "transform" not in (one.arg or "")]
-    return ast.unparse(ast.Call(made.func, made.args, data))
+    return ast.unparse(ast.Call(made.func, made.args, _of_data(made)))
+
+
+def _of_data(made: ast.Call) -> list[ast.keyword]:
+    """What a call says by keywords, of transforms aside."""
+    return [one for one in made.keywords if "transform" not in (one.arg or "")]
