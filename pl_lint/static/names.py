@@ -233,10 +233,12 @@ def _functions(body: Iterable[ast.stmt]) -> Iterator[FunctionNode]:
 
 
 class Project:
-    """All files of a run, and what a name in one of them refers to."""
+    """All files of a run, and what a name in one of them refers to; ``settings`` are the texts of
+    its YAML files."""
 
-    def __init__(self, modules: Iterable[Module]) -> None:
+    def __init__(self, modules: Iterable[Module], settings: Iterable[str] = ()) -> None:
         self.modules = tuple(modules)
+        self.settings = tuple(settings)
         self._by_tail: dict[str, list[Module]] = {}
         for module in self.modules:
             self._by_tail.setdefault(module.parts[-1], []).append(module)

@@ -177,7 +177,7 @@ def gather(
     were too much to be read to their end.
     """
     works = works or Works()
-    project = Project(index_module(source) for source in sources)
+    project = Project(map(index_module, sources), (one.text for one in configs))
     calls = Watched(watched)
     versions = Versions((*sources, *configs), config, around)
     shared = Recorder(calls)

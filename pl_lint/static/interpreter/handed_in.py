@@ -1,18 +1,21 @@
 """Metrics that whoever builds a class hands to it: ``Model(net, metrics=MetricCollection([...]))``.
 
 Classes are interpreted before the scripts that build them, so the calls are asked by their text:
-each in sight, tests aside, must give a parameter metrics that are written out in the call, or stand
-under a name that is given them once.
+each, tests aside, must give a parameter metrics that are written out in the call, or stand under a
+name that is given them once and is read for nothing else. Where anything but such calls may build a
+class (an heir, another name of it, a file of settings), nothing is known of what it is given.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Table
 
 from pl_lint.facts.sites import in_tests
-from pl_lint.plain import mutable
+from pl_lint.findings import Location
+from pl_lint.plain import frozen
 from pl_lint.static.interpreter import outside
 from pl_lint.static.interpreter.abstract import (
     NOTHING,
@@ -25,77 +28,36 @@ from pl_lint.static.interpreter.abstract import (
     to_value,
 )
 from pl_lint.static.interpreter.context import Context, Frame
+from pl_lint.static.interpreter.handling import Scope
 from pl_lint.static.interpreter.recorder import Recorder
-from pl_lint.static.names import (
-    ClassInfo,
-    Definition,
-    FunctionNode,
-    Module,
-    Project,
-    assignments,
-    dotted,
-)
-from pl_lint.static.naming import function_around, givers, read_in
+from pl_lint.static.names import ClassInfo, FunctionNode, Module, Project, dotted
 from pl_lint.static.trees import walk
 
-
-@mutable
-class _Script:
-    """The function that builds the class, or a file outside of functions, and what its names are
-    given; None where that is not known. A name stands for one object, however often it is handed
-    in."""
-
-    frame: Frame
-    given: Table[str, ast.expr | None]
-
-    def bring(self, context: Context, node: ast.expr) -> None:
-        """Give the names in an expression what they stand for."""
-        for name in read_in(node) & self.given.keys() - self.frame.names.keys():
-            self.frame.names[name] = NOTHING
-            made = self.given[name]
-            if made is not None:
-                self.bring(context, made)
-                self.frame.names[name] = context.evaluate(made, self.frame)
-
-
-@mutable
-class _Call:
-    """A call that builds the class: what it gives the parameters."""
-
-    given: dict[str, ast.expr]
-    script: _Script
+HOLDING = (ast.List, ast.Tuple, ast.Dict, ast.keyword)
 
 
 def metrics(context: Context, init: FunctionNode) -> dict[str, Abstract]:
     """The parameters of ``__init__`` that are metrics, or lists or dicts of metrics."""
     positional = [one.arg for one in (*init.args.posonlyargs, *init.args.args)][1:]
     names = [*positional, *(one.arg for one in init.args.kwonlyargs)]
-    calls = list(_building(context, positional)) if names else []
+    calls = _building(context.ancestors[0], names, context.project) if names else {}
     recorder, context.recorder = context.recorder, Recorder()  # what scripts do is told of them
-    found = {name: _common(context, name, calls) for name in names if calls}
+    scripts = _scripts(context, calls)
+    given = [(one, dict(_arguments(call, positional))) for call, one in scripts.items()]
+    found = {name: _common((one, told.get(name)) for one, told in given) for name in names}
     context.recorder = recorder
     return {name: value for name, value in found.items() if value is not NOTHING}
 
 
-def _common(context: Context, name: str, calls: Iterable[_Call]) -> Abstract:
+def _common(given: Iterable[tuple[_Script, ast.expr | None]]) -> Abstract:
     """What all of the calls give a parameter; equal makings count once."""
     values: dict[object, Abstract] = {}
-    for call in calls:
-        value = _value(context, call, name)
-        if value is NOTHING:
+    for script, node in given:
+        value = script.value(node) if node is not None else NOTHING
+        if not _is_of_metrics(value):
             return NOTHING
         values.setdefault(_making(value), value)
-    return join(*values.values())
-
-
-def _value(context: Context, call: _Call, name: str) -> Abstract:
-    """The metrics that one call gives a parameter."""
-    node = call.given.get(name)
-    if node is None:
-        return NOTHING
-    call.script.bring(context, node)
-    value = context.evaluate(node, call.script.frame)
-    return value if _is_of_metrics(value) else NOTHING
+    return join(*values.values()) if values else NOTHING
 
 
 def _is_of_metrics(value: Abstract) -> bool:
@@ -126,38 +88,121 @@ def _making(value: Abstract) -> object:
 # --- calls ----------------------------------------------------------------------------------------
 
 
-def _building(context: Context, names: Iterable[str]) -> Iterator[_Call]:
-    """The calls of the class that is interpreted, by what they give its parameters."""
-    built, project = context.ancestors[0], context.project
+@frozen
+class _Script:
+    """The function that builds the class, or a file outside of functions. A name in it stands for
+    one object, however often it is handed in."""
+
+    scope: Scope
+    frame: Frame
+    context: Context
+    calls: Iterable[ast.Call]
+
+    def value(self, node: ast.expr) -> Abstract:
+        """What is given; what a function makes of it is not followed."""
+        self._bring(node)
+        return self.context.evaluate(node, self.frame)
+
+    def _bring(self, node: ast.expr) -> None:
+        """Give the names in an expression what they stand for."""
+        calls = (one for one in walk(node) if self._is_metric(one))
+        classes = {(dotted(one.func) or "").partition(".")[0] for one in calls}
+        for one in walk(node):
+            if isinstance(one, ast.Name) and one.id not in classes | self.frame.names.keys():
+                self.frame.names[one.id] = NOTHING
+                made = self._only_value(one.id)
+                if made is not None:
+                    self._bring(made)
+                    self.frame.names[one.id] = self.context.evaluate(made, self.frame)
+
+    def _only_value(self, name: str) -> ast.expr | None:
+        """A constant, or metrics that are handed in or copied, and for nothing else."""
+        made = list(self.scope.assigned(name))
+        parts = self.scope.source.parts(self.scope.node)
+        if len(made) != 1 or any(isinstance(one, ast.arg) and one.arg == name for one in parts):
+            return None
+        if made[0] is None or isinstance(made[0], ast.Constant):
+            return made[0]
+        same = (one for one in parts if isinstance(one, ast.Name) and one.id == name)
+        left = all(self._is_left(one) for one in same if isinstance(one.ctx, ast.Load))
+        return made[0] if left else None
+
+    def _is_left(self, node: ast.expr) -> bool:
+        """Whether a metric is handed to the class as it is, perhaps among others, or copied."""
+        user = self.scope.above[node]
+        while isinstance(user, HOLDING) or self._is_metric(user):
+            user = self.scope.above[user]
+        return user in self.calls or (isinstance(user, ast.Attribute) and user.attr == "clone")
+
+    def _is_metric(self, node: ast.AST) -> bool:
+        name = dotted(node.func) if isinstance(node, ast.Call) else None
+        return name is not None and _makes_metric(name, self.frame.module, self.context.project)
+
+
+def _scripts(context: Context, calls: Table[ast.Call, Module]) -> dict[ast.Call, _Script]:
     scripts: dict[ast.AST, _Script] = {}
-    for module in project.modules if any(map(_knows_metrics, project.modules)) else ():
-        for call in _calls(built, module, project):
-            around = function_around(call, module.source.above) or module.source.tree
-            if around not in scripts:
-                names_given = _given(around, module, project)
-                scripts[around] = _Script(Frame(module, depth=99), names_given)
-            told = scripts[around].given.keys() | module.imports.keys()
-            given = {
-                name: one
-                for name, one in _arguments(call, names)
-                if getattr(one, "id", "") in told or _is_plain(one, module, project)
-            }
-            yield _Call(given, scripts[around])
+    found: dict[ast.Call, _Script] = {}
+    for call, module in calls.items():
+        scope = Scope.around(call, module.source)
+        if scope is not None:
+            new = _Script(scope, Frame(module, depth=99), context, calls)
+            found[call] = scripts.setdefault(scope.node, new)
+    return found
 
 
-def _knows_metrics(module: Module) -> bool:
-    return any(f"{one}.".startswith(outside.METRIC_ROOTS) for one in module.imports.values())
+def _building(built: ClassInfo | str, names: list[str], project: Project) -> dict[ast.Call, Module]:
+    """The calls of a class, tests aside; none where anything else may build it, too."""
+    if isinstance(built, str) or built.node.decorator_list or not _knows_metrics(project):
+        return {}
+    word = re.compile(rf"\b{built.name}\b")
+    if any(map(word.search, project.settings)):
+        return {}
+    calls: dict[ast.Call, Module] = {}
+    for module in project.modules:
+        tested = in_tests(Location(module.path, 1), frozenset())
+        if tested or not module.source.found(word):
+            continue
+        above = module.source.above
+        for part in _mentions(built, module, project):
+            user = above[part]
+            if isinstance(user, ast.Call) and user.func is part:
+                calls[user] = module
+            elif not _only_loads(user, above.get(user), names):
+                return {}
+    return calls
 
 
-def _calls(built: ClassInfo | str, module: Module, project: Project) -> Iterator[ast.Call]:
-    if isinstance(built, str) or f"{built.name}(" not in module.source.text:
-        return
+def _mentions(built: ClassInfo, module: Module, project: Project) -> Iterator[ast.AST]:
+    """Where a file names a class, or hides it behind another name."""
     for part in module.source.parts(module.source.tree):
-        text = dotted(part.func) if isinstance(part, ast.Call) else None
-        if text is not None and text.endswith(built.name):
-            tried = in_tests(module.source.location(part), frozenset())
-            if not tried and project.resolve(text, module) is built:
+        match part:
+            case ast.ImportFrom(names=names) if any(
+                one.name == built.name and one.asname for one in names
+            ):
                 yield part
+            case ast.Constant(str(text)) if text.endswith(f".{built.name}"):
+                yield part
+            case ast.Name() | ast.Attribute():
+                name = dotted(part) or ""
+                if name.rpartition(".")[2] == built.name:
+                    found = project.resolve(name, module)
+                    if found is built or isinstance(found, str):
+                        yield part
+
+
+def _only_loads(user: ast.AST, call: ast.AST | None, names: list[str]) -> bool:
+    """Whether a class is named to load it as it was built, or to reach what it inherits."""
+    match user, call:
+        case ast.Attribute(attr="load_from_checkpoint"), ast.Call(keywords=given):
+            return {one.arg for one in given}.isdisjoint([*names, None])
+        case ast.Call(ast.Name("super")), _:
+            return True
+    return False
+
+
+def _knows_metrics(project: Project) -> bool:
+    imported = (one for module in project.modules for one in module.imports.values())
+    return any(f"{one}.".startswith(outside.METRIC_ROOTS) for one in imported)
 
 
 def _arguments(call: ast.Call, names: Iterable[str]) -> Iterator[tuple[str, ast.expr]]:
@@ -166,31 +211,7 @@ def _arguments(call: ast.Call, names: Iterable[str]) -> Iterator[tuple[str, ast.
     yield from ((one.arg, one.value) for one in call.keywords if one.arg is not None)
 
 
-def _given(around: ast.AST, module: Module, project: Project) -> Table[str, ast.expr | None]:
-    """The names of a function, or of a file, with what they are given once: metrics, constants."""
-    given: dict[str, ast.expr | None] = {}
-    if isinstance(around, FunctionNode):
-        taken = {one.arg for one in module.source.parts(around) if isinstance(one, ast.arg)}
-        given.update(dict.fromkeys((*givers(around), *taken)))
-        once = assignments(around.body).items()
-    else:
-        taken, once = set(), module.constants.items()
-    for name, value in once:
-        if name not in taken and _is_plain(value, module, project):
-            given[name] = value
-    return given
-
-
-def _is_plain(value: ast.expr, module: Module, project: Project) -> bool:
-    """Whether it is a constant, makes a metric, or copies one."""
-    calls = (one for one in walk(value) if isinstance(one, ast.Call))
-    return isinstance(value, ast.Constant) or any(
-        (isinstance(one.func, ast.Attribute) and one.func.attr == "clone")
-        or _is_metric(project.resolve(dotted(one.func) or "", module), project)
-        for one in calls
-    )
-
-
-def _is_metric(found: Definition | str, project: Project) -> bool:
+def _makes_metric(name: str, module: Module, project: Project) -> bool:
+    found = project.resolve(name, module)
     ancestors = project.ancestors(found) if isinstance(found, ClassInfo) else (found,)
     return any(isinstance(one, str) and outside.is_metric(one) for one in ancestors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 from collections.abc import Iterable, Iterator
 
 from pl_lint.facts import torchmetrics
@@ -38,6 +39,8 @@ from pl_lint.static.naming import identifiers
 
 MadeOf = Metric | Collection
 STATE_USES = {"update": "update", "compute": "compute", "reset": "reset", "forward": "forward"}
+ADDING = re.compile(r"\.add_metrics\b")
+"""Whoever has a collection adds members so, the class that keeps it or another."""
 SAME_OBJECT = frozenset(
     {"to", "cpu", "cuda", "eval", "train", "float", "double", "half", "set_dtype"}
 )
@@ -65,6 +68,7 @@ def make_collection(
     if len(arguments.positional) > 1:  # MetricCollection(Accuracy(...), F1Score(...))
         given = Sequence(arguments.positional, arguments.complete)
     members, complete = _members(given)
+    complete &= not any(one.source.found(ADDING) for one in context.project.modules)
     affixes = {
         name: to_value(arguments.keywords.get(name) or Const(None))
         for name in ("prefix", "postfix")
