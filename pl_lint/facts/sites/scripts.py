@@ -147,8 +147,7 @@ class TrainerCall:
     ``trains_alone``: a fit that is surely given a loader for training, and none for validation.
     ``fitted_before``: the line of the fit that the same Trainer has made before in the same
     function, or the line of the call itself, in a loop; 0 where there is none, or where anybody may
-    have changed how far it goes. ``folded``: each fold of a loop has its own Trainer, and
-    trains the model on that was made before the loop.
+    have changed how far it goes.
     """
 
     method: Literal["fit", "validate", "test", "predict"]
@@ -174,7 +173,6 @@ class TrainerCall:
     names: tuple[tuple[str, str], ...] = ()
     trains_alone: bool = False
     fitted_before: int = 0
-    folded: bool = False
 
     def excludes(self, other: TrainerCall) -> bool:
         """Whether this and another call of the same function stand in two branches of one ``if``,

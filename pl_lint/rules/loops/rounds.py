@@ -1,4 +1,4 @@
-"""What the rounds of a loop share although it remembers: callbacks, and the module of each fold."""
+"""What the rounds of a loop share although it remembers: callbacks."""
 
 from __future__ import annotations
 
@@ -27,10 +27,13 @@ def earlier_round(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
 
     What it does
     ------------
-    Finds a Trainer that a `for` makes and fits in each round (over folds, seeds, settings), with an
-    EarlyStopping or a ModelCheckpoint that the same function made before the loop, by itself or in
-    a list. Silent where the loop sets or calls anything of the callback, may be left early or makes
-    the Trainer under a condition, and in tests.
+    Finds a Trainer that a `for` makes and fits in each round (over folds, seeds, settings), each
+    time with a module of that round, and with an EarlyStopping or a ModelCheckpoint with a monitor
+    that the same function made before the loop, by itself or in a list. Silent where the callback
+    stands anywhere else than in `callbacks=`, but to read `best_model_path` and the like in the
+    loop, where anything unknown is done with the Trainer, with `ckpt_path`, where the loop may be
+    left early or a round skipped, where the project names `wait_count` or `best_k_models`, and in
+    tests.
 
     Why is this bad
     ---------------
@@ -72,59 +75,4 @@ def earlier_round(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 f"every round of the loop has the same {short}: it keeps "
                 f"{REMEMBERED[shared[0]]} of the rounds before",
                 remedy=f"make a {short} in each round",
-            )
-
-
-@rule(
-    "LTN748",
-    "module-of-an-earlier-fold",
-    rows=(),
-    status=Status.SUSPECTED,
-    condition="unless the folds are meant to go on from each other",
-)
-def earlier_fold(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
-    """Each fold of a cross-validation trains the module that the folds before have trained.
-
-    What it does
-    ------------
-    Finds `trainer.fit(model, ...)` in a loop over folds (by the names in its head, or over what a
-    `KFold` or its like splits) with a Trainer that each fold makes, and a module that the same
-    function made before the loop and gives to nobody else in it. Silent where the fit stands under
-    a condition, where the loop may be left early, with a copy of the module, and in tests.
-
-    Why is this bad
-    ---------------
-    The second fold begins with the weights of the first, which was trained on what is validation
-    data now. The scores rise from fold to fold, and their mean says nothing.
-
-    Example
-    -------
-        model = Model()
-        for fold in folds:
-            trainer = Trainer(max_epochs=10)
-            trainer.fit(model, datamodule=fold)
-
-    Use instead
-    -----------
-        for fold in folds:
-            model = Model()
-            trainer = Trainer(max_epochs=10)
-            trainer.fit(model, datamodule=fold)
-
-    When to ignore
-    --------------
-    Where each fold holds later data than those before, and training is meant to go on.
-
-    References
-    ----------
-    - https://scikit-learn.org/stable/modules/cross_validation.html
-    """
-    for call in facts.trainer_calls:
-        if call.folded and not facts.in_tests(call.location):
-            yield self.finding(
-                call.location,
-                f"every fold trains {call.written} on, which has seen the validation data of this "
-                "one",
-                remedy="build the module in each fold",
-                subject=call.model.rpartition(".")[2],
             )

@@ -36,8 +36,9 @@ def fitted_before(call: ast.Call, frame: Frame) -> int:
     used = [one for one in names if not isinstance(one.ctx, ast.Store)]
     if not made or not all(_is_harmless(one, scope) for one in used):
         return 0
-    if any(repeats(loop, call, made, scope) for loop in around(call, scope)):
-        return call.lineno
+    for loop in around(call, scope):
+        if repeats(loop, call, scope) and not any(one in walk(loop) for one in made):
+            return call.lineno
     last = max((one.lineno for one in made if one.lineno <= call.lineno), default=call.lineno)
     before = [
         one.lineno
@@ -72,14 +73,13 @@ def around(node: ast.AST, scope: Scope) -> Iterator[ast.AST]:
         yield node
 
 
-def repeats(loop: ast.AST, call: ast.Call, made: list[ast.Name], scope: Scope) -> bool:
-    """Whether every round of a loop makes the call, with a Trainer from outside of it."""
+def repeats(loop: ast.AST, call: ast.Call, scope: Scope) -> bool:
+    """Whether every round of a loop makes the call."""
     if not isinstance(loop, ast.For) or _goes_once(loop.iter):
         return False
     inside = walk(loop)
-    always = all(one not in inside for one in _choices(call, scope))
-    left = any(isinstance(one, LEAVING) for one in inside)
-    return always and not left and all(one not in inside for one in made)
+    always = all(one not in inside for one in choices(call, scope))
+    return always and not any(isinstance(one, LEAVING) for one in inside)
 
 
 def _goes_once(over: ast.expr) -> bool:
@@ -89,14 +89,14 @@ def _goes_once(over: ast.expr) -> bool:
     return False
 
 
-def _choices(node: ast.AST, scope: Scope) -> list[ast.AST]:
+def choices(node: ast.AST, scope: Scope) -> list[ast.AST]:
     return [one for one in around(node, scope) if isinstance(one, CHOOSING)]
 
 
 def _comes_before(name: ast.Name, call: ast.Call, scope: Scope) -> bool:
     """Whether each way to a call leads over the fit above it."""
     outer = {*around(call, scope)}
-    return all(_same_block(one, name, outer, scope) for one in _choices(name, scope))
+    return all(_same_block(one, name, outer, scope) for one in choices(name, scope))
 
 
 def _same_block(choice: ast.AST, name: ast.Name, outer: set[ast.AST], scope: Scope) -> bool:

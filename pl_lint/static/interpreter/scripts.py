@@ -345,7 +345,6 @@ def _call_of(
         names=tuple(loaders.named(name, arguments, node, frame)),
         trains_alone=name == "fit" and loaders.for_training_alone(arguments),
         fitted_before=refits.fitted_before(node, frame),
-        folded=name == "fit" and rounds.folded(node, frame),
     )
 
 
