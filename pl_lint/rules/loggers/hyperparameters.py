@@ -6,20 +6,20 @@ from collections.abc import Iterator
 
 from pl_lint.facts import lightning
 from pl_lint.facts.origins import UNPACKED
-from pl_lint.facts.sites import CallSite, ProjectFacts
-from pl_lint.facts.values import Known, Made, Value
+from pl_lint.facts.sites import CallSite, ProjectFacts, TrainerCall
+from pl_lint.facts.values import Known, Made, Value, may_be, must_be
 from pl_lint.findings import Finding
 from pl_lint.rules.registry import Rule, rule
 
 FIT = f"{lightning.TRAINER}.fit"
 SAVE = "self.save_hyperparameters"
+WITHOUT_ANY = ("fast_dev_run", "barebones")
 
 
 @rule(
     "LTN910",
     "hyperparameters-disagree",
     rows=("LGR10",),
-    default=False,
     calls=(FIT, SAVE),
 )
 def hyperparameters_disagree(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
@@ -28,7 +28,8 @@ def hyperparameters_disagree(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     What it does
     ------------
     Finds `trainer.fit(model, datamodule)` of two objects whose classes save their arguments, where
-    both have one of the same name, and the values are known to differ.
+    both have one of the same name, and the values are known to differ. Silent where the Trainer is
+    not known, or may have no logger (`logger=False`, `fast_dev_run`, `barebones`), and in tests.
 
     Why is this bad
     ---------------
@@ -72,7 +73,8 @@ def hyperparameters_disagree(self: Rule, facts: ProjectFacts) -> Iterator[Findin
     ----------
     - https://lightning.ai/docs/pytorch/stable/common/hyperparameters.html
     """
-    for call in facts.calls_of(FIT):
+    logged = {one.location for one in facts.trainer_calls if _logs(facts, one)}
+    for call in (one for one in facts.calls_of(FIT) if one.location in logged):
         model, data = _fitted(call)
         own, other = _saved(facts, model), _saved(facts, data)
         for name in own.keys() & other.keys():
@@ -83,6 +85,14 @@ def hyperparameters_disagree(self: Rule, facts: ProjectFacts) -> Iterator[Findin
                     f"{name}={_shown(other[name])}: fit raises when it merges them",
                     remedy=f'leave it out of one: save_hyperparameters(ignore=["{name}"])',
                 )
+
+
+def _logs(facts: ProjectFacts, call: TrainerCall) -> bool:
+    """Whether the Trainer of a fit surely has a logger, for which Lightning merges both."""
+    made = facts.trainers_of(call)
+    quiet = any(not must_be(one.argument(name), None) for one in made for name in WITHOUT_ANY)
+    silent = any(may_be(one.argument("logger"), False) for one in made)
+    return bool(made) and not quiet and not silent and not facts.in_tests(call.location)
 
 
 def _fitted(call: CallSite) -> tuple[Value, Value]:
@@ -104,9 +114,11 @@ def _saved(facts: ProjectFacts, made: Value) -> dict[str, Value]:
     left_out = _left_out(saving[0]) if len(saving) == 1 else None
     if owner is None or owner.hyperparameters is None or left_out is None or UNPACKED in given:
         return {}
-    details = enumerate(owner.hyperparameters.details)
-    values = ((one.name, given.get(one.name, given.get(str(i), one.default))) for i, one in details)
-    return {name: value for name, value in values if name not in left_out}
+    return {
+        one.name: given.get(one.name, given.get(str(place), one.default))
+        for place, one in enumerate(owner.hyperparameters.details)
+        if one.name not in left_out and not one.rebound
+    }
 
 
 def _left_out(saving: CallSite) -> frozenset[str] | None:
