@@ -158,8 +158,9 @@ def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
     What it does
     ------------
     Finds calls of `train_dataloader()` in `configure_optimizers` and what it calls, where nothing
-    asks for the number of devices; and scripts that give a module the length of a loader for its
-    `steps_per_epoch`, beside a Trainer of several devices. A project whose Trainers all use one
+    asks for the number of devices; and scripts that give a module the length of a loader, or so
+    many times that, for its `steps_per_epoch` or `total_steps`, beside a Trainer of several
+    devices. A project whose Trainers all use one
     device is left alone, and so are training loaders with a sampler that may share the data out
     already, and a class that is only loaded from checkpoints and that no Trainer in sight runs.
 
@@ -223,11 +224,18 @@ def steps_of_one_process(self: Rule, facts: ProjectFacts) -> Iterator[Finding]:
                 )
 
 
-STEPS = frozenset({"steps_per_epoch", "total_steps", "num_training_steps", "train_steps"})
+STEPS = frozenset(
+    {
+        *("steps_per_epoch", "total_steps", "num_total_steps", "t_total", "train_steps"),
+        *("num_training_steps", "num_train_steps", "n_training_steps", "training_steps"),
+    }
+)
+"""What modules call a number of steps that they are told."""
 
 
 def _is_length(name: str, origin: Origin) -> bool:
-    """Whether a parameter for a number of steps is given the batches of a loader, as they are."""
+    """Whether a parameter for a number of steps is given the batches of a loader, or so many times
+    these."""
     counted = isinstance(origin, FunctionCall) and origin.name == "builtins.len"
     return counted and name in STEPS
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from pl_lint.facts.origins import (
     BatchValue,
     Derived,
+    FunctionCall,
     ListOfSteps,
     Number,
     Origin,
@@ -80,6 +81,8 @@ def computed(op: ast.operator, left: Origin, right: Origin, quotient: str) -> Or
     """Arithmetic. A quotient of two sums is a ratio (``macro``: one for each class), and what is
     computed of ratios is one; what is computed of sums is a sum. Neither grows deeper by that."""
     sides = (left, right)
+    if isinstance(op, ast.Mult) and (length := _multiplied_length(sides)) is not None:
+        return length
     ratios = [side.operation for side in sides if _is(side, "ratio") or _is(side, "macro")]
     sums = [_is(side, "sum") for side in sides]
     if not all(map(_is_plain, sides)) or not (ratios or any(sums)):
@@ -88,6 +91,14 @@ def computed(op: ast.operator, left: Origin, right: Origin, quotient: str) -> Or
         return derived(ratios[0] if ratios else quotient, tuple(map(_leaf, sides)))
     divided = isinstance(op, (ast.Div, ast.FloorDiv, ast.Mod))
     return derived("arithmetic" if divided else "sum", tuple(map(_leaf, sides)))
+
+
+def _multiplied_length(sides: Collection[Origin]) -> Origin | None:
+    """The length of a loader, times a number: ``epochs * len(loader)`` counts one process' batches
+    as well."""
+    lengths = [one for one in sides if isinstance(one, FunctionCall) and one.name == "builtins.len"]
+    others = [one for one in sides if isinstance(one, (Number, UnknownOrigin))]
+    return lengths[0] if len(lengths) == len(others) == 1 else None
 
 
 def sums_over_length(left: ast.expr, right: ast.expr) -> bool:
