@@ -14,8 +14,8 @@ from pl_lint.static.names import Module, Project, dotted
 from pl_lint.static.naming import bindings, function_around
 
 GIVING, LOADING = "state_dict", "load_state_dict"
-READING = frozenset({"keys", "items", "values", "get"})
-ASKING = frozenset({"len", "print", "list", "set", "sorted", "type", "isinstance", "str"})
+SHAPES = frozenset({"shape", "size", "ndim", "dtype", "numel"})
+ASKING = frozenset({"len", "print", "list", "set", "sorted"})
 NO_NETWORK = re.compile(r"opt|sched|scaler|loader|sampler|metric", re.IGNORECASE)
 
 
@@ -42,14 +42,16 @@ def _is_as_taken(given: ast.Name, network: str | None, module: Module) -> bool:
         return False
     parts = module.source.parts(scope)
     mentions = [one for one in parts if isinstance(one, ast.Name) and one.id == given.id]
+    others = [one for one in mentions if one is not given and isinstance(one.ctx, ast.Load)]
     taken = [
         value for one in parts for target, value in bindings(one) if dotted(target) == given.id
     ]
     return (
         len(taken) == 1
+        and len(mentions) == len(others) + 2
         and _gives(taken[0]) == network
-        and all(one is given or _only_reads(one, module) for one in mentions)
-        and not any(_writes(one) for one in parts)
+        and any(_compares(one, module) for one in others)
+        and all(_compares(one, module) or _only_asks(one, module) for one in others)
         and _is_left_alone(network, taken[0], given, parts)
     )
 
@@ -61,33 +63,25 @@ def _gives(value: ast.expr | None) -> str | None:
     return None
 
 
-def _only_reads(mention: ast.Name, module: Module) -> bool:
-    """``state.items()``, ``key in state``, ``state[key].shape``: nothing that hands it on."""
+def _compares(mention: ast.Name, module: Module) -> bool:
+    """``key in state``, ``state.keys()``, ``state[key].shape``: other weights are held against it,
+    and no tensor of it is handed on."""
     above = module.source.above[mention]
     match above:
-        case ast.Attribute(attr=name):
-            return name in READING
-        case ast.Subscript(ctx=ctx):
-            return isinstance(ctx, ast.Load)
+        case ast.Compare() | ast.Attribute(attr="keys"):
+            return True
+        case ast.Subscript(ctx=ast.Load()):
+            asked = module.source.above[above]
+            return isinstance(asked, ast.Attribute) and asked.attr in SHAPES
+    return False
+
+
+def _only_asks(mention: ast.Name, module: Module) -> bool:
+    """``len(state)``, ``for key in state``"""
+    match module.source.above[mention]:
         case ast.Call(ast.Name(name)):
             return name in ASKING
-        case ast.Compare() | ast.comprehension() | ast.For():
-            return True
-    return isinstance(mention.ctx, ast.Store) and isinstance(above, ast.Assign)
-
-
-def _writes(node: ast.AST) -> bool:
-    """``weight.copy_(other)``, ``weight.data = other``, ``weight[:] = other``, ``out=weight``"""
-    match node:
-        case ast.Call(ast.Attribute(attr=name)):
-            return name.endswith("_") and not name.endswith("__")
-        case ast.Subscript(slice=part, ctx=ast.Store()):
-            return isinstance(part, (ast.Slice, ast.Tuple)) or ast.unparse(part) == "..."
-        case (
-            ast.Attribute(attr="data", ctx=ast.Store())
-            | ast.AugAssign(target=ast.Subscript() | ast.Name())
-            | ast.keyword(arg="out")
-        ):
+        case ast.comprehension() | ast.For():
             return True
     return False
 

@@ -16,14 +16,14 @@ def loaded_into_themselves(self: Rule, facts: ProjectFacts) -> Iterator[Finding]
     What it does
     ------------
     Finds `network.load_state_dict(weights)` where `weights = network.state_dict()` stands in the
-    same function, and all that happens to that dict in between is to be read. Silent where
-    something is written in place, where the dict is handed on, where the network is used
-    meanwhile, and in projects with a `load_state_dict` of their own.
+    same function, other weights are held against that dict (`name in weights`,
+    `weights[name].shape`), and nothing else is done with it. Silent where a tensor of it is handed
+    on, where the network is used meanwhile, and in projects with a `load_state_dict` of their own.
 
     Why is this bad
     ---------------
-    It loads nothing. Mostly the weights of a checkpoint were compared with those of the network,
-    and the line is missing that puts them into the dict: the training that follows begins at
+    It loads nothing. The weights of a checkpoint were compared with those of the network, and the
+    line is missing that puts them into the dict: the training that follows begins at
     random, and nothing says so.
 
     Example
