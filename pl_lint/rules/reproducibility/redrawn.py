@@ -214,7 +214,8 @@ def _redrawn(facts: ProjectFacts) -> list[Redrawn]:
             again_seeded = bool(kept) and bool(_in_setup(facts, owner, RESEEDING))
             drawn = kept is not None and not again_seeded and not _is_guarded(owner, call)
             for again in reruns if drawn else ():
-                if again.data == owner.name and _reads(facts, owner, again, call):
+                stages = (again.method, "train") if again.data == owner.name else ()
+                if stages and all(_reads(facts, owner, stage, call) for stage in stages):
                     found.setdefault(call.location, Redrawn(call, again, kept or ""))
     return list(found.values())
 
@@ -231,9 +232,9 @@ def _is_guarded(owner: ClassFacts, call: CallSite) -> bool:
     return not words.isdisjoint(call.guards)
 
 
-def _reads(facts: ProjectFacts, owner: ClassFacts, again: Rerun, call: CallSite) -> bool:
-    """Whether what the later run is fed with is a part of this split."""
-    fed = [one for one in facts.loaders if (one.owner, one.stage) == (owner.name, again.method)]
+def _reads(facts: ProjectFacts, owner: ClassFacts, stage: str, call: CallSite) -> bool:
+    """Whether what a stage is fed with is a part of this split."""
+    fed = [one for one in facts.loaders if (one.owner, one.stage) == (owner.name, stage)]
     taken = [name for one in facts.splits if one.location == call.location for name in one.parts]
     return any(_is_one_of(facts, owner, taken, one) for one in fed) or any(
         isinstance(part, FunctionCall)
